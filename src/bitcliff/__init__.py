@@ -1,0 +1,33 @@
+"""Bitcliff finds where dynamic post-training quantization makes a network fall off a cliff.
+
+    import bitcliff as bc
+    audit = bc.Audit(model, loader, bits=range(3, 11), scheme="onnx")
+    record = audit.assess(budgets=[4, 5.5, 7])
+
+Names are imported on first use, so that `import bitcliff` and the command line start at once.
+"""
+
+from importlib import import_module, metadata
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from bitcliff.assess.audit import Audit as Audit
+    from bitcliff.assess.quantized import quantized as quantized
+
+__version__ = metadata.version("bitcliff")
+
+_ATTRIBUTES = {
+    "Audit": "bitcliff.assess.audit",
+    "quantized": "bitcliff.assess.quantized",
+}
+_ROOMS = ("adapters", "budget", "errors", "policy", "points", "quant", "records", "stats", "verdict")
+
+__all__ = ["Audit", "__version__", "quantized"]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _ATTRIBUTES:
+        return getattr(import_module(_ATTRIBUTES[name]), name)
+    if name in _ROOMS:
+        return import_module(f"bitcliff.{name}")
+    raise AttributeError(f"module 'bitcliff' has no attribute {name!r}")

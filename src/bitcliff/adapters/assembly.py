@@ -1,0 +1,43 @@
+"""The last step to a `Subject`: eval mode, frozen, finite, hashed."""
+
+from collections.abc import Callable, Mapping
+
+from torch import Tensor, nn
+
+from bitcliff.adapters.weights import Weights, refuse_non_finite, tensors_sha256
+from bitcliff.types.subject import Preprocessing, Subject
+
+
+def make_subject(
+    name: str,
+    module: nn.Module,
+    preprocessing: Preprocessing | None,
+    weights: Weights | None,
+    *,
+    class_names: tuple[str, ...] | None = None,
+    runs_user_code: bool = False,
+    tokenizer: Callable[[list[str]], Mapping[str, Tensor]] | None = None,
+    weights_sha256: str | None = None,
+) -> Subject:
+    """Freezes the module and puts it in eval mode.
+
+    Args:
+        weights: the file they came from; None: the state dict itself is hashed.
+        weights_sha256: of the file, where `weights` is not it.
+
+    Raises:
+        InputError: a parameter is NaN or infinite.
+    """
+    module.eval().requires_grad_(False)
+    if weights is None:
+        refuse_non_finite(dict(module.named_parameters()), name)
+    digest = weights_sha256 or (weights.sha256 if weights else tensors_sha256(module.state_dict()))
+    return Subject(
+        name=name,
+        module=module,
+        preprocessing=preprocessing,
+        class_names=class_names,
+        weights_sha256=digest,
+        runs_user_code=runs_user_code,
+        tokenizer=tokenizer,
+    )

@@ -1,0 +1,60 @@
+"""Data that installed packages carry: 20 ImageNet pictures, and scikit-learn's digits."""
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from bitcliff.adapters.array_pictures import preprocess_array, take_floats
+from bitcliff.adapters.folders import picture_files
+from bitcliff.adapters.optional import package_folder, quiet, require
+from bitcliff.adapters.options import DataOptions
+from bitcliff.adapters.source import Progress, Source, Taken, needed_preprocessing
+from bitcliff.errors import InputError
+from bitcliff.types.subject import Subject
+
+_IMAGENET_FILE = re.compile(r"imagenet_\d+_(\d+)\.jpg")
+_DIGITS_MAXIMUM = 16
+
+
+def open_imagenet_20(spec: str, subject: Subject, options: DataOptions) -> Source:
+    """The 20 labelled ImageNet pictures of the foolbox package, read where it is installed.
+
+    Raises:
+        MissingExtra: foolbox is not installed.
+    """
+    del options
+    folder = package_folder("foolbox", "demo", spec) / "data"
+    preprocessing = needed_preprocessing(subject, spec)
+    found = {path: _IMAGENET_FILE.fullmatch(path.name) for path in sorted(folder.glob("*.jpg"))}
+    labels = {path: int(match[1]) for path, match in found.items() if match}
+    if not labels:
+        raise InputError(f"{spec}: the installed foolbox has no pictures; install foolbox 3.3")
+    return picture_files(folder, list(labels), list(labels.values()), preprocessing)
+
+
+def open_digits(spec: str, subject: Subject, options: DataOptions) -> Source:
+    """scikit-learn's 1797 handwritten digits, 8 x 8 px: (n, 1, 8, 8) in [0, 1].
+
+    A subject with picture preprocessing gets them as grey pictures instead.
+
+    Raises:
+        MissingExtra: scikit-learn is not installed.
+    """
+    del options
+    datasets: Any = require("sklearn.datasets", "demo", spec)
+    with quiet():
+        digits = datasets.load_digits()
+    values = (digits.images / _DIGITS_MAXIMUM).astype(np.float32)[:, None]
+    labels = digits.target.astype(np.int64)
+    ids = tuple(str(index) for index in range(len(labels)))
+    preprocessing = subject.preprocessing
+    pixels = np.rint(values * 255).astype(np.uint8).transpose(0, 2, 3, 1)
+
+    def take(indices: Sequence[int], progress: Progress | None) -> Taken:
+        if preprocessing is not None:
+            return preprocess_array(pixels, ids, indices, preprocessing, progress)
+        return take_floats(values, "grey values divided by 16", indices)
+
+    return Source(ids, labels, take, tuple(str(digit) for digit in range(10)))

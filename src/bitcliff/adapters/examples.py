@@ -1,0 +1,133 @@
+"""Names of data, and the way each goes: open, choose, check, read."""
+
+import hashlib
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Int64
+from torch import Tensor
+
+from bitcliff.adapters.arrays import open_npz
+from bitcliff.adapters.builtin_data import open_digits, open_imagenet_20
+from bitcliff.adapters.folders import open_folder
+from bitcliff.adapters.huggingface_data import open_huggingface
+from bitcliff.adapters.idx import open_fashion_mnist
+from bitcliff.adapters.options import DataOptions
+from bitcliff.adapters.outputs import output_count
+from bitcliff.adapters.source import Opener, Progress, Source
+from bitcliff.adapters.subsample import choose
+from bitcliff.adapters.tables import open_table
+from bitcliff.adapters.weights import tensors_sha256
+from bitcliff.adapters.wording import nearest
+from bitcliff.errors import InputError
+from bitcliff.types.subject import Examples, Inputs, Subject
+
+BUILT_IN: dict[str, Opener] = {"imagenet-20": open_imagenet_20, "digits": open_digits}
+PREFIXES: dict[str, Opener] = {"fashion-mnist": open_fashion_mnist, "hf": open_huggingface}
+SUFFIXES: dict[str, Opener] = {".npz": open_npz, ".csv": open_table}
+
+_ACCEPTED = (
+    f"{', '.join(BUILT_IN)}, fashion-mnist:DIR, hf:DIR, FILE.npz, FILE.csv or a folder of pictures"
+)
+_DEFAULTS = DataOptions()
+
+
+def load_examples(
+    spec: str,
+    *,
+    subject: Subject,
+    limit: int | None = None,
+    seed: int = 0,
+    options: DataOptions = _DEFAULTS,
+    progress: Progress | None = None,
+) -> Examples:
+    """Loads the data that a name stands for, as the subject takes it.
+
+    Args:
+        spec: "imagenet-20", "digits", "fashion-mnist:DIR", "hf:DIR", a .npz or .csv file, or a
+            folder of pictures.
+        limit: how many examples to keep, chosen with `seed` and in proportion to the classes,
+            before anything is decoded; None: all.
+        progress: called with (done, all) while pictures are read.
+
+    Raises:
+        InputError: one line that names what is wrong and what would be right.
+        MissingExtra: a package that this data needs is not installed.
+    """
+    if limit is not None and limit < 1:
+        raise InputError(f"--examples {limit}: must be at least 1")
+    source = _open(spec, subject, options)
+    if not source.ids:
+        raise InputError(f"{spec}: holds no examples")
+    if source.labels is not None and len(np.unique(source.labels)) < 2:
+        raise InputError(
+            f"{spec}: all examples are of one class ({source.labels[0]}); give at least two classes"
+        )
+    indices = [int(i) for i in choose(source.labels, len(source.ids), limit, seed)]
+    # One example first: a wrong shape or label should not cost the decoding of all.
+    outputs = output_count(subject, source.take(indices[:1], None).inputs)
+    labels = _checked_labels(source, outputs, spec, subject.name)
+    taken = source.take(indices, progress)
+    kept = None if labels is None else torch.from_numpy(labels[indices])
+    return Examples(
+        name=spec,
+        inputs=taken.inputs,
+        labels=kept,
+        ids=tuple(source.ids[i] for i in indices),
+        n_available=len(source.ids),
+        sha256=_sha256(taken.inputs, kept),
+        class_names=source.class_names,
+        preprocessing="; labels ".join(filter(None, (taken.preprocessing, source.labelling))),
+        thumbnails=taken.thumbnails,
+    )
+
+
+def _open(spec: str, subject: Subject, options: DataOptions) -> Source:
+    prefix, _, name = spec.partition(":")
+    path = Path(spec)
+    if spec in BUILT_IN:
+        return BUILT_IN[spec](spec, subject, options)
+    if prefix in PREFIXES and name:
+        return PREFIXES[prefix](name, subject, options)
+    if path.is_dir():
+        return open_folder(spec, subject, options)
+    suffix = path.suffix.lower()
+    if suffix in SUFFIXES:
+        if not path.is_file():
+            raise InputError(f"{spec}: no such file; give an existing {suffix} file")
+        return SUFFIXES[suffix](spec, subject, options)
+    if path.exists():
+        raise InputError(f"DATA {spec}: a file of a kind not known; give {_ACCEPTED}")
+    hint = nearest(spec, [*BUILT_IN, *(f"{p}:DIR" for p in PREFIXES)])
+    raise InputError(f"DATA {spec}: no such folder or name{hint}; give {_ACCEPTED}")
+
+
+def _checked_labels(
+    source: Source, outputs: int, spec: str, model: str
+) -> Int64[np.ndarray, " n"] | None:
+    labels = source.labels
+    if labels is None:
+        return None
+    if source.class_names is not None and len(source.class_names) != outputs:
+        raise InputError(
+            f"{spec}: has {len(source.class_names)} classes, but {model} has {outputs} outputs; "
+            "give data of the model's own task"
+        )
+    outside = np.flatnonzero((labels < 0) | (labels >= outputs))
+    if len(outside):
+        first = outside[0]
+        raise InputError(
+            f"{spec}: label {labels[first]} of {source.ids[first]} is out of range: {model} has "
+            f"{outputs} outputs, so labels go from 0 to {outputs - 1}"
+        )
+    return labels
+
+
+def _sha256(inputs: Inputs, labels: Tensor | None) -> str:
+    digest = hashlib.sha256()
+    tensors = {"inputs": inputs} if isinstance(inputs, Tensor) else dict(inputs)
+    digest.update(tensors_sha256(tensors).encode())
+    if labels is not None:
+        digest.update(tensors_sha256({"labels": labels}).encode())
+    return digest.hexdigest()

@@ -1,0 +1,192 @@
+"""`hf:DIR`: image and text classifiers from a local Hugging Face folder."""
+
+import contextlib
+import hashlib
+import json
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from bitcliff.adapters.assembly import make_subject
+from bitcliff.adapters.huggingface_pictures import picture_preprocessing
+from bitcliff.adapters.optional import quiet, require
+from bitcliff.adapters.options import ModelOptions
+from bitcliff.adapters.preprocessing import override
+from bitcliff.adapters.weights import Weights, read_weights
+from bitcliff.adapters.wording import listed, one_line
+from bitcliff.errors import InputError
+from bitcliff.types.subject import Subject
+
+_IMAGE, _TEXT = "AutoModelForImageClassification", "AutoModelForSequenceClassification"
+_MOST_TOKENS = 512
+
+
+def load_huggingface(name: str, weights: Weights | None, options: ModelOptions) -> Subject:
+    """A classifier from config.json and model.safetensors in a local folder; no remote code.
+
+    Raises:
+        InputError: files missing, damaged or of another architecture; not a classifier.
+    """
+    spec, folder = f"hf:{name}", Path(name)
+    config_file = folder / "config.json"
+    settings = _json(config_file, spec)
+    transformers = require("transformers", "hf", spec)
+    if options.num_classes is not None:
+        raise InputError(f"--num-classes does not apply to {spec}: its config.json decides")
+    digest = None
+    if weights is None:
+        digest = _check_weights(folder, spec)
+    with quiet(), _silent(transformers):
+        config = _loaded(transformers.AutoConfig, folder, config_file)
+        task = _task(settings, config, config_file)
+        module = _module(transformers, task, folder, config, weights)
+        if task == _TEXT:
+            preprocessing, tokenizer = None, _tokenizer(transformers, folder, config)
+        else:
+            own = picture_preprocessing(transformers, folder, checked=options.image_size is None)
+            preprocessing, tokenizer = override(own, options), None
+    return make_subject(
+        spec,
+        module,
+        preprocessing,
+        weights,
+        class_names=_class_names(config),
+        tokenizer=tokenizer,
+        weights_sha256=digest,
+    )
+
+
+def _json(file: Path, spec: str) -> dict[str, Any]:
+    if not file.parent.is_dir():
+        raise InputError(f"{spec}: no such folder; give a local folder with config.json")
+    try:
+        content = json.loads(file.read_text("utf-8"))
+    except FileNotFoundError as error:
+        raise InputError(f"{file}: no such file; a Hugging Face folder has one") from error
+    except (OSError, ValueError, RecursionError) as error:
+        raise InputError(f"{file}: not readable as JSON ({one_line(error)})") from error
+    if not isinstance(content, dict):
+        raise InputError(f"{file}: must hold a JSON object")
+    return content
+
+
+def _check_weights(folder: Path, spec: str) -> str:
+    """Reads every weights file once, so that damage and NaN are refused; gives their SHA-256."""
+    single, index = folder / "model.safetensors", folder / "model.safetensors.index.json"
+    if single.exists():
+        return read_weights(single).sha256
+    if not index.exists():
+        raise InputError(
+            f"{spec}: has no model.safetensors (other formats are not loaded); save the model "
+            "with save_pretrained"
+        )
+    shards = _json(index, spec).get("weight_map")
+    if not isinstance(shards, dict) or not all(isinstance(v, str) for v in shards.values()):
+        raise InputError(f"{index}: has no weight_map from names to files")
+    digest = hashlib.sha256()
+    for shard in sorted(set(shards.values())):
+        digest.update(read_weights(folder / Path(shard).name).sha256.encode())
+    return digest.hexdigest()
+
+
+def _loaded(auto: Any, folder: Path, file: Path) -> Any:
+    try:
+        return auto.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+    except Exception as error:
+        raise InputError(f"{file}: transformers cannot use it ({one_line(error)})") from error
+
+
+def _task(settings: dict[str, Any], config: Any, file: Path) -> str:
+    named = " ".join(map(str, settings.get("architectures") or ()))
+    if "ForImageClassification" in named:
+        return _IMAGE
+    if "ForSequenceClassification" in named:
+        return _TEXT
+    raise InputError(
+        f"{file}: its architectures are {named or 'not given'}; only ...ForImageClassification and "
+        f"...ForSequenceClassification are supported ({config.model_type})"
+    )
+
+
+def _module(
+    transformers: Any, task: str, folder: Path, config: Any, weights: Weights | None
+) -> nn.Module:
+    where = str(folder) if weights is None else str(weights.path)
+    common = {
+        "config": config,
+        "trust_remote_code": False,
+        "dtype": torch.float32,
+        "output_loading_info": True,
+    }
+    auto = getattr(transformers, task)
+    try:
+        if weights is None:
+            module, info = auto.from_pretrained(
+                folder, local_files_only=True, use_safetensors=True, **common
+            )
+        else:
+            kind = auto._model_mapping[type(config)]
+            del common["trust_remote_code"]
+            module, info = kind.from_pretrained(None, state_dict=dict(weights.tensors), **common)
+    except Exception as error:
+        raise InputError(f"{where}: does not load as {task} ({one_line(error)})") from error
+    _check_loaded(info, where, type(module).__name__)
+    module.config.return_dict = True
+    return module  # type: ignore[no-any-return]
+
+
+def _check_loaded(info: Mapping[str, Any], where: str, kind: str) -> None:
+    """transformers fills gaps with random weights and goes on; an assessment must not."""
+    wrong = []
+    for what in ("missing", "unexpected", "mismatched"):
+        keys = sorted(str(k[0]) if isinstance(k, tuple) else str(k) for k in info[f"{what}_keys"])
+        if keys:
+            wrong.append(f"{len(keys)} keys {what} (first: {keys[0]})")
+    if wrong or info.get("error_msgs"):
+        reasons = wrong or [listed(info["error_msgs"], 1)]
+        raise InputError(
+            f"{where}: weights of another architecture than {kind}: {'; '.join(reasons)}"
+        )
+
+
+def _class_names(config: Any) -> tuple[str, ...] | None:
+    names = [config.id2label.get(index) for index in range(config.num_labels)]
+    if not all(isinstance(name, str) for name in names):
+        return None
+    # transformers makes these up where nobody named the classes.
+    placeholder = all(name == f"LABEL_{index}" for index, name in enumerate(names))
+    return None if placeholder else tuple(names)
+
+
+def _tokenizer(
+    transformers: Any, folder: Path, config: Any
+) -> Callable[[list[str]], Mapping[str, Tensor]]:
+    tokenizer = _loaded(transformers.AutoTokenizer, folder, folder / "tokenizer_config.json")
+    positions = getattr(config, "max_position_embeddings", None) or _MOST_TOKENS
+    longest = min(tokenizer.model_max_length, positions, _MOST_TOKENS)
+
+    def tokenize(texts: list[str]) -> Mapping[str, Tensor]:
+        encoded = tokenizer(
+            texts, padding=True, truncation=True, max_length=longest, return_tensors="pt"
+        )
+        return dict(encoded)
+
+    return tokenize
+
+
+@contextlib.contextmanager
+def _silent(transformers: Any) -> Iterator[None]:
+    """No progress bars or advice of transformers' own: what matters is raised as an error."""
+    logging = transformers.utils.logging
+    level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(level)
+        if bars:
+            logging.enable_progress_bar()

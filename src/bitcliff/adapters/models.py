@@ -1,0 +1,69 @@
+"""Names of models, and the function that each kind of name goes to."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from bitcliff.adapters.efficientnet import load_efficientnet
+from bitcliff.adapters.huggingface_models import load_huggingface
+from bitcliff.adapters.options import ModelOptions
+from bitcliff.adapters.python_models import load_python
+from bitcliff.adapters.timm_models import load_timm
+from bitcliff.adapters.torchvision_models import load_torchvision
+from bitcliff.adapters.weights import Weights, read_weights
+from bitcliff.adapters.wording import nearest
+from bitcliff.errors import InputError
+from bitcliff.types.subject import Subject
+
+Loader = Callable[[str, Weights | None, ModelOptions], Subject]
+
+BUILT_IN: dict[str, Loader] = {"efficientnet-lite0": load_efficientnet}
+
+PREFIXES: dict[str, Loader] = {
+    "timm": load_timm,
+    "torchvision": load_torchvision,
+    "hf": load_huggingface,
+    "py": load_python,
+}
+
+_ACCEPTED = (
+    f"{', '.join(BUILT_IN)}, timm:NAME, torchvision:NAME, hf:DIR or py:package.module:factory"
+)
+_DEFAULTS = ModelOptions()
+_FILES = (".safetensors", ".pt", ".pth", ".bin", ".pt2")
+
+
+def load_model(
+    spec: str, *, weights: Path | None = None, options: ModelOptions = _DEFAULTS
+) -> Subject:
+    """Loads the model that a name stands for, in eval mode and frozen.
+
+    Args:
+        spec: "efficientnet-lite0", "timm:NAME", "torchvision:NAME", "hf:DIR" (a local folder) or
+            "py:package.module:factory" (runs that code).
+        weights: a state dict to load strictly (.safetensors, .pt, .pth, .bin); None: the model's
+            own, which for timm and torchvision may have to be fetched.
+        options: what to override of the model's own configuration.
+
+    Raises:
+        InputError: one line that names what is wrong and what would be right.
+        MissingExtra: the library it comes from is not installed.
+    """
+    prefix, _, name = spec.partition(":")
+    if spec in BUILT_IN:
+        loader, name = BUILT_IN[spec], spec
+    elif prefix in PREFIXES and name:
+        loader = PREFIXES[prefix]
+    else:
+        raise InputError(_unknown(spec))
+    return loader(name, None if weights is None else read_weights(weights), options)
+
+
+def _unknown(spec: str) -> str:
+    suffix = Path(spec).suffix.lower()
+    if suffix == ".onnx":
+        return f"MODEL {spec}: ONNX subjects aren't supported yet; give {_ACCEPTED}"
+    if suffix in _FILES:
+        return f"MODEL {spec}: a file of weights says not which model; give MODEL --weights {spec}"
+    if spec in PREFIXES or spec.removesuffix(":") in PREFIXES:
+        return f"MODEL {spec}: the name after the colon is missing; give {_ACCEPTED}"
+    return f"MODEL {spec}: not known{nearest(spec, BUILT_IN)}; give {_ACCEPTED}"

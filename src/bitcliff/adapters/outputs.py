@@ -1,0 +1,48 @@
+"""How many classes a model tells apart, found by running it once."""
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+from bitcliff.adapters.optional import quiet
+from bitcliff.adapters.wording import one_line
+from bitcliff.errors import InputError
+from bitcliff.types.subject import Inputs, Preprocessing, Subject
+
+
+def output_count(subject: Subject, example_inputs: Inputs) -> int:
+    """Runs the model on the first example and counts its logits.
+
+    Args:
+        example_inputs: at least one example, as the model takes them.
+
+    Raises:
+        InputError: the model does not accept such inputs, or gives no logits (batch, classes >= 2).
+    """
+    first: Inputs
+    if isinstance(example_inputs, Mapping):
+        first = {name: tensor[:1] for name, tensor in example_inputs.items()}
+        shape = {name: tuple(tensor.shape[1:]) for name, tensor in first.items()}
+    else:
+        first = example_inputs[:1]
+        shape = tuple(first.shape[1:])  # type: ignore[assignment]
+    try:
+        with torch.no_grad(), quiet():
+            out = subject.module(**first) if isinstance(first, Mapping) else subject.module(first)
+    except Exception as error:
+        raise InputError(
+            f"{subject.name}: does not accept inputs of shape {shape} ({one_line(error)})"
+        ) from error
+    logits = getattr(out, "logits", out)
+    if not isinstance(logits, Tensor) or logits.ndim != 2 or logits.shape[0] != 1:
+        got = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
+        raise InputError(f"{subject.name}: gives {got} for one example, not logits (1, classes)")
+    if logits.shape[1] < 2:
+        raise InputError(f"{subject.name}: has one output; a classifier needs at least two")
+    return logits.shape[1]
+
+
+def picture_output_count(subject: Subject, preprocessing: Preprocessing) -> int:
+    """`output_count` on a black picture of the model's own size."""
+    return output_count(subject, torch.zeros(1, preprocessing.channels, *preprocessing.size))

@@ -1,0 +1,168 @@
+"""Pictures from files: checked, decoded, and resized as torchvision and timm do it."""
+
+import base64
+import io
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from bitcliff.adapters.optional import quiet, require
+from bitcliff.adapters.preprocessing import Squashed
+from bitcliff.adapters.wording import one_line
+from bitcliff.errors import InputError
+from bitcliff.types.subject import Preprocessing
+
+if TYPE_CHECKING:
+    from PIL.Image import Image as Picture
+else:  # Pillow is optional, so its types cannot be checked at run time
+    Picture = Any
+
+MAX_PIXELS = 25_000_000
+SUFFIXES = frozenset(
+    {".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm"}
+)
+# Not Pillow's other formats: some of them start other programs.
+_FORMATS = ("JPEG", "MPO", "PNG", "BMP", "GIF", "WEBP", "TIFF", "PPM")
+_THUMBNAIL_SIDE = 96
+
+Progress = Callable[[int, int], None]
+
+
+def open_picture(source: Path | bytes, name: str) -> Picture:
+    """Decodes a picture to 8-bit RGB, upright.
+
+    Its header is read first: above 25 megapixels it is not decoded. Transparency is dropped, 16-bit
+    values are scaled to 8.
+
+    Args:
+        name: the picture's name in errors.
+
+    Raises:
+        InputError: missing, unreadable, truncated, too large, or of a kind that is not supported.
+    """
+    module: Any = require("PIL.Image", "vision", f"{name} (a picture)")
+    operations: Any = require("PIL.ImageOps", "vision", f"{name} (a picture)")
+    try:
+        with quiet(), module.open(_file(source), formats=_FORMATS) as image:
+            _check_size(image.size, name)
+            image.load()
+            return _as_rgb(operations.exif_transpose(image), name, module)
+    except InputError:
+        raise
+    except FileNotFoundError as error:
+        raise InputError(f"{name}: no such file") from error
+    except module.DecompressionBombError as error:
+        raise InputError(f"{name}: larger than 25 megapixels; give a smaller copy") from error
+    except Exception as error:  # decoders let almost anything through on damaged files
+        raise InputError(f"{name}: unreadable or truncated picture ({one_line(error)})") from error
+
+
+def _file(source: Path | bytes) -> Path | io.BytesIO:
+    return io.BytesIO(source) if isinstance(source, bytes) else source
+
+
+def _check_size(size: tuple[int, int], name: str) -> None:
+    width, height = size
+    if width * height > MAX_PIXELS:
+        raise InputError(
+            f"{name}: {width} x {height} pixels, more than 25 megapixels; give a smaller copy"
+        )
+
+
+def _as_rgb(image: Picture, name: str, module: Any) -> Picture:
+    if image.mode.startswith("I"):  # 16 bits a pixel; convert() would cut all above 255 off
+        values = np.asarray(image).astype(np.float64) / 257
+        image = module.fromarray(np.clip(np.rint(values), 0, 255).astype(np.uint8))
+    elif image.mode == "F":
+        raise InputError(f"{name}: floating-point pixels; give an 8- or 16-bit picture")
+    return image.convert("RGB")
+
+
+def to_input(image: Picture, p: Preprocessing, name: str) -> Float[Tensor, "channels height width"]:
+    """Resizes, crops the centre and normalises one RGB picture.
+
+    Raises:
+        InputError: so elongated that it would be huge once resized.
+    """
+    from PIL import Image
+
+    height, width = p.size
+    resized = _resized(image.size, p)
+    if resized[0] * resized[1] > MAX_PIXELS:
+        raise InputError(
+            f"{name}: {image.width} x {image.height} pixels is too elongated to resize"
+        )
+    method = Image.Resampling[p.interpolation.upper()]
+    if resized != image.size:
+        image = image.resize(resized, method)
+    # Rounding as torchvision's center_crop does.
+    left, top = round((image.width - width) / 2), round((image.height - height) / 2)
+    image = image.crop((left, top, left + width, top + height))
+    if p.channels == 1:
+        image = image.convert("L")
+    pixels = np.asarray(image, dtype=np.float32).reshape(height, width, p.channels)
+    mean, std = np.array(p.mean, dtype=np.float32), np.array(p.std, dtype=np.float32)
+    values = (pixels * np.float32(p.scale) - mean) / std
+    return torch.from_numpy(np.ascontiguousarray(values.transpose(2, 0, 1)))
+
+
+def _resized(size: tuple[int, int], p: Preprocessing) -> tuple[int, int]:
+    """Width and height after resizing and before the crop."""
+    width, height = size
+    to_height, to_width = round(p.size[0] / p.crop), round(p.size[1] / p.crop)
+    if isinstance(p, Squashed):
+        return to_width, to_height
+    if to_height == to_width:  # torchvision cuts the long side off to whole pixels
+        short, long = sorted(size)
+        other = int(to_width * long / short)
+        return (to_width, other) if width <= height else (other, to_width)
+    ratio = min(height / to_height, width / to_width)  # timm's ResizeKeepRatio
+    return round(width / ratio), round(height / ratio)
+
+
+def thumbnail(image: Picture) -> str:
+    """The picture as a JPEG data URI, at most 96 px a side."""
+    small = image.copy()
+    small.thumbnail((_THUMBNAIL_SIDE, _THUMBNAIL_SIDE))
+    buffer = io.BytesIO()
+    small.save(buffer, "JPEG", quality=85)
+    return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
+
+
+def take_pictures(
+    read: Callable[[int], Picture],
+    names: Sequence[str],
+    indices: Sequence[int],
+    preprocessing: Preprocessing,
+    progress: Progress | None,
+) -> tuple[Float[Tensor, "n channels height width"], tuple[str, ...]]:
+    """Decodes and preprocesses the chosen pictures, and makes their thumbnails.
+
+    Args:
+        read: gives the picture at an index, in RGB.
+        progress: called with (done, all) after each.
+
+    Raises:
+        InputError: one of them is unreadable; they do not fit in memory.
+    """
+    shape = (len(indices), preprocessing.channels, *preprocessing.size)
+    try:
+        inputs = torch.empty(shape)
+    except RuntimeError as error:
+        gib = np.prod([float(side) for side in shape]) * 4 / 2**30
+        raise InputError(
+            f"{len(indices)} pictures need {gib:.1f} GiB of memory; take fewer with --examples"
+        ) from error
+    thumbnails = []
+    for row, index in enumerate(indices):
+        image = read(index)
+        inputs[row] = to_input(image, preprocessing, names[index])
+        thumbnails.append(thumbnail(image))
+        if progress is not None:
+            progress(row + 1, len(indices))
+    return inputs, tuple(thumbnails)

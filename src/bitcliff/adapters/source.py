@@ -1,0 +1,66 @@
+"""What every kind of data gives, before any of it is decoded."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Int64
+
+from bitcliff.adapters.options import DataOptions
+from bitcliff.errors import InputError
+from bitcliff.types.subject import Inputs, Preprocessing, Subject
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Taken:
+    """The chosen examples, ready for the model.
+
+    Attributes:
+        inputs: as many along dim 0 as were chosen.
+        preprocessing: what was done, in words.
+        thumbnails: one data URI each, or None.
+    """
+
+    inputs: Inputs
+    preprocessing: str
+    thumbnails: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True)
+class Source:
+    """A data set whose examples are numbered and labelled, but not yet read.
+
+    Attributes:
+        ids: one distinct name each.
+        labels: one output index each, or None; their range is checked by the caller.
+        take: reads the examples at the given indices, reporting (done, all).
+        class_names: as the data names its classes, in output order.
+        labelling: how labels were read, in words; empty where there is nothing to say.
+    """
+
+    ids: tuple[str, ...]
+    labels: Int64[np.ndarray, " n"] | None
+    take: Callable[[Sequence[int], Progress | None], Taken]
+    class_names: tuple[str, ...] | None = None
+    labelling: str = ""
+
+
+Opener = Callable[[str, Subject, DataOptions], Source]
+
+
+def needed_preprocessing(subject: Subject, data: str) -> Preprocessing:
+    """The subject's picture preprocessing.
+
+    Raises:
+        InputError: it has none, or it is a text model.
+    """
+    if subject.preprocessing is None:
+        if subject.tokenizer is not None:
+            raise InputError(f"{data}: pictures, but {subject.name} takes text")
+        raise InputError(
+            f"{data}: pictures, but {subject.name} does not say how it wants them; give "
+            "--image-size (and --mean, --std)"
+        )
+    return subject.preprocessing

@@ -1,0 +1,88 @@
+"""A CSV file of picture paths, with or without labels."""
+
+import csv
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from bitcliff.adapters.labels import LabelMap, map_labels
+from bitcliff.adapters.options import DataOptions
+from bitcliff.adapters.outputs import picture_output_count
+from bitcliff.adapters.pictures import open_picture, take_pictures
+from bitcliff.adapters.preprocessing import in_words
+from bitcliff.adapters.source import Progress, Source, Taken, needed_preprocessing
+from bitcliff.adapters.wording import one_line
+from bitcliff.errors import InputError
+from bitcliff.types.subject import Subject
+
+
+def open_table(spec: str, subject: Subject, options: DataOptions) -> Source:
+    """Reads the columns path and, if it is there, label. Paths are relative to the table.
+
+    Raises:
+        InputError: no such columns, an empty field, a missing picture, class names that match
+            nothing, or a table that is not CSV in UTF-8.
+    """
+    del options
+    preprocessing = needed_preprocessing(subject, spec)
+    paths, names = _columns(spec)
+    files = [Path(spec).parent / path for path in paths]
+    for line, file in enumerate(files, start=2):
+        if not file.is_file():
+            raise InputError(f"{spec}, row {line}: no such picture: {file}")
+    mapped = LabelMap({}, None, "")
+    if names is not None:
+        mapped = map_labels(
+            list(dict.fromkeys(names)),
+            subject.class_names,
+            lambda: picture_output_count(subject, preprocessing),
+            f"{spec} (column label)",
+        )
+
+    def take(indices: Sequence[int], progress: Progress | None) -> Taken:
+        inputs, thumbnails = take_pictures(
+            lambda i: open_picture(files[i], str(files[i])),
+            [str(file) for file in files],
+            indices,
+            preprocessing,
+            progress,
+        )
+        return Taken(inputs, in_words(preprocessing), thumbnails)
+
+    labels = None if names is None else np.array([mapped.index[n] for n in names], dtype=np.int64)
+    return Source(_distinct(paths), labels, take, mapped.class_names, mapped.how)
+
+
+def _columns(spec: str) -> tuple[list[str], list[str] | None]:
+    try:
+        with open(spec, encoding="utf-8-sig", newline="") as file:
+            reader = csv.DictReader(file)
+            rows = list(reader)
+            columns = reader.fieldnames or []
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise InputError(f"{spec}: not readable as CSV in UTF-8 ({one_line(error)})") from error
+    if "path" not in columns:
+        raise InputError(
+            f"{spec}: its first row must name the columns path and label (or path alone), "
+            "separated by commas"
+        )
+    wanted = ["path", "label"] if "label" in columns else ["path"]
+    for line, row in enumerate(rows, start=2):
+        for column in wanted:
+            if not (row[column] or "").strip():
+                raise InputError(f"{spec}, row {line}: {column} is empty")
+            if "\0" in row[column]:
+                raise InputError(f"{spec}, row {line}: {column} holds a zero byte")
+    names = [row["label"].strip() for row in rows] if "label" in columns else None
+    return [row["path"].strip() for row in rows], names
+
+
+def _distinct(paths: Sequence[str]) -> tuple[str, ...]:
+    """The paths as ids; one that comes twice is told apart by its row."""
+    counts = Counter(paths)
+    return tuple(
+        path if counts[path] == 1 else f"{path} (row {line})"
+        for line, path in enumerate(paths, start=2)
+    )

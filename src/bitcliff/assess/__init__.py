@@ -1,0 +1,7 @@
+"""Measuring: a subject under policies, into a record. One question a file."""
+
+from bitcliff.assess.audit import Audit
+from bitcliff.assess.quantized import quantized
+from bitcliff.assess.settings import AssessSettings, SearchEffort
+
+__all__ = ["AssessSettings", "Audit", "SearchEffort", "quantized"]

@@ -1,0 +1,152 @@
+"""Running the network on chosen examples under chosen allocations, always in batches of one size.
+
+The last batch is padded, so that every example runs through the same kernels whatever else is
+evaluated with it.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from bitcliff.points import Attachment, take
+from bitcliff.points.attach import FLOAT, WEIGHTS_ONLY, Rounding, gradient_rounding, rounding_to
+from bitcliff.points.forward import pad
+from bitcliff.types.subject import Inputs
+
+
+@dataclass
+class Spent:
+    """Effort so far, in examples passed through the network (padding not counted)."""
+
+    forward: int = 0
+    backward: int = 0
+
+
+@dataclass(frozen=True)
+class Scores:
+    """What the network said.
+
+    Attributes:
+        logits: (m, classes), float32 or wider.
+        failed_at: for each example the point where a NaN or infinity showed, or None.
+    """
+
+    logits: Float[Tensor, "m classes"]
+    failed_at: tuple[str | None, ...]
+
+    @property
+    def finite(self) -> Bool[Tensor, " m"]:
+        """Examples that have a prediction at all."""
+        return torch.tensor([place is None for place in self.failed_at], dtype=torch.bool)
+
+    @property
+    def predictions(self) -> Int[Tensor, " m"]:
+        """Argmax; meaningless where not `finite`."""
+        return self.logits.argmax(1)
+
+
+def margins(
+    logits: Float[Tensor, "m classes"], reference: Int[Tensor, " m"]
+) -> Float[Tensor, " m"]:
+    """Logit of the reference class minus the largest other; negative once the decision flips."""
+    own = logits.gather(1, reference[:, None])[:, 0]
+    others = logits.scatter(1, reference[:, None], float("-inf"))
+    return own - others.amax(1)
+
+
+@dataclass
+class Evaluator:
+    """An attached model and the data, with a count of what was spent.
+
+    Attributes:
+        reference: (n,) the class that margins are measured against.
+        on_batch: called after every batch, for progress.
+    """
+
+    attachment: Attachment
+    inputs: Inputs
+    batch_size: int
+    reference: Int[Tensor, " n"] = field(default_factory=lambda: torch.empty(0, dtype=torch.int64))
+    spent: Spent = field(default_factory=Spent)
+    on_batch: Callable[[], None] | None = None
+
+    def float_scores(self, index: Int[Tensor, " m"]) -> Scores:
+        """The network in float."""
+        return self._scores(index, lambda _rows: FLOAT)
+
+    def weights_only_scores(self, index: Int[Tensor, " m"]) -> Scores:
+        """Weights quantized, activations in float."""
+        return self._scores(index, lambda _rows: WEIGHTS_ONLY)
+
+    def scores(self, index: Int[Tensor, " m"], bits: Int[Tensor, "m points"]) -> Scores:
+        """Everything quantized, each example by its own row of `bits`."""
+        return self._scores(index, lambda rows: rounding_to(bits[rows]))
+
+    def margins(
+        self, index: Int[Tensor, " m"], bits: Int[Tensor, "m points"]
+    ) -> Float[Tensor, " m"]:
+        """Margins under these allocations; +inf on a numeric failure, which is no flip."""
+        scores = self.scores(index, bits)
+        found = margins(scores.logits, self.reference[index])
+        return torch.where(scores.finite, found, float("inf"))
+
+    def slopes(
+        self, index: Int[Tensor, " m"], bits: Int[Tensor, "m points"], options: Int[Tensor, " o"]
+    ) -> Float[Tensor, "m points o"]:
+        """d margin / d choice at these allocations: <d margin / d x, Q_o(x) - x> at every point.
+
+        Zero for examples with a numeric failure.
+        """
+        parts = []
+        for rows in torch.arange(len(index)).split(self.batch_size):
+            padded = pad(rows, self.batch_size)
+            parts.append(self._slopes(index[padded], bits[padded], options)[: len(rows)])
+            self._count(len(rows), backward=True)
+        return torch.cat(parts)
+
+    def _slopes(
+        self, index: Int[Tensor, " m"], bits: Int[Tensor, "m points"], options: Int[Tensor, " o"]
+    ) -> Float[Tensor, "m points o"]:
+        hot = (bits[:, :, None] == options).float()
+        choice = [hot[:, point].clone().requires_grad_() for point in range(hot.shape[1])]
+        with torch.enable_grad():
+            logits = self.attachment.run(
+                take(self.inputs, index), gradient_rounding(choice, options)
+            )
+            found = margins(logits, self.reference[index])
+            # A point that a forward pass does not reach has no slope.
+            gradients = torch.autograd.grad(
+                found[torch.isfinite(found)].sum(), choice, allow_unused=True
+            )
+        filled = [torch.zeros_like(hot[:, 0]) if g is None else g for g in gradients]
+        return torch.stack(filled, 1).nan_to_num(0.0, 0.0, 0.0)
+
+    def _scores(self, index: Int[Tensor, " m"], rounding: Callable[[Tensor], Rounding]) -> Scores:
+        logits, failed = [], []
+        with torch.no_grad():
+            for rows in torch.arange(len(index)).split(self.batch_size):
+                padded = pad(rows, self.batch_size)
+                batch = self.attachment.run(take(self.inputs, index[padded]), rounding(padded))
+                batch = batch if batch.dtype == torch.float64 else batch.float()
+                logits.append(batch[: len(rows)].cpu())
+                failed += self._failures(batch[: len(rows)])
+                self._count(len(rows))
+        return Scores(torch.cat(logits), tuple(failed))
+
+    def _count(self, examples: int, backward: bool = False) -> None:
+        self.spent.forward += examples
+        self.spent.backward += examples if backward else 0
+        if self.on_batch is not None:
+            self.on_batch()
+
+    def _failures(self, logits: Float[Tensor, "m classes"]) -> list[str | None]:
+        found: list[str | None] = [
+            None if bool(torch.isfinite(row).all()) else "output" for row in logits
+        ]
+        for place, point in self.attachment.incidents.failed.items():
+            if place < len(found):
+                found[place] = point
+        return found

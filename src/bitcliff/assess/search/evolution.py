@@ -1,0 +1,98 @@
+"""An evolutionary search over the same allocations: uses no gradient, so it checks the other one."""
+
+import numpy as np
+import torch
+from jaxtyping import Int
+from torch import Tensor
+
+from bitcliff.assess.search.problem import Best, Problem
+from bitcliff.budget import sample_allocations
+
+_POPULATION = 8
+_MUTATION = 0.15
+
+
+def evolve(
+    problem: Problem,
+    best: Best,
+    evaluations: int,
+    rng: np.random.Generator,
+    stop_below: float = -torch.inf,
+) -> None:
+    """(mu + lambda) evolution for every group at once; improves `best` in place.
+
+    Args:
+        evaluations: how often each group is evaluated, at most.
+        stop_below: groups whose best cost is below this rest.
+
+    The first population is drawn uniformly from all feasible allocations. Children mix two parents
+    over a stretch of the network, get some widths drawn anew, and are brought back to the exact
+    total by the nearest feasible allocation.
+    """
+    groups, points = best.bits.shape
+    population = torch.empty(0, groups, points, dtype=torch.int64)
+    costs = torch.empty(0, groups)
+    while evaluations > 0:
+        active = (best.cost >= stop_below).nonzero().flatten()
+        if len(active) == 0:
+            return
+        size = min(_POPULATION, evaluations)
+        if len(population) == 0:
+            children = _strangers(problem, size, groups, points, rng)
+        else:
+            children = torch.stack(
+                [_children(problem, population, costs, rng) for _ in range(size)]
+            )
+        child_costs = torch.full((size, groups), torch.inf)
+        for number in range(size):
+            tried = children[number, active]
+            child_costs[number, active] = problem.objective(tried, active).float()
+            best.keep(tried, child_costs[number, active], active)
+        population, costs = _survivors(population, costs, children, child_costs)
+        evaluations -= size
+
+
+def _strangers(
+    problem: Problem, size: int, groups: int, points: int, rng: np.random.Generator
+) -> Int[Tensor, "size groups points"]:
+    drawn = sample_allocations(
+        size * groups, points, problem.options.tolist(), problem.total, rng
+    )
+    return problem.options[drawn].view(size, groups, points)
+
+
+def _children(
+    problem: Problem, population: Tensor, costs: Tensor, rng: np.random.Generator
+) -> Int[Tensor, "groups points"]:
+    size, groups, points = population.shape
+    everyone = torch.arange(groups)
+    mother, father = (_tournament(costs, size, groups, rng) for _ in range(2))
+    ends = torch.from_numpy(np.sort(rng.integers(0, points + 1, (2, groups)), axis=0))
+    place = torch.arange(points)
+    stretch = (place >= ends[0][:, None]) & (place < ends[1][:, None])
+    child = torch.where(stretch, population[mother, everyone], population[father, everyone])
+    fresh = problem.options[
+        torch.from_numpy(rng.integers(0, len(problem.options), (groups, points)))
+    ]
+    mutated = torch.from_numpy(rng.random((groups, points)) < _MUTATION)
+    wanted = torch.where(mutated, fresh, child).double()
+    # The noise decides which points give way when the total must be met.
+    return problem.nearest(wanted + torch.from_numpy(rng.normal(0, 0.5, (groups, points))))
+
+
+def _tournament(costs: Tensor, size: int, groups: int, rng: np.random.Generator) -> Tensor:
+    rivals = torch.from_numpy(rng.integers(0, size, (2, groups)))
+    everyone = torch.arange(groups)
+    first_wins = costs[rivals[0], everyone] <= costs[rivals[1], everyone]
+    return torch.where(first_wins, rivals[0], rivals[1])
+
+
+def _survivors(
+    population: Tensor, costs: Tensor, children: Tensor, child_costs: Tensor
+) -> tuple[Tensor, Tensor]:
+    everyone = torch.cat([population, children])
+    all_costs = torch.cat([costs, child_costs])
+    order = all_costs.argsort(dim=0, stable=True)[:_POPULATION]
+    return everyone.gather(0, order[:, :, None].expand(-1, -1, everyone.shape[2])), (
+        all_costs.gather(0, order)
+    )

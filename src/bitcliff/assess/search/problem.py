@@ -1,0 +1,137 @@
+"""What a search looks for: allocations that make a group of examples fare as badly as can be found.
+
+One form serves three questions. Worst per example: every example is a group of its own. Worst
+static: all examples share one group, hence one allocation. Friendliest: the sign turned round.
+"""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from bitcliff.assess.evaluate import Evaluator
+from bitcliff.budget import solve
+
+# A decision flipped by this margin (logits) counts as lost; a shared allocation gains nothing by
+# losing it further.
+_LOST = -1.0
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A search space and its objective.
+
+    Attributes:
+        evaluator: runs the network.
+        index: (m,) the examples, by their place in the data.
+        groups: (m,) the allocation each example uses, 0..G-1.
+        options: (O,) widths; total: bits that each allocation spends, exactly.
+        sign: +1 to lower margins (worst), -1 to raise them (friendliest).
+    """
+
+    evaluator: Evaluator
+    index: Int[Tensor, " m"]
+    groups: Int[Tensor, " m"]
+    options: Int[Tensor, " o"]
+    total: int
+    sign: int = 1
+
+    @property
+    def shared(self) -> bool:
+        """Whether examples share allocations."""
+        return self.size < len(self.index)
+
+    @property
+    def size(self) -> int:
+        """G, the number of allocations looked for."""
+        return int(self.groups.max()) + 1
+
+    def objective(
+        self, bits: Int[Tensor, "g points"], only: Int[Tensor, " g"]
+    ) -> Float[Tensor, " g"]:
+        """Lower is better for the search. `bits` are the allocations of the groups in `only`."""
+        row_of = torch.full((self.size,), -1).scatter(0, only, torch.arange(len(only)))
+        rows = row_of[self.groups]
+        used = rows >= 0
+        margins = self.evaluator.margins(self.index[used], bits[rows[used]])
+        cost = torch.where(margins.isinf(), torch.inf, self.sign * margins)
+        if self.shared:
+            cost = cost.clamp(min=_LOST)
+        total = torch.zeros(len(only), dtype=cost.dtype).index_add(0, rows[used], cost)
+        return total / torch.bincount(rows[used], minlength=len(only))
+
+    def slopes(
+        self, bits: Int[Tensor, "g points"], only: Int[Tensor, " g"]
+    ) -> Float[Tensor, "g points o"]:
+        """d objective / d choice for the groups in `only`, whose allocations `bits` are."""
+        row_of = torch.full((self.size,), -1).scatter(0, only, torch.arange(len(only)))
+        rows = row_of[self.groups]
+        used = rows >= 0
+        each = self.sign * self.evaluator.slopes(
+            self.index[used], bits[rows[used]], self.options
+        )
+        if not self.shared:
+            return each
+        summed = torch.zeros(len(only), *each.shape[1:], dtype=each.dtype)
+        return summed.index_add(0, rows[used], each)
+
+    def cheapest(self, table: Float[Tensor, "g points o"]) -> Int[Tensor, "g points"]:
+        """The allocations that minimise the sum of `table` under the exact budget."""
+        return self.options[solve(-table, self.options.tolist(), self.total)]
+
+    def choice(self, bits: Int[Tensor, "g points"]) -> Int[Tensor, "g points"]:
+        """Widths to option indices."""
+        return torch.searchsorted(self.options, bits)
+
+    def nearest(self, wanted: Float[Tensor, "g points"]) -> Int[Tensor, "g points"]:
+        """The allocations of the exact total that lie nearest to `wanted` (least squares)."""
+        return self.cheapest((self.options - wanted[:, :, None]).double().square())
+
+
+@dataclass
+class Best:
+    """The best allocations found so far, one a group.
+
+    Attributes:
+        bits: (G, L). cost: (G,) the objective there.
+    """
+
+    problem: Problem
+    bits: Int[Tensor, "g points"]
+    cost: Float[Tensor, " g"] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.cost = torch.full((len(self.bits),), torch.inf)
+
+    def offer(
+        self, bits: Int[Tensor, "g points"], only: Int[Tensor, " g"] | None = None
+    ) -> Bool[Tensor, " g"]:
+        """Evaluate candidates, keep those that are better; which were."""
+        only = torch.arange(len(self.bits)) if only is None else only
+        cost = self.problem.objective(bits, only)
+        return self.keep(bits, cost, only)
+
+    def keep(
+        self,
+        bits: Int[Tensor, "g points"],
+        cost: Float[Tensor, " g"],
+        only: Int[Tensor, " g"],
+    ) -> Bool[Tensor, " g"]:
+        """The same for candidates whose cost is known."""
+        better = cost < self.cost[only]
+        self.bits[only[better]] = bits[better]
+        self.cost[only[better]] = cost[better].to(self.cost.dtype)
+        return better
+
+
+def even_allocation(problem: Problem, points: int) -> Int[Tensor, "g points"]:
+    """The most even allocation of the total: uniform where that is feasible."""
+    wanted = torch.full((problem.size, points), problem.total / points, dtype=torch.float64)
+    return problem.nearest(wanted)
+
+
+def generator(*seed: int) -> np.random.Generator:
+    """A random stream of its own for each search."""
+    return np.random.default_rng(seed)

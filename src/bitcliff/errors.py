@@ -1,0 +1,21 @@
+"""The errors Bitcliff raises on purpose. The command line turns each into one line and exit code 2."""
+
+
+class BitcliffError(Exception):
+    """Base of all: its text is one line that a user can act on."""
+
+
+class InputError(BitcliffError):
+    """A file, option or argument is wrong; the text names it and says what would be right."""
+
+
+class InfeasibleBudget(InputError, ValueError):
+    """No allocation meets the total; the text says which totals do."""
+
+
+class NumericError(BitcliffError, ValueError):
+    """A NaN or infinity where a number is needed; the text says where."""
+
+
+class MissingExtra(InputError, ImportError):
+    """An optional package is not installed; the text says which extra brings it."""

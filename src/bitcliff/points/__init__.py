@@ -1,0 +1,8 @@
+"""Quantization points: discovered, named, costed and attached to a model that is left as it was."""
+
+from bitcliff.points.attach import Attachment
+from bitcliff.points.discover import discover
+from bitcliff.points.plan import Plan, Point, Selection
+from bitcliff.points.forward import logits_of, take
+
+__all__ = ["Attachment", "Plan", "Point", "Selection", "discover", "logits_of", "take"]

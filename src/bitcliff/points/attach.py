@@ -1,0 +1,208 @@
+"""Running a model with its points quantized, and leaving it as it was."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+import torch.nn.functional as F  # noqa: N812
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, nn
+
+from bitcliff.points.forward import logits_of
+from bitcliff.points.operations import ACTIVATIONS, COMPUTE, Function, Operation
+from bitcliff.points.plan import Plan, Point
+from bitcliff.points.trace import is_attention
+from bitcliff.points.walk import Walk, operand, with_operand
+from bitcliff.quant import Scheme, fake_quantize, fake_quantize_choice, fake_quantize_weight
+from bitcliff.types.subject import Inputs
+
+
+@dataclass(frozen=True)
+class Rounding:
+    """What to do in a forward pass.
+
+    Attributes:
+        bits: (batch, L) bit-widths at the plan's points, or None for float activations.
+        choice: instead of bits, one one-hot tensor (batch, O) a point, differentiable.
+        options: (O,) the widths that `choice` chooses among.
+        weights: whether weights are quantized too.
+    """
+
+    bits: Int[Tensor, "batch points"] | None = None
+    choice: Sequence[Float[Tensor, "batch options"]] | None = None
+    options: Int[Tensor, " options"] | None = None
+    weights: bool = True
+
+
+FLOAT = Rounding(weights=False)
+WEIGHTS_ONLY = Rounding()
+
+
+@dataclass
+class Incidents:
+    """What went wrong in forward passes.
+
+    Attributes:
+        failed: for each example of the last batch with a NaN or infinity, the first point it was at.
+        strays: calls that discovery had not seen; the run is then incomplete.
+    """
+
+    failed: dict[int, str] = field(default_factory=dict)
+    strays: set[str] = field(default_factory=set)
+
+
+class Attachment(Walk):
+    """A model with its plan: `run` gives its logits under any rounding.
+
+    Weights are quantized once and kept, so the model must stay frozen while this lives.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        plan: Plan,
+        scheme: str | Scheme = "paper",
+        weight_bits: int | None = 16,
+        per_channel: bool = False,
+    ) -> None:
+        super().__init__(model, COMPUTE if plan.where == "inputs" else {**COMPUTE, **ACTIVATIONS})
+        self.plan = plan
+        self.scheme = Scheme.parse(scheme)
+        self.weight_bits = weight_bits
+        self.per_channel = per_channel
+        self.rounding = FLOAT
+        self.incidents = Incidents()
+        self._index = {(p.site, p.role): i for i, p in enumerate(plan.points)}
+        self._sites = {p.site for p in plan.seen} | set(plan.weights)
+        self._known_misses = {missed.name for missed in plan.missed}
+        self._weights: dict[tuple[str, str], Tensor] = {}
+
+    def run(self, inputs: Inputs, rounding: Rounding = FLOAT) -> Float[Tensor, "batch classes"]:
+        """One forward pass. What failed in it is in `incidents.failed` until the next."""
+        self.rounding = rounding
+        with self:
+            return logits_of(self.model, inputs)
+
+    def on_forward(self) -> None:
+        self.incidents.failed = {}
+
+    def on_call(
+        self, site: str, function: Function, operation: Operation, args: Any, kwargs: Any
+    ) -> Any:
+        if site not in self._sites and site not in self._known_misses:
+            if operation.of_output == (self.plan.where == "outputs"):
+                self.incidents.strays.add(site)
+        if self.rounding is FLOAT:
+            return function(*args, **kwargs)
+        args, kwargs = self._quantize_weights(site, operation, args, kwargs)
+        if operation.of_output:
+            return self._activation(site, "output", function(*args, **kwargs))
+        if is_attention(function) and self._quantizes(site, "probabilities"):
+            return self._attention(site, *args, **kwargs)
+        for role in operation.roles:
+            value = operand(operation, role, args, kwargs)
+            if value is not None and self._quantizes(site, role):
+                value = self._activation(site, role, value)
+                args, kwargs = with_operand(operation, role, value, args, kwargs)
+        return function(*args, **kwargs)
+
+    def _quantizes(self, site: str, role: str) -> bool:
+        active = self.rounding.bits is not None or self.rounding.choice is not None
+        return active and (site, role) in self._index
+
+    def _quantize_weights(self, site: str, operation: Operation, args: Any, kwargs: Any) -> Any:
+        if self.weight_bits is None or not self.rounding.weights:
+            return args, kwargs
+        for role in self.plan.weights.get(site, ()):
+            weight = operand(operation, role, args, kwargs)
+            if weight is not None and weight.is_floating_point():
+                rounded = self._rounded_weight(site, role, operation.channel_axes[role], weight)
+                args, kwargs = with_operand(operation, role, rounded, args, kwargs)
+        return args, kwargs
+
+    def _rounded_weight(self, site: str, role: str, channel_axis: int, weight: Tensor) -> Tensor:
+        if (site, role) not in self._weights:
+            axis = channel_axis if self.per_channel and weight.ndim > 1 else None
+            with torch.no_grad():
+                rounded = fake_quantize_weight(weight.detach(), self.weight_bits or 16, axis)
+            self._weights[site, role] = rounded
+        return self._weights[site, role]
+
+    def _activation(self, site: str, role: str, x: Tensor) -> Tensor:
+        if not self._quantizes(site, role):
+            return x
+        index = self._index[site, role]
+        return _by_example(x, self.plan.points[index], lambda rows: self._round(rows, index))
+
+    def _round(self, rows: Tensor, index: int) -> Tensor:
+        def on_broken(broken: Bool[Tensor, " batch"]) -> None:
+            for example in broken.nonzero().flatten().tolist():
+                self.incidents.failed.setdefault(example, self.plan.points[index].name)
+
+        rounding = self.rounding
+        if rounding.choice is not None and rounding.options is not None:
+            choice = rounding.choice[index]
+            return fake_quantize_choice(rows, choice, rounding.options, self.scheme, on_broken)
+        assert rounding.bits is not None  # noqa: S101  (`_quantizes` has seen to it)
+        return fake_quantize(rows, rounding.bits[:, index], self.scheme, on_broken)
+
+    def _attention(
+        self,
+        site: str,
+        query: Tensor,
+        key: Tensor,
+        value: Tensor,
+        attn_mask: Tensor | None = None,
+        dropout_p: float = 0.0,
+        is_causal: bool = False,
+        scale: float | None = None,
+        enable_gqa: bool = False,
+    ) -> Tensor:
+        """Fused attention in two products, as its documentation defines it, quantized between."""
+        query = self._activation(site, "query", query)
+        key = self._activation(site, "key", key)
+        value = self._activation(site, "value", value)
+        if enable_gqa:
+            repeats = query.shape[-3] // key.shape[-3]
+            key, value = (t.repeat_interleave(repeats, -3) for t in (key, value))
+        scores = query @ key.transpose(-2, -1) * (query.shape[-1] ** -0.5 if scale is None else scale)
+        if is_causal:
+            attn_mask = torch.ones(scores.shape[-2:], dtype=torch.bool, device=scores.device).tril()
+        if attn_mask is not None and attn_mask.dtype == torch.bool:
+            scores = scores.masked_fill(~attn_mask, float("-inf"))
+        elif attn_mask is not None:
+            scores = scores + attn_mask
+        probabilities = self._activation(site, "probabilities", scores.softmax(-1))
+        return F.dropout(probabilities, dropout_p, training=False) @ value
+
+
+def _by_example(x: Tensor, point: Point, function: Callable[[Tensor], Tensor]) -> Tensor:
+    """Apply a function of (batch, *rest) to a tensor whose batch lies elsewhere or is folded."""
+    if point.axis == 0 and point.group == 1:
+        return function(x)
+    moved = x.movedim(point.axis, 0)
+    rows = moved.reshape(moved.shape[0] // point.group, point.group, *moved.shape[1:])
+    result = function(rows).reshape(moved.shape).movedim(0, point.axis)
+    # Same strides as before, in case the network goes on with a view.
+    return torch.empty_like(x).copy_(result)
+
+
+def rounding_to(bits: Int[Tensor, "batch points"]) -> Rounding:
+    """Round activations to these widths and weights to the attachment's own."""
+    return Rounding(bits=bits)
+
+
+def gradient_rounding(
+    choice: Sequence[Float[Tensor, "batch options"]], options: Int[Tensor, " options"]
+) -> Rounding:
+    """The same, by one-hot choices that a gradient can reach."""
+    return Rounding(choice=choice, options=options)
+
+
+def same_state(before: Mapping[str, Tensor], model: nn.Module) -> bool:
+    """Whether a model's parameters and buffers are what they were, to the bit."""
+    after = model.state_dict()
+    return before.keys() == after.keys() and all(
+        torch.equal(value, after[name]) for name, value in before.items()
+    )

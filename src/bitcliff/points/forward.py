@@ -1,0 +1,52 @@
+"""Calling a model on a batch, whatever shape its inputs and outputs have."""
+
+from collections.abc import Mapping
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from bitcliff.errors import InputError
+from bitcliff.types.subject import Inputs
+
+
+def logits_of(model: nn.Module, inputs: Inputs) -> Float[Tensor, "batch classes"]:
+    """Run the model once; its class scores, from a tensor, a `.logits` attribute or a tuple's first.
+
+    Raises:
+        InputError: the output is none of these, or not (batch, classes).
+    """
+    output = model(**inputs) if isinstance(inputs, Mapping) else model(inputs)
+    if not isinstance(output, Tensor):
+        named = getattr(output, "logits", None)
+        first = output[0] if isinstance(output, tuple) and output else None
+        output = named if named is not None else first
+    if not isinstance(output, Tensor) or output.ndim != 2:
+        what = f"shape {tuple(output.shape)}" if isinstance(output, Tensor) else "no tensor"
+        raise InputError(f"the model must give class scores (batch, classes), but gave {what}")
+    return output
+
+
+def take(inputs: Inputs, index: Int[Tensor, " chosen"]) -> Inputs:
+    """The chosen examples of a batch, in that order."""
+    if isinstance(inputs, Mapping):
+        return {name: value[index] for name, value in inputs.items()}
+    return inputs[index]
+
+
+def batch_size(inputs: Inputs) -> int:
+    """How many examples a batch holds."""
+    if isinstance(inputs, Mapping):
+        return int(next(iter(inputs.values())).shape[0])
+    return int(inputs.shape[0])
+
+
+def raw_tensors(inputs: Inputs) -> list[Tensor]:
+    """The floating tensors a model is fed: pictures, not tokens."""
+    tensors = inputs.values() if isinstance(inputs, Mapping) else [inputs]
+    return [tensor for tensor in tensors if tensor.is_floating_point()]
+
+
+def pad(index: Int[Tensor, " chosen"], size: int) -> Int[Tensor, " size"]:
+    """Repeat the last entry until `size` are there: one batch size for all evaluations."""
+    return torch.cat([index, index[-1:].expand(size - len(index))])

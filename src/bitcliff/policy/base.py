@@ -1,0 +1,62 @@
+"""The one protocol of all policies: checks here, the choice itself in `allocate`."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import final
+
+import torch
+from jaxtyping import Int
+from torch import Tensor
+
+from bitcliff.errors import BitcliffError, InputError
+from bitcliff.types.subject import Inputs
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What a policy sees.
+
+    Attributes:
+        inputs: the examples, as the model gets them.
+        index: (batch,) each example's place in the whole data, for policies that look theirs up.
+    """
+
+    inputs: Inputs
+    index: Int[Tensor, " batch"]
+
+
+class Policy(ABC):
+    """Gives every example of a batch bits at L points, with the same exact total.
+
+    Attributes:
+        points: L. options: the widths it may choose. total: the bits every example spends.
+    """
+
+    def __init__(self, points: int, options: Sequence[int], total: int) -> None:
+        if points < 1:
+            raise InputError(f"a policy needs at least one point, not {points}")
+        self.points = points
+        self.options = tuple(options)
+        self.total = total
+
+    @final
+    def __call__(self, batch: Batch) -> Int[Tensor, "batch points"]:
+        """Bit-widths (batch, L), each row summing to exactly `total`.
+
+        Raises:
+            BitcliffError: the policy broke its word; a defect in the policy, never in the data.
+        """
+        bits = self.allocate(batch)
+        name = type(self).__name__
+        if bits.shape != (len(batch.index), self.points):
+            raise BitcliffError(f"{name} gave {tuple(bits.shape)}, not (batch, {self.points})")
+        if not bool(torch.isin(bits, torch.tensor(self.options)).all()):
+            raise BitcliffError(f"{name} gave widths outside {list(self.options)}")
+        if not bool((bits.sum(1) == self.total).all()):
+            raise BitcliffError(f"{name} spent other than its {self.total} bits")
+        return bits
+
+    @abstractmethod
+    def allocate(self, batch: Batch) -> Int[Tensor, "batch points"]:
+        """The bit-widths; `__call__` checks them."""

@@ -1,0 +1,43 @@
+"""Random policies: uniform over all allocations that spend the budget exactly."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from jaxtyping import Int
+from torch import Tensor
+
+from bitcliff.budget import sample_allocations
+from bitcliff.policy.base import Batch, Policy
+from bitcliff.policy.fixed import Static
+
+
+class RandomPerExample(Policy):
+    """A draw for each example; an example's draw depends on the seed and its place alone."""
+
+    def __init__(self, points: int, options: Sequence[int], total: int, seed: int) -> None:
+        super().__init__(points, options, total)
+        self.seed = seed
+
+    def allocate(self, batch: Batch) -> Int[Tensor, "batch points"]:
+        return torch.stack([self._draw(place) for place in batch.index.tolist()])
+
+    def _draw(self, place: int) -> Int[Tensor, " points"]:
+        rng = np.random.default_rng([self.seed, place])
+        return draw_allocations(1, self.points, self.options, self.total, rng)[0]
+
+
+class RandomStatic(Static):
+    """One draw for all examples."""
+
+    def __init__(self, points: int, options: Sequence[int], total: int, seed: int) -> None:
+        rng = np.random.default_rng(seed)
+        super().__init__(draw_allocations(1, points, options, total, rng)[0])
+
+
+def draw_allocations(
+    n: int, points: int, options: Sequence[int], total: int, rng: np.random.Generator
+) -> Int[Tensor, "n points"]:
+    """n draws as bit-widths, uniform over all allocations of exactly `total` bits."""
+    chosen = sample_allocations(n, points, list(options), total, rng)
+    return torch.tensor(options)[chosen]

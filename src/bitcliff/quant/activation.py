@@ -1,0 +1,188 @@
+"""Fake-quantization of activations, per example, with a straight-through gradient."""
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+from torch.autograd.function import FunctionCtx, once_differentiable
+
+from bitcliff.errors import InputError
+from bitcliff.quant.grid import Grid, OnBroken, make_grid, round_to_grid
+from bitcliff.quant.rows import as_rows, from_rows, row_range
+from bitcliff.quant.scheme import Scheme
+
+MIN_BITS, MAX_BITS = 2, 16
+
+# Elements worked on at a time when many bit-widths are tried on one row: about what the cache holds.
+_CHUNK = 1 << 15
+
+
+def fake_quantize(
+    x: Float[Tensor, "batch *rest"],
+    bits: "Int[Tensor, ' batch'] | int",
+    scheme: str | Scheme = "paper",
+    on_broken: OnBroken | None = None,
+) -> Float[Tensor, "batch *rest"]:
+    """Round each example to its own number of bits and back, asymmetric (paper section 2, eq. 1-2).
+
+    Args:
+        x: activations; float32 or float64 are worked in as they are, narrower types in float32.
+        bits: bit-width of each example, or one for all; 2 to 16.
+        scheme: "paper", "onnx" or "percentile(p)".
+        on_broken: told which examples hold a NaN or infinity, if any do.
+
+    Returns:
+        A tensor like `x`. Constant rows pass unchanged; so do rows with NaN or infinity, which the
+        caller must count as numeric failures. The gradient in `x` is the identity.
+
+    Raises:
+        InputError: `x` has no batch dimension or no float type, or `bits` does not fit.
+    """
+    if x.ndim == 0 or not x.is_floating_point():
+        raise InputError(f"x must be a floating tensor (batch, *rest), not {x.dtype} {tuple(x.shape)}")
+    widths = check_bits(bits, x.shape[0]).to(x.device)
+    scheme = Scheme.parse(scheme)
+    if not (torch.is_grad_enabled() and x.requires_grad):
+        return _quantize(x, widths, scheme, on_broken)
+    result: Tensor = _StraightThrough.apply(x, widths, scheme, on_broken)
+    return result
+
+
+def fake_quantize_choice(
+    x: Float[Tensor, "batch *rest"],
+    choice: Float[Tensor, "batch options"],
+    options: Int[Tensor, " options"],
+    scheme: str | Scheme = "paper",
+    on_broken: OnBroken | None = None,
+) -> Float[Tensor, "batch *rest"]:
+    """Fake-quantize by a one-hot choice among bit-widths, differentiable in the choice.
+
+    The gradient in `x` is the identity; in choice[b, o] it is <g_b, Q_o(x_b) - x_b>, which leaves
+    out a term constant over o (DESIGN: canonical mathematics; paper section 3.4).
+
+    Raises:
+        InputError: the shapes do not fit, or a row of `choice` is not one-hot.
+    """
+    if choice.shape != (x.shape[0], len(options)):
+        raise InputError(f"choice must be (batch, options), not {tuple(choice.shape)}")
+    if not bool(((choice == 1).sum(1) == 1).all()) or not bool(((choice != 0).sum(1) == 1).all()):
+        raise InputError("choice must be one-hot: one 1 in each row, 0 elsewhere")
+    check_bits(options, len(options))
+    result: Tensor = _StraightThroughChoice.apply(
+        x, choice, options, Scheme.parse(scheme), on_broken
+    )
+    return result
+
+
+def check_bits(bits: "Int[Tensor, ' batch'] | int", batch: int) -> Int[Tensor, " batch"]:
+    """Bit-widths as an int64 tensor (batch,); InputError unless each lies in 2..16."""
+    if isinstance(bits, int):
+        bits = torch.full((batch,), bits)
+    if bits.is_floating_point() or bits.shape != (batch,):
+        raise InputError(
+            f"bits must be an int or an integer tensor ({batch},), not {bits.dtype} {tuple(bits.shape)}"
+        )
+    if batch and not bool(((bits >= MIN_BITS) & (bits <= MAX_BITS)).all()):
+        raise InputError(f"bits must lie in {MIN_BITS}..{MAX_BITS}, not {bits.unique().tolist()}")
+    return bits.long()
+
+
+def _quantize(
+    x: Float[Tensor, "batch *rest"],
+    bits: Int[Tensor, " batch"],
+    scheme: Scheme,
+    on_broken: OnBroken | None,
+) -> Float[Tensor, "batch *rest"]:
+    if x.numel() == 0:
+        return x.clone()
+    with torch.no_grad():
+        rows, order = as_rows(_wide(x.detach()))
+        grid = make_grid(*row_range(rows, scheme), bits, scheme)
+        return from_rows(round_to_grid(rows, grid, bits, scheme, on_broken), x, order).to(x.dtype)
+
+
+def _wide(x: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
+    return x if x.dtype in (torch.float32, torch.float64) else x.float()
+
+
+class _StraightThrough(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: FunctionCtx, x: Tensor, bits: Tensor, scheme: Scheme, on_broken: OnBroken | None
+    ) -> Tensor:
+        return _quantize(x, bits, scheme, on_broken)
+
+    @staticmethod
+    def backward(ctx: FunctionCtx, *grads: Tensor) -> tuple[Tensor, None, None, None]:
+        return grads[0], None, None, None
+
+
+class _StraightThroughChoice(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: torch.autograd.function.FunctionCtx,
+        x: Tensor,
+        choice: Tensor,
+        options: Tensor,
+        scheme: Scheme,
+        on_broken: OnBroken | None,
+    ) -> Tensor:
+        ctx.save_for_backward(x, options)
+        ctx.scheme = scheme  # type: ignore[attr-defined]
+        options = options.to(choice.device)
+        return _quantize(x, options[choice.argmax(1)], scheme, on_broken)
+
+    @staticmethod
+    @once_differentiable  # type: ignore[misc,untyped-decorator]
+    def backward(ctx, *grads):  # type: ignore[no-untyped-def]
+        x, options = ctx.saved_tensors
+        in_choice = None
+        if ctx.needs_input_grad[1]:
+            in_choice = choice_gradient(x, grads[0], options, ctx.scheme)
+        return grads[0], in_choice, None, None, None
+
+
+def choice_gradient(
+    x: Float[Tensor, "batch *rest"],
+    gradient: Float[Tensor, "batch *rest"],
+    options: Int[Tensor, " options"],
+    scheme: Scheme,
+) -> Float[Tensor, "batch options"]:
+    """<gradient_b, Q_o(x_b) - x_b> for every example b and option o."""
+    with torch.no_grad():
+        rows, order = as_rows(_wide(x.detach()))
+        slopes = gradient.detach().to(rows.dtype).permute(order).reshape(rows.shape)
+        low, high = row_range(rows, scheme)
+        found = [
+            _projected_errors(row, slope, make_grid(lo, hi, options, scheme), options, scheme)
+            for row, slope, lo, hi in zip(
+                rows,
+                slopes,
+                low[:, None].expand(-1, len(options)),
+                high[:, None].expand(-1, len(options)),
+                strict=True,
+            )
+        ]
+        return torch.stack(found).to(rows.dtype)
+
+
+def _projected_errors(
+    row: Float[Tensor, " k"],
+    slope: Float[Tensor, " k"],
+    grid: Grid,
+    options: Int[Tensor, " options"],
+    scheme: Scheme,
+) -> Float[Tensor, " options"]:
+    """One row on every option's grid at once, chunk by chunk, so that the work stays in the cache."""
+    if not bool(grid.plain.all()):
+        tried = row.expand(len(options), -1)
+        return ((round_to_grid(tried, grid, options, scheme) - row) @ slope).double()
+    scale, bottom, top = grid.scale[:, None], grid.bottom[:, None], grid.top[:, None]
+    total = row.new_zeros(len(options), dtype=torch.float64)
+    # One buffer for all chunks: fresh memory each time would cost more than the arithmetic.
+    buffer = row.new_empty(len(options), min(len(row), _CHUNK))
+    for part, weight in zip(row.split(_CHUNK), slope.split(_CHUNK), strict=True):
+        error = torch.div(part, scale, out=buffer[:, : len(part)]).round_()
+        torch.maximum(error, bottom, out=error)
+        torch.minimum(error, top, out=error).mul_(scale).sub_(part)
+        total += error @ weight
+    return total

@@ -1,0 +1,60 @@
+"""Views of a batch as one row an example, and the range of each row."""
+
+import math
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from bitcliff.quant.scheme import Scheme
+
+
+def as_rows(x: Float[Tensor, "batch *rest"]) -> tuple[Float[Tensor, "batch k"], list[int]]:
+    """Flatten each example in memory order, without a copy where the layout allows it.
+
+    Memory order matters for speed alone: ranges and rounding do not depend on it. The second result
+    is the order of the dimensions, for `from_rows`.
+    """
+    order = [0, *sorted(range(1, x.ndim), key=lambda dim: -x.stride(dim))]
+    return x.permute(order).reshape(x.shape[0], -1), order
+
+
+def from_rows(
+    rows: Float[Tensor, "batch k"], like: Float[Tensor, "batch *rest"], order: list[int]
+) -> Float[Tensor, "batch *rest"]:
+    """The inverse of `as_rows`."""
+    shape = [like.shape[dim] for dim in order]
+    inverse = sorted(range(len(order)), key=order.__getitem__)
+    return rows.view(shape).permute(inverse)
+
+
+def row_range(
+    rows: Float[Tensor, "batch k"], scheme: Scheme
+) -> tuple[Float[Tensor, " batch"], Float[Tensor, " batch"]]:
+    """The lowest and highest value that each row's grid must hold; NaN where a row has a NaN."""
+    # Two passes, yet several times faster on a CPU than aminmax, which is not vectorised.
+    low, high = rows.amin(1), rows.amax(1)
+    if scheme.kind == "onnx":
+        # NaN must survive: clamp keeps it.
+        return low.clamp(max=0), high.clamp(min=0)
+    if scheme.kind == "percentile" and scheme.percentile < 100:
+        tail = (1 - scheme.percentile / 100) / 2
+        whole = torch.isfinite(low) & torch.isfinite(high)
+        low = torch.where(whole, row_quantile(rows, tail), low)
+        high = torch.where(whole, row_quantile(rows, 1 - tail), high)
+    return low, high
+
+
+def row_quantile(rows: Float[Tensor, "batch k"], share: float) -> Float[Tensor, " batch"]:
+    """Quantile of each row, linear between order statistics as numpy's default.
+
+    Order statistics through `kthvalue`, since `torch.quantile` refuses more than 2^24 elements.
+    """
+    position = share * (rows.shape[1] - 1)
+    below = math.floor(position)
+    above = math.ceil(position)
+    first = rows.kthvalue(below + 1, dim=1).values
+    if above == below:
+        return first
+    second = rows.kthvalue(above + 1, dim=1).values
+    return first + (second - first) * (position - below)

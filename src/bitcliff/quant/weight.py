@@ -1,0 +1,65 @@
+"""Fake-quantization of weights: symmetric, abs-max (paper section 4, quantization settings)."""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from bitcliff.errors import InputError
+from bitcliff.quant.activation import MAX_BITS, MIN_BITS
+
+
+def fake_quantize_weight(
+    w: Float[Tensor, "*shape"], bits: int = 16, channel_axis: int | None = None
+) -> Float[Tensor, "*shape"]:
+    """Round a weight to `bits` bits and back.
+
+    s = max|w| / (2^(bits-1) - 1), q = round(w / s) in [-(2^(bits-1) - 1), 2^(bits-1) - 1].
+
+    Args:
+        w: the weight; worked in float32 or wider.
+        bits: 2 to 16.
+        channel_axis: the output channels' dimension for one scale a channel; None for one scale.
+
+    Returns:
+        A tensor like `w`; all-zero tensors or channels pass unchanged. The gradient is the identity.
+
+    Raises:
+        InputError: `bits` or `channel_axis` out of range.
+    """
+    if not MIN_BITS <= bits <= MAX_BITS:
+        raise InputError(f"weight bits must lie in {MIN_BITS}..{MAX_BITS}, not {bits}")
+    if channel_axis is not None and not -w.ndim <= channel_axis < w.ndim:
+        raise InputError(f"channel_axis {channel_axis} does not exist in a weight {tuple(w.shape)}")
+    if w.numel() == 0:
+        return w
+    rounded = _round_symmetric(w.detach(), bits, channel_axis)
+    # Exact forward: w + (q - w) would round once more.
+    return rounded if not (torch.is_grad_enabled() and w.requires_grad) else _Identity.apply(w, rounded)
+
+
+def _round_symmetric(
+    w: Float[Tensor, "*shape"], bits: int, channel_axis: int | None
+) -> Float[Tensor, "*shape"]:
+    wide = w if w.dtype in (torch.float32, torch.float64) else w.float()
+    levels = 2.0 ** (bits - 1) - 1
+    if channel_axis is None:
+        peak = wide.abs().amax()
+    else:
+        others = [dim for dim in range(w.ndim) if dim != channel_axis % w.ndim]
+        peak = wide.abs().amax(others, keepdim=True) if others else wide.abs()
+    scale = peak / levels
+    integers = torch.round(wide / scale).clamp_(-levels, levels)
+    # A scale of zero: the channel is zero, or too small for a scale in this type; it passes.
+    return torch.where(scale > 0, integers * scale, wide).to(w.dtype)
+
+
+class _Identity(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: torch.autograd.function.FunctionCtx, w: Tensor, rounded: Tensor) -> Tensor:
+        return rounded
+
+    @staticmethod
+    def backward(
+        ctx: torch.autograd.function.FunctionCtx, *grads: Tensor
+    ) -> tuple[Tensor, None]:
+        return grads[0], None

@@ -1,0 +1,48 @@
+"""The versioned record: the only thing between measuring and reporting."""
+
+from bitcliff.records.consistency import check_record
+from bitcliff.records.schema import (
+    SCHEMA_VERSION,
+    ClassRate,
+    Coverage,
+    Distribution,
+    Effort,
+    ExampleRow,
+    FloatResult,
+    Flips,
+    Interval,
+    Outcome,
+    PointRow,
+    PolicyResult,
+    Provenance,
+    Record,
+    Settings,
+    SubjectInfo,
+    Uncovered,
+)
+from bitcliff.records.store import read_record, record_json, write_record, write_text_atomic
+
+__all__ = [
+    "SCHEMA_VERSION",
+    "ClassRate",
+    "Coverage",
+    "Distribution",
+    "Effort",
+    "ExampleRow",
+    "FloatResult",
+    "Flips",
+    "Interval",
+    "Outcome",
+    "PointRow",
+    "PolicyResult",
+    "Provenance",
+    "Record",
+    "Settings",
+    "SubjectInfo",
+    "Uncovered",
+    "check_record",
+    "read_record",
+    "record_json",
+    "write_record",
+    "write_text_atomic",
+]

@@ -1,0 +1,87 @@
+"""Is a record consistent in itself? Whether its numbers follow from its examples is assess's check."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+
+from bitcliff.errors import InputError
+from bitcliff.records.schema import ExampleRow, Record
+
+
+def check_record(record: Record, source: str = "record") -> None:
+    """Refuse a record whose parts contradict each other.
+
+    Args:
+        record: as validated by the schema.
+        source: named first in the error: the file it was read from.
+
+    Raises:
+        InputError: the first contradiction found, e.g. an id that stands twice, an outcome of a
+            policy that is not in the record, an allocation of the wrong length.
+    """
+    for problem in _problems(record):
+        raise InputError(f"{source}: inconsistent record: {problem}")
+
+
+def _problems(record: Record) -> Iterator[str]:
+    yield from _twice((row.id for row in record.examples), "example id")
+    yield from _twice((policy.name for policy in record.policies), "policy")
+    yield from _twice((point.name for point in record.subject.points), "point")
+    yield from _subject_problems(record)
+    yield from _policy_problems(record)
+    names = {policy.name for policy in record.policies}
+    points = sum(point.quantized for point in record.subject.points)
+    for row in record.examples:
+        yield from _example_problems(row, names, points, record.subject.n_classes)
+    ids = {row.id for row in record.examples}
+    for name in record.at_risk:
+        if name not in ids:
+            yield f"at_risk names {name!r}, which is no example's id"
+
+
+def _twice(names: Iterable[str], what: str) -> Iterator[str]:
+    for name, count in Counter(names).items():
+        if count > 1:
+            yield f"{what} {name!r} stands {count} times; each must stand once"
+
+
+def _subject_problems(record: Record) -> Iterator[str]:
+    subject = record.subject
+    if subject.n_examples != len(record.examples):
+        yield f"n_examples is {subject.n_examples}, but there are {len(record.examples)} examples"
+    if subject.class_names is not None and len(subject.class_names) != subject.n_classes:
+        yield f"{len(subject.class_names)} class_names for {subject.n_classes} classes"
+    if subject.coverage.complete and subject.coverage.uncovered:
+        yield f"coverage is complete, yet {len(subject.coverage.uncovered)} are uncovered"
+
+
+def _policy_problems(record: Record) -> Iterator[str]:
+    measured = Counter(name for row in record.examples for name in row.outcomes)
+    points = sum(point.quantized for point in record.subject.points)
+    for policy in record.policies:
+        if policy.agreement.n > measured[policy.name]:
+            yield (
+                f"policy {policy.name!r} speaks of {policy.agreement.n} examples, "
+                f"but {measured[policy.name]} have an outcome under that name"
+            )
+        if policy.allocation is not None and len(policy.allocation) != points:
+            yield (
+                f"policy {policy.name!r} allocates bits to {len(policy.allocation)} points, "
+                f"but {points} are quantized"
+            )
+
+
+def _example_problems(
+    row: ExampleRow, names: set[str], points: int, n_classes: int
+) -> Iterator[str]:
+    for name, outcome in row.outcomes.items():
+        if name not in names:
+            yield f"example {row.id!r} has an outcome under {name!r}, which is no policy's name"
+        if outcome.bits is not None and len(outcome.bits) != points:
+            yield (
+                f"example {row.id!r} under {name!r} has bits for {len(outcome.bits)} points, "
+                f"but {points} are quantized"
+            )
+    predictions = (row.float_prediction, *(out.prediction for out in row.outcomes.values()))
+    for index in (row.label, *predictions):
+        if index is not None and not 0 <= index < n_classes:
+            yield f"example {row.id!r} has class {index}; classes are 0 to {n_classes - 1}"

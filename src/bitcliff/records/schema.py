@@ -1,0 +1,237 @@
+"""The record's schema. Every number of a report can be recomputed from `Record.examples`."""
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from bitcliff.types.rate import Rate
+
+SCHEMA_VERSION = "1.0"
+
+Threat = Literal["none", "policy-only", "co-trained"]
+
+
+class _Part(BaseModel):
+    # NaN and infinity have no place in JSON: what could not be measured is None.
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class Interval(_Part):
+    """A two-sided 95 % interval, in the units of the field it stands beside."""
+
+    low: float
+    high: float
+
+
+class Provenance(_Part):
+    """How the numbers came to be, enough to make them again."""
+
+    bitcliff: str
+    python: str
+    packages: dict[str, str]
+    revision: str | None
+    seed: int
+    command: str
+    started: str
+    finished: str
+    platform: str
+    cpu_flags: list[str]
+    threads: int
+    weights_sha256: str
+    data_sha256: str
+    runs_user_code: bool
+
+
+class PointRow(_Part):
+    """One quantization point. `shape` is one example's, `macs` one example's multiply-adds."""
+
+    name: str
+    kind: str
+    shape: list[int]
+    macs: int
+    quantized: bool
+    reason: str = ""
+
+
+class Uncovered(_Part):
+    """Something a runtime would quantize that was seen but that Bitcliff does not cover."""
+
+    name: str
+    kind: str
+    reason: str
+
+
+class Coverage(_Part):
+    """`complete` is False when anything is in `uncovered`: the run is then inconclusive."""
+
+    complete: bool
+    quantized: int
+    left_out: int
+    macs_share: float
+    uncovered: list[Uncovered]
+
+
+class SubjectInfo(_Part):
+    """The model and the data."""
+
+    model: str
+    data: str
+    n_examples: int
+    n_available: int
+    n_classes: int
+    labelled: bool
+    preprocessing: str
+    class_names: list[str] | None
+    points: list[PointRow]
+    coverage: Coverage
+
+
+class Settings(_Part):
+    """What was asked for, resolved."""
+
+    bits: list[int]
+    budgets: list[float]
+    scheme: str
+    weight_bits: int | None
+    per_channel: bool
+    points: Literal["inputs", "outputs"]
+    include: list[str]
+    exclude: list[str]
+    include_stem: bool
+    batch_size: int
+    uniform: list[int]
+    draws: int
+    rounds: int
+    exchanges: int
+    evaluations: int
+    margin: Literal["prediction", "label"]
+    max_drop: float
+
+
+class ClassRate(_Part):
+    """The class that fares worst."""
+
+    label: int
+    accuracy: Rate
+
+
+class FloatResult(_Part):
+    """The network in float on the same examples. `accuracy` is None without labels."""
+
+    accuracy: Rate | None
+    worst_class: ClassRate | None
+    numeric_failures: Rate
+
+
+class Flips(_Part):
+    """Float and quantized argmax differ. `lost` and `gained` need labels.
+
+    Attributes:
+        all: flips of any kind.
+        lost: right in float, wrong quantized. gained: the other way round.
+        upper_95: one-sided 95 % upper bound on the share of flips when none was seen, else None.
+    """
+
+    all: Rate
+    lost: Rate | None
+    gained: Rate | None
+    upper_95: float | None
+
+
+class Effort(_Part):
+    """What was spent to find or measure this, in examples passed through the network.
+
+    A worst case that was found bounds the true one from one side only; `method` says how it was
+    looked for.
+    """
+
+    forward_passes: int
+    backward_passes: int
+    method: str
+
+
+class Distribution(_Part):
+    """A random policy over its draws; the policy's own figures are those of its median draw."""
+
+    draws: int
+    median_draw: int
+    accuracy: list[Rate] | None
+    agreement: list[Rate]
+
+
+class PolicyResult(_Part):
+    """One policy's figures, on the examples that have an outcome under its name.
+
+    Attributes:
+        delta_pp: quantized minus float accuracy, percentage points; None without labels.
+        delta_pp_interval: paired 95 % interval of the same.
+        p_value: exact McNemar against float; p_value_holm: Holm-adjusted over the run's policies.
+        allocation: the bits at each point where all examples share them, else None.
+        policy_freedom_log2: log2 of the number of allocations that spend exactly `total_bits`.
+    """
+
+    name: str
+    threat: Threat
+    description: str
+    mean_bits: float | None
+    total_bits: int | None
+    policy_freedom_log2: float | None
+    allocation: list[int] | None
+    accuracy: Rate | None
+    agreement: Rate
+    flips: Flips
+    delta_pp: float | None
+    delta_pp_interval: Interval | None
+    p_value: float | None
+    p_value_holm: float | None
+    worst_class: ClassRate | None
+    numeric_failures: Rate
+    effort: Effort
+    distribution: Distribution | None = None
+
+
+class Outcome(_Part):
+    """One example under one policy.
+
+    Attributes:
+        prediction: argmax; None on a numeric failure.
+        margin: logit of the reference class minus the largest other; None on a numeric failure.
+        failed_at: the point at which a NaN or infinity first showed, else None.
+        bits: the allocation at the quantized points, in their order; None where nothing is rounded.
+        draws: for random policies, the prediction in each draw (None: numeric failure).
+    """
+
+    prediction: int | None
+    margin: float | None
+    failed_at: str | None = None
+    bits: list[int] | None = None
+    draws: list[int | None] | None = None
+
+
+class ExampleRow(_Part):
+    """One example: what float said, and what each policy made of it.
+
+    `thumbnail` is a small picture as a data URI, kept for examples at risk only.
+    """
+
+    id: str
+    label: int | None
+    float_prediction: int | None
+    float_margin: float | None
+    outcomes: dict[str, Outcome]
+    thumbnail: str | None = None
+
+
+class Record(_Part):
+    """A whole assessment. `at_risk`: ids of examples that a policy-only worst case flips, worst first."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, populate_by_name=True)
+
+    schema_version: str = SCHEMA_VERSION
+    provenance: Provenance
+    subject: SubjectInfo
+    settings: Settings
+    float_: FloatResult = Field(alias="float")
+    policies: list[PolicyResult]
+    at_risk: list[str]
+    examples: list[ExampleRow]

@@ -1,0 +1,91 @@
+"""examples.csv: one row an example and policy, safe to open in a spreadsheet."""
+
+import csv
+import io
+
+from bitcliff.records import ExampleRow, Outcome, PolicyResult, Record
+
+COLUMNS = (
+    "id",
+    "label",
+    "label_name",
+    "float_prediction",
+    "float_prediction_name",
+    "float_margin",
+    "policy",
+    "threat",
+    "mean_bits",
+    "prediction",
+    "prediction_name",
+    "margin",
+    "flipped",
+    "correct",
+    "failed_at",
+    "bits",
+    "draws",
+)
+
+# What spreadsheets read as the start of a formula, the full-width forms included.
+_FORMULA = tuple("=+-@\t\r\n＝＋－＠")
+
+
+def render_csv(record: Record) -> str:
+    """One row an example and policy, in the record's order, with a heading row.
+
+    Empty cells: not measured, or a numeric failure (then `failed_at` names the point). `bits` holds
+    the bits at the quantized points in order, `draws` a random policy's predictions, both separated
+    by spaces. A text that a spreadsheet would run as a formula gets an apostrophe in front.
+    """
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    for row in record.examples:
+        for policy in record.policies:
+            if policy.name in row.outcomes:
+                writer.writerow(_cells(record, row, policy, row.outcomes[policy.name]))
+    return buffer.getvalue()
+
+
+def _cells(
+    record: Record, row: ExampleRow, policy: PolicyResult, outcome: Outcome
+) -> list[str | int | float | None]:
+    failed = outcome.prediction is None or row.float_prediction is None
+    flipped = None if failed else int(outcome.prediction != row.float_prediction)
+    unknown = outcome.prediction is None or row.label is None
+    correct = None if unknown else int(outcome.prediction == row.label)
+    return [
+        _text(row.id),
+        row.label,
+        _class(record, row.label),
+        row.float_prediction,
+        _class(record, row.float_prediction),
+        row.float_margin,
+        _text(policy.name),
+        policy.threat,
+        policy.mean_bits,
+        outcome.prediction,
+        _class(record, outcome.prediction),
+        outcome.margin,
+        flipped,
+        correct,
+        _text(outcome.failed_at),
+        _numbers(outcome.bits),
+        _numbers(outcome.draws),
+    ]
+
+
+def _text(value: str | None) -> str:
+    if value is None:
+        return ""
+    plain = value.replace("\0", "\ufffd")
+    # Spreadsheets trim before they look, so leading blanks do not make a formula safe.
+    return "'" + plain if plain.lstrip(" \u00a0\u3000").startswith(_FORMULA) or plain[:1] in _FORMULA else plain
+
+
+def _class(record: Record, index: int | None) -> str:
+    names = record.subject.class_names
+    return "" if index is None or names is None else _text(names[index])
+
+
+def _numbers(values: list[int] | list[int | None] | None) -> str:
+    return "" if values is None else " ".join("nan" if v is None else str(v) for v in values)

@@ -1,0 +1,247 @@
+"""Accuracy against mean bits, drawn by matplotlib as SVG; the same record gives the same bytes."""
+
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from bitcliff.records import PolicyResult, Record
+from bitcliff.types.rate import Rate
+from bitcliff.verdict import policy_family
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+
+@dataclass(frozen=True)
+class Theme:
+    """Colours for one background. The five series are Okabe and Ito's, which colour-blind readers
+    can tell apart; in the dark theme they are lighter."""
+
+    ink: str
+    muted: str
+    grid: str
+    paper: str
+    even: str
+    random: str
+    worst: str
+    static: str
+    friendliest: str
+
+
+LIGHT = Theme("#1c2430", "#5b6675", "#e3e7ec", "#ffffff", "#0065a8", "#8a94a3", "#c94a00", "#a3578a",
+              "#00825d")  # fmt: skip
+DARK = Theme("#e8ecf1", "#9aa6b5", "#2c3542", "#171c24", "#5cb4f0", "#8794a6", "#ff8a4c", "#dd92c2",
+             "#35c39a")  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Series:
+    """One family over its means: shares in [0, 1], with the low and high end to draw at each."""
+
+    label: str
+    means: tuple[float, ...]
+    values: tuple[float, ...]
+    lows: tuple[float, ...]
+    highs: tuple[float, ...]
+
+
+_LABELS = {
+    "uniform": "spent evenly",
+    "friendliest": "best found",
+    "random": "at random: median and range of draws",
+    "worst": "worst found",
+    "worst-static": "worst found, one placement for all",
+}
+
+
+def series_of(record: Record) -> dict[str, Series]:
+    """What the figure shows, by family; families with nothing measured are left out.
+
+    A random policy's ends are its smallest and largest draw, the others' their exact 95 % interval.
+    """
+    found = {}
+    for family, label in _LABELS.items():
+        policies = [
+            policy
+            for policy in record.policies
+            if policy_family(policy.name) == family and policy.mean_bits is not None
+        ]
+        points = sorted(
+            (policy.mean_bits or 0.0, value, low, high)
+            for policy in policies
+            for value, low, high in _ends(policy)
+        )
+        if points:
+            means, values, lows, highs = zip(*points, strict=True)
+            found[family] = Series(label, means, values, lows, highs)
+    return found
+
+
+def figure_svg(record: Record, theme: Theme, narrow: bool = False) -> str:
+    """The figure as SVG text; `narrow` is drawn for a phone, with larger type.
+
+    Without labels it shows agreement with float in place of accuracy.
+    """
+    import matplotlib as mpl
+    from matplotlib.backends.backend_svg import FigureCanvasSVG
+    from matplotlib.figure import Figure
+
+    style = {
+        "svg.hashsalt": "bitcliff",
+        "svg.fonttype": "path",
+        "font.family": ["DejaVu Sans"],
+        "font.size": 9.5 if narrow else 10,
+    }
+    with mpl.rc_context(style):
+        figure = Figure(figsize=(4.6, 5.0) if narrow else (9.2, 4.5))
+        FigureCanvasSVG(figure)
+        _draw(figure, record, theme, narrow)
+        buffer = io.StringIO()
+        # No date and no version of matplotlib: the same record gives the same bytes.
+        nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
+        figure.savefig(buffer, format="svg", transparent=True, metadata=nothing)
+    return buffer.getvalue()
+
+
+def figure_words(record: Record) -> str:
+    """The figure for those who cannot see it: every series with its values."""
+    measure = "Accuracy" if record.subject.labelled else "Agreement with float"
+    parts = [
+        f"{series.label}: "
+        + ", ".join(
+            f"{100 * value:.0f} % at {mean:g} bits"
+            for mean, value in zip(series.means, series.values, strict=True)
+        )
+        for series in series_of(record).values()
+    ]
+    accuracy = record.float_.accuracy
+    if accuracy is not None and accuracy.value is not None:
+        parts.insert(0, f"float: {100 * accuracy.value:.0f} %")
+    return f"{measure} against mean bits. " + "; ".join(parts) + "."
+
+
+def _ends(policy: PolicyResult) -> list[tuple[float, float, float]]:
+    rate = policy.accuracy or policy.agreement
+    if rate.value is None or rate.low is None or rate.high is None:
+        return []
+    spread = policy.distribution
+    if spread is None:
+        return [(rate.value, rate.low, rate.high)]
+    draws = _values(spread.accuracy if spread.accuracy is not None else spread.agreement)
+    return [(rate.value, min(draws), max(draws))] if draws else []
+
+
+def _values(rates: Sequence[Rate]) -> list[float]:
+    return [rate.value for rate in rates if rate.value is not None]
+
+
+def _draw(figure: "Figure", record: Record, theme: Theme, narrow: bool) -> None:
+    axes = figure.add_axes((0.13, 0.11, 0.84, 0.6) if narrow else (0.07, 0.125, 0.665, 0.84))
+    _draw_axes(axes, record, theme)
+    _draw_float(axes, record, theme)
+    found = series_of(record)
+    if "random" in found:
+        _draw_random(axes, found["random"], theme)
+    styles = {
+        "uniform": (theme.even, "o", 0.0, "-"),
+        "friendliest": (theme.friendliest, "^", -0.14, "-"),
+        "worst": (theme.worst, "v", 0.0, "-"),
+        "worst-static": (theme.static, "s", 0.14, ":"),
+    }
+    for family, (colour, marker, shift, line) in styles.items():
+        if family in found:
+            _draw_series(axes, found[family], colour, marker, shift, line, theme)
+    _draw_legend(figure, axes, theme, narrow)
+
+
+def _draw_axes(axes: "Axes", record: Record, theme: Theme) -> None:
+    means = [mean for series in series_of(record).values() for mean in series.means]
+    low, high = (min(means), max(means)) if means else (min(record.settings.bits), 8)
+    axes.set_xlim(low - 0.5, high + 0.5)
+    axes.set_ylim(-0.02, 1.03)
+    axes.set_yticks([0, 0.25, 0.5, 0.75, 1], ["0 %", "25 %", "50 %", "75 %", "100 %"])
+    axes.set_xticks(range(int(low), int(high) + 1))
+    axes.set_xlabel("bits a layer, on average", color=theme.muted)
+    axes.set_ylabel(
+        "right answers" if record.subject.labelled else "answers as in float", color=theme.muted
+    )
+    axes.grid(axis="y", color=theme.grid, linewidth=1)
+    axes.set_axisbelow(True)
+    axes.tick_params(colors=theme.muted, length=0, pad=6)
+    for side in ("top", "right", "left"):
+        axes.spines[side].set_visible(False)
+    axes.spines["bottom"].set_color(theme.grid)
+
+
+def _draw_float(axes: "Axes", record: Record, theme: Theme) -> None:
+    rate = record.float_.accuracy
+    value = rate.value if rate is not None else (None if record.subject.labelled else 1.0)
+    if value is not None:
+        axes.axhline(value, color=theme.ink, linewidth=1.2, linestyle=(0, (5, 3)), label="float")
+
+
+def _draw_random(axes: "Axes", series: Series, theme: Theme) -> None:
+    shift = 0.28
+    means = [mean + shift for mean in series.means]
+    # Bars, not a filled band: a band needs two means to be seen.
+    axes.vlines(means, series.lows, series.highs, color=theme.random, linewidth=7, alpha=0.35)
+    axes.plot(
+        means,
+        series.values,
+        color=theme.random,
+        marker="D",
+        markersize=5,
+        linestyle="none",
+        markeredgecolor=theme.paper,
+        label=series.label,
+    )
+
+
+def _draw_series(
+    axes: "Axes",
+    series: Series,
+    colour: str,
+    marker: str,
+    shift: float,
+    line: str,
+    theme: Theme,
+) -> None:
+    # Moved sideways a little, so that series at the same mean do not hide each other.
+    means = [mean + shift for mean in series.means]
+    axes.vlines(means, series.lows, series.highs, color=colour, linewidth=1.4, alpha=0.5)
+    axes.plot(
+        means,
+        series.values,
+        color=colour,
+        linestyle=line,
+        linewidth=1.8,
+        marker=marker,
+        markersize=7,
+        markeredgecolor=theme.paper,
+        markeredgewidth=0.8,
+        label=series.label,
+        zorder=3,
+    )
+
+
+def _draw_legend(figure: "Figure", axes: "Axes", theme: Theme, narrow: bool) -> None:
+    handles, labels = axes.get_legend_handles_labels()
+    if not handles:
+        return
+    # Outside the axes, where it can hide nothing.
+    where = (
+        {"loc": "upper left", "bbox_to_anchor": (0.02, 0.995)}
+        if narrow
+        else {"loc": "upper left", "bbox_to_anchor": (0.745, 0.97)}
+    )
+    wrapped = [label.replace(": ", ":\n").replace(", ", ",\n") for label in labels]
+    figure.legend(
+        handles,
+        labels if narrow else wrapped,
+        frameon=False,
+        labelcolor=theme.ink,
+        labelspacing=0.55 if narrow else 0.9,
+        **where,
+    )

@@ -1,0 +1,92 @@
+"""report.html: one file that works offline, runs nothing and fetches nothing."""
+
+import base64
+import hashlib
+from importlib.resources import files
+from typing import Any
+
+from bitcliff.records import Record
+from bitcliff.report import view
+from bitcliff.report.drawings import data_uri
+from bitcliff.report.figure import DARK, LIGHT, figure_svg, figure_words
+from bitcliff.report.finding import find
+from bitcliff.report.policies import policy_groups
+from bitcliff.report.risk import SHOWN, at_risk_cards
+from bitcliff.report.words import clean, noun, percent, rate_text
+from bitcliff.verdict import Verdict
+
+
+def render_html(record: Record, verdict: Verdict) -> str:
+    """The whole page as text. The same record and verdict give the same bytes.
+
+    Everything from the record is escaped; the content security policy allows the one style block
+    (by its hash) and pictures held in the page, and nothing else.
+    """
+    import jinja2
+    from markupsafe import Markup
+
+    environment = jinja2.Environment(
+        loader=jinja2.FunctionLoader(_resource),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    style = _resource("report.css")
+    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    # Ours, not data: the hash of the policy is over these very bytes, so they must not be escaped.
+    trusted = {"style": Markup(style), "style_hash": digest}  # noqa: S704
+    return environment.get_template("report.html.j2").render(**trusted, **_context(record, verdict))
+
+
+def _resource(name: str) -> str:
+    return files("bitcliff.report").joinpath("templates", name).read_text(encoding="utf-8")
+
+
+def _context(record: Record, verdict: Verdict) -> dict[str, Any]:
+    finding = find(record)
+    opening, sentence = view.split_sentence(verdict)
+    subject = record.subject
+    return {
+        "verdict": verdict,
+        "opening": opening,
+        "sentence": sentence,
+        "finding": finding,
+        "labelled": subject.labelled,
+        "model": clean(subject.model),
+        "data": clean(subject.data),
+        "facts": view.facts(record),
+        "cards": view.cards(record, finding),
+        "meaning": view.meaning(record, finding),
+        "figure": _figure(record),
+        "groups": policy_groups(record, verdict),
+        "float_accuracy": rate_text(record.float_.accuracy),
+        "float_worst": view.class_of_float(record),
+        "risk": at_risk_cards(record),
+        "n_risk": len(record.at_risk),
+        "n_examples": subject.n_examples,
+        "risk_shown": SHOWN,
+        "noun": noun(record),
+        "one": noun(record, 1),
+        "points": view.point_lines(record, finding),
+        "coverage": subject.coverage,
+        "macs_share": percent(subject.coverage.macs_share),
+        "uncovered": [
+            (clean(one.name), clean(one.kind), clean(one.reason, 300))
+            for one in subject.coverage.uncovered
+        ],
+        "effort": view.worst_effort(record),
+        "settings": view.settings_lines(record),
+        "provenance": view.provenance_lines(record),
+        "command": clean(record.provenance.command, 2000),
+        "runs_user_code": record.provenance.runs_user_code,
+    }
+
+
+def _figure(record: Record) -> dict[str, str]:
+    drawn = {
+        f"{tone}_{shape}": data_uri(figure_svg(record, theme, narrow=shape == "narrow"))
+        for tone, theme in (("light", LIGHT), ("dark", DARK))
+        for shape in ("wide", "narrow")
+    }
+    return {**drawn, "words": figure_words(record)}

@@ -1,0 +1,153 @@
+"""The policies' table: one row a policy, grouped by family, every cell a text."""
+
+from dataclasses import dataclass
+
+from bitcliff.records import ClassRate, Effort, Flips, PolicyResult, Record
+from bitcliff.report.words import (
+    NOTHING,
+    THREAT_WORDS,
+    Family,
+    class_name,
+    clean,
+    count_text,
+    family_of,
+    family_order,
+    mean_text,
+    p_text,
+    percent,
+    rate_interval,
+    rate_text,
+    signed,
+)
+from bitcliff.types.rate import Rate
+from bitcliff.verdict import Status, Verdict
+
+
+@dataclass(frozen=True)
+class Whisker:
+    """A rate and its interval as places on a line 100 units long."""
+
+    low: float
+    value: float
+    high: float
+
+
+@dataclass(frozen=True)
+class PolicyRow:
+    """One policy as the report's table shows it; `status` only where it was judged."""
+
+    name: str
+    threat: str
+    description: str
+    mean: str
+    whisker: Whisker | None
+    share: str
+    share_interval: str
+    draws: str
+    agreement: str
+    flips: str
+    lost: str
+    gained: str
+    delta: str
+    delta_interval: str
+    p_value: str
+    p_holm: str
+    freedom: str
+    worst_class: str
+    failures: str
+    any_failure: bool
+    effort: str
+    method: str
+    status: Status | None
+
+
+@dataclass(frozen=True)
+class PolicyGroup:
+    """The policies of one family, by mean bits."""
+
+    family: Family
+    rows: tuple[PolicyRow, ...]
+
+
+def policy_groups(record: Record, verdict: Verdict) -> list[PolicyGroup]:
+    """All policies of the record, grouped by family in the report's order."""
+    statuses = {judgement.policy: judgement.status for judgement in verdict.judgements}
+    ordered = sorted(record.policies, key=lambda one: (family_order(one.name), one.mean_bits or 0))
+    groups: dict[str, list[PolicyResult]] = {}
+    for policy in ordered:
+        groups.setdefault(family_of(policy).key, []).append(policy)
+    return [
+        PolicyGroup(
+            family_of(members[0]),
+            tuple(_row(record, policy, statuses.get(policy.name)) for policy in members),
+        )
+        for members in groups.values()
+    ]
+
+
+def _row(record: Record, policy: PolicyResult, status: Status | None) -> PolicyRow:
+    shown = policy.accuracy if record.subject.labelled else policy.agreement
+    interval = policy.delta_pp_interval
+    flips, failures, effort = policy.flips, policy.numeric_failures, policy.effort
+    return PolicyRow(
+        name=clean(policy.name),
+        threat=THREAT_WORDS[policy.threat],
+        description=clean(policy.description, 400),
+        mean=mean_text(policy.mean_bits),
+        whisker=_whisker(shown),
+        share=rate_text(shown),
+        share_interval=rate_interval(shown),
+        draws=_draws(policy, record.subject.labelled),
+        agreement=rate_text(policy.agreement),
+        flips=_flips(flips),
+        lost=NOTHING if flips.lost is None else str(flips.lost.k),
+        gained=NOTHING if flips.gained is None else str(flips.gained.k),
+        delta=signed(policy.delta_pp),
+        delta_interval="" if interval is None else f"{signed(interval.low)} to {signed(interval.high)}",
+        p_value=p_text(policy.p_value),
+        p_holm=p_text(policy.p_value_holm),
+        freedom=NOTHING
+        if policy.policy_freedom_log2 is None
+        else f"{policy.policy_freedom_log2:.1f}",
+        worst_class=_worst_class(record, policy.worst_class),
+        failures=f"{failures.k}/{failures.n}",
+        any_failure=failures.k > 0,
+        effort=effort_text(effort),
+        method=clean(effort.method, 300),
+        status=status,
+    )
+
+
+def effort_text(effort: Effort) -> str:
+    """ "48,000 forward, 160 backward"."""
+    text = f"{count_text(effort.forward_passes)} forward"
+    return text + (f", {count_text(effort.backward_passes)} backward" if effort.backward_passes else "")
+
+
+def _whisker(rate: Rate | None) -> Whisker | None:
+    if rate is None or rate.value is None or rate.low is None or rate.high is None:
+        return None
+    return Whisker(*(round(100 * share, 1) for share in (rate.low, rate.value, rate.high)))
+
+
+def _flips(flips: Flips) -> str:
+    text = f"{flips.all.k}/{flips.all.n}"
+    # No flip seen is not no flip: the bound says how many there may be all the same.
+    return text if flips.upper_95 is None else f"{text} (at most {percent(flips.upper_95)})"
+
+
+def _draws(policy: PolicyResult, labelled: bool) -> str:
+    spread = policy.distribution
+    if spread is None:
+        return ""
+    rates = spread.accuracy if labelled and spread.accuracy is not None else spread.agreement
+    counts = [rate.k for rate in rates if rate.n]
+    if not counts:
+        return ""
+    return f"{min(counts)} to {max(counts)} over {spread.draws} draws"
+
+
+def _worst_class(record: Record, worst: ClassRate | None) -> str:
+    if worst is None:
+        return NOTHING
+    return f"{class_name(record, worst.label)}: {worst.accuracy.k}/{worst.accuracy.n}"

@@ -1,0 +1,72 @@
+"""The examples at risk: what broke each of them, and how the bits lay."""
+
+from dataclasses import dataclass
+
+from bitcliff.records import ExampleRow, Outcome, PolicyResult, Record
+from bitcliff.report.drawings import bit_strip, bit_words, data_uri
+from bitcliff.report.words import class_name, clean, family_order, mean_text
+from bitcliff.report.thumbnails import safe_thumbnail
+
+SHOWN = 12
+
+
+@dataclass(frozen=True)
+class AtRisk:
+    """One example that a worst case flips, with the allocation that broke it deepest."""
+
+    id: str
+    thumbnail: str | None
+    label: str | None
+    float_prediction: str
+    prediction: str
+    policy: str
+    mean: str
+    margin: str
+    strip: str | None
+    strip_words: str
+
+
+def at_risk_cards(record: Record) -> list[AtRisk]:
+    """The first twelve of the record's list, in its order: worst margin first."""
+    rows = {row.id: row for row in record.examples}
+    cards = []
+    for name in record.at_risk[:SHOWN]:
+        row = rows[name]
+        broken = _deepest(record, row)
+        if broken is not None:
+            cards.append(_card(record, row, *broken))
+    return cards
+
+
+def _deepest(record: Record, row: ExampleRow) -> tuple[PolicyResult, Outcome] | None:
+    flipped = [
+        (policy, row.outcomes[policy.name])
+        for policy in record.policies
+        if policy.name in row.outcomes
+        and row.outcomes[policy.name].prediction not in (None, row.float_prediction)
+    ]
+    adversarial = [pair for pair in flipped if pair[0].threat == "policy-only"] or flipped
+
+    def depth(pair: tuple[PolicyResult, Outcome]) -> tuple[float, int]:
+        policy, outcome = pair
+        return (0.0 if outcome.margin is None else outcome.margin), family_order(policy.name)
+
+    return min(adversarial, key=depth, default=None)
+
+
+def _card(record: Record, row: ExampleRow, policy: PolicyResult, outcome: Outcome) -> AtRisk:
+    points = [clean(point.name) for point in record.subject.points if point.quantized]
+    bits = outcome.bits
+    highest = max(record.settings.bits, default=8)
+    return AtRisk(
+        id=clean(row.id, 80),
+        thumbnail=safe_thumbnail(row.thumbnail),
+        label=None if row.label is None else class_name(record, row.label),
+        float_prediction=class_name(record, row.float_prediction),
+        prediction=class_name(record, outcome.prediction),
+        policy=clean(policy.name),
+        mean=mean_text(policy.mean_bits),
+        margin="not recorded" if outcome.margin is None else f"{outcome.margin:+.2f}".replace("-", "−"),
+        strip=data_uri(bit_strip(bits, highest)) if bits else None,
+        strip_words=bit_words(bits, points) if bits else "bits not recorded",
+    )

@@ -1,0 +1,258 @@
+"""What the page says, worked out from the record; the template only lays it out."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from bitcliff.records import Provenance, Record
+from bitcliff.report.drawings import Squares, squares
+from bitcliff.report.finding import Finding
+from bitcliff.report.words import (
+    clean,
+    class_name,
+    count_text,
+    macs_text,
+    mean_text,
+    noun,
+    rate_interval,
+)
+from bitcliff.types.rate import Rate
+from bitcliff.verdict import Verdict, policy_family
+
+
+@dataclass(frozen=True)
+class Card:
+    """One big number of the first screen."""
+
+    title: str
+    big: str
+    of: str
+    note: str
+    squares: Squares | None
+    kind: str
+
+
+@dataclass(frozen=True)
+class PointLine:
+    """One line of the coverage table."""
+
+    name: str
+    kind: str
+    shape: str
+    macs: str
+    state: str
+    quantized: bool
+    starved: str
+
+
+def split_sentence(verdict: Verdict) -> tuple[str, str]:
+    """ "Fails" and the rest of the sentence, its first letter made large."""
+    opening, _, rest = verdict.sentence.partition(": ")
+    rest = clean(rest, 1000)
+    return opening, rest[:1].upper() + rest[1:]
+
+
+def cards(record: Record, finding: Finding) -> list[Card]:
+    """Float, evenly, at random, by an adversary: as many of the four as were measured."""
+    labelled = record.subject.labelled
+    right = "right" if labelled else "as in float"
+    mean = mean_text(finding.mean)
+    found = []
+    if labelled:
+        found.append(_card("Float: nothing rounded", finding.float_rate, right, "float"))
+    if finding.even is not None and finding.even_rate is not None:
+        even = mean_text(finding.even.mean_bits)
+        found.append(_card(f"{even} bits a layer, spent evenly", finding.even_rate, right, "even"))
+    if finding.at_random is not None:
+        found.append(_random_card(finding, labelled, right))
+    if finding.worst is not None and finding.worst_rate is not None:
+        title = (
+            "The same, spent badly"
+            if finding.even is not None and not finding.cheaper
+            else f"{mean} bits a layer, spent badly"
+        )
+        found.append(_card(title, finding.worst_rate, right, "worst"))
+    return found
+
+
+def _card(title: str, rate: Rate, right: str, kind: str) -> Card:
+    note = f"95 % interval {rate_interval(rate)}" if rate.n else "nothing measured"
+    return Card(title, str(rate.k), f"of {rate.n} {right}", note, squares(rate), kind)
+
+
+def _random_card(finding: Finding, labelled: bool, right: str) -> Card:
+    policy = finding.at_random
+    if policy is None:
+        raise ValueError("there is no random policy to show")
+    rate = policy.accuracy if labelled and policy.accuracy is not None else policy.agreement
+    title = "The same, placed at random"
+    if finding.worst is None and finding.even is None:
+        title = f"{mean_text(policy.mean_bits)} bits a layer, at random"
+    card = _card(title, rate, right, "random")
+    spread = policy.distribution
+    if spread is None:
+        return card
+    rates = spread.accuracy if labelled and spread.accuracy is not None else spread.agreement
+    counts = [draw.k for draw in rates]
+    if not counts:
+        return card
+    note = f"median of {spread.draws} draws, {min(counts)} to {max(counts)}"
+    return Card(card.title, card.big, card.of, note, card.squares, card.kind)
+
+
+def meaning(record: Record, finding: Finding) -> list[str]:
+    """What it means, for a reader who has never heard of quantization."""
+    places = sum(point.quantized for point in record.subject.points)
+    texts = [
+        "Quantization stores the numbers inside a network with fewer bits, to make it smaller "
+        f"and faster. This network has {places} places where that happens"
+        + (
+            f", and every {noun(record, 1)} may use the same total: "
+            f"{mean_text(finding.mean)} bits on average at each."
+            if finding.mean is not None
+            else "."
+        )
+    ]
+    texts.append(_meaning_of_loss(record, finding))
+    if finding.worst is not None:
+        texts.append(
+            "The worst case is the worst that was found, not the worst there is: "
+            "the truth can only be as bad or worse."
+        )
+    return texts
+
+
+def _meaning_of_loss(record: Record, finding: Finding) -> str:
+    if finding.worst is None or finding.worst_lost == 0:
+        return finding.loss
+    if finding.worst_lost > finding.even_lost:
+        return (
+            f"{finding.loss} The network’s weights are the same in both cases; only the places "
+            "where the bits are saved differ. The average number of bits alone does not say "
+            "whether this network can be trusted."
+        )
+    return finding.loss
+
+
+def facts(record: Record) -> str:
+    """The line under the headline: model, data, how many, when."""
+    subject = record.subject
+    several = noun(record, subject.n_examples)
+    sampled = (
+        f"{count_text(subject.n_examples)} of {count_text(subject.n_available)} {several}, "
+        "drawn by seed"
+        if subject.n_examples < subject.n_available
+        else f"{count_text(subject.n_examples)} {several}"
+    )
+    labels = "" if subject.labelled else ", without labels"
+    return f"{sampled}{labels} · {when(record.provenance)}"
+
+
+def when(provenance: Provenance) -> str:
+    """Day and time of the start, and how long the run took, where the stamps can be read."""
+    try:
+        start = datetime.fromisoformat(provenance.started)
+        seconds = round((datetime.fromisoformat(provenance.finished) - start).total_seconds())
+    except (ValueError, TypeError):
+        return clean(provenance.started)
+    took = f"{seconds // 60} min {seconds % 60} s" if seconds >= 60 else f"{seconds} s"
+    return f"{start.day} {start:%B %Y, %H:%M %Z}".rstrip() + f" · took {took}"
+
+
+def point_lines(record: Record, finding: Finding) -> list[PointLine]:
+    """The coverage table, with the bits that the worst case leaves each point on average."""
+    starved = _mean_bits(record, finding)
+    lines, index = [], 0
+    for point in record.subject.points:
+        left = ""
+        if point.quantized:
+            left = f"{starved[index]:.1f}" if starved else ""
+            index += 1
+        lines.append(
+            PointLine(
+                name=clean(point.name),
+                kind=clean(point.kind),
+                shape=" × ".join(str(size) for size in point.shape),
+                macs=macs_text(point.macs),
+                state="quantized" if point.quantized else f"left out: {clean(point.reason)}",
+                quantized=point.quantized,
+                starved=left,
+            )
+        )
+    return lines
+
+
+def _mean_bits(record: Record, finding: Finding) -> list[float]:
+    if finding.worst is None:
+        return []
+    outcomes = [row.outcomes.get(finding.worst.name) for row in record.examples]
+    given = [outcome.bits for outcome in outcomes if outcome is not None and outcome.bits]
+    return [sum(column) / len(column) for column in zip(*given, strict=True)]
+
+
+def settings_lines(record: Record) -> list[tuple[str, str]]:
+    """What was asked for, in words."""
+    asked = record.settings
+    weights = "kept in float" if asked.weight_bits is None else f"{asked.weight_bits} bits, "
+    if asked.weight_bits is not None:
+        weights += "per output channel" if asked.per_channel else "one scale a tensor"
+    lines = [
+        ("Bits allowed at each place", ", ".join(str(bits) for bits in asked.bits)),
+        ("Mean bits that were tried", ", ".join(mean_text(mean) for mean in asked.budgets)),
+        ("Quantizer", clean(asked.scheme)),
+        ("Weights", weights),
+        ("Places", f"{asked.points} of layers; stem {'in' if asked.include_stem else 'left out'}"),
+        ("Included, excluded", f"{_patterns(asked.include)}; {_patterns(asked.exclude)}"),
+        ("Random draws", str(asked.draws)),
+        ("Search", f"{asked.rounds} rounds, {count_text(asked.exchanges)} exchanges"),
+        ("Margin measured against", "the float prediction"
+         if asked.margin == "prediction" else "the label"),
+        ("Batch size", str(asked.batch_size)),
+        ("Preprocessing", clean(record.subject.preprocessing, 300)),
+    ]  # fmt: skip
+    return lines
+
+
+def _patterns(patterns: list[str]) -> str:
+    return ", ".join(clean(pattern) for pattern in patterns) or "none"
+
+
+def provenance_lines(record: Record) -> list[tuple[str, str]]:
+    """Versions, seed and hashes: enough to make the numbers again."""
+    source = record.provenance
+    packages = ", ".join(
+        f"{clean(name, 60)} {clean(version, 40)}" for name, version in source.packages.items()
+    )
+    return [
+        ("Bitcliff", clean(source.bitcliff) + (f", revision {clean(source.revision)}" if source.revision else "")),
+        ("Python", clean(source.python)),
+        ("Packages", packages),
+        ("Seed", str(source.seed)),
+        ("Weights, SHA-256", clean(source.weights_sha256)),
+        ("Data, SHA-256", clean(source.data_sha256)),
+        ("Machine", f"{clean(source.platform)}, {source.threads} threads"),
+        ("Processor flags", clean(" ".join(source.cpu_flags), 2000)),
+        ("Record's schema", record.schema_version),
+    ]  # fmt: skip
+
+
+def worst_effort(record: Record) -> list[tuple[str, str, str]]:
+    """(policy, passes, method) of every policy that was searched for."""
+    from bitcliff.report.policies import effort_text
+
+    searched = [
+        policy
+        for policy in record.policies
+        if policy.threat != "none" or policy_family(policy.name) == "friendliest"
+    ]
+    return [
+        (clean(policy.name), effort_text(policy.effort), clean(policy.effort.method, 300))
+        for policy in searched
+    ]
+
+
+def class_of_float(record: Record) -> str:
+    """The class that fares worst in float."""
+    worst = record.float_.worst_class
+    if worst is None:
+        return ""
+    return f"{class_name(record, worst.label)}: {worst.accuracy.k} of {worst.accuracy.n}"

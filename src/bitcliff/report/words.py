@@ -1,0 +1,169 @@
+"""Numbers and names as the report says them, and each family of policies in plain words."""
+
+import re
+import unicodedata
+from dataclasses import dataclass
+
+from bitcliff.records import PolicyResult, Record
+from bitcliff.types.rate import Rate
+from bitcliff.verdict import policy_family
+
+NOTHING = "–"
+
+THREAT_WORDS = {
+    "none": "no adversary",
+    "policy-only": "adversary picks the bits, weights frozen",
+    "co-trained": "weights and policy trained together",
+}
+
+
+@dataclass(frozen=True)
+class Family:
+    """A family of policies: a short title, and what it does in a sentence."""
+
+    key: str
+    title: str
+    meaning: str
+
+
+FAMILIES = (
+    Family(
+        "weights-only",
+        "Weights only",
+        "The weights are rounded, the activations stay in float: the two effects stand apart.",
+    ),
+    Family("uniform", "Even", "Every place in the network gets the same number of bits."),
+    Family(
+        "random",
+        "Random, per input",
+        "The bits are drawn at random for each input, always with the same total. "
+        "The median of all draws is shown.",
+    ),
+    Family(
+        "random-static",
+        "Random, fixed",
+        "One random placement of the bits for all inputs. The median of all draws is shown.",
+    ),
+    Family(
+        "worst",
+        "Worst found, per input",
+        "An adversary who sees the input places the same total of bits so that the answer breaks.",
+    ),
+    Family(
+        "worst-evolutionary",
+        "Worst found, second search",
+        "The same adversary with an evolutionary search: an independent check of the first.",
+    ),
+    Family(
+        "worst-static",
+        "Worst found, fixed",
+        "One bad placement for all inputs, chosen on one half of the examples and reported on "
+        "the other.",
+    ),
+    Family(
+        "friendliest",
+        "Best found, per input",
+        "The same total of bits placed as helpfully as the search could: what a good policy "
+        "could reach.",
+    ),
+)
+
+
+def family_order(name: str) -> int:
+    """Place of a policy's family in the report; families we do not know come last."""
+    keys = [family.key for family in FAMILIES]
+    key = policy_family(name)
+    return keys.index(key) if key in keys else len(keys)
+
+
+def family_of(policy: PolicyResult) -> Family:
+    """The family a policy belongs to; one we do not know speaks for itself."""
+    key = policy_family(policy.name)
+    for family in FAMILIES:
+        if family.key == key:
+            return family
+    return Family(key, clean(key), clean(policy.description, 400))
+
+
+def clean(text: str, limit: int = 160) -> str:
+    """Text from data made fit to show: no control or direction-changing characters, not too long.
+
+    They would forge terminal output, break XML, or let a name pose as another.
+    """
+    shown = "".join(_visible(character) for character in text)
+    return shown if len(shown) <= limit else shown[: limit - 1] + "…"
+
+
+def _visible(character: str) -> str:
+    # Cc: control; Cf: format, such as right-to-left override; Cs: half a character.
+    if unicodedata.category(character) in ("Cc", "Cf", "Cs", "Cn", "Zl", "Zp"):
+        return "\ufffd"
+    return character
+
+
+def class_name(record: Record, index: int | None) -> str:
+    """A class as a person reads it: its name where known, and its number."""
+    if index is None:
+        return "none (NaN or infinity)"
+    names = record.subject.class_names
+    if names is None or not 0 <= index < len(names):
+        return f"class {index}"
+    return f"{clean(names[index], 60)} ({index})"
+
+
+def noun(record: Record, count: int = 2) -> str:
+    """What the examples are: pictures where any picture is kept, else examples."""
+    pictures = any(row.thumbnail for row in record.examples)
+    return ("picture" if pictures else "example") + ("" if count == 1 else "s")
+
+
+def percent(share: float | None) -> str:
+    """A share in [0, 1] with one decimal: 0.9 is "90.0 %"."""
+    return NOTHING if share is None else f"{100 * share:.1f}\u00a0%"
+
+
+def rate_text(rate: Rate | None) -> str:
+    """ "90.0 % (18/20)"."""
+    if rate is None or rate.value is None:
+        return NOTHING
+    return f"{percent(rate.value)} ({rate.k}/{rate.n})"
+
+
+def rate_interval(rate: Rate | None) -> str:
+    """ "68.3 to 98.8 %"."""
+    if rate is None or rate.low is None or rate.high is None:
+        return ""
+    return f"{100 * rate.low:.1f} to {100 * rate.high:.1f}\u00a0%"
+
+
+def signed(points: float | None) -> str:
+    """Percentage points with their sign: "−50.0", "+5.0", "0.0"."""
+    if points is None:
+        return NOTHING
+    text = f"{points:+.1f}"
+    return "0.0" if re.fullmatch(r"[+-]0\.0", text) else text.replace("-", "−")
+
+
+def p_text(p_value: float | None) -> str:
+    """A p-value to three decimals; smaller ones as "< 0.001"."""
+    if p_value is None:
+        return NOTHING
+    return "<\u00a00.001" if p_value < 0.001 else f"{p_value:.3f}"
+
+
+def mean_text(bits: float | None) -> str:
+    """Mean bits without needless decimals: 7, 5.5, 5.51."""
+    return NOTHING if bits is None else f"{bits:.2f}".rstrip("0").rstrip(".")
+
+
+def count_text(number: int) -> str:
+    """ "1,234,567"."""
+    return f"{number:,}"
+
+
+def macs_text(macs: int) -> str:
+    """Multiply-adds in thousands or millions: "12.4 M"."""
+    for size, unit in ((10**9, "G"), (10**6, "M"), (10**3, "k")):
+        if macs >= size:
+            return f"{macs / size:.1f}\u00a0{unit}"
+    return str(macs)

@@ -1,0 +1,38 @@
+"""Exact intervals for one share, k of n."""
+
+from scipy import stats
+
+from bitcliff.stats.arguments import check_confidence, check_share
+from bitcliff.types.rate import Rate
+
+
+def rate(k: int, n: int, confidence: float = 0.95) -> Rate:
+    """k of n with its exact two-sided Clopper-Pearson interval, as shares in [0, 1].
+
+    Value and limits are None when n is 0.
+
+    Raises:
+        InputError: not 0 <= k <= n, or `confidence` is not between 0 and 1.
+
+    Source: C. J. Clopper and E. S. Pearson, Biometrika 26, 1934.
+    """
+    k, n = check_share(k, n)
+    check_confidence(confidence)
+    if n == 0:
+        return Rate(k=k, n=n, value=None, low=None, high=None)
+    limits = stats.binomtest(k, n).proportion_ci(confidence_level=confidence, method="exact")
+    return Rate(k=k, n=n, value=k / n, low=float(limits.low), high=float(limits.high))
+
+
+def upper_bound(k: int, n: int, confidence: float = 0.95) -> float:
+    """Exact one-sided upper bound of a share of which k of n were seen (Clopper-Pearson).
+
+    For k = 0 this is 1 - (1 - confidence)^(1/n), about 3/n at 95 %. It is 1.0 when k = n, and when
+    n = 0: nothing seen rules nothing out.
+
+    Raises:
+        InputError: not 0 <= k <= n, or `confidence` is not between 0 and 1.
+    """
+    k, n = check_share(k, n)
+    check_confidence(confidence)
+    return 1.0 if k == n else float(stats.beta.ppf(confidence, k + 1, n - k))

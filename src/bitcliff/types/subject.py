@@ -1,0 +1,99 @@
+"""What is assessed, and on what: a model with its preprocessing, and examples held in memory."""
+
+import hashlib
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+Inputs = Tensor | Mapping[str, Tensor]
+"""A batch as the model takes it: one tensor (batch, *rest), or keyword tensors, each (batch, *rest)."""
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """How a picture becomes a model's input.
+
+    Attributes:
+        size: height and width of the input, pixels.
+        channels: 3 for RGB, 1 for grey.
+        scale: factor on the 0..255 pixel values, applied first.
+        mean, std: one number per channel, on the scaled values: (x * scale - mean) / std.
+        crop: share of the resized picture that the centre crop keeps, in (0, 1].
+        interpolation: "bilinear", "bicubic" or "nearest".
+        source: where these settings came from, in words, for the record.
+    """
+
+    size: tuple[int, int]
+    channels: int = 3
+    scale: float = 1 / 255
+    mean: tuple[float, ...] = (0.0, 0.0, 0.0)
+    std: tuple[float, ...] = (1.0, 1.0, 1.0)
+    crop: float = 1.0
+    interpolation: str = "bilinear"
+    source: str = "default"
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A model under assessment: in eval mode, its parameters frozen.
+
+    Attributes:
+        name: as the user gave it, e.g. "timm:resnet18".
+        module: called as module(tensor) or module(**tensors); gives logits (batch, classes), as a
+            tensor or as an object with a `logits` attribute.
+        preprocessing: None where inputs are taken as they are (arrays, tokens).
+        class_names: in output order, if known.
+        weights_sha256: of the weights' file, or of the state dict where there is no file.
+        runs_user_code: the model came from `py:`, so the user's own code ran.
+        tokenizer: for text models from a Hugging Face folder: texts to keyword tensors.
+    """
+
+    name: str
+    module: nn.Module
+    preprocessing: Preprocessing | None
+    class_names: tuple[str, ...] | None
+    weights_sha256: str
+    runs_user_code: bool = False
+    tokenizer: Callable[[list[str]], Mapping[str, Tensor]] | None = None
+
+
+@dataclass(frozen=True)
+class Examples:
+    """The examples an assessment runs on, already preprocessed and subsampled.
+
+    Attributes:
+        name: the data as the user gave it.
+        inputs: n examples along dim 0.
+        labels: (n,) int64 in [0, classes), or None where there are none.
+        ids: n distinct names, for the record and the report.
+        n_available: how many examples the source holds, before subsampling.
+        sha256: over the inputs and labels used, in order.
+        class_names: as the data names its classes, if it does.
+        preprocessing: what was done to each example, in words, for the record.
+        thumbnails: n small pictures as data URIs ("data:image/jpeg;base64,..."), or None.
+    """
+
+    name: str
+    inputs: Inputs
+    labels: Tensor | None
+    ids: tuple[str, ...]
+    n_available: int
+    sha256: str
+    class_names: tuple[str, ...] | None = None
+    preprocessing: str = "none: taken as they are"
+    thumbnails: tuple[str, ...] | None = None
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+
+def hash_tensors(tensors: Iterable[Tensor]) -> str:
+    """SHA-256 over types, shapes and bytes, in order."""
+    digest = hashlib.sha256()
+    for tensor in tensors:
+        flat = tensor.detach().cpu().contiguous().reshape(-1)
+        digest.update(f"{tensor.dtype} {tuple(tensor.shape)}".encode())
+        digest.update(flat.view(torch.uint8).numpy().tobytes() if flat.numel() else b"")
+    return digest.hexdigest()

@@ -1,0 +1,244 @@
+"""From a stored record and a limit to pass, fail or inconclusive. Never runs a model."""
+
+import difflib
+import math
+import re
+from dataclasses import dataclass
+from typing import Literal
+
+from bitcliff.errors import InputError
+from bitcliff.records import PolicyResult, Record
+
+Status = Literal["pass", "fail", "inconclusive"]
+
+EXIT_CODES: dict[Status, int] = {"pass": 0, "fail": 1, "inconclusive": 3}
+
+_OPENING: dict[Status, str] = {
+    "pass": "Passes",
+    "fail": "Fails",
+    "inconclusive": "Inconclusive",
+}
+
+_PLACEMENT = {
+    "weights-only": "only the weights rounded",
+    "uniform": "the same bits everywhere",
+    "random": "the bits placed at random for each input",
+    "random-static": "the bits placed at random, alike for all inputs",
+    "worst": "the bits placed as badly as the search could find",
+    "worst-static": "the bits placed badly, alike for all inputs",
+    "worst-evolutionary": "the bits placed as badly as an evolutionary search could find",
+    "friendliest": "the bits placed as well as the search could find",
+}
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """One policy against the limit.
+
+    Attributes:
+        policy: its name in the record.
+        status: pass if the whole interval is within the limit, fail if all of it is beyond.
+        drop_pp: float minus quantized accuracy, percentage points; without labels the share of
+            flips. None if it was not measured.
+        low, high: its 95 % interval, percentage points.
+        sentence: the same in plain English.
+    """
+
+    policy: str
+    status: Status
+    drop_pp: float | None
+    low: float | None
+    high: float | None
+    sentence: str
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The answer for the whole run, with the judgements it rests on."""
+
+    status: Status
+    sentence: str
+    judgements: tuple[Judgement, ...]
+
+
+def judge(record: Record, max_drop: float, policy: str | None = None) -> Verdict:
+    """Judge a record against the largest drop that is allowed.
+
+    Args:
+        record: as stored; it is not changed.
+        max_drop: percentage points of accuracy that may be lost (of flips, without labels).
+        policy: judge this one only. By default the adversarial ones (threat "policy-only"), which
+            speak of the user's own model; a record without any is judged on every policy but the
+            friendliest.
+
+    Raises:
+        InputError: `max_drop` is negative or not a number; no policy has that name.
+    """
+    if not (math.isfinite(max_drop) and max_drop >= 0):
+        raise InputError(f"max_drop is {max_drop:g}, should be 0 or more, in percentage points")
+    judged = [_named(record, policy)] if policy is not None else _judged_by_default(record)
+    judgements = tuple(_judge_policy(record, one, max_drop) for one in judged)
+    doubts = _doubts(record, judged)
+    status = _overall(judgements, doubts)
+    return Verdict(status, _overall_sentence(status, judgements, doubts), judgements)
+
+
+def policy_family(name: str) -> str:
+    """The name without its mean bits: "worst-static-7" is of the family "worst-static"."""
+    return re.sub(r"-\d+(\.\d+)?$", "", name)
+
+
+def _named(record: Record, name: str) -> PolicyResult:
+    names = [policy.name for policy in record.policies]
+    if name in names:
+        return record.policies[names.index(name)]
+    near = difflib.get_close_matches(name, names, n=1, cutoff=0.4)
+    hint = f"did you mean {near[0]!r}? " if near else ""
+    raise InputError(
+        f"policy {name!r} is not in the record: {hint}it has {', '.join(names) or 'no policies'}"
+    )
+
+
+def _judged_by_default(record: Record) -> list[PolicyResult]:
+    # A good allocation says what could be reached, never what may be signed off.
+    candidates = [one for one in record.policies if policy_family(one.name) != "friendliest"]
+    adversarial = [one for one in candidates if one.threat == "policy-only"]
+    return adversarial or [one for one in candidates if one.name != "float"]
+
+
+def _judge_policy(record: Record, policy: PolicyResult, max_drop: float) -> Judgement:
+    drop, low, high = _drop(record, policy)
+    failures = policy.numeric_failures.k
+    status: Status
+    if low is not None and low > max_drop:
+        status = "fail"
+    elif high is not None and high <= max_drop and not failures:
+        status = "pass"
+    else:
+        status = "inconclusive"
+    sentence = _sentence(record, policy, status, (drop, low, high), max_drop)
+    return Judgement(policy.name, status, drop, low, high, sentence)
+
+
+def _drop(
+    record: Record, policy: PolicyResult
+) -> tuple[float | None, float | None, float | None]:
+    if not record.subject.labelled:
+        share = policy.flips.all
+        value, low, high = (
+            None if part is None else 100 * part for part in (share.value, share.low, share.high)
+        )
+        return value, low, high
+    interval = policy.delta_pp_interval
+    if policy.delta_pp is None or interval is None:
+        return None, None, None
+    # 0.0 - x, not -x: a drop of minus zero would be printed as such.
+    return 0.0 - policy.delta_pp, 0.0 - interval.high, 0.0 - interval.low
+
+
+def _doubts(record: Record, judged: list[PolicyResult]) -> list[str]:
+    """What keeps the run from passing, whatever the numbers say; the weightiest first."""
+    doubts = []
+    if not judged or all(policy.agreement.n == 0 for policy in judged):
+        doubts.append("there is nothing to judge: no example was measured under a judged policy.")
+    coverage = record.subject.coverage
+    if not coverage.complete:
+        count = len(coverage.uncovered)
+        places = f"{count} place{'s' * (count != 1)} in the network" if count else "the network"
+        doubts.append(
+            f"{places} would be quantized by a runtime but could not be tested, "
+            "so the numbers do not speak of the whole network."
+        )
+    failed = [policy.name for policy in judged if policy.numeric_failures.k]
+    if failed:
+        doubts.append(
+            f"under {', '.join(failed)} the network gave NaN or infinity on some inputs; "
+            "these count neither as right nor as wrong."
+        )
+    if record.float_.numeric_failures.k:
+        doubts.append(
+            f"even in float the network gave NaN or infinity on "
+            f"{record.float_.numeric_failures.k} of {record.float_.numeric_failures.n} inputs."
+        )
+    return doubts
+
+
+def _overall(judgements: tuple[Judgement, ...], doubts: list[str]) -> Status:
+    found = {judgement.status for judgement in judgements}
+    if "fail" in found:
+        return "fail"
+    return "inconclusive" if doubts or "inconclusive" in found else "pass"
+
+
+def _overall_sentence(
+    status: Status, judgements: tuple[Judgement, ...], doubts: list[str]
+) -> str:
+    if doubts and status != "fail":
+        return f"{_OPENING[status]}: {doubts[0]}"
+    same = [judgement for judgement in judgements if judgement.status == status]
+    leading = max(same, key=_severity).sentence
+    if len(judgements) == 1:
+        return leading
+    verb = {"pass": "pass", "fail": "fail", "inconclusive": "are inconclusive"}[status]
+    share = "All" if len(same) == len(judgements) else f"{len(same)} of"
+    return f"{leading} {share} {len(judgements)} policies judged {verb}."
+
+
+def _severity(judgement: Judgement) -> tuple[float, float, float]:
+    """By the drop; of equal drops the one that is surer."""
+
+    def number(value: float | None) -> float:
+        return -math.inf if value is None else value
+
+    return number(judgement.drop_pp), number(judgement.low), number(judgement.high)
+
+
+def _sentence(
+    record: Record,
+    policy: PolicyResult,
+    status: Status,
+    drop: tuple[float | None, float | None, float | None],
+    max_drop: float,
+) -> str:
+    subject = _placement(policy)
+    value, low, high = drop
+    if value is None or low is None or high is None:
+        return f"{_OPENING[status]}: {subject}, nothing was measured."
+    change = _change(value, record.subject.labelled)
+    interval = f"95 % interval {_number(low)} to {_number(high)}"
+    unit = "points" if record.subject.labelled else "%"
+    limit = f"{max_drop:g} {unit}"
+    if status == "inconclusive" and policy.numeric_failures.k:
+        tail = (
+            f"but {policy.numeric_failures.k} of {policy.numeric_failures.n} inputs gave NaN or "
+            "infinity and could not be scored."
+        )
+    else:
+        tail = {
+            "pass": f"within the {limit} allowed.",
+            "fail": f"more than the {limit} allowed.",
+            "inconclusive": f"and {limit} are allowed: too few examples to tell.",
+        }[status]
+    return f"{_OPENING[status]}: {subject}, {change} ({interval}), {tail}"
+
+
+def _placement(policy: PolicyResult) -> str:
+    words = _PLACEMENT.get(policy_family(policy.name))
+    mean = "" if policy.mean_bits is None else f"{policy.mean_bits:g} bits on average, "
+    if words is None:
+        return f"under policy {policy.name}" + (f" ({mean[:-2]})" if mean else "")
+    return f"with {words} ({mean}{policy.name})"
+
+
+def _change(drop: float, labelled: bool) -> str:
+    if not labelled:
+        return f"{_number(drop)} % of the answers change"
+    if drop == 0:
+        return "accuracy does not change"
+    verb = "drops" if drop > 0 else "rises"
+    return f"accuracy {verb} by {_number(abs(drop))} percentage points"
+
+
+def _number(value: float) -> str:
+    text = f"{value:.1f}"
+    return "0.0" if text == "-0.0" else text.replace("-", "−")

@@ -1,0 +1,430 @@
+"""A record like the built-in demo's: EfficientNet-Lite0 on 20 pictures, 49 points, 7 to 9 bits.
+
+The outcomes are made up; every rate, interval and p-value is worked out from them, so that a report of this record can be
+checked number by number.
+"""
+
+import base64
+import importlib.util
+import io
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from bitcliff.records import (
+    ClassRate,
+    Coverage,
+    Distribution,
+    Effort,
+    ExampleRow,
+    FloatResult,
+    Flips,
+    Interval,
+    Outcome,
+    PointRow,
+    PolicyResult,
+    Provenance,
+    Record,
+    Settings,
+    SubjectInfo,
+    Uncovered,
+)
+from bitcliff.stats import holm, mcnemar, paired_difference, rate, upper_bound
+from bitcliff.types.rate import Rate
+
+N_POINTS = 49
+BITS = range(3, 11)
+LABELS = (243, 559, 438, 990, 949, 853, 609, 609, 915, 455, 541, 630, 741, 471, 129, 99, 251, 22, 317, 305)
+NAMES = {
+    243: "bull mastiff", 559: "folding chair", 438: "beaker", 990: "buckeye", 949: "strawberry",
+    853: "thatch", 609: "jeep", 915: "yurt", 455: "bottlecap", 541: "drum", 630: "loafer",
+    741: "prayer rug", 471: "cannon", 129: "spoonbill", 99: "goose", 251: "dalmatian",
+    22: "bald eagle", 317: "leafhopper", 305: "dung beetle",
+}  # fmt: skip
+HOSTILE = (
+    "<script>alert('id')</script>",
+    '"><img src=x onerror=alert(1)>',
+    "=cmd|'/C calc'!A0",
+    "+1+1",
+    "@SUM(A1)",
+    "-2+3",
+    "{{ 7*7 }}{% raw %}",
+    "line\nbreak\r\x00null",
+    "\x1b[31mred\x1b]8;;https://evil.invalid\x07link",
+    "[bold red]markup[/] :bomb:",
+    "\u202egnp.exe",
+    "lone\udc80surrogate",
+    "]]> & &amp; <!--",
+    "a" * 300,
+    "\u200b\ufeffempty",
+    "</style><style>*{display:none}",
+    "https://evil.invalid/x.png",
+    "\tlead",
+    "＝1+1",
+    "Ünïcødé 猫 🐈",
+)
+BAD_THUMBNAILS = (
+    "https://evil.invalid/pixel.png",
+    "javascript:alert(1)",
+    "data:image/svg+xml;base64,PHN2ZyBvbmxvYWQ9ImFsZXJ0KDEpIi8+",
+    'data:image/png;base64,AAAA" onerror="alert(1)',
+    "data:text/html;base64,PHNjcmlwdD4=",
+)
+
+
+@dataclass(frozen=True)
+class Variant:
+    """What to build; the default is the demo's finding.
+
+    Attributes:
+        cliff: False: no allocation loses anything.
+        uniform: False: no policy that spends the bits evenly.
+        failures: worst-7 gives NaN on three examples.
+        budgets: mean bits of the random, worst and friendliest policies.
+    """
+
+    labelled: bool = True
+    cliff: bool = True
+    uniform: bool = True
+    complete: bool = True
+    failures: bool = False
+    hostile: bool = False
+    adversary: bool = True
+    budgets: tuple[float, ...] = (7, 8, 9)
+    n: int = 20
+
+
+def example_record(variant: Variant | None = None) -> Record:
+    """Build the record of that variant; the same one each time."""
+    variant = variant or Variant()
+    rows = [_example(variant, index) for index in range(variant.n)]
+    policies = _adjust_holm([_policy(variant, plan, rows) for plan in _plans(variant)])
+    worst = [f"worst-{mean:g}" for mean in variant.budgets]
+    flipped = [
+        (min(row.outcomes[name].margin or 0.0 for name in worst), row.id)
+        for row in rows
+        if any(_flips(row, name) for name in worst)
+    ]
+    at_risk = [name for _, name in sorted(flipped)]
+    kept = [
+        row if row.id in at_risk else row.model_copy(update={"thumbnail": None}) for row in rows
+    ]
+    return Record(
+        provenance=_provenance(variant),
+        subject=_subject(variant),
+        settings=_settings(variant),
+        float_=_float(variant, rows),
+        policies=policies,
+        at_risk=at_risk,
+        examples=kept,
+    )
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """A policy: its family, mean bits, how many of 20 it gets right, and how it looks for them."""
+
+    family: str
+    mean: float | None
+    right: int
+    forward: int = 1
+    backward: int = 0
+    step: int = 1
+
+    @property
+    def name(self) -> str:
+        return self.family if self.mean is None else f"{self.family}-{self.mean:g}"
+
+
+def _plans(variant: Variant) -> list[_Plan]:
+    even = {2: 0, 3: 0, 4: 3, 5: 11, 6: 16, 7: 18, 8: 18, 9: 18, 10: 18}
+    plans = [_Plan("weights-only", None, 18)]
+    if variant.uniform:
+        plans += [_Plan("uniform", bits, right) for bits, right in even.items()]
+    for index, mean in enumerate(variant.budgets):
+        lost = index if variant.cliff else 2
+        bad = (8, 9, 9)[index % 3] if variant.cliff else 18
+        plans += [
+            _Plan("random", mean, min(18, 17 + lost), 20),
+            _Plan("random-static", mean, min(18, 16 + 2 * lost), 20),
+            _Plan("friendliest", mean, 18, 1200, 8),
+        ]
+        if variant.adversary:
+            plans += [
+                _Plan("worst", mean, bad, 2400, 8),
+                _Plan("worst-static", mean, bad, 1600, 8, step=2),
+                _Plan("worst-evolutionary", mean, min(18, bad + 2), 2400),
+            ]
+    return plans
+
+
+def _example(variant: Variant, index: int) -> ExampleRow:
+    rng = np.random.default_rng(index)
+    label, wrong = LABELS[index % 20], LABELS[(index + 3) % 20]
+    float_right = index % 20 < 18
+    prediction = label if float_right else wrong
+    outcomes = {}
+    for plan in _plans(variant):
+        if index % plan.step == 0:
+            outcomes[plan.name] = _outcome(variant, plan, index, rng)
+    name = HOSTILE[index % 20] if variant.hostile else f"imagenet_{index:02d}_{label}.jpg"
+    thumbnail = _thumbnail(index % 20)
+    if variant.hostile and index < len(BAD_THUMBNAILS):
+        thumbnail = BAD_THUMBNAILS[index]
+    return ExampleRow(
+        id=name,
+        label=label if variant.labelled else None,
+        float_prediction=prediction,
+        float_margin=float(rng.uniform(1, 6)),
+        outcomes=outcomes,
+        thumbnail=thumbnail,
+    )
+
+
+def _outcome(variant: Variant, plan: _Plan, index: int, rng: np.random.Generator) -> Outcome:
+    label, wrong = LABELS[index % 20], LABELS[(index + 3) % 20]
+    other = LABELS[(index + 7) % 20]
+    bits = _allocation(plan, rng)
+    if variant.failures and plan.name == "worst-7" and index < 3:
+        return Outcome(prediction=None, margin=None, failed_at="blocks.3.depthwise_conv", bits=bits)
+    float_right = index % 20 < 18
+    right = index % 20 >= 18 - plan.right and float_right
+    prediction = (label if right else other) if float_right else wrong
+    margin = float(rng.uniform(0.5, 5)) if right or not float_right else -float(rng.uniform(0.1, 6))
+    draws: list[int | None] | None = None
+    if plan.family.startswith("random"):
+        # Draw 10 is the median: it gives the policy's own outcome; the others break a picture or so.
+        fragile = variant.cliff and index % 20 in (5, 6) and right
+        draws = [
+            other if fragile and draw % (index % 20) == 1 else prediction for draw in range(20)
+        ]
+        draws[10] = prediction
+    return Outcome(prediction=prediction, margin=margin, bits=bits, draws=draws)
+
+
+def _allocation(plan: _Plan, rng: np.random.Generator) -> list[int] | None:
+    if plan.mean is None:
+        return None
+    if plan.family == "uniform":
+        return [int(plan.mean)] * N_POINTS
+    total = round(plan.mean * N_POINTS)
+    if "static" in plan.family:
+        rng = np.random.default_rng(7)
+    bits = np.full(N_POINTS, total // N_POINTS)
+    bits[: total - int(bits.sum())] += 1
+    moves = 400 if plan.family.startswith("worst") else 60
+    for _ in range(moves):
+        take, give = rng.integers(N_POINTS, size=2)
+        if moves == 400 and bits[give] < bits[take]:
+            take, give = give, take  # starve the poor: the extremes an adversary goes to
+        if take != give and bits[take] > BITS[0] and bits[give] < BITS[-1]:
+            bits[take] -= 1
+            bits[give] += 1
+    return [int(value) for value in bits]
+
+
+def _flips(row: ExampleRow, name: str) -> bool:
+    outcome = row.outcomes.get(name)
+    return (
+        outcome is not None
+        and outcome.prediction is not None
+        and outcome.prediction != row.float_prediction
+    )
+
+
+def _policy(variant: Variant, plan: _Plan, rows: list[ExampleRow]) -> PolicyResult:
+    all_rows = [row for row in rows if plan.name in row.outcomes]
+    done = [row for row in all_rows if row.outcomes[plan.name].prediction is not None]
+    right = sum(row.outcomes[plan.name].prediction == row.label for row in done)
+    before = sum(row.float_prediction == row.label for row in done)
+    flips = sum(_flips(row, plan.name) for row in done)
+    lost = sum(_flips(row, plan.name) and row.float_prediction == row.label for row in done)
+    gained = right - before + lost
+    n, some = len(done), variant.labelled and len(done) > 0
+    change = paired_difference(n, lost, gained) if some else None
+    family = plan.family
+    return PolicyResult(
+        name=plan.name,
+        threat="policy-only" if family.startswith("worst") else "none",
+        description=HOSTILE[0] if variant.hostile else f"{family} at {plan.mean} bits",
+        mean_bits=plan.mean,
+        total_bits=None if plan.mean is None else round(plan.mean * N_POINTS),
+        policy_freedom_log2=None if plan.mean is None else _freedom(plan),
+        allocation=(
+            done[0].outcomes[plan.name].bits if family == "uniform" or "static" in family else None
+        ),
+        accuracy=rate(right, n) if variant.labelled else None,
+        agreement=rate(n - flips, n),
+        flips=Flips(
+            all=rate(flips, n),
+            lost=rate(lost, n) if variant.labelled else None,
+            gained=rate(gained, n) if variant.labelled else None,
+            upper_95=None if flips or not n else upper_bound(0, n),
+        ),
+        delta_pp=None if change is None else 100 * change[0],
+        delta_pp_interval=(
+            None if change is None else Interval(low=100 * change[1], high=100 * change[2])
+        ),
+        p_value=mcnemar(lost, gained) if some else None,
+        p_value_holm=None,
+        worst_class=ClassRate(label=243, accuracy=rate(0, 1)) if some else None,
+        numeric_failures=rate(len(all_rows) - n, len(all_rows)),
+        effort=Effort(
+            forward_passes=plan.forward * len(all_rows),
+            backward_passes=plan.backward * len(all_rows),
+            method=_METHODS.get(family, "one pass over the examples"),
+        ),
+        distribution=_distribution(variant, plan, done) if family.startswith("random") else None,
+    )
+
+
+_METHODS = {
+    "worst": "gradient search, exact budget, 8 rounds, then exchanges",
+    "worst-static": "gradient search on one half of the examples, reported on the other",
+    "worst-evolutionary": "evolutionary search over the same budget",
+    "friendliest": "gradient search, exact budget, 8 rounds, then exchanges",
+}
+
+
+def _distribution(variant: Variant, plan: _Plan, rows: list[ExampleRow]) -> Distribution:
+    def share(draw: int, label: bool) -> Rate:
+        hits = 0
+        for row in rows:
+            draws = row.outcomes[plan.name].draws
+            assert draws is not None
+            hits += draws[draw] == (row.label if label else row.float_prediction)
+        return rate(hits, len(rows))
+
+    return Distribution(
+        draws=20,
+        median_draw=10,
+        accuracy=[share(draw, True) for draw in range(20)] if variant.labelled else None,
+        agreement=[share(draw, False) for draw in range(20)],
+    )
+
+
+def _adjust_holm(policies: list[PolicyResult]) -> list[PolicyResult]:
+    tested = [index for index, policy in enumerate(policies) if policy.p_value is not None]
+    adjusted = list(policies)
+    for index, value in zip(tested, holm([policies[i].p_value or 0.0 for i in tested]), strict=True):
+        adjusted[index] = policies[index].model_copy(update={"p_value_holm": value})
+    return adjusted
+
+
+def _freedom(plan: _Plan) -> float:
+    assert plan.mean is not None
+    if plan.family == "uniform":
+        return 0.0
+    counts = [1]
+    for _ in range(N_POINTS):
+        longer = [0] * (len(counts) + len(BITS) - 1)
+        for spent, ways in enumerate(counts):
+            for extra in range(len(BITS)):
+                longer[spent + extra] += ways
+        counts = longer
+    return math.log2(counts[round(plan.mean * N_POINTS) - BITS[0] * N_POINTS])
+
+
+def _thumbnail(index: int) -> str | None:
+    """A picture that the foolbox package carries, read without importing it; some have none."""
+    spec = importlib.util.find_spec("foolbox")
+    if spec is None or not spec.submodule_search_locations or index == 3:
+        return None
+    from PIL import Image
+
+    (path,) = Path(spec.submodule_search_locations[0], "data").glob(f"imagenet_{index:02d}_*.jpg")
+    buffer = io.BytesIO()
+    with Image.open(path) as picture:
+        picture.resize((96, 96)).save(buffer, "JPEG", quality=80)
+    return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()
+
+
+def _float(variant: Variant, rows: list[ExampleRow]) -> FloatResult:
+    right = sum(row.float_prediction == row.label for row in rows)
+    return FloatResult(
+        accuracy=rate(right, len(rows)) if variant.labelled else None,
+        worst_class=ClassRate(label=317, accuracy=rate(0, 1)) if variant.labelled else None,
+        numeric_failures=rate(0, len(rows)),
+    )
+
+
+def _points() -> list[PointRow]:
+    stem = PointRow(
+        name="_conv_stem", kind="conv2d", shape=[3, 224, 224], macs=10838016, quantized=False,
+        reason="the picture itself; --include-stem puts it in",
+    )  # fmt: skip
+    parts = ["depthwise_conv", "project_conv"]
+    names = [f"_blocks.0._{part}" for part in parts]
+    names += [f"_blocks.{block}._{part}" for block in range(1, 16) for part in ("expand_conv", *parts)]
+    names += ["_conv_head", "_fc"]
+    return [stem] + [
+        PointRow(
+            name=name,
+            kind="linear" if name == "_fc" else "conv2d",
+            shape=[1280] if name == "_fc" else [32 + 16 * (index % 7), 112 >> (index // 12)] * 1
+            + [112 >> (index // 12)],
+            macs=1280000 if name == "_fc" else 3000000 + 210000 * (index * 37 % 41),
+            quantized=True,
+        )
+        for index, name in enumerate(names)
+    ]
+
+
+def _subject(variant: Variant) -> SubjectInfo:
+    points = _points()
+    if variant.hostile:
+        points[5] = points[5].model_copy(update={"name": HOSTILE[0], "kind": HOSTILE[1]})
+    uncovered = [
+        Uncovered(name="attn.scores", kind="matmul", reason="custom kernel: its inputs are not seen")
+    ]
+    names = [NAMES.get(index, f"class {index}") for index in range(1000)]
+    if variant.hostile:
+        names = [HOSTILE[index % len(HOSTILE)] + str(index) for index in range(1000)]
+    return SubjectInfo(
+        model=HOSTILE[0] if variant.hostile else "efficientnet-lite0",
+        data=HOSTILE[2] if variant.hostile else "imagenet-20",
+        n_examples=variant.n,
+        n_available=variant.n,
+        n_classes=1000,
+        labelled=variant.labelled,
+        preprocessing="(x − 127) / 128 at 224 px, centre crop 0.875, bicubic",
+        class_names=names,
+        points=points,
+        coverage=Coverage(
+            complete=variant.complete,
+            quantized=N_POINTS,
+            left_out=1,
+            macs_share=0.972,
+            uncovered=[] if variant.complete else uncovered,
+        ),
+    )
+
+
+def _settings(variant: Variant) -> Settings:
+    return Settings(
+        bits=list(BITS), budgets=[float(mean) for mean in variant.budgets], scheme="paper",
+        weight_bits=16, per_channel=False, points="inputs", include=[], exclude=[],
+        include_stem=False, batch_size=20, draws=20, rounds=8, exchanges=400,
+        margin="prediction", max_drop=2.0,
+    )  # fmt: skip
+
+
+def _provenance(variant: Variant) -> Provenance:
+    return Provenance(
+        bitcliff="0.1.0",
+        python="3.11.2",
+        packages={"torch": "2.10.0", "numpy": "2.1.0", HOSTILE[1] if variant.hostile else "scipy": "1.14"},
+        revision=None,
+        seed=0,
+        command=HOSTILE[0] if variant.hostile else "bitcliff assess --out runs/demo",
+        started="2025-01-01T12:00:00+00:00",
+        finished="2025-01-01T12:03:20+00:00",
+        platform="Linux x86_64",
+        cpu_flags=["avx2", "avx512f", "fma"],
+        threads=2,
+        weights_sha256="4f" * 32,
+        data_sha256="a7" * 32,
+        runs_user_code=variant.hostile,
+    )
