@@ -120,9 +120,7 @@ def _judge_policy(record: Record, policy: PolicyResult, max_drop: float) -> Judg
     return Judgement(policy.name, status, drop, low, high, sentence)
 
 
-def _drop(
-    record: Record, policy: PolicyResult
-) -> tuple[float | None, float | None, float | None]:
+def _drop(record: Record, policy: PolicyResult) -> tuple[float | None, float | None, float | None]:
     if not record.subject.labelled:
         share = policy.flips.all
         value, low, high = (
@@ -170,9 +168,7 @@ def _overall(judgements: tuple[Judgement, ...], doubts: list[str]) -> Status:
     return "inconclusive" if doubts or "inconclusive" in found else "pass"
 
 
-def _overall_sentence(
-    status: Status, judgements: tuple[Judgement, ...], doubts: list[str]
-) -> str:
+def _overall_sentence(status: Status, judgements: tuple[Judgement, ...], doubts: list[str]) -> str:
     if doubts and status != "fail":
         return f"{_OPENING[status]}: {doubts[0]}"
     same = [judgement for judgement in judgements if judgement.status == status]
@@ -181,7 +177,7 @@ def _overall_sentence(
         return leading
     verb = {"pass": "pass", "fail": "fail", "inconclusive": "are inconclusive"}[status]
     share = "All" if len(same) == len(judgements) else f"{len(same)} of"
-    return f"{leading} {share} {len(judgements)} policies judged {verb}."
+    return f"{leading} {share} {len(judgements)} judged policies {verb}."
 
 
 def _severity(judgement: Judgement) -> tuple[float, float, float]:

@@ -1,4 +1,6 @@
+import importlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -59,8 +61,9 @@ def test_preprocessing_agrees_with_timms_own_eval_transform(name: str) -> None:
 
     with torch.device("meta"):
         model = timm.create_model(name)
-    config = timm.data.resolve_model_data_config(model)
-    theirs = timm.data.create_transform(**config, is_training=False)
+    data: Any = importlib.import_module("timm.data")
+    config = data.resolve_model_data_config(model)
+    theirs = data.create_transform(**config, is_training=False)
     ours = _preprocessing(timm, model, name)
     rng = np.random.default_rng(0)
     for width, height in [(500, 375), (333, 500), (400, 400), (90, 201)]:

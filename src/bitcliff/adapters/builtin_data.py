@@ -31,7 +31,8 @@ def open_imagenet_20(spec: str, subject: Subject, options: DataOptions) -> Sourc
     labels = {path: int(match[1]) for path, match in found.items() if match}
     if not labels:
         raise InputError(f"{spec}: the installed foolbox has no pictures; install foolbox 3.3")
-    return picture_files(folder, list(labels), list(labels.values()), preprocessing)
+    ids = tuple(path.name for path in labels)
+    return picture_files(ids, list(labels), list(labels.values()), preprocessing)
 
 
 def open_digits(spec: str, subject: Subject, options: DataOptions) -> Source:

@@ -1,6 +1,7 @@
 """A folder of pictures: one subfolder a class, or pictures without labels."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -37,27 +38,36 @@ def open_folder(spec: str, subject: Subject, options: DataOptions) -> Source:
                 f"{spec}: holds no pictures; give one subfolder of pictures for each class, or a "
                 f"folder of pictures ({', '.join(sorted(SUFFIXES))})"
             )
-        return picture_files(folder, loose, None, preprocessing)
+        return picture_files(_below(folder, loose), loose, None, preprocessing)
     if loose:
         raise InputError(
             f"{spec}: {len(loose)} pictures lie beside the class folders; move them into one"
         )
+    return _labelled(folder, classes, subject, preprocessing)
+
+
+def _labelled(
+    folder: Path, classes: dict[str, list[Path]], subject: Subject, preprocessing: Preprocessing
+) -> Source:
     mapped = map_labels(
         list(classes),
         subject.class_names,
         lambda: picture_output_count(subject, preprocessing),
-        f"{spec} (class folders)",
+        f"{folder} (class folders)",
     )
     files = [file for pictures in classes.values() for file in pictures]
     labels = [mapped.index[name] for name, pictures in classes.items() for _ in pictures]
-    source = picture_files(folder, files, labels, preprocessing)
-    return Source(source.ids, source.labels, source.take, mapped.class_names, mapped.how)
+    source = picture_files(_below(folder, files), files, labels, preprocessing)
+    return replace(source, class_names=mapped.class_names, labelling=mapped.how)
 
 
 def picture_files(
-    root: Path, files: Sequence[Path], labels: Sequence[int] | None, preprocessing: Preprocessing
+    ids: tuple[str, ...],
+    files: Sequence[Path],
+    labels: Sequence[int] | None,
+    preprocessing: Preprocessing,
 ) -> Source:
-    """Pictures in files, named by their path below `root`."""
+    """Pictures in files, each with its id and, if labelled, its output index."""
     names = [str(file) for file in files]
 
     def take(indices: Sequence[int], progress: Progress | None) -> Taken:
@@ -66,8 +76,11 @@ def picture_files(
         )
         return Taken(inputs, in_words(preprocessing), thumbnails)
 
-    ids = tuple(file.relative_to(root).as_posix() for file in files)
     return Source(ids, None if labels is None else np.asarray(labels, dtype=np.int64), take)
+
+
+def _below(folder: Path, files: Sequence[Path]) -> tuple[str, ...]:
+    return tuple(file.relative_to(folder).as_posix() for file in files)
 
 
 def _is_picture(path: Path) -> bool:

@@ -24,6 +24,8 @@ def picture_preprocessing(
 ) -> Preprocessing | None:
     """What the folder's preprocessor_config.json asks for; None where there is none.
 
+    Its crop may lie one pixel beside transformers' own, which rounds half pixels down.
+
     Args:
         checked: compare with the folder's own processor on a picture, and refuse if they differ.
 

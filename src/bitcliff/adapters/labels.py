@@ -76,7 +76,7 @@ def match_names(names: Sequence[str], class_names: Sequence[str], where: str) ->
     """Those names that are among the class names, to their index; case and _ or - do not count.
 
     Raises:
-        InputError: a name that two classes share ("crane" in ImageNet).
+        InputError: a name that two classes share, as ImageNet's two cranes do in some tables.
     """
     known: dict[str, set[int]] = {}
     for index, own in enumerate(class_names):

@@ -3,16 +3,14 @@
 import csv
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
-
+from bitcliff.adapters.folders import picture_files
 from bitcliff.adapters.labels import LabelMap, map_labels
 from bitcliff.adapters.options import DataOptions
 from bitcliff.adapters.outputs import picture_output_count
-from bitcliff.adapters.pictures import open_picture, take_pictures
-from bitcliff.adapters.preprocessing import in_words
-from bitcliff.adapters.source import Progress, Source, Taken, needed_preprocessing
+from bitcliff.adapters.source import Source, needed_preprocessing
 from bitcliff.adapters.wording import one_line
 from bitcliff.errors import InputError
 from bitcliff.types.subject import Subject
@@ -41,18 +39,9 @@ def open_table(spec: str, subject: Subject, options: DataOptions) -> Source:
             f"{spec} (column label)",
         )
 
-    def take(indices: Sequence[int], progress: Progress | None) -> Taken:
-        inputs, thumbnails = take_pictures(
-            lambda i: open_picture(files[i], str(files[i])),
-            [str(file) for file in files],
-            indices,
-            preprocessing,
-            progress,
-        )
-        return Taken(inputs, in_words(preprocessing), thumbnails)
-
-    labels = None if names is None else np.array([mapped.index[n] for n in names], dtype=np.int64)
-    return Source(_distinct(paths), labels, take, mapped.class_names, mapped.how)
+    labels = None if names is None else [mapped.index[name] for name in names]
+    source = picture_files(_distinct(paths), files, labels, preprocessing)
+    return replace(source, class_names=mapped.class_names, labelling=mapped.how)
 
 
 def _columns(spec: str) -> tuple[list[str], list[str] | None]:

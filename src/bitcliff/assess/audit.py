@@ -116,9 +116,8 @@ class Audit:
         if budgets is not None:
             settings = replace(settings, budgets=tuple(map(float, budgets)))
         started = now()
-        evaluator = self._evaluator(settings)
-        suite = Suite(evaluator, self.examples.labels, len(self.examples), settings, {})
-        suite.totals()
+        suite = self._suite(settings)
+        evaluator = suite.evaluator
         base = evaluator.float_scores(suite.everyone)
         self._check_base(base)
         use_labels = settings.margin == "label"
@@ -126,7 +125,17 @@ class Audit:
         evaluator.reference = base.predictions if reference is None else reference
         self._measure(suite, progress, store)
         rows = self._rows(base, evaluator, suite.done)
-        return self._record(suite, rows, settings, started, command)
+        return self._record(suite, rows, base.logits.shape[1], settings, started, command)
+
+    def check(self) -> None:
+        """InfeasibleBudget if a budget cannot be met, before any work."""
+        self._suite(self.settings)
+
+    def _suite(self, settings: AssessSettings) -> Suite:
+        evaluator = self._evaluator(settings)
+        suite = Suite(evaluator, self.examples.labels, len(self.examples), settings, {})
+        suite.totals()
+        return suite
 
     def _evaluator(self, settings: AssessSettings) -> Evaluator:
         attachment = Attachment(
@@ -210,6 +219,7 @@ class Audit:
         self,
         suite: Suite,
         rows: list[ExampleRow],
+        classes: int,
         settings: AssessSettings,
         started: str,
         command: str | None,
@@ -234,7 +244,7 @@ class Audit:
         attachment = suite.evaluator.attachment
         return Record(
             provenance=self._provenance(settings, started, command),
-            subject=self._subject_info(attachment),
+            subject=self._subject_info(attachment, classes),
             settings=_settings(settings, suite.evaluator.batch_size),
             float=float_figures(rows),
             policies=results,
@@ -272,14 +282,8 @@ class Audit:
             runs_user_code=self.subject.runs_user_code,
         )
 
-    def _subject_info(self, attachment: Attachment) -> SubjectInfo:
+    def _subject_info(self, attachment: Attachment, classes: int) -> SubjectInfo:
         names = self.subject.class_names or self.examples.class_names
-        with torch.no_grad():
-            from bitcliff.points import logits_of, take
-
-            classes = logits_of(
-                self.subject.module, take(self.examples.inputs, torch.tensor([0]))
-            ).shape[1]
         return SubjectInfo(
             model=self.subject.name,
             data=self.examples.name,

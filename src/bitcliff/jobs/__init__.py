@@ -1,1 +1,1 @@
-
+"""One run from names to files: load, assess, record, verdict, report."""

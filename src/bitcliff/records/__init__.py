@@ -1,6 +1,7 @@
 """The versioned record: the only thing between measuring and reporting."""
 
 from bitcliff.records.consistency import check_record
+from bitcliff.records.provenance import package_versions
 from bitcliff.records.schema import (
     SCHEMA_VERSION,
     ClassRate,
@@ -8,8 +9,8 @@ from bitcliff.records.schema import (
     Distribution,
     Effort,
     ExampleRow,
-    FloatResult,
     Flips,
+    FloatResult,
     Interval,
     Outcome,
     PointRow,
@@ -29,8 +30,8 @@ __all__ = [
     "Distribution",
     "Effort",
     "ExampleRow",
-    "FloatResult",
     "Flips",
+    "FloatResult",
     "Interval",
     "Outcome",
     "PointRow",
@@ -41,6 +42,7 @@ __all__ = [
     "SubjectInfo",
     "Uncovered",
     "check_record",
+    "package_versions",
     "read_record",
     "record_json",
     "write_record",

@@ -1,4 +1,4 @@
-"""Is a record consistent in itself? Whether its numbers follow from its examples is assess's check."""
+"""Is a record consistent in itself? Whether its numbers follow from its examples, assess checks."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator

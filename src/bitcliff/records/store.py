@@ -4,6 +4,7 @@ import contextlib
 import errno
 import json
 import os
+import re
 import secrets
 from pathlib import Path
 from typing import Any, NoReturn
@@ -155,7 +156,9 @@ def _parse(text: str, file: Path) -> dict[str, Any]:
             f"give the {RECORD_NAME} of a run that finished"
         ) from error
     except (ValueError, RecursionError) as error:
-        raise InputError(f"{_shown(file)}: not a Bitcliff record: {_one_line(str(error))}") from error
+        raise InputError(
+            f"{_shown(file)}: not a Bitcliff record: {_one_line(str(error))}"
+        ) from error
     if not isinstance(fields, dict) or "schema_version" not in fields:
         raise InputError(
             f"{_shown(file)}: not a Bitcliff record: no schema_version; "
@@ -194,8 +197,10 @@ def _check_version(fields: dict[str, Any], file: Path) -> None:
 
 
 def _version_key(version: str) -> tuple[int, int]:
-    major, minor = version.split(".")
-    return int(major), int(minor)
+    parts = re.fullmatch(r"(\d{1,9})\.(\d{1,9})", version, re.ASCII)
+    if parts is None:
+        raise ValueError(version)
+    return int(parts[1]), int(parts[2])
 
 
 def _shown(path: Path) -> str:

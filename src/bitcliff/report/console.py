@@ -1,5 +1,6 @@
 """The first screen in the terminal: the verdict, what was found, and the numbers it rests on."""
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bitcliff.records import PolicyResult, Record
@@ -20,7 +21,14 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
-_COLOURS: dict[Status, str] = {"pass": "bold green", "fail": "bold red", "inconclusive": "bold yellow"}
+# Below this the table leaves out what the name or the report tells too.
+_WIDE = 76
+
+_COLOURS: dict[Status, str] = {
+    "pass": "bold green",
+    "fail": "bold red",
+    "inconclusive": "bold yellow",
+}
 
 
 def render_summary(record: Record, verdict: Verdict, console: "Console") -> None:
@@ -38,10 +46,12 @@ def render_summary(record: Record, verdict: Verdict, console: "Console") -> None
     finding = find(record)
     console.print()
     console.print(headline)
-    console.print(Text(f"{finding.title}. {finding.loss}"))
+    console.print()
+    console.print(Text(f"{finding.title}.", style="bold").append(f" {finding.loss}", "not bold"))
     console.print()
     hidden = _hidden(record, verdict)
-    console.print(_table(record, verdict, hidden))
+    console.print(_table(record, verdict, hidden, wide=console.width >= _WIDE))
+    console.print()
     for line in _closing(record, hidden):
         console.print(Text(line))
 
@@ -60,19 +70,17 @@ def _hidden(record: Record, verdict: Verdict) -> set[str]:
     }
 
 
-def _table(record: Record, verdict: Verdict, hidden: set[str]) -> "Table":
+def _table(record: Record, verdict: Verdict, hidden: set[str], wide: bool) -> "Table":
     from rich import box
     from rich.table import Table
     from rich.text import Text
 
     labelled = record.subject.labelled
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1))
-    table.add_column("policy", overflow="fold")
-    headings = ["bits", "accuracy" if labelled else "as in float", "flips"]
-    headings += ["drop, points", "Holm p"] if labelled else []
-    for heading in headings:
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
+    table.add_column("policy", no_wrap=True)
+    for heading in _cells(_headings(labelled), labelled, wide):
         table.add_column(heading, justify="right", no_wrap=True)
-    table.add_row(*_float_cells(record, labelled))
+    table.add_row("float", *_cells(_float_cells(record, labelled), labelled, wide))
     statuses = {judgement.policy: judgement.status for judgement in verdict.judgements}
     shown = [policy for policy in record.policies if policy.name not in hidden]
     shown.sort(key=lambda one: (one.mean_bits or 0.0, family_order(one.name), one.name))
@@ -83,23 +91,49 @@ def _table(record: Record, verdict: Verdict, hidden: set[str]) -> "Table":
         previous = policy.mean_bits
         status = statuses.get(policy.name)
         name = Text(clean(policy.name, 40), style=_COLOURS[status] if status else "")
-        table.add_row(name, *(Text(cell) for cell in _cells(policy, labelled)))
+        cells = _cells(_policy_cells(policy, labelled), labelled, wide)
+        table.add_row(name, *(Text(cell) for cell in cells))
     return table
 
 
-def _float_cells(record: Record, labelled: bool) -> list[str]:
-    if not labelled:
-        return ["float", NOTHING, "reference", NOTHING]
-    return ["float", NOTHING, _compact(record.float_.accuracy), NOTHING, NOTHING, NOTHING]
+@dataclass(frozen=True)
+class _Row:
+    """A line of the table, before what does not fit or was not measured is left out."""
+
+    bits: str
+    share: str
+    flips: str
+    drop: str
+    holm: str
 
 
-def _cells(policy: PolicyResult, labelled: bool) -> list[str]:
-    cells = [
-        mean_text(policy.mean_bits),
-        _compact(policy.accuracy if labelled else policy.agreement),
-        f"{policy.flips.all.k}" + ("!" if policy.numeric_failures.k else ""),
-    ]
-    return [*cells, _drop(policy), p_text(policy.p_value_holm)] if labelled else cells
+def _cells(row: _Row, labelled: bool, wide: bool) -> list[str]:
+    cells = [row.bits] if wide else []
+    cells += [row.share, row.flips]
+    if labelled:
+        cells += [row.drop, row.holm] if wide else [row.drop]
+    return cells
+
+
+def _headings(labelled: bool) -> _Row:
+    return _Row(
+        "bits", "accuracy" if labelled else "as in float", "flips", "drop, points", "Holm p"
+    )
+
+
+def _float_cells(record: Record, labelled: bool) -> _Row:
+    share = _compact(record.float_.accuracy) if labelled else "reference"
+    return _Row(NOTHING, share, NOTHING, NOTHING, NOTHING)
+
+
+def _policy_cells(policy: PolicyResult, labelled: bool) -> _Row:
+    return _Row(
+        bits=mean_text(policy.mean_bits),
+        share=_compact(policy.accuracy if labelled else policy.agreement),
+        flips=f"{policy.flips.all.k}" + ("!" if policy.numeric_failures.k else ""),
+        drop=_drop(policy),
+        holm=p_text(policy.p_value_holm),
+    )
 
 
 def _compact(rate: Rate | None) -> str:

@@ -52,8 +52,8 @@ def bit_strip(bits: list[int], highest: int) -> str:
             f'fill="{colour}"/>'
         )
     return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {4 * max(1, len(bits)) - 1} {height}" '
-        f'preserveAspectRatio="none">{"".join(bars)}</svg>'
+        f'<svg xmlns="http://www.w3.org/2000/svg" preserveAspectRatio="none" '
+        f'viewBox="0 0 {4 * max(1, len(bits)) - 1} {height}">{"".join(bars)}</svg>'
     )
 
 

@@ -79,7 +79,11 @@ def _text(value: str | None) -> str:
         return ""
     plain = value.replace("\0", "\ufffd")
     # Spreadsheets trim before they look, so leading blanks do not make a formula safe.
-    return "'" + plain if plain.lstrip(" \u00a0\u3000").startswith(_FORMULA) or plain[:1] in _FORMULA else plain
+    return (
+        "'" + plain
+        if plain.lstrip(" \u00a0\u3000").startswith(_FORMULA) or plain[:1] in _FORMULA
+        else plain
+    )
 
 
 def _class(record: Record, index: int | None) -> str:

@@ -1,9 +1,10 @@
 """Accuracy against mean bits, drawn by matplotlib as SVG; the same record gives the same bytes."""
 
 import io
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from bitcliff.records import PolicyResult, Record
 from bitcliff.types.rate import Rate
@@ -30,10 +31,28 @@ class Theme:
     friendliest: str
 
 
-LIGHT = Theme("#1c2430", "#5b6675", "#e3e7ec", "#ffffff", "#0065a8", "#8a94a3", "#c94a00", "#a3578a",
-              "#00825d")  # fmt: skip
-DARK = Theme("#e8ecf1", "#9aa6b5", "#2c3542", "#171c24", "#5cb4f0", "#8794a6", "#ff8a4c", "#dd92c2",
-             "#35c39a")  # fmt: skip
+LIGHT = Theme(
+    ink="#1c2430",
+    muted="#5b6675",
+    grid="#e3e7ec",
+    paper="#ffffff",
+    even="#0065a8",
+    random="#8a94a3",
+    worst="#c94a00",
+    static="#a3578a",
+    friendliest="#00825d",
+)
+DARK = Theme(
+    ink="#e8ecf1",
+    muted="#9aa6b5",
+    grid="#2c3542",
+    paper="#12161c",
+    even="#5cb4f0",
+    random="#8794a6",
+    worst="#ff8a4c",
+    static="#dd92c2",
+    friendliest="#35c39a",
+)
 
 
 @dataclass(frozen=True)
@@ -50,7 +69,7 @@ class Series:
 _LABELS = {
     "uniform": "spent evenly",
     "friendliest": "best found",
-    "random": "at random: median and range of draws",
+    "random": "at random: median and range",
     "worst": "worst found",
     "worst-static": "worst found, one placement for all",
 }
@@ -88,7 +107,7 @@ def figure_svg(record: Record, theme: Theme, narrow: bool = False) -> str:
     from matplotlib.backends.backend_svg import FigureCanvasSVG
     from matplotlib.figure import Figure
 
-    style = {
+    style: dict[Any, Any] = {
         "svg.hashsalt": "bitcliff",
         "svg.fonttype": "path",
         "font.family": ["DejaVu Sans"],
@@ -138,7 +157,7 @@ def _values(rates: Sequence[Rate]) -> list[float]:
 
 
 def _draw(figure: "Figure", record: Record, theme: Theme, narrow: bool) -> None:
-    axes = figure.add_axes((0.13, 0.11, 0.84, 0.6) if narrow else (0.07, 0.125, 0.665, 0.84))
+    axes = figure.add_axes((0.125, 0.1, 0.86, 0.61) if narrow else (0.062, 0.115, 0.7, 0.86))
     _draw_axes(axes, record, theme)
     _draw_float(axes, record, theme)
     found = series_of(record)
@@ -146,9 +165,9 @@ def _draw(figure: "Figure", record: Record, theme: Theme, narrow: bool) -> None:
         _draw_random(axes, found["random"], theme)
     styles = {
         "uniform": (theme.even, "o", 0.0, "-"),
-        "friendliest": (theme.friendliest, "^", -0.14, "-"),
+        "friendliest": (theme.friendliest, "^", -0.0155, "-"),
         "worst": (theme.worst, "v", 0.0, "-"),
-        "worst-static": (theme.static, "s", 0.14, ":"),
+        "worst-static": (theme.static, "s", 0.0155, ":"),
     }
     for family, (colour, marker, shift, line) in styles.items():
         if family in found:
@@ -162,11 +181,8 @@ def _draw_axes(axes: "Axes", record: Record, theme: Theme) -> None:
     axes.set_xlim(low - 0.5, high + 0.5)
     axes.set_ylim(-0.02, 1.03)
     axes.set_yticks([0, 0.25, 0.5, 0.75, 1], ["0 %", "25 %", "50 %", "75 %", "100 %"])
-    axes.set_xticks(range(int(low), int(high) + 1))
+    axes.set_xticks(range(math.ceil(low), math.floor(high) + 1))
     axes.set_xlabel("bits a layer, on average", color=theme.muted)
-    axes.set_ylabel(
-        "right answers" if record.subject.labelled else "answers as in float", color=theme.muted
-    )
     axes.grid(axis="y", color=theme.grid, linewidth=1)
     axes.set_axisbelow(True)
     axes.tick_params(colors=theme.muted, length=0, pad=6)
@@ -183,8 +199,7 @@ def _draw_float(axes: "Axes", record: Record, theme: Theme) -> None:
 
 
 def _draw_random(axes: "Axes", series: Series, theme: Theme) -> None:
-    shift = 0.28
-    means = [mean + shift for mean in series.means]
+    means = _beside(axes, series, 0.031)
     # Bars, not a filled band: a band needs two means to be seen.
     axes.vlines(means, series.lows, series.highs, color=theme.random, linewidth=7, alpha=0.35)
     axes.plot(
@@ -192,11 +207,18 @@ def _draw_random(axes: "Axes", series: Series, theme: Theme) -> None:
         series.values,
         color=theme.random,
         marker="D",
-        markersize=5,
+        markersize=5.5,
         linestyle="none",
         markeredgecolor=theme.paper,
+        zorder=4,  # above the lines of the others, which may run through it
         label=series.label,
     )
+
+
+def _beside(axes: "Axes", series: Series, shift: float) -> list[float]:
+    """Its means, moved sideways by that share of the width: none hides another at the same mean."""
+    left, right = axes.get_xlim()
+    return [mean + shift * (right - left) for mean in series.means]
 
 
 def _draw_series(
@@ -208,8 +230,7 @@ def _draw_series(
     line: str,
     theme: Theme,
 ) -> None:
-    # Moved sideways a little, so that series at the same mean do not hide each other.
-    means = [mean + shift for mean in series.means]
+    means = _beside(axes, series, shift)
     axes.vlines(means, series.lows, series.highs, color=colour, linewidth=1.4, alpha=0.5)
     axes.plot(
         means,
@@ -230,18 +251,14 @@ def _draw_legend(figure: "Figure", axes: "Axes", theme: Theme, narrow: bool) -> 
     handles, labels = axes.get_legend_handles_labels()
     if not handles:
         return
+    wrapped = [label.replace("found, ", "found,\n").replace(": ", ":\n") for label in labels]
     # Outside the axes, where it can hide nothing.
-    where = (
-        {"loc": "upper left", "bbox_to_anchor": (0.02, 0.995)}
-        if narrow
-        else {"loc": "upper left", "bbox_to_anchor": (0.745, 0.97)}
-    )
-    wrapped = [label.replace(": ", ":\n").replace(", ", ",\n") for label in labels]
     figure.legend(
         handles,
         labels if narrow else wrapped,
+        loc="upper left",
+        bbox_to_anchor=(0.0, 1.0) if narrow else (0.775, 0.985),
         frameon=False,
         labelcolor=theme.ink,
         labelspacing=0.55 if narrow else 0.9,
-        **where,
     )

@@ -70,9 +70,11 @@ class _Pair:
 
     @property
     def rank(self) -> tuple[float, float]:
-        """By the gap, as a share; of equal gaps the one at more bits, which surprises more."""
+        """By the gap, as a share; of equal gaps, the one at more bits, which surprises more. Where
+        there is no gap, the one at fewer bits, which says more."""
         gap = self.right(self.even) - self.right(self.worst)
-        return gap / max(1, len(self.rows)), self.mean or 0.0
+        mean = self.mean or 0.0
+        return gap / max(1, len(self.rows)), mean if gap > 0 else -mean
 
 
 def find(record: Record) -> Finding:
@@ -155,7 +157,7 @@ def _even_for(record: Record, worst: PolicyResult) -> PolicyResult | None:
     uniform = _uniform(record)
     same = [policy for policy in uniform if _same(policy, worst)]
     cheaper = [p for p in uniform if (p.mean_bits or 0.0) < (worst.mean_bits or 0.0)]
-    return (same or cheaper[-1:] or [None])[0]
+    return next(iter(same or cheaper[-1:]), None)
 
 
 def _cheapest_even(record: Record) -> PolicyResult | None:

@@ -103,7 +103,9 @@ def _row(record: Record, policy: PolicyResult, status: Status | None) -> PolicyR
         lost=NOTHING if flips.lost is None else str(flips.lost.k),
         gained=NOTHING if flips.gained is None else str(flips.gained.k),
         delta=signed(policy.delta_pp),
-        delta_interval="" if interval is None else f"{signed(interval.low)} to {signed(interval.high)}",
+        delta_interval=""
+        if interval is None
+        else f"{signed(interval.low)} to {signed(interval.high)}",
         p_value=p_text(policy.p_value),
         p_holm=p_text(policy.p_value_holm),
         freedom=NOTHING
@@ -121,7 +123,9 @@ def _row(record: Record, policy: PolicyResult, status: Status | None) -> PolicyR
 def effort_text(effort: Effort) -> str:
     """ "48,000 forward, 160 backward"."""
     text = f"{count_text(effort.forward_passes)} forward"
-    return text + (f", {count_text(effort.backward_passes)} backward" if effort.backward_passes else "")
+    return text + (
+        f", {count_text(effort.backward_passes)} backward" if effort.backward_passes else ""
+    )
 
 
 def _whisker(rate: Rate | None) -> Whisker | None:

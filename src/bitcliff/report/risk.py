@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 from bitcliff.records import ExampleRow, Outcome, PolicyResult, Record
 from bitcliff.report.drawings import bit_strip, bit_words, data_uri
-from bitcliff.report.words import class_name, clean, family_order, mean_text
 from bitcliff.report.thumbnails import safe_thumbnail
+from bitcliff.report.words import class_name, clean, family_order, mean_text
 
 SHOWN = 12
 
@@ -66,7 +66,9 @@ def _card(record: Record, row: ExampleRow, policy: PolicyResult, outcome: Outcom
         prediction=class_name(record, outcome.prediction),
         policy=clean(policy.name),
         mean=mean_text(policy.mean_bits),
-        margin="not recorded" if outcome.margin is None else f"{outcome.margin:+.2f}".replace("-", "−"),
+        margin="not recorded"
+        if outcome.margin is None
+        else f"{outcome.margin:+.2f}".replace("-", "−"),
         strip=data_uri(bit_strip(bits, highest)) if bits else None,
         strip_words=bit_words(bits, points) if bits else "bits not recorded",
     )

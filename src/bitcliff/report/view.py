@@ -6,10 +6,12 @@ from datetime import datetime
 from bitcliff.records import Provenance, Record
 from bitcliff.report.drawings import Squares, squares
 from bitcliff.report.finding import Finding
+from bitcliff.report.policies import effort_text
 from bitcliff.report.words import (
-    clean,
     class_name,
+    clean,
     count_text,
+    family_order,
     macs_text,
     mean_text,
     noun,
@@ -65,13 +67,16 @@ def cards(record: Record, finding: Finding) -> list[Card]:
     if finding.at_random is not None:
         found.append(_random_card(finding, labelled, right))
     if finding.worst is not None and finding.worst_rate is not None:
-        title = (
-            "The same, spent badly"
-            if finding.even is not None and not finding.cheaper
-            else f"{mean} bits a layer, spent badly"
-        )
-        found.append(_card(title, finding.worst_rate, right, "worst"))
+        title = "The same, spent badly" if _equal(finding) else f"{mean} bits a layer, spent badly"
+        # The warning colour is for what is lost, not for the word "worst".
+        kind = "worst" if finding.worst_lost else "float"
+        found.append(_card(title, finding.worst_rate, right, kind))
     return found
+
+
+def _equal(finding: Finding) -> bool:
+    """The even policy is there, and spends what the others spend."""
+    return finding.even is not None and not finding.cheaper
 
 
 def _card(title: str, rate: Rate, right: str, kind: str) -> Card:
@@ -84,9 +89,8 @@ def _random_card(finding: Finding, labelled: bool, right: str) -> Card:
     if policy is None:
         raise ValueError("there is no random policy to show")
     rate = policy.accuracy if labelled and policy.accuracy is not None else policy.agreement
-    title = "The same, placed at random"
-    if finding.worst is None and finding.even is None:
-        title = f"{mean_text(policy.mean_bits)} bits a layer, at random"
+    mean = mean_text(policy.mean_bits)
+    title = "The same, placed at random" if _equal(finding) else f"{mean} bits a layer, at random"
     card = _card(title, rate, right, "random")
     spread = policy.distribution
     if spread is None:
@@ -112,7 +116,7 @@ def meaning(record: Record, finding: Finding) -> list[str]:
             else "."
         )
     ]
-    texts.append(_meaning_of_loss(record, finding))
+    texts.append(_meaning_of_loss(finding))
     if finding.worst is not None:
         texts.append(
             "The worst case is the worst that was found, not the worst there is: "
@@ -121,16 +125,17 @@ def meaning(record: Record, finding: Finding) -> list[str]:
     return texts
 
 
-def _meaning_of_loss(record: Record, finding: Finding) -> str:
-    if finding.worst is None or finding.worst_lost == 0:
+def _meaning_of_loss(finding: Finding) -> str:
+    even, worst = finding.even_rate, finding.worst_rate
+    if even is None or worst is None or worst.k >= even.k:
         return finding.loss
-    if finding.worst_lost > finding.even_lost:
-        return (
-            f"{finding.loss} The network’s weights are the same in both cases; only the places "
-            "where the bits are saved differ. The average number of bits alone does not say "
-            "whether this network can be trusted."
-        )
-    return finding.loss
+    if finding.cheaper:
+        return f"{finding.loss} Fewer bits, placed well, do better here than more of them."
+    return (
+        f"{finding.loss} The network’s weights are the same in both cases; only the places "
+        "where the bits are saved differ. The average number of bits alone does not say "
+        "whether this network can be trusted."
+    )
 
 
 def facts(record: Record) -> str:
@@ -195,21 +200,22 @@ def settings_lines(record: Record) -> list[tuple[str, str]]:
     weights = "kept in float" if asked.weight_bits is None else f"{asked.weight_bits} bits, "
     if asked.weight_bits is not None:
         weights += "per output channel" if asked.per_channel else "one scale a tensor"
-    lines = [
+    return [
         ("Bits allowed at each place", ", ".join(str(bits) for bits in asked.bits)),
         ("Mean bits that were tried", ", ".join(mean_text(mean) for mean in asked.budgets)),
+        ("Bits that were spent evenly", ", ".join(str(bits) for bits in asked.uniform) or "none"),
         ("Quantizer", clean(asked.scheme)),
         ("Weights", weights),
         ("Places", f"{asked.points} of layers; stem {'in' if asked.include_stem else 'left out'}"),
         ("Included, excluded", f"{_patterns(asked.include)}; {_patterns(asked.exclude)}"),
         ("Random draws", str(asked.draws)),
-        ("Search", f"{asked.rounds} rounds, {count_text(asked.exchanges)} exchanges"),
+        ("Search", f"{asked.rounds} rounds, {count_text(asked.exchanges)} exchanges; "
+         f"evolution {count_text(asked.evaluations)} evaluations"),
         ("Margin measured against", "the float prediction"
          if asked.margin == "prediction" else "the label"),
         ("Batch size", str(asked.batch_size)),
         ("Preprocessing", clean(record.subject.preprocessing, 300)),
     ]  # fmt: skip
-    return lines
 
 
 def _patterns(patterns: list[str]) -> str:
@@ -223,7 +229,8 @@ def provenance_lines(record: Record) -> list[tuple[str, str]]:
         f"{clean(name, 60)} {clean(version, 40)}" for name, version in source.packages.items()
     )
     return [
-        ("Bitcliff", clean(source.bitcliff) + (f", revision {clean(source.revision)}" if source.revision else "")),
+        ("Bitcliff", clean(source.bitcliff)),
+        ("Revision", clean(source.revision or "not known")),
         ("Python", clean(source.python)),
         ("Packages", packages),
         ("Seed", str(source.seed)),
@@ -237,8 +244,6 @@ def provenance_lines(record: Record) -> list[tuple[str, str]]:
 
 def worst_effort(record: Record) -> list[tuple[str, str, str]]:
     """(policy, passes, method) of every policy that was searched for."""
-    from bitcliff.report.policies import effort_text
-
     searched = [
         policy
         for policy in record.policies
@@ -246,7 +251,7 @@ def worst_effort(record: Record) -> list[tuple[str, str, str]]:
     ]
     return [
         (clean(policy.name), effort_text(policy.effort), clean(policy.effort.method, 300))
-        for policy in searched
+        for policy in sorted(searched, key=lambda one: family_order(one.name))
     ]
 
 

@@ -1,0 +1,86 @@
+"""`bitcliff`: the group of commands, and what every error becomes.
+
+Exit codes: 0 pass, 1 the gate failed, 2 usage or bad input, 3 inconclusive. The commands import what
+they need when they run, so that `--help` answers at once.
+"""
+
+import errno
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+
+import click
+
+from bitcliff.cli.assess import assess
+from bitcliff.cli.stored import gate, report
+
+USAGE_ERROR = 2
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="bitcliff")
+def commands() -> None:
+    """Find where dynamic post-training quantization makes a network fall off a cliff.
+
+    Exit codes: 0 pass, 1 the gate failed, 2 usage or bad input, 3 inconclusive.
+    """
+
+
+commands.add_command(assess)
+commands.add_command(gate)
+commands.add_command(report)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run a command and leave with its exit code; errors are one line on stderr."""
+    sys.exit(run(arguments))
+
+
+def run(arguments: Sequence[str] | None = None) -> int:
+    """The exit code that `main` leaves with."""
+    try:
+        code = commands.main(
+            args=None if arguments is None else list(arguments),
+            prog_name="bitcliff",
+            standalone_mode=False,
+        )
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.ctx.get_help())
+        return USAGE_ERROR
+    except click.ClickException as error:
+        return _fail(_with_hint(error))
+    except (KeyboardInterrupt, click.Abort):
+        return _fail("interrupted; the same command goes on from here", 130)
+    except BrokenPipeError:
+        # The reader went away: nothing is left to say, and nobody to say it to.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return USAGE_ERROR
+    except OSError as error:
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        advice = "; free some space and run the same command again" if full else ""
+        return _fail(f"{error.filename or 'a file'}: {error.strerror or error}{advice}")
+    except Exception as error:  # noqa: BLE001  (the last line of defence: no traceback, never exit 1)
+        return _fail(_one_line(error))
+    return code if isinstance(code, int) else 0
+
+
+def _with_hint(error: click.ClickException) -> str:
+    command = error.ctx.command_path if isinstance(error, click.UsageError) and error.ctx else None
+    return f"{error.format_message()} (see {command} --help)" if command else error.format_message()
+
+
+def _one_line(error: Exception) -> str:
+    from bitcliff.errors import BitcliffError
+
+    text = " ".join(str(error).split())
+    if isinstance(error, BitcliffError):
+        return text
+    return f"internal error: {type(error).__name__}: {text} (BITCLIFF_DEBUG=1 shows where)"
+
+
+def _fail(text: str, code: int = USAGE_ERROR) -> int:
+    if os.environ.get("BITCLIFF_DEBUG"):
+        traceback.print_exc()
+    click.echo(f"bitcliff: error: {' '.join(text.split())}", err=True)
+    return code

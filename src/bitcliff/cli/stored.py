@@ -1,0 +1,57 @@
+"""`bitcliff gate` and `bitcliff report`: work on a stored record, run no model."""
+
+from pathlib import Path
+
+import click
+
+
+@click.command()
+@click.argument("run", type=click.Path(path_type=Path))
+@click.option(
+    "--max-drop",
+    type=float,
+    default=2.0,
+    show_default=True,
+    help="Points of accuracy that may be lost.",
+)
+@click.option("--policy", help="Judge this policy only; by default every worst case found.")
+@click.option("--json", "as_json", is_flag=True, help="Print the verdict as JSON.")
+def gate(run: Path, max_drop: float, policy: str | None, as_json: bool) -> int:
+    """Judge a stored run against a threshold.
+
+    RUN is a run directory or a record.json. Exit codes: 0 pass, 1 fail, 2 bad input, 3 inconclusive.
+    """
+    import json
+    from dataclasses import asdict
+
+    from bitcliff.records import read_record
+    from bitcliff.verdict import EXIT_CODES, judge
+
+    verdict = judge(read_record(run), max_drop, policy)
+    if as_json:
+        click.echo(json.dumps(asdict(verdict), indent=2))
+        return EXIT_CODES[verdict.status]
+    click.echo(verdict.sentence)
+    for judgement in verdict.judgements:
+        click.echo(f"  {judgement.sentence}")
+    return EXIT_CODES[verdict.status]
+
+
+@click.command()
+@click.argument("run", type=click.Path(path_type=Path))
+@click.option("--max-drop", type=float, help="Judge by another threshold than the run's own.")
+def report(run: Path, max_drop: float | None) -> int:
+    """Draw a run's report again from its record.
+
+    RUN is a run directory; report.html, junit.xml and examples.csv in it are replaced.
+    """
+    from bitcliff.records import read_record
+    from bitcliff.report import write_report
+    from bitcliff.verdict import judge
+
+    record = read_record(run)
+    threshold = record.settings.max_drop if max_drop is None else max_drop
+    directory = run if run.is_dir() else run.parent
+    write_report(record, judge(record, threshold), directory)
+    click.echo(f"Report: {directory / 'report.html'}")
+    return 0

@@ -1,0 +1,46 @@
+"""Reading option values: bit ranges, lists of numbers."""
+
+import math
+from typing import Any
+
+import click
+
+
+class Widths(click.ParamType):
+    """Bit-widths: a range 3:10 (both ends included), or a list 2,4,8."""
+
+    name = "widths"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[int, ...]:
+        if isinstance(value, tuple):
+            return value
+        try:
+            if ":" in value:
+                low, high = map(int, value.split(":"))
+                if low > high:
+                    self.fail(f"{value!r}: the range must increase, such as 3:10", param, ctx)
+                return tuple(range(low, high + 1))
+            return tuple(int(part) for part in value.split(","))
+        except ValueError:
+            self.fail(f"{value!r}: give a range such as 3:10, or a list such as 4,6,8", param, ctx)
+
+
+class Numbers(click.ParamType):
+    """Numbers separated by commas."""
+
+    name = "numbers"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[float, ...]:
+        if isinstance(value, tuple):
+            return value
+        try:
+            numbers = tuple(float(part) for part in value.split(","))
+        except ValueError:
+            numbers = (math.nan,)
+        if not all(map(math.isfinite, numbers)):
+            self.fail(f"{value!r}: give numbers separated by commas, such as 4,5.5,7", param, ctx)
+        return numbers

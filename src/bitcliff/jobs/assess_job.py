@@ -1,0 +1,113 @@
+"""`bitcliff assess`: a model's name and a data set's name into a run directory."""
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from bitcliff import __version__
+from bitcliff.adapters import DataOptions, ModelOptions, load_examples, load_model
+from bitcliff.assess import AssessSettings, Audit
+from bitcliff.jobs.run_directory import CONFIG, PartialResults, open_run
+from bitcliff.points import Plan
+from bitcliff.records import Record, package_versions, write_record, write_text_atomic
+from bitcliff.report import write_report
+from bitcliff.types.subject import Examples, Subject
+from bitcliff.verdict import Verdict, judge
+
+DEFAULT_MODEL = "efficientnet-lite0"
+# Means at which the built-in network is worth looking at: below 5 bits all policies fail alike.
+BUILTIN_DATA = {DEFAULT_MODEL: "imagenet-20"}
+BUILTIN_BUDGETS = {DEFAULT_MODEL: (5.0, 7.0, 9.0)}
+
+
+@dataclass(frozen=True)
+class AssessJob:
+    """Everything one run needs.
+
+    Attributes:
+        model, data: names as the user types them. weights: a file, or None.
+        limit: examples kept at most; more are subsampled.
+        out: the run directory. command: the command line, for the record.
+    """
+
+    model: str
+    data: str
+    out: Path
+    command: str
+    weights: Path | None = None
+    limit: int | None = 200
+    settings: AssessSettings = field(default_factory=AssessSettings)
+    model_options: ModelOptions = field(default_factory=ModelOptions)
+    data_options: DataOptions = field(default_factory=DataOptions)
+
+
+@dataclass(frozen=True)
+class Listener:
+    """Who hears of the run's progress.
+
+    Attributes:
+        stage: a sentence when something new begins. plan: the points, once found.
+        progress: the policy being measured, cost done, cost in all.
+    """
+
+    stage: Callable[[str], None]
+    plan: Callable[[Plan], None]
+    progress: Callable[[str, int, int], None]
+
+
+def run_assess(job: AssessJob, listener: Listener) -> tuple[Record, Verdict]:
+    """Load, assess, judge, write. Bad input is refused before the run directory is made.
+
+    Raises:
+        InputError, NumericError: in one line what is wrong.
+    """
+    listener.stage(f"Loading {job.model}")
+    subject = load_model(job.model, weights=job.weights, options=job.model_options)
+    listener.stage(f"Loading {job.data}")
+    examples = load_examples(
+        job.data,
+        subject=subject,
+        limit=job.limit,
+        seed=job.settings.seed,
+        options=job.data_options,
+    )
+    listener.stage("Finding the quantization points")
+    audit = Audit(subject, examples, settings=job.settings)
+    listener.plan(audit.plan)
+    config = resolved_config(job, subject, examples)
+    audit.check()
+    open_run(job.out)
+    write_text_atomic(job.out / CONFIG, json.dumps(config, indent=2) + "\n")
+    store = PartialResults(job.out, config)
+    if store.resumed:
+        listener.stage(f"Going on after {store.resumed} policies measured before")
+    record = audit.assess(progress=listener.progress, store=store, command=job.command)
+    verdict = judge(record, job.settings.max_drop)
+    write_record(record, job.out)
+    write_report(record, verdict, job.out)
+    store.clear()
+    return record, verdict
+
+
+def resolved_config(job: AssessJob, subject: Subject, examples: Examples) -> dict[str, Any]:
+    """Settings, inputs and versions: what must be equal for two runs to agree."""
+    # The threshold judges a run and does not change what is measured.
+    measured = asdict(replace(job.settings, max_drop=0.0))
+    return {
+        "model": job.model,
+        "data": job.data,
+        "weights": str(job.weights) if job.weights else None,
+        "limit": job.limit,
+        "settings": measured,
+        "model_options": asdict(job.model_options),
+        "data_options": asdict(job.data_options),
+        "weights_sha256": subject.weights_sha256,
+        "data_sha256": examples.sha256,
+        "threads": torch.get_num_threads(),
+        "bitcliff": __version__,
+        "packages": package_versions(),
+    }

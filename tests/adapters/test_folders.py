@@ -1,0 +1,108 @@
+from pathlib import Path
+
+import pytest
+import torch
+
+from bitcliff.adapters import load_examples
+from bitcliff.errors import InputError
+from tests.adapters.picture_files import a_picture, class_folders, save_picture
+from tests.adapters.subjects import a_subject
+
+
+def test_subfolders_are_classes(tmp_path: Path) -> None:
+    root = class_folders(tmp_path / "data", {"b": 2, "a": 1, "c": 2})
+    save_picture(root / "c" / "deeper" / "x.PNG")
+    (root / "a" / "notes.txt").write_text("not a picture")
+    (root / ".cache").mkdir()
+    examples = load_examples(str(root), subject=a_subject(3))
+    assert examples.ids == ("a/0.jpg", "b/0.jpg", "b/1.jpg", "c/0.jpg", "c/1.jpg", "c/deeper/x.PNG")
+    assert examples.labels is not None
+    assert examples.labels.tolist() == [0, 1, 1, 2, 2, 2]
+    assert examples.class_names == ("a", "b", "c")
+    assert "labels numbered in sorted order" in examples.preprocessing
+    assert examples.thumbnails is not None
+
+
+def test_agrees_with_torchvisions_image_folder(tmp_path: Path) -> None:
+    from torchvision.datasets import ImageFolder
+
+    root = class_folders(tmp_path / "data", {"b": 2, "a": 3, "c": 1})
+    theirs = [
+        (Path(p).relative_to(root).as_posix(), label) for p, label in ImageFolder(root).samples
+    ]
+    examples = load_examples(str(root), subject=a_subject(3))
+    assert examples.labels is not None
+    assert list(zip(examples.ids, examples.labels.tolist(), strict=True)) == theirs
+
+
+def test_folder_names_matched_to_class_names(tmp_path: Path) -> None:
+    root = class_folders(tmp_path / "data", {"dog": 1, "cat": 1})
+    subject = a_subject(3, class_names=("horse", "dog", "cat"))
+    examples = load_examples(str(root), subject=subject)
+    assert examples.labels is not None
+    assert examples.labels.tolist() == [2, 1]
+
+
+def test_a_folder_of_pictures_is_unlabelled(tmp_path: Path) -> None:
+    for number in range(4):
+        save_picture(tmp_path / f"{number}.png")
+    (tmp_path / "empty").mkdir()
+    examples = load_examples(str(tmp_path), subject=a_subject())
+    assert (examples.labels, len(examples)) == (None, 4)
+
+
+def test_only_what_is_kept_is_read(tmp_path: Path) -> None:
+    root = class_folders(tmp_path / "data", {"a": 5, "b": 5})
+    subject = a_subject(2)
+    kept = load_examples(str(root), subject=subject, limit=4, seed=1)
+    for path in root.rglob("*.jpg"):
+        if path.relative_to(root).as_posix() not in kept.ids:
+            path.write_bytes(b"unreadable")
+    again = load_examples(str(root), subject=subject, limit=4, seed=1)
+    assert (again.ids, again.sha256, again.n_available) == (kept.ids, kept.sha256, 10)
+    assert isinstance(again.inputs, torch.Tensor)
+    assert again.labels is not None
+    assert again.labels.tolist() == [0, 0, 1, 1]
+
+
+@pytest.mark.parametrize(
+    ("counts", "outputs", "told"),
+    [
+        ({}, 3, "holds no pictures"),
+        ({"a": 0, "b": 0}, 3, "holds no pictures"),
+        ({"0": 3}, 3, r"all examples are of one class \(0\)"),
+        ({"0": 1, "1": 0}, 3, "all examples are of one class"),
+        ({"0": 1, "3": 1}, 3, r"label 3 of 3/0\.jpg is out of range: py:a:subject has 3 outputs"),
+        ({"a": 1, "b": 1}, 3, "2 classes .* match neither"),
+    ],
+)
+def test_folders_that_cannot_be_used(
+    tmp_path: Path, counts: dict[str, int], outputs: int, told: str
+) -> None:
+    root = tmp_path / "data"
+    root.mkdir()
+    class_folders(root, counts)
+    with pytest.raises(InputError, match=told) as caught:
+        load_examples(str(root), subject=a_subject(outputs))
+    assert str(caught.value).startswith(str(root))
+
+
+def test_pictures_beside_class_folders_are_refused(tmp_path: Path) -> None:
+    root = class_folders(tmp_path / "data", {"a": 1, "b": 1})
+    save_picture(root / "loose.png")
+    with pytest.raises(InputError, match="1 pictures lie beside the class folders"):
+        load_examples(str(root), subject=a_subject(2))
+
+
+def test_an_unreadable_picture_is_named(tmp_path: Path) -> None:
+    root = class_folders(tmp_path / "data", {"a": 2, "b": 2})
+    data = (root / "b" / "1.jpg").read_bytes()
+    (root / "b" / "1.jpg").write_bytes(data[: len(data) // 2])
+    with pytest.raises(InputError, match=r"b/1\.jpg: unreadable or truncated picture"):
+        load_examples(str(root), subject=a_subject(2))
+
+
+def test_a_model_without_picture_settings_is_told_to_give_some(tmp_path: Path) -> None:
+    save_picture(tmp_path / "a.png", a_picture())
+    with pytest.raises(InputError, match="give --image-size"):
+        load_examples(str(tmp_path), subject=a_subject(preprocessing=None))

@@ -1,0 +1,50 @@
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+from bitcliff.adapters import output_count
+from bitcliff.errors import InputError
+from bitcliff.types.subject import Subject
+
+
+class Gives(nn.Module):
+    """Calls a function; prints, as some models do."""
+
+    def __init__(self, function: Any) -> None:
+        super().__init__()
+        self.function = function
+
+    def forward(self, *args: Any, **kwargs: Any) -> Any:
+        print("noise")  # noqa: T201
+        return self.function(*args, **kwargs)
+
+
+def subject(function: Any) -> Subject:
+    return Subject("py:m:f", Gives(function), None, None, "0" * 64)
+
+
+def test_tensors_objects_and_keywords(capsys: pytest.CaptureFixture[str]) -> None:
+    x = torch.zeros(5, 3)
+    assert output_count(subject(lambda x: torch.zeros(len(x), 7)), x) == 7
+    logits = SimpleNamespace(logits=torch.zeros(1, 4))
+    assert output_count(subject(lambda **_: logits), {"input_ids": x, "mask": x}) == 4
+    assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize(
+    ("function", "told"),
+    [
+        (lambda x: x @ torch.zeros(4, 4), r"does not accept inputs of shape \(3,\) \(RuntimeError"),
+        (lambda x: torch.zeros(1, 3, 8, 8), r"gives \(1, 3, 8, 8\) for one example, not logits"),
+        (lambda x: "text", "gives str for one example"),
+        (lambda x: torch.zeros(1, 1), "has one output"),
+        (lambda: 1 / 0, "does not accept inputs"),
+    ],
+)
+def test_what_is_no_classifier_is_refused(function: Any, told: str) -> None:
+    with pytest.raises(InputError, match=f"py:m:f: {told}") as caught:
+        output_count(subject(function), torch.zeros(5, 3))
+    assert "\n" not in str(caught.value)

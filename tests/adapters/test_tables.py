@@ -1,0 +1,66 @@
+from pathlib import Path
+
+import pytest
+
+from bitcliff.adapters import load_examples
+from bitcliff.errors import InputError
+from tests.adapters.picture_files import save_picture
+from tests.adapters.subjects import a_subject
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    for name in ("p/a.png", "p/b.png", "c, d.png"):
+        save_picture(tmp_path / name)
+    return tmp_path
+
+
+def table(folder: Path, text: str | bytes) -> str:
+    path = folder / "data.csv"
+    path.write_bytes(text.encode() if isinstance(text, str) else text)
+    return str(path)
+
+
+def test_paths_are_relative_to_the_table(folder: Path) -> None:
+    spec = table(folder, '\ufeffpath,label,note\np/a.png,2,x\n"c, d.png", 0,\np/a.png,1,\n')
+    examples = load_examples(spec, subject=a_subject(3))
+    assert examples.labels is not None
+    assert examples.labels.tolist() == [2, 0, 1]
+    assert examples.ids == ("p/a.png (row 2)", "c, d.png", "p/a.png (row 4)")
+
+
+def test_labels_may_be_class_names(folder: Path) -> None:
+    spec = table(folder, "label,path\ndog,p/a.png\ncat,p/b.png\n")
+    examples = load_examples(spec, subject=a_subject(3, class_names=("cat", "cow", "dog")))
+    assert examples.labels is not None
+    assert examples.labels.tolist() == [2, 0]
+
+
+def test_paths_alone_are_unlabelled(folder: Path) -> None:
+    examples = load_examples(table(folder, "path\np/a.png\np/b.png\n"), subject=a_subject())
+    assert examples.labels is None
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("", "its first row must name the columns"),
+        ("file,label\np/a.png,1\n", "its first row must name the columns"),
+        ("path;label\np/a.png;1\n", "separated by commas"),
+        ("path,label\n", "holds no examples"),
+        ("path,label\np/a.png,0\np/none.png,1\n", r"row 3: no such picture: .*none\.png"),
+        ("path,label\np/a.png,0\np/b.png\n", "row 3: label is empty"),
+        ("path,label\n,0\n", "row 2: path is empty"),
+        ("path,label\np/a.png,0\np/b.png,-1\n", "match neither"),
+        ("path,label\np/a.png,0\np/b.png,3\n", r"label 3 of p/b\.png is out of range"),
+        ("path,label\np/a.png,1\np/b.png,1\n", "all examples are of one class"),
+        ("path,label\np\0,1\np/b.png,1\n", "zero byte|not readable"),
+        (b"path,label\n\xff\xfe,1\n", "not readable as CSV in UTF-8"),
+        ('path,label\n"' + "x" * 200_000 + '",1\n', "not readable as CSV"),
+    ],
+)
+def test_tables_that_cannot_be_used(folder: Path, text: str | bytes, told: str) -> None:
+    with pytest.raises(InputError, match=told) as caught:
+        load_examples(table(folder, text), subject=a_subject(3))
+    assert "data.csv" in str(caught.value)
+    assert "\n" not in str(caught.value)

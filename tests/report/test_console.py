@@ -1,0 +1,91 @@
+"""The first screen in the terminal."""
+
+import io
+import re
+from typing import Literal
+
+import pytest
+from rich.console import Console
+
+from bitcliff.records import Record
+from bitcliff.report import render_summary
+from bitcliff.verdict import judge
+from tests.report.example_record import Variant, example_record
+
+
+def shown(record: Record, width: int = 80, colour: bool = False) -> str:
+    buffer = io.StringIO()
+    colours: Literal["standard"] | None = "standard" if colour else None
+    console = Console(file=buffer, width=width, force_terminal=colour, color_system=colours)
+    render_summary(record, judge(record, 2.0), console)
+    return buffer.getvalue()
+
+
+def flowing(text: str) -> str:
+    return re.sub(r"\s+", " ", text)
+
+
+def test_verdict_then_finding_then_numbers() -> None:
+    text = flowing(shown(example_record()))
+    parts = [
+        "Fails: with the bits placed as badly as the search could find",
+        "The same 7 bits a layer: 18 of 20 right when spent evenly, 8 of 20 when spent badly.",
+        "With the same total of bits, spent badly, 10 of 18 right answers are lost; "
+        "spent evenly, none.",
+        "float – 18/20 (68–99 %)",
+        "worst-7 7 8/20 (19–64 %) 10 50.0 (26 to 70) 0.049",
+        "At risk: 10 of 20 pictures have their answer changed",
+        "Coverage: 49 places quantized, 1 left out on purpose, 0 not covered; 97.2 %",
+    ]
+    places = [text.index(part) for part in parts]
+    assert places == sorted(places)
+
+
+def test_even_policies_that_nothing_else_shares_a_mean_with_are_left_to_the_report() -> None:
+    text = shown(example_record())
+    assert "uniform-7" in text
+    assert "uniform-2" not in text
+    assert "6 more even policies are in the report." in text
+
+
+def test_judged_policies_are_never_hidden() -> None:
+    text = shown(example_record(Variant(adversary=False)))
+    assert all(f"uniform-{bits} " in text for bits in range(2, 11))
+
+
+@pytest.mark.parametrize("width", [60, 80, 120])
+def test_no_line_is_wider_than_the_terminal_and_no_name_is_cut(width: int) -> None:
+    text = shown(example_record(), width)
+    assert max(map(len, text.splitlines())) <= width
+    assert "worst-evolutionary-7" in text
+    assert "…" not in text
+
+
+def test_without_labels() -> None:
+    text = shown(example_record(Variant(labelled=False)))
+    assert "as in float" in text
+    assert "drop" not in text.split("policy")[1]
+
+
+def test_numeric_failures_are_marked() -> None:
+    text = shown(example_record(Variant(failures=True)))
+    assert re.search(r"worst-7 .* \d+! ", text)
+    assert "! NaN or infinity under worst-7." in text
+
+
+def test_names_cannot_write_to_the_terminal() -> None:
+    record = example_record(Variant(hostile=True))
+    for name in ("\x1b]0;owned\x07[bold red]x[/]\n:bomb:", "[/]", "[link=https://evil.invalid]"):
+        row = record.examples[0].model_copy(update={"id": name})
+        text = shown(record.model_copy(update={"examples": [row], "at_risk": [name]}))
+        assert "\x1b" not in text
+        assert "\x07" not in text
+        assert name.replace("\x1b", "\ufffd").replace("\x07", "\ufffd").replace(
+            "\n", "\ufffd"
+        ) in flowing(text)
+
+
+@pytest.mark.parametrize(("variant", "code"), [(Variant(), "31"), (Variant(cliff=False), "33")])
+def test_the_status_has_its_colour_and_its_word(variant: Variant, code: str) -> None:
+    text = shown(example_record(variant), colour=True)
+    assert re.search(rf"\x1b\[1;{code}m(?:Fails|Inconclusive): ", text)

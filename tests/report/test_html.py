@@ -1,0 +1,237 @@
+"""report.html as text, and as a real browser shows it."""
+
+import base64
+import hashlib
+import re
+from collections.abc import Iterator
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from bitcliff.records import Record
+from bitcliff.report import render_html
+from bitcliff.report.words import clean
+from bitcliff.verdict import judge
+from tests.report.example_record import BAD_THUMBNAILS, HOSTILE, Variant, example_record
+
+CHROMIUM = Path("/usr/bin/chromium")
+VARIANTS = {
+    "demo": Variant(),
+    "hostile": Variant(hostile=True, complete=False, failures=True),
+    "no labels": Variant(labelled=False),
+    "no cliff": Variant(cliff=False, n=70),
+    "no even policy": Variant(uniform=False, budgets=(4, 5.5)),
+    "no adversary": Variant(adversary=False),
+    "nothing": Variant(n=0, uniform=False),
+}
+
+
+class Collector(HTMLParser):
+    """Every tag with its attributes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+
+
+def page_of(record: Record) -> str:
+    return render_html(record, judge(record, 2.0))
+
+
+def tags(text: str) -> list[tuple[str, dict[str, str | None]]]:
+    collector = Collector()
+    collector.feed(text)
+    return collector.tags
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_nothing_in_it_can_run_or_fetch(name: str) -> None:
+    for tag, attributes in tags(page_of(example_record(VARIANTS[name]))):
+        assert tag not in {"script", "iframe", "object", "embed", "form", "base"}
+        for key, value in attributes.items():
+            assert not key.startswith("on")
+            assert key != "style"
+            if key in {"src", "srcset", "href"}:
+                assert (value or "").startswith(("data:", "#")), value
+
+
+def test_policy_allows_the_one_style_block_by_its_hash() -> None:
+    text = page_of(example_record())
+    (style,) = re.findall(r"<style>(.*?)</style>", text, re.DOTALL)
+    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    (policy,) = re.findall(r'Content-Security-Policy" content="([^"]*)"', text)
+    assert policy == (
+        f"default-src 'none'; img-src data:; style-src 'sha256-{digest}'; "
+        "base-uri 'none'; form-action 'none'"
+    )
+
+
+def test_the_same_record_gives_the_same_page() -> None:
+    assert page_of(example_record()) == page_of(example_record())
+
+
+def test_thumbnails_from_data_are_checked() -> None:
+    text = page_of(example_record(Variant(hostile=True)))
+    for address in BAD_THUMBNAILS:
+        assert address not in text
+    assert "no picture" in text
+
+
+def test_accessible_by_structure() -> None:
+    found = tags(page_of(example_record()))
+    names = [tag for tag, _ in found]
+    assert dict(found)["html"] == {"lang": "en"}
+    assert names.count("h1") == names.count("main") == names.count("header") == 1
+    assert names.count("caption") == names.count("table") == 4
+    assert all("alt" in attributes for tag, attributes in found if tag == "img")
+    assert all("scope" in attributes for tag, attributes in found if tag == "th")
+    identities = [attributes["id"] for _, attributes in found if "id" in attributes]
+    assert len(identities) == len(set(identities))
+    labels = {
+        attributes["aria-labelledby"] for _, attributes in found if "aria-labelledby" in attributes
+    }
+    assert labels <= set(identities)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    if not CHROMIUM.exists():
+        pytest.skip(f"no browser at {CHROMIUM}: install Debian's chromium")
+    with sync_playwright() as playwright:
+        running = playwright.chromium.launch(
+            executable_path=str(CHROMIUM),
+            args=[
+                "--no-sandbox",
+                "--disable-gpu",
+                "--disable-quic",
+                "--no-first-run",
+                "--disable-background-networking",
+                "--disable-component-update",
+                "--disable-sync",
+            ],
+        )
+        yield running
+        running.close()
+
+
+class Visit:
+    """A page opened from a file, with all it complains of and asks for."""
+
+    def __init__(self, browser: Browser, file: Path, width: int, scheme: str = "light") -> None:
+        self.file = file
+        self.complaints: list[str] = []
+        self.requests: list[str] = []
+        context = browser.new_context(
+            viewport={"width": width, "height": 860},
+            color_scheme="dark" if scheme == "dark" else "light",
+        )
+        self.page: Page = context.new_page()
+        self.page.on("console", lambda message: self.complaints.append(message.text))
+        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        self.page.on("dialog", lambda dialog: self.complaints.append(dialog.message))
+        self.page.on("request", lambda request: self.requests.append(request.url))
+        self.page.goto(file.as_uri())
+
+    def __enter__(self) -> Page:
+        return self.page
+
+    def __exit__(self, *_: object) -> None:
+        self.page.context.close()
+        assert self.complaints == []
+        assert [u for u in self.requests if not u.startswith("data:")] == [self.file.as_uri()]
+
+
+@pytest.fixture(scope="module", params=list(VARIANTS))
+def saved(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    file = tmp_path_factory.mktemp("report") / "report.html"
+    text = page_of(example_record(VARIANTS[request.param]))
+    file.write_text(text, encoding="utf-8", errors="backslashreplace")
+    return file
+
+
+@pytest.mark.parametrize(("width", "scheme"), [(390, "light"), (1280, "dark")])
+def test_fits_and_stays_quiet(browser: Browser, saved: Path, width: int, scheme: str) -> None:
+    with Visit(browser, saved, width, scheme) as page:
+        for details in page.query_selector_all("summary"):
+            details.click()
+        assert page.evaluate("document.documentElement.scrollWidth") == width
+        assert page.evaluate("[...document.images].every(one => one.naturalWidth > 0)")
+        # The style block got through the policy of its own page.
+        assert page.evaluate("getComputedStyle(document.body).marginTop") == "0px"
+        background = page.evaluate("getComputedStyle(document.body).backgroundColor")
+        assert background == ("rgb(18, 22, 28)" if scheme == "dark" else "rgb(255, 255, 255)")
+
+
+def test_the_first_screen_tells_the_story(browser: Browser, tmp_path: Path) -> None:
+    file = tmp_path / "report.html"
+    file.write_text(page_of(example_record()), encoding="utf-8")
+    with Visit(browser, file, 1280) as page:
+        seen = page.evaluate(
+            "[...document.querySelectorAll('.flag, h1, .lead, .big, .meaning p')]"
+            ".filter(one => one.getBoundingClientRect().bottom < innerHeight)"
+            ".map(one => one.innerText)"
+        )
+    assert seen[0] == "✕ Fails"
+    assert seen[1] == (
+        "The same 7 bits a layer: 18 of 20 right when spent evenly, 8 of 20 when spent badly."
+    )
+    assert seen[3:7] == ["18", "18", "17", "8"]
+    assert "10 of 18 right answers are lost; spent evenly, none." in seen[7]
+
+
+def test_hostile_names_are_shown_as_text(browser: Browser, tmp_path: Path) -> None:
+    file = tmp_path / "report.html"
+    file.write_text(page_of(example_record(VARIANTS["hostile"])), encoding="utf-8")
+    with Visit(browser, file, 1280) as page:
+        shown = page.evaluate("document.body.textContent")
+        assert page.evaluate("document.querySelectorAll('script, style').length") == 1
+    for name in (HOSTILE[0], HOSTILE[1], HOSTILE[2]):
+        assert clean(name) in shown
+
+
+def test_what_is_not_covered_is_on_the_first_screen(browser: Browser, tmp_path: Path) -> None:
+    file = tmp_path / "report.html"
+    file.write_text(page_of(example_record(Variant(complete=False))), encoding="utf-8")
+    with Visit(browser, file, 1280) as page:
+        assert page.locator(".verdict .gap").is_visible()
+        assert "attn.scores" in page.locator(".alert").inner_text()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_text_stands_out_from_its_ground(browser: Browser, tmp_path: Path, scheme: str) -> None:
+    """WCAG 2.2 AA: 4.5 to 1 for all text, worked out from what the browser computed."""
+    file = tmp_path / "report.html"
+    file.write_text(
+        page_of(example_record(Variant(complete=False, failures=True))), encoding="utf-8"
+    )
+    with Visit(browser, file, 1280, scheme) as page:
+        pairs = page.evaluate(
+            """[...document.querySelectorAll('body *')].filter(one =>
+                 [...one.childNodes].some(n => n.nodeType === 3 && n.data.trim())
+               ).map(one => {
+                 let under = one, ground = 'rgba(0, 0, 0, 0)';
+                 while (under && ground === 'rgba(0, 0, 0, 0)') {
+                   ground = getComputedStyle(under).backgroundColor; under = under.parentElement;
+                 }
+                 return [getComputedStyle(one).color, ground, one.className + one.tagName];
+               })"""
+        )
+    assert len(pairs) > 100
+    for ink, ground, where in pairs:
+        assert contrast(ink, ground) >= 4.5, (ink, ground, where)
+
+
+def contrast(one: str, other: str) -> float:
+    light, dark = sorted((luminance(one), luminance(other)), reverse=True)
+    return (light + 0.05) / (dark + 0.05)
+
+
+def luminance(colour: str) -> float:
+    channels = [int(part) / 255 for part in re.findall(r"\d+", colour)[:3]]
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]

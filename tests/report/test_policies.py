@@ -1,0 +1,79 @@
+"""The policies' table says what the record says."""
+
+from bitcliff.report.policies import policy_groups
+from bitcliff.verdict import judge
+from tests.report.example_record import Variant, example_record
+
+
+def rows(variant: Variant) -> dict[str, object]:
+    record = example_record(variant)
+    groups = policy_groups(record, judge(record, 2.0))
+    return {row.name: row for group in groups for row in group.rows}
+
+
+def test_every_policy_once_in_the_reports_order() -> None:
+    record = example_record()
+    groups = policy_groups(record, judge(record, 2.0))
+    names = [row.name for group in groups for row in group.rows]
+    assert sorted(names) == sorted(policy.name for policy in record.policies)
+    assert [group.family.key for group in groups] == [
+        "weights-only",
+        "uniform",
+        "random",
+        "random-static",
+        "worst",
+        "worst-evolutionary",
+        "worst-static",
+        "friendliest",
+    ]
+    assert names[1:10] == [f"uniform-{bits}" for bits in range(2, 11)]
+
+
+def test_cells_of_the_worst() -> None:
+    record = example_record()
+    groups = policy_groups(record, judge(record, 2.0))
+    (row,) = (row for group in groups for row in group.rows if row.name == "worst-7")
+    policy = next(policy for policy in record.policies if policy.name == "worst-7")
+    assert row.share == "40.0\u00a0% (8/20)"
+    assert row.share_interval == "19.1 to 63.9\u00a0%"  # Clopper-Pearson of 8 in 20
+    assert (row.lost, row.gained, row.delta) == ("10", "0", "−50.0")
+    assert row.p_value == "0.002"  # 2 / 2^10
+    assert policy.p_value == 2 / 2**10
+    assert row.effort == "48,000 forward, 160 backward"
+    assert row.status == "fail"
+    assert row.threat == "adversary picks the bits, weights frozen"
+
+
+def test_no_flip_comes_with_its_bound() -> None:
+    record = example_record()
+    groups = policy_groups(record, judge(record, 2.0))
+    (row,) = (row for group in groups for row in group.rows if row.name == "uniform-7")
+    # One-sided 95 %: 1 - 0.05^(1/20)
+    assert row.flips == "0/20 (at most 13.9\u00a0%)"
+    assert row.status is None
+
+
+def test_random_tells_its_range() -> None:
+    record = example_record()
+    groups = policy_groups(record, judge(record, 2.0))
+    (row,) = (row for group in groups for row in group.rows if row.name == "random-7")
+    policy = next(policy for policy in record.policies if policy.name == "random-7")
+    assert policy.distribution is not None
+    assert policy.distribution.accuracy is not None
+    counts = [draw.k for draw in policy.distribution.accuracy]
+    assert row.draws == f"{min(counts)} to {max(counts)} over 20 draws"
+
+
+def test_without_labels_there_are_no_label_columns() -> None:
+    for row in rows(Variant(labelled=False)).values():
+        cells = (row.lost, row.gained, row.delta, row.p_value, row.worst_class)  # type: ignore[attr-defined]
+        assert cells == ("–",) * 5
+
+
+def test_numeric_failures_show() -> None:
+    (failing,) = (
+        row
+        for row in rows(Variant(failures=True)).values()
+        if row.any_failure  # type: ignore[attr-defined]
+    )
+    assert (failing.name, failing.failures) == ("worst-7", "3/20")  # type: ignore[attr-defined]

@@ -1,0 +1,42 @@
+"""Examples at risk, and thumbnails that may be shown."""
+
+import pytest
+
+from bitcliff.report.risk import SHOWN, at_risk_cards
+from bitcliff.report.thumbnails import safe_thumbnail
+from tests.report.example_record import BAD_THUMBNAILS, Variant, example_record
+
+
+def test_worst_first_with_the_outcome_that_broke_it() -> None:
+    record = example_record()
+    cards = at_risk_cards(record)
+    assert [card.id for card in cards] == record.at_risk[:SHOWN]
+    margins = [float(card.margin.replace("−", "-")) for card in cards]
+    assert margins == sorted(margins)
+    assert all(margin < 0 for margin in margins)
+    rows = {row.id: row for row in record.examples}
+    for card in cards:
+        outcome = rows[card.id].outcomes[card.policy]
+        assert card.policy.startswith("worst")
+        assert outcome.prediction != rows[card.id].float_prediction
+        assert card.prediction.endswith(f"({outcome.prediction})")
+
+
+def test_at_most_twelve() -> None:
+    record = example_record(Variant(n=40))
+    assert len(record.at_risk) > SHOWN
+    assert len(at_risk_cards(record)) == SHOWN
+
+
+def test_none_at_risk() -> None:
+    assert at_risk_cards(example_record(Variant(cliff=False))) == []
+
+
+@pytest.mark.parametrize("address", [*BAD_THUMBNAILS, None, "", "data:image/png;base64,", "x" * 9])
+def test_only_raster_pictures_in_the_page_get_through(address: str | None) -> None:
+    assert safe_thumbnail(address) is None
+
+
+def test_honest_thumbnails_get_through() -> None:
+    assert safe_thumbnail("data:image/png;base64,iVBORw0KGgo=") is not None
+    assert safe_thumbnail("data:image/jpeg;base64," + "A" * 300_000) is None

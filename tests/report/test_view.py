@@ -1,0 +1,95 @@
+"""What the page says, in words."""
+
+import pytest
+
+from bitcliff.report import view
+from bitcliff.report.finding import find
+from bitcliff.verdict import judge
+from tests.report.example_record import Variant, example_record
+
+
+def test_cards_of_the_cliff() -> None:
+    record = example_record()
+    cards = view.cards(record, find(record))
+    assert [(card.title, card.big, card.of) for card in cards] == [
+        ("Float: nothing rounded", "18", "of 20 right"),
+        ("7 bits a layer, spent evenly", "18", "of 20 right"),
+        ("The same, placed at random", "17", "of 20 right"),
+        ("The same, spent badly", "8", "of 20 right"),
+    ]
+    assert cards[2].note == "median of 20 draws, 15 to 17"
+
+
+def test_cards_name_their_bits_where_they_are_not_the_same() -> None:
+    record = example_record(Variant(budgets=(5.5,)))
+    assert [card.title for card in view.cards(record, find(record))] == [
+        "Float: nothing rounded",
+        "5 bits a layer, spent evenly",
+        "5.5 bits a layer, at random",
+        "5.5 bits a layer, spent badly",
+    ]
+
+
+def test_nothing_is_coloured_as_lost_where_nothing_is() -> None:
+    record = example_record(Variant(cliff=False))
+    assert all(card.kind != "worst" for card in view.cards(record, find(record)))
+
+
+def test_the_alarm_is_only_raised_where_there_is_a_gap() -> None:
+    cliff, flat = example_record(), example_record(Variant(cliff=False))
+    assert "does not say whether" in " ".join(view.meaning(cliff, find(cliff)))
+    assert "does not say whether" not in " ".join(view.meaning(flat, find(flat)))
+
+
+def test_subsampling_is_said() -> None:
+    record = example_record()
+    subject = record.subject.model_copy(update={"n_available": 50_000})
+    assert view.facts(record.model_copy(update={"subject": subject})).startswith(
+        "20 of 50,000 pictures, drawn by seed"
+    )
+    assert "without labels" in view.facts(example_record(Variant(labelled=False)))
+
+
+@pytest.mark.parametrize(
+    ("started", "finished", "text"),
+    [
+        (
+            "2025-01-01T12:00:00+00:00",
+            "2025-01-01T12:03:20+00:00",
+            "1 January 2025, 12:00 UTC · took 3 min 20 s",
+        ),
+        ("2025-01-01T12:00:00", "2025-01-01T12:00:09", "1 January 2025, 12:00 · took 9 s"),
+        ("yesterday", "2025-01-01T12:00:09", "yesterday"),
+        ("2025-01-01T12:00:00", "2025-01-01T12:00:09+00:00", "2025-01-01T12:00:00"),
+    ],
+)
+def test_stamps(started: str, finished: str, text: str) -> None:
+    source = example_record().provenance.model_copy(
+        update={"started": started, "finished": finished}
+    )
+    assert view.when(source) == text
+
+
+def test_points_show_what_the_worst_case_leaves_them() -> None:
+    record = example_record()
+    lines = view.point_lines(record, find(record))
+    assert len(lines) == 50
+    assert lines[0].state.startswith("left out: the picture itself")
+    assert lines[0].starved == ""
+    given = [row.outcomes["worst-7"].bits for row in record.examples]
+    first = [bits[0] for bits in given if bits is not None]
+    assert lines[1].starved == f"{sum(first) / 20:.1f}"
+
+
+def test_effort_is_stated_for_every_search() -> None:
+    record = example_record()
+    names = [name for name, _, _ in view.worst_effort(record)]
+    assert len(names) == 12
+    assert all(name.startswith(("worst", "friendliest")) for name in names)
+
+
+def test_the_sentence_is_split_from_its_status() -> None:
+    verdict = judge(example_record(), 2.0)
+    opening, rest = view.split_sentence(verdict)
+    assert opening == "Fails"
+    assert rest.startswith("With the bits placed as badly")

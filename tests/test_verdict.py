@@ -1,0 +1,220 @@
+"""Verdicts: each rule by itself, and a rule that holds for any interval."""
+
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bitcliff.errors import InputError
+from bitcliff.records import Interval, PolicyResult, Record
+from bitcliff.stats import rate
+from bitcliff.verdict import EXIT_CODES, judge, policy_family
+from tests.report.example_record import Variant, example_record
+
+BASE = example_record(Variant(budgets=(7,)))
+
+
+def changed(policy: PolicyResult, drop: float, low: float, high: float) -> PolicyResult:
+    """The same policy with another drop, in percentage points."""
+    interval = Interval(low=-high, high=-low)
+    return policy.model_copy(update={"delta_pp": -drop, "delta_pp_interval": interval})
+
+
+def record_with(policies: list[PolicyResult], record: Record = BASE) -> Record:
+    return record.model_copy(update={"policies": policies})
+
+
+def named(name: str, record: Record = BASE) -> PolicyResult:
+    return next(policy for policy in record.policies if policy.name == name)
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "limit", "status"),
+    [
+        (-1.0, 2.0, 2.0, "pass"),  # the end of the interval on the limit is within it
+        (-1.0, 2.01, 2.0, "inconclusive"),
+        (2.0, 30.0, 2.0, "inconclusive"),
+        (2.01, 30.0, 2.0, "fail"),
+        (0.0, 0.0, 0.0, "pass"),
+    ],
+)
+def test_interval_against_limit(low: float, high: float, limit: float, status: str) -> None:
+    worst = changed(named("worst-7"), (low + high) / 2, low, high)
+    verdict = judge(record_with([worst]), limit)
+    assert verdict.status == status
+    (judgement,) = verdict.judgements
+    assert (judgement.policy, judgement.low, judgement.high) == ("worst-7", low, high)
+    assert judgement.drop_pp == pytest.approx((low + high) / 2)
+
+
+@given(
+    ends=st.tuples(st.floats(-100, 100), st.floats(-100, 100)).map(sorted),
+    limit=st.floats(0, 100),
+)
+def test_never_both_and_monotone_in_the_limit(ends: list[float], limit: float) -> None:
+    worst = changed(named("worst-7"), sum(ends) / 2, *ends)
+    status = judge(record_with([worst]), limit).status
+    order = ["fail", "inconclusive", "pass"]
+    looser = judge(record_with([worst]), limit + 1).status
+    assert order.index(looser) >= order.index(status)
+    assert (status == "pass") == (ends[1] <= limit)
+    assert (status == "fail") == (ends[0] > limit)
+
+
+def test_the_adversarial_ones_are_judged() -> None:
+    verdict = judge(BASE, 2.0)
+    assert [one.policy for one in verdict.judgements] == [
+        "worst-7",
+        "worst-static-7",
+        "worst-evolutionary-7",
+    ]
+    assert verdict.status == "fail"
+
+
+def test_without_an_adversary_all_but_the_friendliest_are_judged() -> None:
+    verdict = judge(example_record(Variant(adversary=False, budgets=(7,))), 2.0)
+    names = [one.policy for one in verdict.judgements]
+    assert names == [
+        "weights-only",
+        *(f"uniform-{bits}" for bits in range(2, 11)),
+        "random-7",
+        "random-static-7",
+    ]
+
+
+def test_a_friendly_policy_is_never_signed_off_by_itself() -> None:
+    friendly = named("friendliest-7").model_copy(update={"threat": "policy-only"})
+    verdict = judge(record_with([changed(friendly, 0.0, 0.0, 0.0)]), 2.0)
+    assert verdict.judgements == ()
+    assert verdict.status == "inconclusive"
+    assert "nothing to judge" in verdict.sentence
+
+
+def test_one_policy_by_name() -> None:
+    verdict = judge(BASE, 50.0, policy="uniform-7")
+    assert [one.policy for one in verdict.judgements] == ["uniform-7"]
+    assert verdict.status == "pass"
+
+
+def test_unknown_policy() -> None:
+    with pytest.raises(InputError) as error:
+        judge(BASE, 2.0, policy="worst-8")
+    text = str(error.value)
+    assert "policy 'worst-8' is not in the record: did you mean 'worst-7'?" in text
+    assert "weights-only, uniform-2" in text
+    assert "\n" not in text
+
+
+@pytest.mark.parametrize("limit", [-0.1, math.nan, math.inf, -math.inf])
+def test_limits_that_are_none(limit: float) -> None:
+    with pytest.raises(InputError, match=r"max_drop is .*, should be 0 or more"):
+        judge(BASE, limit)
+
+
+def test_one_failure_outweighs_everything() -> None:
+    policies = [
+        changed(named("worst-7"), 0.0, 0.0, 0.0),
+        changed(named("worst-static-7"), 9.0, 3.0, 15.0),
+    ]
+    coverage = BASE.subject.coverage.model_copy(update={"complete": False})
+    subject = BASE.subject.model_copy(update={"coverage": coverage})
+    record = record_with(policies).model_copy(update={"subject": subject})
+    verdict = judge(record, 2.0)
+    assert verdict.status == "fail"
+    assert "worst-static-7" in verdict.sentence
+    assert "1 of 2 judged policies fail" in verdict.sentence
+
+
+def test_incomplete_coverage_keeps_a_pass_back() -> None:
+    record = example_record(Variant(complete=False))
+    record = record_with([changed(named("worst-7", record), 0.0, 0.0, 0.0)], record)
+    verdict = judge(record, 2.0)
+    assert [one.status for one in verdict.judgements] == ["pass"]
+    assert verdict.status == "inconclusive"
+    assert verdict.sentence.startswith("Inconclusive: 1 place in the network would be quantized")
+
+
+def test_a_numeric_failure_keeps_a_pass_back() -> None:
+    record = example_record(Variant(failures=True))
+    record = record_with([changed(named("worst-7", record), 0.0, 0.0, 0.0)], record)
+    verdict = judge(record, 2.0)
+    assert verdict.status == "inconclusive"
+    assert "under worst-7 the network gave NaN or infinity" in verdict.sentence
+    assert "3 of 20 inputs" in verdict.judgements[0].sentence
+
+
+def test_numeric_failures_elsewhere_do_not_matter() -> None:
+    record = example_record(Variant(failures=True))
+    record = record_with(
+        [named("worst-7", record), changed(named("worst-8", record), 0.0, 0.0, 0.0)], record
+    )
+    assert judge(record, 2.0, policy="worst-8").status == "pass"
+
+
+def test_numeric_failures_in_float_keep_a_pass_back() -> None:
+    broken = BASE.float_.model_copy(update={"numeric_failures": rate(1, 20)})
+    record = record_with([changed(named("worst-7"), 0.0, 0.0, 0.0)])
+    verdict = judge(record.model_copy(update={"float_": broken}), 2.0)
+    assert verdict.status == "inconclusive"
+    assert "even in float" in verdict.sentence
+
+
+def test_nothing_measured() -> None:
+    empty = example_record(Variant(n=0, budgets=(7,)))
+    verdict = judge(empty, 2.0)
+    assert verdict.status == "inconclusive"
+    assert "nothing to judge" in verdict.sentence
+    assert all(one.drop_pp is None for one in verdict.judgements)
+
+
+def test_without_labels_flips_take_the_place_of_the_drop() -> None:
+    record = example_record(Variant(labelled=False, budgets=(7,)))
+    verdict = judge(record, 2.0, policy="worst-7")
+    flips = named("worst-7", record).flips.all
+    (judgement,) = verdict.judgements
+    assert flips.k == 10
+    assert judgement.drop_pp == pytest.approx(50.0)
+    assert (judgement.low, judgement.high) == pytest.approx(
+        (100 * (flips.low or 0), 100 * (flips.high or 0))
+    )
+    assert "50.0 % of the answers change" in verdict.sentence
+
+
+def test_sentences_are_plain_and_have_no_minus_zero() -> None:
+    same = changed(named("worst-7"), 0.0, -0.01, 0.01)
+    sentence = judge(record_with([same]), 2.0).sentence
+    assert sentence == (
+        "Passes: with the bits placed as badly as the search could find (7 bits on average, "
+        "worst-7), accuracy does not change (95 % interval 0.0 to 0.0), within the 2 points "
+        "allowed."
+    )
+    better = changed(named("worst-7"), -5.0, -9.0, -1.0)
+    assert "accuracy rises by 5.0 percentage points (95 % interval −9.0 to −1.0)" in (
+        judge(record_with([better]), 2.0).sentence
+    )
+
+
+def test_a_policy_of_an_unknown_family_is_named() -> None:
+    mine = changed(named("worst-7"), 9.0, 5.0, 13.0).model_copy(
+        update={"name": "mine", "mean_bits": None}
+    )
+    assert judge(record_with([mine]), 2.0).sentence.startswith("Fails: under policy mine, accuracy")
+
+
+@pytest.mark.parametrize(
+    ("name", "family"),
+    [
+        ("worst-7", "worst"),
+        ("worst-static-5.5", "worst-static"),
+        ("uniform-10", "uniform"),
+        ("weights-only", "weights-only"),
+        ("mine", "mine"),
+    ],
+)
+def test_families(name: str, family: str) -> None:
+    assert policy_family(name) == family
+
+
+def test_exit_codes() -> None:
+    assert EXIT_CODES == {"pass": 0, "fail": 1, "inconclusive": 3}
