@@ -40,13 +40,13 @@ def test_inconclusive_is_an_error_and_never_skipped() -> None:
 
 
 def test_pass_is_green() -> None:
-    found = suite(example_record(Variant(cliff=False, n=400)), max_drop=5.0)
+    found = suite(example_record(Variant(cliff=False, n=160)), max_drop=5.0)
     assert (found.attrib["failures"], found.attrib["errors"]) == ("0", "0")
     assert found.attrib["tests"] == "9"
 
 
 def test_incomplete_coverage_alone_is_not_green() -> None:
-    found = suite(example_record(Variant(cliff=False, n=400, complete=False)), max_drop=5.0)
+    found = suite(example_record(Variant(cliff=False, n=160, complete=False)), max_drop=5.0)
     error = found.find("testcase[@name='whole run']/error")
     assert error is not None
     assert "could not be tested" in error.attrib["message"]

@@ -41,7 +41,7 @@ def test_cells_of_the_worst() -> None:
     assert policy.p_value == 2 / 2**10
     assert row.effort == "48,000 forward, 160 backward"
     assert row.status == "fail"
-    assert row.threat == "adversary picks the bits, weights frozen"
+    assert row.threat == "policy-only"
 
 
 def test_no_flip_comes_with_its_bound() -> None:
@@ -49,7 +49,7 @@ def test_no_flip_comes_with_its_bound() -> None:
     groups = policy_groups(record, judge(record, 2.0))
     (row,) = (row for group in groups for row in group.rows if row.name == "uniform-7")
     # One-sided 95 %: 1 - 0.05^(1/20)
-    assert row.flips == "0/20 (at most 13.9\u00a0%)"
+    assert row.flips == "0/20 (≤\u00a013.9\u00a0%)"
     assert row.status is None
 
 

@@ -1,47 +1,34 @@
 """The assessment of one model on one set of examples: points, policies, figures, record."""
 
-import shlex
-import sys
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any, Protocol
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
-from bitcliff import __version__
-from bitcliff.assess.evaluate import Evaluator, Scores, margins
-from bitcliff.assess.figures import at_risk, float_figures, policy_figures, with_holm
+from bitcliff.assess.compose import (
+    compose_record,
+    example_rows,
+    provenance_of,
+    recorded_settings,
+    subject_info,
+)
+from bitcliff.assess.evaluate import Evaluator, Scores
 from bitcliff.assess.measured import Measured, predictions_of
-from bitcliff.assess.settings import AssessSettings
-from bitcliff.assess.suite import Suite
+from bitcliff.assess.own import own_examples, own_subject
+from bitcliff.assess.settings import AssessSettings, budgets_within
+from bitcliff.assess.suite import Step, Suite
+from bitcliff.budget import total_from_mean
 from bitcliff.errors import InputError, NumericError
 from bitcliff.points import Attachment, Plan, discover
-from bitcliff.points.plan import Missed
-from bitcliff.records import (
-    Coverage,
-    ExampleRow,
-    PointRow,
-    Provenance,
-    Record,
-    Settings,
-    SubjectInfo,
-    Uncovered,
-)
-from bitcliff.records.provenance import (
-    cpu_flags,
-    now,
-    package_versions,
-    platform_name,
-    revision,
-)
+from bitcliff.records import Record
+from bitcliff.records.provenance import now
 from bitcliff.types.subject import Examples, Subject, hash_tensors
 
 # Activations held at once in a forward pass: small enough to stay near the processor.
 _ELEMENTS_A_BATCH = 16_000_000
 _LARGEST_BATCH = 256
-# Examples at risk whose picture the record keeps.
-_PICTURES = 24
 
 
 class Store(Protocol):
@@ -82,21 +69,24 @@ class Audit:
         scheme: str | None = None,
         settings: AssessSettings | None = None,
     ) -> None:
-        settings = settings or AssessSettings()
         if bits is not None:
-            settings = replace(settings, bits=tuple(bits))
+            widths = tuple(bits)
+            settings = replace(
+                settings or AssessSettings(budgets=budgets_within(widths)), bits=widths
+            )
+        settings = settings or AssessSettings()
         if scheme is not None:
             settings = replace(settings, scheme=scheme)
         self.settings = settings
-        self.subject = model if isinstance(model, Subject) else _subject(model)
-        self.examples = data if isinstance(data, Examples) else _gather(data)
+        self.subject = model if isinstance(model, Subject) else own_subject(model)
+        self.examples = data if isinstance(data, Examples) else own_examples(data)
         if settings.margin == "label" and self.examples.labels is None:
             raise InputError("--margin label needs labels, and the data has none")
         self.plan: Plan = discover(self.subject.module, self.examples.inputs, settings.selection)
 
     def assess(
         self,
-        budgets: Iterable[float] | None = None,
+        budgets: Iterable[float | int] | None = None,
         *,
         progress: Progress | None = None,
         store: Store | None = None,
@@ -116,28 +106,45 @@ class Audit:
         if budgets is not None:
             settings = replace(settings, budgets=tuple(map(float, budgets)))
         started = now()
-        suite = self._suite(settings)
-        evaluator = suite.evaluator
-        base = evaluator.float_scores(suite.everyone)
-        self._check_base(base)
-        use_labels = settings.margin == "label"
-        reference = self.examples.labels if use_labels else base.predictions
-        evaluator.reference = base.predictions if reference is None else reference
-        self._measure(suite, progress, store)
-        rows = self._rows(base, evaluator, suite.done)
-        return self._record(suite, rows, base.logits.shape[1], settings, started, command)
-
-    def check(self) -> None:
-        """InfeasibleBudget if a budget cannot be met, before any work."""
-        self._suite(self.settings)
-
-    def _suite(self, settings: AssessSettings) -> Suite:
         evaluator = self._evaluator(settings)
-        suite = Suite(evaluator, self.examples.labels, len(self.examples), settings, {})
-        suite.totals()
-        return suite
+        base = self._float_scores(evaluator)
+        suite = self._suite(settings, evaluator, base)
+        self._measure(suite, progress, store)
+        done = list(suite.done.values())
+        strays = evaluator.attachment.incidents.strays.union(*(m.strays for m in done))
+        classes = base.logits.shape[1]
+        return compose_record(
+            example_rows(self.examples, base, evaluator, done),
+            done,
+            subject_info(self.subject, self.examples, self.plan, strays, classes),
+            recorded_settings(settings, evaluator.batch_size),
+            provenance_of(self.subject, self.examples, settings.seed, started, command),
+            self.examples.thumbnails,
+        )
+
+    def check(self) -> str:
+        """Whether the settings, the model and the data go together; runs the network in float.
+
+        Returns:
+            SHA-256 of the float network's scores: what it computes, whatever code it is made of.
+
+        Raises:
+            InfeasibleBudget: before any work. InputError, NumericError: labels out of range, or a
+                network that fails in float already.
+        """
+        return hash_tensors([self._float_scores(self._evaluator(self.settings)).logits])
+
+    def _suite(self, settings: AssessSettings, evaluator: Evaluator, base: Scores) -> Suite:
+        labels = self.examples.labels
+        if labels is None:
+            return Suite(evaluator, predictions_of(base), settings, {})
+        if settings.margin == "label":
+            evaluator.reference = labels
+        return Suite(evaluator, labels.tolist(), settings, {})
 
     def _evaluator(self, settings: AssessSettings) -> Evaluator:
+        for mean in settings.budgets:
+            total_from_mean(mean, len(self.plan), settings.bits)
         attachment = Attachment(
             self.subject.module,
             self.plan,
@@ -153,12 +160,18 @@ class Audit:
         most = min(_LARGEST_BATCH, len(self.examples))
         return max(1, min(most, _ELEMENTS_A_BATCH // max(elements, 1)))
 
+    def _float_scores(self, evaluator: Evaluator) -> Scores:
+        """What the network says in float, from here on the evaluator's reference."""
+        base = evaluator.float_scores(torch.arange(len(self.examples)))
+        self._check_base(base)
+        evaluator.reference = base.predictions
+        return base
+
     def _check_base(self, base: Scores) -> None:
-        classes = base.logits.shape[1]
-        labels = self.examples.labels
+        classes, labels = base.logits.shape[1], self.examples.labels
         if classes < 2:
             raise InputError(f"the model must tell two classes or more apart, not {classes}")
-        if labels is not None and len(labels) and not 0 <= int(labels.min()) <= int(labels.max()) < classes:
+        if labels is not None and not 0 <= int(labels.min()) <= int(labels.max()) < classes:
             raise InputError(
                 f"labels lie in {int(labels.min())}..{int(labels.max())}, but the model has "
                 f"{classes} classes: they must lie in 0..{classes - 1}"
@@ -166,224 +179,37 @@ class Audit:
         if not bool(base.finite.any()):
             place = next(place for place in base.failed_at if place)
             raise NumericError(
-                f"the network gives NaN or infinity in float already, for every example (at {place})"
+                f"{self.subject.name} gives NaN or infinity in float already, for every example "
+                f"(at {place}); give a model that works in float"
             )
 
     def _measure(self, suite: Suite, progress: Progress | None, store: Store | None) -> None:
         steps = list(suite.steps())
         whole, done = sum(step.cost for step in steps), 0
-        spent = suite.evaluator.spent
         for step in steps:
-            start = spent.forward + 3 * spent.backward
-
-            def tell(step: Any = step, start: int = start, done: int = done) -> None:
-                if progress is not None:
-                    used = spent.forward + 3 * spent.backward - start
-                    progress(step.name, done + min(used, step.cost), whole)
-
-            suite.evaluator.on_batch = tell
-            tell()
-            measured = store.get(step.name) if store is not None else None
+            suite.evaluator.on_batch = _teller(suite, step, done, whole, progress)
+            suite.evaluator.on_batch()
+            name = step.about.name
+            measured = store.get(name) if store is not None else None
             if measured is None:
-                measured = step.measure()
+                measured = suite.measure(step)
                 if store is not None:
                     store.put(measured)
-            suite.done[step.name] = measured
+            suite.done[name] = measured
             done += step.cost
         suite.evaluator.on_batch = None
         if progress is not None:
             progress("done", whole, whole)
 
-    def _rows(
-        self, base: Scores, evaluator: Evaluator, done: dict[str, Measured]
-    ) -> list[ExampleRow]:
-        labels = self.examples.labels
-        found = margins(base.logits, evaluator.reference)
-        predictions = predictions_of(base)
-        return [
-            ExampleRow(
-                id=name,
-                label=None if labels is None else int(labels[place]),
-                float_prediction=predictions[place],
-                float_margin=None if base.failed_at[place] else float(found[place]),
-                outcomes={
-                    policy: measured.outcomes[place]
-                    for policy, measured in done.items()
-                    if place in measured.outcomes
-                },
-            )
-            for place, name in enumerate(self.examples.ids)
-        ]
 
-    def _record(
-        self,
-        suite: Suite,
-        rows: list[ExampleRow],
-        classes: int,
-        settings: AssessSettings,
-        started: str,
-        command: str | None,
-    ) -> Record:
-        results = with_holm(
-            [
-                policy_figures(
-                    rows,
-                    measured.name,
-                    threat=measured.threat,
-                    description=measured.description,
-                    mean_bits=measured.mean_bits,
-                    total_bits=measured.total_bits,
-                    policy_freedom_log2=measured.policy_freedom_log2,
-                    allocation=measured.allocation,
-                    effort=measured.effort,
-                )
-                for measured in suite.done.values()
-            ]
-        )
-        risky = at_risk(rows, results)
-        attachment = suite.evaluator.attachment
-        return Record(
-            provenance=self._provenance(settings, started, command),
-            subject=self._subject_info(attachment, classes),
-            settings=_settings(settings, suite.evaluator.batch_size),
-            float=float_figures(rows),
-            policies=results,
-            at_risk=risky,
-            examples=self._with_pictures(rows, risky),
-        )
+def _teller(
+    suite: Suite, step: Step, done: int, whole: int, progress: Progress | None
+) -> Callable[[], None]:
+    start = suite.evaluator.spent.cost
 
-    def _with_pictures(self, rows: list[ExampleRow], risky: list[str]) -> list[ExampleRow]:
-        pictures = self.examples.thumbnails
-        if pictures is None:
-            return rows
-        shown = set(risky[:_PICTURES])
-        return [
-            row.model_copy(update={"thumbnail": picture}) if row.id in shown else row
-            for row, picture in zip(rows, pictures, strict=True)
-        ]
+    def tell() -> None:
+        if progress is not None:
+            used = min(suite.evaluator.spent.cost - start, step.cost)
+            progress(step.about.name, done + used, whole)
 
-    def _provenance(
-        self, settings: AssessSettings, started: str, command: str | None
-    ) -> Provenance:
-        return Provenance(
-            bitcliff=__version__,
-            python=sys.version.split()[0],
-            packages=package_versions(),
-            revision=revision(),
-            seed=settings.seed,
-            command=command if command is not None else shlex.join(sys.argv),
-            started=started,
-            finished=now(),
-            platform=platform_name(),
-            cpu_flags=cpu_flags(),
-            threads=torch.get_num_threads(),
-            weights_sha256=self.subject.weights_sha256,
-            data_sha256=self.examples.sha256,
-            runs_user_code=self.subject.runs_user_code,
-        )
-
-    def _subject_info(self, attachment: Attachment, classes: int) -> SubjectInfo:
-        names = self.subject.class_names or self.examples.class_names
-        return SubjectInfo(
-            model=self.subject.name,
-            data=self.examples.name,
-            n_examples=len(self.examples),
-            n_available=self.examples.n_available,
-            n_classes=classes,
-            labelled=self.examples.labels is not None,
-            preprocessing=self.examples.preprocessing,
-            class_names=list(names) if names else None,
-            points=[
-                PointRow(
-                    name=point.name,
-                    kind=point.kind,
-                    shape=list(point.shape),
-                    macs=point.macs,
-                    quantized=point.quantized,
-                    reason=point.reason,
-                )
-                for point in self.plan.seen
-            ],
-            coverage=coverage_of(self.plan, attachment.incidents.strays),
-        )
-
-
-def coverage_of(plan: Plan, strays: Iterable[str] = ()) -> Coverage:
-    """How much of what was seen is covered; `strays` were met only after discovery."""
-    missed = list(plan.missed)
-    missed += [Missed(name, "call", "met only after discovery") for name in sorted(strays)]
-    # Each call's work counts once, however many of its operands are points.
-    work = {point.site: point.macs for point in plan.seen}
-    covered = {point.site for point in plan.points}
-    total = sum(work.values())
-    return Coverage(
-        complete=not missed,
-        quantized=len(plan.points),
-        left_out=len(plan.seen) - len(plan.points),
-        macs_share=sum(work[site] for site in covered) / total if total else 1.0,
-        uncovered=[Uncovered(name=m.name, kind=m.kind, reason=m.reason) for m in missed],
-    )
-
-
-def _settings(settings: AssessSettings, batch_size: int) -> Settings:
-    selection, effort = settings.selection, settings.effort
-    return Settings(
-        bits=list(settings.bits),
-        budgets=list(settings.budgets),
-        scheme=settings.scheme,
-        weight_bits=settings.weight_bits,
-        per_channel=settings.per_channel,
-        points=selection.where,
-        include=list(selection.include),
-        exclude=list(selection.exclude),
-        include_stem=selection.include_stem,
-        batch_size=batch_size,
-        uniform=list(settings.uniform),
-        draws=effort.draws,
-        rounds=effort.rounds,
-        exchanges=effort.exchanges,
-        evaluations=effort.evaluations,
-        margin=settings.margin,
-        max_drop=settings.max_drop,
-    )
-
-
-def _subject(model: nn.Module) -> Subject:
-    return Subject(
-        name=type(model).__name__,
-        module=model,
-        preprocessing=None,
-        class_names=None,
-        weights_sha256=hash_tensors(model.state_dict().values()),
-        runs_user_code=True,
-    )
-
-
-def _gather(data: Iterable[Any]) -> Examples:
-    """Read a DataLoader to its end: batches (inputs, labels), or inputs alone."""
-    inputs: list[Tensor] = []
-    labels: list[Tensor] = []
-    for batch in data:
-        pair = isinstance(batch, tuple | list)
-        x = batch[0] if pair else batch
-        if not isinstance(x, Tensor):
-            raise InputError(f"data must yield tensors or (inputs, labels), not {type(x).__name__}")
-        inputs.append(x)
-        if pair and len(batch) > 1:
-            labels.append(torch.as_tensor(batch[1]).long())
-    if not inputs:
-        raise InputError("the data is empty: it must yield at least two examples")
-    if labels and len(labels) != len(inputs):
-        raise InputError("some batches have labels and some have none")
-    x = torch.cat(inputs)
-    if x.is_floating_point() and not bool(torch.isfinite(x).all()):
-        raise InputError("the data holds NaN or infinity")
-    y = torch.cat(labels) if labels else None
-    return Examples(
-        name=type(data).__name__,
-        inputs=x,
-        labels=y,
-        ids=tuple(str(place) for place in range(len(x))),
-        n_available=len(x),
-        sha256=hash_tensors([x] if y is None else [x, y]),
-    )
+    return tell

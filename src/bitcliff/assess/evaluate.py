@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Float64, Int
 from torch import Tensor
 
 from bitcliff.points import Attachment, take
@@ -23,6 +23,11 @@ class Spent:
 
     forward: int = 0
     backward: int = 0
+
+    @property
+    def cost(self) -> int:
+        """In forward passes; a backward pass with all options weighed costs about three."""
+        return self.forward + 3 * self.backward
 
 
 @dataclass(frozen=True)
@@ -50,11 +55,14 @@ class Scores:
 
 def margins(
     logits: Float[Tensor, "m classes"], reference: Int[Tensor, " m"]
-) -> Float[Tensor, " m"]:
-    """Logit of the reference class minus the largest other; negative once the decision flips."""
+) -> Float64[Tensor, " m"]:
+    """Logit of the reference class minus the largest other; negative once the decision flips.
+
+    In float64, where the difference of two finite float32 numbers is finite too.
+    """
     own = logits.gather(1, reference[:, None])[:, 0]
     others = logits.scatter(1, reference[:, None], float("-inf"))
-    return own - others.amax(1)
+    return own.double() - others.amax(1).double()
 
 
 @dataclass
@@ -117,9 +125,13 @@ class Evaluator:
                 take(self.inputs, index), gradient_rounding(choice, options)
             )
             found = margins(logits, self.reference[index])
-            # A point that a forward pass does not reach has no slope.
-            gradients = torch.autograd.grad(
-                found[torch.isfinite(found)].sum(), choice, allow_unused=True
+            # A point that a forward pass does not reach has no slope, and where the network turns
+            # gradients off there is none at all.
+            total = found[torch.isfinite(found)].sum()
+            gradients = (
+                torch.autograd.grad(total, choice, allow_unused=True)
+                if total.requires_grad
+                else [None] * len(choice)
             )
         filled = [torch.zeros_like(hot[:, 0]) if g is None else g for g in gradients]
         return torch.stack(filled, 1).nan_to_num(0.0, 0.0, 0.0)

@@ -5,18 +5,18 @@ Numeric failures are counted apart: they enter no accuracy, agreement or flip.
 
 from collections import defaultdict
 from collections.abc import Sequence
+from typing import Any
 
+from bitcliff.assess.measured import Measured, Predictions
 from bitcliff.records import (
     ClassRate,
     Distribution,
-    Effort,
     ExampleRow,
     FloatResult,
     Flips,
     Interval,
     PolicyResult,
 )
-from bitcliff.records.schema import Threat
 from bitcliff.stats import holm, mcnemar, median_index, paired_difference, rate, upper_bound
 from bitcliff.types.rate import Rate
 
@@ -34,52 +34,46 @@ def float_figures(rows: Sequence[ExampleRow]) -> FloatResult:
     )
 
 
-def policy_figures(
-    rows: Sequence[ExampleRow],
-    name: str,
-    *,
-    threat: Threat,
-    description: str,
-    mean_bits: float | None,
-    total_bits: int | None,
-    policy_freedom_log2: float | None,
-    allocation: list[int] | None,
-    effort: Effort,
-) -> PolicyResult:
-    """One policy's figures, from the outcomes under its name; Holm's p-value is still to come."""
+def policy_figures(rows: Sequence[ExampleRow], measured: Measured) -> PolicyResult:
+    """One policy's figures, from the outcomes under its name; Holm's p-value is still to come.
+
+    `measured` says what the policy is; its numbers come from `rows` alone.
+    """
+    name = measured.name
     mine = [row for row in rows if name in row.outcomes]
     whole = [
         row
         for row in mine
         if row.float_prediction is not None and row.outcomes[name].prediction is not None
     ]
-    flips = _flips(whole, name)
-    lost, gained = (part.k if part else 0 for part in (flips.lost, flips.gained))
-    labelled = flips.lost is not None
-    value, low, high = paired_difference(len(whole), lost, gained) if whole else (0.0, -1.0, 1.0)
+    labelled = all(row.label is not None for row in mine)
+    flips = _flips(whole, name, labelled)
     pairs = _pairs(whole, name)
+    failed = sum(row.outcomes[name].failed_at is not None for row in mine)
     return PolicyResult(
-        name=name,
-        threat=threat,
-        description=description,
-        mean_bits=mean_bits,
-        total_bits=total_bits,
-        policy_freedom_log2=policy_freedom_log2,
-        allocation=allocation,
-        accuracy=_accuracy(pairs),
+        **measured.model_dump(exclude={"outcomes", "strays"}),
+        accuracy=_accuracy(pairs) if labelled else None,
         agreement=rate(len(whole) - flips.all.k, len(whole)),
         flips=flips,
-        delta_pp=100 * value if labelled else None,
-        delta_pp_interval=Interval(low=100 * low, high=100 * high) if labelled else None,
-        p_value=mcnemar(lost, gained) if labelled else None,
+        **_difference(flips),
         p_value_holm=None,
         worst_class=_worst_class(pairs),
-        numeric_failures=rate(
-            sum(row.outcomes[name].failed_at is not None for row in mine), len(mine)
-        ),
-        effort=effort,
-        distribution=_distribution(whole, name),
+        numeric_failures=rate(failed, len(mine)),
+        distribution=_distribution(mine, name),
     )
+
+
+def _difference(flips: Flips) -> dict[str, Any]:
+    """Change of accuracy with its interval and p-value; nothing without labels or examples."""
+    if flips.lost is None or flips.gained is None or flips.all.n == 0:
+        return {"delta_pp": None, "delta_pp_interval": None, "p_value": None}
+    lost, gained = flips.lost.k, flips.gained.k
+    value, low, high = paired_difference(flips.all.n, lost, gained)
+    return {
+        "delta_pp": 100 * value,
+        "delta_pp_interval": Interval(low=100 * low, high=100 * high),
+        "p_value": mcnemar(lost, gained),
+    }
 
 
 def with_holm(policies: Sequence[PolicyResult]) -> list[PolicyResult]:
@@ -88,8 +82,7 @@ def with_holm(policies: Sequence[PolicyResult]) -> list[PolicyResult]:
     adjusted = holm([policy.p_value for policy in tested if policy.p_value is not None])
     by_name = {policy.name: p for policy, p in zip(tested, adjusted, strict=True)}
     return [
-        policy.model_copy(update={"p_value_holm": by_name.get(policy.name)})
-        for policy in policies
+        policy.model_copy(update={"p_value_holm": by_name.get(policy.name)}) for policy in policies
     ]
 
 
@@ -100,21 +93,11 @@ def at_risk(rows: Sequence[ExampleRow], policies: Sequence[PolicyResult]) -> lis
     for row in rows:
         for name in names:
             outcome = row.outcomes.get(name)
-            if outcome is None or outcome.prediction is None or outcome.margin is None:
+            if outcome is None or outcome.margin is None or row.float_prediction is None:
                 continue
             if outcome.prediction != row.float_prediction:
                 worst[row.id] = min(worst.get(row.id, outcome.margin), outcome.margin)
     return sorted(worst, key=lambda name: (worst[name], name))
-
-
-def median_draw(rows: Sequence[ExampleRow], predictions: Sequence[Sequence[int | None]]) -> int:
-    """Which draw has the median accuracy (agreement without labels); `predictions` by draw."""
-    return median_index([_score(rows, draw) for draw in predictions])
-
-
-def _score(rows: Sequence[ExampleRow], draw: Sequence[int | None]) -> int:
-    right = [row.float_prediction if row.label is None else row.label for row in rows]
-    return sum(a is not None and a == b for a, b in zip(draw, right, strict=True))
 
 
 def _pairs(rows: Sequence[ExampleRow], name: str) -> Pairs:
@@ -144,11 +127,11 @@ def _worst_class(pairs: Sequence[tuple[int | None, int]]) -> ClassRate | None:
     return ClassRate(label=worst, accuracy=rate(sum(by_label[worst]), len(by_label[worst])))
 
 
-def _flips(rows: Sequence[ExampleRow], name: str) -> Flips:
+def _flips(rows: Sequence[ExampleRow], name: str, labelled: bool) -> Flips:
     n = len(rows)
     changed = [r for r in rows if r.outcomes[name].prediction != r.float_prediction]
     lost = gained = None
-    if all(row.label is not None for row in rows):
+    if labelled:
         lost = rate(sum(row.float_prediction == row.label for row in changed), n)
         gained = rate(sum(row.outcomes[name].prediction == row.label for row in changed), n)
     return Flips(
@@ -160,19 +143,35 @@ def _flips(rows: Sequence[ExampleRow], name: str) -> Flips:
 
 
 def _distribution(rows: Sequence[ExampleRow], name: str) -> Distribution | None:
-    """Each draw by itself. An example whose median draw failed numerically is left out of all."""
+    """Each draw by itself, over the examples that it and float gave an answer for."""
     if not rows or rows[0].outcomes[name].draws is None:
         return None
     draws = list(zip(*(row.outcomes[name].draws or [] for row in rows), strict=True))
     labelled = all(row.label is not None for row in rows)
     accuracy, agreement = [], []
     for draw in draws:
-        whole = [(r, p) for r, p in zip(rows, draw, strict=True) if p is not None]
+        whole = [
+            (row, prediction)
+            for row, prediction in zip(rows, draw, strict=True)
+            if row.float_prediction is not None and prediction is not None
+        ]
         agreement.append(rate(sum(p == r.float_prediction for r, p in whole), len(whole)))
         accuracy.append(rate(sum(p == r.label for r, p in whole), len(whole)))
     return Distribution(
         draws=len(draws),
-        median_draw=median_draw(rows, draws),
+        median_draw=median_draw(draws, right_answers(rows)),
         accuracy=accuracy if labelled else None,
         agreement=agreement,
+    )
+
+
+def right_answers(rows: Sequence[ExampleRow]) -> list[int | None]:
+    """What counts as right: the labels; without them what float says."""
+    return [row.float_prediction if row.label is None else row.label for row in rows]
+
+
+def median_draw(draws: Sequence[Predictions], wanted: Predictions) -> int:
+    """Which draw has the median number of right answers; a numeric failure is none."""
+    return median_index(
+        [sum(p is not None and p == w for p, w in zip(draw, wanted, strict=True)) for draw in draws]
     )

@@ -25,7 +25,7 @@ class SearchEffort:
 
     rounds: int = 6
     exchanges: int = 40
-    evaluations: int = 64
+    evaluations: int = 48
     draws: int = 20
 
     def __post_init__(self) -> None:
@@ -82,8 +82,9 @@ class AssessSettings:
                     f"--budget {mean:g} cannot be met with bits {self.bits[0]}..{self.bits[-1]}: "
                     f"feasible means are {self.bits[0]} to {self.bits[-1]}"
                 )
-        if len(set(self.budgets)) != len(self.budgets):
-            raise InputError("--budget names the same mean twice")
+        # Policies are named by their mean, as `:g` prints it.
+        if len({f"{mean:g}" for mean in self.budgets}) != len(self.budgets):
+            raise InputError(f"--budget names the same mean twice: {_listed(self.budgets)}")
         Scheme.parse(self.scheme)
         if self.margin not in ("prediction", "label"):
             raise InputError(f"--margin {self.margin!r} is not known: use prediction or label")
@@ -95,8 +96,24 @@ class AssessSettings:
             raise InputError(f"--seed must be 0 or more, not {self.seed}")
 
 
+def budgets_within(
+    bits: tuple[int, ...], means: tuple[float, ...] = DEFAULT_BUDGETS
+) -> tuple[float, ...]:
+    """Of the default means those that these widths can meet; if none, the middle of the widths."""
+    fitting = tuple(mean for mean in means if bits and bits[0] <= mean <= bits[-1])
+    return fitting or ((bits[0] + bits[-1]) / 2 if bits else means[0],)
+
+
 def _check_widths(option: str, widths: tuple[int, ...]) -> None:
+    if not all(type(width) is int for width in widths):
+        raise InputError(f"{option} must be whole numbers, such as 3:10, not {_listed(widths)}")
     if not widths or list(widths) != sorted(set(widths)):
-        raise InputError(f"{option} must increase without repeats, such as 3:10, not {widths}")
+        raise InputError(
+            f"{option} must increase without repeats, such as 3:10, not {_listed(widths)}"
+        )
     if widths[0] < MIN_BITS or widths[-1] > MAX_BITS:
-        raise InputError(f"{option} must lie in {MIN_BITS}..{MAX_BITS}, not {widths}")
+        raise InputError(f"{option} must lie in {MIN_BITS}..{MAX_BITS}, not {_listed(widths)}")
+
+
+def _listed(numbers: tuple[float, ...]) -> str:
+    return ",".join(f"{number:g}" for number in numbers) or "none"

@@ -5,16 +5,23 @@ store what it gets.
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 import torch
 from jaxtyping import Int
 from torch import Tensor
 
-from bitcliff.assess.evaluate import Evaluator, Scores
-from bitcliff.assess.measured import Measured, outcomes_of, predictions_of
+from bitcliff.assess.evaluate import Evaluator
+from bitcliff.assess.figures import median_draw
+from bitcliff.assess.measured import (
+    About,
+    Measured,
+    Predictions,
+    Trial,
+    outcomes_of,
+    predictions_of,
+)
 from bitcliff.assess.search import (
     Best,
     Problem,
@@ -30,19 +37,22 @@ from bitcliff.points import take
 from bitcliff.policy import Batch, Policy, RandomPerExample, RandomStatic, Uniform
 from bitcliff.records import Effort
 from bitcliff.records.schema import Threat
-from bitcliff.stats import median_index
 
 # A backward pass with all options weighed costs about this many forward passes.
 _SLOPES_COST = 4
+# A decision that is lost (or, for the friendliest, holds) by a logit needs no more searching.
+_DECIDED = -1.0
+# A half must hold two examples or more.
+_FEWEST_FOR_HALVES = 4
 
 
 @dataclass(frozen=True)
 class Step:
     """One policy to measure. `cost`: examples to pass forward at most, for progress."""
 
-    name: str
+    about: About
     cost: int
-    measure: Callable[[], Measured]
+    try_out: Callable[[About], Trial]
 
 
 @dataclass
@@ -51,13 +61,12 @@ class Suite:
 
     Attributes:
         evaluator: the attached network and its data; its reference already set.
-        labels: (n,) or None. n, points: sizes.
+        wanted: (n,) the right answers: labels, or without them what float says, None if it fails.
         done: what was measured so far, by name; searches take up what random draws found.
     """
 
     evaluator: Evaluator
-    labels: Int[Tensor, " n"] | None
-    n: int
+    wanted: Predictions
     settings: AssessSettings
     done: dict[str, Measured]
 
@@ -69,288 +78,174 @@ class Suite:
     @property
     def everyone(self) -> Int[Tensor, " n"]:
         """The places of all examples."""
-        return torch.arange(self.n)
-
-    def totals(self) -> dict[float, int]:
-        """Each mean's exact total; InfeasibleBudget before any work."""
-        bits = list(self.settings.bits)
-        return {mean: total_from_mean(mean, self.points, bits) for mean in self.settings.budgets}
+        return torch.arange(len(self.wanted))
 
     def steps(self) -> Iterator[Step]:
         """All policies in order."""
-        yield Step("weights-only", self.n, self._weights_only)
+        n, width = len(self.wanted), self.settings.weight_bits
+        words = f"weights rounded to {width} bits, activations in float" if width else "float"
+        yield Step(About("weights-only", words), n, self._weights_only)
         for width in self.settings.uniform:
-            yield Step(f"uniform-{width}", self.n, partial(self._uniform, width))
-        for mean, total in self.totals().items():
-            yield from self._steps_at(mean, total)
-
-    def _steps_at(self, mean: float, total: int) -> Iterator[Step]:
-        effort, n = self.settings.effort, self.n
-        search = effort.rounds * (_SLOPES_COST + 1) + effort.exchanges + 2
-        yield Step(f"random-{mean:g}", effort.draws * n, partial(self._random, mean, total))
-        yield Step(
-            f"random-static-{mean:g}", effort.draws * n, partial(self._random_static, mean, total)
-        )
-        yield Step(f"worst-{mean:g}", search * n, partial(self._worst, mean, total))
-        if n >= 4:
+            total = width * self.points
+            words = f"{width} bits at every point"
             yield Step(
-                f"worst-static-{mean:g}", search * n // 2, partial(self._worst_static, mean, total)
+                About(f"uniform-{width}", words, "none", width, total, 0.0), n, self._uniform
+            )
+        for mean in self.settings.budgets:
+            yield from self._steps_at(mean)
+
+    def _steps_at(self, mean: float) -> Iterator[Step]:
+        effort, n = self.settings.effort, len(self.wanted)
+        bits = list(self.settings.bits)
+        total = total_from_mean(mean, self.points, bits)
+        spending = (float(mean), total, freedom_log2(self.points, bits, total))
+        draws = effort.draws * n
+        search = effort.rounds * (_SLOPES_COST + 1) + effort.exchanges + 2
+
+        def about(kind: str, words: str, threat: Threat = "none") -> About:
+            return About(f"{kind}-{mean:g}", words, threat, *spending)
+
+        yield Step(about("random", "bits drawn at random for each example"), draws, self._random)
+        yield Step(
+            about("random-static", "one random draw of bits for all"), draws, self._random_static
+        )
+        words = "the worst bits found for each example by an adversary who sees it"
+        yield Step(about("worst", words, "policy-only"), search * n, self._worst)
+        if n >= _FEWEST_FOR_HALVES:
+            words = (
+                "one bad allocation for all, chosen on one half of the examples, shown on the other"
+            )
+            yield Step(
+                about("worst-static", words, "policy-only"), search * n // 2, self._worst_static
             )
         if effort.evaluations:
-            yield Step(
-                f"worst-evolutionary-{mean:g}",
-                effort.evaluations * n,
-                partial(self._evolutionary, mean, total),
+            words = (
+                "the worst bits found for each example without gradients, as a check on the search"
             )
-        yield Step(f"friendliest-{mean:g}", search * n, partial(self._friendliest, mean, total))
+            cost = effort.evaluations * n
+            yield Step(about("worst-evolutionary", words, "policy-only"), cost, self._evolutionary)
+        words = "the kindest bits found for each example: what a good policy could reach"
+        yield Step(about("friendliest", words), search * n, self._friendliest)
 
-    def _weights_only(self) -> Measured:
-        before = self._before()
-        scores = self.evaluator.weights_only_scores(self.everyone)
-        width = self.settings.weight_bits
-        words = f"weights rounded to {width} bits, activations in float" if width else "float"
+    def measure(self, step: Step) -> Measured:
+        """Measure one policy, and what that took."""
+        spent = self.evaluator.spent
+        forward, backward = spent.forward, spent.backward
+        trial = step.try_out(step.about)
         return Measured(
-            name="weights-only",
-            threat="none",
-            description=words,
-            mean_bits=None,
-            total_bits=None,
-            policy_freedom_log2=None,
-            allocation=None,
-            effort=self._effort(before, "measured once"),
-            outcomes=outcomes_of(scores, self.evaluator.reference, self.everyone),
+            **asdict(step.about),
+            allocation=trial.shared_bits,
+            effort=Effort(
+                forward_passes=spent.forward - forward,
+                backward_passes=spent.backward - backward,
+                method=trial.method,
+            ),
+            outcomes=outcomes_of(trial, self.evaluator.reference),
+            strays=sorted(self.evaluator.attachment.incidents.strays),
         )
 
-    def _uniform(self, width: int) -> Measured:
-        before = self._before()
-        policy = Uniform(self.points, width)
-        bits = self._bits(policy)
-        scores = self.evaluator.scores(self.everyone, bits)
-        return self._measured(
-            f"uniform-{width}",
-            f"{width} bits at every point",
-            float(width),
-            policy.total,
-            before,
-            "measured once",
-            scores,
-            self.everyone,
-            bits,
-            freedom=0.0,
-            allocation=policy.bits.tolist(),
-        )
+    def _weights_only(self, _about: About) -> Trial:
+        scores = self.evaluator.weights_only_scores(self.everyone)
+        return Trial(self.everyone, None, scores)
 
-    def _random(self, mean: float, total: int) -> Measured:
-        make = partial(RandomPerExample, self.points, self.settings.bits, total)
-        return self._draws(
-            f"random-{mean:g}", "bits drawn at random for each example", mean, total, make
-        )
+    def _uniform(self, about: About) -> Trial:
+        bits = self._bits(Uniform(self.points, about.total // self.points))
+        return Trial(self.everyone, bits, self.evaluator.scores(self.everyone, bits))
 
-    def _random_static(self, mean: float, total: int) -> Measured:
-        make = partial(RandomStatic, self.points, self.settings.bits, total)
-        return self._draws(
-            f"random-static-{mean:g}", "one random draw of bits for all", mean, total, make
-        )
+    def _random(self, about: About) -> Trial:
+        return self._draws(about, RandomPerExample)
 
-    def _draws(
-        self, name: str, words: str, mean: float, total: int, make: Callable[[int], Policy]
-    ) -> Measured:
+    def _random_static(self, about: About) -> Trial:
+        return self._draws(about, RandomStatic)
+
+    def _draws(self, about: About, kind: type[RandomPerExample | RandomStatic]) -> Trial:
         """The distribution over draws; the outcomes are those of the draw of median accuracy."""
-        before = self._before()
-        seeds = self._seed(name).integers(0, 2**31, self.settings.effort.draws).tolist()
-        tables = [self._bits(make(seed)) for seed in seeds]
+        tables = [self._bits(policy) for policy in self._random_policies(about, kind)]
         scores = [self.evaluator.scores(self.everyone, bits) for bits in tables]
         predictions = [predictions_of(each) for each in scores]
-        middle = median_index([self._right(draw) for draw in predictions])
-        shared = bool((tables[middle] == tables[middle][0]).all()) and self.n > 1
-        return self._measured(
-            name,
-            words,
-            mean,
-            total,
-            before,
-            f"{len(seeds)} draws, uniform over all feasible allocations; median draw shown",
-            scores[middle],
-            self.everyone,
-            tables[middle],
-            draws=predictions,
-            allocation=tables[middle][0].tolist() if shared else None,
-        )
+        middle = median_draw(predictions, self.wanted)
+        words = f"{len(tables)} draws, uniform over all feasible allocations; median draw shown"
+        return Trial(self.everyone, tables[middle], scores[middle], words, predictions)
 
-    def _worst(self, mean: float, total: int) -> Measured:
-        before = self._before()
-        problem = self._problem(total, sign=1)
-        best = self._gradient_search(problem, f"worst-{mean:g}", stop_below=0.0)
-        for candidate, only in self._flips_by_chance(mean, best):
-            best.offer(candidate, only)
-        return self._found(
-            f"worst-{mean:g}",
-            "the worst bits found for each example by an adversary who sees it",
-            mean,
-            problem,
-            best,
-            before,
-            self._gradient_words(),
-        )
+    def _random_policies(
+        self, about: About, kind: type[RandomPerExample | RandomStatic]
+    ) -> Iterator[Policy]:
+        seeds = self._seed(about.name).integers(0, 2**31, self.settings.effort.draws)
+        for seed in seeds.tolist():
+            yield kind(self.points, self.settings.bits, about.total, seed)
 
-    def _friendliest(self, mean: float, total: int) -> Measured:
-        before = self._before()
-        problem = self._problem(total, sign=-1)
-        # Rest once the decision holds by a logit: it is safe by then.
-        best = self._gradient_search(problem, f"friendliest-{mean:g}", stop_below=-1.0)
-        return self._found(
-            f"friendliest-{mean:g}",
-            "the kindest bits found for each example: what a good policy could reach",
-            mean,
-            problem,
-            best,
-            before,
-            self._gradient_words(),
-            threat="none",
-        )
+    def _worst(self, about: About) -> Trial:
+        best = self._gradient_search(about, self._problem(about), stop_below=0.0)
+        self._flip_by_chance(about, best)
+        return self._found(best, self._gradient_words())
 
-    def _evolutionary(self, mean: float, total: int) -> Measured:
-        before = self._before()
-        name = f"worst-evolutionary-{mean:g}"
-        problem = self._problem(total, sign=1)
+    def _friendliest(self, about: About) -> Trial:
+        problem = self._problem(about, sign=-1)
+        best = self._gradient_search(about, problem, stop_below=_DECIDED)
+        return self._found(best, self._gradient_words())
+
+    def _evolutionary(self, about: About) -> Trial:
+        problem = self._problem(about)
         best = Best(problem, even_allocation(problem, self.points))
         evaluations = self.settings.effort.evaluations
-        evolve(problem, best, evaluations, self._seed(name), stop_below=0.0)
-        return self._found(
-            name,
-            "the worst bits found for each example without gradients, as a check on the search",
-            mean,
-            problem,
-            best,
-            before,
-            f"evolution, {evaluations} evaluations an example at most, until it flips",
-        )
+        evolve(problem, best, evaluations, self._seed(about.name), stop_below=0.0)
+        words = f"evolution, {evaluations} evaluations an example at most, until it flips"
+        return self._found(best, words)
 
-    def _worst_static(self, mean: float, total: int) -> Measured:
+    def _worst_static(self, about: About) -> Trial:
         """Chosen on one half, reported on the other."""
-        before = self._before()
-        name = f"worst-static-{mean:g}"
         chosen, reported = self._halves()
         groups = torch.zeros(len(chosen), dtype=torch.int64)
-        problem = self._problem(total, sign=1, index=chosen, groups=groups)
-        best = self._gradient_search(problem, name)
+        problem = self._problem(about, index=chosen, groups=groups)
+        best = self._gradient_search(about, problem)
         bits = best.bits.expand(len(reported), -1)
-        scores = self.evaluator.scores(reported, bits)
-        return self._measured(
-            name,
-            "one bad allocation for all, chosen on one half of the examples, shown on the other",
-            mean,
-            total,
-            before,
-            f"{self._gradient_words()}; chosen on {len(chosen)} examples",
-            scores,
-            reported,
-            bits,
-            threat="policy-only",
-            allocation=best.bits[0].tolist(),
-        )
+        words = f"{self._gradient_words()}; chosen on {len(chosen)} examples"
+        return Trial(reported, bits, self.evaluator.scores(reported, bits), words)
 
     def _gradient_search(
-        self, problem: Problem, name: str, stop_below: float = -torch.inf
+        self, about: About, problem: Problem, stop_below: float = -torch.inf
     ) -> Best:
-        best = Best(problem, even_allocation(problem, self.points))
+        effort, best = self.settings.effort, Best(problem, even_allocation(problem, self.points))
         best.offer(best.bits.clone())
-        slopes = relinearise(problem, best, self.settings.effort.rounds)
-        exchange(
-            problem, best, slopes, self.settings.effort.exchanges, self._seed(name), stop_below
-        )
+        slopes = relinearise(problem, best, effort.rounds, _DECIDED)
+        exchange(problem, best, slopes, effort.exchanges, self._seed(about.name), stop_below)
         return best
 
-    def _flips_by_chance(
-        self, mean: float, best: Best
-    ) -> Iterator[tuple[Int[Tensor, "g points"], Int[Tensor, " g"]]]:
-        """Random allocations known to flip an example that the search has not flipped."""
-        for name in (f"random-{mean:g}", f"random-static-{mean:g}"):
+    def _flip_by_chance(self, about: About, best: Best) -> None:
+        """Offer the random allocations that flip an example which the search has not flipped."""
+        reference = self.evaluator.reference.tolist()
+        for random, kind in (("random", RandomPerExample), ("random-static", RandomStatic)):
+            name = about.name.replace("worst", random, 1)
             if (known := self.done.get(name)) is None:
                 continue
-            kind = RandomStatic if "static" in name else RandomPerExample
-            seeds = self._seed(name).integers(0, 2**31, self.settings.effort.draws).tolist()
-            for number, seed in enumerate(seeds):
-                draw = [(known.outcomes[place].draws or [])[number] for place in range(self.n)]
+            policies = self._random_policies(replace(about, name=name), kind)
+            for number, policy in enumerate(policies):
                 flipped = [
                     place
-                    for place, prediction in enumerate(draw)
-                    if prediction is not None
-                    and prediction != int(self.evaluator.reference[place])
+                    for place, outcome in known.outcomes.items()
+                    if (draw := (outcome.draws or [])[number]) is not None
+                    and draw != reference[place]
                     and float(best.cost[place]) >= 0
                 ]
                 if flipped:
-                    policy = kind(self.points, self.settings.bits, best.problem.total, seed)
                     only = torch.tensor(flipped)
-                    yield self._bits(policy, only), only
+                    best.offer(self._bits(policy, only), only)
 
-    def _found(
-        self,
-        name: str,
-        words: str,
-        mean: float,
-        problem: Problem,
-        best: Best,
-        before: tuple[int, int],
-        method: str,
-        threat: Threat = "policy-only",
-    ) -> Measured:
-        scores = self.evaluator.scores(problem.index, best.bits)
-        return self._measured(
-            name,
-            words,
-            mean,
-            problem.total,
-            before,
-            method,
-            scores,
-            problem.index,
-            best.bits,
-            threat=threat,
-        )
-
-    def _measured(
-        self,
-        name: str,
-        description: str,
-        mean: float,
-        total: int,
-        before: tuple[int, int],
-        method: str,
-        scores: Scores,
-        index: Int[Tensor, " m"],
-        bits: Int[Tensor, "m points"],
-        *,
-        threat: Threat = "none",
-        freedom: float | None = None,
-        allocation: list[int] | None = None,
-        draws: list[list[int | None]] | None = None,
-    ) -> Measured:
-        if freedom is None:
-            freedom = freedom_log2(self.points, list(self.settings.bits), total)
-        return Measured(
-            name=name,
-            threat=threat,
-            description=description,
-            mean_bits=mean,
-            total_bits=total,
-            policy_freedom_log2=freedom,
-            allocation=allocation,
-            effort=self._effort(before, method),
-            outcomes=outcomes_of(scores, self.evaluator.reference[index], index, bits, draws),
-        )
+    def _found(self, best: Best, method: str) -> Trial:
+        index = best.problem.index
+        return Trial(index, best.bits, self.evaluator.scores(index, best.bits), method)
 
     def _problem(
         self,
-        total: int,
-        sign: int,
+        about: About,
+        sign: int = 1,
         index: Int[Tensor, " m"] | None = None,
         groups: Int[Tensor, " m"] | None = None,
     ) -> Problem:
         index = self.everyone if index is None else index
         groups = torch.arange(len(index)) if groups is None else groups
         options = torch.tensor(self.settings.bits)
-        return Problem(self.evaluator, index, groups, options, total, sign)
+        return Problem(self.evaluator, index, groups, options, about.total, sign)
 
     def _bits(
         self, policy: Policy, index: Int[Tensor, " m"] | None = None
@@ -358,29 +253,13 @@ class Suite:
         index = self.everyone if index is None else index
         return policy(Batch(take(self.evaluator.inputs, index), index))
 
-    def _right(self, predictions: list[int | None]) -> int:
-        # Without labels, right is what the network says in float: then the reference is just that.
-        wanted = self.evaluator.reference if self.labels is None else self.labels
-        return sum(p is not None and p == w for p, w in zip(predictions, wanted.tolist(), strict=True))
-
     def _halves(self) -> tuple[Int[Tensor, " chosen"], Int[Tensor, " reported"]]:
-        order = torch.from_numpy(self._seed("halves").permutation(self.n).copy())
-        return order[: self.n // 2].sort().values, order[self.n // 2 :].sort().values
+        n = len(self.wanted)
+        order = torch.from_numpy(self._seed("halves").permutation(n).copy())
+        return order[: n // 2].sort().values, order[n // 2 :].sort().values
 
     def _seed(self, name: str) -> np.random.Generator:
         return generator(self.settings.seed, *name.encode())
-
-    def _before(self) -> tuple[int, int]:
-        spent = self.evaluator.spent
-        return spent.forward, spent.backward
-
-    def _effort(self, before: tuple[int, int], method: str) -> Effort:
-        forward, backward = self._before()
-        return Effort(
-            forward_passes=forward - before[0],
-            backward_passes=backward - before[1],
-            method=method,
-        )
 
     def _gradient_words(self) -> str:
         effort = self.settings.effort

@@ -20,11 +20,10 @@ class RandomPerExample(Policy):
         self.seed = seed
 
     def allocate(self, batch: Batch) -> Int[Tensor, "batch points"]:
-        return torch.stack([self._draw(place) for place in batch.index.tolist()])
-
-    def _draw(self, place: int) -> Int[Tensor, " points"]:
-        rng = np.random.default_rng([self.seed, place])
-        return draw_allocations(1, self.points, self.options, self.total, rng)[0]
+        # All from the first place on: the draws of lower places do not depend on how many follow.
+        upto = int(batch.index.max()) + 1
+        rng = np.random.default_rng(self.seed)
+        return draw_allocations(upto, self.points, self.options, self.total, rng)[batch.index]
 
 
 class RandomStatic(Static):

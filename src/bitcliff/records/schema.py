@@ -168,6 +168,8 @@ class PolicyResult(_Part):
         p_value: exact McNemar against float; p_value_holm: Holm-adjusted over the run's policies.
         allocation: the bits at each point where all examples share them, else None.
         policy_freedom_log2: log2 of the number of allocations that spend exactly `total_bits`.
+        repeated: of the flips that a search found, how many stay in every repeat with the input
+            nudged by one part in a million, which stands for another machine's arithmetic.
     """
 
     name: str
@@ -188,6 +190,7 @@ class PolicyResult(_Part):
     numeric_failures: Rate
     effort: Effort
     distribution: Distribution | None = None
+    repeated: Rate | None = None
 
 
 class Outcome(_Part):
@@ -199,6 +202,7 @@ class Outcome(_Part):
         failed_at: the point at which a NaN or infinity first showed, else None.
         bits: the allocation at the quantized points, in their order; None where nothing is rounded.
         draws: for random policies, the prediction in each draw (None: numeric failure).
+        repeats: for searched policies, the prediction in each repeat with a nudged input.
     """
 
     prediction: int | None
@@ -206,6 +210,7 @@ class Outcome(_Part):
     failed_at: str | None = None
     bits: list[int] | None = None
     draws: list[int | None] | None = None
+    repeats: list[int | None] | None = None
 
 
 class ExampleRow(_Part):
@@ -223,9 +228,14 @@ class ExampleRow(_Part):
 
 
 class Record(_Part):
-    """A whole assessment. `at_risk`: ids of examples that a policy-only worst case flips, worst first."""
+    """A whole assessment.
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, populate_by_name=True)
+    `at_risk` holds the ids of examples that a policy-only worst case flips, worst margin first.
+    """
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", allow_inf_nan=False, populate_by_name=True
+    )
 
     schema_version: str = SCHEMA_VERSION
     provenance: Provenance

@@ -108,11 +108,10 @@ class _Row:
 
 
 def _cells(row: _Row, labelled: bool, wide: bool) -> list[str]:
-    cells = [row.bits] if wide else []
-    cells += [row.share, row.flips]
-    if labelled:
-        cells += [row.drop, row.holm] if wide else [row.drop]
-    return cells
+    if wide:
+        label_cells = [row.drop, row.holm] if labelled else []
+        return [row.bits, row.share, row.flips, *label_cells]
+    return [row.share, row.drop if labelled else row.flips]
 
 
 def _headings(labelled: bool) -> _Row:
@@ -160,7 +159,7 @@ def _closing(record: Record, hidden: set[str]) -> list[str]:
     lines = [
         f"At risk: {risk} of {subject.n_examples} {noun(record, subject.n_examples)} "
         f"{'has its' if risk == 1 else 'have their'} answer changed by an adversary"
-        + (f", {clean(record.at_risk[0], 40)} the most." if risk else "."),
+        + (f"; deepest: {clean(record.at_risk[0], 40)}." if risk else "."),
         f"Coverage: {coverage.quantized} places quantized, {coverage.left_out} left out on "
         f"purpose, {len(coverage.uncovered)} not covered; "
         f"{100 * coverage.macs_share:.1f} % of the arithmetic.",

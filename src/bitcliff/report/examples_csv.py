@@ -26,7 +26,7 @@ COLUMNS = (
 )
 
 # What spreadsheets read as the start of a formula, the full-width forms included.
-_FORMULA = tuple("=+-@\t\r\n＝＋－＠")
+_FORMULA = frozenset("=+-@\t\r\n＝＋－＠")
 
 
 def render_csv(record: Record) -> str:
@@ -37,7 +37,8 @@ def render_csv(record: Record) -> str:
     by spaces. A text that a spreadsheet would run as a formula gets an apostrophe in front.
     """
     buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
+    # Line ends as in RFC 4180: with a bare "\n", csv would leave a "\r" in a name unquoted.
+    writer = csv.writer(buffer, lineterminator="\r\n")
     writer.writerow(COLUMNS)
     for row in record.examples:
         for policy in record.policies:
@@ -78,12 +79,9 @@ def _text(value: str | None) -> str:
     if value is None:
         return ""
     plain = value.replace("\0", "\ufffd")
-    # Spreadsheets trim before they look, so leading blanks do not make a formula safe.
-    return (
-        "'" + plain
-        if plain.lstrip(" \u00a0\u3000").startswith(_FORMULA) or plain[:1] in _FORMULA
-        else plain
-    )
+    # Spreadsheets trim before they look, so blanks in front do not make a formula safe.
+    seen = next((c for c in plain if c.isprintable() and not c.isspace()), "")
+    return "'" + plain if seen in _FORMULA or plain[:1] in _FORMULA else plain
 
 
 def _class(record: Record, index: int | None) -> str:

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from bitcliff.records import ClassRate, Effort, Flips, PolicyResult, Record
 from bitcliff.report.words import (
     NOTHING,
-    THREAT_WORDS,
     Family,
     class_name,
     clean,
@@ -38,7 +37,6 @@ class PolicyRow:
 
     name: str
     threat: str
-    description: str
     mean: str
     whisker: Whisker | None
     share: str
@@ -57,7 +55,6 @@ class PolicyRow:
     failures: str
     any_failure: bool
     effort: str
-    method: str
     status: Status | None
 
 
@@ -91,8 +88,7 @@ def _row(record: Record, policy: PolicyResult, status: Status | None) -> PolicyR
     flips, failures, effort = policy.flips, policy.numeric_failures, policy.effort
     return PolicyRow(
         name=clean(policy.name),
-        threat=THREAT_WORDS[policy.threat],
-        description=clean(policy.description, 400),
+        threat=policy.threat,
         mean=mean_text(policy.mean_bits),
         whisker=_whisker(shown),
         share=rate_text(shown),
@@ -115,7 +111,6 @@ def _row(record: Record, policy: PolicyResult, status: Status | None) -> PolicyR
         failures=f"{failures.k}/{failures.n}",
         any_failure=failures.k > 0,
         effort=effort_text(effort),
-        method=clean(effort.method, 300),
         status=status,
     )
 
@@ -137,7 +132,7 @@ def _whisker(rate: Rate | None) -> Whisker | None:
 def _flips(flips: Flips) -> str:
     text = f"{flips.all.k}/{flips.all.n}"
     # No flip seen is not no flip: the bound says how many there may be all the same.
-    return text if flips.upper_95 is None else f"{text} (at most {percent(flips.upper_95)})"
+    return text if flips.upper_95 is None else f"{text} (≤\u00a0{percent(flips.upper_95)})"
 
 
 def _draws(policy: PolicyResult, labelled: bool) -> str:

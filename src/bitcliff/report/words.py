@@ -10,12 +10,6 @@ from bitcliff.verdict import policy_family
 
 NOTHING = "–"
 
-THREAT_WORDS = {
-    "none": "no adversary",
-    "policy-only": "adversary picks the bits, weights frozen",
-    "co-trained": "weights and policy trained together",
-}
-
 
 @dataclass(frozen=True)
 class Family:
@@ -95,8 +89,9 @@ def clean(text: str, limit: int = 160) -> str:
 
 
 def _visible(character: str) -> str:
-    # Cc: control; Cf: format, such as right-to-left override; Cs: half a character.
-    if unicodedata.category(character) in ("Cc", "Cf", "Cs", "Cn", "Zl", "Zp"):
+    # Cc: control; Cf: format, such as right-to-left override; Cs: half a character;
+    # Co and Cn: no agreed shape.
+    if unicodedata.category(character) in ("Cc", "Cf", "Cs", "Cn", "Co", "Zl", "Zp"):
         return "\ufffd"
     return character
 

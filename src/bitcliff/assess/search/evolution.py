@@ -31,7 +31,7 @@ def evolve(
     """
     groups, points = best.bits.shape
     population = torch.empty(0, groups, points, dtype=torch.int64)
-    costs = torch.empty(0, groups)
+    costs = torch.empty(0, groups, dtype=torch.float64)
     while evaluations > 0:
         active = (best.cost >= stop_below).nonzero().flatten()
         if len(active) == 0:
@@ -43,10 +43,10 @@ def evolve(
             children = torch.stack(
                 [_children(problem, population, costs, rng) for _ in range(size)]
             )
-        child_costs = torch.full((size, groups), torch.inf)
+        child_costs = torch.full((size, groups), torch.inf, dtype=torch.float64)
         for number in range(size):
             tried = children[number, active]
-            child_costs[number, active] = problem.objective(tried, active).float()
+            child_costs[number, active] = problem.objective(tried, active)
             best.keep(tried, child_costs[number, active], active)
         population, costs = _survivors(population, costs, children, child_costs)
         evaluations -= size
@@ -55,9 +55,7 @@ def evolve(
 def _strangers(
     problem: Problem, size: int, groups: int, points: int, rng: np.random.Generator
 ) -> Int[Tensor, "size groups points"]:
-    drawn = sample_allocations(
-        size * groups, points, problem.options.tolist(), problem.total, rng
-    )
+    drawn = sample_allocations(size * groups, points, problem.options.tolist(), problem.total, rng)
     return problem.options[drawn].view(size, groups, points)
 
 

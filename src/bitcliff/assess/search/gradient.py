@@ -16,24 +16,28 @@ from bitcliff.assess.search.problem import Best, Problem
 _POINTS_AT_A_TIME = 64
 
 
-def relinearise(problem: Problem, best: Best, rounds: int) -> Float[Tensor, "g points o"]:
+def relinearise(
+    problem: Problem, best: Best, rounds: int, stop_below: float = -torch.inf
+) -> Float[Tensor, "g points o"]:
     """`rounds` rounds of linearise, solve, evaluate; improves `best` in place.
 
-    Odd rounds start from the newest solution, even ones from the best, and the profits of all rounds
-    are averaged for every other solve: single linearisations swing, their mean does not.
+    Each round starts from the newest solution. Every other one solves for the average of all slopes
+    so far: single linearisations swing, their mean does not. Groups whose cost is below `stop_below`
+    rest.
 
     Returns:
         The averaged slopes, as a guide for exchange moves.
     """
-    everyone = torch.arange(len(best.bits))
     current = best.bits.clone()
     mean = torch.zeros(*current.shape, len(problem.options))
     for number in range(rounds):
-        slopes = problem.slopes(current, everyone)
-        mean += (slopes - mean) / (number + 1)
-        table = slopes if number % 2 == 0 else mean
-        current = problem.cheapest(table)
-        best.offer(current)
+        active = (best.cost >= stop_below).nonzero().flatten()
+        if len(active) == 0:
+            break
+        slopes = problem.slopes(current[active], active)
+        mean[active] += (slopes - mean[active]) / (number + 1)
+        current[active] = problem.cheapest(slopes if number % 2 == 0 else mean[active])
+        best.offer(current[active], active)
     return mean
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Float64, Int
 from torch import Tensor
 
 from bitcliff.assess.evaluate import Evaluator
@@ -50,7 +50,7 @@ class Problem:
 
     def objective(
         self, bits: Int[Tensor, "g points"], only: Int[Tensor, " g"]
-    ) -> Float[Tensor, " g"]:
+    ) -> Float64[Tensor, " g"]:
         """Lower is better for the search. `bits` are the allocations of the groups in `only`."""
         row_of = torch.full((self.size,), -1).scatter(0, only, torch.arange(len(only)))
         rows = row_of[self.groups]
@@ -58,7 +58,7 @@ class Problem:
         margins = self.evaluator.margins(self.index[used], bits[rows[used]])
         cost = torch.where(margins.isinf(), torch.inf, self.sign * margins)
         if self.shared:
-            cost = cost.clamp(min=_LOST)
+            cost = _shared_cost(cost)
         total = torch.zeros(len(only), dtype=cost.dtype).index_add(0, rows[used], cost)
         return total / torch.bincount(rows[used], minlength=len(only))
 
@@ -69,9 +69,7 @@ class Problem:
         row_of = torch.full((self.size,), -1).scatter(0, only, torch.arange(len(only)))
         rows = row_of[self.groups]
         used = rows >= 0
-        each = self.sign * self.evaluator.slopes(
-            self.index[used], bits[rows[used]], self.options
-        )
+        each = self.sign * self.evaluator.slopes(self.index[used], bits[rows[used]], self.options)
         if not self.shared:
             return each
         summed = torch.zeros(len(only), *each.shape[1:], dtype=each.dtype)
@@ -100,10 +98,10 @@ class Best:
 
     problem: Problem
     bits: Int[Tensor, "g points"]
-    cost: Float[Tensor, " g"] = field(init=False)
+    cost: Float64[Tensor, " g"] = field(init=False)
 
     def __post_init__(self) -> None:
-        self.cost = torch.full((len(self.bits),), torch.inf)
+        self.cost = torch.full((len(self.bits),), torch.inf, dtype=torch.float64)
 
     def offer(
         self, bits: Int[Tensor, "g points"], only: Int[Tensor, " g"] | None = None
@@ -116,14 +114,26 @@ class Best:
     def keep(
         self,
         bits: Int[Tensor, "g points"],
-        cost: Float[Tensor, " g"],
+        cost: Float64[Tensor, " g"],
         only: Int[Tensor, " g"],
     ) -> Bool[Tensor, " g"]:
         """The same for candidates whose cost is known."""
         better = cost < self.cost[only]
         self.bits[only[better]] = bits[better]
-        self.cost[only[better]] = cost[better].to(self.cost.dtype)
+        self.cost[only[better]] = cost[better]
         return better
+
+
+def _shared_cost(cost: Float64[Tensor, " m"]) -> Float64[Tensor, " m"]:
+    """Costs that may be added up: none lost beyond `_LOST`, and a numeric failure no gain.
+
+    A failure costs as much as the safest example: it neither draws the search nor, where an example
+    fails under every allocation, hides all others from it.
+    """
+    finite = cost[torch.isfinite(cost)]
+    if len(finite) == 0:
+        return cost
+    return torch.where(torch.isfinite(cost), cost, finite.max()).clamp(min=_LOST)
 
 
 def even_allocation(problem: Problem, points: int) -> Int[Tensor, "g points"]:

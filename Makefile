@@ -1,0 +1,62 @@
+# Two commands matter: `make demo` and `make test`. Both set up what they need.
+PYTHON ?= python3
+BIN := .venv/bin
+# Test processes share the cores; a thread pool in each would fight.
+TEST_ENV := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1
+PYTEST := $(TEST_ENV) $(BIN)/python -m pytest --jaxtyping-packages=bitcliff,beartype.beartype
+JOBS ?= 2
+
+.PHONY: demo test check lint types contracts tests test-slow browser benchmark clean
+
+demo: .venv/demo
+	$(BIN)/bitcliff assess --out runs/demo
+	@echo "Open runs/demo/report.html in a browser."
+
+test: .venv/dev browser check tests
+
+check: lint types contracts
+
+lint:
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+
+types:
+	MYPYPATH=src:. $(BIN)/mypy
+
+contracts:
+	$(BIN)/lint-imports --no-cache
+
+tests:
+	$(PYTEST) -n $(JOBS) -m "not slow"
+
+# Minutes long; run before an issue is called resolved.
+test-slow: .venv/dev browser
+	$(PYTEST) -m slow
+
+benchmark: .venv/dev
+	for file in benchmarks/*.py; do $(BIN)/python $$file || exit 1; done
+
+# The report is tested in a real browser: Debian's Chromium, or whatever BITCLIFF_CHROMIUM names.
+browser:
+	@test -n "$$BITCLIFF_CHROMIUM" || command -v chromium >/dev/null || \
+	  { sudo=$$(test "$$(id -u)" = 0 || echo sudo); \
+	    $$sudo apt-get update -qq && $$sudo apt-get install -y -qq chromium >/dev/null; } || \
+	  { echo "The report's tests need Chromium: install it, or name it in BITCLIFF_CHROMIUM." >&2; exit 1; }
+
+.venv/bin/python:
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed: make PYTHON=python3.11")'
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --upgrade pip
+
+.venv/demo: pyproject.toml | .venv/bin/python
+	@echo "Installing Bitcliff and PyTorch, several gigabytes; this takes some minutes."
+	$(BIN)/python -m pip install --quiet --editable '.[demo]'
+	@touch $@
+
+.venv/dev: pyproject.toml | .venv/bin/python
+	@echo "Installing Bitcliff, PyTorch and what tests need, several gigabytes; this takes some minutes."
+	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	@touch $@ .venv/demo
+
+clean:
+	rm -rf .venv runs

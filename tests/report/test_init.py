@@ -1,0 +1,38 @@
+"""A stored record can be judged and shown on a machine without torch."""
+
+import subprocess
+import sys
+
+SCRIPT = """
+import sys
+from tests.report.example_record import example_record
+from bitcliff.report import render_csv, render_html, render_junit
+from bitcliff.verdict import judge
+record = example_record()
+verdict = judge(record, 2.0)
+shown = [render_html(record, verdict), render_junit(record, verdict), render_csv(record)]
+print(*map(len, shown), "torch" in sys.modules)
+"""
+
+LIGHT = """
+import sys
+import bitcliff.report
+print(sorted({"jinja2", "matplotlib", "rich", "torch"} & set(sys.modules)))
+"""
+
+
+def run(script: str) -> str:
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+    return done.stdout.strip()
+
+
+def test_never_touches_torch() -> None:
+    *lengths, torch = run(SCRIPT).split()
+    assert all(int(length) > 1000 for length in lengths)
+    assert torch == "False"
+
+
+def test_costs_little_to_import() -> None:
+    assert run(LIGHT) == "[]"
