@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import replace
+from numbers import Integral
 from typing import Any, Protocol
 
 import torch
@@ -14,7 +15,7 @@ from bitcliff.assess.compose import (
     recorded_settings,
     subject_info,
 )
-from bitcliff.assess.evaluate import Evaluator, Scores
+from bitcliff.assess.evaluate import Evaluator, Scores, margins
 from bitcliff.assess.measured import Measured, predictions_of
 from bitcliff.assess.own import own_examples, own_subject
 from bitcliff.assess.settings import AssessSettings, budgets_within
@@ -70,7 +71,7 @@ class Audit:
         settings: AssessSettings | None = None,
     ) -> None:
         if bits is not None:
-            widths = tuple(bits)
+            widths = tuple(int(b) if isinstance(b, Integral) else b for b in bits)
             settings = replace(
                 settings or AssessSettings(budgets=budgets_within(widths)), bits=widths
             )
@@ -165,6 +166,8 @@ class Audit:
         base = evaluator.float_scores(torch.arange(len(self.examples)))
         self._check_base(base)
         evaluator.reference = base.predictions
+        sizes = margins(base.logits, base.predictions)[base.finite]
+        evaluator.scale = float(sizes.median())
         return base
 
     def _check_base(self, base: Scores) -> None:

@@ -4,7 +4,7 @@ The last batch is padded, so that every example runs through the same kernels wh
 evaluated with it.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import torch
@@ -13,8 +13,11 @@ from torch import Tensor
 
 from bitcliff.points import Attachment, take
 from bitcliff.points.attach import FLOAT, WEIGHTS_ONLY, Rounding, gradient_rounding, rounding_to
-from bitcliff.points.forward import pad
+from bitcliff.points.forward import pad, raw_tensors
 from bitcliff.types.subject import Inputs
+
+# Relative size of the nudge in `Evaluator.repeat`: some ten units in the last place of a float32.
+_NUDGE = 1e-6
 
 
 @dataclass
@@ -71,6 +74,7 @@ class Evaluator:
 
     Attributes:
         reference: (n,) the class that margins are measured against.
+        scale: the median size of the float margins, logits: what counts as clear-cut here.
         on_batch: called after every batch, for progress.
     """
 
@@ -78,6 +82,7 @@ class Evaluator:
     inputs: Inputs
     batch_size: int
     reference: Int[Tensor, " n"] = field(default_factory=lambda: torch.empty(0, dtype=torch.int64))
+    scale: float = 0.0
     spent: Spent = field(default_factory=Spent)
     on_batch: Callable[[], None] | None = None
 
@@ -92,6 +97,23 @@ class Evaluator:
     def scores(self, index: Int[Tensor, " m"], bits: Int[Tensor, "m points"]) -> Scores:
         """Everything quantized, each example by its own row of `bits`."""
         return self._scores(index, lambda rows: rounding_to(bits[rows]))
+
+    def repeat(
+        self, index: Int[Tensor, " m"], bits: Int[Tensor, "m points"], number: int
+    ) -> Scores | None:
+        """The same as `scores`, the input nudged by one part in a million; None for tokens.
+
+        Coarse rounding turns the last digits of another machine's arithmetic into whole steps, so a
+        decision may hang on them. The nudge stands for such a machine; it depends on `number` and
+        the example alone.
+        """
+        if not raw_tensors(self.inputs):
+            return None
+        steady, self.inputs = self.inputs, _nudged(self.inputs, number)
+        try:
+            return self.scores(index, bits)
+        finally:
+            self.inputs = steady
 
     def margins(
         self, index: Int[Tensor, " m"], bits: Int[Tensor, "m points"]
@@ -162,3 +184,17 @@ class Evaluator:
             if place < len(found):
                 found[place] = point
         return found
+
+
+def _nudged(inputs: Inputs, number: int) -> Inputs:
+    if isinstance(inputs, Mapping):
+        return {
+            name: _nudged_tensor(value, number) if value.is_floating_point() else value
+            for name, value in inputs.items()
+        }
+    return _nudged_tensor(inputs, number)
+
+
+def _nudged_tensor(values: Float[Tensor, "n *rest"], number: int) -> Float[Tensor, "n *rest"]:
+    noise = torch.Generator().manual_seed(number)
+    return values * (1 + _NUDGE * torch.randn(values.shape, generator=noise))

@@ -12,8 +12,8 @@ from bitcliff.records import (
     ClassRate,
     Distribution,
     ExampleRow,
-    FloatResult,
     Flips,
+    FloatResult,
     Interval,
     PolicyResult,
 )
@@ -60,7 +60,20 @@ def policy_figures(rows: Sequence[ExampleRow], measured: Measured) -> PolicyResu
         worst_class=_worst_class(pairs),
         numeric_failures=rate(failed, len(mine)),
         distribution=_distribution(mine, name),
+        repeated=_repeated(whole, name),
     )
+
+
+def _repeated(rows: Sequence[ExampleRow], name: str) -> Rate | None:
+    """Of the flips, how many stay flips in every repeat; None where nothing was repeated."""
+    if not rows or any(row.outcomes[name].repeats is None for row in rows):
+        return None
+    flipped = [r for r in rows if r.outcomes[name].prediction != r.float_prediction]
+    stay = sum(
+        all(again not in (None, row.float_prediction) for again in row.outcomes[name].repeats or [])
+        for row in flipped
+    )
+    return rate(stay, len(flipped))
 
 
 def _difference(flips: Flips) -> dict[str, Any]:

@@ -49,6 +49,7 @@ class Trial:
         scores: what the network said.
         method: how the bits came to be, in words.
         draws: for random policies, every draw's predictions; the others are those of the median.
+        repeats: for searched policies, the predictions in each repeat with nudged inputs.
     """
 
     index: Int[Tensor, " m"]
@@ -56,6 +57,7 @@ class Trial:
     scores: Scores
     method: str = "measured once"
     draws: Sequence[Predictions] | None = None
+    repeats: Sequence[Predictions] | None = None
 
     @property
     def shared_bits(self) -> list[int] | None:
@@ -98,6 +100,7 @@ def outcomes_of(trial: Trial, reference: Int[Tensor, " n"]) -> dict[int, Outcome
             failed_at=scores.failed_at[row],
             bits=None if bits is None else bits[row],
             draws=None if trial.draws is None else [draw[row] for draw in trial.draws],
+            repeats=None if trial.repeats is None else [again[row] for again in trial.repeats],
         )
         for row, place in enumerate(trial.index.tolist())
     }

@@ -1,7 +1,7 @@
 """What an assessment is to measure, and how hard it is to look; the command line maps onto this."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from bitcliff.errors import InputError
@@ -59,7 +59,7 @@ class AssessSettings:
     weight_bits: int | None = 16
     per_channel: bool = False
     uniform: tuple[int, ...] = tuple(range(2, 11))
-    selection: Selection = Selection()
+    selection: Selection = field(default_factory=Selection)
     margin: Literal["prediction", "label"] = "prediction"
     effort: SearchEffort = SearchEffort()
     batch_size: int | None = None

@@ -40,8 +40,8 @@ from bitcliff.records.schema import Threat
 
 # A backward pass with all options weighed costs about this many forward passes.
 _SLOPES_COST = 4
-# A decision that is lost (or, for the friendliest, holds) by a logit needs no more searching.
-_DECIDED = -1.0
+# How often what a search found is run again with a nudged input.
+_REPEATS = 3
 # A half must hold two examples or more.
 _FEWEST_FOR_HALVES = 4
 
@@ -175,21 +175,20 @@ class Suite:
             yield kind(self.points, self.settings.bits, about.total, seed)
 
     def _worst(self, about: About) -> Trial:
-        best = self._gradient_search(about, self._problem(about), stop_below=0.0)
+        best = self._gradient_search(about, self._problem(about))
         self._flip_by_chance(about, best)
         return self._found(best, self._gradient_words())
 
     def _friendliest(self, about: About) -> Trial:
-        problem = self._problem(about, sign=-1)
-        best = self._gradient_search(about, problem, stop_below=_DECIDED)
+        best = self._gradient_search(about, self._problem(about, sign=-1))
         return self._found(best, self._gradient_words())
 
     def _evolutionary(self, about: About) -> Trial:
         problem = self._problem(about)
         best = Best(problem, even_allocation(problem, self.points))
         evaluations = self.settings.effort.evaluations
-        evolve(problem, best, evaluations, self._seed(about.name), stop_below=0.0)
-        words = f"evolution, {evaluations} evaluations an example at most, until it flips"
+        evolve(problem, best, evaluations, self._seed(about.name))
+        words = f"evolution, {evaluations} evaluations an example at most, until it clearly flips"
         return self._found(best, words)
 
     def _worst_static(self, about: About) -> Trial:
@@ -198,17 +197,14 @@ class Suite:
         groups = torch.zeros(len(chosen), dtype=torch.int64)
         problem = self._problem(about, index=chosen, groups=groups)
         best = self._gradient_search(about, problem)
-        bits = best.bits.expand(len(reported), -1)
         words = f"{self._gradient_words()}; chosen on {len(chosen)} examples"
-        return Trial(reported, bits, self.evaluator.scores(reported, bits), words)
+        return self._shown(reported, best.bits.expand(len(reported), -1), words)
 
-    def _gradient_search(
-        self, about: About, problem: Problem, stop_below: float = -torch.inf
-    ) -> Best:
+    def _gradient_search(self, about: About, problem: Problem) -> Best:
         effort, best = self.settings.effort, Best(problem, even_allocation(problem, self.points))
         best.offer(best.bits.clone())
-        slopes = relinearise(problem, best, effort.rounds, _DECIDED)
-        exchange(problem, best, slopes, effort.exchanges, self._seed(about.name), stop_below)
+        slopes = relinearise(problem, best, effort.rounds)
+        exchange(problem, best, slopes, effort.exchanges, self._seed(about.name))
         return best
 
     def _flip_by_chance(self, about: About, best: Best) -> None:
@@ -232,8 +228,14 @@ class Suite:
                     best.offer(self._bits(policy, only), only)
 
     def _found(self, best: Best, method: str) -> Trial:
-        index = best.problem.index
-        return Trial(index, best.bits, self.evaluator.scores(index, best.bits), method)
+        return self._shown(best.problem.index, best.bits, method)
+
+    def _shown(self, index: Int[Tensor, " m"], bits: Int[Tensor, "m points"], method: str) -> Trial:
+        """What a search found, run once more, and again with nudged inputs."""
+        again = [self.evaluator.repeat(index, bits, number) for number in range(_REPEATS)]
+        repeats = [predictions_of(scores) for scores in again if scores is not None]
+        scores = self.evaluator.scores(index, bits)
+        return Trial(index, bits, scores, method, repeats=repeats or None)
 
     def _problem(
         self,

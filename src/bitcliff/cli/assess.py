@@ -1,26 +1,33 @@
 """`bitcliff assess`: options to an `AssessJob`, progress and summary to the terminal."""
 
+import shlex
 import sys
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from bitcliff.cli.display import Display, stdout_set_aside
 from bitcliff.cli.values import Numbers, Widths
 
 if TYPE_CHECKING:
+    from bitcliff.adapters import ModelOptions
+    from bitcliff.assess import AssessSettings
     from bitcliff.jobs.assess_job import AssessJob
+    from bitcliff.records import Record
+    from bitcliff.verdict import Verdict
 
 _SCHEME_HELP = "How ranges are taken: paper (min to max), onnx (zero kept in), percentile(P)."
 
 
 @click.command()
 @click.argument("model", default="efficientnet-lite0")
-@click.option("--data", help="Examples: a folder of class folders, .npz, .csv, hf:DIR or a built-in.")
+@click.option("--data", help="A folder of class folders, .npz, .csv, hf:DIR or a built-in.")
 @click.option("--weights", type=click.Path(path_type=Path), help="FILE.safetensors or .pt.")
 @click.option("--out", type=click.Path(path_type=Path), help="Run directory to write.")
-@click.option("--bits", type=Widths(), default="3:10", show_default=True, help="Bit-widths allowed.")
+@click.option(
+    "--bits", type=Widths(), default="3:10", show_default=True, help="Widths to choose from."
+)
 @click.option(
     "--budget", type=Numbers(), help="Mean bits a point, several by commas.  [default: 4,5.5,7]"
 )
@@ -28,7 +35,7 @@ _SCHEME_HELP = "How ranges are taken: paper (min to max), onnx (zero kept in), p
 @click.option(
     "--uniform", type=Widths(), default="2:10", show_default=True, help="Uniform widths to show."
 )
-@click.option("--weight-bits", type=int, default=16, show_default=True, help="0 leaves weights float.")
+@click.option("--weight-bits", type=int, default=16, show_default=True, help="0: weights in float.")
 @click.option("--per-channel", is_flag=True, help="One weight scale for each output channel.")
 @click.option(
     "--points",
@@ -64,7 +71,9 @@ _SCHEME_HELP = "How ranges are taken: paper (min to max), onnx (zero kept in), p
 @click.option("--std", type=Numbers(), help="Overrides the model's own preprocessing.")
 @click.option("--crop", type=float, help="Share kept by the centre crop.")
 @click.option("--interpolation", help="nearest, bilinear or bicubic.")
-@click.option("--split", default="test", show_default=True, help="Part of the data, where it has parts.")
+@click.option(
+    "--split", default="test", show_default=True, help="Part of the data, if it has parts."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the record on stdout.")
 def assess(**options: Any) -> int:
     """Audit MODEL under quantization: uniform, random, worst and friendliest bit-widths.
@@ -74,37 +83,45 @@ def assess(**options: Any) -> int:
 
     Exit codes: 0 done (with --max-drop: passed), 1 the gate failed, 2 bad input, 3 inconclusive.
     """
-    job = _job(options)
-    from bitcliff.jobs.assess_job import run_assess
-    from bitcliff.records import record_json
-    from bitcliff.report import render_summary
     from bitcliff.verdict import EXIT_CODES
 
-    with _Display() as display:
-        record, verdict = run_assess(job, display.listener())
+    with Display() as display, stdout_set_aside():
+        job = _job(options)
+        record, verdict = _run(job, display)
     if options["as_json"]:
-        click.echo(record_json(record), nl=False)
-    else:
-        from rich.console import Console
+        from bitcliff.records import record_json
 
-        render_summary(record, verdict, Console())
-        click.echo(f"Report: {job.out / 'report.html'}")
+        # Bytes: a JSON text is UTF-8 whatever the terminal's encoding.
+        click.echo(record_json(record).encode("utf-8", "backslashreplace"), nl=False)
+    else:
+        _print_summary(record, verdict, job.out)
     if options["max_drop"] is not None:
         return EXIT_CODES[verdict.status]
     # Without a threshold nothing is gated, but what was not covered must not look like a pass.
     return 0 if record.subject.coverage.complete else EXIT_CODES["inconclusive"]
 
 
-def _job(options: dict[str, Any]) -> "AssessJob":
-    import shlex
+def _run(job: "AssessJob", display: Display) -> "tuple[Record, Verdict]":
+    from bitcliff.jobs.assess_job import run_assess
 
+    return run_assess(job, display.listener())
+
+
+def _print_summary(record: "Record", verdict: "Verdict", out: Path) -> None:
+    from rich.console import Console
+
+    from bitcliff.report import render_summary
+
+    render_summary(record, verdict, Console())
+    click.echo(f"Report: {out / 'report.html'}")
+
+
+def _job(options: dict[str, Any]) -> "AssessJob":
     import torch
 
-    from bitcliff.adapters import DataOptions, ModelOptions
-    from bitcliff.assess.settings import DEFAULT_BUDGETS, AssessSettings, SearchEffort
+    from bitcliff.adapters import DataOptions
     from bitcliff.errors import InputError
-    from bitcliff.jobs.assess_job import BUILTIN_BUDGETS, BUILTIN_DATA, AssessJob
-    from bitcliff.points import Selection
+    from bitcliff.jobs.assess_job import BUILTIN_DATA, AssessJob
 
     if options["threads"]:
         torch.set_num_threads(options["threads"])
@@ -114,25 +131,6 @@ def _job(options: dict[str, Any]) -> "AssessJob":
         raise InputError(f"--data is missing: {model} brings no examples of its own")
     if options["examples"] < 0:
         raise InputError(f"--examples must be 0 or more, not {options['examples']}")
-    drop = options["max_drop"]
-    settings = AssessSettings(
-        bits=options["bits"],
-        budgets=options["budget"] or BUILTIN_BUDGETS.get(model, DEFAULT_BUDGETS),
-        scheme=options["scheme"],
-        weight_bits=options["weight_bits"] or None,
-        per_channel=options["per_channel"],
-        uniform=options["uniform"],
-        selection=Selection(
-            options["points"], options["include"], options["exclude"], options["include_stem"]
-        ),
-        margin=options["margin"],
-        effort=SearchEffort(
-            options["rounds"], options["exchanges"], options["evaluations"], options["draws"]
-        ),
-        batch_size=options["batch_size"],
-        max_drop=2.0 if drop is None else drop,
-        seed=options["seed"],
-    )
     return AssessJob(
         model=model,
         data=data,
@@ -140,87 +138,63 @@ def _job(options: dict[str, Any]) -> "AssessJob":
         command=shlex.join(["bitcliff", *sys.argv[1:]]),
         weights=options["weights"],
         limit=options["examples"] or None,
-        settings=settings,
-        model_options=ModelOptions(
-            options["num_classes"],
-            options["image_size"],
-            options["mean"],
-            options["std"],
-            options["crop"],
-            options["interpolation"],
-        ),
+        settings=_settings(options),
+        model_options=_model_options(options),
         data_options=DataOptions(split=options["split"]),
+    )
+
+
+def _settings(options: dict[str, Any]) -> "AssessSettings":
+    from bitcliff.assess.settings import AssessSettings, SearchEffort
+    from bitcliff.points import Selection
+
+    drop = options["max_drop"]
+    return AssessSettings(
+        bits=options["bits"],
+        budgets=options["budget"] or _default_budgets(options),
+        scheme=options["scheme"],
+        weight_bits=options["weight_bits"] or None,
+        per_channel=options["per_channel"],
+        uniform=options["uniform"],
+        selection=Selection(
+            where=options["points"],
+            include=options["include"],
+            exclude=options["exclude"],
+            include_stem=options["include_stem"],
+        ),
+        margin=options["margin"],
+        effort=SearchEffort(
+            rounds=options["rounds"],
+            exchanges=options["exchanges"],
+            evaluations=options["evaluations"],
+            draws=options["draws"],
+        ),
+        batch_size=options["batch_size"],
+        max_drop=2.0 if drop is None else drop,
+        seed=options["seed"],
+    )
+
+
+def _default_budgets(options: dict[str, Any]) -> tuple[float, ...]:
+    from bitcliff.assess.settings import DEFAULT_BUDGETS, budgets_within
+    from bitcliff.jobs.assess_job import BUILTIN_BUDGETS
+
+    return budgets_within(options["bits"], BUILTIN_BUDGETS.get(options["model"], DEFAULT_BUDGETS))
+
+
+def _model_options(options: dict[str, Any]) -> "ModelOptions":
+    from bitcliff.adapters import ModelOptions
+
+    return ModelOptions(
+        num_classes=options["num_classes"],
+        image_size=options["image_size"],
+        mean=options["mean"],
+        std=options["std"],
+        crop=options["crop"],
+        interpolation=options["interpolation"],
     )
 
 
 def _default_out(model: str) -> Path:
     slug = "".join(c if c.isalnum() or c in "-._" else "-" for c in model).strip("-.")
     return Path("runs") / (slug or "model")
-
-
-class _Display:
-    """Progress on stderr: a bar on a terminal, a line a policy elsewhere."""
-
-    def __init__(self) -> None:
-        from rich.console import Console
-        from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
-        from rich.progress import TimeRemainingColumn as Remaining
-
-        self.console = Console(stderr=True)
-        self.bar = Progress(
-            TextColumn("{task.description:32}"),
-            BarColumn(),
-            TaskProgressColumn(),
-            Remaining(),
-            console=self.console,
-            transient=True,
-        )
-        self.task = self.bar.add_task("Starting", total=None)
-        self.last = ""
-        self.began = time.monotonic()
-
-    def __enter__(self) -> "_Display":
-        if self.console.is_terminal:
-            self.bar.start()
-        return self
-
-    def __exit__(self, *_error: object) -> None:
-        self.bar.stop()
-
-    def listener(self) -> Any:
-        from bitcliff.jobs.assess_job import Listener
-
-        return Listener(stage=self.stage, plan=self.plan, progress=self.progress)
-
-    def stage(self, text: str) -> None:
-        self.bar.update(self.task, description=text)
-        if not self.console.is_terminal:
-            self._line(text)
-
-    def plan(self, plan: Any) -> None:
-        for line in coverage_lines(plan):
-            self._line(line)
-
-    def progress(self, name: str, done: int, whole: int) -> None:
-        self.bar.update(self.task, description=name, completed=done, total=whole)
-        if not self.console.is_terminal and name != self.last:
-            seconds = time.monotonic() - self.began
-            self._line(f"[{100 * done // max(whole, 1):3d} %, {seconds:4.0f} s] {name}")
-        self.last = name
-
-    def _line(self, text: str) -> None:
-        self.console.print(text, markup=False, highlight=False, soft_wrap=True)
-
-
-def coverage_lines(plan: Any) -> list[str]:
-    """The coverage table in text: one line for each kind of operation, then what was missed."""
-    kinds = sorted({point.kind for point in plan.seen})
-    work = sum({point.site: point.macs for point in plan.seen}.values())
-    lines = [f"{'points':<18}{'quantized':>10}{'left out':>10}{'multiply-adds':>15}"]
-    for kind in kinds:
-        mine = [point for point in plan.seen if point.kind == kind]
-        share = sum({point.site: point.macs for point in mine}.values()) / work if work else 0.0
-        quantized = sum(point.quantized for point in mine)
-        lines.append(f"{kind:<18}{quantized:>10}{len(mine) - quantized:>10}{share:>14.1%}")
-    lines += [f"NOT COVERED  {miss.name}: {miss.kind}, {miss.reason}" for miss in plan.missed]
-    return lines

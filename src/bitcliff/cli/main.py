@@ -1,10 +1,11 @@
 """`bitcliff`: the group of commands, and what every error becomes.
 
-Exit codes: 0 pass, 1 the gate failed, 2 usage or bad input, 3 inconclusive. The commands import what
-they need when they run, so that `--help` answers at once.
+Exit codes: 0 pass, 1 the gate failed, 2 usage or bad input, 3 inconclusive. The commands import
+what they need when they run, so that `--help` answers at once.
 """
 
 import errno
+import io
 import os
 import sys
 import traceback
@@ -34,6 +35,9 @@ commands.add_command(report)
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run a command and leave with its exit code; errors are one line on stderr."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # Names come from data; what the terminal cannot show must not end a command.
+        sys.stdout.reconfigure(errors="backslashreplace")
     sys.exit(run(arguments))
 
 
@@ -52,6 +56,9 @@ def run(arguments: Sequence[str] | None = None) -> int:
         return _fail(_with_hint(error))
     except (KeyboardInterrupt, click.Abort):
         return _fail("interrupted; the same command goes on from here", 130)
+    except SystemExit as error:
+        # Not ours: the model's own code, which must not be able to end a run as passed.
+        return _fail(f"the model's own code ended the program (exit code {error.code!r})")
     except BrokenPipeError:
         # The reader went away: nothing is left to say, and nobody to say it to.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -19,7 +19,9 @@ import click
 def gate(run: Path, max_drop: float, policy: str | None, as_json: bool) -> int:
     """Judge a stored run against a threshold.
 
-    RUN is a run directory or a record.json. Exit codes: 0 pass, 1 fail, 2 bad input, 3 inconclusive.
+    RUN is a run directory or a record.json.
+
+    Exit codes: 0 pass, 1 fail, 2 bad input, 3 inconclusive.
     """
     import json
     from dataclasses import asdict

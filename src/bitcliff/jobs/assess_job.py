@@ -11,7 +11,7 @@ import torch
 from bitcliff import __version__
 from bitcliff.adapters import DataOptions, ModelOptions, load_examples, load_model
 from bitcliff.assess import AssessSettings, Audit
-from bitcliff.jobs.run_directory import CONFIG, PartialResults, open_run
+from bitcliff.jobs.run_directory import CONFIG, PartialResults, check_run_directory, open_run
 from bitcliff.points import Plan
 from bitcliff.records import Record, package_versions, write_record, write_text_atomic
 from bitcliff.report import write_report
@@ -60,11 +60,32 @@ class Listener:
 
 
 def run_assess(job: AssessJob, listener: Listener) -> tuple[Record, Verdict]:
-    """Load, assess, judge, write. Bad input is refused before the run directory is made.
+    """Load, assess, judge, write. Bad input is refused before anything is written.
 
     Raises:
         InputError, NumericError: in one line what is wrong.
     """
+    check_run_directory(job.out)
+    subject, examples = _load(job, listener)
+    listener.stage("Finding the quantization points")
+    audit = Audit(subject, examples, settings=job.settings)
+    config = resolved_config(job, subject, examples, float_sha256=audit.check())
+    listener.plan(audit.plan)
+    open_run(job.out)
+    store = PartialResults(job.out, config)
+    if store.resumed:
+        listener.stage(f"Going on after {store.resumed} policies measured before")
+    record = audit.assess(progress=listener.progress, store=store, command=job.command)
+    verdict = judge(record, job.settings.max_drop)
+    # Only now, so that the folder never pairs a new configuration with an old record.
+    write_text_atomic(job.out / CONFIG, json.dumps(config, indent=2) + "\n")
+    write_record(record, job.out)
+    write_report(record, verdict, job.out)
+    store.clear()
+    return record, verdict
+
+
+def _load(job: AssessJob, listener: Listener) -> tuple[Subject, Examples]:
     listener.stage(f"Loading {job.model}")
     subject = load_model(job.model, weights=job.weights, options=job.model_options)
     listener.stage(f"Loading {job.data}")
@@ -75,26 +96,17 @@ def run_assess(job: AssessJob, listener: Listener) -> tuple[Record, Verdict]:
         seed=job.settings.seed,
         options=job.data_options,
     )
-    listener.stage("Finding the quantization points")
-    audit = Audit(subject, examples, settings=job.settings)
-    listener.plan(audit.plan)
-    config = resolved_config(job, subject, examples)
-    audit.check()
-    open_run(job.out)
-    write_text_atomic(job.out / CONFIG, json.dumps(config, indent=2) + "\n")
-    store = PartialResults(job.out, config)
-    if store.resumed:
-        listener.stage(f"Going on after {store.resumed} policies measured before")
-    record = audit.assess(progress=listener.progress, store=store, command=job.command)
-    verdict = judge(record, job.settings.max_drop)
-    write_record(record, job.out)
-    write_report(record, verdict, job.out)
-    store.clear()
-    return record, verdict
+    return subject, examples
 
 
-def resolved_config(job: AssessJob, subject: Subject, examples: Examples) -> dict[str, Any]:
-    """Settings, inputs and versions: what must be equal for two runs to agree."""
+def resolved_config(
+    job: AssessJob, subject: Subject, examples: Examples, float_sha256: str
+) -> dict[str, Any]:
+    """Settings, inputs and versions: what must be equal for two runs to agree.
+
+    `float_sha256` is of the float network's scores: weights alone do not tell a model whose code
+    was changed.
+    """
     # The threshold judges a run and does not change what is measured.
     measured = asdict(replace(job.settings, max_drop=0.0))
     return {
@@ -107,6 +119,7 @@ def resolved_config(job: AssessJob, subject: Subject, examples: Examples) -> dic
         "data_options": asdict(job.data_options),
         "weights_sha256": subject.weights_sha256,
         "data_sha256": examples.sha256,
+        "float_sha256": float_sha256,
         "threads": torch.get_num_threads(),
         "bitcliff": __version__,
         "packages": package_versions(),

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,8 @@ from bitcliff.errors import InputError
 from bitcliff.records import write_text_atomic
 
 CONFIG, PARTIAL = "config.json", "partial.json"
+# What an atomic write leaves behind when it is killed.
+_LEFTOVER = re.compile(r"\.[a-z]+\.[a-z]+\.[0-9a-f]{12}\.tmp")
 
 
 class _Partial(BaseModel):
@@ -23,27 +26,47 @@ class _Partial(BaseModel):
     measured: list[Measured]
 
 
-def open_run(directory: Path) -> None:
-    """Make the folder, or accept one that a run has written before.
+def check_run_directory(directory: Path) -> None:
+    """Refuse a folder that holds something else than a run; it need not exist.
 
     Raises:
-        InputError: it cannot be made, or holds something that is not a run.
+        InputError: it is not a folder, cannot be read, or holds something that is not a run.
+    """
+    try:
+        names = {entry.name for entry in directory.iterdir()} if directory.exists() else set()
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise InputError(
+            f"--out {directory}: not usable as a run directory: {reason}; name another folder"
+        ) from error
+    foreign = {name for name in names if not _LEFTOVER.fullmatch(name)}
+    if foreign and not foreign & {CONFIG, PARTIAL}:
+        raise InputError(
+            f"--out {directory}: the folder is not empty and holds no run; name another"
+        )
+
+
+def open_run(directory: Path) -> None:
+    """Make the folder, or clear away what a killed run left half-written.
+
+    Raises:
+        InputError: it cannot be made.
     """
     try:
         directory.mkdir(parents=True, exist_ok=True)
-        taken = any(directory.iterdir()) and not (directory / CONFIG).exists()
+        for entry in directory.iterdir():
+            if _LEFTOVER.fullmatch(entry.name):
+                entry.unlink()
     except OSError as error:
         reason = error.strerror or str(error)
         raise InputError(f"--out {directory}: the folder cannot be made: {reason}") from error
-    if taken:
-        raise InputError(f"--out {directory}: the folder is not empty and holds no run; name another")
 
 
 class PartialResults:
     """Measured policies, written after each one, so that a killed run goes on from there.
 
     Results of another configuration are not used: the fingerprint covers settings, weights, data,
-    versions and thread count.
+    what the network computes in float, versions and thread count.
     """
 
     def __init__(self, directory: Path, config: dict[str, Any]) -> None:
@@ -73,7 +96,7 @@ class PartialResults:
 
     def _read(self) -> list[Measured]:
         try:
-            partial = _Partial.model_validate_json(self._path.read_text())
-        except (OSError, UnicodeDecodeError, ValidationError):
+            partial = _Partial.model_validate_json(self._path.read_bytes())
+        except (OSError, ValidationError):
             return []
         return partial.measured if partial.fingerprint == self._fingerprint else []

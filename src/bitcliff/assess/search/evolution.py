@@ -1,4 +1,4 @@
-"""An evolutionary search over the same allocations: uses no gradient, so it checks the other one."""
+"""An evolutionary search over the same allocations, without gradients: a check on the other one."""
 
 import numpy as np
 import torch
@@ -17,23 +17,21 @@ def evolve(
     best: Best,
     evaluations: int,
     rng: np.random.Generator,
-    stop_below: float = -torch.inf,
 ) -> None:
     """(mu + lambda) evolution for every group at once; improves `best` in place.
 
     Args:
         evaluations: how often each group is evaluated, at most.
-        stop_below: groups whose best cost is below this rest.
 
-    The first population is drawn uniformly from all feasible allocations. Children mix two parents
-    over a stretch of the network, get some widths drawn anew, and are brought back to the exact
-    total by the nearest feasible allocation.
+    Groups whose best cost is clear rest. The first population is drawn uniformly from all feasible
+    allocations. Children mix two parents over a stretch of the network, get some widths drawn anew,
+    and are brought back to the exact total by the nearest feasible allocation.
     """
     groups, points = best.bits.shape
     population = torch.empty(0, groups, points, dtype=torch.int64)
     costs = torch.empty(0, groups, dtype=torch.float64)
     while evaluations > 0:
-        active = (best.cost >= stop_below).nonzero().flatten()
+        active = (best.cost >= problem.clear).nonzero().flatten()
         if len(active) == 0:
             return
         size = min(_POPULATION, evaluations)

@@ -1,8 +1,9 @@
-"""The main search: linearise the margin in the choice of bits, solve exactly, repeat, then exchange.
+"""The main search: linearise the margin in the choice of bits, solve, repeat; then exchange moves.
 
-The profit of width o at point l is <-d margin / d x_l, Q_o(x_l) - x_l>; the exact knapsack maximises
-their sum under the budget. The network is far from linear in its rounding errors, so the profits are
-taken anew around the quantized network, and the best allocation that was really evaluated is kept.
+The profit of width o at point l is <-d margin / d x_l, Q_o(x_l) - x_l>; the exact knapsack
+maximises their sum under the budget. The network is far from linear in its rounding errors, so the
+profits are taken anew around the quantized network, and the best allocation that was really
+evaluated is kept.
 """
 
 import numpy as np
@@ -16,14 +17,12 @@ from bitcliff.assess.search.problem import Best, Problem
 _POINTS_AT_A_TIME = 64
 
 
-def relinearise(
-    problem: Problem, best: Best, rounds: int, stop_below: float = -torch.inf
-) -> Float[Tensor, "g points o"]:
+def relinearise(problem: Problem, best: Best, rounds: int) -> Float[Tensor, "g points o"]:
     """`rounds` rounds of linearise, solve, evaluate; improves `best` in place.
 
     Each round starts from the newest solution. Every other one solves for the average of all slopes
-    so far: single linearisations swing, their mean does not. Groups whose cost is below `stop_below`
-    rest.
+    so far: single linearisations swing, their mean does not. Groups whose cost is
+    clear rest.
 
     Returns:
         The averaged slopes, as a guide for exchange moves.
@@ -31,7 +30,7 @@ def relinearise(
     current = best.bits.clone()
     mean = torch.zeros(*current.shape, len(problem.options))
     for number in range(rounds):
-        active = (best.cost >= stop_below).nonzero().flatten()
+        active = (best.cost >= problem.clear).nonzero().flatten()
         if len(active) == 0:
             break
         slopes = problem.slopes(current[active], active)
@@ -47,16 +46,15 @@ def exchange(
     slopes: Float[Tensor, "g points o"],
     steps: int,
     rng: np.random.Generator,
-    stop_below: float = -torch.inf,
 ) -> None:
     """Exchange moves: one point's bits go up, another's down by as much; improvements are kept.
 
-    In each step every group tries the move that the slopes promise most of, blurred by noise so that
-    others get their turn. Groups whose cost is below `stop_below` rest.
+    In each step every group tries the move that the slopes promise most of, blurred by noise so
+    that others get their turn. Groups whose cost is clear rest.
     """
     slopes = slopes.clone()
     for _ in range(steps):
-        active = (best.cost >= stop_below).nonzero().flatten()
+        active = (best.cost >= problem.clear).nonzero().flatten()
         if len(active) == 0:
             return
         trial, touched = _moves(problem, best.bits[active], slopes[active], rng)

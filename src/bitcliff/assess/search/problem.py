@@ -14,9 +14,9 @@ from torch import Tensor
 from bitcliff.assess.evaluate import Evaluator
 from bitcliff.budget import solve
 
-# A decision flipped by this margin (logits) counts as lost; a shared allocation gains nothing by
-# losing it further.
-_LOST = -1.0
+# A decision that is lost by this share of the usual float margin is clear-cut: searching on would
+# add nothing, and one lost by less may hang on a machine's last digits.
+_CLEAR_SHARE = 0.5
 
 
 @dataclass(frozen=True)
@@ -44,6 +44,11 @@ class Problem:
         return self.size < len(self.index)
 
     @property
+    def clear(self) -> float:
+        """The cost below which a group needs no more searching."""
+        return -_CLEAR_SHARE * self.evaluator.scale
+
+    @property
     def size(self) -> int:
         """G, the number of allocations looked for."""
         return int(self.groups.max()) + 1
@@ -58,7 +63,7 @@ class Problem:
         margins = self.evaluator.margins(self.index[used], bits[rows[used]])
         cost = torch.where(margins.isinf(), torch.inf, self.sign * margins)
         if self.shared:
-            cost = _shared_cost(cost)
+            cost = _shared_cost(cost, self.clear)
         total = torch.zeros(len(only), dtype=cost.dtype).index_add(0, rows[used], cost)
         return total / torch.bincount(rows[used], minlength=len(only))
 
@@ -124,8 +129,8 @@ class Best:
         return better
 
 
-def _shared_cost(cost: Float64[Tensor, " m"]) -> Float64[Tensor, " m"]:
-    """Costs that may be added up: none lost beyond `_LOST`, and a numeric failure no gain.
+def _shared_cost(cost: Float64[Tensor, " m"], least: float) -> Float64[Tensor, " m"]:
+    """Costs that may be added up: none counted lost beyond `least`, and a numeric failure no gain.
 
     A failure costs as much as the safest example: it neither draws the search nor, where an example
     fails under every allocation, hides all others from it.
@@ -133,7 +138,7 @@ def _shared_cost(cost: Float64[Tensor, " m"]) -> Float64[Tensor, " m"]:
     finite = cost[torch.isfinite(cost)]
     if len(finite) == 0:
         return cost
-    return torch.where(torch.isfinite(cost), cost, finite.max()).clamp(min=_LOST)
+    return torch.where(torch.isfinite(cost), cost, finite.max()).clamp(min=least)
 
 
 def even_allocation(problem: Problem, points: int) -> Int[Tensor, "g points"]:
