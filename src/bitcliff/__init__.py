@@ -20,7 +20,17 @@ _ATTRIBUTES = {
     "Audit": "bitcliff.assess.audit",
     "quantized": "bitcliff.assess.quantized",
 }
-_ROOMS = ("adapters", "budget", "errors", "policy", "points", "quant", "records", "stats", "verdict")
+_ROOMS = (
+    "adapters",
+    "budget",
+    "errors",
+    "points",
+    "policy",
+    "quant",
+    "records",
+    "stats",
+    "verdict",
+)
 
 __all__ = ["Audit", "__version__", "quantized"]
 

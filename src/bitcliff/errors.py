@@ -1,4 +1,4 @@
-"""The errors Bitcliff raises on purpose. The command line turns each into one line and exit code 2."""
+"""The errors Bitcliff raises on purpose; the command line makes each one line and exit code 2."""
 
 
 class BitcliffError(Exception):

@@ -15,7 +15,7 @@ from bitcliff.budget.totals import check_bits, check_feasible, check_whole
 Counts = npt.NDArray[np.object_]
 
 
-def count_allocations(L: int, bits: Sequence[int], total: int) -> int:  # noqa: N803
+def count_allocations(L: int, bits: Sequence[int], total: int) -> int:
     """How many allocations of `L` points add up to exactly `total` bits; 0 if none does.
 
     The coefficient of x^spare in (sum over options of x^step)^L, by Euler's recurrence for a power
@@ -42,7 +42,7 @@ def count_allocations(L: int, bits: Sequence[int], total: int) -> int:  # noqa: 
     return coefficients[spare]
 
 
-def freedom_log2(L: int, bits: Sequence[int], total: int) -> float:  # noqa: N803
+def freedom_log2(L: int, bits: Sequence[int], total: int) -> float:
     """The policy freedom: log2 of how many allocations meet the total; 0.0 when exactly one does.
 
     Args:
@@ -62,7 +62,7 @@ def freedom_log2(L: int, bits: Sequence[int], total: int) -> float:  # noqa: N80
 
 def sample_allocations(
     n: int,
-    L: int,  # noqa: N803
+    L: int,
     bits: Sequence[int],
     total: int,
     rng: np.random.Generator,

@@ -8,7 +8,7 @@ from numbers import Integral
 from bitcliff.errors import InfeasibleBudget, InputError
 
 
-def feasible_totals(L: int, bits: Sequence[int]) -> list[int]:  # noqa: N803
+def feasible_totals(L: int, bits: Sequence[int]) -> list[int]:
     """All totals, in bits and ascending, that `L` points with options `bits` can add up to.
 
     Args:
@@ -23,7 +23,7 @@ def feasible_totals(L: int, bits: Sequence[int]) -> list[int]:  # noqa: N803
     return _reachable([widths] * length)
 
 
-def total_from_mean(mean: float | int, L: int, bits: Sequence[int]) -> int:  # noqa: N803
+def total_from_mean(mean: float | int, L: int, bits: Sequence[int]) -> int:
     """The total C = round(mean * L) in bits, rounding half to even, as Python does.
 
     Args:

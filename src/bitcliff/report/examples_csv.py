@@ -4,6 +4,7 @@ import csv
 import io
 
 from bitcliff.records import ExampleRow, Outcome, PolicyResult, Record
+from bitcliff.report.repeats import count_stays
 
 COLUMNS = (
     "id",
@@ -23,6 +24,8 @@ COLUMNS = (
     "failed_at",
     "bits",
     "draws",
+    "repeats",
+    "flip_repeats",
 )
 
 # What spreadsheets read as the start of a formula, the full-width forms included.
@@ -33,8 +36,9 @@ def render_csv(record: Record) -> str:
     """One row an example and policy, in the record's order, with a heading row.
 
     Empty cells: not measured, or a numeric failure (then `failed_at` names the point). `bits` holds
-    the bits at the quantized points in order, `draws` a random policy's predictions, both separated
-    by spaces. A text that a spreadsheet would run as a formula gets an apostrophe in front.
+    the bits at the quantized points in order, `draws` a random policy's predictions, `repeats` a
+    searched policy's predictions with a nudged input, all separated by spaces; `flip_repeats` is 1
+    where a flip stays in every repeat, 0 where it does not. A text that a spreadsheet would run as a formula gets an apostrophe in front.
     """
     buffer = io.StringIO()
     # Line ends as in RFC 4180: with a bare "\n", csv would leave a "\r" in a name unquoted.
@@ -54,6 +58,7 @@ def _cells(
     flipped = None if failed else int(outcome.prediction != row.float_prediction)
     unknown = outcome.prediction is None or row.label is None
     correct = None if unknown else int(outcome.prediction == row.label)
+    stays = count_stays(row, outcome)
     return [
         _text(row.id),
         row.label,
@@ -72,6 +77,8 @@ def _cells(
         _text(outcome.failed_at),
         _numbers(outcome.bits),
         _numbers(outcome.draws),
+        _numbers(outcome.repeats),
+        None if stays is None else int(stays[0] == stays[1]),
     ]
 
 

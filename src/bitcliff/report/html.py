@@ -7,10 +7,12 @@ from typing import Any
 
 from bitcliff.records import Record
 from bitcliff.report import view
+from bitcliff.report.basis import partial_notes
 from bitcliff.report.drawings import data_uri
 from bitcliff.report.figure import DARK, LIGHT, figure_svg, figure_words
 from bitcliff.report.finding import find
 from bitcliff.report.policies import policy_groups
+from bitcliff.report.repeats import any_repeated, repeats_sentence
 from bitcliff.report.risk import SHOWN, at_risk_cards
 from bitcliff.report.words import clean, noun, percent, rate_text
 from bitcliff.verdict import Verdict
@@ -76,6 +78,9 @@ def _context(record: Record, verdict: Verdict) -> dict[str, Any]:
             for one in subject.coverage.uncovered
         ],
         "effort": view.worst_effort(record),
+        "partial": partial_notes(record),
+        "any_repeated": any_repeated(record),
+        "repeats": repeats_sentence(record, finding.worst),
         "settings": view.settings_lines(record),
         "provenance": view.provenance_lines(record),
         "command": clean(record.provenance.command, 2000),

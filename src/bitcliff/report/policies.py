@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 
 from bitcliff.records import ClassRate, Effort, Flips, PolicyResult, Record
+from bitcliff.report.basis import same_text
+from bitcliff.report.repeats import repeated_text
 from bitcliff.report.words import (
     NOTHING,
     Family,
@@ -33,7 +35,10 @@ class Whisker:
 
 @dataclass(frozen=True)
 class PolicyRow:
-    """One policy as the report's table shows it; `status` only where it was judged."""
+    """One policy as the report's table shows it; `status` only where it was judged.
+
+    `same`: what float makes of the same examples, where the policy speaks of fewer than float does.
+    """
 
     name: str
     threat: str
@@ -41,9 +46,11 @@ class PolicyRow:
     whisker: Whisker | None
     share: str
     share_interval: str
+    same: str
     draws: str
     agreement: str
     flips: str
+    repeated: str
     lost: str
     gained: str
     delta: str
@@ -93,9 +100,11 @@ def _row(record: Record, policy: PolicyResult, status: Status | None) -> PolicyR
         whisker=_whisker(shown),
         share=rate_text(shown),
         share_interval=rate_interval(shown),
+        same=same_text(record, policy),
         draws=_draws(policy, record.subject.labelled),
         agreement=rate_text(policy.agreement),
         flips=_flips(flips),
+        repeated=repeated_text(policy),
         lost=NOTHING if flips.lost is None else str(flips.lost.k),
         gained=NOTHING if flips.gained is None else str(flips.gained.k),
         delta=signed(policy.delta_pp),

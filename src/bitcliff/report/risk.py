@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from bitcliff.records import ExampleRow, Outcome, PolicyResult, Record
 from bitcliff.report.drawings import bit_strip, bit_words, data_uri
+from bitcliff.report.repeats import count_stays
 from bitcliff.report.thumbnails import safe_thumbnail
 from bitcliff.report.words import class_name, clean, family_order, mean_text
 
@@ -12,7 +13,10 @@ SHOWN = 12
 
 @dataclass(frozen=True)
 class AtRisk:
-    """One example that a worst case flips, with the allocation that broke it deepest."""
+    """One example that a worst case flips, with the allocation that broke it deepest.
+
+    `wavers` says in how many repeats the flip stays, where that is not all of them; else empty.
+    """
 
     id: str
     thumbnail: str | None
@@ -22,6 +26,7 @@ class AtRisk:
     policy: str
     mean: str
     margin: str
+    wavers: str
     strip: str | None
     strip_words: str
 
@@ -69,6 +74,14 @@ def _card(record: Record, row: ExampleRow, policy: PolicyResult, outcome: Outcom
         margin="not recorded"
         if outcome.margin is None
         else f"{outcome.margin:+.2f}".replace("-", "−"),
+        wavers=_wavers(row, outcome),
         strip=data_uri(bit_strip(bits, highest)) if bits else None,
         strip_words=bit_words(bits, points) if bits else "bits not recorded",
     )
+
+
+def _wavers(row: ExampleRow, outcome: Outcome) -> str:
+    stays = count_stays(row, outcome)
+    if stays is None or stays[0] == stays[1]:
+        return ""
+    return f"flip stays in {stays[0]} of {stays[1]} repeats"

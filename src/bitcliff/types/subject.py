@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 Inputs = Tensor | Mapping[str, Tensor]
-"""A batch as the model takes it: one tensor (batch, *rest), or keyword tensors, each (batch, *rest)."""
+"""A batch as the model takes it: a tensor (batch, *rest), or keyword tensors (batch, *rest)."""
 
 
 @dataclass(frozen=True)

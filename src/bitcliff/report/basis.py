@@ -1,0 +1,63 @@
+"""Which examples a policy's figures speak of, and what float makes of the very same ones.
+
+A fixed placement is reported on one half of the examples, and a numeric failure counts for nobody:
+5 of 10 must not be read against float's 18 of 20.
+"""
+
+from bitcliff.records import PolicyResult, Record
+from bitcliff.report.words import clean, noun
+from bitcliff.stats import rate
+from bitcliff.types.rate import Rate
+from bitcliff.verdict import policy_family
+
+
+def float_on_same(record: Record, policy: PolicyResult) -> Rate | None:
+    """Float's right answers on the examples behind the policy's accuracy; None without labels."""
+    if not record.subject.labelled:
+        return None
+    rows = [
+        row
+        for row in record.examples
+        if row.float_prediction is not None
+        and policy.name in row.outcomes
+        and row.outcomes[policy.name].prediction is not None
+    ]
+    return rate(sum(row.float_prediction == row.label for row in rows), len(rows))
+
+
+def is_partial(record: Record, policy: PolicyResult) -> bool:
+    """The policy speaks of fewer examples than float does."""
+    return 0 < policy.agreement.n < sum(row.float_prediction is not None for row in record.examples)
+
+
+def same_text(record: Record, policy: PolicyResult) -> str:
+    """ "float on the same: 9/10" where the policy speaks of fewer examples; else empty."""
+    same = float_on_same(record, policy)
+    if same is None or not is_partial(record, policy):
+        return ""
+    return f"float on the same: {same.k}/{same.n}"
+
+
+def partial_notes(record: Record) -> list[str]:
+    """A sentence for each group of policies that speak of equally many, fewer examples."""
+    groups: dict[tuple[int, int | None], list[str]] = {}
+    for policy in record.policies:
+        if is_partial(record, policy):
+            same = float_on_same(record, policy)
+            key = (policy.agreement.n, None if same is None else same.k)
+            groups.setdefault(key, []).append(policy.name)
+    n, several = record.subject.n_examples, noun(record, record.subject.n_examples)
+    return [
+        f"{_together(record, names)}: measured on {some} of {n} {several}"
+        + ("." if right is None else f"; float has {right} of these {some} right.")
+        for (some, right), names in groups.items()
+    ]
+
+
+def _together(record: Record, names: list[str]) -> str:
+    """The names, those of a whole family as one."""
+    whole = {policy_family(name) for name in names} - {
+        policy_family(policy.name) for policy in record.policies if policy.name not in names
+    }
+    shown = [policy_family(name) if policy_family(name) in whole else name for name in names]
+    return ", ".join(clean(name, 40) for name in dict.fromkeys(shown))

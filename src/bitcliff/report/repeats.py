@@ -1,0 +1,72 @@
+"""Do the flips that were found stay when the input is nudged? In words, and example by example.
+
+An allocation that a search found may sit on one machine's last digits. A nudge of one part in a
+million stands for another machine's arithmetic: what stays under it will be seen elsewhere too.
+"""
+
+from bitcliff.records import ExampleRow, Outcome, PolicyResult, Record
+from bitcliff.report.words import NOTHING, clean, noun
+
+
+def count_stays(row: ExampleRow, outcome: Outcome) -> tuple[int, int] | None:
+    """In how many repeats a flip stays, and of how many; None where it is no flip or not repeated.
+
+    It stays where the answer is still another than in float; a repeat that gave NaN or infinity
+    shows no flip.
+    """
+    flipped = outcome.prediction not in (None, row.float_prediction)
+    if not outcome.repeats or row.float_prediction is None or not flipped:
+        return None
+    stays = sum(one not in (None, row.float_prediction) for one in outcome.repeats)
+    return stays, len(outcome.repeats)
+
+
+def repeated_text(policy: PolicyResult) -> str:
+    """ "17/19": the flips that stay in every repeat, of those found."""
+    repeated = policy.repeated
+    return NOTHING if repeated is None or not repeated.n else f"{repeated.k}/{repeated.n}"
+
+
+def any_repeated(record: Record) -> bool:
+    """Whether any search's flips were repeated at all; older records know nothing of it."""
+    return any(policy.repeated is not None for policy in record.policies)
+
+
+def repeats_short(record: Record, policy: PolicyResult | None) -> str:
+    """One sentence on how many of a policy's flips stay; empty where it is not known."""
+    if policy is None or policy.repeated is None or policy.repeated.n == 0:
+        return ""
+    stay, found = policy.repeated.k, policy.repeated.n
+    flips = "flip" if found == 1 else "flips"
+    count = "None" if stay == 0 else f"{'Only ' if 2 * stay <= found else ''}{stay}"
+    verb = "stays" if stay <= 1 else "stay"
+    return (
+        f"{count} of the {found} {flips} found under {clean(policy.name, 40)} {verb} in "
+        f"{_every(record, policy)} with the {noun(record, 1)} nudged by one part in a million."
+    )
+
+
+def repeats_sentence(record: Record, policy: PolicyResult | None) -> str:
+    """The same with what follows from it."""
+    short = repeats_short(record, policy)
+    if policy is None or policy.repeated is None or not short:
+        return ""
+    stay, gone = policy.repeated.k, policy.repeated.n - policy.repeated.k
+    if gone == 0:
+        hang = "it does not hang" if stay == 1 else "they do not hang"
+        return f"{short[:-1]}: {hang} on one machine’s rounding."
+    others = "it" if gone == policy.repeated.n == 1 else "the other" if gone == 1 else "the others"
+    others = "they" if stay == 0 and gone > 1 else others
+    if 2 * stay <= policy.repeated.n:
+        verb = "hangs" if gone == 1 else "hang"
+        return f"{short[:-1]}: {others} {verb} on the last digits and may not show elsewhere."
+    these = "these do" if stay > 1 else "this does"
+    return (
+        f"{short[:-1]}: {these} not hang on one machine’s rounding; {others} may not show elsewhere."
+    )
+
+
+def _every(record: Record, policy: PolicyResult) -> str:
+    outcomes = [row.outcomes.get(policy.name) for row in record.examples]
+    most = max((len(one.repeats or []) for one in outcomes if one is not None), default=0)
+    return f"all {most} repeats" if most > 1 else "the repeat" if most == 1 else "every repeat"
