@@ -9,7 +9,7 @@ import click
 _LONGEST = 100
 
 
-class Widths(click.ParamType[tuple[int, ...]]):  # type: ignore[type-arg]
+class Widths(click.ParamType):  # type: ignore[type-arg]
     """Bit-widths: a range 3:10 (both ends included), or a list 2,4,8."""
 
     name = "widths"
@@ -30,7 +30,7 @@ class Widths(click.ParamType[tuple[int, ...]]):  # type: ignore[type-arg]
             self.fail(f"{value!r}: give a range such as 3:10, or a list such as 4,6,8", param, ctx)
 
 
-class Numbers(click.ParamType[tuple[float, ...]]):  # type: ignore[type-arg]
+class Numbers(click.ParamType):  # type: ignore[type-arg]
     """Numbers separated by commas."""
 
     name = "numbers"
