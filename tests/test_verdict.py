@@ -218,3 +218,12 @@ def test_families(name: str, family: str) -> None:
 
 def test_exit_codes() -> None:
     assert EXIT_CODES == {"pass": 0, "fail": 1, "inconclusive": 3}
+
+
+def test_measured_on_half_is_said() -> None:
+    (judgement,) = judge(BASE, 2.0, policy="worst-static-7").judgements
+    assert "(7 bits on average, worst-static-7, measured on 10 of 20 examples)" in (
+        judgement.sentence
+    )
+    (judgement,) = judge(BASE, 2.0, policy="worst-7").judgements
+    assert "measured on" not in judgement.sentence

@@ -196,7 +196,7 @@ def _sentence(
     drop: tuple[float | None, float | None, float | None],
     max_drop: float,
 ) -> str:
-    subject = _placement(policy)
+    subject = _placement(record, policy)
     value, low, high = drop
     if value is None or low is None or high is None:
         return f"{_OPENING[status]}: {subject}, nothing was measured."
@@ -218,12 +218,22 @@ def _sentence(
     return f"{_OPENING[status]}: {subject}, {change} ({interval}), {tail}"
 
 
-def _placement(policy: PolicyResult) -> str:
+def _placement(record: Record, policy: PolicyResult) -> str:
     words = _PLACEMENT.get(policy_family(policy.name))
-    mean = "" if policy.mean_bits is None else f"{policy.mean_bits:g} bits on average, "
+    mean = [] if policy.mean_bits is None else [f"{policy.mean_bits:g} bits on average"]
+    part = _measured_on(record, policy)
     if words is None:
-        return f"under policy {policy.name}" + (f" ({mean[:-2]})" if mean else "")
-    return f"with {words} ({mean}{policy.name})"
+        details = ", ".join(mean + part)
+        return f"under policy {policy.name}" + (f" ({details})" if details else "")
+    return f"with {words} ({', '.join([*mean, policy.name, *part])})"
+
+
+def _measured_on(record: Record, policy: PolicyResult) -> list[str]:
+    """Said where a policy speaks of some examples only, as a fixed placement does."""
+    measured = policy.agreement.n + policy.numeric_failures.k
+    if measured in (0, record.subject.n_examples):
+        return []
+    return [f"measured on {policy.agreement.n} of {record.subject.n_examples} examples"]
 
 
 def _change(drop: float, labelled: bool) -> str:

@@ -107,6 +107,8 @@ class Variant:
         uniform: False: no policy that spends the bits evenly.
         failures: worst-7 gives NaN on three examples.
         budgets: mean bits of the random, worst and friendliest policies.
+        repeats: how often each searched flip was repeated; 0 for a record that knows no repeats.
+        fragile: of ten flips in a row, how many do not stay in the last repeat.
     """
 
     labelled: bool = True
@@ -118,6 +120,8 @@ class Variant:
     adversary: bool = True
     budgets: tuple[float, ...] = (7, 8, 9)
     n: int = 20
+    repeats: int = 3
+    fragile: int = 1
 
 
 @functools.cache
@@ -161,6 +165,10 @@ class _Plan:
     @property
     def name(self) -> str:
         return self.family if self.mean is None else f"{self.family}-{self.mean:g}"
+
+    @property
+    def searched(self) -> bool:
+        return self.family.startswith("worst") or self.family == "friendliest"
 
 
 def _plans(variant: Variant) -> list[_Plan]:
@@ -226,7 +234,13 @@ def _outcome(variant: Variant, plan: _Plan, index: int, rng: np.random.Generator
             other if fragile and draw % (index % 20) == 1 else prediction for draw in range(20)
         ]
         draws[10] = prediction
-    return Outcome(prediction=prediction, margin=margin, bits=bits, draws=draws)
+    repeats: list[int | None] | None = None
+    if variant.repeats and plan.searched:
+        wavers = index % 10 < variant.fragile
+        # A flip that wavers is as in float in the last repeat; an answer that stood, stands.
+        before = label if float_right else wrong
+        repeats = [*[prediction] * (variant.repeats - 1), before if wavers else prediction]
+    return Outcome(prediction=prediction, margin=margin, bits=bits, draws=draws, repeats=repeats)
 
 
 def _allocation(plan: _Plan, rng: np.random.Generator) -> list[int] | None:
@@ -304,7 +318,18 @@ def _policy(variant: Variant, plan: _Plan, rows: list[ExampleRow]) -> PolicyResu
             method=_METHODS.get(family, "one pass over the examples"),
         ),
         distribution=_distribution(variant, plan, done) if "random" in family and done else None,
+        repeated=_repeated(plan, done) if variant.repeats and plan.searched else None,
     )
+
+
+def _repeated(plan: _Plan, rows: list[ExampleRow]) -> Rate:
+    flipped = [row for row in rows if _flips(row, plan.name)]
+    stays = 0
+    for row in flipped:
+        repeats = row.outcomes[plan.name].repeats
+        assert repeats is not None
+        stays += row.float_prediction not in repeats and None not in repeats
+    return rate(stays, len(flipped))
 
 
 _METHODS = {

@@ -33,8 +33,12 @@ def test_verdict_then_finding_then_numbers() -> None:
         "With the same total of bits, spent badly, 10 of 18 right answers are lost; "
         "spent evenly, none.",
         "float – 18/20 (68–99 %)",
-        "worst-7 7 8/20 (19–64 %) 10 50.0 (26 to 70) 0.049",
-        "At risk: 10 of 20 pictures have their answer changed",
+        "worst-7 18/20 8/20 (19–64 %) 10 50.0 (26 to 70) 0.049",
+        "worst-static-7 9/10 4/10 (12–74 %) 5 50.0",
+        "At risk: 10 of 20 pictures have their answer changed by an adversary, ",
+        "9 of the 10 flips found under worst-7 stay in all 3 repeats with the picture nudged by "
+        "one part in a million.",
+        "worst-static: measured on 10 of 20 pictures; float has 9 of these 10 right.",
         "Coverage: 49 places quantized, 1 left out on purpose, 0 not covered; 97.2 %",
     ]
     places = [text.index(part) for part in parts]
@@ -59,6 +63,28 @@ def test_no_line_is_wider_than_the_terminal_and_no_name_is_cut(width: int) -> No
     assert max(map(len, text.splitlines())) <= width
     assert "worst-evolutionary-7" in text
     assert "…" not in text
+
+
+def test_where_all_are_measured_alike_the_bits_take_the_place_of_float() -> None:
+    record = example_record()
+    alike = [policy for policy in record.policies if "worst-static" not in policy.name]
+    text = flowing(shown(record.model_copy(update={"policies": alike})))
+    assert "policy bits accuracy flips" in text
+    assert "worst-7 7 8/20 (19–64 %) 10 50.0 (26 to 70) 0.049" in text
+    assert "measured on" not in text
+
+
+def test_many_examples_and_long_names_leave_columns_out_and_cut_nothing() -> None:
+    record = example_record(Variant(n=200, uniform=False, budgets=(5.75,)))
+    text = shown(record)
+    assert max(map(len, text.splitlines())) <= 80
+    assert "…" not in text
+    assert "worst-evolutionary-5.75" in text
+    assert re.search(r"worst-static-5.75 +90/100 +40/100 \(30–50 %\) ", text)
+
+
+def test_records_without_repeats_say_nothing_of_them() -> None:
+    assert "repeat" not in shown(example_record(Variant(repeats=0)))
 
 
 def test_without_labels() -> None:

@@ -39,6 +39,26 @@ def test_bits_and_draws() -> None:
     assert sum(int(bits) for bits in row["bits"].split()) == 7 * 49
 
 
+def test_flips_that_repeat_can_be_counted_from_it() -> None:
+    record = example_record()
+    rows = parse(record)
+    for policy in record.policies:
+        mine = [row for row in rows if row["policy"] == policy.name]
+        stays = [row["flip_repeats"] for row in mine if row["flipped"] == "1"]
+        if policy.repeated is None:
+            assert {row["repeats"] for row in mine} == {""}
+            assert set(stays) <= {""}
+        else:
+            assert (stays.count("1"), len(stays)) == (policy.repeated.k, policy.repeated.n)
+            assert {len(row["repeats"].split()) for row in mine} == {3}
+        assert {row["flip_repeats"] for row in mine if row["flipped"] == "0"} <= {""}
+
+
+def test_without_repeats_their_cells_are_empty() -> None:
+    for row in parse(example_record(Variant(repeats=0))):
+        assert (row["repeats"], row["flip_repeats"]) == ("", "")
+
+
 def test_numeric_failures_are_empty_not_wrong() -> None:
     failed = [row for row in parse(example_record(Variant(failures=True))) if row["failed_at"]]
     assert len(failed) == 3

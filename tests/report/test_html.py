@@ -75,6 +75,32 @@ def test_the_same_record_gives_the_same_page() -> None:
     assert page_of(example_record()) == page_of(example_record())
 
 
+def test_repeats_are_shown_where_they_were_made() -> None:
+    text = page_of(example_record())
+    assert (
+        "9 of the 10 flips found under worst-7 stay in all 3 repeats with the picture nudged by "
+        "one part in a million: these do not hang on one machine’s rounding; the other may not "
+        "show elsewhere."
+    ) in text
+    assert "<dt>Repeat</dt>" in text
+    assert '<td class="number">9/10</td>' in text
+    assert text.count('<span class="wavers">flip stays in 2 of 3 repeats</span>') == 1
+
+
+def test_a_record_that_knows_no_repeats_shows_nothing_of_them() -> None:
+    text = page_of(example_record(Variant(repeats=0)))
+    _, _, body = text.partition("</style>")
+    assert "repeat" not in body
+    assert "wavers" not in body
+
+
+def test_float_stands_beside_what_was_measured_on_half() -> None:
+    text = page_of(example_record())
+    assert text.count("float on the same: 9/10") == 3
+    note = "worst-static: measured on 10 of 20 pictures; float has 9 of these 10 right."
+    assert note in re.findall(r"<figcaption>(.*?)</figcaption>", text)[0]
+
+
 def test_thumbnails_from_data_are_checked() -> None:
     text = page_of(example_record(Variant(hostile=True)))
     for address in BAD_THUMBNAILS:

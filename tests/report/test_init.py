@@ -1,5 +1,6 @@
 """A stored record can be judged and shown on a machine without torch."""
 
+import os
 import subprocess
 import sys
 
@@ -21,9 +22,23 @@ print(sorted({"jinja2", "matplotlib", "rich", "torch"} & set(sys.modules)))
 """
 
 
-def run(script: str) -> str:
+PAGE = """
+import hashlib
+from tests.report.example_record import example_record
+from bitcliff.report import render_html
+from bitcliff.verdict import judge
+record = example_record()
+print(hashlib.sha256(render_html(record, judge(record, 2.0)).encode()).hexdigest())
+"""
+
+
+def run(script: str, **environment: str) -> str:
     done = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+        [sys.executable, "-c", script],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**os.environ, **environment},
     )
     return done.stdout.strip()
 
@@ -36,3 +51,10 @@ def test_never_touches_torch() -> None:
 
 def test_costs_little_to_import() -> None:
     assert run(LIGHT) == "[]"
+
+
+def test_the_same_bytes_in_another_process() -> None:
+    """Neither the order of sets, nor the clock's zone, nor the locale shows in the page."""
+    one = run(PAGE, PYTHONHASHSEED="1", TZ="UTC")
+    assert run(PAGE, PYTHONHASHSEED="2", TZ="Asia/Tokyo", LC_ALL="C") == one
+    assert len(one) == 64

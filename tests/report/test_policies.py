@@ -44,6 +44,26 @@ def test_cells_of_the_worst() -> None:
     assert row.threat == "policy-only"
 
 
+def test_a_policy_on_half_the_examples_stands_beside_float_on_that_half() -> None:
+    record = example_record()
+    half = [row for row in record.examples if "worst-static-7" in row.outcomes]
+    right = sum(row.float_prediction == row.label for row in half)
+    same = {name: row.same for name, row in rows(Variant()).items()}  # type: ignore[attr-defined]
+    assert same["worst-static-7"] == f"float on the same: {right}/{len(half)}"
+    assert (right, len(half)) == (9, 10)
+    assert {name for name, text in same.items() if text} == {
+        f"worst-static-{mean}" for mean in (7, 8, 9)
+    }
+    assert same["worst-7"] == ""
+
+
+def test_flips_that_repeat() -> None:
+    known = {name: row.repeated for name, row in rows(Variant()).items()}  # type: ignore[attr-defined]
+    assert (known["worst-7"], known["uniform-7"], known["friendliest-7"]) == ("9/10", "–", "–")
+    unknown = rows(Variant(repeats=0)).values()
+    assert {row.repeated for row in unknown} == {"–"}  # type: ignore[attr-defined]
+
+
 def test_no_flip_comes_with_its_bound() -> None:
     record = example_record()
     groups = policy_groups(record, judge(record, 2.0))

@@ -22,6 +22,26 @@ def test_worst_first_with_the_outcome_that_broke_it() -> None:
         assert card.prediction.endswith(f"({outcome.prediction})")
 
 
+def test_a_flip_that_does_not_repeat_is_marked() -> None:
+    record = example_record(Variant(fragile=2))
+    rows = {row.id: row for row in record.examples}
+    marked = 0
+    for card in at_risk_cards(record):
+        outcome = rows[card.id].outcomes[card.policy]
+        assert outcome.repeats is not None
+        back = outcome.repeats.count(rows[card.id].float_prediction)
+        assert card.wavers == (f"flip stays in {3 - back} of 3 repeats" if back else "")
+        marked += bool(back)
+    assert marked == 2
+
+
+@pytest.mark.parametrize("variant", [Variant(fragile=0), Variant(repeats=0)])
+def test_no_mark_where_all_repeat_or_none_was_made(variant: Variant) -> None:
+    cards = at_risk_cards(example_record(variant))
+    assert cards
+    assert {card.wavers for card in cards} == {""}
+
+
 def test_at_most_twelve() -> None:
     record = example_record(Variant(n=40))
     assert len(record.at_risk) > SHOWN

@@ -20,6 +20,24 @@ def test_cards_of_the_cliff() -> None:
     assert cards[2].note == "median of 20 draws, 15 to 17"
 
 
+def test_all_cards_speak_of_the_same_half_where_only_a_fixed_placement_was_searched() -> None:
+    record = example_record()
+    kept = [p for p in record.policies if not p.name.startswith("worst") or "static" in p.name]
+    record = record.model_copy(update={"policies": kept})
+    half = [row for row in record.examples if "worst-static-7" in row.outcomes]
+    finding = find(record)
+    cards = view.cards(record, finding)
+    assert [card.of for card in cards] == ["of 10 right"] * 4
+    name = f"random-{finding.mean:g}"
+    right = [row for row in half if row.outcomes[name].prediction == row.label]
+    assert int(cards[2].big) == len(right)
+    draws = [
+        sum((row.outcomes[name].draws or [])[draw] == row.label for row in half)
+        for draw in range(20)
+    ]
+    assert cards[2].note == f"median of 20 draws, {min(draws)} to {max(draws)}"
+
+
 def test_cards_name_their_bits_where_they_are_not_the_same() -> None:
     record = example_record(Variant(budgets=(5.5,)))
     assert [card.title for card in view.cards(record, find(record))] == [

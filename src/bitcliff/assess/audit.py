@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from numbers import Integral
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from torch import nn
@@ -32,6 +32,7 @@ _ELEMENTS_A_BATCH = 16_000_000
 _LARGEST_BATCH = 256
 
 
+@runtime_checkable
 class Store(Protocol):
     """Where measured policies are kept, so that a killed run goes on from there."""
 

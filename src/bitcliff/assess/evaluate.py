@@ -197,4 +197,5 @@ def _nudged(inputs: Inputs, number: int) -> Inputs:
 
 def _nudged_tensor(values: Float[Tensor, "n *rest"], number: int) -> Float[Tensor, "n *rest"]:
     noise = torch.Generator().manual_seed(number)
-    return values * (1 + _NUDGE * torch.randn(values.shape, generator=noise))
+    factor = 1 + _NUDGE * torch.randn(values.shape, generator=noise)
+    return (values * factor).to(values.dtype)

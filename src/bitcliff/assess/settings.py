@@ -54,7 +54,7 @@ class AssessSettings:
     """
 
     bits: tuple[int, ...] = DEFAULT_BITS
-    budgets: tuple[float, ...] = DEFAULT_BUDGETS
+    budgets: tuple[float | int, ...] = DEFAULT_BUDGETS
     scheme: str = "onnx"
     weight_bits: int | None = 16
     per_channel: bool = False
@@ -63,7 +63,7 @@ class AssessSettings:
     margin: Literal["prediction", "label"] = "prediction"
     effort: SearchEffort = SearchEffort()
     batch_size: int | None = None
-    max_drop: float = 2.0
+    max_drop: float | int = 2.0
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -115,5 +115,5 @@ def _check_widths(option: str, widths: tuple[int, ...]) -> None:
         raise InputError(f"{option} must lie in {MIN_BITS}..{MAX_BITS}, not {_listed(widths)}")
 
 
-def _listed(numbers: tuple[float, ...]) -> str:
+def _listed(numbers: tuple[float | int, ...]) -> str:
     return ",".join(f"{number:g}" for number in numbers) or "none"

@@ -2,7 +2,7 @@
 
 from bitcliff.points.attach import Attachment
 from bitcliff.points.discover import discover
-from bitcliff.points.plan import Plan, Point, Selection
 from bitcliff.points.forward import logits_of, take
+from bitcliff.points.plan import Plan, Point, Selection
 
 __all__ = ["Attachment", "Plan", "Point", "Selection", "discover", "logits_of", "take"]

@@ -1,17 +1,16 @@
 """Running a model with its points quantized, and leaving it as it was."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import torch
-import torch.nn.functional as F  # noqa: N812
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from bitcliff.points.forward import logits_of
 from bitcliff.points.operations import ACTIVATIONS, COMPUTE, Function, Operation
-from bitcliff.points.plan import Plan, Point
+from bitcliff.points.plan import Plan
 from bitcliff.points.trace import is_attention
 from bitcliff.points.walk import Walk, operand, with_operand
 from bitcliff.quant import Scheme, fake_quantize, fake_quantize_choice, fake_quantize_weight
@@ -44,8 +43,9 @@ class Incidents:
     """What went wrong in forward passes.
 
     Attributes:
-        failed: for each example of the last batch with a NaN or infinity, the first point it was at.
-        strays: calls that discovery had not seen; the run is then incomplete.
+        failed: for each example of the last batch with a NaN or infinity, its first such point.
+        strays: calls that discovery had not seen, and calls it had seen that a pass left out, so
+            that names may have shifted; the run is then incomplete.
     """
 
     failed: dict[int, str] = field(default_factory=dict)
@@ -74,30 +74,37 @@ class Attachment(Walk):
         self.rounding = FLOAT
         self.incidents = Incidents()
         self._index = {(p.site, p.role): i for i, p in enumerate(plan.points)}
-        self._sites = {p.site for p in plan.seen} | set(plan.weights)
+        self._kinds = {p.site: p.kind for p in plan.seen}
         self._known_misses = {missed.name for missed in plan.missed}
         self._weights: dict[tuple[str, str], Tensor] = {}
 
     def run(self, inputs: Inputs, rounding: Rounding = FLOAT) -> Float[Tensor, "batch classes"]:
         """One forward pass. What failed in it is in `incidents.failed` until the next."""
         self.rounding = rounding
+        if rounding is FLOAT:
+            # The model as it is: torch takes other kernels for some layers while a mode is active.
+            self.on_forward()
+            return logits_of(self.model, inputs)
         with self:
             return logits_of(self.model, inputs)
 
     def on_forward(self) -> None:
         self.incidents.failed = {}
 
+    def on_finished(self) -> None:
+        # What discovery saw but not in every pass is a known miss, and needs no second mention.
+        left_out = self.plan.weights.keys() - self._sites_used - self._known_misses
+        self.incidents.strays |= {f"{site} (left out)" for site in left_out}
+
     def on_call(
         self, site: str, function: Function, operation: Operation, args: Any, kwargs: Any
     ) -> Any:
-        if site not in self._sites and site not in self._known_misses:
-            if operation.of_output == (self.plan.where == "outputs"):
-                self.incidents.strays.add(site)
+        self._note_stray(site, operation)
         if self.rounding is FLOAT:
             return function(*args, **kwargs)
-        args, kwargs = self._quantize_weights(site, operation, args, kwargs)
         if operation.of_output:
-            return self._activation(site, "output", function(*args, **kwargs))
+            return self._quantize_output(site, function, args, kwargs)
+        args, kwargs = self._quantize_weights(site, operation, args, kwargs)
         if is_attention(function) and self._quantizes(site, "probabilities"):
             return self._attention(site, *args, **kwargs)
         for role in operation.roles:
@@ -106,6 +113,26 @@ class Attachment(Walk):
                 value = self._activation(site, role, value)
                 args, kwargs = with_operand(operation, role, value, args, kwargs)
         return function(*args, **kwargs)
+
+    def _note_stray(self, site: str, operation: Operation) -> None:
+        known = self._kinds.get(site, operation.kind) == operation.kind
+        if (site not in self.plan.weights or not known) and site not in self._known_misses:
+            self.incidents.strays.add(site)
+
+    def _quantize_output(self, site: str, function: Function, args: Any, kwargs: Any) -> Any:
+        if not self._quantizes(site, "output"):
+            return function(*args, **kwargs)
+        x = args[0] if args else kwargs["input"]
+        # In place on a copy, since the gradient may need the result before it is rounded.
+        given = x.clone() if _may_work_in_place(function, args, kwargs) else x
+        if args:
+            args = (given, *args[1:])
+        else:
+            kwargs = {**kwargs, "input": given}
+        result = function(*args, **kwargs)
+        rounded = self._activation(site, "output", result)
+        # Whoever else holds the tensor must see what the network goes on with.
+        return x.copy_(rounded) if result is given and given is not x else rounded
 
     def _quantizes(self, site: str, role: str) -> bool:
         active = self.rounding.bits is not None or self.rounding.choice is not None
@@ -121,19 +148,30 @@ class Attachment(Walk):
                 args, kwargs = with_operand(operation, role, rounded, args, kwargs)
         return args, kwargs
 
-    def _rounded_weight(self, site: str, role: str, channel_axis: int, weight: Tensor) -> Tensor:
+    def _rounded_weight(
+        self, site: str, role: str, channel_axis: int | None, weight: Tensor
+    ) -> Tensor:
         if (site, role) not in self._weights:
             axis = channel_axis if self.per_channel and weight.ndim > 1 else None
-            with torch.no_grad():
+            # Kept for later passes, which may need gradients even if this one does not.
+            with torch.inference_mode(False), torch.no_grad():
                 rounded = fake_quantize_weight(weight.detach(), self.weight_bits or 16, axis)
             self._weights[site, role] = rounded
         return self._weights[site, role]
+
+    @property
+    def _batch(self) -> int:
+        """How many examples the rounding is for."""
+        if self.rounding.bits is not None:
+            return len(self.rounding.bits)
+        return len(self.rounding.choice[0]) if self.rounding.choice else 0
 
     def _activation(self, site: str, role: str, x: Tensor) -> Tensor:
         if not self._quantizes(site, role):
             return x
         index = self._index[site, role]
-        return _by_example(x, self.plan.points[index], lambda rows: self._round(rows, index))
+        layout = self.plan.points[index].layout
+        return layout.apply(x, self._batch, lambda rows: self._round(rows, index))
 
     def _round(self, rows: Tensor, index: int) -> Tensor:
         def on_broken(broken: Bool[Tensor, " batch"]) -> None:
@@ -159,33 +197,35 @@ class Attachment(Walk):
         scale: float | None = None,
         enable_gqa: bool = False,
     ) -> Tensor:
-        """Fused attention in two products, as its documentation defines it, quantized between."""
+        """Fused attention in two products, as its documentation defines it, quantized between.
+
+        Without dropout, which a model in eval mode does not ask for.
+        """
         query = self._activation(site, "query", query)
         key = self._activation(site, "key", key)
         value = self._activation(site, "value", value)
         if enable_gqa:
-            repeats = query.shape[-3] // key.shape[-3]
-            key, value = (t.repeat_interleave(repeats, -3) for t in (key, value))
-        scores = query @ key.transpose(-2, -1) * (query.shape[-1] ** -0.5 if scale is None else scale)
+            key, value = (
+                t.repeat_interleave(query.shape[-3] // t.shape[-3], -3) for t in (key, value)
+            )
+        scores = (
+            query @ key.transpose(-2, -1) * (query.shape[-1] ** -0.5 if scale is None else scale)
+        )
         if is_causal:
             attn_mask = torch.ones(scores.shape[-2:], dtype=torch.bool, device=scores.device).tril()
         if attn_mask is not None and attn_mask.dtype == torch.bool:
             scores = scores.masked_fill(~attn_mask, float("-inf"))
         elif attn_mask is not None:
             scores = scores + attn_mask
-        probabilities = self._activation(site, "probabilities", scores.softmax(-1))
-        return F.dropout(probabilities, dropout_p, training=False) @ value
+        # A query that may look nowhere gives zero, as in the fused kernels, not NaN.
+        nowhere = (scores == float("-inf")).all(-1, keepdim=True)
+        probabilities = scores.softmax(-1).masked_fill(nowhere, 0.0)
+        return self._activation(site, "probabilities", probabilities) @ value
 
 
-def _by_example(x: Tensor, point: Point, function: Callable[[Tensor], Tensor]) -> Tensor:
-    """Apply a function of (batch, *rest) to a tensor whose batch lies elsewhere or is folded."""
-    if point.axis == 0 and point.group == 1:
-        return function(x)
-    moved = x.movedim(point.axis, 0)
-    rows = moved.reshape(moved.shape[0] // point.group, point.group, *moved.shape[1:])
-    result = function(rows).reshape(moved.shape).movedim(0, point.axis)
-    # Same strides as before, in case the network goes on with a view.
-    return torch.empty_like(x).copy_(result)
+def _may_work_in_place(function: Function, args: Any, kwargs: Any) -> bool:
+    flags = (*args[1:], *kwargs.values())
+    return function.__name__.endswith("_") or any(flag is True for flag in flags)
 
 
 def rounding_to(bits: Int[Tensor, "batch points"]) -> Rounding:
@@ -198,11 +238,3 @@ def gradient_rounding(
 ) -> Rounding:
     """The same, by one-hot choices that a gradient can reach."""
     return Rounding(choice=choice, options=options)
-
-
-def same_state(before: Mapping[str, Tensor], model: nn.Module) -> bool:
-    """Whether a model's parameters and buffers are what they were, to the bit."""
-    after = model.state_dict()
-    return before.keys() == after.keys() and all(
-        torch.equal(value, after[name]) for name, value in before.items()
-    )

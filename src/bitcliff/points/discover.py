@@ -1,20 +1,25 @@
 """Finding the points of a network by running it, and checking what was found.
 
-Two passes of different batch size are compared. What grows with the batch is an activation, and the
-dimension that grew is its batch axis; what stays the same to the bit is a weight. Nothing about
-layouts is assumed: sequence-first tensors and windows folded into the batch are measured too.
+Passes over different batches of two examples are compared. What grows with the batch is an
+activation, and the dimension that grew is its batch axis; what stays the same to the bit is a
+weight. No layout is assumed: sequence-first tensors and windows folded into the batch are measured
+too.
 """
 
+from collections.abc import Mapping
+from dataclasses import replace
+from fnmatch import fnmatchcase
+from itertools import zip_longest
+
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from bitcliff.errors import InputError
 from bitcliff.points.forward import batch_size, take
+from bitcliff.points.layout import Layout, find_layout
 from bitcliff.points.plan import Missed, Plan, Point, Selection
 from bitcliff.points.trace import SeenCall, Trace, check_eval, is_attention, trace
 from bitcliff.types.subject import Inputs
-
-_SMALL, _LARGE = 2, 3
 
 
 def discover(model: nn.Module, inputs: Inputs, selection: Selection | None = None) -> Plan:
@@ -22,24 +27,50 @@ def discover(model: nn.Module, inputs: Inputs, selection: Selection | None = Non
 
     Args:
         model: in eval mode; left as it is.
-        inputs: at least two examples that differ.
+        inputs: at least two examples, not all of them the same.
         selection: what to quantize of what is seen.
 
     Raises:
-        InputError: training mode, too few examples, or nothing to quantize.
+        InputError: training mode, too few examples, a pattern that names no point, or nothing to
+            quantize.
     """
     check_eval(model)
-    if batch_size(inputs) < 2:
-        raise InputError("two examples or more are needed to find the points; one was given")
     selection = selection or Selection()
-    last = batch_size(inputs) - 1
-    first = trace(model, take(inputs, torch.tensor([0, last])), selection.where)
-    second = trace(model, take(inputs, torch.tensor([0, 0, last])), selection.where)
-    plan = _Planner(selection).plan(first, second)
+    a, b = 0, _first_that_differs(inputs)
+    # In the second pass neither end of the batch holds the example it held in the first.
+    batches = ([a, b], [b, b, a], [a, a])
+    traces = [trace(model, take(inputs, torch.tensor(batch)), selection.where) for batch in batches]
+    plan = _Planner(selection).plan(*traces)
+    _check_patterns(plan, selection)
     if not plan.points:
         seen = f"all {len(plan.seen)} seen were left out" if plan.seen else "none was seen"
-        raise InputError(f"no quantization point to work on in {type(model).__name__}: {seen}")
+        missed = f", and {plan.missed[0].name}: {plan.missed[0].reason}" if plan.missed else ""
+        raise InputError(
+            f"no quantization point to work on in {type(model).__name__}: {seen}{missed}"
+        )
     return plan
+
+
+def _first_that_differs(inputs: Inputs) -> int:
+    number = batch_size(inputs)
+    if number < 2:
+        raise InputError(f"two examples or more are needed to find the points; {number} was given")
+    tensors = list(inputs.values()) if isinstance(inputs, Mapping) else [inputs]
+    for place in range(1, number):
+        if not all(torch.equal(tensor[0], tensor[place]) for tensor in tensors):
+            return place
+    raise InputError(
+        f"all {number} examples are the same: two that differ are needed to find the points"
+    )
+
+
+def _check_patterns(plan: Plan, selection: Selection) -> None:
+    """A pattern that names nothing is a slip that would leave other points quantized than meant."""
+    for option, patterns in (("--include", selection.include), ("--exclude", selection.exclude)):
+        for pattern in patterns:
+            if not any(fnmatchcase(point.name, pattern) for point in plan.seen):
+                known = ", ".join(point.name for point in plan.seen[:3])
+                raise InputError(f"{option} {pattern!r} names none of the points ({known}, ...)")
 
 
 class _Planner:
@@ -49,93 +80,94 @@ class _Planner:
         self.weights: dict[str, tuple[str, ...]] = {}
         self.missed: list[Missed] = []
 
-    def plan(self, first: Trace, second: Trace) -> Plan:
-        self.missed += first.missed
-        again = {call.site: call for call in second.calls}
-        for call in first.calls:
-            if call.site in again:
-                self._add(call, again.pop(call.site))
-            else:
-                self._miss(call, "reached in one pass but not in another")
-        for call in again.values():
+    def plan(self, pair: Trace, triple: Trace, twins: Trace) -> Plan:
+        for passed in (pair, triple, twins):
+            self.missed += [missed for missed in passed.missed if missed not in self.missed]
+        others = [{call.site: call for call in passed.calls} for passed in (triple, twins)]
+        for call in pair.calls:
+            same = [other.pop(call.site, None) for other in others]
+            self._add(call, same[0], same[1])
+        for call in (call for other in others for call in other.values()):
             self._miss(call, "reached in one pass but not in another")
-        return Plan(
-            tuple(self.seen), self.weights, tuple(self.missed), self.selection.where
-        )
+        self._check_output(pair, triple, twins)
+        return Plan(tuple(self.seen), self.weights, tuple(self.missed), self.selection.where)
 
-    def _add(self, call: SeenCall, other: SeenCall) -> None:
-        layouts: dict[str, tuple[int, int]] = {}
+    def _check_output(self, *passes: Trace) -> None:
+        """What mixes examples after the last product shows nowhere else."""
+        pair, triple, twins = (passed.output for passed in passes)
+        if pair is None or triple is None or twins is None:
+            return
+        layout = find_layout(pair, triple, twins)
+        if layout != Layout(0):
+            reason = layout if isinstance(layout, str) else "it is not one row an example"
+            self.missed.append(Missed("(output)", "output", reason))
+
+    def _add(self, call: SeenCall, second: SeenCall | None, third: SeenCall | None) -> None:
+        if second is None or third is None:
+            self._miss(call, "reached in one pass but not in another")
+            return
+        if not call.function is second.function is third.function or not (
+            call.values.keys() == second.values.keys() == third.values.keys()
+        ):
+            self._miss(call, "another operation in one pass than in another")
+            return
+        layouts = self._layouts(call, second, third)
+        if call.operation.of_output != (self.selection.where == "outputs"):
+            return
+        roles = self._with_probabilities(call, layouts)
+        for role, layout in roles.items():
+            name = call.site if len(roles) == 1 else f"{call.site}:{role}"
+            self._point(call, name, role, layout, call.flops // 2 // 2)
+
+    def _layouts(self, call: SeenCall, second: SeenCall, third: SeenCall) -> dict[str, Layout]:
+        """The operands that are activations; the others are noted as weights or as missed."""
+        layouts: dict[str, Layout] = {}
         constant: list[str] = []
         for role, value in call.values.items():
-            layout = _layout(value, other.values[role])
+            layout = find_layout(value, second.values[role], third.values[role])
             if isinstance(layout, str):
                 self._miss(call, f"{role}: {layout}")
             elif layout is None:
                 constant.append(role)
             else:
                 layouts[role] = layout
-        if constant and call.operation.channel_axes:
-            roles = tuple(role for role in constant if role in call.operation.channel_axes)
-            self.weights[call.site] = roles
-        if call.operation.of_output != (self.selection.where == "outputs"):
-            return
-        macs = call.flops // 2 // _SMALL
-        for role, layout in self._with_probabilities(call, layouts):
-            name = call.site if len(layouts) == 1 else f"{call.site}:{role}"
-            self._point(call, name, role, layout, macs)
+        if call.products and call.values.keys() != call.operation.roles.keys():
+            self._miss(call, "not all of its operands could be seen")
+        # A product of constants alone is worked out before a network is quantized.
+        folded = len(constant) == len(call.values)
+        axes = call.operation.channel_axes
+        self.weights[call.site] = () if folded else tuple(role for role in constant if role in axes)
+        return layouts
 
-    def _with_probabilities(
-        self, call: SeenCall, layouts: dict[str, tuple[int, int]]
-    ) -> list[tuple[str, tuple[int, int]]]:
+    def _with_probabilities(self, call: SeenCall, layouts: dict[str, Layout]) -> dict[str, Layout]:
         """Fused attention multiplies twice; its second product's operand is a point as well."""
-        roles = list(layouts.items())
-        if not is_attention(call.function) or "query" not in layouts:
-            return roles
-        if layouts["query"][0] >= call.values["query"].ndim - 2:
+        source = next((role for role in ("query", "key") if role in layouts), None)
+        if not is_attention(call.function) or source is None:
+            return layouts
+        from_end = call.values[source].ndim - layouts[source].axis
+        if from_end <= 2:
             self._miss(call, "attention over the batch's own dimension")
-            return roles
-        before_value = [name for name, _ in roles].index("value") if "value" in layouts else len(roles)
-        roles.insert(before_value, ("probabilities", layouts["query"]))
-        return roles
+            return layouts
+        shape = self._shape_of_probabilities(call)
+        inside = replace(layouts[source], axis=len(shape) - from_end)
+        roles = [(role, layout) for role, layout in layouts.items() if role != "value"]
+        last = [("value", layouts["value"])] if "value" in layouts else []
+        return dict([*roles, ("probabilities", inside), *last])
 
-    def _point(
-        self, call: SeenCall, name: str, role: str, layout: tuple[int, int], macs: int
-    ) -> None:
-        axis, group = layout
-        if role == "probabilities":
-            query, key = call.values["query"], call.values["key"]
-            shape = [*query.shape[:-1], key.shape[-2]]
-        else:
-            shape = list(call.values[role].shape)
-        shape[axis : axis + 1] = [] if group == 1 else [group]
+    @staticmethod
+    def _shape_of_probabilities(call: SeenCall) -> list[int]:
+        query, key = call.values["query"].shape, call.values["key"].shape
+        # The larger of each, since heads may be grouped or broadcast.
+        lead = zip_longest(reversed(query[:-2]), reversed(key[:-2]), fillvalue=1)
+        return [*reversed([max(pair) for pair in lead]), query[-2], key[-2]]
+
+    def _point(self, call: SeenCall, name: str, role: str, layout: Layout, macs: int) -> None:
+        inside = role == "probabilities"
+        shape = self._shape_of_probabilities(call) if inside else list(call.values[role].shape)
+        shape[layout.axis : layout.axis + 1] = [] if layout.group == 1 else [layout.group]
         reason = self.selection.reason_to_leave_out(name, role in call.raw)
-        self.seen.append(
-            Point(
-                name, call.operation.kind, call.site, role, axis, group, tuple(shape), macs, reason
-            )
-        )
+        kind = call.operation.kind
+        self.seen.append(Point(name, kind, call.site, role, layout, tuple(shape), macs, reason))
 
     def _miss(self, call: SeenCall, reason: str) -> None:
         self.missed.append(Missed(call.site, call.operation.kind, reason))
-
-
-def _layout(small: Tensor, large: Tensor) -> tuple[int, int] | None | str:
-    """(batch axis, entries an example), None for a constant, or what is wrong, in words."""
-    if small.shape == large.shape:
-        if torch.equal(small, large):
-            return None
-        return "it changes with the input but does not carry the batch"
-    if not small.is_floating_point():
-        return f"it holds {small.dtype}, not floating numbers"
-    grown = [d for d in range(small.ndim) if small.shape[d] != large.shape[d : d + 1].numel()]
-    if small.ndim != large.ndim or len(grown) != 1:
-        return "its batch dimension could not be told"
-    axis = grown[0]
-    group, rest = divmod(small.shape[axis], _SMALL)
-    if rest or large.shape[axis] != _LARGE * group:
-        return "its batch dimension could not be told"
-    mine, same = (t.narrow(axis, 0, group).double() for t in (small, large))
-    bound = 1e-3 * float(mine.abs().nan_to_num(posinf=0).max()) + 1e-6 if mine.numel() else 0.0
-    if not torch.allclose(mine, same, rtol=1e-2, atol=bound, equal_nan=True):
-        return "examples are interleaved, or one depends on its batch-mates"
-    return axis, group

@@ -11,7 +11,7 @@ from bitcliff.types.subject import Inputs
 
 
 def logits_of(model: nn.Module, inputs: Inputs) -> Float[Tensor, "batch classes"]:
-    """Run the model once; its class scores, from a tensor, a `.logits` attribute or a tuple's first.
+    """Run the model once: class scores from a tensor, a `.logits` attribute or a tuple's first.
 
     Raises:
         InputError: the output is none of these, or not (batch, classes).

@@ -1,4 +1,4 @@
-"""Which calls hold quantization points, and where in their arguments: one table for each reading."""
+"""Which calls hold quantization points, and where in their arguments: a table for each reading."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,18 +18,21 @@ class Operation:
     Attributes:
         kind: its name in points and tables.
         roles: its tensor operands: role -> (position, keyword).
-        channel_axes: for each role that may be a weight, the output channels' dimension.
+        channel_axes: for each operand that may be a weight, the output channels' dimension; None
+            where the call does not say which one that is.
         of_output: the point is the result, not an operand.
     """
 
     kind: str
     roles: dict[str, tuple[int, str]]
-    channel_axes: dict[str, int]
+    channel_axes: dict[str, int | None]
     of_output: bool = False
 
 
 def _convolution(kind: str, channel_axis: int) -> Operation:
-    return Operation(kind, {"input": (0, "input"), "weight": (1, "weight")}, {"weight": channel_axis})
+    return Operation(
+        kind, {"input": (0, "input"), "weight": (1, "weight")}, {"weight": channel_axis}
+    )
 
 
 def _product(kind: str, first: int, names: tuple[str, str]) -> Operation:
@@ -39,6 +42,15 @@ def _product(kind: str, first: int, names: tuple[str, str]) -> Operation:
 
 _MATMUL = _product("matmul", 0, ("input", "other"))
 _MM = _product("matmul", 0, ("input", "mat2"))
+_ADDMM = _product("matmul", 1, ("mat1", "mat2"))
+_ADDBMM = _product("matmul", 1, ("batch1", "batch2"))
+_MV = Operation("matmul", {"lhs": (0, "input"), "rhs": (1, "vec")}, {"lhs": -2, "rhs": None})
+_ADDMV = Operation("matmul", {"lhs": (1, "mat"), "rhs": (2, "vec")}, {"lhs": -2, "rhs": None})
+
+
+def _dot(keyword: str) -> Operation:
+    return Operation("dot", {"lhs": (0, "input"), "rhs": (1, keyword)}, {"lhs": None, "rhs": None})
+
 
 COMPUTE: dict[Function, Operation] = {
     torch.conv1d: _convolution("conv1d", 0),
@@ -54,26 +66,28 @@ COMPUTE: dict[Function, Operation] = {
         {"input1": (0, "input1"), "input2": (1, "input2"), "weight": (2, "weight")},
         {"weight": 0},
     ),
-    torch.matmul: _MATMUL,
-    torch.linalg.matmul: _MATMUL,
-    Tensor.matmul: _MATMUL,
-    Tensor.__matmul__: _MATMUL,
+    **dict.fromkeys((torch.matmul, torch.linalg.matmul, Tensor.matmul, Tensor.__matmul__), _MATMUL),
     Tensor.__rmatmul__: Operation(
         "matmul", {"lhs": (1, "other"), "rhs": (0, "self")}, {"lhs": -2, "rhs": -1}
     ),
-    torch.mm: _MM,
-    Tensor.mm: _MM,
-    torch.bmm: _MM,
-    Tensor.bmm: _MM,
-    torch.addmm: _product("matmul", 1, ("mat1", "mat2")),
-    Tensor.addmm: _product("matmul", 1, ("mat1", "mat2")),
-    torch.addbmm: _product("matmul", 1, ("batch1", "batch2")),
-    torch.baddbmm: _product("matmul", 1, ("batch1", "batch2")),
-    Tensor.baddbmm: _product("matmul", 1, ("batch1", "batch2")),
-    torch.functional.einsum: Operation("einsum", {"lhs": (1, "lhs"), "rhs": (2, "rhs")}, {}),
-    torch.functional.tensordot: Operation("tensordot", {"lhs": (0, "a"), "rhs": (1, "b")}, {}),
+    **dict.fromkeys((torch.mm, Tensor.mm, torch.bmm, Tensor.bmm), _MM),
+    **dict.fromkeys((torch.addmm, Tensor.addmm, Tensor.addmm_), _ADDMM),
+    **dict.fromkeys((torch.addbmm, Tensor.addbmm, Tensor.addbmm_), _ADDBMM),
+    **dict.fromkeys((torch.baddbmm, Tensor.baddbmm, Tensor.baddbmm_), _ADDBMM),
+    **dict.fromkeys((torch.mv, Tensor.mv), _MV),
+    **dict.fromkeys((torch.addmv, Tensor.addmv, Tensor.addmv_), _ADDMV),
+    **dict.fromkeys((torch.dot, Tensor.dot), _dot("tensor")),
+    **dict.fromkeys((torch.vdot, Tensor.vdot, torch.inner, Tensor.inner), _dot("other")),
+    torch.functional.einsum: Operation(
+        "einsum", {"lhs": (1, "lhs"), "rhs": (2, "rhs")}, {"lhs": None, "rhs": None}
+    ),
+    torch.functional.tensordot: Operation(
+        "tensordot", {"lhs": (0, "a"), "rhs": (1, "b")}, {"lhs": None, "rhs": None}
+    ),
     F.scaled_dot_product_attention: Operation(
-        "attention", {"query": (0, "query"), "key": (1, "key"), "value": (2, "value")}, {}
+        "attention",
+        {"query": (0, "query"), "key": (1, "key"), "value": (2, "value")},
+        {"query": None, "key": None, "value": None},
     ),
 }
 
@@ -95,6 +109,13 @@ _ACTIVATIONS: dict[str, tuple[Function, ...]] = {
     "prelu": (F.prelu, torch.prelu, Tensor.prelu),
     "rrelu": (F.rrelu, torch.rrelu),
     "softplus": (F.softplus,),
+    "softsign": (F.softsign,),
+    "logsigmoid": (F.logsigmoid,),
+    "threshold": (F.threshold, torch.threshold, torch.threshold_),
+    "hardshrink": (F.hardshrink, torch.hardshrink, Tensor.hardshrink),
+    "softshrink": (F.softshrink,),
+    "tanhshrink": (F.tanhshrink,),
+    "glu": (F.glu,),
     "tanh": (F.tanh, torch.tanh, torch.tanh_, Tensor.tanh, Tensor.tanh_),
     "sigmoid": (F.sigmoid, torch.sigmoid, torch.sigmoid_, Tensor.sigmoid, Tensor.sigmoid_),
 }

@@ -5,6 +5,7 @@ from fnmatch import fnmatchcase
 from typing import Literal
 
 from bitcliff.errors import InputError
+from bitcliff.points.layout import Layout
 
 Where = Literal["inputs", "outputs"]
 
@@ -49,7 +50,7 @@ class Point:
             several activations.
         kind: the operation, such as "conv2d", "linear", "matmul", "attention".
         site: the call it belongs to; role: which operand of it.
-        axis: the dimension that holds the batch; group: how many of its entries one example owns.
+        layout: where in the tensor each example lies.
         shape: one example's values, without the batch dimension.
         macs: multiply-adds of the call, one example.
         reason: why it is left out; empty for a point that is quantized.
@@ -59,8 +60,7 @@ class Point:
     kind: str
     site: str
     role: str
-    axis: int
-    group: int
+    layout: Layout
     shape: tuple[int, ...]
     macs: int
     reason: str = ""
@@ -85,7 +85,7 @@ class Plan:
 
     Attributes:
         seen: every point, quantized or left out, in order of execution.
-        weights: for each call, the roles whose operand is a weight, constant over the inputs.
+        weights: for each call seen, the roles whose operand is a weight, constant over the inputs.
         missed: what is not covered; empty for a complete plan.
         where: which reading of "point" was taken.
     """

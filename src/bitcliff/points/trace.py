@@ -5,60 +5,52 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
-from torch.utils.flop_counter import flop_registry
 
 from bitcliff.errors import InputError
 from bitcliff.points.forward import logits_of, raw_tensors
+from bitcliff.points.kernels import KernelWatch
 from bitcliff.points.operations import ACTIVATIONS, ATTENTION, COMPUTE, Function, Operation
 from bitcliff.points.plan import Missed, Where
 from bitcliff.points.walk import Walk, operand
 from bitcliff.types.subject import Inputs
 
-# Kernels that multiply matrices but that torch's own operation counter does not know.
-_FURTHER_COMPUTE = (
-    "mkldnn_rnn_layer",
-    "_cudnn_rnn",
-    "miopen_rnn",
-    "quantized_lstm",
-    "_native_multi_head_attention",
-    "_transformer_encoder_layer_fwd",
-    "mkldnn_linear",
-    "mkldnn_convolution",
-    "_int_mm",
-    "_weight_int8pack_mm",
-    "_weight_int4pack_mm",
-)
-_ACTIVATION_KERNELS = {operation.kind for operation in ACTIVATIONS.values()}
-_KNOWN_NAMESPACES = ("aten", "prim", "prims")
-
 
 @dataclass
 class SeenCall:
-    """A watched call in one pass. `values` are copies; `raw` roles hold the model's own input."""
+    """A watched call in one pass.
+
+    Attributes:
+        values: copies of its tensor operands, by role.
+        raw: the roles that hold the model's own input.
+        products: how many kernels multiplied in it. flops: their floating-point operations.
+    """
 
     site: str
     function: Function
     operation: Operation
     values: dict[str, Tensor]
     raw: set[str]
+    products: int = 0
     flops: int = 0
 
 
 @dataclass
 class Trace:
-    """All watched calls of one pass, in order, and what was missed."""
+    """All watched calls of one pass, in order, what was missed, and the model's output."""
 
     calls: list[SeenCall] = field(default_factory=list)
     missed: list[Missed] = field(default_factory=list)
+    output: Tensor | None = None
 
 
 def trace(model: nn.Module, inputs: Inputs, where: Where) -> Trace:
     """Run the model once, without gradient, and note every watched call."""
     walk = _Tracer(model, inputs, where)
-    with torch.no_grad(), walk, _KernelWatch(walk):
-        logits_of(model, inputs)
+    with torch.no_grad(), walk, KernelWatch(walk):
+        output = logits_of(model, inputs)
+    # A copy, since a model may give its input or a buffer back.
+    walk.trace.output = output.detach().clone()
     return walk.trace
 
 
@@ -80,6 +72,9 @@ class _Tracer(Walk):
     ) -> Any:
         values = {role: operand(operation, role, args, kwargs) for role in operation.roles}
         present = {role: value for role, value in values.items() if value is not None}
+        if any(map(_is_wrapped, present.values())):
+            # Its values mean nothing outside the transform; the kernel watch will note the product.
+            return function(*args, **kwargs)
         call = SeenCall(
             site,
             function,
@@ -124,47 +119,33 @@ class _Tracer(Walk):
     def _copy(self, value: Tensor) -> Tensor:
         return value if id(value) in self._constants else value.detach().clone()
 
-
-class _KernelWatch(TorchDispatchMode):
-    """Sees the kernels below every call, so that work done out of the tables' sight is not missed."""
-
-    def __init__(self, walk: _Tracer) -> None:
-        super().__init__()
-        self.walk = walk
-
-    def __torch_dispatch__(
-        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
-    ) -> Any:
-        result = func(*args, **(kwargs or {}))
-        packet = func._overloadpacket
-        name = packet.__name__
-        if packet in flop_registry:
-            flops = flop_registry[packet](*args, **(kwargs or {}), out_val=result)
-            self._compute(name, int(flops))
-        elif name in _FURTHER_COMPUTE:
-            self._compute(name, 0)
-        elif func.namespace not in _KNOWN_NAMESPACES:
-            self._miss(name, f"operator of {func.namespace}, unknown to Bitcliff")
-        elif self.walk.where == "outputs" and name.rstrip("_") in _ACTIVATION_KERNELS:
-            self._activation(name)
-        return result
-
-    def _compute(self, name: str, flops: int) -> None:
-        call = self.walk.current
-        if call is not None and not call.operation.of_output:
-            call.flops += flops
+    def saw_product(self, kernel: str, flops: int) -> None:
+        """Credit it to the call it belongs to, or note that no call is known."""
+        call = self.current
+        if call is None or call.operation.of_output:
+            self._miss(kernel, "a product that ran inside an operation Bitcliff cannot open")
         else:
-            self._miss(name, "a product that ran inside an operation Bitcliff cannot open")
+            call.products += 1
+            call.flops += flops
 
-    def _activation(self, name: str) -> None:
-        call = self.walk.current
-        if call is None:
-            self._miss(name, "an activation that ran inside an operation Bitcliff cannot open")
+    def saw_activation(self, kernel: str) -> None:
+        """Only where activations' outputs are the points."""
+        if self.where == "outputs" and self.current is None:
+            self._miss(kernel, "an activation that ran inside an operation Bitcliff cannot open")
+
+    def saw_unknown(self, kernel: str, reason: str) -> None:
+        """Nothing can be said about what it multiplies."""
+        self._miss(kernel, reason)
 
     def _miss(self, name: str, reason: str) -> None:
-        missed = Missed(self.walk.running or "(root)", name, reason)
-        if missed not in self.walk.trace.missed:
-            self.walk.trace.missed.append(missed)
+        missed = Missed(self.running or "(root)", name, reason)
+        if missed not in self.trace.missed:
+            self.trace.missed.append(missed)
+
+
+def _is_wrapped(value: Tensor) -> bool:
+    """Whether a transform such as torch.vmap is at work on the tensor."""
+    return bool(torch._C._functorch.is_functorch_wrapped_tensor(value))
 
 
 def is_attention(function: Function) -> bool:

@@ -1,10 +1,13 @@
 """Following a forward pass: which module is running, and what each watched call is named."""
 
+import sys
 import types
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
+import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 from torch.nn.modules.conv import _ConvNd
@@ -13,8 +16,8 @@ from torch.nn.modules.module import (
     register_module_forward_pre_hook,
 )
 from torch.overrides import TorchFunctionMode
-from torch.utils.hooks import RemovableHandle
 
+from bitcliff.errors import BitcliffError
 from bitcliff.points.operations import Function, Operation
 
 
@@ -32,13 +35,17 @@ class Walk(TorchFunctionMode):
         self._names = {id(module): name for name, module in model.named_modules()}
         self._layers = {id(module) for module in model.modules() if _is_layer(module)}
         self._owners = {id(p): name.rpartition(".")[0] for name, p in model.named_parameters()}
-        # The modules that are running, outermost first: path, and whether it is a layer.
-        self._stack: list[tuple[str, bool]] = []
+        # The modules that are running, outermost first: id, path, and whether it is a layer.
+        self._stack: list[tuple[int, str, bool]] = []
         self._calls: Counter[str] = Counter()
-        self._handles: list[RemovableHandle] = []
+        self._sites_used: set[str] = set()
+        self._undo: ExitStack | None = None
 
     def on_forward(self) -> None:
         """The model's forward pass begins."""
+
+    def on_finished(self) -> None:
+        """It ended, and not by an exception."""
 
     def on_call(
         self, site: str, function: Function, operation: Operation, args: Any, kwargs: Any
@@ -53,36 +60,58 @@ class Walk(TorchFunctionMode):
     @property
     def running(self) -> str:
         """The path of the module that is running; empty outside the model and in its root."""
-        return self._stack[-1][0] if self._stack else ""
+        return self._stack[-1][1] if self._stack else ""
 
     def __enter__(self) -> "Walk":
-        self._handles = [
-            register_module_forward_pre_hook(self._enter_module),
-            register_module_forward_hook(self._leave_module, always_call=True),
-        ]
-        super().__enter__()
+        if self._undo is not None:
+            raise BitcliffError("this attachment is active already: leave it before entering again")
+        with ExitStack() as opened:
+            for handle in (
+                register_module_forward_pre_hook(self._enter_module),
+                register_module_forward_hook(self._leave_module, always_call=True),
+            ):
+                opened.callback(handle.remove)
+            if "torch._dynamo" in sys.modules:
+                # What torch.compile has compiled runs as the plain code it came from.
+                opened.enter_context(torch.compiler.set_stance("force_eager"))
+            opened.callback(self._stack.clear)
+            super().__enter__()  # type: ignore[no-untyped-call]
+            self._undo = opened.pop_all()
         return self
 
     def __exit__(self, *error: Any) -> None:
-        super().__exit__(*error)
-        for handle in self._handles:
-            handle.remove()
-        self._stack.clear()
+        super().__exit__(*error)  # type: ignore[no-untyped-call]
+        if self._undo is not None:
+            self._undo.close()
+            self._undo = None
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Calls made inside are not the model's: those of a policy that looks at its inputs, say."""
+        stack, self._stack = self._stack, []
+        try:
+            yield
+        finally:
+            self._stack = stack
 
     def _enter_module(self, module: nn.Module, _inputs: Any) -> None:
         if module is self.model:
-            self._stack = [("", id(module) in self._layers)]
+            self._stack = [(id(module), "", id(module) in self._layers)]
             self._calls.clear()
+            self._sites_used.clear()
             self.on_forward()
         elif self._stack:
             path = self._names.get(id(module))
             if path is None:  # made during the pass, so it has no name of its own
                 path = ".".join(filter(None, [self.running, type(module).__name__]))
-            self._stack.append((path, id(module) in self._layers))
+            self._stack.append((id(module), path, id(module) in self._layers))
 
-    def _leave_module(self, module: nn.Module, _inputs: Any, _output: Any) -> None:
-        if self._stack:
+    def _leave_module(self, module: nn.Module, _inputs: Any, output: Any) -> None:
+        # Another hook may have failed before this one saw the module begin.
+        if self._stack and self._stack[-1][0] == id(module):
             self._stack.pop()
+            if not self._stack and output is not None:
+                self.on_finished()
 
     def __torch_function__(
         self,
@@ -95,22 +124,39 @@ class Walk(TorchFunctionMode):
         if not self._stack:
             return func(*args, **kwargs)
         if func is F.multi_head_attention_forward:
-            with self:
-                return _OPEN_MULTI_HEAD(*args, **kwargs)
+            return self._multi_head(args, kwargs)
         operation = self.table.get(func)
-        if operation is None or (operation.kind == "einsum" and len(args) != 3):
+        if operation is not None and operation.kind == "einsum":
+            if len(args) == 2 and isinstance(args[1], list | tuple):
+                args = (args[0], *args[1])
+            if len(args) != 3:
+                operation = None
+        if operation is None:
             return self.on_other(func, args, kwargs)
         return self.on_call(self._site(operation, args, kwargs), func, operation, args, kwargs)
 
+    def _multi_head(self, args: Any, kwargs: Any) -> Any:
+        """Run its body under this mode, which torch switches off while the mode handles a call."""
+        super().__enter__()  # type: ignore[no-untyped-call]
+        try:
+            return _OPEN_MULTI_HEAD(*args, **kwargs)
+        finally:
+            super().__exit__(None, None, None)  # type: ignore[no-untyped-call]
+
     def _site(self, operation: Operation, args: Any, kwargs: Any) -> str:
         """The layer's own name where there is one, which is the name its users know."""
-        path, is_layer = self._stack[-1]
+        _, path, is_layer = self._stack[-1]
         operands = (operand(operation, role, args, kwargs) for role in operation.roles)
         owner = next((o for o in map(self._owners.get, map(id, operands)) if o is not None), "")
         base = path if is_layer else owner
         base = base or ".".join(filter(None, [path, operation.kind]))
-        self._calls[base] += 1
-        return base if self._calls[base] == 1 else f"{base}@{self._calls[base]}"
+        site = base
+        # A module may itself be named like a second use: then the count goes on to a free name.
+        while site in self._sites_used:
+            self._calls[base] += 1
+            site = f"{base}@{self._calls[base] + 1}"
+        self._sites_used.add(site)
+        return site
 
 
 def _is_layer(module: nn.Module) -> bool:
@@ -118,7 +164,7 @@ def _is_layer(module: nn.Module) -> bool:
     return isinstance(module, nn.Linear | _ConvNd) or not any(module.children())
 
 
-def _opened(function: types.FunctionType) -> Callable[..., Any]:
+def _opened(function: Any) -> Callable[..., Any]:
     """A copy of a Python function of torch's that runs its body even while a mode is active.
 
     Such a function hands itself whole to the mode; its body, where the products are, would then run

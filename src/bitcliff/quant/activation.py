@@ -12,7 +12,7 @@ from bitcliff.quant.scheme import Scheme
 
 MIN_BITS, MAX_BITS = 2, 16
 
-# Elements worked on at a time when many bit-widths are tried on one row: about what the cache holds.
+# Elements worked on at a time when many bit-widths are tried on a row: about what the cache holds.
 _CHUNK = 1 << 15
 
 
@@ -38,7 +38,9 @@ def fake_quantize(
         InputError: `x` has no batch dimension or no float type, or `bits` does not fit.
     """
     if x.ndim == 0 or not x.is_floating_point():
-        raise InputError(f"x must be a floating tensor (batch, *rest), not {x.dtype} {tuple(x.shape)}")
+        raise InputError(
+            f"x must be a floating tensor (batch, *rest), not {x.dtype} {tuple(x.shape)}"
+        )
     widths = check_bits(bits, x.shape[0]).to(x.device)
     scheme = Scheme.parse(scheme)
     if not (torch.is_grad_enabled() and x.requires_grad):
@@ -132,7 +134,7 @@ class _StraightThroughChoice(torch.autograd.Function):
         return _quantize(x, options[choice.argmax(1)], scheme, on_broken)
 
     @staticmethod
-    @once_differentiable  # type: ignore[misc,untyped-decorator]
+    @once_differentiable
     def backward(ctx, *grads):  # type: ignore[no-untyped-def]
         x, options = ctx.saved_tensors
         in_choice = None
@@ -172,7 +174,7 @@ def _projected_errors(
     options: Int[Tensor, " options"],
     scheme: Scheme,
 ) -> Float[Tensor, " options"]:
-    """One row on every option's grid at once, chunk by chunk, so that the work stays in the cache."""
+    """One row on every option's grid at once, in chunks, so that the work stays in the cache."""
     if not bool(grid.plain.all()):
         tried = row.expand(len(options), -1)
         return ((round_to_grid(tried, grid, options, scheme) - row) @ slope).double()

@@ -1,4 +1,4 @@
-"""The integer grid of each row, and rounding onto it (DESIGN: canonical mathematics; paper eq. 1-2).
+"""The integer grid of each row, and rounding onto it (DESIGN: mathematics; paper eq. 1-2).
 
     s = (hi - lo) / (2^b - 1)    z = round(-lo / s)
     q = clamp(round(x / s) + z, 0, 2^b - 1)    x_hat = (q - z) * s

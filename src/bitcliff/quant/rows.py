@@ -15,7 +15,7 @@ def as_rows(x: Float[Tensor, "batch *rest"]) -> tuple[Float[Tensor, "batch k"], 
     Memory order matters for speed alone: ranges and rounding do not depend on it. The second result
     is the order of the dimensions, for `from_rows`.
     """
-    order = [0, *sorted(range(1, x.ndim), key=lambda dim: -x.stride(dim))]
+    order = [0, *sorted(range(1, x.ndim), key=x.stride, reverse=True)]
     return x.permute(order).reshape(x.shape[0], -1), order
 
 

@@ -21,7 +21,8 @@ def fake_quantize_weight(
         channel_axis: the output channels' dimension for one scale a channel; None for one scale.
 
     Returns:
-        A tensor like `w`; all-zero tensors or channels pass unchanged. The gradient is the identity.
+        A tensor like `w`; all-zero tensors or channels pass unchanged; the gradient is the
+        identity.
 
     Raises:
         InputError: `bits` or `channel_axis` out of range.
@@ -34,7 +35,11 @@ def fake_quantize_weight(
         return w
     rounded = _round_symmetric(w.detach(), bits, channel_axis)
     # Exact forward: w + (q - w) would round once more.
-    return rounded if not (torch.is_grad_enabled() and w.requires_grad) else _Identity.apply(w, rounded)
+    return (
+        rounded
+        if not (torch.is_grad_enabled() and w.requires_grad)
+        else _Identity.apply(w, rounded)
+    )
 
 
 def _round_symmetric(
@@ -59,7 +64,5 @@ class _Identity(torch.autograd.Function):
         return rounded
 
     @staticmethod
-    def backward(
-        ctx: torch.autograd.function.FunctionCtx, *grads: Tensor
-    ) -> tuple[Tensor, None]:
+    def backward(ctx: torch.autograd.function.FunctionCtx, *grads: Tensor) -> tuple[Tensor, None]:
         return grads[0], None

@@ -1,10 +1,11 @@
 """The first screen in the terminal: the verdict, what was found, and the numbers it rests on."""
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bitcliff.records import PolicyResult, Record
-from bitcliff.report.finding import find
+from bitcliff.report.basis import float_on_same, is_partial, partial_notes
+from bitcliff.report.finding import Finding, find
+from bitcliff.report.repeats import repeats_short
 from bitcliff.report.words import (
     NOTHING,
     clean,
@@ -21,8 +22,9 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
-# Below this the table leaves out what the name or the report tells too.
-_WIDE = 76
+# The table's columns, by how much fits: the name tells the bits, the report the rest.
+_FULL = ("bits", "same", "share", "flips", "drop", "holm")
+_WIDTHS = (_FULL, _FULL[1:], ("same", "share", "drop", "holm"), ("share", "drop"))
 
 _COLOURS: dict[Status, str] = {
     "pass": "bold green",
@@ -50,9 +52,9 @@ def render_summary(record: Record, verdict: Verdict, console: "Console") -> None
     console.print(Text(f"{finding.title}.", style="bold").append(f" {finding.loss}", "not bold"))
     console.print()
     hidden = _hidden(record, verdict)
-    console.print(_table(record, verdict, hidden, wide=console.width >= _WIDE))
+    console.print(_fitting_table(record, verdict, hidden, console))
     console.print()
-    for line in _closing(record, hidden):
+    for line in _closing(record, finding, hidden):
         console.print(Text(line))
 
 
@@ -70,20 +72,36 @@ def _hidden(record: Record, verdict: Verdict) -> set[str]:
     }
 
 
-def _table(record: Record, verdict: Verdict, hidden: set[str], wide: bool) -> "Table":
+def _fitting_table(
+    record: Record, verdict: Verdict, hidden: set[str], console: "Console"
+) -> "Table":
+    """The first choice of columns that fits the terminal, so that no cell wraps or is cut."""
+    tables = (_table(record, verdict, hidden, columns) for columns in _WIDTHS)
+    endless = console.options.update(max_width=10_000)
+    fitting = (
+        one for one in tables if console.measure(one, options=endless).maximum <= console.width
+    )
+    return next(fitting, None) or _table(record, verdict, hidden, _WIDTHS[-1])
+
+
+def _table(record: Record, verdict: Verdict, hidden: set[str], columns: tuple[str, ...]) -> "Table":
     from rich import box
     from rich.table import Table
     from rich.text import Text
 
-    labelled = record.subject.labelled
-    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
-    table.add_column("policy", no_wrap=True)
-    for heading in _cells(_headings(labelled), labelled, wide):
-        table.add_column(heading, justify="right", no_wrap=True)
-    table.add_row("float", *_cells(_float_cells(record, labelled), labelled, wide))
-    statuses = {judgement.policy: judgement.status for judgement in verdict.judgements}
     shown = [policy for policy in record.policies if policy.name not in hidden]
     shown.sort(key=lambda one: (one.mean_bits or 0.0, family_order(one.name), one.name))
+    headings = _headings(record, any(is_partial(record, policy) for policy in shown))
+    kept = [column for column in columns if headings[column]]
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
+    table.add_column("policy", no_wrap=True)
+    for column in kept:
+        table.add_column(headings[column], justify="right", no_wrap=True)
+    in_float = {
+        "share": _compact(record.float_.accuracy) if record.subject.labelled else "reference"
+    }
+    table.add_row("float", *(in_float.get(column, NOTHING) for column in kept))
+    statuses = {judgement.policy: judgement.status for judgement in verdict.judgements}
     previous: float | None = -1.0
     for policy in shown:
         if policy.mean_bits != previous:
@@ -91,48 +109,35 @@ def _table(record: Record, verdict: Verdict, hidden: set[str], wide: bool) -> "T
         previous = policy.mean_bits
         status = statuses.get(policy.name)
         name = Text(clean(policy.name, 40), style=_COLOURS[status] if status else "")
-        cells = _cells(_policy_cells(policy, labelled), labelled, wide)
-        table.add_row(name, *(Text(cell) for cell in cells))
+        cells = _policy_cells(record, policy)
+        table.add_row(name, *(Text(cells[column]) for column in kept))
     return table
 
 
-@dataclass(frozen=True)
-class _Row:
-    """A line of the table, before what does not fit or was not measured is left out."""
-
-    bits: str
-    share: str
-    flips: str
-    drop: str
-    holm: str
-
-
-def _cells(row: _Row, labelled: bool, wide: bool) -> list[str]:
-    if wide:
-        label_cells = [row.drop, row.holm] if labelled else []
-        return [row.bits, row.share, row.flips, *label_cells]
-    return [row.share, row.drop if labelled else row.flips]
+def _headings(record: Record, partial: bool) -> dict[str, str]:
+    """What heads each column; empty for those that this record has no use for."""
+    labelled = record.subject.labelled
+    return {
+        "bits": "bits",
+        # Where a policy speaks of fewer examples, only float on those compares with it.
+        "same": "float" if labelled and partial else "",
+        "share": "accuracy" if labelled else "as in float",
+        "flips": "flips",
+        "drop": "drop, points" if labelled else "",
+        "holm": "Holm p" if labelled else "",
+    }
 
 
-def _headings(labelled: bool) -> _Row:
-    return _Row(
-        "bits", "accuracy" if labelled else "as in float", "flips", "drop, points", "Holm p"
-    )
-
-
-def _float_cells(record: Record, labelled: bool) -> _Row:
-    share = _compact(record.float_.accuracy) if labelled else "reference"
-    return _Row(NOTHING, share, NOTHING, NOTHING, NOTHING)
-
-
-def _policy_cells(policy: PolicyResult, labelled: bool) -> _Row:
-    return _Row(
-        bits=mean_text(policy.mean_bits),
-        share=_compact(policy.accuracy if labelled else policy.agreement),
-        flips=f"{policy.flips.all.k}" + ("!" if policy.numeric_failures.k else ""),
-        drop=_drop(policy),
-        holm=p_text(policy.p_value_holm),
-    )
+def _policy_cells(record: Record, policy: PolicyResult) -> dict[str, str]:
+    same = float_on_same(record, policy)
+    return {
+        "bits": mean_text(policy.mean_bits),
+        "same": NOTHING if same is None else f"{same.k}/{same.n}",
+        "share": _compact(policy.accuracy if record.subject.labelled else policy.agreement),
+        "flips": f"{policy.flips.all.k}" + ("!" if policy.numeric_failures.k else ""),
+        "drop": _drop(policy),
+        "holm": p_text(policy.p_value_holm),
+    }
 
 
 def _compact(rate: Rate | None) -> str:
@@ -153,13 +158,13 @@ def _short(points: float) -> str:
     return f"{points:.0f}".replace("-0", "0").replace("-", "−")
 
 
-def _closing(record: Record, hidden: set[str]) -> list[str]:
-    subject, coverage = record.subject, record.subject.coverage
-    risk = len(record.at_risk)
+def _closing(record: Record, finding: Finding, hidden: set[str]) -> list[str]:
+    coverage = record.subject.coverage
+    repeats = repeats_short(record, finding.worst)
     lines = [
-        f"At risk: {risk} of {subject.n_examples} {noun(record, subject.n_examples)} "
-        f"{'has its' if risk == 1 else 'have their'} answer changed by an adversary"
-        + (f"; deepest: {clean(record.at_risk[0], 40)}." if risk else "."),
+        _risk_line(record),
+        *([repeats] if repeats else []),
+        *partial_notes(record),
         f"Coverage: {coverage.quantized} places quantized, {coverage.left_out} left out on "
         f"purpose, {len(coverage.uncovered)} not covered; "
         f"{100 * coverage.macs_share:.1f} % of the arithmetic.",
@@ -171,3 +176,15 @@ def _closing(record: Record, hidden: set[str]) -> list[str]:
     if hidden:
         lines.append(f"{len(hidden)} more even policies are in the report.")
     return lines
+
+
+def _risk_line(record: Record) -> str:
+    risk, n = len(record.at_risk), record.subject.n_examples
+    line = (
+        f"At risk: {risk} of {n} {noun(record, n)} {'has its' if risk == 1 else 'have their'} "
+        "answer changed by an adversary"
+    )
+    if not risk:
+        return f"{line}."
+    first = clean(record.at_risk[0], 40)
+    return f"{line}: {first}." if risk == 1 else f"{line}, {first} the most."

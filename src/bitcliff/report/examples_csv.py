@@ -38,7 +38,8 @@ def render_csv(record: Record) -> str:
     Empty cells: not measured, or a numeric failure (then `failed_at` names the point). `bits` holds
     the bits at the quantized points in order, `draws` a random policy's predictions, `repeats` a
     searched policy's predictions with a nudged input, all separated by spaces; `flip_repeats` is 1
-    where a flip stays in every repeat, 0 where it does not. A text that a spreadsheet would run as a formula gets an apostrophe in front.
+    where a flip stays in every repeat, 0 where it does not. A text that a spreadsheet would run as
+    a formula gets an apostrophe in front.
     """
     buffer = io.StringIO()
     # Line ends as in RFC 4180: with a bare "\n", csv would leave a "\r" in a name unquoted.

@@ -22,7 +22,9 @@ class Finding:
         even: spends the bits evenly; `cheaper` says that it spends fewer, for want of an equal.
         worst: the adversarial policy.
         at_random: the random policy at that mean.
-        float_rate, even_rate, worst_rate: right answers; without labels, answers as in float.
+        float_rate, even_rate, worst_rate, random_rate: right answers; without labels, answers as
+            in float.
+        random_draws: right answers in each draw of the random policy, where draws were kept.
         even_lost, worst_lost: answers right in float (without labels: any) that are lost (change).
         title: the finding in a sentence. loss: how many answers are lost, in a sentence.
     """
@@ -35,6 +37,8 @@ class Finding:
     float_rate: Rate
     even_rate: Rate | None
     worst_rate: Rate | None
+    random_rate: Rate | None
+    random_draws: tuple[int, ...]
     even_lost: int
     worst_lost: int
     title: str
@@ -81,15 +85,18 @@ def find(record: Record) -> Finding:
     """The comparison that shows most: where the gap between even and worst is largest."""
     pair = _pair(record)
     rows = len(pair.rows)
+    at_random = _random_at(record, pair)
     return Finding(
         mean=pair.mean,
         even=pair.even,
         worst=pair.worst,
-        at_random=_random_at(record, pair),
+        at_random=at_random,
         cheaper=pair.cheaper,
         float_rate=rate(pair.right(None), rows),
         even_rate=rate(pair.right(pair.even), rows) if pair.even else None,
         worst_rate=rate(pair.right(pair.worst), rows) if pair.worst else None,
+        random_rate=_random_rate(pair, at_random),
+        random_draws=_random_draws(pair, at_random),
         even_lost=pair.lost(pair.even) if pair.even else 0,
         worst_lost=pair.lost(pair.worst) if pair.worst else 0,
         title=_title(pair),
@@ -180,6 +187,27 @@ def _random_at(record: Record, pair: _Pair) -> PolicyResult | None:
             if policy_family(policy.name) == family and spent and _same(policy, spent):
                 return policy
     return None
+
+
+def _random_rate(pair: _Pair, policy: PolicyResult | None) -> Rate | None:
+    if policy is None:
+        return None
+    rows = [row for row in pair.rows if _answered(row, policy)]
+    return rate(sum(_right(row, policy, pair.labelled) for row in rows), len(rows))
+
+
+def _random_draws(pair: _Pair, policy: PolicyResult | None) -> tuple[int, ...]:
+    """Over the pair's examples, so that no draw is set against a worst case on half of them."""
+    if policy is None or not all(policy.name in row.outcomes for row in pair.rows):
+        return ()
+    draws = [row.outcomes[policy.name].draws or [] for row in pair.rows]
+    if len({len(draw) for draw in draws}) != 1:
+        return ()
+    wanted = [row.label if pair.labelled else row.float_prediction for row in pair.rows]
+    return tuple(
+        sum(found == right for found, right in zip(draw, wanted, strict=True))
+        for draw in zip(*draws, strict=True)
+    )
 
 
 def _title(pair: _Pair) -> str:

@@ -52,17 +52,16 @@ def repeats_sentence(record: Record, policy: PolicyResult | None) -> str:
     if policy is None or policy.repeated is None or not short:
         return ""
     stay, gone = policy.repeated.k, policy.repeated.n - policy.repeated.k
+    one, several = ("it", "they") if stay == 0 else ("the other", "the others")
+    rest = one if gone == 1 else several
     if gone == 0:
-        hang = "it does not hang" if stay == 1 else "they do not hang"
-        return f"{short[:-1]}: {hang} on one machine’s rounding."
-    others = "it" if gone == policy.repeated.n == 1 else "the other" if gone == 1 else "the others"
-    others = "they" if stay == 0 and gone > 1 else others
-    if 2 * stay <= policy.repeated.n:
+        what = "it does" if stay == 1 else "they do"
+        return f"{short[:-1]}: {what} not hang on one machine’s rounding."
+    if stay <= gone:
         verb = "hangs" if gone == 1 else "hang"
-        return f"{short[:-1]}: {others} {verb} on the last digits and may not show elsewhere."
-    these = "these do" if stay > 1 else "this does"
+        return f"{short[:-1]}: {rest} {verb} on the last digits and may not show elsewhere."
     return (
-        f"{short[:-1]}: {these} not hang on one machine’s rounding; {others} may not show elsewhere."
+        f"{short[:-1]}: these do not hang on one machine’s rounding; {rest} may not show elsewhere."
     )
 
 

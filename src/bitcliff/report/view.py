@@ -1,6 +1,6 @@
 """What the page says, worked out from the record; the template only lays it out."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from bitcliff.records import Provenance, Record
@@ -64,8 +64,8 @@ def cards(record: Record, finding: Finding) -> list[Card]:
     if finding.even is not None and finding.even_rate is not None:
         even = mean_text(finding.even.mean_bits)
         found.append(_card(f"{even} bits a layer, spent evenly", finding.even_rate, right, "even"))
-    if finding.at_random is not None:
-        found.append(_random_card(finding, labelled, right))
+    if finding.random_rate is not None:
+        found.append(_random_card(finding, finding.random_rate, right))
     if finding.worst is not None and finding.worst_rate is not None:
         title = "The same, spent badly" if _equal(finding) else f"{mean} bits a layer, spent badly"
         # The warning colour is for what is lost, not for the word "worst".
@@ -84,23 +84,16 @@ def _card(title: str, rate: Rate, right: str, kind: str) -> Card:
     return Card(title, str(rate.k), f"of {rate.n} {right}", note, squares(rate), kind)
 
 
-def _random_card(finding: Finding, labelled: bool, right: str) -> Card:
-    policy = finding.at_random
-    if policy is None:
-        raise ValueError("there is no random policy to show")
-    rate = policy.accuracy if labelled and policy.accuracy is not None else policy.agreement
-    mean = mean_text(policy.mean_bits)
-    title = "The same, placed at random" if _equal(finding) else f"{mean} bits a layer, at random"
+def _random_card(finding: Finding, rate: Rate, right: str) -> Card:
+    title = "The same, placed at random"
+    if not _equal(finding):
+        title = f"{mean_text(finding.mean)} bits a layer, at random"
     card = _card(title, rate, right, "random")
-    spread = policy.distribution
-    if spread is None:
-        return card
-    rates = spread.accuracy if labelled and spread.accuracy is not None else spread.agreement
-    counts = [draw.k for draw in rates]
+    counts = finding.random_draws
     if not counts:
         return card
-    note = f"median of {spread.draws} draws, {min(counts)} to {max(counts)}"
-    return Card(card.title, card.big, card.of, note, card.squares, card.kind)
+    note = f"median of {len(counts)} draws, {min(counts)} to {max(counts)}"
+    return replace(card, note=note)
 
 
 def meaning(record: Record, finding: Finding) -> list[str]:
