@@ -92,9 +92,7 @@ def grey() -> Preprocessing:
 
 
 @pytest.fixture(scope="session")
-def weights_file(
-    mlp: nn.Module, tmp_path_factory: pytest.TempPathFactory
-) -> Callable[[str], Path]:
+def weights_file(mlp: nn.Module, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
     """The perceptron's weights as a file of the given ending."""
     from safetensors.torch import save_file
 

@@ -5,12 +5,18 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
 
-def chain(seed: int = 0, points: int = 5, width: int = 6, inputs: int = 4, classes: int = 3) -> nn.Module:
+def chain(
+    seed: int = 0, points: int = 5, width: int = 6, inputs: int = 4, classes: int = 3
+) -> nn.Module:
     """Linear layers with ReLUs between; `points` of their inputs are quantization points."""
     torch.manual_seed(seed)
     layers: list[nn.Module] = [nn.Linear(inputs, width)]
     for place in range(points):
         layers += [nn.ReLU(), nn.Linear(width, width if place + 1 < points else classes)]
+    for layer in layers[::2]:
+        # By default the signal fades from layer to layer, and nothing could be lost.
+        nn.init.kaiming_normal_(layer.weight)  # type: ignore[arg-type]
+        nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
     return nn.Sequential(*layers).eval()
 
 
@@ -96,12 +102,12 @@ class OnTheGrid(nn.Module):
 class Overflowing(nn.Module):
     """Linear, but that examples whose first value is above `limit` become infinite on the way.
 
-    Above 0.9 `limit` they do so only when rounding lifts them over the limit.
+    A little below the limit they do so only where rounding lifts them over it. The decision is
+    which of three differences is largest.
     """
 
     def __init__(self, limit: float = 1.0) -> None:
         super().__init__()
-        torch.manual_seed(5)
         self.limit = limit
         self.stem = nn.Linear(3, 3, bias=False)
         self.hidden = nn.Linear(3, 3)
@@ -109,7 +115,9 @@ class Overflowing(nn.Module):
         with torch.no_grad():
             self.stem.weight.copy_(torch.eye(3))
             self.hidden.weight.copy_(torch.eye(3))
+            self.head.weight.copy_(torch.eye(3) - torch.eye(3).roll(1, 1))
             self.hidden.bias.zero_()
+            self.head.bias.zero_()
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.hidden(self.stem(x))

@@ -17,6 +17,7 @@ def evaluator_of(
     model: nn.Module, inputs: Tensor, scheme: str = "onnx", batch_size: int = 16
 ) -> Evaluator:
     """Margins against the float prediction; searches never rest, but at their effort's end."""
+    model = model.eval().requires_grad_(False)
     attachment = Attachment(model, discover(model, inputs), scheme)
     evaluator = Evaluator(attachment, inputs, batch_size)
     evaluator.reference = evaluator.float_scores(torch.arange(len(inputs))).predictions

@@ -4,12 +4,14 @@ The last batch is padded, so that every example runs through the same kernels wh
 evaluated with it.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 
 import torch
 from jaxtyping import Bool, Float, Float64, Int
 from torch import Tensor
+from torch.autograd.graph import allow_mutation_on_saved_tensors
 
 from bitcliff.points import Attachment, take
 from bitcliff.points.attach import FLOAT, WEIGHTS_ONLY, Rounding, gradient_rounding, rounding_to
@@ -75,6 +77,7 @@ class Evaluator:
     Attributes:
         reference: (n,) the class that margins are measured against.
         scale: the median size of the float margins, logits: what counts as clear-cut here.
+        in_place: the network overwrites what its gradient needs; found out on the way.
         on_batch: called after every batch, for progress.
     """
 
@@ -83,6 +86,7 @@ class Evaluator:
     batch_size: int
     reference: Int[Tensor, " n"] = field(default_factory=lambda: torch.empty(0, dtype=torch.int64))
     scale: float = 0.0
+    in_place: bool = False
     spent: Spent = field(default_factory=Spent)
     on_batch: Callable[[], None] | None = None
 
@@ -142,21 +146,34 @@ class Evaluator:
     ) -> Float[Tensor, "m points o"]:
         hot = (bits[:, :, None] == options).float()
         choice = [hot[:, point].clone().requires_grad_() for point in range(hot.shape[1])]
-        with torch.enable_grad():
-            logits = self.attachment.run(
-                take(self.inputs, index), gradient_rounding(choice, options)
-            )
-            found = margins(logits, self.reference[index])
-            # A point that a forward pass does not reach has no slope, and where the network turns
-            # gradients off there is none at all.
-            total = found[torch.isfinite(found)].sum()
-            gradients = (
-                torch.autograd.grad(total, choice, allow_unused=True)
-                if total.requires_grad
-                else [None] * len(choice)
-            )
+        try:
+            gradients = self._gradients(index, choice, options)
+        except RuntimeError as error:
+            if self.in_place or "inplace operation" not in str(error):
+                raise
+            self.in_place = True
+            gradients = self._gradients(index, choice, options)
+        # A point that a forward pass does not reach has no slope.
         filled = [torch.zeros_like(hot[:, 0]) if g is None else g for g in gradients]
         return torch.stack(filled, 1).nan_to_num(0.0, 0.0, 0.0)
+
+    def _gradients(
+        self,
+        index: Int[Tensor, " m"],
+        choice: list[Float[Tensor, "m o"]],
+        options: Int[Tensor, " o"],
+    ) -> Sequence[Tensor | None]:
+        # Copies what a network overwrites; costs about a second forward pass, so only if needed.
+        saving = allow_mutation_on_saved_tensors() if self.in_place else nullcontext()
+        with torch.enable_grad(), saving:
+            rounding = gradient_rounding(choice, options)
+            logits = self.attachment.run(take(self.inputs, index), rounding)
+            found = margins(logits, self.reference[index])
+            total = found[torch.isfinite(found)].sum()
+            # Where the network turns gradients off there is none at all.
+            if not total.requires_grad:
+                return [None] * len(choice)
+            return torch.autograd.grad(total, choice, allow_unused=True)
 
     def _scores(self, index: Int[Tensor, " m"], rounding: Callable[[Tensor], Rounding]) -> Scores:
         logits, failed = [], []

@@ -12,6 +12,7 @@ from bitcliff.points import Attachment, Plan
 from bitcliff.points.attach import FLOAT, rounding_to
 from bitcliff.points.forward import batch_size
 from bitcliff.policy import Batch, Policy
+from bitcliff.types.subject import Inputs
 
 
 @contextmanager
@@ -64,7 +65,7 @@ class _Following(Attachment):
     def choose(self, _model: nn.Module, args: Any, kwargs: Any) -> None:
         """Before each call: note what failed in the last one, and take the policy's bits."""
         self._collect()
-        inputs = kwargs if kwargs else args[0]
+        inputs = _inputs(args, kwargs)
         index = torch.arange(self.seen, self.seen + batch_size(inputs))
         self._last, self.seen = self.seen, self.seen + len(index)
         self.rounding = FLOAT
@@ -82,3 +83,14 @@ class _Following(Attachment):
         for row, point in self.incidents.failed.items():
             self.broken.setdefault(point, []).append(self._last + row)
         self.incidents.failed = {}
+
+
+def _inputs(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Inputs:
+    """The tensors of a call: the first positional one, else all that have a name."""
+    first = next((value for value in args if isinstance(value, Tensor)), None)
+    if first is not None:
+        return first
+    named = {name: value for name, value in kwargs.items() if isinstance(value, Tensor)}
+    if not named:
+        raise BitcliffError("a quantized model must be called with tensors")
+    return named

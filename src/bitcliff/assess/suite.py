@@ -89,7 +89,7 @@ class Suite:
             total = width * self.points
             words = f"{width} bits at every point"
             yield Step(
-                About(f"uniform-{width}", words, "none", width, total, 0.0), n, self._uniform
+                About(f"uniform-{width}", words, "none", float(width), total, 0.0), n, self._uniform
             )
         for mean in self.settings.budgets:
             yield from self._steps_at(mean)

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -32,6 +32,7 @@ _FURTHER_FLOPS: dict[str, Callable[..., int]] = {
 }
 
 
+@runtime_checkable
 class Witness(Protocol):
     """Hears of what the kernels do."""
 
@@ -51,7 +52,7 @@ def is_product(kernel: str) -> bool:
 
 
 class KernelWatch(TorchDispatchMode):
-    """Tells a witness of every kernel that matters, whether modules, functions or TorchScript call it."""
+    """Tells a witness of the kernels that matter, whoever calls them: TorchScript too."""
 
     # Without it torch refuses control flow and other operators that take functions.
     supports_higher_order_operators = True

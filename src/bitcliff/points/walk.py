@@ -87,7 +87,7 @@ class Walk(TorchFunctionMode):
 
     @contextmanager
     def paused(self) -> Iterator[None]:
-        """Calls made inside are not the model's: those of a policy that looks at its inputs, say."""
+        """Calls made inside are not the model's: those of a policy that looks at inputs, say."""
         stack, self._stack = self._stack, []
         try:
             yield

@@ -6,7 +6,7 @@ from torch import Tensor
 from torch.autograd.function import FunctionCtx, once_differentiable
 
 from bitcliff.errors import InputError
-from bitcliff.quant.grid import Grid, OnBroken, make_grid, round_to_grid
+from bitcliff.quant.grid import Grid, OnBroken, clamp_to_grid, make_grid, round_to_grid
 from bitcliff.quant.rows import as_rows, from_rows, row_range
 from bitcliff.quant.scheme import Scheme
 
@@ -37,10 +37,7 @@ def fake_quantize(
     Raises:
         InputError: `x` has no batch dimension or no float type, or `bits` does not fit.
     """
-    if x.ndim == 0 or not x.is_floating_point():
-        raise InputError(
-            f"x must be a floating tensor (batch, *rest), not {x.dtype} {tuple(x.shape)}"
-        )
+    _check_activations(x)
     widths = check_bits(bits, x.shape[0]).to(x.device)
     scheme = Scheme.parse(scheme)
     if not (torch.is_grad_enabled() and x.requires_grad):
@@ -64,6 +61,7 @@ def fake_quantize_choice(
     Raises:
         InputError: the shapes do not fit, or a row of `choice` is not one-hot.
     """
+    _check_activations(x)
     if choice.shape != (x.shape[0], len(options)):
         raise InputError(f"choice must be (batch, options), not {tuple(choice.shape)}")
     if not bool(((choice == 1).sum(1) == 1).all()) or not bool(((choice != 0).sum(1) == 1).all()):
@@ -79,13 +77,23 @@ def check_bits(bits: "Int[Tensor, ' batch'] | int", batch: int) -> Int[Tensor, "
     """Bit-widths as an int64 tensor (batch,); InputError unless each lies in 2..16."""
     if isinstance(bits, int):
         bits = torch.full((batch,), bits)
+    if not isinstance(bits, Tensor):
+        raise InputError(f"bits must be an int or an integer tensor, not {type(bits).__name__}")
     if bits.is_floating_point() or bits.shape != (batch,):
         raise InputError(
-            f"bits must be an int or an integer tensor ({batch},), not {bits.dtype} {tuple(bits.shape)}"
+            f"bits must be an int or an integer tensor ({batch},), "
+            f"not {bits.dtype} {tuple(bits.shape)}"
         )
     if batch and not bool(((bits >= MIN_BITS) & (bits <= MAX_BITS)).all()):
         raise InputError(f"bits must lie in {MIN_BITS}..{MAX_BITS}, not {bits.unique().tolist()}")
     return bits.long()
+
+
+def _check_activations(x: Tensor) -> None:
+    if x.ndim == 0 or not x.is_floating_point():
+        raise InputError(
+            f"x must be a floating tensor (batch, *rest), not {x.dtype} {tuple(x.shape)}"
+        )
 
 
 def _quantize(
@@ -130,8 +138,8 @@ class _StraightThroughChoice(torch.autograd.Function):
     ) -> Tensor:
         ctx.save_for_backward(x, options)
         ctx.scheme = scheme  # type: ignore[attr-defined]
-        options = options.to(choice.device)
-        return _quantize(x, options[choice.argmax(1)], scheme, on_broken)
+        widths = options.to(choice.device)[choice.argmax(1)].to(x.device)
+        return _quantize(x, widths, scheme, on_broken)
 
     @staticmethod
     @once_differentiable
@@ -149,7 +157,10 @@ def choice_gradient(
     options: Int[Tensor, " options"],
     scheme: Scheme,
 ) -> Float[Tensor, "batch options"]:
-    """<gradient_b, Q_o(x_b) - x_b> for every example b and option o."""
+    """<gradient_b, Q_o(x_b) - x_b> for every example b and option o; 0 where x_b is not finite."""
+    if x.numel() == 0:
+        return x.new_zeros(x.shape[0], len(options))
+    options = options.to(x.device)
     with torch.no_grad():
         rows, order = as_rows(_wide(x.detach()))
         slopes = gradient.detach().to(rows.dtype).permute(order).reshape(rows.shape)
@@ -177,14 +188,15 @@ def _projected_errors(
     """One row on every option's grid at once, in chunks, so that the work stays in the cache."""
     if not bool(grid.plain.all()):
         tried = row.expand(len(options), -1)
-        return ((round_to_grid(tried, grid, options, scheme) - row) @ slope).double()
-    scale, bottom, top = grid.scale[:, None], grid.bottom[:, None], grid.top[:, None]
+        error = round_to_grid(tried, grid, options, scheme) - row
+        # Infinity less infinity is not a number, though such a row passes unchanged.
+        return (error.nan_to_num(nan=0.0) @ slope).double()
+    scale = grid.scale[:, None]
     total = row.new_zeros(len(options), dtype=torch.float64)
     # One buffer for all chunks: fresh memory each time would cost more than the arithmetic.
     buffer = row.new_empty(len(options), min(len(row), _CHUNK))
     for part, weight in zip(row.split(_CHUNK), slope.split(_CHUNK), strict=True):
         error = torch.div(part, scale, out=buffer[:, : len(part)]).round_()
-        torch.maximum(error, bottom, out=error)
-        torch.minimum(error, top, out=error).mul_(scale).sub_(part)
+        clamp_to_grid(error, grid, scheme).mul_(scale).sub_(part)
         total += error @ weight
     return total

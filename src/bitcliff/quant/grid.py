@@ -3,7 +3,7 @@
     s = (hi - lo) / (2^b - 1)    z = round(-lo / s)
     q = clamp(round(x / s) + z, 0, 2^b - 1)    x_hat = (q - z) * s
 
-In float32 these are exact enough only while z is far from 2^24. Rows for which it is not (a narrow
+In float32 x / s is exact enough only while z is far from 2^24. Rows for which it is not (a narrow
 range far from zero), or whose scale leaves float32's normal range, are worked in float64 instead,
 row by row, so that a row's result never depends on its batch-mates.
 """
@@ -21,8 +21,8 @@ from bitcliff.quant.scheme import Scheme
 OnBroken = Callable[[Bool[Tensor, " batch"]], None]
 """Told which rows hold a NaN or an infinity; called only when some do."""
 
-# |z| and 2^b - 1 both stay below this, so sums of them are exact integers in float32.
-_LARGEST_EXACT_ZERO_POINT = 2.0**22
+# Up to here float32 gives x / s to a 64th of a level, and sums with z are exact integers.
+_LARGEST_ZERO_POINT = 2.0**18
 
 
 @dataclass(frozen=True)
@@ -53,8 +53,9 @@ def make_grid(
     if scheme.kind == "onnx":
         zero_point = torch.minimum(zero_point.clamp(min=0), levels)
     plain = (scale >= torch.finfo(low.dtype).tiny) & torch.isfinite(scale)
-    plain &= zero_point.abs() <= _LARGEST_EXACT_ZERO_POINT
-    return Grid(low, high, scale, -zero_point, levels - zero_point, plain)
+    plain &= zero_point.abs() <= _LARGEST_ZERO_POINT
+    # Not -zero_point, which may be a negative zero.
+    return Grid(low, high, scale, 0 - zero_point, levels - zero_point, plain)
 
 
 def round_to_grid(
@@ -67,13 +68,12 @@ def round_to_grid(
     """Fake-quantize each row on its grid; a new tensor. `on_broken` hears of rows with NaN or Inf.
 
     clamp(round(x / s), -z, n - z) * s is the formula above with z taken out of the clamp, equal to
-    the last bit while all of these are exact integers.
+    the last bit while all of these are exact integers; adding zero makes negative zeros positive.
     """
     column = (slice(None), None)
     out = (rows / grid.scale[column]).round_()
-    # Not clamp: with tensor bounds it is five times slower on a CPU.
-    torch.maximum(out, grid.bottom[column], out=out)
-    torch.minimum(out, grid.top[column], out=out).mul_(grid.scale[column])
+    clamp_to_grid(out, grid, scheme).mul_(grid.scale[column])
+    out += 0.0
     if not bool(grid.plain.all()):
         for index in (~grid.plain).nonzero().flatten().tolist():
             out[index] = round_row_carefully(rows[index], bits[index], scheme)
@@ -81,6 +81,19 @@ def round_to_grid(
         if on_broken is not None and bool(broken.any()):
             on_broken(broken)
     return out
+
+
+def clamp_to_grid(
+    levels: Float[Tensor, "batch k"], grid: Grid, scheme: Scheme
+) -> Float[Tensor, "batch k"]:
+    """Clamp integers x / s to the grid's ends, in place; for rows that are `plain`.
+
+    Not clamp, which with tensor bounds is five times slower on a CPU. No value lies below a range
+    that begins at the minimum, and division and rounding keep it so: there the lower end is spared.
+    """
+    if scheme.kind == "percentile":
+        torch.maximum(levels, grid.bottom[:, None], out=levels)
+    return torch.minimum(levels, grid.top[:, None], out=levels)
 
 
 def round_row_carefully(
@@ -97,8 +110,9 @@ def round_row_carefully(
     wide = row.double()
     low, high = (end[0] for end in row_range(wide[None], scheme))
     levels = 2.0 ** int(bits) - 1
-    # Divided before subtracting: the difference itself may overflow.
-    scale = high / levels - low / levels
+    scale = (high - low) / levels
+    if not bool(torch.isfinite(scale)):  # the difference overflowed
+        scale = high / levels - low / levels
     if scale == 0:
         return row.clamp(low.to(row.dtype), high.to(row.dtype))
     zero_point = torch.round(-low / scale)

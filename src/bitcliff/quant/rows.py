@@ -53,8 +53,14 @@ def row_quantile(rows: Float[Tensor, "batch k"], share: float) -> Float[Tensor, 
     position = share * (rows.shape[1] - 1)
     below = math.floor(position)
     above = math.ceil(position)
-    first = rows.kthvalue(below + 1, dim=1).values
+    first = rows.kthvalue(below + 1, dim=1).values.double()
     if above == below:
-        return first
-    second = rows.kthvalue(above + 1, dim=1).values
-    return first + (second - first) * (position - below)
+        return first.to(rows.dtype)
+    second = rows.kthvalue(above + 1, dim=1).values.double()
+    part = position - below
+    gap = second - first
+    # The gap itself may overflow; equal ends must give just that value.
+    between = torch.where(
+        torch.isfinite(gap), first + gap * part, first * (1 - part) + second * part
+    )
+    return between.to(rows.dtype)

@@ -54,8 +54,8 @@ def _round_symmetric(
         peak = wide.abs().amax(others, keepdim=True) if others else wide.abs()
     scale = peak / levels
     integers = torch.round(wide / scale).clamp_(-levels, levels)
-    # A scale of zero: the channel is zero, or too small for a scale in this type; it passes.
-    return torch.where(scale > 0, integers * scale, wide).to(w.dtype)
+    # Where there is no scale it passes as it is: all zero, too small for this type, not finite.
+    return torch.where((scale > 0) & torch.isfinite(scale), integers * scale, wide).to(w.dtype)
 
 
 class _Identity(torch.autograd.Function):

@@ -25,7 +25,8 @@ def evolve(
 
     Groups whose best cost is clear rest. The first population is drawn uniformly from all feasible
     allocations. Children mix two parents over a stretch of the network, get some widths drawn anew,
-    and are brought back to the exact total by the nearest feasible allocation.
+    and are brought back to the exact total by the nearest feasible allocation. A child that was
+    tried before gives way to a stranger.
     """
     groups, points = best.bits.shape
     population = torch.empty(0, groups, points, dtype=torch.int64)
@@ -35,26 +36,33 @@ def evolve(
         if len(active) == 0:
             return
         size = min(_POPULATION, evaluations)
-        if len(population) == 0:
-            children = _strangers(problem, size, groups, points, rng)
-        else:
-            children = torch.stack(
-                [_children(problem, population, costs, rng) for _ in range(size)]
-            )
-        child_costs = torch.full((size, groups), torch.inf, dtype=torch.float64)
+        children, child_costs = [], torch.full((size, groups), torch.inf, dtype=torch.float64)
         for number in range(size):
-            tried = children[number, active]
-            child_costs[number, active] = problem.objective(tried, active)
-            best.keep(tried, child_costs[number, active], active)
-        population, costs = _survivors(population, costs, children, child_costs)
+            child = _child(problem, best, population, costs, rng)
+            child_costs[number, active] = problem.objective(child[active], active)
+            best.keep(child[active], child_costs[number, active], active)
+            children.append(child)
+        population, costs = _survivors(population, costs, torch.stack(children), child_costs)
         evaluations -= size
 
 
+def _child(
+    problem: Problem, best: Best, population: Tensor, costs: Tensor, rng: np.random.Generator
+) -> Int[Tensor, "groups points"]:
+    groups, points = best.bits.shape
+    strangers = _strangers(problem, groups, points, rng)
+    if len(population) == 0:
+        return strangers
+    children = _children(problem, population, costs, rng)
+    new = [best.is_new(group, child) for group, child in enumerate(children.tolist())]
+    return torch.where(torch.tensor(new)[:, None], children, strangers)
+
+
 def _strangers(
-    problem: Problem, size: int, groups: int, points: int, rng: np.random.Generator
-) -> Int[Tensor, "size groups points"]:
-    drawn = sample_allocations(size * groups, points, problem.options.tolist(), problem.total, rng)
-    return problem.options[drawn].view(size, groups, points)
+    problem: Problem, groups: int, points: int, rng: np.random.Generator
+) -> Int[Tensor, "groups points"]:
+    drawn = sample_allocations(groups, points, problem.options.tolist(), problem.total, rng)
+    return problem.options[drawn]
 
 
 def _children(

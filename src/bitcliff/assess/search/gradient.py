@@ -6,6 +6,8 @@ profits are taken anew around the quantized network, and the best allocation tha
 evaluated is kept.
 """
 
+from typing import NamedTuple
+
 import numpy as np
 import torch
 from jaxtyping import Float, Int
@@ -15,6 +17,21 @@ from bitcliff.assess.search.problem import Best, Problem
 
 # Points drawn for one exchange step: all pairs among them are weighed.
 _POINTS_AT_A_TIME = 64
+# Of these, the most promising moves that are looked through for one that was not tried yet.
+_MOVES_LOOKED_AT = 32
+# Exchanges made at once, at most, where all near allocations were tried.
+_FARTHEST = 4
+# How little less a point is promised after a move with it failed.
+_DISCOURAGED = 0.7
+
+
+class _Move(NamedTuple):
+    """One point's width goes up to `up`, another's down to `down`, by as many bits."""
+
+    first: int
+    up: int
+    second: int
+    down: int
 
 
 def relinearise(problem: Problem, best: Best, rounds: int) -> Float[Tensor, "g points o"]:
@@ -50,66 +67,69 @@ def exchange(
     """Exchange moves: one point's bits go up, another's down by as much; improvements are kept.
 
     In each step every group tries the move that the slopes promise most of, blurred by noise so
-    that others get their turn. Groups whose cost is clear rest.
+    that others get their turn, and never an allocation that it tried before while there are others
+    near. Groups whose cost is clear rest.
     """
     slopes = slopes.clone()
     for _ in range(steps):
         active = (best.cost >= problem.clear).nonzero().flatten()
         if len(active) == 0:
             return
-        trial, touched = _moves(problem, best.bits[active], slopes[active], rng)
-        better = best.offer(trial, active)
-        # A move that failed is promised less of next time.
-        failed = active[~better]
-        for group, points in zip(failed.tolist(), touched[~better].tolist(), strict=True):
-            slopes[group, points] *= 0.7
+        trials = [_trial(best, group, slopes[group], rng) for group in active.tolist()]
+        better = best.offer(torch.tensor([bits for bits, _ in trials]), active)
+        for group, (_, touched), found in zip(
+            active.tolist(), trials, better.tolist(), strict=True
+        ):
+            if not found:
+                slopes[group, touched] *= _DISCOURAGED
 
 
-def _moves(
+def _trial(
+    best: Best, group: int, slopes: Float[Tensor, "points o"], rng: np.random.Generator
+) -> tuple[list[int], list[int]]:
+    """An allocation near the group's best that it has not tried, and the points last exchanged."""
+    bits, touched = best.bits[group].tolist(), list[int]()
+    for _ in range(_FARTHEST):
+        moves = _likeliest_moves(best.problem, torch.tensor(bits), slopes, rng)
+        if not moves:
+            break
+        at_random = moves[int(rng.integers(len(moves)))]
+        for first, up, second, down in [*moves, at_random]:
+            moved = bits.copy()
+            moved[first], moved[second] = up, down
+            if best.is_new(group, moved):
+                return moved, [first, second]
+        bits, touched = moved, [first, second]
+    return bits, touched
+
+
+def _likeliest_moves(
     problem: Problem,
-    bits: Int[Tensor, "g points"],
-    slopes: Float[Tensor, "g points o"],
+    bits: Int[Tensor, " points"],
+    slopes: Float[Tensor, "points o"],
     rng: np.random.Generator,
-) -> tuple[Int[Tensor, "g points"], Int[Tensor, "g 2"]]:
-    count, points = bits.shape
-    picked = torch.from_numpy(rng.permutation(points)[:_POINTS_AT_A_TIME].copy())
-    widths, table = bits[:, picked], slopes[:, picked]
-    here = table.gather(2, problem.choice(widths)[:, :, None])
-    change = table - here
-    shift = problem.options - widths[:, :, None]
-    trial, touched = bits.clone(), torch.zeros(count, 2, dtype=torch.int64)
-    spread = max(int(shift.abs().max()), 1)
-    for group in range(count):
-        first, up, second, down = _draw(change[group], shift[group], spread, rng)
-        pair = picked[[first, second]]
-        trial[group, pair] = problem.options[[up, down]]
-        touched[group] = pair
-    return trial, touched
-
-
-def _draw(
-    change: Float[Tensor, "points o"],
-    shift: Int[Tensor, "points o"],
-    spread: int,
-    rng: np.random.Generator,
-) -> tuple[int, int, int, int]:
-    """One move (point, option, point, option) whose shifts cancel, drawn by predicted gain."""
-    steps = range(1, spread + 1)
-    up = torch.stack([torch.where(shift == step, change, torch.inf) for step in steps])
-    down = torch.stack([torch.where(shift == -step, change, torch.inf) for step in steps])
-    # (steps, points, points): the first point goes up, the second down, by the same step.
-    cost = up.amin(2)[:, :, None] + down.amin(2)[:, None, :]
+) -> list[_Move]:
+    """Moves from `bits` by predicted gain, blurred; the most promising first."""
+    picked = torch.from_numpy(rng.permutation(len(bits))[:_POINTS_AT_A_TIME].copy())
+    widths = bits[picked, None]
+    table = slopes[picked]
+    change = table - table.gather(1, problem.choice(widths))
+    steps, shift = problem.steps, problem.options - widths
+    # (steps, points): what it costs to go up, or down, by each step; infinite where no width is.
+    up = torch.where(shift == steps, change, torch.inf).amin(2)
+    down = torch.where(shift == -steps, change, torch.inf).amin(2)
+    cost = up[:, :, None] + down[:, None, :]
     cost.diagonal(dim1=1, dim2=2).fill_(torch.inf)
     usable = torch.isfinite(cost)
-    if not bool(usable.any()):
-        stay = int((shift[0] == 0).nonzero())
-        return 0, stay, 0, stay
+    count = min(_MOVES_LOOKED_AT, int(usable.sum()))
+    if count == 0:
+        return []
     scale = float(cost[usable].std(correction=0)) + 1e-12
     noisy = cost / scale - 0.5 * torch.from_numpy(rng.gumbel(size=cost.shape))
-    step, first, second = np.unravel_index(int(noisy.argmin()), cost.shape)
-    return (
-        int(first),
-        int(up[step, first].argmin()),
-        int(second),
-        int(down[step, second].argmin()),
+    chosen = noisy.flatten().topk(count, largest=False).indices
+    step, first, second = (
+        torch.from_numpy(i) for i in np.unravel_index(chosen.numpy(), cost.shape)
     )
+    by = steps[step, 0, 0]
+    ends = picked[first], bits[picked[first]] + by, picked[second], bits[picked[second]] - by
+    return [_Move(*ends) for ends in zip(*(end.tolist() for end in ends), strict=True)]

@@ -4,6 +4,7 @@ One form serves three questions. Worst per example: every example is a group of 
 static: all examples share one group, hence one allocation. Friendliest: the sign turned round.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -49,6 +50,12 @@ class Problem:
         return -_CLEAR_SHARE * self.evaluator.scale
 
     @property
+    def steps(self) -> Int[Tensor, "steps 1 1"]:
+        """By how many bits a point's width can go up or down."""
+        distances: Int[Tensor, " d"] = (self.options[:, None] - self.options).abs().unique()
+        return distances[1:, None, None]
+
+    @property
     def size(self) -> int:
         """G, the number of allocations looked for."""
         return int(self.groups.max()) + 1
@@ -75,8 +82,6 @@ class Problem:
         rows = row_of[self.groups]
         used = rows >= 0
         each = self.sign * self.evaluator.slopes(self.index[used], bits[rows[used]], self.options)
-        if not self.shared:
-            return each
         summed = torch.zeros(len(only), *each.shape[1:], dtype=each.dtype)
         return summed.index_add(0, rows[used], each)
 
@@ -105,7 +110,10 @@ class Best:
     bits: Int[Tensor, "g points"]
     cost: Float64[Tensor, " g"] = field(init=False)
 
+    _tried: list[set[bytes]] = field(init=False)
+
     def __post_init__(self) -> None:
+        self._tried = [set() for _ in self.bits]
         self.cost = torch.full((len(self.bits),), torch.inf, dtype=torch.float64)
 
     def offer(
@@ -123,10 +131,16 @@ class Best:
         only: Int[Tensor, " g"],
     ) -> Bool[Tensor, " g"]:
         """The same for candidates whose cost is known."""
+        for group, row in zip(only.tolist(), bits.tolist(), strict=True):
+            self._tried[group].add(bytes(row))
         better = cost < self.cost[only]
         self.bits[only[better]] = bits[better]
         self.cost[only[better]] = cost[better]
         return better
+
+    def is_new(self, group: int, bits: Sequence[int]) -> bool:
+        """Whether the group was never evaluated under this allocation."""
+        return bytes(bits) not in self._tried[group]
 
 
 def _shared_cost(cost: Float64[Tensor, " m"], least: float) -> Float64[Tensor, " m"]:

@@ -1,0 +1,80 @@
+from typing import Any
+
+import pytest
+
+from bitcliff.assess import AssessSettings, SearchEffort
+from bitcliff.assess.settings import budgets_within
+from bitcliff.errors import InputError
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"bits": (5, 4)}, "--bits must increase.*not 5,4"),
+        ({"bits": (4, 4)}, "--bits must increase"),
+        ({"bits": ()}, "--bits must increase.*not none"),
+        ({"bits": (1, 9)}, "--bits must lie in 2..16, not 1,9"),
+        ({"bits": (3, 17)}, "--bits must lie in 2..16"),
+        ({"uniform": (8, 7)}, "--uniform must increase"),
+        ({"uniform": (1,)}, "--uniform must lie in 2..16"),
+        ({"budgets": ()}, "--budget must name at least one"),
+        (
+            {"budgets": (2.9,)},
+            "--budget 2.9 cannot be met with bits 3..10: feasible means are 3 to 10",
+        ),
+        ({"budgets": (10.1,)}, "feasible means are 3 to 10"),
+        ({"budgets": (float("nan"),)}, "--budget nan cannot be met"),
+        ({"budgets": (4.0, 4.0)}, "same mean twice"),
+        ({"budgets": (4.0000001, 4.0000002)}, "same mean twice"),
+        ({"scheme": "pape"}, "--scheme 'pape' is not known: use paper, onnx or percentile"),
+        ({"scheme": "percentile(40)"}, "percentile must lie in"),
+        ({"weight_bits": 1}, "--weight-bits must lie in 2..16, not 1"),
+        ({"weight_bits": 17}, "--weight-bits must lie in 2..16, not 17"),
+        ({"margin": "truth"}, "--margin 'truth' is not known: use prediction or label"),
+        ({"batch_size": 0}, "--batch-size must be 1 or more, not 0"),
+        ({"max_drop": -0.1}, "--max-drop must be 0 or more points, not -0.1"),
+        ({"max_drop": float("nan")}, "--max-drop"),
+        ({"seed": -1}, "--seed must be 0 or more, not -1"),
+    ],
+)
+def test_settings_that_will_not_do_are_refused(changes: dict[str, Any], words: str) -> None:
+    with pytest.raises(Exception) as caught:  # noqa: PT011  (a type checker may come first)
+        AssessSettings(**changes)
+    if isinstance(caught.value, InputError):
+        assert "\n" not in str(caught.value)
+        caught.match(words)
+    else:
+        assert changes.keys() == {"margin"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"rounds": -1}, "--rounds must be 0 or more, not -1"),
+        ({"exchanges": -1}, "--exchanges"),
+        ({"evaluations": -1}, "--evaluations"),
+        ({"draws": 0}, "--draws must be 1 or more, not 0"),
+    ],
+)
+def test_effort_that_will_not_do_is_refused(changes: dict[str, int], words: str) -> None:
+    with pytest.raises(InputError, match=words):
+        SearchEffort(**changes)
+
+
+def test_the_defaults_are_those_of_the_design() -> None:
+    settings = AssessSettings()
+    assert settings.bits == tuple(range(3, 11))
+    assert settings.budgets == (4.0, 5.5, 7.0)
+    assert settings.uniform == tuple(range(2, 11))
+    assert (settings.scheme, settings.weight_bits, settings.max_drop) == ("onnx", 16, 2.0)
+    assert settings.effort.draws >= 20
+
+
+def test_default_means_give_way_to_the_widths() -> None:
+    assert budgets_within(tuple(range(3, 11))) == (4.0, 5.5, 7.0)
+    assert budgets_within((3, 4, 5)) == (4.0,)
+    assert budgets_within((8, 9)) == (8.5,)
+    assert budgets_within((2,)) == (2.0,)
+    assert budgets_within((3, 4, 5, 6, 7, 8), (5.0, 7.0, 9.0)) == (5.0, 7.0)
+    for bits in ((3, 4, 5), (8, 9), (2,)):
+        AssessSettings(bits=bits, budgets=budgets_within(bits))
