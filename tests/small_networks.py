@@ -1,4 +1,6 @@
-"""Small networks that several rooms' tests share. Imports torch alone: tests copy this file for `py:`."""
+"""Small networks that several rooms' tests share. Imports torch alone: tests copy it for `py:`."""
+
+from itertools import pairwise
 
 import torch
 import torch.nn.functional as F  # noqa: N812
@@ -44,7 +46,7 @@ class DigitsMLP(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         widths = [64, 24, 24, 24, 24, 24, 24, 10]
-        pairs = zip(widths, widths[1:], strict=False)
+        pairs = pairwise(widths)
         self.layers = nn.ModuleList([nn.Linear(a, b) for a, b in pairs])
 
     def forward(self, x: Tensor) -> Tensor:

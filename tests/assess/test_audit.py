@@ -189,16 +189,18 @@ def test_a_mean_between_far_widths_says_which_totals_are_feasible() -> None:
     assert len(audit.assess(budgets=[4.8]).policies) > 5
 
 
+ONE_OUTPUT = nn.Sequential(nn.Linear(4, 3), nn.Linear(3, 1)).eval()
+NO_LOGITS = nn.Sequential(nn.Linear(4, 4), nn.Linear(4, 4), nn.Unflatten(1, (2, 2))).eval()
 BAD: list[tuple[str, Any, Any, dict[str, Any], str]] = [
     ("training mode", chain(0).train(), [X], {}, "training mode"),
     ("one example", chain(0), [X[:1]], {}, "two examples or more"),
     ("no point", Pointless().eval(), [X.repeat(1, 3)], {}, "no quantization point"),
     ("all left out", chain(0), [X], {"selection": bc.points.Selection(exclude=("*",))}, "left out"),
     ("no labels", chain(0), [X], {"margin": "label"}, "--margin label needs labels"),
-    ("label too high", chain(0), [(X, Y + 1)], {}, r"labels lie in 1..3, but the model has 3 classes"),
+    ("label too high", chain(0), [(X, Y + 1)], {}, r"in 1..3, but the model has 3 classes"),
     ("label below zero", chain(0), [(X, Y - 1)], {}, r"they must lie in 0..2"),
-    ("one output", nn.Sequential(nn.Linear(4, 3), nn.Linear(3, 1)).eval(), [X], {}, "two classes or more"),
-    ("no logits", nn.Sequential(nn.Linear(4, 4), nn.Linear(4, 4), nn.Unflatten(1, (2, 2))).eval(), [X], {}, "class scores"),
+    ("one output", ONE_OUTPUT, [X], {}, "two classes or more"),
+    ("no logits", NO_LOGITS, [X], {}, "class scores"),
     ("wrong shape", chain(0), [X[:, :3]], {}, "."),
 ]  # fmt: skip
 
@@ -253,9 +255,9 @@ def test_a_hugging_face_encoder_with_named_tensors() -> None:
         num_attention_heads=2,
         intermediate_size=24,
         max_position_embeddings=16,
-        num_labels=3,
+        num_labels=3,  # type: ignore[call-arg]
     )
-    model = BertForSequenceClassification(config).eval()
+    model = BertForSequenceClassification(config).eval()  # type: ignore[no-untyped-call]
     with torch.no_grad():
         model.classifier.weight.mul_(30)
     tokens = torch.randint(5, 50, (12, 8))

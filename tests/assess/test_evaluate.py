@@ -55,7 +55,7 @@ def naive_slopes(model: nn.Module, x: Tensor, bits: Tensor, reference: Tensor) -
     return torch.stack(
         [
             torch.stack(
-                [((rounded(v, torch.full((len(v),), o)) - v) * q.grad).sum(1) for o in OPTIONS],
+                [((rounded(v, torch.full((len(v),), o)) - v) * q.grad).sum(1) for o in OPTIONS],  # type: ignore[operator]
                 1,
             )
             for v, q in zip(before, after, strict=True)
@@ -172,7 +172,7 @@ def test_weights_only_leaves_activations_in_float() -> None:
     evaluator = evaluator_of(model, x)
     rounded_model = copy.deepcopy(model)
     for layer in list(rounded_model.children())[::2]:
-        weight = layer.weight
+        weight = layer.get_parameter("weight")
         s = weight.abs().max() / (2**15 - 1)
         weight.data = torch.round(weight / s) * s
     found = evaluator.weights_only_scores(torch.arange(N)).logits

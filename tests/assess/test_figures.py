@@ -12,11 +12,12 @@ from bitcliff.assess.figures import (
 )
 from bitcliff.assess.measured import Measured
 from bitcliff.records import Effort, ExampleRow, Outcome, PolicyResult
+from bitcliff.records.schema import Threat
 
 NAME = "worst-4"
 
 
-def measured(name: str = NAME, threat: str = "policy-only") -> Measured:
+def measured(name: str = NAME, threat: Threat = "policy-only") -> Measured:
     return Measured(
         name=name,
         threat=threat,
@@ -143,14 +144,14 @@ def test_zero_flips_are_reported_with_their_upper_bound() -> None:
 
 
 def test_the_median_draw_counts_failures_as_not_right() -> None:
-    draws = [[0, 1, None], [0, 1, 2], [None, None, None], [0, 0, 0]]
+    draws: list[list[int | None]] = [[0, 1, None], [0, 1, 2], [None, None, None], [0, 0, 0]]
     # right answers: 2, 3, 0, 1
     assert median_draw(draws, [0, 1, 2]) == 3
     assert right_answers([row(None, 1, 0), row(2, 1, 0), row(None, None, 0)]) == [1, 2, None]
 
 
 def test_distribution_and_outcomes_speak_of_the_same_draw() -> None:
-    table = [[0, 0, 1], [1, 1, 0], [1, None, 1]]
+    table: list[list[int | None]] = [[0, 0, 1], [1, 1, 0], [1, None, 1]]
     rows = [
         row(p, p, draws[0], draws=list(draws)) for p, draws in zip((0, 1, 1), table, strict=True)
     ]

@@ -24,7 +24,9 @@ def test_a_loader_is_read_to_its_end(batch_size: int) -> None:
 
 
 @pytest.mark.parametrize(
-    "data", [X, [X], [(X,)], [[X]], [(X[:4],), (X[4:],)], iter([X[:1], X[1:]])], ids=str
+    "data",
+    [X, [X], [(X,)], [[X]], [(X[:4],), (X[4:],)], iter([X[:1], X[1:]])],
+    ids=["tensor", "list", "tuple", "nested", "batches", "iterator"],
 )
 def test_labels_may_be_missing(data: Any) -> None:
     examples = own_examples(data)
@@ -52,7 +54,13 @@ def test_named_tensors_keep_their_names(kind: Any, key: str | None) -> None:
 def test_the_hash_is_of_inputs_and_labels_not_of_batches() -> None:
     first = own_examples([(X, Y)]).sha256
     assert own_examples([(X[:3], Y[:3]), (X[3:], Y[3:])]).sha256 == first
-    others = [[(X, Y.flip(0))], [X], [(X + 1, Y)], [(X.view(6, 1, 2), Y)], [(X.double(), Y)]]
+    others: list[Any] = [
+        [(X, Y.flip(0))],
+        [X],
+        [(X + 1, Y)],
+        [(X.view(6, 1, 2), Y)],
+        [(X.double(), Y)],
+    ]
     assert len({first, *(own_examples(data).sha256 for data in others)}) == 6
 
 
@@ -95,5 +103,5 @@ def test_a_model_is_taken_as_it_is() -> None:
     assert (subject.name, subject.runs_user_code) == ("Sequential", True)
     before = subject.weights_sha256
     with torch.no_grad():
-        model[1].running_mean[0] = 1e-3  # type: ignore[index]
+        model.get_buffer("1.running_mean")[0] = 1e-3
     assert own_subject(model).weights_sha256 != before

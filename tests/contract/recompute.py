@@ -1,6 +1,6 @@
-"""Every figure of a record, worked out again from its examples: plain JSON in, plain numbers out.
+"""Every figure of a record, worked out again from its examples: JSON in, plain numbers out.
 
-Independent of Bitcliff's own code: intervals, tests and corrections come from statsmodels and scipy.
+Independent of Bitcliff's code: intervals, tests and corrections are statsmodels' and scipy's.
 """
 
 from collections import defaultdict

@@ -153,7 +153,7 @@ def test_only_what_still_holds_is_taken_up(
         ({"data": "missing.npz"}, InputError, "missing.npz: no such file"),
         ({"weights": Path("missing.pt")}, InputError, "missing.pt: no such file"),
         (
-            {"settings": replace(SETTINGS, bits=(4, 8), budgets=(5.1,))},
+            {"settings": replace(SETTINGS, bits=(4, 8), budgets=(5.4,))},
             InputError,
             "feasible totals",
         ),

@@ -23,7 +23,7 @@ class SearchEffort:
         draws: draws of each random policy.
     """
 
-    rounds: int = 6
+    rounds: int = 12
     exchanges: int = 40
     evaluations: int = 48
     draws: int = 20

@@ -56,7 +56,7 @@ _SCHEME_HELP = "How ranges are taken: paper (min to max), onnx (zero kept in), p
 )
 @click.option("--examples", default=200, show_default=True, help="Examples kept; 0 keeps all.")
 @click.option("--draws", default=20, show_default=True, help="Draws of each random policy.")
-@click.option("--rounds", default=6, show_default=True, help="Rounds of the gradient search.")
+@click.option("--rounds", default=12, show_default=True, help="Rounds of the gradient search.")
 @click.option("--exchanges", default=40, show_default=True, help="Exchange moves an example.")
 @click.option(
     "--evaluations", default=48, show_default=True, help="Of the evolutionary search, an example."

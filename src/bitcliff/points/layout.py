@@ -70,7 +70,7 @@ def find_layout(pair: Tensor, triple: Tensor, twins: Tensor) -> Layout | str | N
     if pair.layout != torch.strided or pair.is_quantized:
         return f"it is held as {pair.layout}, {pair.dtype}"
     if pair.shape == triple.shape == twins.shape:
-        if _same(pair, triple, 0) and _same(pair, twins, 0):
+        if _same(pair, triple, 0.0) and _same(pair, twins, 0.0):
             return None
         return "it changes with the input but does not carry the batch"
     if not pair.is_floating_point():

@@ -1,3 +1,5 @@
+from itertools import pairwise
+
 import numpy as np
 import pytest
 import torch
@@ -71,7 +73,7 @@ def test_more_evaluations_never_find_less() -> None:
     )
     problem = problem_of(evaluator, OPTIONS, 21)
     costs = [evolved(problem, evaluations).cost for evaluations in (1, 5, 8, 19, 40)]
-    for less, more in zip(costs, costs[1:], strict=False):
+    for less, more in pairwise(costs):
         assert bool((more <= less).all())
     assert bool((costs[-1] < costs[0]).any())
 

@@ -1,3 +1,5 @@
+from itertools import pairwise
+
 import numpy as np
 import pytest
 import torch
@@ -93,7 +95,7 @@ def test_more_exchanges_never_find_less() -> None:
     )
     problem = problem_of(evaluator, OPTIONS, 21)
     costs = [gradient_search(problem, exchanges=steps).cost for steps in (0, 3, 10, 30)]
-    for less, more in zip(costs, costs[1:], strict=False):
+    for less, more in pairwise(costs):
         assert bool((more <= less).all())
     assert bool((costs[-1] < costs[0]).any())
 
@@ -104,7 +106,7 @@ def test_more_rounds_never_find_less() -> None:
     )
     problem = problem_of(evaluator, OPTIONS, 21)
     costs = [gradient_search(problem, rounds=rounds, exchanges=0).cost for rounds in (0, 1, 3, 6)]
-    for less, more in zip(costs, costs[1:], strict=False):
+    for less, more in pairwise(costs):
         assert bool((more <= less).all())
     assert bool((costs[-1] < costs[0]).any())
 

@@ -1,0 +1,98 @@
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bitcliff.cli.assess import _default_out, _job, assess
+from bitcliff.errors import InputError
+
+
+def job(*arguments: str) -> Any:
+    context = assess.make_context("assess", list(arguments))
+    return _job(context.params)
+
+
+def test_without_arguments_it_is_the_built_in_network_on_its_pictures() -> None:
+    found = job()
+    assert (found.model, found.data) == ("efficientnet-lite0", "imagenet-20")
+    assert found.settings.budgets == (5.0, 7.0, 9.0)
+    assert found.settings.bits == tuple(range(3, 11))
+    assert found.out == Path("runs/efficientnet-lite0")
+
+
+def test_every_option_reaches_the_job() -> None:
+    found = job(
+        *("py:a:b", "--data", "digits", "--weights", "w.pt", "--out", "o", "--bits", "2,4,8"),
+        *("--budget", "3,5", "--scheme", "paper", "--uniform", "4:6", "--weight-bits", "8"),
+        *("--per-channel", "--points", "outputs", "--include", "a*", "--include", "b"),
+        *("--exclude", "c", "--include-stem", "--margin", "label", "--examples", "9"),
+        *("--draws", "1", "--rounds", "2", "--exchanges", "3", "--evaluations", "4"),
+        *("--batch-size", "5", "--seed", "6", "--max-drop", "7.5", "--num-classes", "10"),
+        *("--image-size", "32", "--mean", "0.1", "--std", "0.2,0.3,0.4", "--crop", "0.9"),
+        *("--interpolation", "bicubic", "--split", "train"),
+    )
+    settings, model = found.settings, found.model_options
+    assert (found.model, found.data, found.weights, found.out) == (
+        "py:a:b",
+        "digits",
+        Path("w.pt"),
+        Path("o"),
+    )
+    assert (settings.bits, settings.budgets, settings.scheme) == ((2, 4, 8), (3.0, 5.0), "paper")
+    assert (settings.uniform, settings.weight_bits, settings.per_channel) == ((4, 5, 6), 8, True)
+    selection, effort = settings.selection, settings.effort
+    assert (selection.where, selection.include, selection.exclude) == (
+        "outputs",
+        ("a*", "b"),
+        ("c",),
+    )
+    assert selection.include_stem
+    assert (settings.margin, found.limit, settings.batch_size) == ("label", 9, 5)
+    assert (effort.draws, effort.rounds, effort.exchanges, effort.evaluations) == (1, 2, 3, 4)
+    assert (settings.seed, settings.max_drop) == (6, 7.5)
+    assert (model.num_classes, model.image_size, model.crop) == (10, 32, 0.9)
+    assert (model.mean, model.std, model.interpolation) == ((0.1,), (0.2, 0.3, 0.4), "bicubic")
+    assert found.data_options.split == "train"
+
+
+def test_the_defaults_are_those_of_the_settings() -> None:
+    from bitcliff.assess import AssessSettings
+
+    assert job("py:a:b", "--data", "digits").settings == AssessSettings()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "budgets"),
+    [
+        (["--bits", "3:8"], (5.0, 7.0)),
+        (["py:a:b", "--data", "digits", "--bits", "2:4"], (4.0,)),
+        (["py:a:b", "--data", "digits", "--bits", "8"], (8.0,)),
+    ],
+)
+def test_narrow_widths_bring_means_that_they_can_meet(arguments: list[str], budgets: Any) -> None:
+    assert job(*arguments).settings.budgets == budgets
+
+
+def test_zero_means_all_examples_and_float_weights() -> None:
+    found = job("--examples", "0", "--weight-bits", "0")
+    assert (found.limit, found.settings.weight_bits) == (None, None)
+
+
+def test_a_model_of_the_users_needs_data() -> None:
+    with pytest.raises(InputError, match="--data is missing: timm:resnet18 brings no examples"):
+        job("timm:resnet18")
+
+
+@pytest.mark.parametrize(
+    ("model", "slug"),
+    [
+        ("timm:resnet18", "timm-resnet18"),
+        ("py:a.b:c", "py-a.b-c"),
+        ("hf:../../etc", "hf-..-..-etc"),
+        ("../..", "model"),
+        ("", "model"),
+        ("a/b\\c d\n", "a-b-c-d"),
+    ],
+)
+def test_the_default_folder_lies_below_runs(model: str, slug: str) -> None:
+    assert _default_out(model) == Path("runs") / slug

@@ -1,0 +1,66 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from bitcliff.cli.main import run
+from bitcliff.records import Record, write_record
+from bitcliff.verdict import judge
+
+
+@pytest.fixture
+def stored(record: Record, tmp_path: Path) -> Path:
+    write_record(record, tmp_path)
+    return tmp_path
+
+
+def test_the_gate_in_json_is_the_verdict(
+    stored: Path, record: Record, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["gate", str(stored / "record.json"), "--max-drop", "5", "--json"]) == 1
+    found = json.loads(capsys.readouterr().out)
+    wanted = judge(record, 5.0)
+    assert (found["status"], found["sentence"]) == (wanted.status, wanted.sentence)
+    assert [j["policy"] for j in found["judgements"]] == [j.policy for j in wanted.judgements]
+
+
+def test_the_gate_changes_nothing(stored: Path) -> None:
+    before = (stored / "record.json").read_bytes()
+    run(["gate", str(stored)])
+    assert [path.name for path in stored.iterdir()] == ["record.json"]
+    assert (stored / "record.json").read_bytes() == before
+
+
+@pytest.mark.parametrize("name", ["", "record.json"])
+def test_the_report_is_drawn_again_beside_the_record(
+    stored: Path, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    before = (stored / "record.json").read_bytes()
+    assert run(["report", str(stored / name), "--max-drop", "100"]) == 0
+    assert str(stored / "report.html") in capsys.readouterr().out.replace("\n", "")
+    names = sorted(path.name for path in stored.iterdir())
+    assert names == ["examples.csv", "junit.xml", "record.json", "report.html"]
+    assert "Passes" in (stored / "report.html").read_text()
+    assert (stored / "record.json").read_bytes() == before
+    assert run(["report", str(stored / name)]) == 0
+    assert "Fails" in (stored / "report.html").read_text()
+
+
+@pytest.mark.parametrize("command", ["gate", "report"])
+@pytest.mark.parametrize("damage", ["cut", "changed", "emptied"])
+def test_a_damaged_record_is_refused(
+    stored: Path, capsys: pytest.CaptureFixture[str], command: str, damage: str
+) -> None:
+    path = stored / "record.json"
+    text = path.read_text()
+    damaged = {
+        "cut": text[: len(text) // 2],
+        "changed": text.replace('"at_risk": [', '"at_risk": ["nobody", '),
+        "emptied": "",
+    }
+    path.write_text(damaged[damage])
+    assert run([command, str(stored)]) == 2
+    err = capsys.readouterr().err
+    assert "record.json" in err
+    assert len(err.strip().splitlines()) == 1
+    assert [path.name for path in stored.iterdir()] == ["record.json"]

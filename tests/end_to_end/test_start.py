@@ -1,0 +1,75 @@
+"""How the command starts: at once, and without what it does not need."""
+
+import subprocess
+import sys
+
+import pytest
+
+from tests.end_to_end.commands import BITCLIFF, environment
+
+HEAVY = (
+    "torch",
+    "numpy",
+    "scipy",
+    "pydantic",
+    "rich",
+    "jinja2",
+    "matplotlib",
+    "timm",
+    "torchvision",
+)
+SCRIPT = """
+import sys
+from bitcliff.cli.main import run
+code = run(sys.argv[1:])
+print(sorted(set({heavy!r}) & set(sys.modules)), code, file=sys.stderr)
+"""
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["assess", "--help"], ["--version"]], ids=str)
+def test_help_imports_nothing_heavy(arguments: list[str]) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", SCRIPT.format(heavy=HEAVY), *arguments],
+        env=environment(),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stderr.strip() == "[] 0"
+    assert done.stdout
+
+
+def test_importing_the_package_imports_nothing_heavy() -> None:
+    script = f"import sys, bitcliff; print(sorted(set({HEAVY!r}) & set(sys.modules)))"
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        env=environment(),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.strip() == "[]"
+
+
+def test_a_reader_who_leaves_is_no_error() -> None:
+    command = f"{BITCLIFF} assess --help | head -n 1"
+    done = subprocess.run(
+        ["sh", "-c", command], env=environment(), capture_output=True, text=True, check=True
+    )
+    assert done.stdout.startswith("Usage: bitcliff assess")
+    assert done.stderr == ""
+
+
+def test_a_full_stdout_is_told() -> None:
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [BITCLIFF, "--help"],
+            env=environment(),
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert done.returncode == 2
+    assert "No space left on device" in done.stderr
+    assert "Traceback" not in done.stderr
