@@ -151,7 +151,8 @@ def test_something_not_covered_is_inconclusive_not_passed(workplace: Path) -> No
         "class Net(nn.Module):\n"
         "    def __init__(self):\n"
         "        super().__init__()\n"
-        "        self.rnn, self.head = nn.LSTM(8, 12, batch_first=True), nn.Linear(12, 10)\n"
+        "        self.rnn = nn.LSTM(8, 12, batch_first=True)\n"
+        "        self.head = nn.Sequential(nn.Linear(12, 9), nn.ReLU(), nn.Linear(9, 10))\n"
         "    def forward(self, x):\n"
         "        return self.head(self.rnn(x[:, 0])[0][:, -1])\n"
     )

@@ -65,7 +65,7 @@ def test_fused_and_plain_attention_quantize_alike() -> None:
     for fused in (True, False):
         model = timm_model("vit_tiny_patch16_224", depth=2)
         for block in model.blocks:  # type: ignore[union-attr]
-            block.attn.fused_attn = fused  # type: ignore[union-attr]
+            block.attn.fused_attn = fused
         x = pictures(224, 2)
         plan = discover(model, x)
         with torch.no_grad():

@@ -82,7 +82,7 @@ def test_functional_calls_and_reuse_are_named() -> None:
 def test_attention_has_the_same_points_fused_or_not(fused: bool) -> None:
     model = timm_model("vit_tiny_patch16_224", depth=2)
     for block in model.blocks:  # type: ignore[union-attr]
-        block.attn.fused_attn = fused  # type: ignore[union-attr]
+        block.attn.fused_attn = fused
     plan = discover(model, pictures(224, 2))
     assert not plan.missed
     # Each block: four linear layers, and four operands of the two products of attention.
@@ -174,7 +174,7 @@ def test_what_cannot_be_opened_is_named_never_passed(kind: str) -> None:
             return torch.stack([self.cell(x[:, t])[0] for t in range(x.shape[1])], 1)
 
     x = torch.randn(3, 5, 4, generator=torch.Generator().manual_seed(0))
-    core: nn.Module = {
+    core: nn.Module = {  # type: ignore[no-untyped-call]
         "lstm": lambda: nn.LSTM(4, 4, batch_first=True),
         "gru": lambda: nn.GRU(4, 4, batch_first=True),
         "cell": Cell,
