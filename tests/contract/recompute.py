@@ -14,6 +14,13 @@ from statsmodels.stats.proportion import proportion_confint
 Json = dict[str, Any]
 
 
+def timeless(record: Json) -> Json:
+    """Without what another run of the same command may differ in: the time, and the checkout."""
+    gone = ("started", "finished", "revision")
+    provenance = {key: value for key, value in record["provenance"].items() if key not in gone}
+    return {**record, "provenance": provenance}
+
+
 def rate(k: int, n: int) -> Json:
     if n == 0:
         return {"k": k, "n": 0, "value": None, "low": None, "high": None}

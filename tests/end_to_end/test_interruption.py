@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from tests.contract import recompute
 from tests.end_to_end.commands import BITCLIFF, bitcliff, environment
 
 COMMAND = [
@@ -44,8 +45,7 @@ LINE = "bitcliff: error: "
 
 def timeless(folder: Path) -> dict[str, Any]:
     record: dict[str, Any] = json.loads((folder / "run" / "record.json").read_text())
-    del record["provenance"]["started"], record["provenance"]["finished"]
-    return record
+    return recompute.timeless(record)
 
 
 @pytest.fixture(scope="session")
