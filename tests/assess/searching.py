@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from bitcliff.assess.evaluate import Evaluator
 from bitcliff.assess.search import Best, Problem, even_allocation, exchange, generator, relinearise
 from bitcliff.points import Attachment, discover
+from bitcliff.policy.random import draw_allocations
 
 OPTIONS = (3, 4, 5, 6)
 
@@ -55,3 +56,16 @@ def gradient_search(problem: Problem, rounds: int = 6, exchanges: int = 40, seed
     slopes = relinearise(problem, best, rounds)
     exchange(problem, best, slopes, exchanges, generator(seed))
     return best
+
+
+def wins_over_uniform_draws(found: Best, draws: int) -> float:
+    """Share of examples where a search beats as many random allocations, less where it loses."""
+    problem = found.problem
+    points = found.bits.shape[1]
+    best = Best(problem, even_allocation(problem, points))
+    for number in range(draws):
+        rng = generator(99, number)
+        options = problem.options.tolist()
+        best.offer(draw_allocations(len(best.bits), points, options, problem.total, rng))
+    better, worse = found.cost < best.cost, found.cost > best.cost
+    return float(better.double().mean() - worse.double().mean())

@@ -240,7 +240,7 @@ def test_batches_are_small_for_large_networks() -> None:
     big = Audit(DigitsCNN().eval(), [torch.rand(64, 1, 8, 8)])
     plan = replace(big.plan, seen=tuple(replace(p, shape=(10**6,)) for p in big.plan.seen))
     big.plan = plan
-    assert big._batch_size() == 16_000_000 // (4 * 10**6)
+    assert big._batch_size() == 32_000_000 // (4 * 10**6)
 
 
 def test_a_hugging_face_encoder_with_named_tensors() -> None:

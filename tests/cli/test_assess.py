@@ -15,7 +15,7 @@ def job(*arguments: str) -> Any:
 def test_without_arguments_it_is_the_built_in_network_on_its_pictures() -> None:
     found = job()
     assert (found.model, found.data) == ("efficientnet-lite0", "imagenet-20")
-    assert found.settings.budgets == (5.0, 7.0, 9.0)
+    assert found.settings.budgets == (7.0, 9.0)
     assert found.settings.bits == tuple(range(3, 11))
     assert found.out == Path("runs/efficientnet-lite0")
 
@@ -64,7 +64,7 @@ def test_the_defaults_are_those_of_the_settings() -> None:
 @pytest.mark.parametrize(
     ("arguments", "budgets"),
     [
-        (["--bits", "3:8"], (5.0, 7.0)),
+        (["--bits", "3:8"], (7.0,)),
         (["py:a:b", "--data", "digits", "--bits", "2:4"], (4.0,)),
         (["py:a:b", "--data", "digits", "--bits", "8"], (8.0,)),
     ],

@@ -10,7 +10,7 @@ from torch.nn.modules import module as global_state
 from bitcliff.points import Attachment, discover
 from bitcliff.points.attach import FLOAT, WEIGHTS_ONLY, rounding_to
 from bitcliff.quant import fake_quantize_weight
-from tests.points.test_discover import Functional, pictures, timm_model
+from tests.points.test_real_networks import Functional, pictures, timm_model
 
 
 def hooks_of(model: nn.Module) -> list[Any]:

@@ -15,7 +15,7 @@ from bitcliff.assess.compose import (
     recorded_settings,
     subject_info,
 )
-from bitcliff.assess.evaluate import Evaluator, Scores, margins
+from bitcliff.assess.evaluate import Evaluator, Scores, laid_out_for_speed, margins
 from bitcliff.assess.measured import Measured, predictions_of
 from bitcliff.assess.own import own_examples, own_subject
 from bitcliff.assess.settings import AssessSettings, budgets_within
@@ -28,7 +28,7 @@ from bitcliff.records.provenance import now
 from bitcliff.types.subject import Examples, Subject, hash_tensors
 
 # Activations held at once in a forward pass: small enough to stay near the processor.
-_ELEMENTS_A_BATCH = 16_000_000
+_ELEMENTS_A_BATCH = 32_000_000
 _LARGEST_BATCH = 256
 
 
@@ -155,7 +155,7 @@ class Audit:
             settings.per_channel,
         )
         size = settings.batch_size or self._batch_size()
-        return Evaluator(attachment, self.examples.inputs, size)
+        return Evaluator(attachment, laid_out_for_speed(self.examples.inputs), size)
 
     def _batch_size(self) -> int:
         elements = sum(torch.Size(point.shape).numel() for point in self.plan.points)

@@ -203,6 +203,18 @@ class Evaluator:
         return found
 
 
+def laid_out_for_speed(inputs: Inputs) -> Inputs:
+    """The same values; pictures with channels last in memory, where convolutions run faster."""
+    if isinstance(inputs, Mapping):
+        return {name: _channels_last(value) for name, value in inputs.items()}
+    return _channels_last(inputs)
+
+
+def _channels_last(values: Tensor) -> Tensor:
+    is_pictures = values.ndim == 4 and values.is_floating_point()
+    return values.contiguous(memory_format=torch.channels_last) if is_pictures else values
+
+
 def _nudged(inputs: Inputs, number: int) -> Inputs:
     if isinstance(inputs, Mapping):
         return {

@@ -25,7 +25,7 @@ class SearchEffort:
 
     rounds: int = 12
     exchanges: int = 40
-    evaluations: int = 48
+    evaluations: int = 32
     draws: int = 20
 
     def __post_init__(self) -> None:

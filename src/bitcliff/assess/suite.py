@@ -100,7 +100,8 @@ class Suite:
         total = total_from_mean(mean, self.points, bits)
         spending = (float(mean), total, freedom_log2(self.points, bits, total))
         draws = effort.draws * n
-        search = effort.rounds * (_SLOPES_COST + 1) + effort.exchanges + 2
+        rounds = effort.rounds * (_SLOPES_COST + 1) + 2
+        search, shared = (rounds + moves for moves in (effort.exchanges, effort.exchanges // 2))
 
         def about(kind: str, words: str, threat: Threat = "none") -> About:
             return About(f"{kind}-{mean:g}", words, threat, *spending)
@@ -116,7 +117,7 @@ class Suite:
                 "one bad allocation for all, chosen on one half of the examples, shown on the other"
             )
             yield Step(
-                about("worst-static", words, "policy-only"), search * n // 2, self._worst_static
+                about("worst-static", words, "policy-only"), shared * n // 2, self._worst_static
             )
         if effort.evaluations:
             words = (
@@ -177,11 +178,11 @@ class Suite:
     def _worst(self, about: About) -> Trial:
         best = self._gradient_search(about, self._problem(about))
         self._flip_by_chance(about, best)
-        return self._found(best, self._gradient_words())
+        return self._found(best, self._gradient_words(best.problem))
 
     def _friendliest(self, about: About) -> Trial:
         best = self._gradient_search(about, self._problem(about, sign=-1))
-        return self._found(best, self._gradient_words())
+        return self._found(best, self._gradient_words(best.problem))
 
     def _evolutionary(self, about: About) -> Trial:
         problem = self._problem(about)
@@ -197,15 +198,20 @@ class Suite:
         groups = torch.zeros(len(chosen), dtype=torch.int64)
         problem = self._problem(about, index=chosen, groups=groups)
         best = self._gradient_search(about, problem)
-        words = f"{self._gradient_words()}; chosen on {len(chosen)} examples"
+        words = f"{self._gradient_words(problem)}; chosen on {len(chosen)} examples"
         return self._shown(reported, best.bits.expand(len(reported), -1), words)
 
     def _gradient_search(self, about: About, problem: Problem) -> Best:
-        effort, best = self.settings.effort, Best(problem, even_allocation(problem, self.points))
+        best = Best(problem, even_allocation(problem, self.points))
         best.offer(best.bits.clone())
-        slopes = relinearise(problem, best, effort.rounds)
-        exchange(problem, best, slopes, effort.exchanges, self._seed(about.name))
+        slopes = relinearise(problem, best, self.settings.effort.rounds)
+        exchange(problem, best, slopes, self._exchanges(problem), self._seed(about.name))
         return best
+
+    def _exchanges(self, problem: Problem) -> int:
+        """Half as many where all examples share an allocation: each move runs all of them."""
+        exchanges = self.settings.effort.exchanges
+        return exchanges // 2 if problem.shared else exchanges
 
     def _flip_by_chance(self, about: About, best: Best) -> None:
         """Offer the random allocations that flip an example which the search has not flipped."""
@@ -263,9 +269,9 @@ class Suite:
     def _seed(self, name: str) -> np.random.Generator:
         return generator(self.settings.seed, *name.encode())
 
-    def _gradient_words(self) -> str:
-        effort = self.settings.effort
+    def _gradient_words(self, problem: Problem) -> str:
+        each = "in all" if problem.shared else "an example"
         return (
-            f"gradient, exact knapsack, {effort.rounds} rounds; then up to {effort.exchanges} "
-            "exchange moves an example"
+            f"gradient, exact knapsack, {self.settings.effort.rounds} rounds; "
+            f"then up to {self._exchanges(problem)} exchange moves {each}"
         )

@@ -59,7 +59,7 @@ _SCHEME_HELP = "How ranges are taken: paper (min to max), onnx (zero kept in), p
 @click.option("--rounds", default=12, show_default=True, help="Rounds of the gradient search.")
 @click.option("--exchanges", default=40, show_default=True, help="Exchange moves an example.")
 @click.option(
-    "--evaluations", default=48, show_default=True, help="Of the evolutionary search, an example."
+    "--evaluations", default=32, show_default=True, help="Of the evolutionary search, an example."
 )
 @click.option("--batch-size", type=int, help="Examples a forward pass.  [default: by memory]")
 @click.option("--seed", default=0, show_default=True, help="Of every random choice.")

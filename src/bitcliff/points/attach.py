@@ -5,9 +5,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from bitcliff.errors import InputError
 from bitcliff.points.forward import logits_of
 from bitcliff.points.operations import ACTIVATIONS, COMPUTE, Function, Operation
 from bitcliff.points.plan import Plan
@@ -79,7 +80,12 @@ class Attachment(Walk):
         self._weights: dict[tuple[str, str], Tensor] = {}
 
     def run(self, inputs: Inputs, rounding: Rounding = FLOAT) -> Float[Tensor, "batch classes"]:
-        """One forward pass. What failed in it is in `incidents.failed` until the next."""
+        """One forward pass. What failed in it is in `incidents.failed` until the next.
+
+        Raises:
+            InputError: the rounding is not for these points, or not for as many examples.
+        """
+        self._check(rounding)
         self.rounding = rounding
         if rounding is FLOAT:
             # The model as it is: torch takes other kernels for some layers while a mode is active.
@@ -87,6 +93,14 @@ class Attachment(Walk):
             return logits_of(self.model, inputs)
         with self:
             return logits_of(self.model, inputs)
+
+    def _check(self, rounding: Rounding) -> None:
+        bits, choice = rounding.bits, rounding.choice
+        points = len(choice or ()) if bits is None else bits.shape[1]
+        if (bits is not None or choice is not None) and points != len(self.plan):
+            raise InputError(
+                f"the rounding is for {points} points, but the plan has {len(self.plan)}"
+            )
 
     def on_forward(self) -> None:
         self.incidents.failed = {}
@@ -174,7 +188,7 @@ class Attachment(Walk):
         return layout.apply(x, self._batch, lambda rows: self._round(rows, index))
 
     def _round(self, rows: Tensor, index: int) -> Tensor:
-        def on_broken(broken: Bool[Tensor, " batch"]) -> None:
+        def on_broken(broken: Tensor) -> None:
             for example in broken.nonzero().flatten().tolist():
                 self.incidents.failed.setdefault(example, self.plan.points[index].name)
 

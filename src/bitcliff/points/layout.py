@@ -75,7 +75,9 @@ def find_layout(pair: Tensor, triple: Tensor, twins: Tensor) -> Layout | str | N
         return "it changes with the input but does not carry the batch"
     if not pair.is_floating_point():
         return f"it holds {pair.dtype}, not floating numbers"
-    axis = _batch_axis(pair, triple, twins)
+    if pair.shape != twins.shape:
+        return "its shape depends on what the input holds"
+    axis = _batch_axis(pair, triple)
     if axis is None:
         return "its batch dimension could not be told"
     layout = _nearest(axis, pair, triple)
@@ -88,8 +90,8 @@ def find_layout(pair: Tensor, triple: Tensor, twins: Tensor) -> Layout | str | N
     return layout
 
 
-def _batch_axis(pair: Tensor, triple: Tensor, twins: Tensor) -> int | None:
-    if pair.shape != twins.shape or pair.ndim != triple.ndim:
+def _batch_axis(pair: Tensor, triple: Tensor) -> int | None:
+    if pair.ndim != triple.ndim:
         return None
     grown = [d for d in range(pair.ndim) if pair.shape[d] != triple.shape[d]]
     if len(grown) != 1 or pair.shape[grown[0]] * 3 != triple.shape[grown[0]] * 2:

@@ -11,6 +11,7 @@ from tests.assess.searching import (
     brute_force,
     evaluator_of,
     problem_of,
+    wins_over_uniform_draws,
 )
 from tests.small_networks import Cliff, OnTheGrid, chain
 
@@ -38,17 +39,13 @@ def test_most_examples_get_their_true_worst(total: int, evaluations: int, floor:
 
 
 def test_it_beats_as_many_uniform_draws() -> None:
-    torch.manual_seed(0)
-    evaluator = evaluator_of(chain(0, points=12, width=8), torch.randn(N, 4))
-    problem = problem_of(evaluator, range(3, 9), 60)
-    found = evolved(problem, 96).cost
-    best = Best(problem, even_allocation(problem, 12))
-    rng = np.random.default_rng(0)
-    from bitcliff.policy.random import draw_allocations
-
-    for _ in range(96):
-        best.offer(draw_allocations(N, 12, range(3, 9), 60, rng))
-    assert found.mean() < best.cost.mean()
+    wins = []
+    for seed in range(2):
+        torch.manual_seed(seed)
+        evaluator = evaluator_of(chain(seed, points=12, width=12), torch.randn(N, 4))
+        found = evolved(problem_of(evaluator, range(3, 9), 60), 96)
+        wins.append(wins_over_uniform_draws(found, 96))
+    assert np.mean(wins) > 0.15, wins
 
 
 def test_a_planted_cliff_is_found() -> None:

@@ -12,6 +12,7 @@ from tests.assess.searching import (
     evaluator_of,
     gradient_search,
     problem_of,
+    wins_over_uniform_draws,
 )
 from tests.small_networks import Cliff, OnTheGrid, chain
 
@@ -40,6 +41,17 @@ def test_a_longer_search_finds_nearly_all_of_them() -> None:
     truth = brute_force(evaluator, all_allocations(5, OPTIONS, 22)).amin(0)
     found = gradient_search(problem_of(evaluator, OPTIONS, 22), exchanges=120).cost
     assert (found == truth).double().mean().item() >= 0.95
+
+
+def test_it_beats_as_many_uniform_draws_by_far() -> None:
+    wins = []
+    for seed in range(2):
+        torch.manual_seed(seed)
+        evaluator = evaluator_of(chain(seed, points=12, width=12), torch.randn(N, 4))
+        # A round costs about five forward passes.
+        found = gradient_search(problem_of(evaluator, range(3, 9), 60), rounds=4, exchanges=28)
+        wins.append(wins_over_uniform_draws(found, 48))
+    assert np.mean(wins) > 0.5, wins
 
 
 def test_what_is_reported_is_what_the_network_does() -> None:
