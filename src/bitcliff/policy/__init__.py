@@ -2,14 +2,20 @@
 
 from bitcliff.policy.base import Batch, Policy
 from bitcliff.policy.fixed import PerExample, Static, Uniform
+from bitcliff.policy.learned import LearnedPolicy, choose
+from bitcliff.policy.network import PolicyNetwork, PolicyNetworkConfig
 from bitcliff.policy.random import RandomPerExample, RandomStatic
 
 __all__ = [
     "Batch",
+    "LearnedPolicy",
     "PerExample",
     "Policy",
+    "PolicyNetwork",
+    "PolicyNetworkConfig",
     "RandomPerExample",
     "RandomStatic",
     "Static",
     "Uniform",
+    "choose",
 ]

@@ -1,0 +1,62 @@
+"""The learned policy: a network's values, the exact budget, and a straight-through choice."""
+
+from collections.abc import Sequence
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from bitcliff.budget import solve
+from bitcliff.errors import InputError
+from bitcliff.policy.base import Batch, Policy
+
+
+class LearnedPolicy(Policy):
+    """What a trained policy network allocates: the best by its softmax at exactly `total` bits."""
+
+    def __init__(self, network: nn.Module, points: int, options: Sequence[int], total: int) -> None:
+        super().__init__(points, options, total)
+        self.network = network
+
+    def allocate(self, batch: Batch) -> Int[Tensor, "batch points"]:
+        """The network runs in eval mode, without gradients; its mode is restored."""
+        if not isinstance(batch.inputs, Tensor):
+            raise InputError("a learned policy looks at pictures: this model takes other inputs")
+        training = self.network.training
+        self.network.eval()
+        try:
+            with torch.no_grad():
+                values = self.network(batch.inputs).softmax(2)
+        finally:
+            self.network.train(training)
+        chosen = solve(values.cpu(), self.options, self.total)
+        return torch.tensor(self.options)[chosen]
+
+
+def choose(
+    values: Float[Tensor, "batch points options"], options: Sequence[int], total: int
+) -> Float[Tensor, "batch points options"]:
+    """One-hot best allocations at exactly `total` bits; straight-through in `values`.
+
+    The paper's `(M - V).detach() + V` (section 3.4), with M exact: that sum would round.
+    """
+    chosen: Tensor = _StraightThrough.apply(values, tuple(options), total)
+    return chosen
+
+
+class _StraightThrough(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: torch.autograd.function.FunctionCtx,
+        values: Tensor,
+        options: tuple[int, ...],
+        total: int,
+    ) -> Tensor:
+        chosen = solve(values.detach().cpu(), options, total).to(values.device)
+        return torch.zeros_like(values).scatter_(2, chosen[:, :, None], 1.0)
+
+    @staticmethod
+    def backward(
+        ctx: torch.autograd.function.FunctionCtx, *grads: Tensor
+    ) -> tuple[Tensor, None, None]:
+        return grads[0], None, None
