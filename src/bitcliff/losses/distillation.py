@@ -12,10 +12,10 @@ def distillation_loss(
     teacher: Float[Tensor, "batch classes"],
     temperature: float | int = 1.0,
 ) -> Float[Tensor, ""]:
-    """KL(teacher_tau || student_tau) in nats, mean over the batch; no ground truth.
+    """tau^2 * KL(teacher_tau || student_tau) in nats, mean over the batch; no ground truth.
 
-    Both are softened by the temperature tau. There is no factor tau^2: the loss is the divergence
-    itself, as in the paper's equation, and its weight is a setting of its own.
+    Both are softened by the temperature tau. The factor tau^2 is Hinton's (2015, section 2): gradients
+    shrink as 1 / tau^2. Without it a hinge of equal weight overruns the distillation (see LOG.md).
 
     Args:
         student, teacher: logits (batch, classes); log-probabilities serve too at tau = 1, and for
@@ -29,4 +29,4 @@ def distillation_loss(
         raise InputError(f"temperature must be positive, not {temperature}")
     wanted = F.log_softmax(teacher.detach() / temperature, dim=1)
     given = F.log_softmax(student / temperature, dim=1)
-    return F.kl_div(given, wanted, reduction="batchmean", log_target=True)
+    return temperature**2 * F.kl_div(given, wanted, reduction="batchmean", log_target=True)

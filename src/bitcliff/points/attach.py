@@ -56,7 +56,8 @@ class Incidents:
 class Attachment(Walk):
     """A model with its plan: `run` gives its logits under any rounding.
 
-    Weights are quantized once and kept, so the model must stay frozen while this lives.
+    Weights are quantized once and kept, so the model must stay frozen while this lives; with
+    `in_training` they are quantized anew in each pass, with a straight-through gradient.
     """
 
     def __init__(
@@ -66,12 +67,14 @@ class Attachment(Walk):
         scheme: str | Scheme = "paper",
         weight_bits: int | None = 16,
         per_channel: bool = False,
+        in_training: bool = False,
     ) -> None:
         super().__init__(model, COMPUTE if plan.where == "inputs" else {**COMPUTE, **ACTIVATIONS})
         self.plan = plan
         self.scheme = Scheme.parse(scheme)
         self.weight_bits = weight_bits
         self.per_channel = per_channel
+        self.in_training = in_training
         self.rounding = FLOAT
         self.incidents = Incidents()
         self._index = {(p.site, p.role): i for i, p in enumerate(plan.points)}
@@ -165,8 +168,10 @@ class Attachment(Walk):
     def _rounded_weight(
         self, site: str, role: str, channel_axis: int | None, weight: Tensor
     ) -> Tensor:
+        axis = channel_axis if self.per_channel and weight.ndim > 1 else None
+        if self.in_training:
+            return fake_quantize_weight(weight, self.weight_bits or 16, axis)
         if (site, role) not in self._weights:
-            axis = channel_axis if self.per_channel and weight.ndim > 1 else None
             # Kept for later passes, which may need gradients even if this one does not.
             with torch.inference_mode(False), torch.no_grad():
                 rounded = fake_quantize_weight(weight.detach(), self.weight_bits or 16, axis)

@@ -6,7 +6,7 @@ from torch import Tensor
 from torch.autograd.function import FunctionCtx, once_differentiable
 
 from bitcliff.errors import InputError
-from bitcliff.quant.grid import Grid, OnBroken, clamp_to_grid, make_grid, round_to_grid
+from bitcliff.quant.grid import OnBroken, clamp_to_grid, make_grid, round_to_grid
 from bitcliff.quant.rows import as_rows, from_rows, row_range
 from bitcliff.quant.scheme import Scheme
 
@@ -165,38 +165,39 @@ def choice_gradient(
         rows, order = as_rows(_wide(x.detach()))
         slopes = gradient.detach().to(rows.dtype).permute(order).reshape(rows.shape)
         low, high = row_range(rows, scheme)
-        found = [
-            _projected_errors(row, slope, make_grid(lo, hi, options, scheme), options, scheme)
-            for row, slope, lo, hi in zip(
-                rows,
-                slopes,
-                low[:, None].expand(-1, len(options)),
-                high[:, None].expand(-1, len(options)),
-                strict=True,
-            )
-        ]
-        return torch.stack(found).to(rows.dtype)
+        # Few rows at a time, so that all options of their values stay in the cache.
+        size = max(1, _CHUNK // rows.shape[1])
+        parts = zip(*(each.split(size) for each in (rows, slopes, low, high)), strict=True)
+        return torch.cat([_projected_errors(*part, options, scheme) for part in parts])
 
 
 def _projected_errors(
-    row: Float[Tensor, " k"],
-    slope: Float[Tensor, " k"],
-    grid: Grid,
-    options: Int[Tensor, " options"],
+    rows: Float[Tensor, "r k"],
+    slopes: Float[Tensor, "r k"],
+    low: Float[Tensor, " r"],
+    high: Float[Tensor, " r"],
+    options: Int[Tensor, " o"],
     scheme: Scheme,
-) -> Float[Tensor, " options"]:
-    """One row on every option's grid at once, in chunks, so that the work stays in the cache."""
+) -> Float[Tensor, "r o"]:
+    """Every row on every option's grid at once; long rows in chunks."""
+    count = len(options)
+    each = options.repeat(len(rows))
+    grid = make_grid(low.repeat_interleave(count), high.repeat_interleave(count), each, scheme)
     if not bool(grid.plain.all()):
-        tried = row.expand(len(options), -1)
-        error = round_to_grid(tried, grid, options, scheme) - row
+        tried = rows.repeat_interleave(count, 0)
         # Infinity less infinity is not a number, though such a row passes unchanged.
-        return (error.nan_to_num(nan=0.0) @ slope).double()
-    scale = grid.scale[:, None]
-    total = row.new_zeros(len(options), dtype=torch.float64)
+        error = (round_to_grid(tried, grid, each, scheme) - tried).nan_to_num(nan=0.0)
+        return _dot(error.view(len(rows), count, -1), slopes).to(rows.dtype)
+    scale = grid.scale.view(len(rows), count, 1)
+    total = rows.new_zeros(len(rows), count, dtype=torch.float64)
     # One buffer for all chunks: fresh memory each time would cost more than the arithmetic.
-    buffer = row.new_empty(len(options), min(len(row), _CHUNK))
-    for part, weight in zip(row.split(_CHUNK), slope.split(_CHUNK), strict=True):
-        error = torch.div(part, scale, out=buffer[:, : len(part)]).round_()
-        clamp_to_grid(error, grid, scheme).mul_(scale).sub_(part)
-        total += error @ weight
-    return total
+    buffer = rows.new_empty(len(rows), count, min(rows.shape[1], _CHUNK))
+    for part, weights in zip(rows.split(_CHUNK, 1), slopes.split(_CHUNK, 1), strict=True):
+        error = torch.div(part[:, None], scale, out=buffer[..., : part.shape[1]]).round_()
+        clamp_to_grid(error.view(len(each), -1), grid, scheme)
+        total += _dot(error.mul_(scale).sub_(part[:, None]), weights)
+    return total.to(rows.dtype)
+
+
+def _dot(errors: Float[Tensor, "r o k"], slopes: Float[Tensor, "r k"]) -> Float[Tensor, "r o"]:
+    return torch.bmm(errors, slopes[:, :, None])[:, :, 0]

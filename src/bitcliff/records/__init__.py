@@ -21,7 +21,13 @@ from bitcliff.records.schema import (
     SubjectInfo,
     Uncovered,
 )
-from bitcliff.records.store import read_record, record_json, write_record, write_text_atomic
+from bitcliff.records.store import (
+    read_record,
+    record_json,
+    write_bytes_atomic,
+    write_record,
+    write_text_atomic,
+)
 
 __all__ = [
     "SCHEMA_VERSION",
@@ -45,6 +51,7 @@ __all__ = [
     "package_versions",
     "read_record",
     "record_json",
+    "write_bytes_atomic",
     "write_record",
     "write_text_atomic",
 ]

@@ -26,11 +26,20 @@ def write_text_atomic(path: str | os.PathLike[str], text: str) -> None:
     Raises:
         InputError: the file cannot be written (no such folder, no permission, no space left).
     """
+    write_bytes_atomic(path, text.encode("utf-8", "backslashreplace"))
+
+
+def write_bytes_atomic(path: str | os.PathLike[str], data: bytes) -> None:
+    """Write `data` so that `path` holds either all of it or what it held before.
+
+    Raises:
+        InputError: the file cannot be written (no such folder, no permission, no space left).
+    """
     target = Path(path)
     # In the same directory, because a rename is atomic only within one file system.
     temporary = target.with_name(f".{target.name[:100]}.{secrets.token_hex(6)}.tmp")
     try:
-        _write_durably(temporary, text.encode("utf-8", "backslashreplace"))
+        _write_durably(temporary, data)
         os.replace(temporary, target)
         _sync_directory(target.parent)
     except OSError as error:

@@ -1,0 +1,52 @@
+"""A network trained on labels, from scratch or fine-tuned: the teacher, or the base of a pair."""
+
+from collections.abc import Mapping
+
+import torch
+import torch.nn.functional as F  # noqa: N812
+from jaxtyping import Int
+from torch import Tensor, nn
+
+from bitcliff.train.data import Split
+from bitcliff.train.loop import Metrics, Validation
+
+_BATCH = 256
+
+
+class ClassifyStage:
+    """Cross-entropy with label smoothing (FACTS: teacher fine-tune)."""
+
+    def __init__(
+        self, model: nn.Module, training: Split, validation: Split, label_smoothing: float = 0.1
+    ) -> None:
+        self.model = model.requires_grad_(True)
+        self.training, self.validation = training, validation
+        self.label_smoothing = label_smoothing
+
+    @property
+    def networks(self) -> Mapping[str, nn.Module]:
+        """The network."""
+        return {"network": self.model}
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """Of the training examples."""
+        return self.training.ids
+
+    def loss(self, index: Int[Tensor, " batch"]) -> tuple[Tensor, Metrics]:
+        """Mean over the batch, nats."""
+        self.model.train()
+        logits = self.model(self.training.inputs[index])
+        loss = F.cross_entropy(
+            logits, self.training.labels[index], label_smoothing=self.label_smoothing
+        )
+        return loss, {"cross_entropy": loss.item()}
+
+    def validate(self) -> Validation:
+        """Accuracy."""
+        self.model.eval()
+        data = self.validation
+        with torch.no_grad():
+            logits = torch.cat([self.model(x) for x in data.inputs.split(_BATCH)])
+        accuracy = (logits.argmax(1) == data.labels).double().mean().item()
+        return Validation((accuracy,), {"float": accuracy})

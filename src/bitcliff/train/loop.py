@@ -1,0 +1,212 @@
+"""One training loop for all stages: steps, checkpoints, resuming, stopping.
+
+Whatever is random in a step follows from the seed and the step's number, so that a run that was
+killed and resumed ends in the same bits as one that was not.
+"""
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import torch
+from jaxtyping import Int
+from torch import Tensor, nn
+
+from bitcliff.errors import InputError, NumericError
+from bitcliff.train.checkpoint import Checkpoint, Checkpoints
+from bitcliff.train.optimiser import (
+    OptimiserConfig,
+    optimiser_tensors,
+    restore_optimiser,
+    set_lr,
+)
+from bitcliff.train.order import batch_indices, seed_of, steps_in_epoch
+
+Metrics = dict[str, float]
+
+
+@dataclass(frozen=True)
+class Validation:
+    """How good a stage is after an epoch; `score` orders epochs, larger is better."""
+
+    score: tuple[float, ...]
+    metrics: Metrics
+
+
+class Stage(Protocol):
+    """What is trained, and towards what."""
+
+    @property
+    def networks(self) -> Mapping[str, nn.Module]:
+        """All that is trained and saved, by name."""
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """The names of the training examples."""
+
+    def loss(self, index: Int[Tensor, " batch"]) -> tuple[Tensor, Metrics]:
+        """The loss of these examples, and its parts."""
+
+    def validate(self) -> Validation:
+        """On the validation split."""
+
+
+@dataclass(frozen=True)
+class LoopConfig:
+    """How long and how fast.
+
+    Attributes:
+        epochs, batch_size: an epoch is all whole batches. seed: of every random choice.
+        save_every: steps between checkpoints; one is written at each epoch's end in any case.
+    """
+
+    epochs: int = 100
+    batch_size: int = 64
+    seed: int = 0
+    save_every: int = 200
+    optimiser: OptimiserConfig = field(default_factory=OptimiserConfig)
+
+    def __post_init__(self) -> None:
+        for name in ("epochs", "batch_size", "save_every"):
+            if getattr(self, name) < 1:
+                raise InputError(f"{name} must be 1 or more, not {getattr(self, name)}")
+
+
+class Stopped(Exception):
+    """The run was asked to stop; its checkpoint is written."""
+
+
+@dataclass(frozen=True)
+class Hooks:
+    """Who hears of the run, and who may stop it.
+
+    Attributes:
+        on_step: step, steps in all, the loss's parts. on_epoch: epoch, step, validation metrics.
+        on_note: a line about something out of the ordinary. should_stop: asked after each step.
+    """
+
+    on_step: Callable[[int, int, Metrics], None] = lambda _step, _steps, _metrics: None
+    on_epoch: Callable[[int, int, Metrics], None] = lambda _epoch, _step, _metrics: None
+    on_note: Callable[[str], None] = lambda _line: None
+    should_stop: Callable[[], bool] = lambda: False
+
+
+_NO_HOOKS = Hooks()
+
+
+class Loop:
+    """A stage in training; `run` goes on from the newest checkpoint there is."""
+
+    def __init__(self, stage: Stage, config: LoopConfig, checkpoints: Checkpoints) -> None:
+        self.stage, self.config, self.checkpoints = stage, config, checkpoints
+        self.step = 0
+        self.best_score: tuple[float, ...] | None = None
+        self.best: dict[str, Tensor] = {}
+        parameters = [p for network in stage.networks.values() for p in network.parameters()]
+        self._optimiser = config.optimiser.build(parameters)
+
+    @property
+    def steps_in_epoch(self) -> int:
+        """Whole batches."""
+        return steps_in_epoch(len(self.stage.ids), self.config.batch_size)
+
+    @property
+    def steps(self) -> int:
+        """In all."""
+        return self.config.epochs * self.steps_in_epoch
+
+    def run(self, hooks: Hooks = _NO_HOOKS) -> None:
+        """Train to the end, then load the best epoch's weights into the networks.
+
+        Raises:
+            Stopped: `should_stop` said so; a checkpoint is written.
+            NumericError: the loss is no number; the text names step, examples and checkpoint.
+            InputError: a checkpoint cannot be written or does not fit.
+        """
+        self._resume(hooks)
+        while self.step < self.steps:
+            metrics = self._one_step()
+            self.step += 1
+            hooks.on_step(self.step, self.steps, metrics)
+            ended = self.step % self.steps_in_epoch == 0
+            if ended:
+                self._end_epoch(hooks)
+            stopping = hooks.should_stop()
+            if ended or stopping or self.step % self.config.save_every == 0:
+                self._save()
+            if stopping:
+                raise Stopped
+        for name, network in self.stage.networks.items():
+            network.load_state_dict(_part(self.best, name))
+
+    def _one_step(self) -> Metrics:
+        config = self.config
+        epoch, place = divmod(self.step, self.steps_in_epoch)
+        index = batch_indices(len(self.stage.ids), config.batch_size, config.seed, epoch, place)
+        set_lr(self._optimiser, config.optimiser.lr_at(self.step, self.steps))
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed_of(config.seed, "step", self.step))
+            loss, metrics = self.stage.loss(index)
+        if not math.isfinite(loss.item()):
+            self._fail(index)
+        self._optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        self._optimiser.step()
+        return metrics
+
+    def _fail(self, index: Int[Tensor, " batch"]) -> None:
+        newest, _ = self.checkpoints.newest()
+        kept = f"the last good checkpoint is of step {newest.step}" if newest else "none was saved"
+        ids = ", ".join(self.stage.ids[place] for place in index.tolist())
+        raise NumericError(
+            f"the loss is not a number at step {self.step + 1}; {kept}; examples: {ids}"
+        )
+
+    def _end_epoch(self, hooks: Hooks) -> None:
+        validation = self.stage.validate()
+        if self.best_score is None or validation.score > self.best_score:
+            self.best_score = validation.score
+            self.best = {name: tensor.clone() for name, tensor in self._weights().items()}
+        hooks.on_epoch(self.step // self.steps_in_epoch, self.step, validation.metrics)
+
+    def _weights(self) -> dict[str, Tensor]:
+        return {
+            f"{name}/{key}": value
+            for name, network in self.stage.networks.items()
+            for key, value in network.state_dict().items()
+        }
+
+    def _save(self) -> None:
+        tensors = {f"networks/{name}": value for name, value in self._weights().items()}
+        state = optimiser_tensors(self._optimiser)
+        tensors |= {f"optimiser/{name}": value for name, value in state.items()}
+        tensors |= {f"best/{name}": value for name, value in self.best.items()}
+        self.checkpoints.save(Checkpoint(self.step, tensors, {"best_score": self.best_score}))
+
+    def _resume(self, hooks: Hooks) -> None:
+        checkpoint, damaged = self.checkpoints.newest()
+        for line in damaged:
+            hooks.on_note(line)
+        if checkpoint is None:
+            return
+        weights = _part(checkpoint.tensors, "networks")
+        try:
+            for name, network in self.stage.networks.items():
+                network.load_state_dict(_part(weights, name))
+        except RuntimeError as error:
+            raise InputError(
+                "the checkpoint is of another network; give a new --out or the old config"
+            ) from error
+        restore_optimiser(self._optimiser, _part(checkpoint.tensors, "optimiser"))
+        self.best = _part(checkpoint.tensors, "best")
+        score = checkpoint.state["best_score"]
+        self.best_score = None if score is None else tuple(score)
+        self.step = checkpoint.step
+        hooks.on_note(f"going on after step {self.step} of {self.steps}")
+
+
+def _part(tensors: Mapping[str, Tensor], name: str) -> dict[str, Tensor]:
+    """Those below a name, without it."""
+    start = f"{name}/"
+    return {key[len(start) :]: value for key, value in tensors.items() if key.startswith(start)}

@@ -1,0 +1,34 @@
+"""Accuracy of a network in float and under a policy, in fixed batches, as training needs it."""
+
+import torch
+from jaxtyping import Bool, Int
+from torch import Tensor, nn
+
+from bitcliff.points import Attachment, Plan
+from bitcliff.points.attach import FLOAT, rounding_to
+from bitcliff.policy import Batch, Policy
+
+_BATCH = 256
+
+
+def right_answers(
+    model: nn.Module,
+    plan: Plan,
+    inputs: Tensor,
+    labels: Int[Tensor, " n"],
+    policy: Policy | None,
+    scheme: str,
+) -> Bool[Tensor, " n"]:
+    """Which examples the network gets right; in float without a policy. Its mode is restored."""
+    training = {module: module.training for module in model.modules()}
+    model.eval()
+    attachment = Attachment(model, plan, scheme)
+    found = []
+    with torch.no_grad():
+        for index in torch.arange(len(inputs)).split(_BATCH):
+            x = inputs[index]
+            rounding = FLOAT if policy is None else rounding_to(policy(Batch(x, index)))
+            found.append(attachment.run(x, rounding).argmax(1) == labels[index])
+    for module, mode in training.items():
+        module.training = mode
+    return torch.cat(found)

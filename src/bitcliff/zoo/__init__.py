@@ -1,0 +1,1 @@
+"""Small networks of our own: their architecture, and weights trained by the committed configs."""
