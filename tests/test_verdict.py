@@ -227,3 +227,13 @@ def test_measured_on_half_is_said() -> None:
     )
     (judgement,) = judge(BASE, 2.0, policy="worst-7").judgements
     assert "measured on" not in judgement.sentence
+
+
+def test_what_broke_on_the_way_keeps_a_pass_back() -> None:
+    worst = changed(named("worst-7"), 0.0, -1.0, 1.0)
+    assert judge(record_with([worst]), 2.0).status == "pass"
+    broken = worst.model_copy(update={"broken": [row.id for row in BASE.examples[:3]]})
+    verdict = judge(record_with([broken]), 2.0)
+    assert verdict.status == "inconclusive"
+    assert "gave NaN or infinity on 3 of 20 inputs" in verdict.sentence
+    assert judge(record_with([changed(broken, 50.0, 40.0, 60.0)]), 2.0).status == "fail"

@@ -108,7 +108,7 @@ def _judged_by_default(record: Record) -> list[PolicyResult]:
 
 def _judge_policy(record: Record, policy: PolicyResult, max_drop: float) -> Judgement:
     drop, low, high = _drop(record, policy)
-    failures = policy.numeric_failures.k
+    failures = policy.numeric_failures.k or len(policy.broken)
     status: Status
     if low is not None and low > max_drop:
         status = "fail"
@@ -152,6 +152,13 @@ def _doubts(record: Record, judged: list[PolicyResult]) -> list[str]:
         doubts.append(
             f"under {', '.join(failed)} the network gave NaN or infinity on some inputs; "
             "these count neither as right nor as wrong."
+        )
+    broken = [policy for policy in judged if policy.broken and not policy.numeric_failures.k]
+    if broken:
+        most = max(broken, key=lambda policy: len(policy.broken))
+        doubts.append(
+            f"under some bits that were tried for {most.name} the network gave NaN or infinity on "
+            f"{len(most.broken)} of {record.subject.n_examples} inputs."
         )
     if record.float_.numeric_failures.k:
         doubts.append(
@@ -204,7 +211,11 @@ def _sentence(
     interval = f"95 % interval {_number(low)} to {_number(high)}"
     unit = "points" if record.subject.labelled else "%"
     limit = f"{max_drop:g} {unit}"
-    if status == "inconclusive" and policy.numeric_failures.k:
+    if status == "inconclusive" and policy.broken and not policy.numeric_failures.k:
+        tail = (
+            f"but other bits that were tried gave NaN or infinity on {len(policy.broken)} inputs."
+        )
+    elif status == "inconclusive" and policy.numeric_failures.k:
         tail = (
             f"but {policy.numeric_failures.k} of {policy.numeric_failures.n} inputs gave NaN or "
             "infinity and could not be scored."
@@ -220,7 +231,11 @@ def _sentence(
 
 def _placement(record: Record, policy: PolicyResult) -> str:
     words = _PLACEMENT.get(policy_family(policy.name))
-    mean = [] if policy.mean_bits is None else [f"{policy.mean_bits:g} bits on average"]
+    mean = []
+    if policy.mean_bits and policy.total_bits and record.subject.coverage.quantized:
+        # What is spent, which rounding to a whole total moves from the mean asked for.
+        spent = policy.total_bits / record.subject.coverage.quantized
+        mean = [f"{spent:.3g} bits on average"]
     part = _measured_on(record, policy)
     if words is None:
         details = ", ".join(mean + part)

@@ -44,7 +44,7 @@ def text_subject(tmp_path_factory: pytest.TempPathFactory) -> Subject:
     return load_model(f"hf:{folder}")
 
 
-@pytest.mark.parametrize("form", ["disk", "dict", "parquet", "hub"])
+@pytest.mark.parametrize("form", ["disk", "dict", "parquet", "hub", "folders"])
 def test_pictures_from_every_layout(tmp_path: Path, form: str) -> None:
     data = pictures([2, 0, 1, 2])
     if form == "disk":
@@ -52,6 +52,11 @@ def test_pictures_from_every_layout(tmp_path: Path, form: str) -> None:
     elif form == "dict":
         other = pictures([0, 1])
         datasets.DatasetDict({"test": data, "train": other}).save_to_disk(tmp_path)
+    elif form == "folders":
+        for split in ("test", "train"):
+            (tmp_path / "default" / split).mkdir(parents=True)
+        data.to_parquet(tmp_path / "default" / "test" / "0000.parquet")
+        pictures([0]).to_parquet(tmp_path / "default" / "train" / "0000.parquet")
     elif form == "parquet":
         data.to_parquet(tmp_path / "pictures.parquet")
     else:
@@ -175,3 +180,10 @@ def test_damaged_parquet_is_refused_or_loads(tmp_path: Path) -> None:
         assert isinstance(examples.inputs, torch.Tensor)
         assert examples.inputs.shape[1:] == (3, 16, 16)
     assert refused > 10
+
+
+def test_a_file_of_no_split_among_files_of_splits_is_refused(tmp_path: Path) -> None:
+    pictures([0, 1]).to_parquet(tmp_path / "test.parquet")
+    pictures([0, 1]).to_parquet(tmp_path / "extra.parquet")
+    with pytest.raises(InputError, match=r"extra.parquet says not of which split it is"):
+        load_examples(f"hf:{tmp_path}", subject=a_subject(3))

@@ -38,13 +38,13 @@ def test_tensors_objects_and_keywords(capsys: pytest.CaptureFixture[str]) -> Non
     ("function", "told"),
     [
         (lambda x: x @ torch.zeros(4, 4), r"does not accept inputs of shape \(3,\) \(RuntimeError"),
-        (lambda x: torch.zeros(1, 3, 8, 8), r"gives \(1, 3, 8, 8\) for one example, not logits"),
-        (lambda x: "text", "gives str for one example"),
+        (lambda x: torch.zeros(1, 3, 8, 8), r"but gave shape \(1, 3, 8, 8\)"),
+        (lambda x: "text", "but gave no tensor"),
         (lambda x: torch.zeros(1, 1), "has one output"),
         (lambda: 1 / 0, "does not accept inputs"),
     ],
 )
 def test_what_is_no_classifier_is_refused(function: Any, told: str) -> None:
-    with pytest.raises(InputError, match=f"py:m:f: {told}") as caught:
+    with pytest.raises(InputError, match=f"py:m:f: .*{told}") as caught:
         output_count(subject(function), torch.zeros(5, 3))
     assert "\n" not in str(caught.value)

@@ -11,8 +11,9 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from bitcliff.adapters.weights import read_weights, tensors_sha256
+from bitcliff.adapters.weights import read_weights
 from bitcliff.errors import InputError
+from bitcliff.types.subject import tensors_sha256
 from tests.adapters.subjects import damaged
 
 

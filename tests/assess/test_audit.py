@@ -26,6 +26,8 @@ Y = torch.arange(12) % 3
 class Kept:
     """A store in memory that may break down."""
 
+    started = "2026-01-01T00:00:00+00:00"
+
     def __init__(self, breaks_after: int = 10**9) -> None:
         self.measured: dict[str, Measured] = {}
         self.breaks_after = breaks_after
@@ -282,3 +284,41 @@ def test_a_hugging_face_encoder_with_named_tensors() -> None:
         wanted = model(input_ids=tokens, attention_mask=mask).logits.argmax(1).tolist()
     assert [row.float_prediction for row in record.examples] == wanted
     assert max(p.flips.all.k for p in record.policies) > 0
+
+
+def test_the_label_is_pushed_away_from_where_there_are_labels() -> None:
+    model = chain(0, points=4, width=10)
+    assert Audit(model, [(X, Y)]).settings.margin == "label"
+    assert Audit(model, [X]).settings.margin == "prediction"
+
+
+def test_an_adversary_gives_no_right_answers_back() -> None:
+    torch.manual_seed(0)
+    x = torch.randn(40, 4)
+    model = chain(0, points=4, width=10)
+    wrong = torch.arange(40) % 2 == 0
+    right = model(x).argmax(1)
+    y = torch.where(wrong, (right + 1) % 3, right)
+    settings = replace(SETTINGS, budgets=(2.5,))
+    record = Audit(model, [(x, y)], settings=settings).assess()
+    worst = next(policy for policy in record.policies if policy.name == "worst-2.5")
+    assert worst.flips.gained is not None
+    assert worst.flips.lost is not None
+    assert worst.flips.lost.k > 0
+    pushed = replace(settings, margin="prediction")
+    other = next(
+        policy
+        for policy in Audit(model, [(x, y)], settings=pushed).assess().policies
+        if policy.name == "worst-2.5"
+    )
+    assert other.flips.gained is not None
+    assert worst.flips.gained.k < other.flips.gained.k
+    assert worst.delta_pp is not None
+    assert other.delta_pp is not None
+    assert worst.delta_pp < other.delta_pp
+
+
+def test_means_that_spend_the_same_bits_are_refused() -> None:
+    audit = Audit(chain(0, points=4), [X], settings=replace(SETTINGS, budgets=(2.5, 2.51)))
+    with pytest.raises(InputError, match=r"--budget 2.5 and 2.51 are the same 10 bits"):
+        audit.assess()

@@ -67,7 +67,7 @@ def test_the_record_says_what_was_measured_and_how(record: Record, held_out: Exa
     assert (settings.bits, settings.budgets, settings.margin) == (
         [2, 3, 4, 5],
         [2.5, 3.0],
-        "prediction",
+        "label",
     )
     assert provenance.command == "made by the tests"
     assert provenance.data_sha256 == held_out.sha256

@@ -28,6 +28,7 @@ def measured(name: str = NAME, threat: Threat = "policy-only") -> Measured:
         allocation=None,
         effort=Effort(forward_passes=1, backward_passes=0, method="by hand"),
         outcomes={},
+        broken=[],
         strays=[],
     )
 

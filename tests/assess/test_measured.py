@@ -39,6 +39,7 @@ def test_what_was_measured_survives_json_to_the_last_digit() -> None:
         allocation=None,
         effort=Effort(forward_passes=3, backward_passes=0, method=""),
         outcomes={**found, 2: exact},
+        broken=[1],
         strays=["side"],
     )
     assert Measured.model_validate_json(measured.model_dump_json()) == measured

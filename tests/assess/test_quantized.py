@@ -137,3 +137,45 @@ def test_gradients_flow_straight_through() -> None:
         model(x).sum().backward()
     assert x.grad is not None
     assert x.grad.abs().max() > 0
+
+
+class Products(nn.Module):
+    """Calls a product itself, so that its name depends on what else is called."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = nn.Linear(4, 6)
+        self.weight = nn.Parameter(torch.randn(6, 3, generator=torch.Generator().manual_seed(0)))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.matmul(self.stem(x), self.weight)
+
+
+def test_a_policys_own_products_are_not_the_models() -> None:
+    class Looking(Uniform):
+        def allocate(self, batch: Batch) -> Tensor:
+            assert isinstance(batch.inputs, Tensor)
+            torch.matmul(batch.inputs, batch.inputs.T)
+            return super().allocate(batch)
+
+    model = Products().eval()
+    plan = discover(model, X)
+    with bc.quantized(model, Uniform(1, 3), plan):
+        wanted = model(X)
+    with bc.quantized(model, Looking(1, 3), plan):
+        assert torch.equal(model(X), wanted)
+
+
+def test_calls_that_are_not_in_the_plan_are_told_on_leaving() -> None:
+    class Branching(Products):
+        def forward(self, x: Tensor) -> Tensor:
+            scores = super().forward(x)
+            return torch.matmul(scores, scores.new_ones(3, 3)) if len(x) == 5 else scores
+
+    model = Branching().eval()
+    plan = discover(model, X)
+    with (
+        pytest.raises(BitcliffError, match="otherwise than when its points were found"),
+        bc.quantized(model, Uniform(1, 3), plan),
+    ):
+        model(X[:5])

@@ -64,3 +64,15 @@ def test_a_damaged_record_is_refused(
     assert "record.json" in err
     assert len(err.strip().splitlines()) == 1
     assert [path.name for path in stored.iterdir()] == ["record.json"]
+
+
+@pytest.mark.parametrize("command", ["gate", "report"])
+def test_an_older_record_is_not_taken_for_an_interrupted_runs(
+    stored: Path, capsys: pytest.CaptureFixture[str], command: str
+) -> None:
+    (stored / "partial.json").write_text("{}")
+    assert run([command, str(stored)]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert "its last run was interrupted" in err
+    assert len(err.splitlines()) == 1

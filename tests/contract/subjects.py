@@ -40,7 +40,6 @@ class Case:
     record: Record
     labelled: bool = True
     failing: bool = False
-    by_label: bool = False
 
 
 def _random(n: int, size: int, seed: int = 0) -> Tensor:
@@ -65,11 +64,11 @@ def unlabelled() -> Case:
     return Case(audit.assess(), labelled=False)
 
 
-def by_label() -> Case:
+def by_prediction() -> Case:
     model, x = chain(3, points=4, width=10), _random(21, 4)
-    settings = replace(SETTINGS, margin="label", scheme="paper", weight_bits=None)
+    settings = replace(SETTINGS, margin="prediction", scheme="paper", weight_bits=None)
     record = Audit(model, [(x, _labels(model, x))], settings=settings).assess()
-    return Case(record, by_label=True)
+    return Case(record)
 
 
 def failing() -> Case:
@@ -120,7 +119,7 @@ CASES = {
     for make in (
         labelled,
         unlabelled,
-        by_label,
+        by_prediction,
         failing,
         failing_unlabelled,
         all_but_one_failing,

@@ -186,9 +186,31 @@ def test_failures_have_a_place_and_no_prediction(case: Case, record: Json) -> No
     assert any(out["failed_at"] for out in outcomes) == case.failing
 
 
+def reference_of(record: Json) -> str:
+    return "label" if record["settings"]["margin"] == "label" else "float_prediction"
+
+
+def test_labels_are_what_the_search_pushes_away_from(case: Case, record: Json) -> None:
+    explicit = case is case_of("by_prediction")
+    assert (record["settings"]["margin"] == "label") == (case.labelled and not explicit)
+
+
+def test_what_broke_on_the_way_is_named(case: Case, record: Json) -> None:
+    ids = {row["id"] for row in record["examples"]}
+    for policy in record["policies"]:
+        assert set(policy["broken"]) <= ids
+        shown = {
+            row["id"]
+            for row in record["examples"]
+            if row["outcomes"].get(policy["name"], {}).get("failed_at")
+        }
+        assert shown <= set(policy["broken"])
+    assert any(policy["broken"] for policy in record["policies"]) == case.failing
+
+
 def test_margins_and_flips_agree(case: Case, record: Json) -> None:
     for row in record["examples"]:
-        reference = row["label"] if case.by_label else row["float_prediction"]
+        reference = row[reference_of(record)]
         for out in row["outcomes"].values():
             if out["prediction"] is None or row["float_prediction"] is None:
                 continue
@@ -202,7 +224,7 @@ def test_the_worst_found_flips_all_that_any_random_draw_flips(case: Case, record
     for mean in record["settings"]["budgets"]:
         for row in record["examples"]:
             outcomes = row["outcomes"]
-            reference = row["label"] if case.by_label else row["float_prediction"]
+            reference = row[reference_of(record)]
             draws = [
                 *outcomes[f"random-{mean:g}"]["draws"],
                 *outcomes[f"random-static-{mean:g}"]["draws"],

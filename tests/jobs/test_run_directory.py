@@ -22,6 +22,7 @@ def measured(name: str = "worst-4") -> Measured:
         allocation=None,
         effort=Effort(forward_passes=3, backward_passes=0, method=""),
         outcomes={7: Outcome(prediction=1, margin=0.1 + 0.2, bits=[3, 5])},
+        broken=[],
         strays=[],
     )
 
@@ -88,22 +89,18 @@ def test_a_run_that_ended_leaves_nothing_to_take_up(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("damage", ["cut", "garbage", "empty", "binary", "directory", "field"])
+@pytest.mark.parametrize("damage", ["cut", "garbage", "empty", "binary", "field"])
 def test_a_damaged_file_is_as_good_as_none(tmp_path: Path, damage: str) -> None:
     store = PartialResults(tmp_path, CONFIG)
     store.put(measured())
     path = tmp_path / "partial.json"
     data = path.read_bytes()
-    path.unlink()
-    if damage == "directory":
-        path.mkdir()
-    else:
-        damaged = {
-            "cut": data[: len(data) // 2],
-            "garbage": b"[1, 2]",
-            "empty": b"",
-            "binary": bytes(range(256)),
-            "field": data.replace(b'"margin"', b'"marlin"'),
-        }
-        path.write_bytes(damaged[damage])
+    damaged = {
+        "cut": data[: len(data) // 2],
+        "garbage": b"[1, 2]",
+        "empty": b"",
+        "binary": bytes(range(256)),
+        "field": data.replace(b'"margin"', b'"marlin"'),
+    }
+    path.write_bytes(damaged[damage])
     assert PartialResults(tmp_path, CONFIG).resumed == 0

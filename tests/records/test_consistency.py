@@ -1,11 +1,13 @@
 """A record that contradicts itself is refused, with the contradiction named."""
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
 from bitcliff.errors import InputError
-from bitcliff.records import Record, check_record
+from bitcliff.records import Flips, Interval, PolicyResult, Record, check_record
+from bitcliff.stats import rate
 from tests.report.example_record import Variant, example_record
 
 Change = Callable[[Record], Record]
@@ -68,6 +70,25 @@ def _label_out_of_range(record: Record) -> Record:
     return record.model_copy(update={"examples": [row, *record.examples[1:]]})
 
 
+def _policy_with(**changes: Any) -> Change:
+    def change(record: Record) -> Record:
+        policies = [
+            policy.model_copy(
+                update={k: v(policy) if callable(v) else v for k, v in changes.items()}
+            )
+            if policy.name == "worst-7"
+            else policy
+            for policy in record.policies
+        ]
+        return record.model_copy(update={"policies": policies})
+
+    return change
+
+
+def _three_flips(policy: PolicyResult) -> Flips:
+    return policy.flips.model_copy(update={"all": rate(3, policy.flips.all.n)})
+
+
 def _subject(**changes: object) -> Change:
     return lambda record: record.model_copy(
         update={"subject": record.subject.model_copy(update=changes)}
@@ -84,6 +105,9 @@ def _subject(**changes: object) -> Change:
         (_short_allocation, "bits for 48 points, but 49 are quantized"),
         (_short_shared_allocation, "'uniform-7' allocates bits to 1 points"),
         (_unknown_at_risk, "at_risk names 'nobody'"),
+        (_policy_with(flips=_three_flips), "flips.all of 'worst-7' is"),
+        (_policy_with(delta_pp=-1.0), "delta_pp of 'worst-7' is -1.0, not"),
+        (_policy_with(delta_pp_interval=Interval(low=-2, high=-1)), "is outside its interval"),
         (_label_out_of_range, "class 1000; classes are 0 to 999"),
         (_subject(n_examples=19), "n_examples is 19, but there are 20"),
         (_subject(class_names=["one"]), "1 class_names for 1000 classes"),

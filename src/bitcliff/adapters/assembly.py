@@ -4,8 +4,8 @@ from collections.abc import Callable, Mapping
 
 from torch import Tensor, nn
 
-from bitcliff.adapters.weights import Weights, refuse_non_finite, tensors_sha256
-from bitcliff.types.subject import Preprocessing, Subject
+from bitcliff.adapters.weights import Weights, refuse_non_finite
+from bitcliff.types.subject import Preprocessing, Subject, tensors_sha256
 
 
 def make_subject(

@@ -1,12 +1,10 @@
 """Names of data, and the way each goes: open, choose, check, read."""
 
-import hashlib
 from pathlib import Path
 
 import numpy as np
 import torch
 from jaxtyping import Int64
-from torch import Tensor
 
 from bitcliff.adapters.arrays import open_npz
 from bitcliff.adapters.builtin_data import open_digits, open_imagenet_20
@@ -18,10 +16,9 @@ from bitcliff.adapters.outputs import output_count
 from bitcliff.adapters.source import Opener, Progress, Source
 from bitcliff.adapters.subsample import choose
 from bitcliff.adapters.tables import open_table
-from bitcliff.adapters.weights import tensors_sha256
 from bitcliff.adapters.wording import nearest
 from bitcliff.errors import InputError
-from bitcliff.types.subject import Examples, Inputs, Subject
+from bitcliff.types.subject import Examples, Subject, examples_sha256
 
 BUILT_IN: dict[str, Opener] = {"imagenet-20": open_imagenet_20, "digits": open_digits}
 PREFIXES: dict[str, Opener] = {"fashion-mnist": open_fashion_mnist, "hf": open_huggingface}
@@ -76,7 +73,7 @@ def load_examples(
         labels=kept,
         ids=tuple(source.ids[i] for i in indices),
         n_available=len(source.ids),
-        sha256=_sha256(taken.inputs, kept),
+        sha256=examples_sha256(taken.inputs, kept),
         class_names=source.class_names,
         preprocessing="; labels ".join(filter(None, (taken.preprocessing, source.labelling))),
         thumbnails=taken.thumbnails,
@@ -122,12 +119,3 @@ def _checked_labels(
             f"{outputs} outputs, so labels go from 0 to {outputs - 1}"
         )
     return labels
-
-
-def _sha256(inputs: Inputs, labels: Tensor | None) -> str:
-    digest = hashlib.sha256()
-    tensors = {"inputs": inputs} if isinstance(inputs, Tensor) else dict(inputs)
-    digest.update(tensors_sha256(tensors).encode())
-    if labels is not None:
-        digest.update(tensors_sha256({"labels": labels}).encode())
-    return digest.hexdigest()

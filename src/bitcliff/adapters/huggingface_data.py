@@ -80,17 +80,31 @@ def _read(datasets: Any, folder: Path, split: str, name: str) -> Any:
 
 
 def _parquet_files(folder: Path, split: str, name: str) -> list[Path]:
-    """The files of a split ("test-00000-of-00001.parquet", "test.parquet"), or all of them where
-    their names say nothing of splits."""
+    """The files of a split: "test-00000-of-00001.parquet", "test.parquet" or "test/0000.parquet".
+
+    All of them where no name says anything of splits.
+    """
     files = sorted(folder.rglob("*.parquet"))
     if not files:
         raise InputError(f"{name}: neither saved by datasets (save_to_disk) nor with parquet files")
-    named = {file: _SPLIT_IN_NAME.match(file.stem) for file in files}
-    splits = {file: match[1] or match[2] for file, match in named.items() if match}
-    if len(splits) < len(files):
+    splits = {file: found for file in files if (found := _split_of(file))}
+    if not splits:
         return files
+    if len(splits) < len(files):
+        odd = next(file for file in files if file not in splits)
+        raise InputError(
+            f"{name}: {odd.relative_to(folder)} says not of which split it is, as others do; "
+            "take it away or name it after its split"
+        )
     wanted = _known_split(split, sorted(set(splits.values())), name)
     return [file for file in files if splits[file] == wanted]
+
+
+def _split_of(file: Path) -> str | None:
+    for part in (file.stem, file.parent.name):
+        if match := _SPLIT_IN_NAME.match(part):
+            return match[1] or match[2]
+    return None
 
 
 def _known_split(split: str, known: list[str], name: str) -> str:

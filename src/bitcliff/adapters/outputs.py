@@ -3,11 +3,11 @@
 from collections.abc import Mapping
 
 import torch
-from torch import Tensor
 
 from bitcliff.adapters.optional import quiet
 from bitcliff.adapters.wording import one_line
 from bitcliff.errors import InputError
+from bitcliff.points.forward import logits_of
 from bitcliff.types.subject import Inputs, Preprocessing, Subject
 
 
@@ -29,14 +29,15 @@ def output_count(subject: Subject, example_inputs: Inputs) -> int:
         shape = tuple(first.shape[1:])  # type: ignore[assignment]
     try:
         with torch.no_grad(), quiet():
-            out = subject.module(**first) if isinstance(first, Mapping) else subject.module(first)
+            logits = logits_of(subject.module, first)
+    except InputError as error:
+        raise InputError(f"{subject.name}: {error}") from error
     except Exception as error:
         raise InputError(
             f"{subject.name}: does not accept inputs of shape {shape} ({one_line(error)})"
         ) from error
-    logits = getattr(out, "logits", out)
-    if not isinstance(logits, Tensor) or logits.ndim != 2 or logits.shape[0] != 1:
-        got = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
+    if logits.shape[0] != 1:
+        got = tuple(logits.shape)
         raise InputError(f"{subject.name}: gives {got} for one example, not logits (1, classes)")
     if logits.shape[1] < 2:
         raise InputError(f"{subject.name}: has one output; a classifier needs at least two")

@@ -25,7 +25,7 @@ from bitcliff.errors import InputError, NumericError
 from bitcliff.points import Attachment, Plan, discover
 from bitcliff.records import Record
 from bitcliff.records.provenance import now
-from bitcliff.types.subject import Examples, Subject, hash_tensors
+from bitcliff.types.subject import Examples, Subject, tensors_sha256
 
 # Activations held at once in a forward pass: small enough to stay near the processor.
 _ELEMENTS_A_BATCH = 32_000_000
@@ -34,7 +34,12 @@ _LARGEST_BATCH = 256
 
 @runtime_checkable
 class Store(Protocol):
-    """Where measured policies are kept, so that a killed run goes on from there."""
+    """Where measured policies are kept, so that a killed run goes on from there.
+
+    `started` is when the run first began, UTC, ISO 8601.
+    """
+
+    started: str
 
     def get(self, name: str) -> Measured | None:
         """What was measured before under this name, if anything."""
@@ -79,12 +84,12 @@ class Audit:
         settings = settings or AssessSettings()
         if scheme is not None:
             settings = replace(settings, scheme=scheme)
-        self.settings = settings
         self.subject = model if isinstance(model, Subject) else own_subject(model)
         self.examples = data if isinstance(data, Examples) else own_examples(data)
-        if settings.margin == "label" and self.examples.labels is None:
-            raise InputError("--margin label needs labels, and the data has none")
-        self.plan: Plan = discover(self.subject.module, self.examples.inputs, settings.selection)
+        self.settings = _with_margin(settings, labelled=self.examples.labels is not None)
+        self.plan: Plan = discover(
+            self.subject.module, self.examples.inputs, self.settings.selection
+        )
 
     def assess(
         self,
@@ -107,7 +112,7 @@ class Audit:
         settings = self.settings
         if budgets is not None:
             settings = replace(settings, budgets=tuple(map(float, budgets)))
-        started = now()
+        started = now() if store is None else store.started
         evaluator = self._evaluator(settings)
         base = self._float_scores(evaluator)
         suite = self._suite(settings, evaluator, base)
@@ -134,7 +139,7 @@ class Audit:
             InfeasibleBudget: before any work. InputError, NumericError: labels out of range, or a
                 network that fails in float already.
         """
-        return hash_tensors([self._float_scores(self._evaluator(self.settings)).logits])
+        return tensors_sha256({"logits": self._float_scores(self._evaluator(self.settings)).logits})
 
     def _suite(self, settings: AssessSettings, evaluator: Evaluator, base: Scores) -> Suite:
         labels = self.examples.labels
@@ -145,8 +150,7 @@ class Audit:
         return Suite(evaluator, labels.tolist(), settings, {})
 
     def _evaluator(self, settings: AssessSettings) -> Evaluator:
-        for mean in settings.budgets:
-            total_from_mean(mean, len(self.plan), settings.bits)
+        self._check_budgets(settings)
         attachment = Attachment(
             self.subject.module,
             self.plan,
@@ -156,6 +160,17 @@ class Audit:
         )
         size = settings.batch_size or self._batch_size()
         return Evaluator(attachment, laid_out_for_speed(self.examples.inputs), size)
+
+    def _check_budgets(self, settings: AssessSettings) -> None:
+        means: dict[int, float] = {}
+        for mean in settings.budgets:
+            total = total_from_mean(mean, len(self.plan), settings.bits)
+            if total in means:
+                raise InputError(
+                    f"--budget {means[total]:g} and {mean:g} are the same {total} bits for "
+                    f"{len(self.plan)} points: give one of them"
+                )
+            means[total] = mean
 
     def _batch_size(self) -> int:
         elements = sum(torch.Size(point.shape).numel() for point in self.plan.points)
@@ -204,6 +219,14 @@ class Audit:
         suite.evaluator.on_batch = None
         if progress is not None:
             progress("done", whole, whole)
+
+
+def _with_margin(settings: AssessSettings, labelled: bool) -> AssessSettings:
+    if settings.margin == "label" and not labelled:
+        raise InputError("--margin label needs labels, and the data has none")
+    if settings.margin != "auto":
+        return settings
+    return replace(settings, margin="label" if labelled else "prediction")
 
 
 def _teller(

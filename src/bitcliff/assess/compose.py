@@ -161,7 +161,7 @@ def coverage_of(plan: Plan, strays: Iterable[str] = ()) -> Coverage:
         complete=not missed,
         quantized=len(plan.points),
         left_out=len(plan.seen) - len(plan.points),
-        macs_share=sum(work[site] for site in covered) / total if total else 1.0,
+        macs_share=sum(work[site] for site in covered) / total if total and not missed else None,
         uncovered=[Uncovered(name=m.name, kind=m.kind, reason=m.reason) for m in missed],
     )
 
@@ -185,6 +185,6 @@ def recorded_settings(settings: AssessSettings, batch_size: int) -> Settings:
         rounds=effort.rounds,
         exchanges=effort.exchanges,
         evaluations=effort.evaluations,
-        margin=settings.margin,
+        margin="label" if settings.margin == "label" else "prediction",
         max_drop=settings.max_drop,
     )

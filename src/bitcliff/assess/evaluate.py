@@ -78,6 +78,7 @@ class Evaluator:
         reference: (n,) the class that margins are measured against.
         scale: the median size of the float margins, logits: what counts as clear-cut here.
         in_place: the network overwrites what its gradient needs; found out on the way.
+        broken: places of examples that gave NaN or infinity in any pass, until cleared.
         on_batch: called after every batch, for progress.
     """
 
@@ -88,6 +89,7 @@ class Evaluator:
     scale: float = 0.0
     in_place: bool = False
     spent: Spent = field(default_factory=Spent)
+    broken: set[int] = field(default_factory=set)
     on_batch: Callable[[], None] | None = None
 
     def float_scores(self, index: Int[Tensor, " m"]) -> Scores:
@@ -185,6 +187,8 @@ class Evaluator:
                 logits.append(batch[: len(rows)].cpu())
                 failed += self._failures(batch[: len(rows)])
                 self._count(len(rows))
+        places = zip(index.tolist(), failed, strict=True)
+        self.broken |= {place for place, point in places if point is not None}
         return Scores(torch.cat(logits), tuple(failed))
 
     def _count(self, examples: int, backward: bool = False) -> None:

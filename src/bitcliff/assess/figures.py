@@ -37,7 +37,7 @@ def float_figures(rows: Sequence[ExampleRow]) -> FloatResult:
 def policy_figures(rows: Sequence[ExampleRow], measured: Measured) -> PolicyResult:
     """One policy's figures, from the outcomes under its name; Holm's p-value is still to come.
 
-    `measured` says what the policy is; its numbers come from `rows` alone.
+    `measured` says what the policy is, and what broke on the way; its numbers come from `rows`.
     """
     name = measured.name
     mine = [row for row in rows if name in row.outcomes]
@@ -51,7 +51,7 @@ def policy_figures(rows: Sequence[ExampleRow], measured: Measured) -> PolicyResu
     pairs = _pairs(whole, name)
     failed = sum(row.outcomes[name].failed_at is not None for row in mine)
     return PolicyResult(
-        **measured.model_dump(exclude={"outcomes", "strays"}),
+        **measured.model_dump(exclude={"outcomes", "broken", "strays"}),
         accuracy=_accuracy(pairs) if labelled else None,
         agreement=rate(len(whole) - flips.all.k, len(whole)),
         flips=flips,
@@ -59,6 +59,7 @@ def policy_figures(rows: Sequence[ExampleRow], measured: Measured) -> PolicyResu
         p_value_holm=None,
         worst_class=_worst_class(pairs),
         numeric_failures=rate(failed, len(mine)),
+        broken=[rows[place].id for place in measured.broken],
         distribution=_distribution(mine, name),
         repeated=_repeated(whole, name),
     )

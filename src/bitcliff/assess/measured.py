@@ -21,8 +21,8 @@ class About:
 
     Attributes:
         name: as in the record. description: in words.
-        mean_bits: as asked for; total_bits: spent by every example, exactly. None where activations
-            stay in float.
+        mean_bits: as asked for; total_bits: spent by every example, exactly, so that the mean spent
+            may differ a little from the one asked for. None where activations stay in float.
         policy_freedom_log2: log2 of the number of allocations the policy could choose among.
     """
 
@@ -71,6 +71,7 @@ class Measured(BaseModel):
     """A policy's outcomes, by the examples' places in the data.
 
     `strays` are calls that discovery had not seen; they make a run incomplete, also a resumed one.
+    `broken` are the examples that gave NaN or infinity under any allocation that was tried.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
@@ -84,6 +85,7 @@ class Measured(BaseModel):
     allocation: list[int] | None
     effort: Effort
     outcomes: dict[int, Outcome]
+    broken: list[int]
     strays: list[str]
 
 

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from bitcliff.errors import InputError
-from bitcliff.types.subject import Examples, Inputs, Subject, hash_tensors
+from bitcliff.types.subject import Examples, Inputs, Subject, examples_sha256, tensors_sha256
 
 _LABEL_KEYS = ("labels", "label")
 
@@ -19,7 +19,7 @@ def own_subject(model: nn.Module) -> Subject:
         module=model,
         preprocessing=None,
         class_names=None,
-        weights_sha256=hash_tensors(model.state_dict().values()),
+        weights_sha256=tensors_sha256(model.state_dict()),
         runs_user_code=True,
     )
 
@@ -51,7 +51,7 @@ def own_examples(data: Iterable[Any]) -> Examples:
         labels=y,
         ids=tuple(map(str, range(n))),
         n_available=n,
-        sha256=hash_tensors(tensors if y is None else [*tensors, y]),
+        sha256=examples_sha256(inputs, y),
     )
 
 

@@ -37,6 +37,7 @@ def quantized(
     Raises:
         BitcliffError: the policy and the plan are of different length.
         NumericError: on leaving, if activations held NaN or infinity; names point and examples.
+        BitcliffError: on leaving, if the model made calls that are not in the plan.
     """
     if policy.points != len(plan):
         raise BitcliffError(f"the policy has {policy.points} points, the plan {len(plan)}")
@@ -47,6 +48,11 @@ def quantized(
             yield attachment
     finally:
         hook.remove()
+    if strays := sorted(attachment.incidents.strays):
+        raise BitcliffError(
+            f"the model ran otherwise than when its points were found, so not all of it was "
+            f"quantized: {', '.join(strays[:3])}; discover the points on such inputs"
+        )
     if attachment.broken:
         point, examples = next(iter(attachment.broken.items()))
         raise NumericError(f"NaN or infinity at {point}, examples {examples}")
@@ -69,7 +75,8 @@ class _Following(Attachment):
         index = torch.arange(self.seen, self.seen + batch_size(inputs))
         self._last, self.seen = self.seen, self.seen + len(index)
         self.rounding = FLOAT
-        bits: Tensor = self.policy(Batch(inputs, index))
+        with self.paused():
+            bits: Tensor = self.policy(Batch(inputs, index))
         self.rounding = rounding_to(bits)
 
     def on_forward(self) -> None:

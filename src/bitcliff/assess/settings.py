@@ -48,7 +48,9 @@ class AssessSettings:
             each output channel.
         uniform: widths of the uniform policies.
         selection: which points.
-        margin: what the search pushes away from: the float "prediction", or the "label".
+        margin: what the search pushes away from: the float "prediction", or the "label". "auto" is
+            the label where there are labels: an adversary who flips wrong answers too would give
+            some back, and the drop would look smaller than it can be made.
         effort: how hard to look. batch_size: examples a forward pass; None picks one by memory.
         max_drop: percentage points; the verdict's threshold. seed: of every random choice.
     """
@@ -60,7 +62,7 @@ class AssessSettings:
     per_channel: bool = False
     uniform: tuple[int, ...] = tuple(range(2, 11))
     selection: Selection = field(default_factory=Selection)
-    margin: Literal["prediction", "label"] = "prediction"
+    margin: Literal["auto", "prediction", "label"] = "auto"
     effort: SearchEffort = SearchEffort()
     batch_size: int | None = None
     max_drop: float | int = 2.0
@@ -86,8 +88,10 @@ class AssessSettings:
         if len({f"{mean:g}" for mean in self.budgets}) != len(self.budgets):
             raise InputError(f"--budget names the same mean twice: {_listed(self.budgets)}")
         Scheme.parse(self.scheme)
-        if self.margin not in ("prediction", "label"):
-            raise InputError(f"--margin {self.margin!r} is not known: use prediction or label")
+        if self.margin not in ("auto", "prediction", "label"):
+            raise InputError(
+                f"--margin {self.margin!r} is not known: use auto, prediction or label"
+            )
         if self.batch_size is not None and self.batch_size < 1:
             raise InputError(f"--batch-size must be 1 or more, not {self.batch_size}")
         if not (math.isfinite(self.max_drop) and self.max_drop >= 0):

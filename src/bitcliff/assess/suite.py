@@ -38,7 +38,7 @@ from bitcliff.policy import Batch, Policy, RandomPerExample, RandomStatic, Unifo
 from bitcliff.records import Effort
 from bitcliff.records.schema import Threat
 
-# A backward pass with all options weighed costs about this many forward passes.
+# A linearisation: a forward pass, and a backward pass that costs three, as `Spent.cost` has it.
 _SLOPES_COST = 4
 # How often what a search found is run again with a nudged input.
 _REPEATS = 3
@@ -48,7 +48,7 @@ _FEWEST_FOR_HALVES = 4
 
 @dataclass(frozen=True)
 class Step:
-    """One policy to measure. `cost`: examples to pass forward at most, for progress."""
+    """One policy to measure. `cost`: about how many examples to pass forward, for progress."""
 
     about: About
     cost: int
@@ -132,6 +132,7 @@ class Suite:
         """Measure one policy, and what that took."""
         spent = self.evaluator.spent
         forward, backward = spent.forward, spent.backward
+        self.evaluator.broken.clear()
         trial = step.try_out(step.about)
         return Measured(
             **asdict(step.about),
@@ -142,6 +143,7 @@ class Suite:
                 method=trial.method,
             ),
             outcomes=outcomes_of(trial, self.evaluator.reference),
+            broken=sorted(self.evaluator.broken),
             strays=sorted(self.evaluator.attachment.incidents.strays),
         )
 

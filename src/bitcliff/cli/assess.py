@@ -29,7 +29,9 @@ _SCHEME_HELP = "How ranges are taken: paper (min to max), onnx (zero kept in), p
     "--bits", type=Widths(), default="3:10", show_default=True, help="Widths to choose from."
 )
 @click.option(
-    "--budget", type=Numbers(), help="Mean bits a point, several by commas.  [default: 4,5.5,7]"
+    "--budget",
+    type=Numbers(),
+    help="Mean bits a point, several by commas.  [default: 4,5.5,7; built-in model: 7,9]",
 )
 @click.option("--scheme", default="onnx", show_default=True, help=_SCHEME_HELP)
 @click.option(
@@ -49,10 +51,10 @@ _SCHEME_HELP = "How ranges are taken: paper (min to max), onnx (zero kept in), p
 @click.option("--include-stem", is_flag=True, help="Quantize the picture itself too.")
 @click.option(
     "--margin",
-    type=click.Choice(["prediction", "label"]),
-    default="prediction",
+    type=click.Choice(["auto", "prediction", "label"]),
+    default="auto",
     show_default=True,
-    help="What the adversary pushes away from.",
+    help="What the adversary pushes away from; auto: the label where there are labels.",
 )
 @click.option("--examples", default=200, show_default=True, help="Examples kept; 0 keeps all.")
 @click.option("--draws", default=20, show_default=True, help="Draws of each random policy.")

@@ -29,10 +29,14 @@ def gate(run: Path, max_drop: float, policy: str | None, as_json: bool) -> int:
     from bitcliff.records import read_record
     from bitcliff.verdict import EXIT_CODES, judge
 
-    verdict = judge(read_record(run), max_drop, policy)
+    _refuse_unfinished(run)
+    record = read_record(run)
+    verdict = judge(record, max_drop, policy)
     if as_json:
         click.echo(json.dumps(asdict(verdict), indent=2))
         return EXIT_CODES[verdict.status]
+    weights = record.provenance.weights_sha256[:12]
+    click.echo(f"{record.subject.model} (weights {weights}) on {record.subject.data}")
     click.echo(verdict.sentence)
     for judgement in verdict.judgements:
         click.echo(f"  {judgement.sentence}")
@@ -51,9 +55,22 @@ def report(run: Path, max_drop: float | None) -> int:
     from bitcliff.report import write_report
     from bitcliff.verdict import judge
 
+    _refuse_unfinished(run)
     record = read_record(run)
     threshold = record.settings.max_drop if max_drop is None else max_drop
     directory = run if run.is_dir() else run.parent
     write_report(record, judge(record, threshold), directory)
     click.echo(f"Report: {directory / 'report.html'}")
     return 0
+
+
+def _refuse_unfinished(run: Path) -> None:
+    """A record beside the traces of a later run that was interrupted is not of that run."""
+    from bitcliff.errors import InputError
+    from bitcliff.jobs.run_directory import is_unfinished
+
+    if is_unfinished(run if run.is_dir() else run.parent):
+        raise InputError(
+            f"{run}: its last run was interrupted, so the record is of an earlier one; "
+            "run the same `bitcliff assess` again"
+        )

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from bitcliff.assess.measured import Measured
 from bitcliff.errors import InputError
 from bitcliff.records import write_text_atomic
+from bitcliff.records.provenance import now
 
 CONFIG, PARTIAL = "config.json", "partial.json"
 # What an atomic write leaves behind when it is killed.
@@ -23,6 +24,7 @@ class _Partial(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     fingerprint: str
+    started: str
     measured: list[Measured]
 
 
@@ -62,6 +64,11 @@ def open_run(directory: Path) -> None:
         raise InputError(f"--out {directory}: the folder cannot be made: {reason}") from error
 
 
+def is_unfinished(directory: Path) -> bool:
+    """Whether the last run into this folder began and did not end."""
+    return (directory / PARTIAL).exists()
+
+
 class PartialResults:
     """Measured policies, written after each one, so that a killed run goes on from there.
 
@@ -73,7 +80,11 @@ class PartialResults:
         self._path = directory / PARTIAL
         text = json.dumps(config, sort_keys=True)
         self._fingerprint = hashlib.sha256(text.encode()).hexdigest()
-        self._measured = {measured.name: measured for measured in self._read()}
+        found = self._read()
+        self.started = found.started if found else now()
+        self._measured = {measured.name: measured for measured in (found.measured if found else [])}
+        if not found:
+            self._write()
 
     @property
     def resumed(self) -> int:
@@ -87,16 +98,23 @@ class PartialResults:
     def put(self, measured: Measured) -> None:
         """Keep it, on disk at once."""
         self._measured[measured.name] = measured
-        partial = _Partial(fingerprint=self._fingerprint, measured=list(self._measured.values()))
-        write_text_atomic(self._path, partial.model_dump_json())
+        self._write()
 
     def clear(self) -> None:
         """The run has ended: nothing to take up again."""
         self._path.unlink(missing_ok=True)
 
-    def _read(self) -> list[Measured]:
+    def _write(self) -> None:
+        partial = _Partial(
+            fingerprint=self._fingerprint,
+            started=self.started,
+            measured=list(self._measured.values()),
+        )
+        write_text_atomic(self._path, partial.model_dump_json())
+
+    def _read(self) -> _Partial | None:
         try:
             partial = _Partial.model_validate_json(self._path.read_bytes())
         except (OSError, ValidationError):
-            return []
-        return partial.measured if partial.fingerprint == self._fingerprint else []
+            return None
+        return partial if partial.fingerprint == self._fingerprint else None

@@ -1,7 +1,7 @@
 """The YAML file of a training run: read, checked, every slip told in one line."""
 
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -22,10 +22,10 @@ class Optimiser(_Config):
     """Half-period cosine from `lr` to `final_lr`."""
 
     kind: Literal["sgd", "adamw"] = "sgd"
-    lr: float = Field(0.1, gt=0)
-    final_lr: float = Field(0.0, ge=0)
-    momentum: float = Field(0.9, ge=0, lt=1)
-    weight_decay: float = Field(1e-4, ge=0)
+    lr: Annotated[float, Field(gt=0)] = 0.1
+    final_lr: Annotated[float, Field(ge=0)] = 0.0
+    momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
+    weight_decay: Annotated[float, Field(ge=0)] = 1e-4
 
 
 class TrainConfig(_Config):

@@ -14,8 +14,8 @@ def distillation_loss(
 ) -> Float[Tensor, ""]:
     """tau^2 * KL(teacher_tau || student_tau) in nats, mean over the batch; no ground truth.
 
-    Both are softened by the temperature tau. The factor tau^2 is Hinton's (2015, section 2): gradients
-    shrink as 1 / tau^2. Without it a hinge of equal weight overruns the distillation (see LOG.md).
+    Both are softened by the temperature tau. The factor tau^2 is Hinton's (2015, section 2):
+    gradients shrink as 1 / tau^2, and without it a hinge of equal weight overruns them (LOG.md).
 
     Args:
         student, teacher: logits (batch, classes); log-probabilities serve too at tau = 1, and for

@@ -168,7 +168,9 @@ def choice_gradient(
         # Few rows at a time, so that all options of their values stay in the cache.
         size = max(1, _CHUNK // rows.shape[1])
         parts = zip(*(each.split(size) for each in (rows, slopes, low, high)), strict=True)
-        return torch.cat([_projected_errors(*part, options, scheme) for part in parts])
+        return torch.cat(
+            [_projected_errors(row, g, lo, hi, options, scheme) for row, g, lo, hi in parts]
+        )
 
 
 def _projected_errors(

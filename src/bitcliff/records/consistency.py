@@ -1,4 +1,4 @@
-"""Is a record consistent in itself? Whether its numbers follow from its examples, assess checks."""
+"""Is a record consistent in itself, its counts those of its examples?"""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -16,7 +16,7 @@ def check_record(record: Record, source: str = "record") -> None:
 
     Raises:
         InputError: the first contradiction found, e.g. an id that stands twice, an outcome of a
-            policy that is not in the record, an allocation of the wrong length.
+            policy that is not in the record, flips that are not those of the examples.
     """
     for problem in _problems(record):
         raise InputError(f"{source}: inconsistent record: {problem}")
@@ -36,6 +36,7 @@ def _problems(record: Record) -> Iterator[str]:
     for name in record.at_risk:
         if name not in ids:
             yield f"at_risk names {name!r}, which is no example's id"
+    yield from _count_problems(record)
 
 
 def _twice(names: Iterable[str], what: str) -> Iterator[str]:
@@ -68,6 +69,37 @@ def _policy_problems(record: Record) -> Iterator[str]:
                 f"policy {policy.name!r} allocates bits to {len(policy.allocation)} points, "
                 f"but {points} are quantized"
             )
+
+
+def _count_problems(record: Record) -> Iterator[str]:
+    """What a gate rests on must follow from the examples."""
+    for policy in record.policies:
+        told = [
+            (row.label, row.float_prediction, outcome.prediction)
+            for row in record.examples
+            if (outcome := row.outcomes.get(policy.name)) is not None
+            and row.float_prediction is not None
+            and outcome.prediction is not None
+        ]
+        changed = [(label, before, after) for label, before, after in told if before != after]
+        flips = policy.flips
+        lost = sum(label == before for label, before, _ in changed)
+        gained = sum(label == after for label, _, after in changed)
+        found = {"flips.all": (flips.all, len(changed))}
+        if flips.lost is not None and flips.gained is not None:
+            found |= {"flips.lost": (flips.lost, lost), "flips.gained": (flips.gained, gained)}
+        for name, (rate, k) in found.items():
+            if (rate.k, rate.n) != (k, len(told)):
+                yield (
+                    f"{name} of {policy.name!r} is {rate.k} of {rate.n}, "
+                    f"but the examples give {k} of {len(told)}"
+                )
+        if policy.delta_pp is not None and told:
+            delta, interval = 100 * (gained - lost) / len(told), policy.delta_pp_interval
+            if abs(delta - policy.delta_pp) > 1e-9:
+                yield f"delta_pp of {policy.name!r} is {policy.delta_pp}, not {delta}"
+            if interval is None or not interval.low <= delta <= interval.high:
+                yield f"delta_pp of {policy.name!r} is outside its interval"
 
 
 def _example_problems(

@@ -27,11 +27,12 @@ def revision() -> str | None:
     try:
         commit = _git(here, "rev-parse", "HEAD")
         tracked = _git(here, "ls-files", "--error-unmatch", Path(__file__).name)
+        changed = _git(here, "status", "--porcelain", "--untracked-files=no")
     except (OSError, subprocess.CalledProcessError, subprocess.TimeoutExpired):
         return None
     if not tracked:
         return None
-    return commit + ("+" if _git(here, "status", "--porcelain", "--untracked-files=no") else "")
+    return commit + ("+" if changed else "")
 
 
 def cpu_flags() -> list[str]:

@@ -62,12 +62,16 @@ class Uncovered(_Part):
 
 
 class Coverage(_Part):
-    """`complete` is False when anything is in `uncovered`: the run is then inconclusive."""
+    """How much of the network is quantized.
+
+    `complete` is False when anything is in `uncovered`: the run is then inconclusive. `macs_share`
+    is of the network's multiply-adds; None where not known, as that of what is not covered.
+    """
 
     complete: bool
     quantized: int
     left_out: int
-    macs_share: float
+    macs_share: float | None
     uncovered: list[Uncovered]
 
 
@@ -168,6 +172,8 @@ class PolicyResult(_Part):
         p_value: exact McNemar against float; p_value_holm: Holm-adjusted over the run's policies.
         allocation: the bits at each point where all examples share them, else None.
         policy_freedom_log2: log2 of the number of allocations that spend exactly `total_bits`.
+        broken: ids of the examples that gave NaN or infinity under any allocation that was tried on
+            the way, in a search or in any draw, though perhaps not under the one shown.
         repeated: of the flips that a search found, how many stay in every repeat with the input
             nudged by one part in a million, which stands for another machine's arithmetic.
     """
@@ -189,6 +195,7 @@ class PolicyResult(_Part):
     worst_class: ClassRate | None
     numeric_failures: Rate
     effort: Effort
+    broken: list[str] = Field(default_factory=list)
     distribution: Distribution | None = None
     repeated: Rate | None = None
 

@@ -160,14 +160,15 @@ def _short(points: float) -> str:
 
 def _closing(record: Record, finding: Finding, hidden: set[str]) -> list[str]:
     coverage = record.subject.coverage
+    share = coverage.macs_share
     repeats = repeats_short(record, finding.worst)
     lines = [
         _risk_line(record),
         *([repeats] if repeats else []),
         *partial_notes(record),
         f"Coverage: {coverage.quantized} places quantized, {coverage.left_out} left out on "
-        f"purpose, {len(coverage.uncovered)} not covered; "
-        f"{100 * coverage.macs_share:.1f} % of the arithmetic.",
+        f"purpose, {len(coverage.uncovered)} not covered"
+        + ("." if share is None else f"; {100 * share:.1f} % of the arithmetic."),
         "In brackets: 95 % intervals. Worst cases are the worst found, a bound from one side.",
     ]
     failed = [policy for policy in record.policies if policy.numeric_failures.k]

@@ -72,7 +72,9 @@ def _context(record: Record, verdict: Verdict) -> dict[str, Any]:
         "one": noun(record, 1),
         "points": view.point_lines(record, finding),
         "coverage": subject.coverage,
-        "macs_share": percent(subject.coverage.macs_share),
+        "macs_share": None
+        if subject.coverage.macs_share is None
+        else percent(subject.coverage.macs_share),
         "uncovered": [
             (clean(one.name), clean(one.kind), clean(one.reason, 300))
             for one in subject.coverage.uncovered

@@ -63,7 +63,7 @@ class Checkpoints:
 
     def newest(self) -> tuple[Checkpoint | None, list[str]]:
         """The newest whole one, if any, and a line for each damaged one passed over."""
-        damaged = []
+        damaged: list[str] = []
         for file in reversed(self._described()):
             checkpoint = _read(file)
             if checkpoint is not None:

@@ -1,6 +1,6 @@
 """A rate as every part of Bitcliff states it: never a bare percentage."""
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, model_validator
 
 
 class Rate(BaseModel):
@@ -22,3 +22,17 @@ class Rate(BaseModel):
     value: float | None
     low: float | None
     high: float | None
+
+    @model_validator(mode="after")
+    def _is_a_share(self) -> "Rate":
+        """So that a rate changed by hand is refused where it is read."""
+        if not 0 <= self.k <= self.n:
+            raise ValueError(f"k is {self.k}, should lie in 0 to n, which is {self.n}")
+        measured = [part for part in (self.low, self.value, self.high) if part is not None]
+        if len(measured) != (3 if self.n else 0):
+            raise ValueError("value, low and high go with n above 0, and are null with n = 0")
+        if self.value is not None and abs(self.value * self.n - self.k) > 1e-9 * self.n:
+            raise ValueError(f"value is {self.value}, should be k / n = {self.k} / {self.n}")
+        if measured != sorted(measured):
+            raise ValueError("low, value and high should be in that order")
+        return self

@@ -1,7 +1,7 @@
 """What is assessed, and on what: a model with its preprocessing, and examples held in memory."""
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import torch
@@ -89,11 +89,21 @@ class Examples:
         return len(self.ids)
 
 
-def hash_tensors(tensors: Iterable[Tensor]) -> str:
-    """SHA-256 over types, shapes and bytes, in order."""
+def tensors_sha256(tensors: Mapping[str, Tensor]) -> str:
+    """SHA-256 over names, types, shapes and bytes, by name."""
     digest = hashlib.sha256()
-    for tensor in tensors:
-        flat = tensor.detach().cpu().contiguous().reshape(-1)
-        digest.update(f"{tensor.dtype} {tuple(tensor.shape)}".encode())
-        digest.update(flat.view(torch.uint8).numpy().tobytes() if flat.numel() else b"")
+    for name in sorted(tensors):
+        tensor = tensors[name].detach().cpu().contiguous()
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
+        digest.update(tensor.flatten().view(torch.uint8).numpy().data)
+    return digest.hexdigest()
+
+
+def examples_sha256(inputs: Inputs, labels: Tensor | None) -> str:
+    """SHA-256 of examples as the model takes them, in order, and of their labels."""
+    digest = hashlib.sha256()
+    tensors = {"inputs": inputs} if isinstance(inputs, Tensor) else dict(inputs)
+    digest.update(tensors_sha256(tensors).encode())
+    if labels is not None:
+        digest.update(tensors_sha256({"labels": labels}).encode())
     return digest.hexdigest()
