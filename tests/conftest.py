@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import nn
 
-from bitcliff.adapters import load_examples
+from bitcliff.adapters import DataOptions, load_examples
 from bitcliff.assess import AssessSettings, Audit, SearchEffort
 from bitcliff.records import Record
 from bitcliff.types.subject import Examples, Preprocessing, Subject
@@ -30,18 +30,22 @@ def _train(model: nn.Module, inputs: torch.Tensor, labels: torch.Tensor, epochs:
     return model.eval().requires_grad_(False)
 
 
-def _whole_digits() -> Examples:
+def _digits(split: str) -> Examples:
     flat = nn.Sequential(nn.Flatten(), nn.Linear(64, 10))
-    return load_examples("digits", subject=Subject("flat", flat, None, None, "0" * 64))
+    subject = Subject("flat", flat, None, None, "0" * 64)
+    return load_examples("digits", subject=subject, options=DataOptions(split=split))
 
 
 @pytest.fixture(scope="session")
 def digits() -> tuple[torch.Tensor, torch.Tensor]:
     """All 1797 digits: inputs (n, 1, 8, 8) in [0, 1], labels (n,)."""
-    examples = _whole_digits()
-    assert isinstance(examples.inputs, torch.Tensor)
-    assert examples.labels is not None
-    return examples.inputs, examples.labels
+    inputs, labels = [], []
+    for examples in map(_digits, ("train", "test")):
+        assert isinstance(examples.inputs, torch.Tensor)
+        assert examples.labels is not None
+        inputs.append(examples.inputs)
+        labels.append(examples.labels)
+    return torch.cat(inputs), torch.cat(labels)
 
 
 @pytest.fixture(scope="session")

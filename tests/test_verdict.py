@@ -123,7 +123,7 @@ def test_one_failure_outweighs_everything() -> None:
     verdict = judge(record, 2.0)
     assert verdict.status == "fail"
     assert "worst-static-7" in verdict.sentence
-    assert "1 of 2 judged policies fail" in verdict.sentence
+    assert "1 of 2 judged policies fails" in verdict.sentence
 
 
 def test_incomplete_coverage_keeps_a_pass_back() -> None:

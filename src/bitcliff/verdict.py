@@ -182,7 +182,9 @@ def _overall_sentence(status: Status, judgements: tuple[Judgement, ...], doubts:
     leading = max(same, key=_severity).sentence
     if len(judgements) == 1:
         return leading
-    verb = {"pass": "pass", "fail": "fail", "inconclusive": "are inconclusive"}[status]
+    one = {"pass": "passes", "fail": "fails", "inconclusive": "is inconclusive"}
+    several = {"pass": "pass", "fail": "fail", "inconclusive": "are inconclusive"}
+    verb = (one if len(same) == 1 else several)[status]
     share = "All" if len(same) == len(judgements) else f"{len(same)} of"
     return f"{leading} {share} {len(judgements)} judged policies {verb}."
 

@@ -6,21 +6,33 @@ import torch
 from sklearn.datasets import load_digits
 
 from bitcliff.adapters import load_examples
-from bitcliff.adapters.options import ModelOptions
+from bitcliff.adapters.options import DataOptions, ModelOptions
 from bitcliff.adapters.preprocessing import override
 from bitcliff.errors import InputError, MissingExtra
 from tests.adapters.subjects import a_subject
 
 
 def test_digits_are_scaled_and_labelled() -> None:
-    examples = load_examples("digits", subject=a_subject(10, preprocessing=None))
     x, y = load_digits(return_X_y=True)
-    assert isinstance(examples.inputs, torch.Tensor)
-    np.testing.assert_array_equal(examples.inputs.reshape(-1, 64).numpy(), (x / 16).astype("f4"))
-    assert examples.labels is not None
-    assert examples.labels.tolist() == y.tolist()
-    assert (examples.inputs.shape, examples.n_available) == ((1797, 1, 8, 8), 1797)
-    assert examples.thumbnails is not None
+    for split, mine in (("train", slice(1437)), ("test", slice(1437, 1797))):
+        options = DataOptions(split=split)
+        examples = load_examples(
+            "digits", subject=a_subject(10, preprocessing=None), options=options
+        )
+        assert isinstance(examples.inputs, torch.Tensor)
+        found = examples.inputs.reshape(-1, 64).numpy()
+        np.testing.assert_array_equal(found, (x[mine] / 16).astype("f4"))
+        assert examples.labels is not None
+        assert examples.labels.tolist() == y[mine].tolist()
+        assert examples.inputs.shape == (len(found), 1, 8, 8)
+        assert examples.n_available == len(found)
+        assert examples.ids == tuple(map(str, range(1797)[mine]))
+        assert examples.thumbnails is not None
+
+
+def test_digits_have_two_splits() -> None:
+    with pytest.raises(InputError, match="digits has the splits test and train"):
+        load_examples("digits", subject=a_subject(10), options=DataOptions(split="val"))
 
 
 def test_digits_for_a_model_of_grey_pictures() -> None:

@@ -11,7 +11,7 @@ from bitcliff.errors import InputError
     ("spec", "told"),
     [
         ("efficientnet-lite1", "did you mean efficientnet-lite0.*timm:NAME"),
-        ("resnet18", "not known.*timm:NAME, torchvision:NAME, hf:DIR or py:"),
+        ("resnet18", "not known.*timm:NAME, torchvision:NAME, hf:DIR, py:"),
         ("timm:", "the name after the colon is missing"),
         ("timm", "the name after the colon is missing"),
         ("keras:x", "not known"),

@@ -80,7 +80,7 @@ def test_weights_and_their_hash(module: str, tmp_path: Path) -> None:
             r"calling fails\(\) failed: ZeroDivisionError: division by zero \(nets\.py, line",
         ),
         ("leaves", "SystemExit: bye"),
-        ("gives_text", "gave a str, not an nn.Module"),
+        ("gives_text", "gave str, not an nn.Module"),
         ("needs_more", "TypeError: .*missing 1 required positional argument"),
         ("broken_weights", "weight holds NaN or infinity"),
     ],

@@ -51,7 +51,7 @@ def test_paths_alone_are_unlabelled(folder: Path) -> None:
         ("path,label\np/a.png,0\np/none.png,1\n", r"row 3: no such picture: .*none\.png"),
         ("path,label\np/a.png,0\np/b.png\n", "row 3: label is empty"),
         ("path,label\n,0\n", "row 2: path is empty"),
-        ("path,label\np/a.png,0\np/b.png,-1\n", "match neither"),
+        ("path,label\np/a.png,0\np/b.png,-1\n", "-1 is no class index"),
         ("path,label\np/a.png,0\np/b.png,3\n", r"label 3 of p/b\.png is out of range"),
         ("path,label\np/a.png,1\np/b.png,1\n", "all examples are of one class"),
         ("path,label\np\0,1\np/b.png,1\n", "zero byte|not readable"),

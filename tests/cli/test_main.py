@@ -111,6 +111,6 @@ def test_the_gate_answers_by_its_exit_code(
     assert run(["gate", str(tmp_path), "--policy", "uniform-9"]) == 2
     assert run(["gate", str(tmp_path), "--max-drop", "-1"]) == 2
     out, err = capsys.readouterr()
-    assert out.splitlines()[0].endswith(" on held-out digits")
-    assert out.splitlines()[1].startswith("Fails: ")
+    assert out.splitlines()[0].startswith("Fails: ")
+    assert out.splitlines()[1].endswith(" on held-out digits")
     assert "did you mean 'uniform-8'" in err

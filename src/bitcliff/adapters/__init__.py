@@ -5,8 +5,15 @@ scikit-learn and Pillow are imported where a name asks for them.
 """
 
 from bitcliff.adapters.examples import load_examples
-from bitcliff.adapters.models import load_model
+from bitcliff.adapters.models import check_model_name, load_model
 from bitcliff.adapters.options import DataOptions, ModelOptions
 from bitcliff.adapters.outputs import output_count
 
-__all__ = ["DataOptions", "ModelOptions", "load_examples", "load_model", "output_count"]
+__all__ = [
+    "DataOptions",
+    "ModelOptions",
+    "check_model_name",
+    "load_examples",
+    "load_model",
+    "output_count",
+]

@@ -10,6 +10,8 @@ from bitcliff.errors import InputError
 
 _WORDNET_ID = re.compile(r"n\d{8}")
 _IMAGENET_CLASSES = 1000
+_INDEX = re.compile(r"\d{1,9}", re.ASCII)
+_NUMBER = re.compile(r"[+-]?\d+(\.\d*)?", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -45,8 +47,11 @@ def map_labels(
     Raises:
         InputError: some names, or all, match nothing.
     """
-    if all(re.fullmatch(r"\d{1,9}", name, re.ASCII) for name in names):
+    if all(_INDEX.fullmatch(name) for name in names):
         return LabelMap({name: int(name) for name in names}, None, "given as class indices")
+    odd = [name for name in names if _NUMBER.fullmatch(name) and not _INDEX.fullmatch(name)]
+    if odd:
+        raise InputError(f"{where}: {listed(odd)} is no class index; indices are 0, 1, 2 and so on")
     matched = match_names(names, class_names or (), where)
     if len(matched) == len(names):
         return LabelMap(matched, class_names, "matched to the model's class names")

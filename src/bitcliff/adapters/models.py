@@ -11,6 +11,7 @@ from bitcliff.adapters.timm_models import load_timm
 from bitcliff.adapters.torchvision_models import load_torchvision
 from bitcliff.adapters.weights import Weights, read_weights
 from bitcliff.adapters.wording import nearest
+from bitcliff.adapters.zoo_models import load_zoo
 from bitcliff.errors import InputError
 from bitcliff.types.subject import Subject
 
@@ -23,10 +24,12 @@ PREFIXES: dict[str, Loader] = {
     "torchvision": load_torchvision,
     "hf": load_huggingface,
     "py": load_python,
+    "zoo": load_zoo,
 }
 
 _ACCEPTED = (
-    f"{', '.join(BUILT_IN)}, timm:NAME, torchvision:NAME, hf:DIR or py:package.module:factory"
+    f"{', '.join(BUILT_IN)}, timm:NAME, torchvision:NAME, hf:DIR, "
+    "py:package.module:factory or zoo:NAME"
 )
 _DEFAULTS = ModelOptions()
 _FILES = (".safetensors", ".pt", ".pth", ".bin", ".pt2")
@@ -48,14 +51,19 @@ def load_model(
         InputError: one line that names what is wrong and what would be right.
         MissingExtra: the library it comes from is not installed.
     """
+    check_model_name(spec)
     prefix, _, name = spec.partition(":")
+    loader = BUILT_IN[spec] if spec in BUILT_IN else PREFIXES[prefix]
     if spec in BUILT_IN:
-        loader, name = BUILT_IN[spec], spec
-    elif prefix in PREFIXES and name:
-        loader = PREFIXES[prefix]
-    else:
-        raise InputError(_unknown(spec))
+        name = spec
     return loader(name, None if weights is None else read_weights(weights), options)
+
+
+def check_model_name(spec: str) -> None:
+    """InputError unless the name is of a known kind; nothing is loaded."""
+    prefix, _, name = spec.partition(":")
+    if spec not in BUILT_IN and not (prefix in PREFIXES and name):
+        raise InputError(_unknown(spec))
 
 
 def _unknown(spec: str) -> str:

@@ -64,7 +64,7 @@ class DataOptions:
     """Settings about the data.
 
     Attributes:
-        split: which part to take where the data comes in parts: "test" or "train" for
+        split: which part to take where the data comes in parts: "test" or "train" for digits and
             fashion-mnist; any split's name for `hf:`.
     """
 

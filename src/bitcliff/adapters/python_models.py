@@ -84,7 +84,7 @@ def _module_from(source: ModuleType, attribute: str, spec: str) -> nn.Module:
         except (Exception, SystemExit) as error:
             raise InputError(f"{spec}: calling {attribute}() failed: {_told(error)}") from error
     if not isinstance(found, nn.Module):
-        raise InputError(f"{spec}: {attribute} gave a {type(found).__name__}, not an nn.Module")
+        raise InputError(f"{spec}: {attribute} gave {type(found).__name__}, not an nn.Module")
     return found
 
 

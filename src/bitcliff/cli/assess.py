@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from bitcliff.cli.display import Display, stdout_set_aside
+from bitcliff.cli.output import reader_may_leave
 from bitcliff.cli.values import Numbers, Widths
 
 if TYPE_CHECKING:
@@ -24,7 +25,11 @@ _SCHEME_HELP = "How ranges are taken: paper (min to max), onnx (zero kept in), p
 @click.argument("model", default="efficientnet-lite0")
 @click.option("--data", help="A folder of class folders, .npz, .csv, hf:DIR or a built-in.")
 @click.option("--weights", type=click.Path(path_type=Path), help="FILE.safetensors or .pt.")
-@click.option("--out", type=click.Path(path_type=Path), help="Run directory to write.")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    help="Run directory; an earlier run in it is replaced.",
+)
 @click.option(
     "--bits", type=Widths(), default="3:10", show_default=True, help="Widths to choose from."
 )
@@ -90,13 +95,14 @@ def assess(**options: Any) -> int:
     with Display() as display, stdout_set_aside():
         job = _job(options)
         record, verdict = _run(job, display)
-    if options["as_json"]:
-        from bitcliff.records import record_json
+    with reader_may_leave():
+        if options["as_json"]:
+            from bitcliff.records import record_json
 
-        # Bytes: a JSON text is UTF-8 whatever the terminal's encoding.
-        click.echo(record_json(record).encode("utf-8", "backslashreplace"), nl=False)
-    else:
-        _print_summary(record, verdict, job.out)
+            # Bytes: a JSON text is UTF-8 whatever the terminal's encoding.
+            click.echo(record_json(record).encode("utf-8", "backslashreplace"), nl=False)
+        else:
+            _print_summary(record, verdict, job.out)
     if options["max_drop"] is not None:
         return EXIT_CODES[verdict.status]
     # Without a threshold nothing is gated, but what was not covered must not look like a pass.
@@ -121,7 +127,7 @@ def _print_summary(record: "Record", verdict: "Verdict", out: Path) -> None:
 def _job(options: dict[str, Any]) -> "AssessJob":
     import torch
 
-    from bitcliff.adapters import DataOptions
+    from bitcliff.adapters import DataOptions, check_model_name
     from bitcliff.errors import InputError
     from bitcliff.jobs.assess_job import BUILTIN_DATA, AssessJob
 
@@ -130,6 +136,7 @@ def _job(options: dict[str, Any]) -> "AssessJob":
     model = options["model"]
     data = options["data"] or BUILTIN_DATA.get(model)
     if data is None:
+        check_model_name(model)
         raise InputError(f"--data is missing: {model} brings no examples of its own")
     if options["examples"] < 0:
         raise InputError(f"--examples must be 0 or more, not {options['examples']}")

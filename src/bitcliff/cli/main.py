@@ -14,7 +14,9 @@ from collections.abc import Sequence
 import click
 
 from bitcliff.cli.assess import assess
+from bitcliff.cli.output import discard_stdout
 from bitcliff.cli.stored import gate, report
+from bitcliff.cli.train import train
 
 USAGE_ERROR = 2
 
@@ -31,6 +33,7 @@ def commands() -> None:
 commands.add_command(assess)
 commands.add_command(gate)
 commands.add_command(report)
+commands.add_command(train)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -57,11 +60,13 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except (KeyboardInterrupt, click.Abort):
         return _fail("interrupted; the same command goes on from here", 130)
     except SystemExit as error:
+        if isinstance(error.__context__, BrokenPipeError):  # click's, while it printed help
+            discard_stdout()
+            return 0
         # Not ours: the model's own code, which must not be able to end a run as passed.
         return _fail(f"the model's own code ended the program (exit code {error.code!r})")
     except BrokenPipeError:
-        # The reader went away: nothing is left to say, and nobody to say it to.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        discard_stdout()
         return USAGE_ERROR
     except OSError as error:
         full = error.errno in (errno.ENOSPC, errno.EDQUOT)

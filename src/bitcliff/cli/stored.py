@@ -4,6 +4,8 @@ from pathlib import Path
 
 import click
 
+from bitcliff.cli.output import reader_may_leave
+
 
 @click.command()
 @click.argument("run", type=click.Path(path_type=Path))
@@ -32,14 +34,17 @@ def gate(run: Path, max_drop: float, policy: str | None, as_json: bool) -> int:
     _refuse_unfinished(run)
     record = read_record(run)
     verdict = judge(record, max_drop, policy)
-    if as_json:
-        click.echo(json.dumps(asdict(verdict), indent=2))
-        return EXIT_CODES[verdict.status]
-    weights = record.provenance.weights_sha256[:12]
-    click.echo(f"{record.subject.model} (weights {weights}) on {record.subject.data}")
-    click.echo(verdict.sentence)
-    for judgement in verdict.judgements:
-        click.echo(f"  {judgement.sentence}")
+    weights = record.provenance.weights_sha256
+    with reader_may_leave():
+        if as_json:
+            subject = {"model": record.subject.model, "weights_sha256": weights}
+            told = subject | {"max_drop": max_drop} | asdict(verdict)
+            click.echo(json.dumps(told, indent=2))
+        else:
+            click.echo(verdict.sentence)
+            click.echo(f"{record.subject.model} (weights {weights[:12]}) on {record.subject.data}")
+            others = [j.sentence for j in verdict.judgements if j.sentence != verdict.sentence]
+            click.echo("".join(f"  {sentence}\n" for sentence in others), nl=False)
     return EXIT_CODES[verdict.status]
 
 
@@ -60,7 +65,8 @@ def report(run: Path, max_drop: float | None) -> int:
     threshold = record.settings.max_drop if max_drop is None else max_drop
     directory = run if run.is_dir() else run.parent
     write_report(record, judge(record, threshold), directory)
-    click.echo(f"Report: {directory / 'report.html'}")
+    with reader_may_leave():
+        click.echo(f"Report: {directory / 'report.html'}")
     return 0
 
 

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,8 @@ import torch
 from bitcliff import __version__
 from bitcliff.adapters import DataOptions, ModelOptions, load_examples, load_model
 from bitcliff.assess import AssessSettings, Audit
-from bitcliff.jobs.run_directory import CONFIG, PartialResults, check_run_directory, open_run
+from bitcliff.errors import InputError
+from bitcliff.jobs.run_directory import CONFIG, PartialResults, check_run_directory, held, open_run
 from bitcliff.points import Plan
 from bitcliff.records import Record, package_versions, write_record, write_text_atomic
 from bitcliff.report import write_report
@@ -72,16 +73,17 @@ def run_assess(job: AssessJob, listener: Listener) -> tuple[Record, Verdict]:
     config = resolved_config(job, subject, examples, float_sha256=audit.check())
     listener.plan(audit.plan)
     open_run(job.out)
-    store = PartialResults(job.out, config)
-    if store.resumed:
-        listener.stage(f"Going on after {store.resumed} policies measured before")
-    record = audit.assess(progress=listener.progress, store=store, command=job.command)
-    verdict = judge(record, job.settings.max_drop)
-    # Only now, so that the folder never pairs a new configuration with an old record.
-    write_text_atomic(job.out / CONFIG, json.dumps(config, indent=2) + "\n")
-    write_record(record, job.out)
-    write_report(record, verdict, job.out)
-    store.clear()
+    with held(job.out):
+        store = PartialResults(job.out, config)
+        if store.resumed:
+            listener.stage(f"Going on after {store.resumed} policies measured before")
+        record = audit.assess(progress=listener.progress, store=store, command=job.command)
+        verdict = judge(record, job.settings.max_drop)
+        # The record first: a new configuration never stands beside an old record.
+        write_record(record, job.out)
+        write_text_atomic(job.out / CONFIG, json.dumps(config, indent=2) + "\n")
+        write_report(record, verdict, job.out)
+        store.clear()
     return record, verdict
 
 
@@ -96,7 +98,17 @@ def _load(job: AssessJob, listener: Listener) -> tuple[Subject, Examples]:
         seed=job.settings.seed,
         options=job.data_options,
     )
+    if subject.preprocessing is None or examples.preprocessing == Examples.preprocessing:
+        _refuse_idle(job.model_options, job.data)
     return subject, examples
+
+
+def _refuse_idle(options: ModelOptions, data: str) -> None:
+    """An option without effect would let the user believe in another picture than was measured."""
+    for name in ("image_size", "mean", "std", "crop", "interpolation"):
+        if getattr(options, name) is not None:
+            option = "--" + name.replace("_", "-")
+            raise InputError(f"{option} has no effect: {data} is taken as it is; leave it out")
 
 
 def resolved_config(
@@ -107,8 +119,9 @@ def resolved_config(
     `float_sha256` is of the float network's scores: weights alone do not tell a model whose code
     was changed.
     """
-    # The threshold judges a run and does not change what is measured.
-    measured = asdict(replace(job.settings, max_drop=0.0))
+    measured = asdict(job.settings)
+    # It judges a run and does not change what is measured.
+    del measured["max_drop"]
     return {
         "model": job.model,
         "data": job.data,

@@ -2,7 +2,10 @@
 
 import hashlib
 import json
+import os
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +65,30 @@ def open_run(directory: Path) -> None:
     except OSError as error:
         reason = error.strerror or str(error)
         raise InputError(f"--out {directory}: the folder cannot be made: {reason}") from error
+
+
+@contextmanager
+def held(directory: Path) -> Iterator[None]:
+    """Keep other runs out of the folder; the system lets go of it when the process ends.
+
+    Raises:
+        InputError: another run is writing into it.
+    """
+    if os.name != "posix":  # folders cannot be locked elsewhere
+        yield
+        return
+    import fcntl
+
+    folder = os.open(directory, os.O_RDONLY)
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    except BlockingIOError as error:
+        raise InputError(
+            f"--out {directory}: another run is writing into it; wait for it or name another folder"
+        ) from error
+    finally:
+        os.close(folder)
 
 
 def is_unfinished(directory: Path) -> bool:

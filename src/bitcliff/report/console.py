@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from bitcliff.records import PolicyResult, Record
 from bitcliff.report.basis import float_on_same, is_partial, partial_notes
 from bitcliff.report.finding import Finding, find
-from bitcliff.report.repeats import repeats_short
+from bitcliff.report.repeats import nudged_sentence, repeats_short
 from bitcliff.report.words import (
     NOTHING,
     clean,
@@ -162,9 +162,11 @@ def _closing(record: Record, finding: Finding, hidden: set[str]) -> list[str]:
     coverage = record.subject.coverage
     share = coverage.macs_share
     repeats = repeats_short(record, finding.worst)
+    nudged = nudged_sentence(record, finding.worst)
     lines = [
         _risk_line(record),
         *([repeats] if repeats else []),
+        *([nudged] if nudged else []),
         *partial_notes(record),
         f"Coverage: {coverage.quantized} places quantized, {coverage.left_out} left out on "
         f"purpose, {len(coverage.uncovered)} not covered"
@@ -175,7 +177,10 @@ def _closing(record: Record, finding: Finding, hidden: set[str]) -> list[str]:
     if failed:
         lines.append(f"! NaN or infinity under {', '.join(clean(p.name, 40) for p in failed)}.")
     if hidden:
-        lines.append(f"{len(hidden)} more even policies are in the report.")
+        more = (
+            "1 more even policy is" if len(hidden) == 1 else f"{len(hidden)} more even policies are"
+        )
+        lines.append(f"{more} in the report.")
     return lines
 
 

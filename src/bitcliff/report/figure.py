@@ -166,7 +166,7 @@ def _draw(figure: "Figure", record: Record, theme: Theme, narrow: bool) -> None:
     styles = {
         "uniform": (theme.even, "o", 0.0, "-"),
         "friendliest": (theme.friendliest, "^", -0.0155, "-"),
-        "worst": (theme.worst, "v", 0.0, "-"),
+        "worst": (theme.worst, "v", 0.006, "-"),
         "worst-static": (theme.static, "s", 0.0155, ":"),
     }
     for family, (colour, marker, shift, line) in styles.items():

@@ -65,6 +65,33 @@ def repeats_sentence(record: Record, policy: PolicyResult | None) -> str:
     )
 
 
+def nudged_right(record: Record, policy: PolicyResult) -> list[int]:
+    """How many examples are right in each repeat; empty without labels or repeats."""
+    rows = [(row.label, row.outcomes.get(policy.name)) for row in record.examples]
+    repeats = [
+        [again == label for again in outcome.repeats]
+        for label, outcome in rows
+        if label is not None and outcome is not None and outcome.repeats
+    ]
+    return [sum(right) for right in zip(*repeats, strict=True)]
+
+
+def nudged_sentence(record: Record, policy: PolicyResult | None) -> str:
+    """What becomes of the worst case found on another machine, as far as a nudge can tell.
+
+    A search keeps what was worst on this machine, so that its number leans that way.
+    """
+    counts = nudged_right(record, policy) if policy is not None else []
+    if policy is None or policy.accuracy is None or not counts:
+        return ""
+    low, high, n = min(counts), max(counts), policy.accuracy.n
+    span = f"{low}" if low == high else f"{low} to {high}"
+    return (
+        f"With the same bits and the {noun(record, 1)} nudged by one part in a million, "
+        f"{span} of {n} {'is' if high == 1 else 'are'} right instead of {policy.accuracy.k}."
+    )
+
+
 def _every(record: Record, policy: PolicyResult) -> str:
     outcomes = [row.outcomes.get(policy.name) for row in record.examples]
     most = max((len(one.repeats or []) for one in outcomes if one is not None), default=0)

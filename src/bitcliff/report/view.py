@@ -7,6 +7,7 @@ from bitcliff.records import Provenance, Record
 from bitcliff.report.drawings import Squares, squares
 from bitcliff.report.finding import Finding
 from bitcliff.report.policies import effort_text
+from bitcliff.report.repeats import nudged_sentence
 from bitcliff.report.words import (
     class_name,
     clean,
@@ -100,8 +101,8 @@ def meaning(record: Record, finding: Finding) -> list[str]:
     """What it means, for a reader who has never heard of quantization."""
     places = sum(point.quantized for point in record.subject.points)
     texts = [
-        "Quantization stores the numbers inside a network with fewer bits, to make it smaller "
-        f"and faster. This network has {places} places where that happens"
+        "Quantization computes with fewer bits for each number inside a network, to make it "
+        f"faster and smaller. This network has {places} places where that happens"
         + (
             f", and every {noun(record, 1)} may use the same total: "
             f"{mean_text(finding.mean)} bits on average at each."
@@ -113,8 +114,10 @@ def meaning(record: Record, finding: Finding) -> list[str]:
     if finding.worst is not None:
         texts.append(
             "The worst case is the worst that was found, not the worst there is: "
-            "the truth can only be as bad or worse."
+            "a longer search may find worse."
         )
+        if nudged := nudged_sentence(record, finding.worst):
+            texts.append(nudged)
     return texts
 
 

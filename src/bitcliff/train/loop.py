@@ -7,7 +7,7 @@ killed and resumed ends in the same bits as one that was not.
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Int
@@ -34,6 +34,7 @@ class Validation:
     metrics: Metrics
 
 
+@runtime_checkable
 class Stage(Protocol):
     """What is trained, and towards what."""
 

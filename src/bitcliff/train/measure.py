@@ -18,11 +18,12 @@ def right_answers(
     labels: Int[Tensor, " n"],
     policy: Policy | None,
     scheme: str,
+    weight_bits: int = 16,
 ) -> Bool[Tensor, " n"]:
     """Which examples the network gets right; in float without a policy. Its mode is restored."""
     training = {module: module.training for module in model.modules()}
     model.eval()
-    attachment = Attachment(model, plan, scheme)
+    attachment = Attachment(model, plan, scheme, weight_bits)
     found = []
     with torch.no_grad():
         for index in torch.arange(len(inputs)).split(_BATCH):

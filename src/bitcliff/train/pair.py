@@ -136,6 +136,12 @@ class PairStage:
     def _accuracy(self, model: nn.Module, policy: LearnedPolicy | None) -> float:
         data = self.validation
         right = right_answers(
-            model, self.plan, data.inputs, data.labels, policy, self.settings.scheme
+            model,
+            self.plan,
+            data.inputs,
+            data.labels,
+            policy,
+            self.settings.scheme,
+            self.settings.weight_bits,
         )
         return right.double().mean().item()

@@ -1,0 +1,36 @@
+"""Bitcliff's own small networks by name, new or with given weights."""
+
+from collections.abc import Callable
+
+from torch import nn
+
+from bitcliff.adapters.assembly import make_subject
+from bitcliff.adapters.fitting import load_weights
+from bitcliff.adapters.options import ModelOptions
+from bitcliff.adapters.weights import Weights
+from bitcliff.adapters.wording import nearest
+from bitcliff.errors import InputError
+from bitcliff.types.subject import Subject
+from bitcliff.zoo.resnet import digits, fashion_mnist
+
+_NETWORKS: dict[str, Callable[[], nn.Module]] = {
+    "digits": digits,
+    "fashion-mnist": fashion_mnist,
+}
+
+_TEN = (None, 10)
+
+
+def load_zoo(name: str, weights: Weights | None, options: ModelOptions) -> Subject:
+    """`zoo:digits` and `zoo:fashion-mnist`: thin ResNets for grey pictures, taken as they are."""
+    if name not in _NETWORKS:
+        raise InputError(
+            f"MODEL zoo:{name}: not known{nearest(name, _NETWORKS)}; give zoo:"
+            + " or zoo:".join(_NETWORKS)
+        )
+    if options != ModelOptions(num_classes=options.num_classes) or options.num_classes not in _TEN:
+        raise InputError(f"MODEL zoo:{name}: takes no options: ten classes, pictures as they are")
+    module = _NETWORKS[name]()
+    if weights is not None:
+        load_weights(module, weights, f"zoo:{name}")
+    return make_subject(f"zoo:{name}", module, None, weights)

@@ -1,0 +1,158 @@
+"""`bitcliff train teacher|pair`: a YAML file to trained networks."""
+
+import os
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from bitcliff.cli.output import reader_may_leave
+
+if TYPE_CHECKING:
+    from bitcliff.jobs.train_job import TrainListener
+
+# Seconds between lines of progress where there is no terminal to draw a bar on.
+_QUIET = 10.0
+
+
+@click.group()
+def train() -> None:
+    """Train networks and policies, as the paper does, from a YAML file.
+
+    A run that was killed goes on with --resume, to the same bits. SIGTERM and Ctrl-C finish the
+    step, save and leave with 143 and 130; a second signal leaves at once.
+    """
+
+
+def _options(command: Callable[..., int]) -> Callable[..., int]:
+    out = click.option(
+        "--out", type=click.Path(path_type=Path), required=True, help="Run directory to write."
+    )
+    resume = click.option("--resume", is_flag=True, help="Go on with the run in --out.")
+    threads = click.option("--threads", type=click.IntRange(min=1), help="Processor threads.")
+    config = click.argument("config", type=click.Path(path_type=Path))
+    return config(out(resume(threads(command))))
+
+
+@train.command()
+@_options
+def teacher(**options: Any) -> int:
+    """Train a network on labels, from scratch or from given weights.
+
+    CONFIG is a YAML file, such as configs/digits-teacher.yaml.
+    """
+    from bitcliff.jobs.train_config import TeacherConfig
+    from bitcliff.jobs.train_job import run_teacher
+
+    return _run(run_teacher, TeacherConfig, options)
+
+
+@train.command()
+@_options
+def pair(**options: Any) -> int:
+    """Train robust and brittle pairs of a network and its policy.
+
+    CONFIG is a YAML file, such as configs/digits-pair.yaml.
+    """
+    from bitcliff.jobs.train_config import PairConfig
+    from bitcliff.jobs.train_job import run_pair
+
+    return _run(run_pair, PairConfig, options)
+
+
+def _run(run: Callable[..., dict[str, Any]], kind: Any, options: dict[str, Any]) -> int:
+    import torch
+
+    from bitcliff.jobs.train_config import read_config
+    from bitcliff.report.training import training_lines
+    from bitcliff.train.loop import Stopped
+
+    if options["threads"]:
+        torch.set_num_threads(options["threads"])
+    config = read_config(options["config"], kind)
+    stop = _StopSignals()
+    with _Bar(stop) as bar:
+        try:
+            result = run(config, options["out"], options["resume"], bar.listener())
+        except Stopped:
+            bar.note(f"stopped and saved; go on with --resume --out {options['out']}")
+            return stop.exit_code
+    with reader_may_leave():
+        click.echo("\n".join(training_lines(result)))
+    return 0
+
+
+class _StopSignals:
+    """The first SIGTERM or SIGINT asks for a stop after the step; the second ends the process."""
+
+    def __init__(self) -> None:
+        self.received: int | None = None
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._on_signal)
+
+    def _on_signal(self, number: int, _frame: FrameType | None) -> None:
+        if self.received is not None:
+            os._exit(128 + number)
+        self.received = number
+
+    @property
+    def exit_code(self) -> int:
+        """As a shell has it: 143 for SIGTERM, 130 for SIGINT."""
+        return 128 + (self.received or 0)
+
+
+class _Bar:
+    """Progress on stderr: a bar on a terminal, a line now and then elsewhere."""
+
+    def __init__(self, stop: _StopSignals) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+        self._stop = stop
+        self._console = Console(stderr=True)
+        self._bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TextColumn("{task.fields[parts]}"),
+            TimeRemainingColumn(),
+            console=self._console,
+            transient=True,
+        )
+        self._task = self._bar.add_task("Starting", total=None, parts="")
+        self._told = -_QUIET
+
+    def __enter__(self) -> "_Bar":
+        if self._console.is_terminal:
+            self._bar.start()
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        if self._console.is_terminal:
+            self._bar.stop()
+
+    def listener(self) -> "TrainListener":
+        """What a job reports to."""
+        from bitcliff.jobs.train_job import TrainListener
+
+        return TrainListener(
+            on_note=self.note,
+            on_step=self.step,
+            should_stop=lambda: self._stop.received is not None,
+        )
+
+    def note(self, line: str) -> None:
+        """A line of its own."""
+        self._console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+    def step(self, name: str, step: int, steps: int, parts: dict[str, float]) -> None:
+        """After each step."""
+        text = " ".join(f"{key} {value:.3f}" for key, value in parts.items())
+        self._bar.update(self._task, description=name, completed=step, total=steps, parts=text)
+        now = time.monotonic()
+        if not self._console.is_terminal and (now - self._told > _QUIET or step == steps):
+            self._told = now
+            self.note(f"[{100 * step // steps:3d} %] {name} step {step} of {steps}: {text}")

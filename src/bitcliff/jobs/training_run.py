@@ -1,0 +1,91 @@
+"""The folder of a training run: locked, its configuration fixed, its metrics kept in step."""
+
+import fcntl
+import json
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from bitcliff.errors import InputError
+from bitcliff.records import write_text_atomic
+
+CONFIG, LOCK, METRICS = "config.json", "lock", "metrics.jsonl"
+
+
+@contextmanager
+def locked(directory: Path) -> Iterator[None]:
+    """Hold the folder, made if need be; the system lets go of it when the process ends.
+
+    Raises:
+        InputError: it cannot be made, or another process holds it; the text says which.
+    """
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        file = os.open(directory / LOCK, os.O_RDWR | os.O_CREAT, 0o666)
+    except OSError as error:
+        raise InputError(f"--out {directory}: cannot be used: {error.strerror}") from error
+    try:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            holder = os.read(file, 200).decode(errors="replace") or "another process"
+            raise InputError(f"--out {directory}: in use by {holder}; wait or stop it") from error
+        os.ftruncate(file, 0)
+        os.pwrite(file, f"process {os.getpid()} on {socket.gethostname()}".encode(), 0)
+        yield
+    finally:
+        os.close(file)
+
+
+def fix_config(directory: Path, config: dict[str, Any], resume: bool) -> None:
+    """Write a new run's configuration, or see that a resumed run has the same.
+
+    Raises:
+        InputError: there is a run already and `resume` is not asked for, or it is of another
+            configuration; the text shows the first differences.
+    """
+    file = directory / CONFIG
+    if not file.exists():
+        write_text_atomic(file, json.dumps(config, indent=2) + "\n")
+        return
+    if not resume:
+        raise InputError(f"--out {directory}: holds a run already; give --resume or another folder")
+    try:
+        before = json.loads(file.read_text())
+    except (OSError, ValueError) as error:
+        raise InputError(f"{file}: damaged; give another --out") from error
+    keys = sorted(before.keys() | config.keys())
+    changed = [key for key in keys if before.get(key) != config.get(key)]
+    if changed:
+        shown = "; ".join(f"{key} was {before.get(key)}, is {config.get(key)}" for key in changed)
+        raise InputError(f"--resume: the config is not that of {directory}: {shown}")
+
+
+class MetricsFile:
+    """One JSON object a line, by epoch; lines after a resumed step are written anew."""
+
+    def __init__(self, directory: Path) -> None:
+        self._path = directory / METRICS
+
+    def cut_after(self, step: int) -> None:
+        """Drop what was measured after the step that a resumed run goes on from."""
+        if not self._path.exists():
+            return
+        kept = []
+        for line in self._path.read_text().splitlines():
+            try:
+                entry = json.loads(line)
+            except ValueError:  # the last line of a killed process
+                break
+            if entry["step"] <= step:
+                kept.append(line + "\n")
+        write_text_atomic(self._path, "".join(kept))
+
+    def add(self, entry: dict[str, Any]) -> None:
+        """Append one."""
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        with self._path.open("a") as file:
+            file.write(json.dumps(entry) + "\n")

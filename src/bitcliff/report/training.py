@@ -1,0 +1,49 @@
+"""What a training run came to, in lines of text."""
+
+from typing import Any
+
+
+def training_lines(result: dict[str, Any]) -> list[str]:
+    """A line a seed, or the cross table of networks and policies of each seed."""
+    lines = []
+    for one in result["results"]:
+        if result["kind"] == "teacher":
+            lines.append(f"seed {one['seed']}: {_rate(one['accuracy'])} right on the test split")
+        else:
+            lines += _cross_table(one)
+    if result["kind"] == "pair":
+        lines.append(
+            f"{result['points']} points, {result['total_bits']} bits for each example; "
+            f"the policy chooses among 2^{result['policy_freedom_log2']:.1f} allocations."
+        )
+    return lines
+
+
+def _cross_table(one: dict[str, Any]) -> list[str]:
+    policies = list(dict.fromkeys(cell["policy"] for cell in one["cells"]))
+    networks = list(dict.fromkeys(cell["network"] for cell in one["cells"]))
+    found = {(cell["network"], cell["policy"]): cell["accuracy"] for cell in one["cells"]}
+    wide = 26
+    lines = [f"seed {one['seed']}: right on the test split, by network and policy (95 % interval)"]
+    lines.append(f"{'':<10}" + "".join(f"{policy:>{wide}}" for policy in policies))
+    for network in networks:
+        cells = "".join(f"{_rate(found[network, policy]):>{wide}}" for policy in policies)
+        lines.append(f"{network:<10}{cells}")
+    for network, parity in one["parity"].items():
+        if not parity["held"]:
+            lines.append(
+                f"{network} FAILS PARITY: float accuracy {parity['gap_pp']:.1f} points down"
+            )
+    if "transitory" in one:
+        both, every = (one["transitory"][key] for key in ("of_both_right", "of_all"))
+        lines.append(
+            f"transitory: {_rate(both)} of those both get right in float, {_rate(every)} of all"
+        )
+    return lines
+
+
+def _rate(rate: dict[str, Any]) -> str:
+    if not rate["n"]:
+        return "none"
+    low, value, high = (100 * rate[key] for key in ("low", "value", "high"))
+    return f"{value:.1f} % ({low:.1f} to {high:.1f})"

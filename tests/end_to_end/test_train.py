@@ -1,0 +1,161 @@
+"""`bitcliff train` as a user types it: trained, killed, resumed, refused."""
+
+import json
+import os
+import signal
+import subprocess
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import safetensors.torch
+import torch
+
+from tests.end_to_end.commands import BITCLIFF, bitcliff, environment
+
+TEACHER = "model: zoo:digits\ndata: digits\nepochs: 2\noptimiser: {lr: 0.05}\nsave_every: 5\n"
+PAIR = (
+    "model: zoo:digits\nweights: t/seed-0/network.safetensors\ndata: digits\nepochs: 1\n"
+    "batch_size: 128\npolicy_channels: [4]\nbits: [3, 5]\nbudget: 4\n"
+)
+
+
+def train(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return bitcliff(folder, "train", *arguments, "--threads", "1")
+
+
+def weights(folder: Path, out: str) -> dict[str, torch.Tensor]:
+    return safetensors.torch.load_file(folder / out / "seed-0" / "network.safetensors")
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("train")
+    (folder / "teacher.yaml").write_text(TEACHER)
+    (folder / "pair.yaml").write_text(PAIR)
+    done = train(folder, "teacher", "teacher.yaml", "--out", "t")
+    assert done.returncode == 0, done.stderr
+    assert "right on the test split" in done.stdout
+    return folder
+
+
+def test_a_pair_from_a_teacher(trained: Path) -> None:
+    done = train(trained, "pair", "pair.yaml", "--out", "p")
+    assert done.returncode == 0, done.stderr
+    result: dict[str, Any] = json.loads((trained / "p" / "result.json").read_text())
+    assert (result["points"], result["total_bits"]) == (20, 80)
+    (one,) = result["results"]
+    cells = {(c["network"], c["policy"]): c["accuracy"] for c in one["cells"]}
+    assert len(cells) == 3 * 4
+    assert all(cell["n"] == 360 for cell in cells.values())
+    teacher = json.loads((trained / "t" / "result.json").read_text())["results"][0]["accuracy"]
+    assert cells["base", "float"] == teacher
+    assert one["transitory"]["of_all"]["n"] == 360
+    for aim in ("robust", "brittle"):
+        lines = (trained / "p" / "seed-0" / aim / "metrics.jsonl").read_text().splitlines()
+        assert [json.loads(line)["epoch"] for line in lines] == [1]
+        assert (trained / "p" / "seed-0" / aim / "policy.safetensors").exists()
+    assert "20 points, 80 bits for each example" in done.stdout
+
+
+def start(folder: Path, out: str, *more: str) -> "subprocess.Popen[str]":
+    command = [BITCLIFF, "train", "teacher", "long.yaml", "--out", out]
+    return subprocess.Popen(
+        [*command, "--threads", "1", *more],
+        cwd=folder,
+        env=environment(),
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def wait_for_checkpoint(folder: Path, out: str) -> None:
+    deadline = time.monotonic() + 60
+    while not list((folder / out).glob("seed-0/checkpoints/*.json")):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+@pytest.mark.parametrize(
+    ("number", "code"),
+    [(signal.SIGTERM, 143), (signal.SIGINT, 130), (signal.SIGKILL, -signal.SIGKILL)],
+)
+def test_a_stopped_run_is_resumed_to_the_same_bits(
+    trained: Path, number: signal.Signals, code: int
+) -> None:
+    (trained / "long.yaml").write_text(TEACHER.replace("epochs: 2", "epochs: 6"))
+    whole, out = "whole", f"stopped-{number}"
+    if not (trained / whole).exists():
+        assert train(trained, "teacher", "long.yaml", "--out", whole).returncode == 0
+    process = start(trained, out)
+    wait_for_checkpoint(trained, out)
+    os.kill(process.pid, number)
+    _, told = process.communicate(timeout=60)
+    assert process.returncode == code
+    assert ("go on with --resume" in told) == (code > 0)
+    again = train(trained, "teacher", "long.yaml", "--out", out)
+    assert again.returncode == 2
+    assert "holds a run already; give --resume" in again.stderr
+    done = train(trained, "teacher", "long.yaml", "--out", out, "--resume")
+    assert done.returncode == 0, done.stderr
+    assert "going on after step" in done.stderr
+    wanted, found = weights(trained, whole), weights(trained, out)
+    assert all(torch.equal(found[name], value) for name, value in wanted.items())
+    files = [trained / name / "seed-0" / "metrics.jsonl" for name in (whole, out)]
+    assert files[0].read_text() == files[1].read_text()
+
+
+def test_a_second_run_is_told_who_holds_the_folder(trained: Path) -> None:
+    (trained / "long.yaml").write_text(TEACHER.replace("epochs: 2", "epochs: 500"))
+    process = start(trained, "held")
+    wait_for_checkpoint(trained, "held")
+    second = train(trained, "teacher", "long.yaml", "--out", "held", "--resume")
+    process.kill()
+    process.communicate()
+    assert second.returncode == 2
+    assert f"--out held: in use by process {process.pid} on " in second.stderr
+
+
+@pytest.mark.parametrize(
+    ("config", "arguments", "told"),
+    [
+        (TEACHER.replace("epochs", "epoch"), [], "unknown key epoch; did you mean epochs?"),
+        (TEACHER.replace("digits\nepochs", "digit\nepochs"), [], "did you mean digits?"),
+        (TEACHER.replace("2\n", "0\n"), [], "epochs: Input should be greater than or equal to 1"),
+        (TEACHER + "label_smoothing: 0.2\n", ["--out", "t", "--resume"], "label_smoothing was 0.1"),
+        ("[", [], "not YAML"),
+        ("", [], "must hold `key: value` lines"),
+        ("model: zoo:digit\ndata: digits\n", [], "did you mean digits?"),
+        ("data: digits\n", [], "the key model is missing"),
+    ],
+)
+def test_bad_input_is_one_line_and_exit_2(
+    trained: Path, config: str, arguments: list[str], told: str
+) -> None:
+    (trained / "bad.yaml").write_text(config)
+    done = train(trained, "teacher", "bad.yaml", *(arguments or ["--out", "new"]))
+    assert done.returncode == 2
+    assert told in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    assert not list((trained / "new").glob("*.json"))
+
+
+@pytest.mark.slow
+def test_the_demo_pair_is_brittle(tmp_path: Path) -> None:
+    """The paper's Table 3 in small, by the committed configs: minutes."""
+    configs = Path(__file__).parents[2] / "configs"
+    first = train(
+        tmp_path, "teacher", str(configs / "digits-teacher.yaml"), "--out", "runs/digits-teacher"
+    )
+    assert first.returncode == 0, first.stderr
+    done = train(tmp_path, "pair", str(configs / "digits-pair.yaml"), "--out", "p")
+    assert done.returncode == 0, done.stderr
+    (one,) = json.loads((tmp_path / "p" / "result.json").read_text())["results"]
+    value = {(c["network"], c["policy"]): c["accuracy"]["value"] for c in one["cells"]}
+    assert one["parity"]["brittle"]["held"]
+    assert one["parity"]["robust"]["held"]
+    assert value["brittle", "brittle"] < value["brittle", "random"] < value["brittle", "float"]
+    assert value["brittle", "brittle"] < value["brittle", "float"] - 0.25
+    assert value["robust", "robust"] > value["robust", "float"] - 0.03
+    assert value["base", "brittle"] > value["base", "float"] - 0.05
