@@ -2,9 +2,11 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
+from bitcliff.records import Record, write_record
 from tests.end_to_end.commands import BITCLIFF, environment
 
 HEAVY = (
@@ -73,3 +75,26 @@ def test_a_full_stdout_is_told() -> None:
     assert done.returncode == 2
     assert "No space left on device" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"), [(["gate", ".", "--max-drop", "2"], 1), (["--help"], 0)]
+)
+def test_a_reader_that_leaves_early_changes_no_exit_code(
+    record: Record, tmp_path: Path, arguments: list[str], code: int
+) -> None:
+    write_record(record, tmp_path)
+    process = subprocess.Popen(
+        [BITCLIFF, *arguments],
+        cwd=tmp_path,
+        env=environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    process.stdout.close()
+    assert process.wait(timeout=60) == code
+    assert process.stderr is not None
+    assert process.stderr.read() == ""
+    process.stderr.close()

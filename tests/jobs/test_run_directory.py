@@ -4,7 +4,13 @@ import pytest
 
 from bitcliff.assess.measured import Measured
 from bitcliff.errors import InputError
-from bitcliff.jobs.run_directory import PartialResults, check_run_directory, open_run
+from bitcliff.jobs.run_directory import (
+    PartialResults,
+    check_run_directory,
+    held,
+    is_unfinished,
+    open_run,
+)
 from bitcliff.records import Effort, Outcome
 
 CONFIG = {"seed": 1, "bits": [3, 4]}
@@ -104,3 +110,24 @@ def test_a_damaged_file_is_as_good_as_none(tmp_path: Path, damage: str) -> None:
     }
     path.write_bytes(damaged[damage])
     assert PartialResults(tmp_path, CONFIG).resumed == 0
+
+
+def test_two_runs_do_not_write_into_one_folder(tmp_path: Path) -> None:
+    with (
+        held(tmp_path),
+        pytest.raises(InputError, match="another run is writing into it"),
+        held(tmp_path),
+    ):
+        pass
+    with held(tmp_path):
+        pass
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_run_is_unfinished_from_its_beginning_to_its_end(tmp_path: Path) -> None:
+    assert not is_unfinished(tmp_path)
+    store = PartialResults(tmp_path, CONFIG)
+    assert is_unfinished(tmp_path)
+    assert PartialResults(tmp_path, CONFIG).started == store.started
+    store.clear()
+    assert not is_unfinished(tmp_path)

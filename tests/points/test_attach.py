@@ -78,6 +78,7 @@ def test_fused_and_plain_attention_quantize_alike() -> None:
 @pytest.mark.parametrize("mates", ["others", "poison"])
 @pytest.mark.parametrize("network", ["resnet18", "functional"])
 def test_an_example_depends_on_no_batch_mate(network: str, mates: str) -> None:
+    torch.manual_seed(0)
     model = timm_model("resnet18") if network == "resnet18" else Functional().eval()
     x = pictures(32, 8)
     plan = discover(model, x)
@@ -136,3 +137,24 @@ def test_a_call_met_only_after_discovery_is_told() -> None:
     with torch.no_grad():
         attachment.run(x + 1000, rounding_to(torch.full((4, 1), 6)))
     assert attachment.incidents.strays == {"rare"}
+
+
+def test_in_training_weights_are_rounded_anew_and_learn_straight_through() -> None:
+    torch.manual_seed(0)
+    stem, head, x = nn.Linear(4, 6), nn.Linear(6, 3), torch.randn(5, 4)
+    model = nn.Sequential(stem, nn.ReLU(), head).eval()
+    plan = discover(model, x)
+    attachment = Attachment(model, plan, "onnx", weight_bits=3, in_training=True)
+    last = head.weight
+    attachment.run(x, WEIGHTS_ONLY).sum().backward()
+    assert last.grad is not None
+    # The identity: what the rounded weight would get.
+    with torch.no_grad():
+        hidden = (x @ fake_quantize_weight(stem.weight, 3).T + stem.bias).relu()
+    torch.testing.assert_close(last.grad, hidden.sum(0).expand(3, -1))
+    before = attachment.run(x, WEIGHTS_ONLY).detach()
+    with torch.no_grad():
+        last.mul_(2)
+    wanted = Attachment(model, plan, "onnx", weight_bits=3).run(x, WEIGHTS_ONLY)
+    assert torch.equal(attachment.run(x, WEIGHTS_ONLY), wanted)
+    assert not torch.equal(before, wanted)

@@ -6,6 +6,8 @@ from bitcliff.records import ExampleRow, Outcome, PolicyResult, Record
 from bitcliff.report.repeats import (
     any_repeated,
     count_stays,
+    nudged_right,
+    nudged_sentence,
     repeated_text,
     repeats_sentence,
     repeats_short,
@@ -102,3 +104,18 @@ def test_how_often_is_counted_from_the_examples() -> None:
     assert " stay in the repeat with " in repeats_short(once, worst(once))
     many = example_record(Variant(repeats=5))
     assert " stay in all 5 repeats with " in repeats_short(many, worst(many))
+
+
+def test_what_is_right_under_the_nudge_is_counted_from_the_examples() -> None:
+    record = example_record(Variant(fragile=4))
+    policy = worst(record)
+    by_hand = [
+        sum((row.outcomes["worst-7"].repeats or [])[number] == row.label for row in record.examples)
+        for number in range(3)
+    ]
+    assert nudged_right(record, policy) == by_hand
+    text = nudged_sentence(record, policy)
+    assert policy.accuracy is not None
+    assert f"of 20 are right instead of {policy.accuracy.k}." in text
+    assert nudged_sentence(example_record(Variant(labelled=False)), policy) != text
+    assert nudged_sentence(record, None) == ""

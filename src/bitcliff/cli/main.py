@@ -46,6 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def run(arguments: Sequence[str] | None = None) -> int:
     """The exit code that `main` leaves with."""
+    stdout = sys.stdout
     try:
         code = commands.main(
             args=None if arguments is None else list(arguments),
@@ -60,7 +61,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except (KeyboardInterrupt, click.Abort):
         return _fail("interrupted; the same command goes on from here", 130)
     except SystemExit as error:
-        if isinstance(error.__context__, BrokenPipeError):  # click's, while it printed help
+        if sys.stdout is not stdout:  # click replaces it when the reader of its help goes away
             discard_stdout()
             return 0
         # Not ours: the model's own code, which must not be able to end a run as passed.
