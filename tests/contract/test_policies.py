@@ -4,10 +4,11 @@ from collections.abc import Callable
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from bitcliff.policy import (
     Batch,
+    LearnedPolicy,
     PerExample,
     Policy,
     RandomPerExample,
@@ -24,11 +25,20 @@ def _table() -> Tensor:
     return torch.stack([base.roll(shift) for shift in range(N)])
 
 
+def _looking() -> nn.Module:
+    """A network that looks at the three numbers of an example."""
+    with torch.random.fork_rng():
+        torch.manual_seed(2)
+        head = nn.Linear(3, POINTS * len(OPTIONS))
+    return nn.Sequential(head, nn.Unflatten(1, (POINTS, len(OPTIONS))))
+
+
 POLICIES: dict[str, Callable[[], Policy]] = {
     "uniform": lambda: Uniform(POINTS, 5),
     "static": lambda: Static(torch.tensor([3, 7, 4, 6, 5, 5, 5])),
     "per example": lambda: PerExample(_table(), OPTIONS),
     "random per example": lambda: RandomPerExample(POINTS, OPTIONS, TOTAL, seed=11),
+    "learned": lambda: LearnedPolicy(_looking(), POINTS, OPTIONS, TOTAL),
     "random static": lambda: RandomStatic(POINTS, OPTIONS, TOTAL, seed=11),
 }
 SHARED = {"uniform", "static", "random static"}

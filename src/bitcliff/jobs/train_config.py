@@ -116,7 +116,8 @@ def read_config(file: Path, kind: type[AnyConfig]) -> AnyConfig:
 
 
 def _first_slip(error: ValidationError, kind: type[TrainConfig]) -> str:
-    first: Any = error.errors()[0]
+    # A slip in a key's name makes another key missing: the slip is what to tell.
+    first: Any = min(error.errors(), key=lambda one: one["type"] != "extra_forbidden")
     where = ".".join(str(part) for part in first["loc"])
     if first["type"] == "extra_forbidden":
         known = Optimiser.model_fields if where.startswith("optimiser.") else kind.model_fields

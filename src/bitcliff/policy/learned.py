@@ -29,7 +29,8 @@ class LearnedPolicy(Policy):
                 values = self.network(batch.inputs).softmax(2)
         finally:
             self.network.train(training)
-        chosen = solve(values.cpu(), self.options, self.total)
+        # An input of NaN gives values of NaN; its batch-mates must get theirs all the same.
+        chosen = solve(values.cpu().nan_to_num(nan=0.0), self.options, self.total)
         return torch.tensor(self.options)[chosen]
 
 

@@ -1,0 +1,65 @@
+"""Options and budgets by name are the paper's; slips are told in one line."""
+
+from pathlib import Path
+
+import pytest
+
+from bitcliff.budget import total_from_mean
+from bitcliff.errors import InputError
+from bitcliff.jobs.train_config import PairConfig, TeacherConfig, read_config
+
+CONFIGS = Path(__file__).parents[2] / "configs"
+
+
+def pair(**changes: object) -> PairConfig:
+    return PairConfig.model_validate({"model": "m", "data": "d", "weights": "w"} | changes)
+
+
+@pytest.mark.parametrize(
+    ("bits", "least", "totals"),
+    [("I", 3, [80, 110, 140]), ("II", 4, [100, 130, 160]), ("III", 5, [100, 130, 160])],
+)
+def test_names_stand_for_the_papers_numbers(bits: str, least: int, totals: list[int]) -> None:
+    """For the 20 points of a ResNet18."""
+    for budget, total in zip("ABC", totals, strict=True):
+        config = pair(bits=bits, budget=budget)
+        assert config.options == tuple(range(least, 11))
+        assert total_from_mean(config.mean_bits, 20, list(config.options)) == total
+
+
+def test_numbers_serve_too() -> None:
+    config = pair(bits=[2, 5], budget=3.5)
+    assert (config.options, config.mean_bits) == ((2, 3, 4, 5), 3.5)
+
+
+def test_the_committed_configs_are_whole() -> None:
+    read = {
+        file.name for file in CONFIGS.glob("*-teacher.yaml") if read_config(file, TeacherConfig)
+    }
+    read |= {file.name for file in CONFIGS.glob("*-pair.yaml") if read_config(file, PairConfig)}
+    assert read == {file.name for file in CONFIGS.iterdir()}
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("model: m\ndta: d\nweights: w", "unknown key dta; did you mean data?"),
+        ("model: m\ndata: d\nweights: w\noptimiser: {lrr: 1}", "optimiser.lrr; did you mean lr?"),
+        ("model: m\ndata: d", "the key weights is missing"),
+        ("model: m\ndata: d\nweights: w\nmargin: 2", "margin: Input should be less than"),
+        ("- 1", "must hold `key: value` lines"),
+        ("a: [", "not YAML"),
+    ],
+)
+def test_slips_are_one_line(tmp_path: Path, text: str, told: str) -> None:
+    file = tmp_path / "c.yaml"
+    file.write_text(text)
+    with pytest.raises(InputError) as caught:
+        read_config(file, PairConfig)
+    assert told in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"none.yaml: cannot be read"):
+        read_config(tmp_path / "none.yaml", TeacherConfig)
