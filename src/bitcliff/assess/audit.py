@@ -158,7 +158,8 @@ class Audit:
             settings.weight_bits,
             settings.per_channel,
         )
-        size = settings.batch_size or self._batch_size()
+        # The tail is padded: more than there are examples would only be padding.
+        size = min(settings.batch_size or self._batch_size(), len(self.examples))
         return Evaluator(attachment, laid_out_for_speed(self.examples.inputs), size)
 
     def _check_budgets(self, settings: AssessSettings) -> None:

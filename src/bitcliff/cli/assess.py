@@ -70,7 +70,7 @@ _SCHEME_HELP = "How ranges are taken: paper (min to max), onnx (zero kept in), p
 )
 @click.option("--batch-size", type=int, help="Examples a forward pass.  [default: by memory]")
 @click.option("--seed", default=0, show_default=True, help="Of every random choice.")
-@click.option("--threads", type=click.IntRange(min=1), help="Processor threads.")
+@click.option("--threads", type=click.IntRange(1, 1024), help="Processor threads.")
 @click.option("--max-drop", type=float, help="Points that may be lost: gates the exit code.")
 @click.option("--num-classes", type=int, help="Outputs to build the model with.")
 @click.option("--image-size", type=int, help="Height and width of the input, pixels.")

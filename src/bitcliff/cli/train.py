@@ -33,7 +33,7 @@ def _options(command: Callable[..., int]) -> Callable[..., int]:
         "--out", type=click.Path(path_type=Path), required=True, help="Run directory to write."
     )
     resume = click.option("--resume", is_flag=True, help="Go on with the run in --out.")
-    threads = click.option("--threads", type=click.IntRange(min=1), help="Processor threads.")
+    threads = click.option("--threads", type=click.IntRange(1, 1024), help="Processor threads.")
     config = click.argument("config", type=click.Path(path_type=Path))
     return config(out(resume(threads(command))))
 

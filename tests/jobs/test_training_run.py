@@ -1,0 +1,59 @@
+"""The folder of a training run: held by one, fixed in its configuration, its metrics in step."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from bitcliff.errors import InputError
+from bitcliff.jobs.training_run import MetricsFile, fix_config, locked
+
+
+def test_a_held_folder_says_by_whom_and_is_free_afterwards(tmp_path: Path) -> None:
+    folder = tmp_path / "deep" / "run"
+    with (
+        locked(folder),
+        pytest.raises(InputError, match=r"in use by process \d+ on "),
+        locked(folder),
+    ):
+        pass
+    with locked(folder):
+        pass
+
+
+def test_an_error_inside_is_not_taken_for_a_held_folder(tmp_path: Path) -> None:
+    with pytest.raises(BlockingIOError), locked(tmp_path):
+        raise BlockingIOError
+
+
+def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError, match="cannot be used"), locked(tmp_path / "file" / "run"):
+        pass
+
+
+def test_a_run_is_resumed_with_its_own_configuration_alone(tmp_path: Path) -> None:
+    config = {"epochs": 3, "optimiser": {"lr": 0.1}}
+    fix_config(tmp_path, config, resume=False)
+    assert json.loads((tmp_path / "config.json").read_text()) == config
+    fix_config(tmp_path, dict(reversed(config.items())), resume=True)
+    with pytest.raises(InputError, match="holds a run already; give --resume"):
+        fix_config(tmp_path, config, resume=False)
+    with pytest.raises(InputError, match="epochs was 3, is 4; new was None, is 1"):
+        fix_config(tmp_path, {**config, "epochs": 4, "new": 1}, resume=True)
+    (tmp_path / "config.json").write_text("{")
+    with pytest.raises(InputError, match="damaged"):
+        fix_config(tmp_path, config, resume=True)
+
+
+def test_metrics_after_the_resumed_step_are_dropped(tmp_path: Path) -> None:
+    metrics = MetricsFile(tmp_path / "seed-0")
+    metrics.cut_after(0)
+    for epoch in (1, 2, 3):
+        metrics.add({"epoch": epoch, "step": 10 * epoch})
+    path = tmp_path / "seed-0" / "metrics.jsonl"
+    path.write_text(path.read_text() + '{"epoch": 4, "st')  # killed in the middle of a line
+    metrics.cut_after(20)
+    assert [json.loads(line)["epoch"] for line in path.read_text().splitlines()] == [1, 2]
+    metrics.add({"epoch": 3, "step": 30})
+    assert len(path.read_text().splitlines()) == 3
