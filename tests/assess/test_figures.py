@@ -11,26 +11,15 @@ from bitcliff.assess.figures import (
     with_holm,
 )
 from bitcliff.assess.measured import Measured
-from bitcliff.records import Effort, ExampleRow, Outcome, PolicyResult
+from bitcliff.records import ExampleRow, Outcome, PolicyResult
 from bitcliff.records.schema import Threat
+from tests.a_measured import a_measured
 
 NAME = "worst-4"
 
 
 def measured(name: str = NAME, threat: Threat = "policy-only") -> Measured:
-    return Measured(
-        name=name,
-        threat=threat,
-        description="",
-        mean_bits=4.0,
-        total_bits=8,
-        policy_freedom_log2=1.0,
-        allocation=None,
-        effort=Effort(forward_passes=1, backward_passes=0, method="by hand"),
-        outcomes={},
-        broken=[],
-        strays=[],
-    )
+    return a_measured(name=name, threat=threat)
 
 
 def row(

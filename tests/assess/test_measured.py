@@ -2,7 +2,7 @@ import torch
 
 from bitcliff.assess.evaluate import Scores
 from bitcliff.assess.measured import About, Measured, Trial, outcomes_of
-from bitcliff.records import Effort
+from tests.a_measured import a_measured
 
 SCORES = Scores(torch.tensor([[1.0, 3.0], [torch.nan, 0.0], [2.0, 2.5]]), (None, "conv", None))
 
@@ -29,18 +29,6 @@ def test_shared_bits_are_those_of_all() -> None:
 def test_what_was_measured_survives_json_to_the_last_digit() -> None:
     found = outcomes_of(trial([[3, 5], [4, 4], [5, 3]]), torch.tensor([0, 9, 1, 9, 1]))
     exact = found[2].model_copy(update={"margin": 0.1 + 0.2})
-    measured = Measured(
-        name="worst-4",
-        threat="policy-only",
-        description="",
-        mean_bits=4.0,
-        total_bits=8,
-        policy_freedom_log2=0.1,
-        allocation=None,
-        effort=Effort(forward_passes=3, backward_passes=0, method=""),
-        outcomes={**found, 2: exact},
-        broken=[1],
-        strays=["side"],
-    )
+    measured = a_measured(outcomes={**found, 2: exact}, broken=[1], strays=["side"])
     assert Measured.model_validate_json(measured.model_dump_json()) == measured
     assert About("float", "").total == 0

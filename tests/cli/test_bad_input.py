@@ -128,6 +128,7 @@ CASES: dict[str, tuple[list[str], str]] = {
     "label below zero": ([*MODEL, "--data", "negative.npz"], "label -1"),
     "no x": ([*MODEL, "--data", "nameless.npz"], "has no array x"),
     "wrong shape": ([*MODEL, "--data", "shape.npz"], "does not accept inputs of shape (1, 5, 8)"),
+    "idle option": ([*MODEL, "--data", "fine.npz", "--image-size", "8"], "has no effect"),
     "one example": ([*MODEL, "--data", "single.npz"], "two examples or more"),
     "bits out of order": ([*MODEL, *DIGITS, "--bits", "8,4"], "--bits must increase"),
     "range out of order": ([*MODEL, *DIGITS, "--bits", "8:4"], "the range must increase"),

@@ -11,26 +11,16 @@ from bitcliff.jobs.run_directory import (
     is_unfinished,
     open_run,
 )
-from bitcliff.records import Effort, Outcome
+from bitcliff.records import Outcome
+from tests.a_measured import a_measured
 
 CONFIG = {"seed": 1, "bits": [3, 4]}
 LEFTOVER = ".partial.json.0123456789ab.tmp"
 
 
 def measured(name: str = "worst-4") -> Measured:
-    return Measured(
-        name=name,
-        threat="policy-only",
-        description="Ünïcødé",
-        mean_bits=4.0,
-        total_bits=8,
-        policy_freedom_log2=0.1,
-        allocation=None,
-        effort=Effort(forward_passes=3, backward_passes=0, method=""),
-        outcomes={7: Outcome(prediction=1, margin=0.1 + 0.2, bits=[3, 5])},
-        broken=[],
-        strays=[],
-    )
+    outcomes = {7: Outcome(prediction=1, margin=0.1 + 0.2, bits=[3, 5])}
+    return a_measured(name=name, description="Ünïcødé", outcomes=outcomes)
 
 
 @pytest.mark.parametrize(

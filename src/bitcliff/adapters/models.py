@@ -53,9 +53,7 @@ def load_model(
     """
     check_model_name(spec)
     prefix, _, name = spec.partition(":")
-    loader = BUILT_IN[spec] if spec in BUILT_IN else PREFIXES[prefix]
-    if spec in BUILT_IN:
-        name = spec
+    loader, name = (BUILT_IN[spec], spec) if spec in BUILT_IN else (PREFIXES[prefix], name)
     return loader(name, None if weights is None else read_weights(weights), options)
 
 

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from bitcliff.assess.measured import Measured
 from bitcliff.errors import InputError
+from bitcliff.jobs.lock import flocked
 from bitcliff.records import write_text_atomic
 from bitcliff.records.provenance import now
 
@@ -74,21 +75,12 @@ def held(directory: Path) -> Iterator[None]:
     Raises:
         InputError: another run is writing into it.
     """
-    if os.name != "posix":  # folders cannot be locked elsewhere
+    busy = f"--out {directory}: another run is writing into it; wait for it or name another folder"
+    if os.name != "posix":  # folders cannot even be opened elsewhere
         yield
         return
-    import fcntl
-
-    folder = os.open(directory, os.O_RDONLY)
-    try:
-        fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    with flocked(directory, os.O_RDONLY, lambda _folder: busy):
         yield
-    except BlockingIOError as error:
-        raise InputError(
-            f"--out {directory}: another run is writing into it; wait for it or name another folder"
-        ) from error
-    finally:
-        os.close(folder)
 
 
 def is_unfinished(directory: Path) -> bool:

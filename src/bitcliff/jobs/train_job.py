@@ -23,7 +23,7 @@ from bitcliff.train.checkpoint import Checkpoints
 from bitcliff.train.classify import ClassifyStage
 from bitcliff.train.data import Split, hold_out
 from bitcliff.train.loop import Hooks, Loop, LoopConfig, Metrics, Stage
-from bitcliff.train.measure import right_answers
+from bitcliff.train.measure import right_answers, right_in_float
 from bitcliff.train.optimiser import OptimiserConfig
 from bitcliff.train.order import seed_of
 from bitcliff.train.pair import Aim, PairSettings, PairStage
@@ -62,7 +62,7 @@ def run_teacher(
             _train(stage, config, seed, directory, listener)
             model.eval().requires_grad_(False)
             _save(model, directory / "network.safetensors")
-            right = _predicted_right(model, test)
+            right = right_in_float(model, test)
             accuracy = rate(int(right.sum()), len(right)).model_dump()
             results.append({"seed": seed, "accuracy": accuracy})
         result = {"kind": "teacher", "results": results}
@@ -238,12 +238,6 @@ def _pair_settings(config: PairConfig, points: int) -> PairSettings:
         parity_gap=config.parity_gap,
         policy=PolicyNetworkConfig(config.policy_channels),
     )
-
-
-def _predicted_right(model: nn.Module, data: Split) -> Tensor:
-    with torch.no_grad():
-        parts = [model(x).argmax(1) for x in data.inputs.split(256)]
-    return torch.cat(parts) == data.labels
 
 
 def _save(network: nn.Module, file: Path) -> None:

@@ -1,15 +1,15 @@
 """The folder of a training run: locked, its configuration fixed, its metrics kept in step."""
 
-import fcntl
 import json
 import os
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 from bitcliff.errors import InputError
+from bitcliff.jobs.lock import flocked
 from bitcliff.records import write_text_atomic
 
 CONFIG, LOCK, METRICS = "config.json", "lock", "metrics.jsonl"
@@ -22,22 +22,20 @@ def locked(directory: Path) -> Iterator[None]:
     Raises:
         InputError: it cannot be made, or another process holds it; the text says which.
     """
-    try:
-        directory.mkdir(parents=True, exist_ok=True)
-        file = os.open(directory / LOCK, os.O_RDWR | os.O_CREAT, 0o666)
-    except OSError as error:
-        raise InputError(f"--out {directory}: cannot be used: {error.strerror}") from error
-    try:
+
+    def busy(file: int) -> str:
+        holder = os.read(file, 200).decode(errors="replace") or "another process"
+        return f"--out {directory}: in use by {holder}; wait or stop it"
+
+    with ExitStack() as held:
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            directory.mkdir(parents=True, exist_ok=True)
+            file = held.enter_context(flocked(directory / LOCK, os.O_RDWR | os.O_CREAT, busy))
         except OSError as error:
-            holder = os.read(file, 200).decode(errors="replace") or "another process"
-            raise InputError(f"--out {directory}: in use by {holder}; wait or stop it") from error
+            raise InputError(f"--out {directory}: cannot be used: {error.strerror}") from error
         os.ftruncate(file, 0)
         os.pwrite(file, f"process {os.getpid()} on {socket.gethostname()}".encode(), 0)
         yield
-    finally:
-        os.close(file)
 
 
 def fix_config(directory: Path, config: dict[str, Any], resume: bool) -> None:

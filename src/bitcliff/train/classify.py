@@ -2,15 +2,13 @@
 
 from collections.abc import Mapping
 
-import torch
 import torch.nn.functional as F  # noqa: N812
 from jaxtyping import Int
 from torch import Tensor, nn
 
 from bitcliff.train.data import Split
 from bitcliff.train.loop import Metrics, Validation
-
-_BATCH = 256
+from bitcliff.train.measure import right_in_float
 
 
 class ClassifyStage:
@@ -45,8 +43,5 @@ class ClassifyStage:
     def validate(self) -> Validation:
         """Accuracy."""
         self.model.eval()
-        data = self.validation
-        with torch.no_grad():
-            logits = torch.cat([self.model(x) for x in data.inputs.split(_BATCH)])
-        accuracy = (logits.argmax(1) == data.labels).double().mean().item()
+        accuracy = right_in_float(self.model, self.validation).double().mean().item()
         return Validation((accuracy,), {"float": accuracy})

@@ -7,8 +7,16 @@ from torch import Tensor, nn
 from bitcliff.points import Attachment, Plan
 from bitcliff.points.attach import FLOAT, rounding_to
 from bitcliff.policy import Batch, Policy
+from bitcliff.train.data import Split
 
 _BATCH = 256
+
+
+def right_in_float(model: nn.Module, data: Split) -> Bool[Tensor, " n"]:
+    """Which examples a plain network, in eval mode, gets right."""
+    with torch.no_grad():
+        logits = torch.cat([model(x) for x in data.inputs.split(_BATCH)])
+    return logits.argmax(1) == data.labels
 
 
 def right_answers(

@@ -4,6 +4,7 @@ Nothing random is carried from step to step, so a resumed run needs no random st
 exactly where a killed one stopped.
 """
 
+import functools
 import hashlib
 
 import numpy as np
@@ -18,6 +19,7 @@ def seed_of(seed: int, *place: int | str) -> int:
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1
 
 
+@functools.lru_cache(maxsize=2)  # every step of an epoch asks for it
 def epoch_order(n: int, seed: int, epoch: int) -> Int[Tensor, " n"]:
     """A permutation of n examples."""
     rng = np.random.default_rng(seed_of(seed, "order", epoch))

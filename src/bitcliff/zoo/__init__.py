@@ -1,1 +1,1 @@
-"""Small networks of our own: their architecture, and weights trained by the committed configs."""
+"""Small networks of our own, for training and as controls."""
