@@ -75,4 +75,4 @@ def digits() -> ThinResNet:
 
 def fashion_mnist() -> ThinResNet:
     """For Fashion-MNIST: grey pictures of 28 x 28."""
-    return ThinResNet(widths=(16, 24, 32, 48), stem_stride=2)
+    return ThinResNet(widths=(8, 16, 32, 64), stem_stride=2)
