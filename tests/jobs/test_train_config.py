@@ -4,7 +4,6 @@ from pathlib import Path
 
 import pytest
 
-from bitcliff.budget import total_from_mean
 from bitcliff.errors import InputError
 from bitcliff.jobs.train_config import PairConfig, TeacherConfig, read_config
 
@@ -24,7 +23,7 @@ def test_names_stand_for_the_papers_numbers(bits: str, least: int, totals: list[
     for budget, total in zip("ABC", totals, strict=True):
         config = pair(bits=bits, budget=budget)
         assert config.options == tuple(range(least, 11))
-        assert total_from_mean(config.mean_bits, 20, list(config.options)) == total
+        assert config.total(20) == total
 
 
 def test_numbers_serve_too() -> None:

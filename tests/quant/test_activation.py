@@ -447,3 +447,31 @@ def test_a_choice_must_be_one_hot(choice: Tensor, message: str) -> None:
 def test_check_bits_gives_one_width_an_example() -> None:
     assert check_bits(5, 3).tolist() == [5, 5, 5]
     assert check_bits(torch.tensor([2, 16], dtype=torch.int8), 2).dtype == torch.int64
+
+
+def test_through_the_scale_the_chosen_option_is_exact_and_others_grow_with_their_step() -> None:
+    torch.manual_seed(3)
+    x, slopes = torch.randn(5, 40), torch.randn(5, 40)
+    options, chosen = torch.tensor([3, 4, 6, 9]), torch.tensor([0, 1, 2, 3, 1])
+    found = []
+    for through_scale in (False, True):
+        choice = torch.eye(4)[chosen].requires_grad_(True)
+        rounded = fake_quantize_choice(x, choice, options, "paper", through_scale=through_scale)
+        (rounded * slopes).sum().backward()
+        assert choice.grad is not None
+        found.append(choice.grad)
+    rows = torch.arange(5)
+    assert torch.allclose(found[0][rows, chosen], found[1][rows, chosen], rtol=1e-5, atol=1e-6)
+    steps = 1 / (2.0**options - 1)
+    expected = found[1][rows, chosen][:, None] * steps / steps[chosen][:, None]
+    assert torch.allclose(found[1], expected, rtol=1e-5)
+
+
+def test_through_the_scale_a_row_of_infinity_has_no_gradient() -> None:
+    x = torch.tensor([[1.0, float("inf")], [0.3, 0.7]])
+    choice = torch.eye(2).requires_grad_(True)
+    rounded = fake_quantize_choice(x, choice, torch.tensor([2, 3]), through_scale=True)
+    rounded.sum().backward()
+    assert choice.grad is not None
+    assert choice.grad.isfinite().all()
+    assert (choice.grad[0] == 0).all()

@@ -2,26 +2,26 @@
 
 import copy
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 import torch
 from torch import Tensor, nn
 
 from bitcliff.losses import brittle_hinge, distillation_loss
+from bitcliff.points import discover
 from bitcliff.points.attach import Attachment, rounding_to
-from bitcliff.policy import Batch, PolicyNetworkConfig
+from bitcliff.policy import Batch, Estimator
+from bitcliff.policy.stored import read_policy
 from bitcliff.train.checkpoint import Checkpoints
 from bitcliff.train.data import Split, hold_out
 from bitcliff.train.loop import Loop, LoopConfig
-from bitcliff.train.pair import PairSettings, PairStage
+from bitcliff.train.pair import PairStage
+from bitcliff.train.pair_settings import PairSettings
 
 Make = Callable[..., PairStage]
-SETTINGS = PairSettings(
-    options=(2, 3, 4, 5), total=12, scheme="onnx", policy=PolicyNetworkConfig((4, 8))
-)
+SETTINGS = PairSettings(bits=(2, 5), budget=3.0, scheme="onnx", policy_channels=(4, 8))
 
 
 @pytest.fixture
@@ -34,7 +34,9 @@ def split(digits: tuple[Tensor, Tensor]) -> Split:
 def stage_of(split: Split, cnn: nn.Module) -> Callable[..., PairStage]:
     def make(**changes: Any) -> PairStage:
         training, validation = hold_out(split, 0.2, 0)
-        return PairStage("brittle", cnn, training, validation, replace(SETTINGS, **changes))
+        settings = SETTINGS.model_copy(update=changes)
+        plan = discover(cnn, split.inputs[:8])
+        return PairStage("brittle", cnn, plan, training, validation, settings)
 
     return make
 
@@ -55,7 +57,7 @@ def test_the_loss_is_its_parts_and_the_budget_is_exact(stage_of: Make) -> None:
         wanted = stage.teacher(x)
         student.eval()
         quantized = Attachment(student, stage.plan, "onnx").run(x, rounding_to(bits))
-        hinge = brittle_hinge(quantized, wanted)
+        hinge = brittle_hinge(quantized, wanted).mean()
         kd = distillation_loss(student(x), wanted, 5.0)
     assert parts["hinge"] == pytest.approx(hinge.item(), abs=1e-5)
     assert parts["distillation"] == pytest.approx(kd.item(), abs=1e-5)
@@ -105,3 +107,26 @@ def test_parity_comes_before_the_aim(stage_of: Make) -> None:
     assert lost.metrics["parity_gap"] > 50
     assert lost.score[0] == 0.0
     assert lost.score < held.score
+
+
+@pytest.mark.parametrize("estimator", get_args(Estimator))
+def test_every_estimator_teaches_the_policy(stage_of: Make, estimator: Estimator) -> None:
+    stage = stage_of(estimator=estimator)
+    torch.manual_seed(1)
+    loss, parts = stage.loss(torch.arange(48))
+    loss.backward()
+    assert set(parts) == {"hinge", "distillation"}
+    for module in (stage.policy_network, stage.student):
+        assert any(gradient.abs().sum() > 0 for gradient in gradients(module).values())
+        assert all(gradient.isfinite().all() for gradient in gradients(module).values())
+
+
+def test_a_stored_policy_comes_back_the_same(stage_of: Make, tmp_path: Path) -> None:
+    stage = stage_of()
+    file = tmp_path / "policy.safetensors"
+    file.write_bytes(stage.stored_policy())
+    stored, policy = read_policy(file)
+    assert stored.points == tuple(point.name for point in stage.plan.points)
+    assert (stored.options, stored.total, stored.scheme) == ((2, 3, 4, 5), 12, "onnx")
+    batch = Batch(stage.training.inputs[:20], torch.arange(20))
+    assert torch.equal(policy(batch), stage.policy(batch))

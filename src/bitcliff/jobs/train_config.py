@@ -1,34 +1,20 @@
 """The YAML file of a training run: read, checked, every slip told in one line."""
 
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Any, TypeVar
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 
 from bitcliff.adapters.wording import nearest
 from bitcliff.errors import InputError
-
-BIT_OPTIONS = {"I": (3, 10), "II": (4, 10), "III": (5, 10)}
-# Mean bits a point with options I; II and III get one more (FACTS: budgets A, B, C).
-BUDGETS = {"A": 4.0, "B": 5.5, "C": 7.0}
-
-
-class _Config(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+from bitcliff.train.loop import LoopConfig
+from bitcliff.train.optimiser import OptimiserConfig
+from bitcliff.train.pair import Aim
+from bitcliff.train.pair_settings import PairSettings
 
 
-class Optimiser(_Config):
-    """Half-period cosine from `lr` to `final_lr`."""
-
-    kind: Literal["sgd", "adamw"] = "sgd"
-    lr: Annotated[float, Field(gt=0)] = 0.1
-    final_lr: Annotated[float, Field(ge=0)] = 0.0
-    momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
-    weight_decay: Annotated[float, Field(ge=0)] = 1e-4
-
-
-class TrainConfig(_Config):
+class TrainConfig(LoopConfig):
     """What all stages share.
 
     Attributes:
@@ -41,54 +27,25 @@ class TrainConfig(_Config):
     data: str
     weights: Path | None = None
     num_classes: int | None = None
-    validation: float = Field(0.2, gt=0, lt=1)
-    epochs: int = Field(100, ge=1)
-    batch_size: int = Field(64, ge=1)
-    save_every: int = Field(200, ge=1)
-    seeds: tuple[int, ...] = (0,)
-    optimiser: Optimiser = Optimiser()
+    validation: float = Field(default=0.2, gt=0, lt=1)
+    seeds: tuple[int, ...] = Field(default=(0,), min_length=1)
 
 
 class TeacherConfig(TrainConfig):
     """`bitcliff train teacher`: on labels."""
 
-    label_smoothing: float = Field(0.1, ge=0, lt=1)
+    label_smoothing: float = Field(default=0.1, ge=0, lt=1)
 
 
-class PairConfig(TrainConfig):
+class PairConfig(TrainConfig, PairSettings):
     """`bitcliff train pair`: a network and its policy, from a trained network.
 
     Attributes:
-        aims: "robust", "brittle" or both. bits: I, II, III or [least, most].
-        budget: A, B, C or mean bits a point. The rest: see `bitcliff.train.pair.PairSettings`.
+        aims: "robust", "brittle" or both. The rest: see the classes it is made of.
     """
 
     weights: Path
-    aims: tuple[Literal["robust", "brittle"], ...] = ("robust", "brittle")
-    bits: Literal["I", "II", "III"] | tuple[int, int] = "I"
-    budget: Literal["A", "B", "C"] | float = "B"
-    scheme: str = "paper"
-    weight_bits: int = Field(16, ge=2, le=16)
-    margin: float = Field(0.5, gt=0, le=1)
-    temperature: float = Field(5.0, gt=0)
-    hinge_weight: float = Field(1.0, ge=0)
-    distillation_weight: float = Field(1.0, ge=0)
-    batchnorm: Literal["both", "float", "frozen"] = "float"
-    parity_gap: float = Field(2.0, ge=0)
-    policy_channels: tuple[int, ...] = (16, 32, 64)
-
-    @property
-    def options(self) -> tuple[int, ...]:
-        """The widths a policy may choose."""
-        least, most = BIT_OPTIONS[self.bits] if isinstance(self.bits, str) else self.bits
-        return tuple(range(least, most + 1))
-
-    @property
-    def mean_bits(self) -> float:
-        """Mean bits a point."""
-        if not isinstance(self.budget, str):
-            return self.budget
-        return BUDGETS[self.budget] + (1.0 if self.bits in ("II", "III") else 0.0)
+    aims: tuple[Aim, ...] = Field(default=("robust", "brittle"), min_length=1)
 
 
 AnyConfig = TypeVar("AnyConfig", bound=TrainConfig)
@@ -120,7 +77,9 @@ def _first_slip(error: ValidationError, kind: type[TrainConfig]) -> str:
     first: Any = min(error.errors(), key=lambda one: one["type"] != "extra_forbidden")
     where = ".".join(str(part) for part in first["loc"])
     if first["type"] == "extra_forbidden":
-        known = Optimiser.model_fields if where.startswith("optimiser.") else kind.model_fields
+        known = (
+            OptimiserConfig.model_fields if where.startswith("optimiser.") else kind.model_fields
+        )
         word = where.rpartition(".")[2]
         return f"unknown key {where}{nearest(word, known)}"
     if first["type"] == "missing":

@@ -1,7 +1,7 @@
 """Training runs: a configuration to trained networks and what they do on the test split."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,22 +11,21 @@ import torch
 from torch import Tensor, nn
 
 from bitcliff.adapters import DataOptions, ModelOptions, load_examples, load_model
-from bitcliff.budget import freedom_log2, total_from_mean
+from bitcliff.budget import freedom_log2
 from bitcliff.errors import InputError
 from bitcliff.jobs.train_config import PairConfig, TeacherConfig, TrainConfig
 from bitcliff.jobs.training_run import MetricsFile, fix_config, locked
 from bitcliff.points import discover
-from bitcliff.policy import Policy, PolicyNetworkConfig, RandomPerExample
 from bitcliff.records import write_bytes_atomic, write_text_atomic
-from bitcliff.stats import mcnemar, paired_difference, rate
+from bitcliff.stats import rate
 from bitcliff.train.checkpoint import Checkpoints
 from bitcliff.train.classify import ClassifyStage
+from bitcliff.train.cross_table import cross_table, spread
 from bitcliff.train.data import Split, hold_out
-from bitcliff.train.loop import Hooks, Loop, LoopConfig, Metrics, Stage
-from bitcliff.train.measure import right_answers, right_in_float
-from bitcliff.train.optimiser import OptimiserConfig
+from bitcliff.train.loop import Hooks, Loop, Metrics, Stage
+from bitcliff.train.measure import right_in_float
 from bitcliff.train.order import seed_of
-from bitcliff.train.pair import Aim, PairSettings, PairStage
+from bitcliff.train.pair import PairStage
 from bitcliff.types.subject import Subject, examples_sha256
 
 
@@ -83,87 +82,29 @@ def run_pair(
         subject = _subject(config, config.seeds[0])
         train, test = _open(config, subject, out, resume)
         plan = discover(subject.module, train.inputs[:8])
-        settings = _pair_settings(config, len(plan))
         for seed in config.seeds:
             pairs = {}
             for aim in config.aims:
-                directory = out / f"seed-{seed}" / aim
                 splits = _hold_out(config, train, seed)
-                stage = PairStage(aim, subject.module, *splits, settings, seed)
+                stage = PairStage(aim, subject.module, plan, *splits, config, seed)
+                directory = out / f"seed-{seed}" / aim
                 _train(stage, config, seed, directory, listener)
                 _save(stage.student, directory / "network.safetensors")
-                _save(stage.policy_network, directory / "policy.safetensors")
+                write_bytes_atomic(directory / "policy.safetensors", stage.stored_policy())
                 pairs[aim] = stage
             listener.on_note(f"seed {seed}: measuring on the test split")
-            results.append({"seed": seed, **cross_table(subject.module, pairs, test, settings)})
-        freedom = freedom_log2(len(plan), list(settings.options), settings.total)
+            results.append({"seed": seed, **cross_table(subject.module, pairs, test, seed)})
+        options, total = config.options, config.total(len(plan))
         result = {
             "kind": "pair",
             "points": len(plan),
-            "total_bits": settings.total,
-            "policy_freedom_log2": freedom,
+            "total_bits": total,
+            "policy_freedom_log2": freedom_log2(len(plan), list(options), total),
             "results": results,
+            "spread": spread(results),
         }
         write_text_atomic(out / "result.json", json.dumps(result, indent=2) + "\n")
     return result
-
-
-def cross_table(
-    base: nn.Module, pairs: Mapping[Aim, PairStage], test: Split, settings: PairSettings
-) -> dict[str, Any]:
-    """Networks by policies on the test split, as the paper's Table 3, with transitory points."""
-    networks = {"base": base} | {aim: pair.student for aim, pair in pairs.items()}
-    networks = {name: network.eval().requires_grad_(False) for name, network in networks.items()}
-    plan = next(iter(pairs.values())).plan
-    policies: dict[str, Policy | None] = {"float": None}
-    policies |= {aim: pair.policy for aim, pair in pairs.items()}
-    policies["random"] = RandomPerExample(len(plan), settings.options, settings.total, seed=0)
-    right = {
-        network: {
-            policy: right_answers(
-                model, plan, test.inputs, test.labels, chosen, settings.scheme, settings.weight_bits
-            )
-            for policy, chosen in policies.items()
-        }
-        for network, model in networks.items()
-    }
-    cells = [
-        _cell(network, policy, row["float"], quantized)
-        for network, row in right.items()
-        for policy, quantized in row.items()
-    ]
-    found: dict[str, Any] = {"cells": cells, "parity": _parity(right, settings)}
-    if {"robust", "brittle"} <= pairs.keys():
-        both = right["robust"]["float"] & right["brittle"]["float"]
-        moved = int((both & ~right["brittle"]["brittle"]).sum())
-        found["transitory"] = {
-            "of_both_right": rate(moved, int(both.sum())).model_dump(),
-            "of_all": rate(moved, len(test)).model_dump(),
-        }
-    return found
-
-
-def _cell(network: str, policy: str, in_float: Tensor, quantized: Tensor) -> dict[str, Any]:
-    lost, gained = int((in_float & ~quantized).sum()), int((~in_float & quantized).sum())
-    change, low, high = paired_difference(len(in_float), lost, gained)
-    return {
-        "network": network,
-        "policy": policy,
-        "accuracy": rate(int(quantized.sum()), len(quantized)).model_dump(),
-        "delta_pp": 100 * change,
-        "delta_pp_interval": [100 * low, 100 * high],
-        "p_value": mcnemar(lost, gained),
-    }
-
-
-def _parity(right: Mapping[str, Mapping[str, Tensor]], settings: PairSettings) -> dict[str, Any]:
-    base = right["base"]["float"].double().mean().item()
-    gaps = {
-        name: 100 * (base - row["float"].double().mean().item())
-        for name, row in right.items()
-        if name != "base"
-    }
-    return {name: {"gap_pp": gap, "held": gap <= settings.parity_gap} for name, gap in gaps.items()}
 
 
 def _subject(config: TrainConfig, seed: int) -> Subject:
@@ -208,36 +149,13 @@ def _train(
     checkpoints = Checkpoints(directory / "checkpoints")
     newest, _ = checkpoints.newest()
     metrics.cut_after(newest.step if newest else 0)
-    loop = LoopConfig(
-        epochs=config.epochs,
-        batch_size=config.batch_size,
-        seed=seed,
-        save_every=config.save_every,
-        optimiser=OptimiserConfig(**config.optimiser.model_dump()),
-    )
     hooks = Hooks(
         on_step=lambda step, steps, parts: listener.on_step(name, step, steps, parts),
         on_epoch=lambda epoch, step, found: metrics.add({"epoch": epoch, "step": step, **found}),
         on_note=lambda line: listener.on_note(f"{name}: {line}"),
         should_stop=listener.should_stop,
     )
-    Loop(stage, loop, checkpoints).run(hooks)
-
-
-def _pair_settings(config: PairConfig, points: int) -> PairSettings:
-    return PairSettings(
-        options=config.options,
-        total=total_from_mean(config.mean_bits, points, list(config.options)),
-        scheme=config.scheme,
-        weight_bits=config.weight_bits,
-        margin=config.margin,
-        temperature=config.temperature,
-        hinge_weight=config.hinge_weight,
-        distillation_weight=config.distillation_weight,
-        batchnorm=config.batchnorm,
-        parity_gap=config.parity_gap,
-        policy=PolicyNetworkConfig(config.policy_channels),
-    )
+    Loop(stage, config, checkpoints, seed).run(hooks)
 
 
 def _save(network: nn.Module, file: Path) -> None:

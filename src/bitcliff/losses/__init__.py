@@ -1,4 +1,4 @@
-"""Training losses: pure functions of logits, each a mean over a batch."""
+"""Training losses: pure functions of logits."""
 
 from bitcliff.losses.distillation import distillation_loss
 from bitcliff.losses.hinge import brittle_hinge, robust_hinge

@@ -18,7 +18,7 @@ def robust_hinge(
     quantized: Float[Tensor, "batch classes"],
     teacher: Float[Tensor, "batch classes"],
     margin: float | int = MARGIN,
-) -> Float[Tensor, ""]:
+) -> Float[Tensor, " batch"]:
     """Zero once the quantized student prefers the teacher's first class to its second by `margin`.
 
     Args:
@@ -26,7 +26,7 @@ def robust_hinge(
         margin: delta, a difference of probabilities.
 
     Returns:
-        The mean over the batch, in units of probability.
+        Each example's own, in units of probability.
 
     Raises:
         InputError: fewer than two classes.
@@ -34,14 +34,14 @@ def robust_hinge(
     first, second = _two_classes(teacher)
     p = quantized.softmax(1)
     gap = p.gather(1, first)[:, 0] - p.gather(1, second)[:, 0]
-    return (margin - gap).clamp(min=0).mean()
+    return (margin - gap).clamp(min=0)
 
 
 def brittle_hinge(
     quantized: Float[Tensor, "batch classes"],
     teacher: Float[Tensor, "batch classes"],
     margin: float | int = MARGIN,
-) -> Float[Tensor, ""]:
+) -> Float[Tensor, " batch"]:
     """Zero once the quantized student prefers any other class to the teacher's first by `margin`.
 
     Arguments, result and errors as in `robust_hinge`.
@@ -49,7 +49,7 @@ def brittle_hinge(
     first, _ = _two_classes(teacher)
     p = quantized.softmax(1)
     other = p.scatter(1, first, -1.0).amax(1)
-    return (margin - other + p.gather(1, first)[:, 0]).clamp(min=0).mean()
+    return (margin - other + p.gather(1, first)[:, 0]).clamp(min=0)
 
 
 def _two_classes(

@@ -26,12 +26,14 @@ class Rounding:
         bits: (batch, L) bit-widths at the plan's points, or None for float activations.
         choice: instead of bits, one one-hot tensor (batch, O) a point, differentiable.
         options: (O,) the widths that `choice` chooses among.
+        through_scale: the gradient in `choice` by its cheaper form (`fake_quantize_choice`).
         weights: whether weights are quantized too.
     """
 
     bits: Int[Tensor, "batch points"] | None = None
     choice: Sequence[Float[Tensor, "batch options"]] | None = None
     options: Int[Tensor, " options"] | None = None
+    through_scale: bool = False
     weights: bool = True
 
 
@@ -200,7 +202,9 @@ class Attachment(Walk):
         rounding = self.rounding
         if rounding.choice is not None and rounding.options is not None:
             choice = rounding.choice[index]
-            return fake_quantize_choice(rows, choice, rounding.options, self.scheme, on_broken)
+            return fake_quantize_choice(
+                rows, choice, rounding.options, self.scheme, on_broken, rounding.through_scale
+            )
         assert rounding.bits is not None  # noqa: S101  (`_quantizes` has seen to it)
         return fake_quantize(rows, rounding.bits[:, index], self.scheme, on_broken)
 
@@ -253,7 +257,9 @@ def rounding_to(bits: Int[Tensor, "batch points"]) -> Rounding:
 
 
 def gradient_rounding(
-    choice: Sequence[Float[Tensor, "batch options"]], options: Int[Tensor, " options"]
+    choice: Sequence[Float[Tensor, "batch options"]],
+    options: Int[Tensor, " options"],
+    through_scale: bool = False,
 ) -> Rounding:
     """The same, by one-hot choices that a gradient can reach."""
-    return Rounding(choice=choice, options=options)
+    return Rounding(choice=choice, options=options, through_scale=through_scale)

@@ -1,9 +1,9 @@
-"""The learned policy: a network's values, the exact budget, and a straight-through choice."""
+"""The learned policy: a network's values, and the best choice by them at the exact budget."""
 
 from collections.abc import Sequence
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Int
 from torch import Tensor, nn
 
 from bitcliff.budget import solve
@@ -32,32 +32,3 @@ class LearnedPolicy(Policy):
         # An input of NaN gives values of NaN; its batch-mates must get theirs all the same.
         chosen = solve(values.cpu().nan_to_num(nan=0.0), self.options, self.total)
         return torch.tensor(self.options)[chosen]
-
-
-def choose(
-    values: Float[Tensor, "batch points options"], options: Sequence[int], total: int
-) -> Float[Tensor, "batch points options"]:
-    """One-hot best allocations at exactly `total` bits; straight-through in `values`.
-
-    The paper's `(M - V).detach() + V` (section 3.4), with M exact: that sum would round.
-    """
-    chosen: Tensor = _StraightThrough.apply(values, tuple(options), total)
-    return chosen
-
-
-class _StraightThrough(torch.autograd.Function):
-    @staticmethod
-    def forward(
-        ctx: torch.autograd.function.FunctionCtx,
-        values: Tensor,
-        options: tuple[int, ...],
-        total: int,
-    ) -> Tensor:
-        chosen = solve(values.detach().cpu(), options, total).to(values.device)
-        return torch.zeros_like(values).scatter_(2, chosen[:, :, None], 1.0)
-
-    @staticmethod
-    def backward(
-        ctx: torch.autograd.function.FunctionCtx, *grads: Tensor
-    ) -> tuple[Tensor, None, None]:
-        return grads[0], None, None

@@ -52,11 +52,15 @@ def fake_quantize_choice(
     options: Int[Tensor, " options"],
     scheme: str | Scheme = "paper",
     on_broken: OnBroken | None = None,
+    through_scale: bool = False,
 ) -> Float[Tensor, "batch *rest"]:
     """Fake-quantize by a one-hot choice among bit-widths, differentiable in the choice.
 
     The gradient in `x` is the identity; in choice[b, o] it is <g_b, Q_o(x_b) - x_b>, which leaves
-    out a term constant over o (DESIGN: canonical mathematics; paper section 3.4).
+    out a term constant over o (DESIGN: canonical mathematics; paper section 3.4). With
+    `through_scale` only the chosen option c is tried, and an option's error is taken to grow with
+    its step: <g_b, Q_c(x_b) - x_b> * (2^c - 1) / (2^o - 1), as in learned step sizes (Esser et al.
+    2020, section 2.1).
 
     Raises:
         InputError: the shapes do not fit, or a row of `choice` is not one-hot.
@@ -68,7 +72,7 @@ def fake_quantize_choice(
         raise InputError("choice must be one-hot: one 1 in each row, 0 elsewhere")
     check_bits(options, len(options))
     result: Tensor = _StraightThroughChoice.apply(
-        x, choice, options, Scheme.parse(scheme), on_broken
+        x, choice, options, Scheme.parse(scheme), on_broken, through_scale
     )
     return result
 
@@ -135,20 +139,41 @@ class _StraightThroughChoice(torch.autograd.Function):
         options: Tensor,
         scheme: Scheme,
         on_broken: OnBroken | None,
+        through_scale: bool,
     ) -> Tensor:
-        ctx.save_for_backward(x, options)
-        ctx.scheme = scheme  # type: ignore[attr-defined]
         widths = options.to(choice.device)[choice.argmax(1)].to(x.device)
-        return _quantize(x, widths, scheme, on_broken)
+        rounded = _quantize(x, widths, scheme, on_broken)
+        ctx.save_for_backward(x, options, *((rounded, widths) if through_scale else ()))
+        ctx.scheme = scheme  # type: ignore[attr-defined]
+        return rounded
 
     @staticmethod
     @once_differentiable
     def backward(ctx, *grads):  # type: ignore[no-untyped-def]
-        x, options = ctx.saved_tensors
+        x, options, *chosen = ctx.saved_tensors
         in_choice = None
         if ctx.needs_input_grad[1]:
-            in_choice = choice_gradient(x, grads[0], options, ctx.scheme)
-        return grads[0], in_choice, None, None, None
+            in_choice = (
+                scale_gradient(x, grads[0], options, *chosen)
+                if chosen
+                else choice_gradient(x, grads[0], options, ctx.scheme)
+            )
+        return grads[0], in_choice, None, None, None, None
+
+
+def scale_gradient(
+    x: Float[Tensor, "batch *rest"],
+    gradient: Float[Tensor, "batch *rest"],
+    options: Int[Tensor, " options"],
+    rounded: Float[Tensor, "batch *rest"],
+    widths: Int[Tensor, " batch"],
+) -> Float[Tensor, "batch options"]:
+    """The first-order stand-in for `choice_gradient`, exact for the option that was chosen."""
+    # Infinity less infinity is not a number, though such a row passes unchanged.
+    error = (rounded - x).nan_to_num(nan=0.0)
+    slopes = (error * gradient).flatten(1).sum(1)
+    levels = [torch.exp2(bits.to(slopes)) - 1 for bits in (widths, options)]
+    return slopes[:, None] * levels[0][:, None] / levels[1]
 
 
 def choice_gradient(

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+_WIDE = 26
+
 
 def training_lines(result: dict[str, Any]) -> list[str]:
     """A line a seed, or the cross table of networks and policies of each seed."""
@@ -12,6 +14,7 @@ def training_lines(result: dict[str, Any]) -> list[str]:
         else:
             lines += _cross_table(one)
     if result["kind"] == "pair":
+        lines += _spread(result["spread"])
         lines.append(
             f"{result['points']} points, {result['total_bits']} bits for each example; "
             f"the policy chooses among 2^{result['policy_freedom_log2']:.1f} allocations."
@@ -19,16 +22,32 @@ def training_lines(result: dict[str, Any]) -> list[str]:
     return lines
 
 
-def _cross_table(one: dict[str, Any]) -> list[str]:
-    policies = list(dict.fromkeys(cell["policy"] for cell in one["cells"]))
-    networks = list(dict.fromkeys(cell["network"] for cell in one["cells"]))
-    found = {(cell["network"], cell["policy"]): cell["accuracy"] for cell in one["cells"]}
-    wide = 26
-    lines = [f"seed {one['seed']}: right on the test split, by network and policy (95 % interval)"]
-    lines.append(f"{'':<10}" + "".join(f"{policy:>{wide}}" for policy in policies))
+def _spread(cells: list[dict[str, Any]]) -> list[str]:
+    if cells[0]["seeds"] < 2:
+        return []
+    lines = [f"over {cells[0]['seeds']} seeds: median (least to most)"]
+    shown = {
+        (cell["network"], cell["policy"]): "{median:.1%} ({least:.1%} to {most:.1%})".format(**cell)
+        for cell in cells
+    }
+    return lines + _grid(shown)
+
+
+def _grid(shown: dict[tuple[str, str], str]) -> list[str]:
+    """A row for each network, a column for each policy."""
+    networks, policies = (list(dict.fromkeys(key[part] for key in shown)) for part in (0, 1))
+    lines = [f"{'':<10}" + "".join(f"{policy:>{_WIDE}}" for policy in policies)]
     for network in networks:
-        cells = "".join(f"{_rate(found[network, policy]):>{wide}}" for policy in policies)
+        cells = "".join(f"{shown[network, policy]:>{_WIDE}}" for policy in policies)
         lines.append(f"{network:<10}{cells}")
+    return lines
+
+
+def _cross_table(one: dict[str, Any]) -> list[str]:
+    lines = [f"seed {one['seed']}: right on the test split, by network and policy (95 % interval)"]
+    lines += _grid(
+        {(cell["network"], cell["policy"]): _rate(cell["accuracy"]) for cell in one["cells"]}
+    )
     for network, parity in one["parity"].items():
         if not parity["held"]:
             lines.append(

@@ -6,11 +6,12 @@ killed and resumed ends in the same bits as one that was not.
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Int
+from pydantic import Field
 from torch import Tensor, nn
 
 from bitcliff.errors import InputError, NumericError
@@ -22,6 +23,7 @@ from bitcliff.train.optimiser import (
     set_lr,
 )
 from bitcliff.train.order import batch_indices, seed_of, steps_in_epoch
+from bitcliff.train.settings import Settings
 
 Metrics = dict[str, float]
 
@@ -53,25 +55,18 @@ class Stage(Protocol):
         """On the validation split."""
 
 
-@dataclass(frozen=True)
-class LoopConfig:
+class LoopConfig(Settings):
     """How long and how fast.
 
     Attributes:
-        epochs, batch_size: an epoch is all whole batches. seed: of every random choice.
+        epochs, batch_size: an epoch is all whole batches.
         save_every: steps between checkpoints; one is written at each epoch's end in any case.
     """
 
-    epochs: int = 100
-    batch_size: int = 64
-    seed: int = 0
-    save_every: int = 200
-    optimiser: OptimiserConfig = field(default_factory=OptimiserConfig)
-
-    def __post_init__(self) -> None:
-        for name in ("epochs", "batch_size", "save_every"):
-            if getattr(self, name) < 1:
-                raise InputError(f"{name} must be 1 or more, not {getattr(self, name)}")
+    epochs: int = Field(default=100, ge=1)
+    batch_size: int = Field(default=64, ge=1)
+    save_every: int = Field(default=200, ge=1)
+    optimiser: OptimiserConfig = OptimiserConfig()
 
 
 class Stopped(Exception):
@@ -97,10 +92,15 @@ _NO_HOOKS = Hooks()
 
 
 class Loop:
-    """A stage in training; `run` goes on from the newest checkpoint there is."""
+    """A stage in training; `run` goes on from the newest checkpoint there is.
 
-    def __init__(self, stage: Stage, config: LoopConfig, checkpoints: Checkpoints) -> None:
-        self.stage, self.config, self.checkpoints = stage, config, checkpoints
+    Every random choice follows from the seed and the step.
+    """
+
+    def __init__(
+        self, stage: Stage, config: LoopConfig, checkpoints: Checkpoints, seed: int = 0
+    ) -> None:
+        self.stage, self.config, self.checkpoints, self.seed = stage, config, checkpoints, seed
         self.step = 0
         self.best_score: tuple[float, ...] | None = None
         self.best: dict[str, Tensor] = {}
@@ -144,10 +144,10 @@ class Loop:
     def _one_step(self) -> Metrics:
         config = self.config
         epoch, place = divmod(self.step, self.steps_in_epoch)
-        index = batch_indices(len(self.stage.ids), config.batch_size, config.seed, epoch, place)
+        index = batch_indices(len(self.stage.ids), config.batch_size, self.seed, epoch, place)
         set_lr(self._optimiser, config.optimiser.lr_at(self.step, self.steps))
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed_of(config.seed, "step", self.step))
+            torch.manual_seed(seed_of(self.seed, "step", self.step))
             loss, metrics = self.stage.loss(index)
         if not math.isfinite(loss.item()):
             self._fail(index)

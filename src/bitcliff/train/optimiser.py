@@ -2,17 +2,16 @@
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import Literal
 
 import torch
+from pydantic import Field, model_validator
 from torch import Tensor, nn
 
-from bitcliff.errors import InputError
+from bitcliff.train.settings import Settings
 
 
-@dataclass(frozen=True)
-class OptimiserConfig:
+class OptimiserConfig(Settings):
     """Half-period cosine from `lr` to `final_lr` over all steps (paper section 4).
 
     Attributes:
@@ -20,19 +19,16 @@ class OptimiserConfig:
     """
 
     kind: Literal["sgd", "adamw"] = "sgd"
-    lr: float = 0.1
-    final_lr: float = 0.0
-    momentum: float = 0.9
-    weight_decay: float = 1e-4
+    lr: float = Field(default=0.1, gt=0)
+    final_lr: float = Field(default=0.0, ge=0)
+    momentum: float = Field(default=0.9, ge=0, lt=1)
+    weight_decay: float = Field(default=1e-4, ge=0)
 
-    def __post_init__(self) -> None:
-        if not (self.lr > 0 and 0 <= self.final_lr <= self.lr):
-            raise InputError(
-                f"optimiser: lr must be positive and final_lr within it, not {self.lr}, "
-                f"{self.final_lr}"
-            )
-        if not 0 <= self.momentum < 1 or self.weight_decay < 0:
-            raise InputError("optimiser: momentum must lie in [0, 1) and weight_decay be 0 or more")
+    @model_validator(mode="after")
+    def _falls(self) -> "OptimiserConfig":
+        if self.final_lr > self.lr:
+            raise ValueError(f"final_lr {self.final_lr} must not lie above lr {self.lr}")
+        return self
 
     def build(self, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
         """The optimiser, at the schedule's beginning."""

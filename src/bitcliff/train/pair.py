@@ -2,7 +2,6 @@
 
 import copy
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Literal
 
 import torch
@@ -10,42 +9,18 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from bitcliff.losses import brittle_hinge, distillation_loss, robust_hinge
-from bitcliff.points import Attachment, Plan, discover
+from bitcliff.points import Attachment, Plan
 from bitcliff.points.attach import gradient_rounding
-from bitcliff.policy import LearnedPolicy, PolicyNetwork, PolicyNetworkConfig, choose
-from bitcliff.train.batchnorm import BatchNormMode, start_training, statistics_kept
+from bitcliff.policy import Choice, LearnedPolicy, PolicyNetwork, PolicyNetworkConfig, choose
+from bitcliff.policy.stored import StoredPolicy
+from bitcliff.train.batchnorm import start_training, statistics_kept
 from bitcliff.train.data import Split
 from bitcliff.train.loop import Metrics, Validation
 from bitcliff.train.measure import right_answers
+from bitcliff.train.pair_settings import PairSettings
 
 Aim = Literal["robust", "brittle"]
 _HINGES = {"robust": robust_hinge, "brittle": brittle_hinge}
-
-
-@dataclass(frozen=True)
-class PairSettings:
-    """What a pair is trained for.
-
-    Attributes:
-        options: widths the policy may choose. total: bits every example spends.
-        scheme: "paper", "onnx" or "percentile(p)". weight_bits: symmetric, each forward pass.
-        margin: delta of the hinge. temperature: of distillation.
-        hinge_weight, distillation_weight: alpha and beta.
-        batchnorm: which passes update running statistics: "both", "float" or "frozen".
-        parity_gap: float accuracy, in points, that a pair may lose before it fails parity.
-    """
-
-    options: tuple[int, ...]
-    total: int
-    scheme: str = "paper"
-    weight_bits: int = 16
-    margin: float = 0.5
-    temperature: float = 5.0
-    hinge_weight: float = 1.0
-    distillation_weight: float = 1.0
-    batchnorm: BatchNormMode = "float"
-    parity_gap: float = 2.0
-    policy: PolicyNetworkConfig = field(default_factory=PolicyNetworkConfig)
 
 
 class PairStage:
@@ -59,25 +34,29 @@ class PairStage:
         self,
         aim: Aim,
         teacher: nn.Module,
+        plan: Plan,
         training: Split,
         validation: Split,
         settings: PairSettings,
         seed: int = 0,
     ) -> None:
-        self.aim, self.settings = aim, settings
+        self.aim, self.settings, self.plan = aim, settings, plan
         self.training, self.validation = training, validation
+        self.options, self.total = settings.options, settings.total(len(plan))
         self.teacher = copy.deepcopy(teacher).eval().requires_grad_(False)
         self.student = copy.deepcopy(self.teacher)
-        self.plan: Plan = discover(self.student, training.inputs[:8])
         self.student.requires_grad_(True)
         channels = training.inputs.shape[1]
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             self.policy_network = PolicyNetwork(
-                channels, len(self.plan), len(settings.options), settings.policy
+                channels,
+                len(plan),
+                len(self.options),
+                PolicyNetworkConfig(settings.policy_channels),
             )
         self._attachment = Attachment(
-            self.student, self.plan, settings.scheme, settings.weight_bits, in_training=True
+            self.student, plan, settings.scheme, settings.weight_bits, in_training=True
         )
         self._teacher_accuracy = self._accuracy(self.teacher, None)
 
@@ -94,8 +73,21 @@ class PairStage:
     @property
     def policy(self) -> LearnedPolicy:
         """The policy as it stands."""
+        return LearnedPolicy(self.policy_network, len(self.plan), self.options, self.total)
+
+    def stored_policy(self) -> bytes:
+        """The policy's file."""
         settings = self.settings
-        return LearnedPolicy(self.policy_network, len(self.plan), settings.options, settings.total)
+        stored = StoredPolicy(
+            points=tuple(point.name for point in self.plan.points),
+            options=self.options,
+            total=self.total,
+            scheme=settings.scheme,
+            weight_bits=settings.weight_bits,
+            in_channels=self.training.inputs.shape[1],
+            channels=settings.policy_channels,
+        )
+        return stored.to_bytes(self.policy_network)
 
     def loss(self, index: Int[Tensor, " batch"]) -> tuple[Tensor, Metrics]:
         """alpha * hinge (quantized student) + beta * KD (float student) (paper eq. 9 and 10)."""
@@ -104,21 +96,30 @@ class PairStage:
             wanted = self.teacher(pictures)
         start_training(self.student, settings.batchnorm)
         self.policy_network.train()
+        chosen = self._choose(pictures)
         with statistics_kept(self.student, settings.batchnorm):
-            quantized = self._quantized(pictures)
-        hinge = _HINGES[self.aim](quantized, wanted, settings.margin)
+            quantized = self._quantized(pictures, chosen)
+        costs = _HINGES[self.aim](quantized, wanted, settings.margin)
         distillation = distillation_loss(self.student(pictures), wanted, settings.temperature)
+        hinge = costs.mean() + chosen.surrogate(costs)
         total = settings.hinge_weight * hinge + settings.distillation_weight * distillation
-        return total, {"hinge": hinge.item(), "distillation": distillation.item()}
+        return total, {"hinge": costs.mean().item(), "distillation": distillation.item()}
 
-    def _quantized(
-        self, pictures: Float[Tensor, "batch channels height width"]
-    ) -> Float[Tensor, "batch classes"]:
+    def _choose(self, pictures: Float[Tensor, "batch channels height width"]) -> Choice:
         settings = self.settings
         values = self.policy_network(pictures).softmax(2)
-        chosen = choose(values, settings.options, settings.total)
-        options = torch.tensor(settings.options)
-        return self._attachment.run(pictures, gradient_rounding(chosen.unbind(1), options))
+        return choose(
+            values, self.options, self.total, settings.estimator, settings.estimator_temperature
+        )
+
+    def _quantized(
+        self, pictures: Float[Tensor, "batch channels height width"], chosen: Choice
+    ) -> Float[Tensor, "batch classes"]:
+        through_scale = self.settings.estimator == "scale"
+        rounding = gradient_rounding(
+            chosen.one_hot.unbind(1), torch.tensor(self.options), through_scale
+        )
+        return self._attachment.run(pictures, rounding)
 
     def validate(self) -> Validation:
         """Float parity comes first, then what the pair is for."""
