@@ -24,6 +24,7 @@ _PLACEMENT = {
     "uniform": "the same bits everywhere",
     "random": "the bits placed at random for each input",
     "random-static": "the bits placed at random, alike for all inputs",
+    "co-trained": "the bits placed by the policy that was trained with the network",
     "worst": "the bits placed as badly as the search could find",
     "worst-static": "the bits placed badly, alike for all inputs",
     "worst-evolutionary": "the bits placed as badly as an evolutionary search could find",

@@ -125,8 +125,9 @@ def test_a_stored_policy_comes_back_the_same(stage_of: Make, tmp_path: Path) -> 
     stage = stage_of()
     file = tmp_path / "policy.safetensors"
     file.write_bytes(stage.stored_policy())
-    stored, policy = read_policy(file)
-    assert stored.points == tuple(point.name for point in stage.plan.points)
-    assert (stored.options, stored.total, stored.scheme) == ((2, 3, 4, 5), 12, "onnx")
+    stored = read_policy(file)
+    about = stored.about
+    assert about.points == tuple(point.name for point in stage.plan.points)
+    assert (about.options, about.total, about.scheme) == ((2, 3, 4, 5), 12, "onnx")
     batch = Batch(stage.training.inputs[:20], torch.arange(20))
-    assert torch.equal(policy(batch), stage.policy(batch))
+    assert torch.equal(stored.policy(batch), stage.policy(batch))

@@ -11,13 +11,17 @@ from bitcliff.adapters.timm_models import load_timm
 from bitcliff.adapters.torchvision_models import load_torchvision
 from bitcliff.adapters.weights import Weights, read_weights
 from bitcliff.adapters.wording import nearest
-from bitcliff.adapters.zoo_models import load_zoo
+from bitcliff.adapters.zoo_models import load_shipped, load_zoo
 from bitcliff.errors import InputError
 from bitcliff.types.subject import Subject
+from bitcliff.zoo.shipped import SHIPPED
 
 Loader = Callable[[str, Weights | None, ModelOptions], Subject]
 
-BUILT_IN: dict[str, Loader] = {"efficientnet-lite0": load_efficientnet}
+BUILT_IN: dict[str, Loader] = {
+    "efficientnet-lite0": load_efficientnet,
+    **dict.fromkeys(SHIPPED, load_shipped),
+}
 
 PREFIXES: dict[str, Loader] = {
     "timm": load_timm,

@@ -7,11 +7,12 @@ from torch import nn
 from bitcliff.adapters.assembly import make_subject
 from bitcliff.adapters.fitting import load_weights
 from bitcliff.adapters.options import ModelOptions
-from bitcliff.adapters.weights import Weights
+from bitcliff.adapters.weights import Weights, read_weights
 from bitcliff.adapters.wording import nearest
 from bitcliff.errors import InputError
 from bitcliff.types.subject import Subject
 from bitcliff.zoo.resnet import digits, fashion_mnist
+from bitcliff.zoo.shipped import SHIPPED
 
 _NETWORKS: dict[str, Callable[[], nn.Module]] = {
     "digits": digits,
@@ -28,9 +29,24 @@ def load_zoo(name: str, weights: Weights | None, options: ModelOptions) -> Subje
             f"MODEL zoo:{name}: not known{nearest(name, _NETWORKS)}; give zoo:"
             + " or zoo:".join(_NETWORKS)
         )
-    if options != ModelOptions(num_classes=options.num_classes) or options.num_classes not in _TEN:
-        raise InputError(f"MODEL zoo:{name}: takes no options: ten classes, pictures as they are")
-    module = _NETWORKS[name]()
+    return _load(f"zoo:{name}", name, weights, options)
+
+
+def load_shipped(name: str, weights: Weights | None, options: ModelOptions) -> Subject:
+    """A network of the zoo with the weights that Bitcliff ships."""
+    shipped = SHIPPED[name]
     if weights is not None:
-        load_weights(module, weights, f"zoo:{name}")
-    return make_subject(f"zoo:{name}", module, None, weights)
+        raise InputError(
+            f"--weights {weights.path}: {name} has its own weights; "
+            f"give zoo:{shipped.architecture} for others"
+        )
+    return _load(name, shipped.architecture, read_weights(shipped.weights), options)
+
+
+def _load(name: str, architecture: str, weights: Weights | None, options: ModelOptions) -> Subject:
+    if options != ModelOptions(num_classes=options.num_classes) or options.num_classes not in _TEN:
+        raise InputError(f"MODEL {name}: takes no options: ten classes, pictures as they are")
+    module = _NETWORKS[architecture]()
+    if weights is not None:
+        load_weights(module, weights, name)
+    return make_subject(name, module, None, weights)

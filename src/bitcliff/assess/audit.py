@@ -23,6 +23,7 @@ from bitcliff.assess.suite import Step, Suite
 from bitcliff.budget import total_from_mean
 from bitcliff.errors import InputError, NumericError
 from bitcliff.points import Attachment, Plan, discover
+from bitcliff.policy import Policy
 from bitcliff.records import Record
 from bitcliff.records.provenance import now
 from bitcliff.types.subject import Examples, Subject, tensors_sha256
@@ -62,6 +63,8 @@ class Audit:
         bits: the widths that policies may choose, increasing, 2 to 16.
         scheme: "paper", "onnx" or "percentile(p)".
         settings: everything else; `bits` and `scheme` override what it says.
+        policy: one that was trained together with the model; measured beside the others, and
+            never judged by default.
 
     Raises:
         InputError: the model or the data will not do; the text says why.
@@ -75,6 +78,7 @@ class Audit:
         bits: Iterable[int] | None = None,
         scheme: str | None = None,
         settings: AssessSettings | None = None,
+        policy: Policy | None = None,
     ) -> None:
         if bits is not None:
             widths = tuple(int(b) if isinstance(b, Integral) else b for b in bits)
@@ -90,6 +94,11 @@ class Audit:
         self.plan: Plan = discover(
             self.subject.module, self.examples.inputs, self.settings.selection
         )
+        if policy is not None and policy.points != len(self.plan):
+            raise InputError(
+                f"the policy is for {policy.points} points, but {len(self.plan)} are quantized here"
+            )
+        self.policy = policy
 
     def assess(
         self,
@@ -144,10 +153,10 @@ class Audit:
     def _suite(self, settings: AssessSettings, evaluator: Evaluator, base: Scores) -> Suite:
         labels = self.examples.labels
         if labels is None:
-            return Suite(evaluator, predictions_of(base), settings, {})
+            return Suite(evaluator, predictions_of(base), settings, {}, self.policy)
         if settings.margin == "label":
             evaluator.reference = labels
-        return Suite(evaluator, labels.tolist(), settings, {})
+        return Suite(evaluator, labels.tolist(), settings, {}, self.policy)
 
     def _evaluator(self, settings: AssessSettings) -> Evaluator:
         self._check_budgets(settings)

@@ -63,12 +63,14 @@ class Suite:
         evaluator: the attached network and its data; its reference already set.
         wanted: (n,) the right answers: labels, or without them what float says, None if it fails.
         done: what was measured so far, by name; searches take up what random draws found.
+        own: a policy trained together with the network, or None.
     """
 
     evaluator: Evaluator
     wanted: Predictions
     settings: AssessSettings
     done: dict[str, Measured]
+    own: Policy | None = None
 
     @property
     def points(self) -> int:
@@ -91,6 +93,8 @@ class Suite:
             yield Step(
                 About(f"uniform-{width}", words, "none", float(width), total, 0.0), n, self._uniform
             )
+        if self.own is not None:
+            yield Step(_about_own(self.own), n, self._own)
         for mean in self.settings.budgets:
             yield from self._steps_at(mean)
 
@@ -153,6 +157,11 @@ class Suite:
 
     def _uniform(self, about: About) -> Trial:
         bits = self._bits(Uniform(self.points, about.total // self.points))
+        return Trial(self.everyone, bits, self.evaluator.scores(self.everyone, bits))
+
+    def _own(self, _about: About) -> Trial:
+        assert self.own is not None  # noqa: S101  (`steps` has seen to it)
+        bits = self._bits(self.own)
         return Trial(self.everyone, bits, self.evaluator.scores(self.everyone, bits))
 
     def _random(self, about: About) -> Trial:
@@ -277,3 +286,10 @@ class Suite:
             f"gradient, exact knapsack, {self.settings.effort.rounds} rounds; "
             f"then up to {self._exchanges(problem)} exchange moves {each}"
         )
+
+
+def _about_own(policy: Policy) -> About:
+    mean = round(policy.total / policy.points, 6)
+    freedom = freedom_log2(policy.points, list(policy.options), policy.total)
+    words = "what the policy that was trained together with the network spends"
+    return About(f"co-trained-{mean:g}", words, "co-trained", mean, policy.total, freedom)

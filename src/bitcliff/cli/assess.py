@@ -26,6 +26,11 @@ _SCHEME_HELP = "How ranges are taken: paper (min to max), onnx (zero kept in), p
 @click.option("--data", help="A folder of class folders, .npz, .csv, hf:DIR or a built-in.")
 @click.option("--weights", type=click.Path(path_type=Path), help="FILE.safetensors or .pt.")
 @click.option(
+    "--policy",
+    type=click.Path(path_type=Path),
+    help="A policy trained with these weights, to measure too: policy.safetensors.",
+)
+@click.option(
     "--out",
     type=click.Path(path_type=Path),
     help="Run directory; an earlier run in it is replaced.",
@@ -85,8 +90,9 @@ _SCHEME_HELP = "How ranges are taken: paper (min to max), onnx (zero kept in), p
 def assess(**options: Any) -> int:
     """Audit MODEL under quantization: uniform, random, worst and friendliest bit-widths.
 
-    MODEL: timm:NAME, torchvision:NAME, hf:DIR, py:package.module:factory, or the built-in
-    efficientnet-lite0, which is the default and brings its own pictures.
+    MODEL: timm:NAME, torchvision:NAME, hf:DIR, py:package.module:factory, zoo:NAME, or a built-in
+    that brings its own data: efficientnet-lite0 (the default), base-digits, robust-digits and
+    brittle-digits.
 
     Exit codes: 0 done (with --max-drop: passed), 1 the gate failed, 2 bad input, 3 inconclusive.
     """
@@ -146,6 +152,7 @@ def _job(options: dict[str, Any]) -> "AssessJob":
         out=options["out"] or _default_out(model),
         command=shlex.join(["bitcliff", *sys.argv[1:]]),
         weights=options["weights"],
+        policy=options["policy"],
         limit=options["examples"] or None,
         settings=_settings(options),
         model_options=_model_options(options),

@@ -14,15 +14,20 @@ from bitcliff.assess import AssessSettings, Audit
 from bitcliff.errors import InputError
 from bitcliff.jobs.run_directory import CONFIG, PartialResults, check_run_directory, held, open_run
 from bitcliff.points import Plan
+from bitcliff.policy.stored import StoredPolicy, read_policy
 from bitcliff.records import Record, package_versions, write_record, write_text_atomic
 from bitcliff.report import write_report
 from bitcliff.types.subject import Examples, Subject
 from bitcliff.verdict import Verdict, judge
+from bitcliff.zoo.shipped import SHIPPED
 
 DEFAULT_MODEL = "efficientnet-lite0"
-BUILTIN_DATA = {DEFAULT_MODEL: "imagenet-20"}
+BUILTIN_DATA = {
+    DEFAULT_MODEL: "imagenet-20",
+    **{name: shipped.data for name, shipped in SHIPPED.items()},
+}
 # Means that every uniform policy survives on the built-in network: what breaks it is the spending.
-BUILTIN_BUDGETS = {DEFAULT_MODEL: (7.0, 9.0)}
+BUILTIN_BUDGETS = {DEFAULT_MODEL: (7.0, 9.0), **dict.fromkeys(SHIPPED, (5.5,))}
 
 
 @dataclass(frozen=True)
@@ -31,6 +36,8 @@ class AssessJob:
 
     Attributes:
         model, data: names as the user types them. weights: a file, or None.
+        policy: a file of the policy that was trained with the weights; None: the model's own, if
+            it ships with one.
         limit: examples kept at most; more are subsampled.
         out: the run directory. command: the command line, for the record.
     """
@@ -40,6 +47,7 @@ class AssessJob:
     out: Path
     command: str
     weights: Path | None = None
+    policy: Path | None = None
     limit: int | None = 200
     settings: AssessSettings = field(default_factory=AssessSettings)
     model_options: ModelOptions = field(default_factory=ModelOptions)
@@ -69,8 +77,14 @@ def run_assess(job: AssessJob, listener: Listener) -> tuple[Record, Verdict]:
     check_run_directory(job.out)
     subject, examples = _load(job, listener)
     listener.stage("Finding the quantization points")
-    audit = Audit(subject, examples, settings=job.settings)
+    own = _own_policy(job)
+    audit = Audit(
+        subject, examples, settings=job.settings, policy=None if own is None else own.policy
+    )
+    if own is not None:
+        _check_points(own, audit.plan)
     config = resolved_config(job, subject, examples, float_sha256=audit.check())
+    config["policy_sha256"] = None if own is None else own.sha256
     listener.plan(audit.plan)
     open_run(job.out)
     with held(job.out):
@@ -101,6 +115,25 @@ def _load(job: AssessJob, listener: Listener) -> tuple[Subject, Examples]:
     if subject.preprocessing is None or examples.preprocessing == Examples.preprocessing:
         _refuse_idle(job.model_options, job.data)
     return subject, examples
+
+
+def _own_policy(job: AssessJob) -> StoredPolicy | None:
+    """The policy that was trained with the network, if there is one."""
+    if job.policy is not None:
+        return read_policy(job.policy)
+    shipped = SHIPPED.get(job.model)
+    return read_policy(shipped.policy) if shipped and shipped.policy else None
+
+
+def _check_points(own: StoredPolicy, plan: Plan) -> None:
+    names = tuple(point.name for point in plan.points)
+    if names != own.about.points:
+        first = next(
+            pair for pair in zip(own.about.points, names, strict=True) if pair[0] != pair[1]
+        )
+        raise InputError(
+            f"--policy: it was trained for other points: {first[0]} where this run has {first[1]}"
+        )
 
 
 def _refuse_idle(options: ModelOptions, data: str) -> None:

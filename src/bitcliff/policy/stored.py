@@ -1,5 +1,6 @@
 """A learned policy as a safetensors file that says what it is for."""
 
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -18,7 +19,7 @@ _KEY = "bitcliff_policy"
 
 
 @dataclass(frozen=True)
-class StoredPolicy:
+class AboutPolicy:
     """What a file holds beside the weights.
 
     Attributes:
@@ -53,19 +54,29 @@ class StoredPolicy:
         return LearnedPolicy(network, len(self.points), self.options, self.total)
 
 
-def read_policy(file: Path) -> tuple[StoredPolicy, LearnedPolicy]:
+@dataclass(frozen=True)
+class StoredPolicy:
+    """A policy from a file. `sha256`: of the file."""
+
+    about: AboutPolicy
+    policy: LearnedPolicy
+    sha256: str
+
+
+def read_policy(file: Path) -> StoredPolicy:
     """A policy that `bitcliff train pair` wrote.
 
     Raises:
         InputError: missing, or not such a file.
     """
     try:
+        data = file.read_bytes()
         with safetensors.safe_open(file, "pt") as opened:
             described: dict[str, Any] = json.loads((opened.metadata() or {})[_KEY])
-            tensors = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118
         lists = {key: tuple(described[key]) for key in ("points", "options", "channels")}
-        stored = StoredPolicy(**{**described, **lists})
-        return stored, stored.build(tensors)
+        about = AboutPolicy(**{**described, **lists})
+        policy = about.build(safetensors.torch.load(data))
+        return StoredPolicy(about, policy, hashlib.sha256(data).hexdigest())
     except FileNotFoundError as error:
         raise InputError(f"--policy {file}: no such file") from error
     except (safetensors.SafetensorError, OSError, KeyError, TypeError, ValueError, RuntimeError):

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Theme:
-    """Colours for one background. The five series are Okabe and Ito's, which colour-blind readers
+    """Colours for one background. The six series are Okabe and Ito's, which colour-blind readers
     can tell apart; in the dark theme they are lighter."""
 
     ink: str
@@ -29,6 +29,7 @@ class Theme:
     worst: str
     static: str
     friendliest: str
+    own: str
 
 
 LIGHT = Theme(
@@ -41,6 +42,7 @@ LIGHT = Theme(
     worst="#c94a00",
     static="#a3578a",
     friendliest="#00825d",
+    own="#8a6d00",
 )
 DARK = Theme(
     ink="#e8ecf1",
@@ -52,6 +54,7 @@ DARK = Theme(
     worst="#ff8a4c",
     static="#dd92c2",
     friendliest="#35c39a",
+    own="#e6c84f",
 )
 
 
@@ -70,6 +73,7 @@ _LABELS = {
     "uniform": "spent evenly",
     "friendliest": "best found",
     "random": "at random: median and range",
+    "co-trained": "its own trained policy",
     "worst": "worst found",
     "worst-static": "worst found, one placement for all",
 }
@@ -166,6 +170,7 @@ def _draw(figure: "Figure", record: Record, theme: Theme, narrow: bool) -> None:
     styles = {
         "uniform": (theme.even, "o", 0.0, "-"),
         "friendliest": (theme.friendliest, "^", -0.0155, "-"),
+        "co-trained": (theme.own, "P", 0.022, "-"),
         "worst": (theme.worst, "v", 0.006, "-"),
         "worst-static": (theme.static, "s", 0.0155, ":"),
     }

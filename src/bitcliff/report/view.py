@@ -243,7 +243,7 @@ def worst_effort(record: Record) -> list[tuple[str, str, str]]:
     searched = [
         policy
         for policy in record.policies
-        if policy.threat != "none" or policy_family(policy.name) == "friendliest"
+        if policy.threat == "policy-only" or policy_family(policy.name) == "friendliest"
     ]
     return [
         (clean(policy.name), effort_text(policy.effort), clean(policy.effort.method, 300))

@@ -39,6 +39,12 @@ FAMILIES = (
         "One random placement of the bits for all inputs. The median of all draws is shown.",
     ),
     Family(
+        "co-trained",
+        "Its own trained policy",
+        "What the policy that was trained together with this network spends: proof of what can be "
+        "done, no statement about a network that was trained without it.",
+    ),
+    Family(
         "worst",
         "Worst found, per input",
         "An adversary who sees the input places the same total of bits so that the answer breaks.",

@@ -11,7 +11,7 @@ from typing import Literal
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-BatchNormMode = Literal["both", "float", "frozen"]
+BatchNormMode = Literal["both", "float", "running", "frozen"]
 
 
 def start_training(model: nn.Module, mode: BatchNormMode) -> None:
@@ -23,20 +23,24 @@ def start_training(model: nn.Module, mode: BatchNormMode) -> None:
 
 
 @contextmanager
-def statistics_kept(model: nn.Module, mode: BatchNormMode) -> Iterator[None]:
-    """For the quantized pass: with "float", it normalises by its own batch but leaves no trace."""
-    if mode != "float":
-        yield
-        return
-    layers = [layer for layer in _layers(model) if layer.track_running_stats]
-    for layer in layers:
+def quantized_pass(model: nn.Module, mode: BatchNormMode) -> Iterator[None]:
+    """The quantized pass leaves no trace in the statistics, unless the mode is "both".
+
+    With "float" it normalises by its own batch, with "running" by the running statistics of the
+    float passes, as the network will in evaluation.
+    """
+    layers = [layer for layer in _layers(model) if layer.training and layer.track_running_stats]
+    for layer in layers if mode == "float" else ():
+        # In training mode a layer that tracks nothing normalises by the batch and updates nothing.
         layer.track_running_stats = False
-    # In training mode a layer that tracks nothing normalises by the batch and updates nothing.
+    for layer in layers if mode == "running" else ():
+        layer.eval()
     try:
         yield
     finally:
         for layer in layers:
             layer.track_running_stats = True
+            layer.train()
 
 
 def _layers(model: nn.Module) -> list[_BatchNorm]:

@@ -127,7 +127,7 @@ class Loop:
         """
         self._resume(hooks)
         while self.step < self.steps:
-            metrics = self._one_step()
+            metrics = self._one_step_or_save()
             self.step += 1
             hooks.on_step(self.step, self.steps, metrics)
             ended = self.step % self.steps_in_epoch == 0
@@ -140,6 +140,13 @@ class Loop:
                 raise Stopped
         for name, network in self.stage.networks.items():
             network.load_state_dict(_part(self.best, name))
+
+    def _one_step_or_save(self) -> Metrics:
+        try:
+            return self._one_step()
+        except InputError:  # such as an endpoint that went down: nothing has moved in this step
+            self._save()
+            raise
 
     def _one_step(self) -> Metrics:
         config = self.config

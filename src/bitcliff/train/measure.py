@@ -1,7 +1,7 @@
 """Accuracy of a network in float and under a policy, in fixed batches, as training needs it."""
 
 import torch
-from jaxtyping import Bool, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from bitcliff.points import Attachment, Plan
@@ -12,11 +12,17 @@ from bitcliff.train.data import Split
 _BATCH = 256
 
 
-def right_in_float(model: nn.Module, data: Split) -> Bool[Tensor, " n"]:
-    """Which examples a plain network, in eval mode, gets right."""
+def answers_in_float(
+    model: nn.Module, inputs: Float[Tensor, "n *rest"]
+) -> Int[Tensor, " n"]:
+    """The classes that a plain network, in eval mode, gives."""
     with torch.no_grad():
-        logits = torch.cat([model(x) for x in data.inputs.split(_BATCH)])
-    return logits.argmax(1) == data.labels
+        return torch.cat([model(x).argmax(1) for x in inputs.split(_BATCH)])
+
+
+def right_in_float(model: nn.Module, data: Split) -> Bool[Tensor, " n"]:
+    """Which examples it gets right."""
+    return answers_in_float(model, data.inputs) == data.labels
 
 
 def right_answers(

@@ -12,8 +12,8 @@ from bitcliff.losses import brittle_hinge, distillation_loss, robust_hinge
 from bitcliff.points import Attachment, Plan
 from bitcliff.points.attach import gradient_rounding
 from bitcliff.policy import Choice, LearnedPolicy, PolicyNetwork, PolicyNetworkConfig, choose
-from bitcliff.policy.stored import StoredPolicy
-from bitcliff.train.batchnorm import start_training, statistics_kept
+from bitcliff.policy.stored import AboutPolicy
+from bitcliff.train.batchnorm import quantized_pass, start_training
 from bitcliff.train.data import Split
 from bitcliff.train.loop import Metrics, Validation
 from bitcliff.train.measure import right_answers
@@ -78,7 +78,7 @@ class PairStage:
     def stored_policy(self) -> bytes:
         """The policy's file."""
         settings = self.settings
-        stored = StoredPolicy(
+        about = AboutPolicy(
             points=tuple(point.name for point in self.plan.points),
             options=self.options,
             total=self.total,
@@ -87,7 +87,7 @@ class PairStage:
             in_channels=self.training.inputs.shape[1],
             channels=settings.policy_channels,
         )
-        return stored.to_bytes(self.policy_network)
+        return about.to_bytes(self.policy_network)
 
     def loss(self, index: Int[Tensor, " batch"]) -> tuple[Tensor, Metrics]:
         """alpha * hinge (quantized student) + beta * KD (float student) (paper eq. 9 and 10)."""
@@ -97,7 +97,7 @@ class PairStage:
         start_training(self.student, settings.batchnorm)
         self.policy_network.train()
         chosen = self._choose(pictures)
-        with statistics_kept(self.student, settings.batchnorm):
+        with quantized_pass(self.student, settings.batchnorm):
             quantized = self._quantized(pictures, chosen)
         costs = _HINGES[self.aim](quantized, wanted, settings.margin)
         distillation = distillation_loss(self.student(pictures), wanted, settings.temperature)

@@ -25,7 +25,8 @@ class PairSettings(Settings):
         hinge_weight, distillation_weight: alpha and beta.
         estimator: where the policy's gradient comes from; see `bitcliff.policy.estimators`.
         estimator_temperature: of the Gibbs distribution, for "marginals" and "sampled".
-        batchnorm: which passes update running statistics: "both", "float" or "frozen".
+        batchnorm: whose statistics normalise the quantized pass, and who updates them; see
+            `bitcliff.train.batchnorm`.
         parity_gap: float accuracy, in points, that a pair may lose before it fails parity.
         policy_channels: of the policy network; see `bitcliff.policy.PolicyNetworkConfig`.
     """

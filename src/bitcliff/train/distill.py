@@ -1,0 +1,142 @@
+"""A student that answers as a black box does, of which only answers are known (paper section 3.1).
+
+Both see the same view of each picture, augmented and mixed, and no label is used: "patient and
+consistent" distillation (Beyer et al. 2022).
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Literal
+
+import torch
+import torch.nn.functional as F  # noqa: N812
+from jaxtyping import Float, Int
+from pydantic import Field
+from torch import Tensor, nn
+
+from bitcliff.errors import InputError
+from bitcliff.losses import distillation_loss
+from bitcliff.train.data import Split
+from bitcliff.train.loop import Metrics, Validation
+from bitcliff.train.measure import answers_in_float
+from bitcliff.train.mixup import mixup
+from bitcliff.train.settings import Settings
+
+Ask = Callable[[Tensor], Tensor]
+"""Pictures (batch, *rest) to answers: (batch, classes), or (batch,) classes where that is all."""
+
+
+class DistillSettings(Settings):
+    """What the black box gives away, and how it is learned from.
+
+    Attributes:
+        answers: "logits"; "probabilities", whose logarithm serves as logits; or "top-1", the class
+            alone, which leaves a plain cross-entropy.
+        temperature: of the softened answers; "top-1" has none.
+        mixup: alpha of the Beta(alpha, alpha) that mixes pictures by pairs; 0 mixes none.
+    """
+
+    answers: Literal["logits", "probabilities", "top-1"] = "logits"
+    temperature: float = Field(default=5.0, gt=0)
+    mixup: float = Field(default=1.0, ge=0)
+
+
+class DistillStage:
+    """A student and what it asks.
+
+    Args:
+        ask: the black box. view: augmentation, drawn from torch's generator.
+        training, validation: their labels are never learned from.
+
+    Raises:
+        InputError: the black box and the student do not tell the same classes apart.
+    """
+
+    def __init__(
+        self,
+        student: nn.Module,
+        ask: Ask,
+        training: Split,
+        validation: Split,
+        settings: DistillSettings,
+        view: Callable[[Tensor], Tensor] = lambda pictures: pictures,
+    ) -> None:
+        self.student = student.requires_grad_(True)
+        self.training, self.validation, self.settings = training, validation, settings
+        self._ask, self._view = ask, view
+        self._check_classes()
+        self._wanted = answers_of(ask, validation)
+
+    @property
+    def networks(self) -> Mapping[str, nn.Module]:
+        """The student."""
+        return {"network": self.student}
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """Of the training examples."""
+        return self.training.ids
+
+    def loss(self, index: Int[Tensor, " batch"]) -> tuple[Tensor, Metrics]:
+        """Mean over the batch, nats."""
+        pictures = self._view(self.training.inputs[index])
+        if self.settings.mixup:
+            pictures = mixup(pictures, self.settings.mixup)
+        # First of all: if the black box is gone, nothing of the student has moved yet.
+        answers = self._ask(pictures)
+        self.student.train()
+        loss = self._distance(self.student(pictures), answers)
+        return loss, {"distillation": loss.item()}
+
+    def _distance(self, given: Float[Tensor, "batch classes"], answers: Tensor) -> Tensor:
+        kind, temperature = self.settings.answers, self.settings.temperature
+        if kind == "top-1":
+            return F.cross_entropy(given, top_1(answers))
+        if answers.ndim != 2:
+            raise InputError(f"the black box gives classes alone, no {kind}: set answers: top-1")
+        if kind == "probabilities":
+            answers = log_probabilities(answers)
+        return distillation_loss(given, answers, temperature)
+
+    def validate(self) -> Validation:
+        """How often the student agrees with the black box on pictures it was not trained on."""
+        self.student.eval()
+        answers = answers_in_float(self.student, self.validation.inputs)
+        agreement = (answers == self._wanted).double().mean().item()
+        accuracy = (answers == self.validation.labels).double().mean().item()
+        return Validation((agreement,), {"agreement": agreement, "float": accuracy})
+
+    def _check_classes(self) -> None:
+        pictures = self.training.inputs[:2]
+        answers = self._ask(pictures)
+        self.student.eval()
+        with torch.no_grad():
+            classes = self.student(pictures).shape[1]
+        theirs = answers.shape[1] if answers.ndim == 2 else int(answers.max()) + 1
+        if theirs > classes or (answers.ndim == 2 and theirs != classes):
+            raise InputError(
+                f"the teacher tells {theirs} classes apart, but the model {classes}: "
+                "set num_classes, or give another model"
+            )
+
+
+def answers_of(ask: Ask, data: Split, batch: int = 256) -> Int[Tensor, " n"]:
+    """The black box's class for each example."""
+    return torch.cat([top_1(ask(pictures)) for pictures in data.inputs.split(batch)])
+
+
+def top_1(answers: Tensor) -> Int[Tensor, " batch"]:
+    """The class, from scores (batch, classes) or from the class itself."""
+    return answers.argmax(1) if answers.ndim == 2 else answers.long()
+
+
+def log_probabilities(
+    answers: Float[Tensor, "batch classes"],
+) -> Float[Tensor, "batch classes"]:
+    """The logarithm; what was rounded to zero counts as the smallest number there is.
+
+    Raises:
+        InputError: a row is negative or does not add up to one.
+    """
+    if bool((answers < 0).any()) or bool(((answers.sum(1) - 1).abs() > 0.01).any()):
+        raise InputError("the black box gives no probabilities: set answers: logits")
+    return answers.clamp(min=torch.finfo(answers.dtype).tiny).log()
