@@ -89,6 +89,29 @@ def test_a_loss_that_is_no_number_stops_the_run_and_names_all(tmp_path: Path) ->
     assert text.count("example-") == 8
 
 
+def test_when_an_endpoint_goes_down_no_step_is_lost(tmp_path: Path) -> None:
+    class Asking(Line):
+        """Needs an answer from elsewhere in each step."""
+
+        left = 10
+
+        def loss(self, index: Tensor) -> tuple[Tensor, Metrics]:
+            if self.left == 0:
+                raise InputError("the endpoint is down")
+            self.left -= 1
+            return super().loss(index)
+
+    with pytest.raises(InputError, match="endpoint is down"):
+        Loop(Asking(), config(), Checkpoints(tmp_path / "parts")).run()
+    newest, _ = Checkpoints(tmp_path / "parts").newest()
+    assert newest is not None
+    assert newest.step == 10
+    resumed, whole = Line(), Line()
+    Loop(resumed, config(), Checkpoints(tmp_path / "parts")).run()
+    Loop(whole, config(), Checkpoints(tmp_path / "whole")).run()
+    assert_same(weights(resumed), weights(whole))
+
+
 def test_a_checkpoint_of_another_network_is_refused(tmp_path: Path) -> None:
     Loop(Line(), config(epochs=1), Checkpoints(tmp_path)).run()
     with pytest.raises(InputError, match="checkpoint is of another network"):

@@ -2,6 +2,7 @@
 
 from collections import OrderedDict
 from collections.abc import Callable
+from dataclasses import replace
 
 from torch import Tensor, nn
 
@@ -37,8 +38,21 @@ def build_fitting(
             rows = given.shape[0]
             if rows != own.shape[0] and rows > 0 and given.shape[1:] == own.shape[1:]:
                 module = build(rows)
+    if options.initial == "head":
+        weights = _with_new_head(module, classifier(module), weights)
     load_weights(module, weights, name)
     return module
+
+
+def _with_new_head(module: nn.Module, classifier: str, weights: Weights) -> Weights:
+    """The weights, but with the module's own classifier if that has another number of outputs."""
+    own, given = module.state_dict(), weights.tensors.get(classifier)
+    if given is None or classifier not in own or given.shape[:1] == own[classifier].shape[:1]:
+        return weights
+    head = (classifier, classifier.removesuffix("weight") + "bias")
+    return replace(
+        weights, tensors={**weights.tensors, **{key: own[key] for key in head if key in own}}
+    )
 
 
 def load_weights(module: nn.Module, weights: Weights, name: str) -> None:

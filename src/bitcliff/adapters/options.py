@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from typing import Literal
 
 from bitcliff.errors import InputError
 
@@ -21,6 +22,8 @@ class ModelOptions:
             efficientnet-lite0). One number and a model that says nothing of itself: grey pictures.
         crop: share of the resized picture that the centre crop keeps, in (0, 1].
         interpolation: one of INTERPOLATIONS.
+        initial: for training. "random": a network of timm or torchvision begins at random. "head":
+            one of its weights begins with a new classifier if `num_classes` is not theirs.
 
     Raises:
         InputError: a value is out of its range.
@@ -32,6 +35,7 @@ class ModelOptions:
     std: tuple[float, ...] | None = None
     crop: float | None = None
     interpolation: str | None = None
+    initial: Literal["random", "head"] | None = None
 
     def __post_init__(self) -> None:
         if self.num_classes is not None and self.num_classes < 2:

@@ -32,7 +32,9 @@ def load_timm(name: str, weights: Weights | None, options: ModelOptions) -> Subj
     if not timm.is_model(name):
         known = timm.list_models(pretrained=True) + timm.list_models()
         raise InputError(f"{spec}: timm has no such model{nearest(name, known)}")
-    if weights is None:
+    if options.initial == "random":
+        module = _build(timm, name, options, options.num_classes)
+    elif weights is None:
         module = _pretrained(timm, name, options)
     else:
         module = build_fitting(
@@ -48,13 +50,14 @@ def load_timm(name: str, weights: Weights | None, options: ModelOptions) -> Subj
 
 
 def _pretrained(timm: Any, name: str, options: ModelOptions) -> nn.Module:
+    settings = _sized(timm, name, options)
     if options.num_classes is not None:
-        raise InputError("--num-classes needs --weights: timm's own have their own number")
+        if options.initial != "head":
+            raise InputError("--num-classes needs --weights: timm's own have their own number")
+        settings["num_classes"] = options.num_classes
     try:
         with quiet(), _no_waiting_without_network():
-            module: nn.Module = timm.create_model(
-                name, pretrained=True, **_sized(timm, name, options)
-            )
+            module: nn.Module = timm.create_model(name, pretrained=True, **settings)
     except Exception as error:
         raise InputError(
             f"timm:{name}: its pretrained weights cannot be had here ({one_line(error)}); "

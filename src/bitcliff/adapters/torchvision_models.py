@@ -27,7 +27,9 @@ def load_torchvision(name: str, weights: Weights | None, options: ModelOptions) 
     if name not in known:
         raise InputError(f"{spec}: torchvision has no such model{nearest(name, known)}")
     default = models.get_model_weights(name).DEFAULT
-    if weights is None:
+    if options.initial == "random":
+        module = _build(models, name, None, options.num_classes)
+    elif weights is None:
         module = _pretrained(models, name, options)
     else:
         module = build_fitting(
@@ -58,11 +60,12 @@ def _pretrained(models: Any, name: str, options: ModelOptions) -> nn.Module:
     return module
 
 
-def _build(models: Any, name: str, weights: Weights, classes: int | None) -> nn.Module:
+def _build(models: Any, name: str, weights: Weights | None, classes: int | None) -> nn.Module:
     settings: dict[str, Any] = {} if classes is None else {"num_classes": classes}
     if name in ("googlenet", "inception_v3"):
         # Their pretrained files come without the auxiliary heads, which eval mode never runs.
-        settings["aux_logits"] = any(key.lower().startswith("aux") for key in weights.tensors)
+        keys = weights.tensors if weights is not None else ()
+        settings["aux_logits"] = any(key.lower().startswith("aux") for key in keys)
         settings["init_weights"] = False
     try:
         with quiet():

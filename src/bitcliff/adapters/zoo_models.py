@@ -44,7 +44,8 @@ def load_shipped(name: str, weights: Weights | None, options: ModelOptions) -> S
 
 
 def _load(name: str, architecture: str, weights: Weights | None, options: ModelOptions) -> Subject:
-    if options != ModelOptions(num_classes=options.num_classes) or options.num_classes not in _TEN:
+    usual = ModelOptions(num_classes=options.num_classes, initial=options.initial)
+    if options != usual or options.num_classes not in _TEN:
         raise InputError(f"MODEL {name}: takes no options: ten classes, pictures as they are")
     module = _NETWORKS[architecture]()
     if weights is not None:

@@ -1,4 +1,4 @@
-"""`bitcliff train teacher|pair`: a YAML file to trained networks."""
+"""`bitcliff train teacher|distill|pair`: a YAML file to trained networks."""
 
 import os
 import signal
@@ -49,6 +49,20 @@ def teacher(**options: Any) -> int:
     from bitcliff.jobs.train_job import run_teacher
 
     return _run(run_teacher, TeacherConfig, options)
+
+
+@train.command()
+@_options
+def distill(**options: Any) -> int:
+    """Train a network to answer as a black box does, without its weights and without labels.
+
+    CONFIG is a YAML file, such as configs/digits-distill.yaml. Its teacher is a model's name, an
+    ONNX file, the address of a KServe v2 model or a Python function.
+    """
+    from bitcliff.jobs.train_config import DistillConfig
+    from bitcliff.jobs.train_job import run_distill
+
+    return _run(run_distill, DistillConfig, options)
 
 
 @train.command()

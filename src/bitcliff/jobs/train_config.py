@@ -1,15 +1,18 @@
 """The YAML file of a training run: read, checked, every slip told in one line."""
 
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar, get_type_hints
 
 import yaml
 from pydantic import Field, ValidationError
 
+from bitcliff.adapters.augmentation import AugmentationSettings
+from bitcliff.adapters.black_box import BlackBoxSettings
 from bitcliff.adapters.wording import nearest
 from bitcliff.errors import InputError
+from bitcliff.train.distill import DistillSettings
 from bitcliff.train.loop import LoopConfig
-from bitcliff.train.optimiser import OptimiserConfig
 from bitcliff.train.pair import Aim
 from bitcliff.train.pair_settings import PairSettings
 
@@ -19,6 +22,9 @@ class TrainConfig(LoopConfig):
 
     Attributes:
         model, weights, data: as in `bitcliff assess`; weights None: a new network.
+        num_classes, image_size: to build the model with. initial: "weights": those given, or the
+            library's own, with a new classifier if `num_classes` is not theirs; "random": none.
+        augmentation: what training sees of the pictures; see `AugmentationSettings`.
         validation: share of the training split held out to choose the best epoch.
         seeds: one run each.
     """
@@ -26,7 +32,10 @@ class TrainConfig(LoopConfig):
     model: str
     data: str
     weights: Path | None = None
-    num_classes: int | None = None
+    num_classes: int | None = Field(default=None, ge=2)
+    image_size: int | None = Field(default=None, ge=1)
+    initial: Literal["weights", "random"] = "weights"
+    augmentation: AugmentationSettings = AugmentationSettings()
     validation: float = Field(default=0.2, gt=0, lt=1)
     seeds: tuple[int, ...] = Field(default=(0,), min_length=1)
 
@@ -35,6 +44,18 @@ class TeacherConfig(TrainConfig):
     """`bitcliff train teacher`: on labels."""
 
     label_smoothing: float = Field(default=0.1, ge=0, lt=1)
+
+
+class DistillConfig(TrainConfig, DistillSettings):
+    """`bitcliff train distill`: on a black box's answers, without labels.
+
+    Attributes:
+        teacher: a model's name as in `bitcliff assess`, FILE.onnx, the address of a KServe v2 model,
+            or call:package.module:function. teacher_settings: see `BlackBoxSettings`.
+    """
+
+    teacher: str
+    teacher_settings: BlackBoxSettings = BlackBoxSettings()
 
 
 class PairConfig(TrainConfig, PairSettings):
@@ -72,16 +93,20 @@ def read_config(file: Path, kind: type[AnyConfig]) -> AnyConfig:
         raise InputError(f"{file}: {_first_slip(error, kind)}") from error
 
 
+def _keys(kind: Any, parents: Iterable[str]) -> set[str]:
+    """The keys known at a place in the file."""
+    for key in parents:
+        kind = get_type_hints(kind)[key]
+    return get_type_hints(kind).keys() - {"model_config"}
+
+
 def _first_slip(error: ValidationError, kind: type[TrainConfig]) -> str:
     # A slip in a key's name makes another key missing: the slip is what to tell.
     first: Any = min(error.errors(), key=lambda one: one["type"] != "extra_forbidden")
     where = ".".join(str(part) for part in first["loc"])
     if first["type"] == "extra_forbidden":
-        known = (
-            OptimiserConfig.model_fields if where.startswith("optimiser.") else kind.model_fields
-        )
-        word = where.rpartition(".")[2]
-        return f"unknown key {where}{nearest(word, known)}"
+        *parents, word = first["loc"]
+        return f"unknown key {where}{nearest(word, _keys(kind, parents))}"
     if first["type"] == "missing":
         return f"the key {where} is missing"
     return f"{where}: {first['msg']}, not {first['input']!r}"

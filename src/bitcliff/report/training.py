@@ -8,9 +8,14 @@ _WIDE = 26
 def training_lines(result: dict[str, Any]) -> list[str]:
     """A line a seed, or the cross table of networks and policies of each seed."""
     lines = []
+    if result["kind"] == "distill":
+        lines.append(f"teacher: {_rate(result['teacher'])} right on the test split")
     for one in result["results"]:
-        if result["kind"] == "teacher":
-            lines.append(f"seed {one['seed']}: {_rate(one['accuracy'])} right on the test split")
+        if result["kind"] != "pair":
+            line = f"seed {one['seed']}: {_rate(one['accuracy'])} right on the test split"
+            if "agreement" in one:
+                line += f", {_rate(one['agreement'])} answered as the teacher does"
+            lines.append(line)
         else:
             lines += _cross_table(one)
     if result["kind"] == "pair":

@@ -34,7 +34,7 @@ class ClassifyStage:
     def loss(self, index: Int[Tensor, " batch"]) -> tuple[Tensor, Metrics]:
         """Mean over the batch, nats."""
         self.model.train()
-        logits = self.model(self.training.inputs[index])
+        logits = self.model(self.training.seen(index))
         loss = F.cross_entropy(
             logits, self.training.labels[index], label_smoothing=self.label_smoothing
         )

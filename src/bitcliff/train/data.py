@@ -1,6 +1,7 @@
 """Examples in memory, and their parts."""
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -10,13 +11,21 @@ from torch import Tensor
 from bitcliff.train.order import seed_of
 
 
+View = Callable[[Tensor], Tensor]
+"""A batch of pictures to one of the same shape, drawn anew from torch's generator each time."""
+
+
 @dataclass(frozen=True)
 class Split:
-    """Part of a data set: inputs (n, *rest), labels (n,), ids."""
+    """Part of a data set: inputs (n, *rest), labels (n,), ids.
+
+    `view` is what training sees of the inputs: augmentation, if any.
+    """
 
     inputs: Tensor
     labels: Int[Tensor, " n"]
     ids: tuple[str, ...]
+    view: View = lambda inputs: inputs
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -24,7 +33,15 @@ class Split:
     def take(self, index: Int[Tensor, " m"]) -> "Split":
         """Some of them, in that order."""
         ids = tuple(self.ids[place] for place in index.tolist())
-        return Split(self.inputs[index], self.labels[index], ids)
+        return replace(self, inputs=self.inputs[index], labels=self.labels[index], ids=ids)
+
+    def seen_as(self, view: View) -> "Split":
+        """The same, seen through a view."""
+        return replace(self, view=view)
+
+    def seen(self, index: Int[Tensor, " m"]) -> Tensor:
+        """What training sees of them, this time."""
+        return self.view(self.inputs[index])
 
 
 def hold_out(data: Split, share: float, seed: int) -> tuple[Split, Split]:

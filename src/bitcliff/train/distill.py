@@ -44,8 +44,7 @@ class DistillStage:
     """A student and what it asks.
 
     Args:
-        ask: the black box. view: augmentation, drawn from torch's generator.
-        training, validation: their labels are never learned from.
+        ask: the black box. training, validation: their labels are never learned from.
 
     Raises:
         InputError: the black box and the student do not tell the same classes apart.
@@ -58,11 +57,10 @@ class DistillStage:
         training: Split,
         validation: Split,
         settings: DistillSettings,
-        view: Callable[[Tensor], Tensor] = lambda pictures: pictures,
     ) -> None:
         self.student = student.requires_grad_(True)
         self.training, self.validation, self.settings = training, validation, settings
-        self._ask, self._view = ask, view
+        self._ask = ask
         self._check_classes()
         self._wanted = answers_of(ask, validation)
 
@@ -78,7 +76,7 @@ class DistillStage:
 
     def loss(self, index: Int[Tensor, " batch"]) -> tuple[Tensor, Metrics]:
         """Mean over the batch, nats."""
-        pictures = self._view(self.training.inputs[index])
+        pictures = self.training.seen(index)
         if self.settings.mixup:
             pictures = mixup(pictures, self.settings.mixup)
         # First of all: if the black box is gone, nothing of the student has moved yet.

@@ -91,7 +91,7 @@ class PairStage:
 
     def loss(self, index: Int[Tensor, " batch"]) -> tuple[Tensor, Metrics]:
         """alpha * hinge (quantized student) + beta * KD (float student) (paper eq. 9 and 10)."""
-        settings, pictures = self.settings, self.training.inputs[index]
+        settings, pictures = self.settings, self.training.seen(index)
         with torch.no_grad():
             wanted = self.teacher(pictures)
         start_training(self.student, settings.batchnorm)
