@@ -12,7 +12,8 @@ from tests.adapters.subjects import a_subject
     ("spec", "told"),
     [
         ("imagenet-2O", "no such folder or name; did you mean imagenet-20.*FILE.csv"),
-        ("fashion-mnist", "did you mean fashion-mnist:DIR"),
+        ("fashion-minst", "did you mean fashion-mnist, fashion-mnist:DIR"),
+        ("oxford-iiit-pet", "did you mean oxford-iiit-pet:DIR"),
         ("cifar10", "no such folder or name.*digits"),
         ("none.npz", r"none\.npz: no such file"),
         ("none.csv", r"none\.csv: no such file"),

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from bitcliff.adapters import DataOptions, load_examples
+from bitcliff.adapters import idx as idx_files
 from bitcliff.adapters.idx import read_idx
 from bitcliff.errors import InputError
 from tests.adapters.subjects import a_subject, damaged
@@ -54,6 +55,17 @@ def test_the_real_layout_is_read_as_torchvision_reads_it(
     assert (len(examples), examples.ids[1]) == (n, f"{split}/1")
     assert examples.class_names is not None
     assert examples.class_names[9] == "Ankle boot"
+
+
+def test_without_a_folder_it_is_debians(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    subject = a_subject(10, preprocessing=None)
+    monkeypatch.setattr(idx_files, "DEBIAN_FOLDER", tmp_path / "none")
+    with pytest.raises(InputError, match=r"install Debian's dataset-fashion-mnist, or give"):
+        load_examples("fashion-mnist", subject=subject)
+    monkeypatch.setattr(idx_files, "DEBIAN_FOLDER", a_folder(tmp_path, zipped=True))
+    examples = load_examples("fashion-mnist", subject=subject)
+    given = load_examples(f"fashion-mnist:{tmp_path}", subject=subject)
+    assert (examples.name, examples.sha256) == ("fashion-mnist", given.sha256)
 
 
 def test_a_model_of_pictures_gets_pictures(tmp_path: Path) -> None:

@@ -10,9 +10,10 @@ from bitcliff.adapters.arrays import open_npz
 from bitcliff.adapters.builtin_data import open_digits, open_imagenet_20
 from bitcliff.adapters.folders import open_folder
 from bitcliff.adapters.huggingface_data import open_huggingface
-from bitcliff.adapters.idx import open_fashion_mnist
+from bitcliff.adapters.idx import open_fashion_mnist, open_installed_fashion_mnist
 from bitcliff.adapters.options import DataOptions
 from bitcliff.adapters.outputs import output_count
+from bitcliff.adapters.oxford_pet import open_oxford_pet
 from bitcliff.adapters.source import Opener, Progress, Source
 from bitcliff.adapters.subsample import choose
 from bitcliff.adapters.tables import open_table
@@ -20,13 +21,20 @@ from bitcliff.adapters.wording import nearest
 from bitcliff.errors import InputError
 from bitcliff.types.subject import Examples, Subject, examples_sha256
 
-BUILT_IN: dict[str, Opener] = {"imagenet-20": open_imagenet_20, "digits": open_digits}
-PREFIXES: dict[str, Opener] = {"fashion-mnist": open_fashion_mnist, "hf": open_huggingface}
+BUILT_IN: dict[str, Opener] = {
+    "imagenet-20": open_imagenet_20,
+    "digits": open_digits,
+    "fashion-mnist": open_installed_fashion_mnist,
+}
+PREFIXES: dict[str, Opener] = {
+    "fashion-mnist": open_fashion_mnist,
+    "oxford-iiit-pet": open_oxford_pet,
+    "hf": open_huggingface,
+}
 SUFFIXES: dict[str, Opener] = {".npz": open_npz, ".csv": open_table}
 
-_ACCEPTED = (
-    f"{', '.join(BUILT_IN)}, fashion-mnist:DIR, hf:DIR, FILE.npz, FILE.csv or a folder of pictures"
-)
+_NAMES = (*BUILT_IN, *(f"{prefix}:DIR" for prefix in PREFIXES))
+_ACCEPTED = f"{', '.join(_NAMES)}, FILE.npz, FILE.csv or a folder of pictures"
 _DEFAULTS = DataOptions()
 
 
@@ -42,8 +50,8 @@ def load_examples(
     """Loads the data that a name stands for, as the subject takes it.
 
     Args:
-        spec: "imagenet-20", "digits", "fashion-mnist:DIR", "hf:DIR", a .npz or .csv file, or a
-            folder of pictures.
+        spec: "imagenet-20", "digits", "fashion-mnist" or "fashion-mnist:DIR",
+            "oxford-iiit-pet:DIR", "hf:DIR", a .npz or .csv file, or a folder of pictures.
         limit: how many examples to keep, chosen with `seed` and in proportion to the classes,
             before anything is decoded; None: all.
         progress: called with (done, all) while pictures are read.
@@ -96,7 +104,7 @@ def _open(spec: str, subject: Subject, options: DataOptions) -> Source:
         return SUFFIXES[suffix](spec, subject, options)
     if path.exists():
         raise InputError(f"DATA {spec}: a file of a kind not known; give {_ACCEPTED}")
-    hint = nearest(spec, [*BUILT_IN, *(f"{p}:DIR" for p in PREFIXES)])
+    hint = nearest(spec, _NAMES)
     raise InputError(f"DATA {spec}: no such folder or name{hint}; give {_ACCEPTED}")
 
 

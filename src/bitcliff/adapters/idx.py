@@ -26,9 +26,25 @@ FASHION_CLASSES = (
     "Bag",
     "Ankle boot",
 )
+# Where Debian's package dataset-fashion-mnist puts it.
+DEBIAN_FOLDER = Path("/usr/share/datasets/fashion-mnist")
 _FILE_PREFIX = {"test": "t10k", "train": "train"}
 _UNSIGNED_BYTE = 0x08
 _LARGEST = 4 * 2**30
+
+
+def open_installed_fashion_mnist(spec: str, subject: Subject, options: DataOptions) -> Source:
+    """Fashion-MNIST as Debian's package installs it.
+
+    Raises:
+        InputError: it is not installed.
+    """
+    if not DEBIAN_FOLDER.is_dir():
+        raise InputError(
+            f"{spec}: there is no {DEBIAN_FOLDER}; install Debian's dataset-fashion-mnist, or give "
+            "fashion-mnist:DIR"
+        )
+    return open_fashion_mnist(str(DEBIAN_FOLDER), subject, options)
 
 
 def open_fashion_mnist(spec: str, subject: Subject, options: DataOptions) -> Source:
@@ -37,8 +53,7 @@ def open_fashion_mnist(spec: str, subject: Subject, options: DataOptions) -> Sou
     A subject with picture preprocessing gets grey pictures instead.
 
     Args:
-        spec: the folder, e.g. where Debian's dataset-fashion-mnist puts it:
-            /usr/share/datasets/fashion-mnist.
+        spec: the folder.
 
     Raises:
         InputError: files missing, truncated, damaged, or not of Fashion-MNIST's layout.

@@ -68,8 +68,8 @@ class DataOptions:
     """Settings about the data.
 
     Attributes:
-        split: which part to take where the data comes in parts: "test" or "train" for digits and
-            fashion-mnist; any split's name for `hf:`.
+        split: which part to take where the data comes in parts: "test" or "train" for digits,
+            fashion-mnist and oxford-iiit-pet; any split's name for `hf:`.
     """
 
     split: str = "test"

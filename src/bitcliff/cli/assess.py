@@ -23,7 +23,7 @@ _SCHEME_HELP = "How ranges are taken: paper (min to max), onnx (zero kept in), p
 
 @click.command()
 @click.argument("model", default="efficientnet-lite0")
-@click.option("--data", help="A folder of class folders, .npz, .csv, hf:DIR or a built-in.")
+@click.option("--data", help="Folder, .npz, .csv, hf:DIR, oxford-iiit-pet:DIR or a built-in.")
 @click.option("--weights", type=click.Path(path_type=Path), help="FILE.safetensors or .pt.")
 @click.option(
     "--policy",
