@@ -1,4 +1,4 @@
-from bitcliff.adapters.wording import listed, nearest, one_line
+from bitcliff.adapters.wording import listed, nearest, one_line, shortened
 
 
 def test_an_error_of_many_lines_becomes_one_without_escapes() -> None:
@@ -15,3 +15,9 @@ def test_nearest_names_what_may_have_been_meant() -> None:
 def test_listed_counts_what_it_leaves_out() -> None:
     assert listed("abcde") == "a, b, c and 2 more"
     assert listed("ab") == "a, b"
+
+
+def test_what_a_server_says_is_cut_before_it_is_read() -> None:
+    assert shortened("a\n\n  b\x1b[1mc") == "a b [1mc"
+    assert shortened("") == ""
+    assert len(shortened("x " * 10_000_000)) < 300

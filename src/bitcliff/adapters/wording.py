@@ -8,10 +8,15 @@ _LONGEST = 240
 
 def one_line(error: BaseException) -> str:
     """The error's type and message on one line, shortened; no terminal escapes, no line breaks."""
-    text = " ".join("".join(c if c.isprintable() else " " for c in str(error)).split())
-    if len(text) > _LONGEST:
-        text = text[:_LONGEST].rstrip() + "..."
+    text = shortened(str(error))
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+def shortened(text: str) -> str:
+    """The text on one line of bounded length; no terminal escapes."""
+    # Cut first: a server may send megabytes.
+    text = " ".join("".join(c if c.isprintable() else " " for c in text[: 8 * _LONGEST]).split())
+    return text if len(text) <= _LONGEST else text[:_LONGEST].rstrip() + "..."
 
 
 def nearest(word: str, known: Iterable[str]) -> str:
