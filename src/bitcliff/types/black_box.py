@@ -1,0 +1,31 @@
+"""What a student is distilled from when only its answers are to be had."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from jaxtyping import Float, Int
+from torch import Tensor
+
+Pictures = Float[Tensor, "batch *rest"]
+"""At least one example, preprocessed as the student takes it."""
+
+Answers = Float[Tensor, "batch classes"] | Int[Tensor, " batch"]
+"""Scores as they come (logits or probabilities, float32), or only a class for each (int64)."""
+
+
+@dataclass(frozen=True)
+class BlackBox:
+    """A network, or anything else, that answers: no gradient and no weights are asked of it.
+
+    Attributes:
+        name: as the user gave it.
+        identity: what a resumed run must find unchanged: the SHA-256 of the files or of the
+            weights, the address, or the dotted name of the user's function.
+        ask: pictures to answers, on the pictures' device. Answers are checked: one for each
+            picture, finite, the same number of classes (or a class only) every time. Raises
+            InputError, one line that names the black box, where there is no such answer.
+    """
+
+    name: str
+    identity: str
+    ask: Callable[[Pictures], Answers]

@@ -1,0 +1,92 @@
+import math
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import Tensor
+
+from bitcliff.adapters.black_box.answers import Form, NoAnswer, Opened, checked, insist
+from bitcliff.errors import InputError
+from tests.adapters.black_box.networks import pictures, scores
+
+
+def test_scores_become_float32_and_classes_int64() -> None:
+    assert Form(None).check(torch.zeros(2, 3, dtype=torch.float64), 2).dtype == torch.float32
+    assert Form(None).check(torch.tensor([4, 1], dtype=torch.int32), 2).dtype == torch.int64
+    column = torch.tensor([[4], [1]])  # as scikit-learn's servers give classes
+    assert Form(5).check(column, 2).tolist() == [4, 1]
+
+
+@pytest.mark.parametrize(
+    ("answer", "told"),
+    [
+        (torch.zeros(3, 4), r"answered 2 pictures with torch.float32 of shape \(3, 4\)"),
+        (torch.zeros(2), r"not with scores \(2, classes\) or one integer class each"),
+        (torch.zeros(2, 4, 1), r"of shape \(2, 4, 1\)"),
+        (torch.zeros(()), r"of shape \(\)"),
+        (torch.zeros(2, 4, dtype=torch.int64), r"torch.int64 of shape \(2, 4\)"),
+        (torch.zeros(2, dtype=torch.complex64), "complex64"),
+        (torch.zeros(2, 1), "scores for 1 classes, and at least 2 are wanted"),
+        (torch.tensor([[0, math.nan], [0, 0]]), "answered with NaN or infinity"),
+        (torch.tensor([[0, 1e300], [0, 0]], dtype=torch.float64), "answered with NaN or infinity"),
+        (torch.tensor([0, -1]), "answered with class -1; 0 or more are wanted"),
+    ],
+)
+def test_what_is_no_answer_is_told(answer: Tensor, told: str) -> None:
+    with pytest.raises(NoAnswer, match=told):
+        Form(None).check(answer, 2)
+
+
+def test_the_number_of_classes_is_held_to() -> None:
+    with pytest.raises(NoAnswer, match="gives scores for 4 classes, and 10 are wanted"):
+        Form(10).check(torch.zeros(2, 4), 2)
+    with pytest.raises(NoAnswer, match="answered with class 4; 0 to 3 are wanted"):
+        Form(4).check(torch.tensor([4, 0]), 2)
+
+
+@pytest.mark.parametrize("second", [torch.zeros(2, 5), torch.tensor([0, 1])])
+def test_the_first_answer_fixes_the_form(second: Tensor) -> None:
+    form = Form(None)
+    form.check(torch.zeros(3, 4), 3)
+    with pytest.raises(NoAnswer, match=r"but before with \(4,\)"):
+        form.check(second, 2)
+
+
+def _sized(sizes: list[int]) -> Callable[[Tensor], Tensor]:
+    def answer(batch: Tensor) -> Tensor:
+        sizes.append(len(batch))
+        return scores(batch)
+
+    return answer
+
+
+@pytest.mark.parametrize(("fixed", "expected"), [(None, [3, 3, 1]), (4, [4, 4]), (1, [1] * 7)])
+def test_pictures_are_split_and_padded(fixed: int | None, expected: list[int]) -> None:
+    sizes: list[int] = []
+    ask = checked("box", Opened("id", _sized(sizes), batch=fixed), Form(None), 3)
+    assert torch.allclose(ask(pictures(7)), scores(pictures(7)))
+    assert sizes == expected
+
+
+def test_no_gradient_reaches_a_black_box() -> None:
+    seen: list[Tensor] = []
+
+    def answer(batch: Tensor) -> Tensor:
+        seen.append(batch)
+        return scores(batch)
+
+    ask = checked("box", Opened("id", answer), Form(None), 8)
+    assert not ask(pictures(2).double().requires_grad_()).requires_grad
+    assert (seen[0].dtype, seen[0].requires_grad) == (torch.float32, False)
+
+
+def test_a_black_box_without_retries_is_asked_once() -> None:
+    asked: list[int] = []
+
+    def ask() -> None:
+        asked.append(1)
+        raise NoAnswer("is down")
+
+    with pytest.raises(InputError, match=r"^box: is down$"):
+        insist("box", 0, ask)
+    assert len(asked) == 1
