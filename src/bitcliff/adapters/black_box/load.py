@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from bitcliff.adapters.black_box.answers import Form, NoAnswer, Opened, checked
+from bitcliff.adapters.black_box.endpoint import open_endpoint
 from bitcliff.adapters.black_box.onnx_file import open_onnx
 from bitcliff.adapters.black_box.python_call import open_call
 from bitcliff.adapters.black_box.settings import BlackBoxSettings
@@ -18,15 +19,19 @@ from bitcliff.types.black_box import BlackBox, Pictures
 
 _Opener = Callable[[str, BlackBoxSettings], Opened]
 
-_ACCEPTED = "FILE.onnx, call:package.module:function or a model's name such as timm:NAME"
+_ACCEPTED = (
+    "FILE.onnx, http(s)://HOST:PORT/v2/models/NAME, call:package.module:function or a model's "
+    "name such as timm:NAME"
+)
 _DEFAULTS = BlackBoxSettings()
 
 
 def load_black_box(spec: str, settings: BlackBoxSettings = _DEFAULTS) -> BlackBox:
-    """Opens the black box that a name stands for.
+    """Opens the black box that a name stands for; an endpoint is asked for its metadata.
 
     Args:
-        spec: "FILE.onnx" (ONNX Runtime, on the CPU);
+        spec: "FILE.onnx" (ONNX Runtime, on the CPU); "http(s)://HOST:PORT/v2/models/NAME", with
+            "/versions/VERSION" or without (Open Inference Protocol, KServe v2, as JSON);
             "call:package.module:function" (runs that code: a float32 numpy array of at most
             `settings.batch` pictures in, anything array-like out); or a name for `load_model`.
 
@@ -48,6 +53,8 @@ def _opener(spec: str, settings: BlackBoxSettings) -> _Opener:
         raise InputError(f"{spec}: has one output; leave output {settings.output} out")
     if local:
         return _open_model
+    if prefix in ("http", "https"):
+        return open_endpoint
     if prefix == "call":
         return open_call
     if spec.lower().endswith(".onnx"):

@@ -1,0 +1,201 @@
+"""`http(s)://HOST:PORT/v2/models/NAME`: a server that speaks the Open Inference Protocol."""
+
+import json
+import re
+import time
+from functools import partial
+from typing import Any, TypeVar
+
+import numpy as np
+import torch
+from pydantic import BaseModel, ValidationError
+from torch import Tensor
+
+from bitcliff.adapters.black_box.answers import (
+    NoAnswer,
+    Opened,
+    check_pictures,
+    fixed_batch,
+    insist,
+)
+from bitcliff.adapters.black_box.settings import BlackBoxSettings
+from bitcliff.adapters.optional import require
+from bitcliff.adapters.wording import one_line, shortened
+from bitcliff.errors import InputError
+from bitcliff.types.black_box import Pictures
+
+_ADDRESS = re.compile(
+    r"https?://[^/?#@\s]+(/[^/?#\s]+)*?/v2/models/[^/?#\s]+(/versions/[^/?#\s]+)?"
+)
+_LARGEST = 256 * 2**20
+_FLOATS = ("FP16", "FP32", "FP64")
+_INTEGERS = ("INT8", "INT16", "INT32", "INT64", "UINT8", "UINT16", "UINT32")
+
+
+class _Declared(BaseModel):
+    name: str
+    datatype: str
+    shape: list[int]
+
+
+class _Metadata(BaseModel):
+    inputs: list[_Declared] = []
+    outputs: list[_Declared] = []
+
+
+class _Output(_Declared):
+    data: list[Any]
+
+
+class _Inference(BaseModel):
+    outputs: list[_Output]
+
+
+_Message = TypeVar("_Message", bound=BaseModel)
+
+
+def open_endpoint(spec: str, settings: BlackBoxSettings) -> Opened:
+    """Asks an endpoint for its metadata.
+
+    The address is the user's choice alone: no proxy is taken from the environment, and no redirect
+    is followed.
+
+    Raises:
+        InputError: a malformed address; down, slow, refuses or answers nonsense after all retries;
+            another input than float pictures; no such output.
+    """
+    if not _ADDRESS.fullmatch(spec):
+        shown = re.sub("//[^/]*@", "//...@", spec)
+        raise InputError(
+            f"{shown}: must be http(s)://HOST:PORT/v2/models/NAME, with /versions/VERSION or "
+            "without, and no name or password"
+        )
+    endpoint = _Endpoint(spec, settings)
+    declared = insist(spec, settings.retries, endpoint.metadata)
+    source = _input(declared, spec)
+    _check_output(declared, settings.output, spec)
+
+    answer = partial(endpoint.infer, source)
+    return Opened(spec, answer, batch=fixed_batch(source.shape), retries=settings.retries)
+
+
+def _input(declared: _Metadata, spec: str) -> _Declared:
+    inputs = declared.inputs
+    if len(inputs) != 1 or inputs[0].datatype not in _FLOATS or not inputs[0].shape:
+        has = ", ".join(f"{given.name} {given.datatype}" for given in inputs) or "none"
+        raise InputError(f"{spec}: must declare one input of float pictures; it declares {has}")
+    return inputs[0]
+
+
+def _check_output(declared: _Metadata, wanted: str | None, spec: str) -> None:
+    names = [output.name for output in declared.outputs]
+    if names and wanted is not None and wanted not in names:
+        raise InputError(f"{spec}: no output {wanted}; it has {', '.join(names)}")
+
+
+class _Endpoint:
+    """One exchange at a time with one address; every failure that may pass is a NoAnswer."""
+
+    def __init__(self, address: str, settings: BlackBoxSettings) -> None:
+        self._address = address
+        self._settings = settings
+        self._errors = require("urllib3.exceptions", "http", address)
+        urllib3 = require("urllib3", "http", address)
+        self._pool = urllib3.PoolManager(
+            timeout=urllib3.Timeout(total=settings.timeout), retries=False
+        )
+
+    def metadata(self) -> _Metadata:
+        return _parsed(_Metadata, self._exchange("GET", self._address))
+
+    def infer(self, source: _Declared, pictures: Pictures) -> Tensor:
+        check_pictures(self._address, source.shape, pictures)
+        tensor = {
+            "name": source.name,
+            "datatype": source.datatype,
+            "shape": list(pictures.shape),
+            "data": pictures.flatten().tolist(),
+        }
+        body = json.dumps({"inputs": [tensor]}).encode()
+        outputs = _parsed(
+            _Inference, self._exchange("POST", f"{self._address}/infer", body)
+        ).outputs
+        wanted = self._settings.output
+        for output in outputs:
+            if wanted in (None, output.name):
+                return _tensor(output)
+        raise NoAnswer(f"answered without the output {wanted or 'that it should have'}")
+
+    def _exchange(self, method: str, address: str, body: bytes | None = None) -> bytes:
+        deadline = time.monotonic() + self._settings.timeout
+        headers = {"Content-Type": "application/json", "Accept": "application/json"}
+        try:
+            response = self._pool.request(
+                method,
+                address,
+                body=body,
+                headers=headers,
+                redirect=False,
+                preload_content=False,
+                decode_content=False,
+            )
+            content = self._read(response, deadline)
+        except self._errors.HTTPError as error:
+            # A refused connection counts as a time-out in urllib3.
+            refused = isinstance(error, self._errors.NewConnectionError)
+            if isinstance(error, self._errors.TimeoutError) and not refused:
+                raise self._slow() from error
+            raise NoAnswer(f"cannot be reached, or broke off ({one_line(error)})") from error
+        self._check_status(response, content)
+        return content
+
+    def _read(self, response: Any, deadline: float) -> bytes:
+        """The whole body. urllib3's own time limit starts anew with every byte that arrives."""
+        content = bytearray()
+        while part := response.read1(2**16):
+            content += part
+            if time.monotonic() > deadline:
+                response.close()
+                raise self._slow()
+            if len(content) > _LARGEST:
+                response.close()
+                raise NoAnswer(f"answered with more than {_LARGEST // 2**20} MiB")
+        return bytes(content)
+
+    def _slow(self) -> NoAnswer:
+        return NoAnswer(f"gave no whole answer within {self._settings.timeout:g} s")
+
+    def _check_status(self, response: Any, content: bytes) -> None:
+        if response.status == 200:
+            return
+        said = shortened(content.decode(errors="replace")) or "nothing"
+        if response.status == 429 or response.status >= 500:
+            raise NoAnswer(f"HTTP status {response.status}: {said}")
+        if 300 <= response.status < 400:
+            to = shortened(response.headers.get("Location", "nowhere"))
+            raise InputError(f"{self._address}: redirects to {to}, not followed; give that address")
+        raise InputError(f"{self._address}: HTTP status {response.status}: {said}")
+
+
+def _parsed(kind: type[_Message], content: bytes) -> _Message:
+    try:
+        return kind.model_validate_json(content)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        where = ".".join(map(str, first["loc"]))
+        problem = shortened(f"{where} {first['msg']}".strip())
+        raise NoAnswer(f"answered nonsense, not the protocol's JSON ({problem})") from error
+
+
+def _tensor(output: _Output) -> Tensor:
+    if output.datatype not in _FLOATS + _INTEGERS:
+        raise NoAnswer(f"output {output.name} is {output.datatype}, not scores or classes")
+    floats = output.datatype in _FLOATS
+    try:
+        data = np.asarray(output.data)
+        if data.dtype.kind not in ("iuf" if floats else "iu"):
+            raise ValueError(f"data is not of {output.datatype}")
+        shaped = data.reshape(output.shape)
+    except (ValueError, OverflowError) as error:
+        raise NoAnswer(f"output {output.name} is nonsense ({one_line(error)})") from error
+    return torch.as_tensor(shaped).to(torch.float32 if floats else torch.int64)

@@ -1,0 +1,296 @@
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from bitcliff.adapters.black_box import BlackBoxSettings, load_black_box
+from bitcliff.errors import InputError
+from tests.adapters.black_box.misbehaving import (
+    METADATA,
+    Behaviour,
+    Server,
+    drips,
+    hangs,
+    hangs_mid_body,
+    hangs_up,
+    hangs_up_mid_body,
+    output,
+    says,
+    serve,
+)
+from tests.adapters.black_box.networks import a_model, pictures, save, scores
+
+ROOT = Path(__file__).parents[3]
+START_SECONDS = 60
+
+
+def _write_repository(folder: Path) -> None:
+    model = {
+        "name": "linear",
+        "implementation": "tests.adapters.black_box.serving.OnnxModel",
+        "parameters": {"uri": save(a_model(), folder / "net.onnx"), "version": "v1"},
+        "inputs": [{"name": "pictures", "datatype": "FP32", "shape": [-1, 3, 2, 2]}],
+        "outputs": [
+            {"name": "scores", "datatype": "FP32", "shape": [-1, 4]},
+            {"name": "classes", "datatype": "INT64", "shape": [-1]},
+        ],
+    }
+    server = {
+        "host": "127.0.0.1",
+        "http_port": 0,
+        "grpc_port": 0,
+        "metrics_endpoint": None,
+        "parallel_workers": 0,
+    }
+    (folder / "model-settings.json").write_text(json.dumps(model))
+    (folder / "settings.json").write_text(json.dumps(server))
+
+
+@pytest.fixture(scope="module")
+def mlserver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The origin of a real MLServer, on a port that the system chose."""
+    pytest.importorskip("mlserver", reason="MLServer does not install on this Python")
+    folder = tmp_path_factory.mktemp("mlserver")
+    _write_repository(folder)
+    log = folder / "log"
+    command = [sys.executable, "-c", "from mlserver.cli import main; main()", "start", str(folder)]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    with log.open("w") as out:
+        server = subprocess.Popen(command, cwd=folder, env=environment, stdout=out, stderr=out)
+    try:
+        yield _origin(server, log)
+    finally:
+        server.terminate()
+        try:
+            server.wait(10)
+        except subprocess.TimeoutExpired:
+            server.kill()
+            server.wait()
+
+
+def _origin(server: "subprocess.Popen[bytes]", log: Path) -> str:
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline and server.poll() is None:
+        found = re.search(r"Uvicorn running on (http://127\.0\.0\.1:[1-9]\d*)", log.read_text())
+        if found:
+            return found[1]
+        time.sleep(0.05)
+    raise AssertionError(f"MLServer did not start:\n{log.read_text()}")
+
+
+@pytest.mark.parametrize("version", ["", "/versions/v1"])
+def test_mlserver_answers_as_the_network_does(mlserver: str, version: str) -> None:
+    spec = f"{mlserver}/v2/models/linear{version}"
+    box = load_black_box(spec, BlackBoxSettings(batch=3, num_classes=4))
+    assert torch.allclose(box.ask(pictures(7)), scores(pictures(7)), atol=1e-5)
+    assert (box.name, box.identity) == (spec, spec)
+
+
+def test_another_output_of_mlserver_by_name(mlserver: str) -> None:
+    spec = f"{mlserver}/v2/models/linear"
+    answers = load_black_box(spec, BlackBoxSettings(output="classes")).ask(pictures(7))
+    assert torch.equal(answers, scores(pictures(7)).argmax(dim=1))
+    with pytest.raises(InputError, match="no output logits; it has scores, classes"):
+        load_black_box(spec, BlackBoxSettings(output="logits"))
+
+
+def test_pictures_that_mlserver_does_not_take(mlserver: str) -> None:
+    box = load_black_box(f"{mlserver}/v2/models/linear")
+    with pytest.raises(InputError, match=r"takes pictures of shape \(3, 2, 2\), not \(3, 8, 8\)"):
+        box.ask(torch.zeros(1, 3, 8, 8))
+
+
+def test_a_model_that_mlserver_lacks(mlserver: str) -> None:
+    with pytest.raises(InputError, match=r"HTTP status 404: .*Model other not found"):
+        load_black_box(f"{mlserver}/v2/models/other", BlackBoxSettings(retries=0))
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    with serve() as server:
+        yield server
+
+
+PATIENT = BlackBoxSettings(retries=2, timeout=20.0)
+ONCE = BlackBoxSettings(retries=0, timeout=20.0)
+HASTY = BlackBoxSettings(retries=1, timeout=1.0)
+
+DOWN = says({"error": "no capacity"}, 503)
+INFINITE = b"""{"outputs": [{"name": "y", "datatype": "FP32", "shape": [2, 4],
+    "data": [1e999, 0, 0, 0, 0, 0, 0, 0]}]}"""
+NONSENSE: list[tuple[Behaviour, str]] = [
+    (says(b"<html><body>Sign in</body></html>"), "answered nonsense, not the protocol's JSON"),
+    (says(b"\xff\xfe\x00"), "answered nonsense"),
+    (says(b"[" * 100_000), "answered nonsense"),
+    (says({"error": "x"}), r"answered nonsense.*\(outputs Field required\)"),
+    (says({"outputs": []}), "answered without the output that it should have"),
+    (output(data=[0.5] * 7), "output y is nonsense"),
+    (output(data=[[0.5] * 4, [0.5] * 3]), "output y is nonsense"),
+    (output(data=["a"] * 8), "output y is nonsense .*not of FP32"),
+    (output(data=[None] * 8), "output y is nonsense"),
+    (output(datatype="INT64"), "output y is nonsense .*not of INT64"),
+    (output(datatype="BYTES"), "output y is BYTES, not scores or classes"),
+    (output(shape=[8]), r"answered 2 pictures with torch\.float32 of shape \(8,\)"),
+    (output(shape=[10**30, 4]), "output y is nonsense"),
+    (output(shape=[1, 4], data=[0.5] * 4), r"of shape \(1, 4\)"),
+    (output(data=[0.5] * 7 + [float("nan")]), "NaN or infinity"),
+    (says(INFINITE), "NaN or infinity"),
+    (DOWN, 'HTTP status 503: {"error": "no capacity"}'),
+    (says(b"", 429), "HTTP status 429: nothing"),
+    (hangs_up, "cannot be reached, or broke off"),
+    (hangs_up_mid_body, "cannot be reached, or broke off .*IncompleteRead"),
+]
+
+
+@pytest.mark.parametrize(("behaviour", "told"), NONSENSE)
+def test_what_was_wrong_is_told_in_one_line(
+    server: Server, behaviour: Behaviour, told: str
+) -> None:
+    box = load_black_box(server.address, ONCE)
+    server.script = [behaviour]
+    with pytest.raises(InputError, match=f"^{server.address}: .*{told}") as caught:
+        box.ask(pictures(2))
+    assert "\n" not in str(caught.value)
+    assert len(server.seen) == 2
+
+
+@pytest.mark.parametrize("behaviour", [behaviour for behaviour, _ in NONSENSE])
+def test_a_passing_failure_is_asked_again(server: Server, behaviour: Behaviour) -> None:
+    box = load_black_box(server.address, PATIENT)
+    server.script = [behaviour]
+    assert torch.allclose(box.ask(pictures(2)), scores(pictures(2)), atol=1e-5)
+    assert server.seen[1:] == ["POST /v2/models/m/infer"] * 2
+
+
+def test_down_twice_and_then_fine(server: Server) -> None:
+    server.script = [DOWN, says(b"not yet"), lambda handler: handler.answer(METADATA), DOWN, DOWN]
+    box = load_black_box(server.address, PATIENT)
+    started = time.monotonic()
+    assert torch.allclose(box.ask(pictures(2)), scores(pictures(2)), atol=1e-5)
+    assert time.monotonic() - started >= 0.75  # a quarter of a second, and then twice that
+
+
+def test_it_gives_up_after_the_last_retry(server: Server) -> None:
+    box = load_black_box(server.address, PATIENT)
+    server.script = [DOWN] * 9
+    with pytest.raises(InputError, match=r"HTTP status 503: .*no capacity.*; asked 3 times$"):
+        box.ask(pictures(2))
+    assert len(server.seen) == 4
+
+
+@pytest.mark.parametrize("behaviour", [hangs, hangs_mid_body, drips])
+def test_a_slow_answer_is_given_up(server: Server, behaviour: Behaviour) -> None:
+    box = load_black_box(server.address, HASTY)
+    server.script = [behaviour, behaviour]
+    started = time.monotonic()
+    with pytest.raises(InputError, match="gave no whole answer within 1 s; asked 2 times"):
+        box.ask(pictures(2))
+    assert time.monotonic() - started < 20
+
+
+def test_a_slow_answer_and_then_a_quick_one(server: Server) -> None:
+    box = load_black_box(server.address, HASTY)
+    server.script = [hangs]
+    assert torch.allclose(box.ask(pictures(2)), scores(pictures(2)), atol=1e-5)
+
+
+def test_an_endless_answer_is_cut_off(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bitcliff.adapters.black_box.endpoint._LARGEST", 2**20)
+    server.script = [says(b" " * 2**21)]
+    with pytest.raises(InputError, match="answered with more than 1 MiB"):
+        load_black_box(server.address, ONCE)
+
+
+def test_nobody_listens() -> None:
+    with serve() as gone:
+        address = gone.address
+    with pytest.raises(InputError, match=rf"^{address}: cannot be reached.*refused"):
+        load_black_box(address, ONCE)
+
+
+@pytest.mark.parametrize("status", [301, 302, 307, 308])
+def test_redirects_are_not_followed(server: Server, status: int) -> None:
+    with serve() as elsewhere:
+        box = load_black_box(server.address, PATIENT)
+        server.script = [says(b"", status, Location=f"{elsewhere.address}/infer")]
+        with pytest.raises(
+            InputError, match=f"redirects to {elsewhere.address}/infer, not followed"
+        ):
+            box.ask(pictures(2))
+        assert elsewhere.seen == []
+    assert len(server.seen) == 2
+
+
+def test_what_the_client_did_wrong_is_not_tried_again(server: Server) -> None:
+    box = load_black_box(server.address, PATIENT)
+    server.script = [says({"error": "unexpected\nshape"}, 400)]
+    with pytest.raises(InputError, match=r"HTTP status 400: .*unexpected") as caught:
+        box.ask(pictures(2))
+    assert "\n" not in str(caught.value)
+    assert len(server.seen) == 2
+
+
+def test_proxies_of_the_environment_are_not_used(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with serve() as proxy:
+        for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
+            monkeypatch.setenv(name, proxy.origin)
+        for name in ("no_proxy", "NO_PROXY"):
+            monkeypatch.delenv(name, raising=False)
+        load_black_box(server.address, ONCE).ask(pictures(2))
+        assert proxy.seen == []
+
+
+def test_tls_is_asked_of_an_https_address(server: Server) -> None:
+    with pytest.raises(InputError, match=r"cannot be reached.*SSL"):
+        load_black_box(server.address.replace("http:", "https:"), ONCE)
+
+
+def test_a_fixed_batch_is_padded(server: Server) -> None:
+    inputs = [{**METADATA["inputs"][0], "shape": [4, 3, 2, 2]}]
+    server.script = [says({**METADATA, "inputs": inputs})]
+    box = load_black_box(server.address, ONCE)
+    assert torch.allclose(box.ask(pictures(7)), scores(pictures(7)), atol=1e-5)
+    assert len(server.seen) == 3
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"inputs": []}, "one input of float pictures; it declares none"),
+        ({"inputs": [{"name": "x", "datatype": "INT64", "shape": [-1]}]}, "declares x INT64"),
+        ({"inputs": METADATA["inputs"] * 2}, "declares x FP32, x FP32"),
+        ({"inputs": "x"}, "answered nonsense"),
+    ],
+)
+def test_metadata_that_does_not_fit(server: Server, changes: dict[str, Any], told: str) -> None:
+    server.script = [says({**METADATA, **changes})]
+    with pytest.raises(InputError, match=told):
+        load_black_box(server.address, ONCE)
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "http://host:80/v2/models/",
+        "http://host:80/v1/models/m",
+        "http://host:80/v2/models/m/infer",
+        "http://host:80/v2/models/m?x=1",
+        "http://name:password@host:80/v2/models/m",
+        "http:///v2/models/m",
+        "https:host/v2/models/m",
+    ],
+)
+def test_malformed_addresses(address: str) -> None:
+    with pytest.raises(InputError, match=r"must be http\(s\)://HOST:PORT/v2/models/NAME") as caught:
+        load_black_box(address, ONCE)
+    assert "password@" not in str(caught.value)
