@@ -12,9 +12,7 @@ from bitcliff.train.data import Split
 _BATCH = 256
 
 
-def answers_in_float(
-    model: nn.Module, inputs: Float[Tensor, "n *rest"]
-) -> Int[Tensor, " n"]:
+def answers_in_float(model: nn.Module, inputs: Float[Tensor, "n *rest"]) -> Int[Tensor, " n"]:
     """The classes that a plain network, in eval mode, gives."""
     with torch.no_grad():
         return torch.cat([model(x).argmax(1) for x in inputs.split(_BATCH)])

@@ -3,6 +3,9 @@
 import math
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
+
+from pydantic import ConfigDict
 
 from bitcliff.errors import InputError
 
@@ -22,6 +25,9 @@ class BlackBoxSettings:
     Raises:
         InputError: a value is out of its range.
     """
+
+    # For the YAML file of a run, which knows no key unheard of.
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
 
     weights: Path | None = None
     num_classes: int | None = None
