@@ -6,7 +6,7 @@ TEST_ENV := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1
 PYTEST := $(TEST_ENV) $(BIN)/python -m pytest --jaxtyping-packages=bitcliff,beartype.beartype
 JOBS ?= 2
 
-.PHONY: demo test check lint types contracts tests test-slow browser benchmark clean
+.PHONY: demo test check lint types contracts tests test-slow zoo browser benchmark clean
 
 demo: .venv/demo
 	$(BIN)/bitcliff assess --out runs/demo
@@ -32,6 +32,13 @@ tests:
 # Minutes long; run before an issue is called resolved.
 test-slow: .venv/dev browser
 	$(PYTEST) -m slow
+
+# Trains the networks that Bitcliff ships, minutes on one core, and puts them into the package.
+zoo: .venv/demo
+	rm -rf runs/digits-teacher runs/digits-pair
+	$(BIN)/bitcliff train teacher configs/digits-teacher.yaml --out runs/digits-teacher --threads 1
+	$(BIN)/bitcliff train pair configs/digits-pair.yaml --out runs/digits-pair --threads 1
+	$(BIN)/python tools/ship_zoo.py runs/digits-teacher runs/digits-pair src/bitcliff/zoo/weights
 
 benchmark: .venv/dev
 	for file in benchmarks/*.py; do $(BIN)/python $$file || exit 1; done

@@ -50,7 +50,7 @@ class DistillConfig(TrainConfig, DistillSettings):
     """`bitcliff train distill`: on a black box's answers, without labels.
 
     Attributes:
-        teacher: a model's name as in `bitcliff assess`, FILE.onnx, the address of a KServe v2 model,
+        teacher: a model's name as in `bitcliff assess`, FILE.onnx, a KServe v2 model's address
             or call:package.module:function. teacher_settings: see `BlackBoxSettings`.
     """
 

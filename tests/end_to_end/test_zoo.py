@@ -1,0 +1,57 @@
+"""The positive control: `bitcliff assess` finds the planted brittle network, and spares the robust."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.end_to_end.commands import bitcliff
+
+# Between what the two lose; the figures are in the README.
+_MOST_POINTS = "30"
+_EFFORT = ["--rounds", "6", "--exchanges", "10", "--evaluations", "16", "--draws", "5"]
+
+
+def assess(folder: Path, name: str) -> tuple[int, dict[str, dict[str, Any]]]:
+    arguments = [name, "--out", name, "--examples", "120", "--max-drop", _MOST_POINTS]
+    done = bitcliff(folder, "assess", *arguments, *_EFFORT, "--threads", "1")
+    assert done.returncode in (0, 1), done.stderr
+    record = json.loads((folder / name / "record.json").read_text())
+    return done.returncode, {policy["name"]: policy for policy in record["policies"]}
+
+
+def test_the_brittle_network_is_found_brittle(tmp_path: Path) -> None:
+    code, policies = assess(tmp_path, "brittle-digits")
+    assert code == 1
+    own, worst = policies["co-trained-5.5"], policies["worst-5.5"]
+    assert (own["threat"], worst["threat"]) == ("co-trained", "policy-only")
+    assert own["delta_pp"] < -30
+    # The search knows nothing of the planted policy, and must find as much.
+    assert worst["delta_pp"] <= own["delta_pp"]
+    assert policies["random-5.5"]["delta_pp"] > own["delta_pp"]
+    assert policies["worst-evolutionary-5.5"]["delta_pp"] < -30
+
+
+@pytest.mark.parametrize("name", ["robust-digits", "base-digits"])
+def test_the_others_are_not(tmp_path: Path, name: str) -> None:
+    code, policies = assess(tmp_path, name)
+    assert code == 0
+    assert ("co-trained-5.5" in policies) == (name == "robust-digits")
+    if name == "robust-digits":
+        assert abs(policies["co-trained-5.5"]["delta_pp"]) < 3
+
+
+def test_a_policy_for_other_points_is_refused(tmp_path: Path) -> None:
+    from bitcliff.zoo.shipped import SHIPPED
+
+    policy = str(SHIPPED["brittle-digits"].policy)
+    done = bitcliff(
+        tmp_path, "assess", "brittle-digits", "--policy", policy, "--exclude", "fc", "--out", "r"
+    )
+    assert done.returncode == 2
+    assert done.stderr.count("\n") <= 2
+    assert "the policy is for 20 points, but 19 are quantized here" in done.stderr
+    done = bitcliff(tmp_path, "assess", "base-digits", "--policy", "no.safetensors", "--out", "r")
+    assert done.returncode == 2
+    assert "--policy no.safetensors: no such file" in done.stderr

@@ -1,0 +1,58 @@
+"""What is shipped: whole, small, with a card, and what the cards say is true."""
+
+import re
+
+import pytest
+import safetensors.torch
+import torch
+from torch import nn
+
+from bitcliff.adapters import DataOptions, load_examples, load_model
+from bitcliff.points import discover
+from bitcliff.policy.stored import read_policy
+from bitcliff.train.measure import right_answers
+from bitcliff.zoo.shipped import FOLDER, SHIPPED
+
+_MOST_BYTES = 2_000_000
+
+
+def test_the_weights_are_small_and_nothing_else_lies_there() -> None:
+    files = [file for file in FOLDER.rglob("*") if file.is_file()]
+    assert sum(file.stat().st_size for file in files) < _MOST_BYTES
+    assert {file.parent.name for file in files} == set(SHIPPED)
+    assert {file.name for file in files} == {
+        "network.safetensors",
+        "policy.safetensors",
+        "card.md",
+    }
+
+
+@pytest.mark.parametrize("name", list(SHIPPED))
+def test_a_card_tells_the_truth(name: str) -> None:
+    subject = load_model(name)
+    card = (FOLDER / name / "card.md").read_text()
+    assert subject.weights_sha256 in card
+    examples = load_examples("digits", subject=subject, options=DataOptions(split="test"))
+    assert isinstance(examples.inputs, torch.Tensor)
+    assert examples.labels is not None
+    plan = discover(subject.module, examples.inputs[:8])
+    own = SHIPPED[name].policy
+    policies = {"float": None}
+    if own is not None:
+        policies[f"{name.partition('-')[0]} network's policy"] = read_policy(own).policy  # type: ignore[assignment]
+    for words, policy in policies.items():
+        right = right_answers(
+            subject.module, plan, examples.inputs, examples.labels, policy, "paper"
+        )
+        found = re.search(rf"\| {words} \| ([\d.]+)%", card)
+        assert found is not None
+        # Another processor may round one example the other way.
+        assert float(found[1]) == pytest.approx(100 * right.double().mean().item(), abs=0.6)
+
+
+def test_the_three_are_one_architecture_and_different_networks() -> None:
+    networks = [safetensors.torch.load_file(shipped.weights) for shipped in SHIPPED.values()]
+    assert networks[0].keys() == networks[1].keys() == networks[2].keys()
+    assert not torch.equal(networks[0]["conv1.weight"], networks[1]["conv1.weight"])
+    assert not torch.equal(networks[1]["conv1.weight"], networks[2]["conv1.weight"])
+    assert isinstance(load_model("base-digits").module, nn.Module)
