@@ -162,7 +162,7 @@ def test_what_was_wrong_is_told_in_one_line(
     assert len(server.seen) == 2
 
 
-@pytest.mark.parametrize("behaviour", [behaviour for behaviour, _ in NONSENSE])
+@pytest.mark.parametrize("behaviour", [behaviour for behaviour, _ in NONSENSE[::4] + NONSENSE[-2:]])
 def test_a_passing_failure_is_asked_again(server: Server, behaviour: Behaviour) -> None:
     box = load_black_box(server.address, PATIENT)
     server.script = [behaviour]
