@@ -1,4 +1,4 @@
-"""The positive control: `bitcliff assess` finds the planted brittle network, and spares the robust."""
+"""The positive control: `assess` finds the planted brittle network, and spares the robust one."""
 
 import json
 from pathlib import Path

@@ -5,7 +5,13 @@ from pathlib import Path
 import pytest
 
 from bitcliff.errors import InputError
-from bitcliff.jobs.train_config import DistillConfig, PairConfig, TeacherConfig, read_config
+from bitcliff.jobs.train_config import (
+    DistillConfig,
+    PairConfig,
+    TeacherConfig,
+    TrainConfig,
+    read_config,
+)
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 
@@ -32,7 +38,11 @@ def test_numbers_serve_too() -> None:
 
 
 def test_the_committed_configs_are_whole() -> None:
-    kinds = {"teacher": TeacherConfig, "distill": DistillConfig, "pair": PairConfig}
+    kinds: dict[str, type[TrainConfig]] = {
+        "teacher": TeacherConfig,
+        "distill": DistillConfig,
+        "pair": PairConfig,
+    }
     for file in CONFIGS.iterdir():
         config = read_config(file, kinds[file.stem.rpartition("-")[2]])
         assert config.epochs >= 20

@@ -1,11 +1,5 @@
-import json
-import os
-import re
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -26,32 +20,8 @@ from tests.adapters.black_box.misbehaving import (
     says,
     serve,
 )
+from tests.adapters.black_box.mlserver import running_mlserver
 from tests.adapters.black_box.networks import a_model, pictures, save, scores
-
-ROOT = Path(__file__).parents[3]
-START_SECONDS = 120  # two on an idle machine
-
-
-def _write_repository(folder: Path) -> None:
-    model = {
-        "name": "linear",
-        "implementation": "tests.adapters.black_box.serving.OnnxModel",
-        "parameters": {"uri": save(a_model(), folder / "net.onnx"), "version": "v1"},
-        "inputs": [{"name": "pictures", "datatype": "FP32", "shape": [-1, 3, 2, 2]}],
-        "outputs": [
-            {"name": "scores", "datatype": "FP32", "shape": [-1, 4]},
-            {"name": "classes", "datatype": "INT64", "shape": [-1]},
-        ],
-    }
-    server = {
-        "host": "127.0.0.1",
-        "http_port": 0,
-        "grpc_port": 0,
-        "metrics_endpoint": None,
-        "parallel_workers": 0,
-    }
-    (folder / "model-settings.json").write_text(json.dumps(model))
-    (folder / "settings.json").write_text(json.dumps(server))
 
 
 @pytest.fixture(scope="module")
@@ -59,31 +29,14 @@ def mlserver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The origin of a real MLServer, on a port that the system chose."""
     pytest.importorskip("mlserver", reason="MLServer does not install on this Python")
     folder = tmp_path_factory.mktemp("mlserver")
-    _write_repository(folder)
-    log = folder / "log"
-    command = [sys.executable, "-c", "from mlserver.cli import main; main()", "start", str(folder)]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    with log.open("w") as out:
-        server = subprocess.Popen(command, cwd=folder, env=environment, stdout=out, stderr=out)
-    try:
-        yield _origin(server, log)
-    finally:
-        server.terminate()
-        try:
-            server.wait(10)
-        except subprocess.TimeoutExpired:
-            server.kill()
-            server.wait()
-
-
-def _origin(server: "subprocess.Popen[bytes]", log: Path) -> str:
-    deadline = time.monotonic() + START_SECONDS
-    while time.monotonic() < deadline and server.poll() is None:
-        found = re.search(r"Uvicorn running on (http://127\.0\.0\.1:[1-9]\d*)", log.read_text())
-        if found:
-            return found[1]
-        time.sleep(0.05)
-    raise AssertionError(f"MLServer did not start:\n{log.read_text()}")
+    inputs = [{"name": "pictures", "datatype": "FP32", "shape": [-1, 3, 2, 2]}]
+    outputs = [
+        {"name": "scores", "datatype": "FP32", "shape": [-1, 4]},
+        {"name": "classes", "datatype": "INT64", "shape": [-1]},
+    ]
+    uri = save(a_model(), folder / "net.onnx")
+    with running_mlserver(folder, uri, inputs, outputs, "linear") as origin:
+        yield origin
 
 
 @pytest.mark.parametrize("version", ["", "/versions/v1"])
