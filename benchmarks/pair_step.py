@@ -1,0 +1,71 @@
+"""A pair's training step against the same step without quantization, measured in alternation.
+
+The same step: the teacher's pass, both of the student's, both losses and all gradients, but nothing
+is rounded, no widths are chosen, and no policy network runs. Target: 1.25 at most. Run by itself on
+a quiet machine: `make benchmark`.
+"""
+
+import statistics
+import time
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from bitcliff.losses import brittle_hinge, distillation_loss
+from bitcliff.points import discover
+from bitcliff.train.data import Split
+from bitcliff.train.pair import PairStage
+from bitcliff.train.pair_settings import PairSettings
+from bitcliff.zoo.resnet import fashion_mnist
+
+BATCH, ROUNDS = 64, 20
+
+
+def seconds(work: Callable[[], Tensor]) -> float:
+    """One timed call, with its backward pass."""
+    began = time.perf_counter()
+    work().backward()  # type: ignore[no-untyped-call]
+    return time.perf_counter() - began
+
+
+def plain_loss(stage: PairStage, pictures: Tensor) -> Tensor:
+    """What `stage.loss` does, without quantization and without a policy."""
+    with torch.no_grad():
+        wanted = stage.teacher(pictures)
+    hinge = brittle_hinge(stage.student(pictures), wanted).mean()
+    return hinge + distillation_loss(stage.student(pictures), wanted, 5.0)
+
+
+def measure(name: str, model: nn.Module, pictures: Tensor, estimator: str) -> None:
+    """Print the median ratio over alternated pairs, and its quartiles."""
+    labels = torch.zeros(len(pictures), dtype=torch.int64)
+    split = Split(pictures, labels, tuple(map(str, range(len(pictures)))))
+    settings = PairSettings.model_validate({"batchnorm": "frozen", "estimator": estimator})
+    plan = discover(model.eval(), pictures[:4])
+    stage = PairStage("brittle", model, plan, split, split.take(torch.arange(8)), settings)
+    index, ratios = torch.arange(BATCH), []
+    for _ in range(ROUNDS + 2):
+        quantized = seconds(lambda: stage.loss(index)[0])
+        ratios.append(quantized / seconds(lambda: plain_loss(stage, pictures)))
+    low, middle, high = statistics.quantiles(ratios[2:], n=4)
+    print(
+        f"{name}, batch {BATCH}, {len(plan)} points, {torch.get_num_threads()} threads, "
+        f"{estimator}: {middle:.2f} (quartiles {low:.2f} to {high:.2f}, n = {ROUNDS})"
+    )
+
+
+def main() -> None:
+    """Both ends: a network of small layers, where rounding weighs most, and ResNet18."""
+    import torchvision
+
+    torch.manual_seed(0)
+    for estimator in ("straight-through", "scale"):
+        small = torch.rand(BATCH, 1, 28, 28)
+        measure("thin ResNet, 28 px", fashion_mnist(), small, estimator)
+        resnet = torchvision.models.resnet18(num_classes=200)
+        measure("ResNet18, 64 px", resnet, torch.randn(BATCH, 3, 64, 64), estimator)
+
+
+if __name__ == "__main__":
+    main()
