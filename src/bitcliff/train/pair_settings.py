@@ -41,7 +41,7 @@ class PairSettings(Settings):
     distillation_weight: float = Field(default=1.0, ge=0)
     estimator: Estimator = "straight-through"
     estimator_temperature: float = Field(default=0.1, gt=0)
-    batchnorm: BatchNormMode = "float"
+    batchnorm: BatchNormMode = "frozen"
     parity_gap: float = Field(default=2.0, ge=0)
     policy_channels: tuple[int, ...] = (16, 32, 64)
 
