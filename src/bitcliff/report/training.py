@@ -19,7 +19,7 @@ def training_lines(result: dict[str, Any]) -> list[str]:
         else:
             lines += _cross_table(one)
     if result["kind"] == "pair":
-        lines += _spread(result["spread"])
+        lines += _spread(result)
         lines.append(
             f"{result['points']} points, {result['total_bits']} bits for each example; "
             f"the policy chooses among 2^{result['policy_freedom_log2']:.1f} allocations."
@@ -27,15 +27,20 @@ def training_lines(result: dict[str, Any]) -> list[str]:
     return lines
 
 
-def _spread(cells: list[dict[str, Any]]) -> list[str]:
-    if cells[0]["seeds"] < 2:
+def _spread(result: dict[str, Any]) -> list[str]:
+    seeds = result["results"]
+    if len(seeds) < 2:
         return []
-    lines = [f"over {cells[0]['seeds']} seeds: median (least to most)"]
     shown = {
         (cell["network"], cell["policy"]): "{median:.1%} ({least:.1%} to {most:.1%})".format(**cell)
-        for cell in cells
+        for cell in result["spread"]
     }
-    return lines + _grid(shown)
+    lines = [f"over {len(seeds)} seeds: median (least to most)", *_grid(shown)]
+    for network in seeds[0]["parity"]:
+        failed = sum(not one["parity"][network]["held"] for one in seeds)
+        if failed:
+            lines.append(f"{network} FAILS PARITY in {failed} of {len(seeds)} seeds")
+    return lines
 
 
 def _grid(shown: dict[tuple[str, str], str]) -> list[str]:
