@@ -4,7 +4,7 @@
 
 Distils by the configuration (configs/digits-distill.yaml) once for each kind of answer and seed,
 and prints the test split's accuracy and agreement with the black box, the median over seeds and all
-of them. The black box itself gives logits: probabilities are its softmax, rounded to the digits given.
+of them. The black box itself gives logits; probabilities are its softmax, rounded where it says so.
 `LOG.md` has the results.
 """
 
@@ -30,7 +30,7 @@ _CONFIG = Path(__file__).parents[1] / "configs" / "digits-distill.yaml"
 
 
 def _rounded(logits: Tensor, digits: int) -> Tensor:
-    rounded = logits.softmax(1).mul(10**digits).round() / 10**digits
+    rounded = logits.softmax(1).round(decimals=digits)
     return rounded / rounded.sum(1, keepdim=True)
 
 
