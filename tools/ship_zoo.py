@@ -42,10 +42,11 @@ SHA-256 of the weights: `{digest}`
 def main(teacher: Path, pair: Path, destination: Path) -> None:
     result = json.loads((pair / "result.json").read_text())
     config = json.loads((pair / "config.json").read_text())
+    seed = result["results"][0]["seed"]
     for network in _AIMS:
         folder = destination / f"{network}-digits"
         folder.mkdir(parents=True, exist_ok=True)
-        source = teacher / "seed-0" if network == "base" else pair / "seed-0" / network
+        source = teacher / "seed-0" if network == "base" else pair / f"seed-{seed}" / network
         for file in ("network.safetensors", "policy.safetensors"):
             if (source / file).exists():
                 shutil.copyfile(source / file, folder / file)

@@ -12,6 +12,7 @@ import pytest
 import safetensors.torch
 import torch
 
+from bitcliff.zoo.shipped import SHIPPED
 from tests.end_to_end.commands import BITCLIFF, bitcliff, environment
 
 TEACHER = "model: zoo:digits\ndata: digits\nepochs: 2\noptimiser: {lr: 0.05}\nsave_every: 5\n"
@@ -142,12 +143,14 @@ def test_bad_input_is_one_line_and_exit_2(
 
 
 @pytest.mark.slow
-def test_the_demo_pair_is_brittle(tmp_path: Path) -> None:
-    """The paper's Table 3 in small, by the committed configs: minutes."""
+def test_the_committed_configs_train_what_is_shipped(tmp_path: Path) -> None:
+    """The paper's Table 3 in small, and the very bits of the zoo: minutes.
+
+    Another kind of processor rounds otherwise, and then trains other networks.
+    """
     configs = Path(__file__).parents[2] / "configs"
-    first = train(
-        tmp_path, "teacher", str(configs / "digits-teacher.yaml"), "--out", "runs/digits-teacher"
-    )
+    base = "runs/digits-teacher"
+    first = train(tmp_path, "teacher", str(configs / "digits-teacher.yaml"), "--out", base)
     assert first.returncode == 0, first.stderr
     done = train(tmp_path, "pair", str(configs / "digits-pair.yaml"), "--out", "p")
     assert done.returncode == 0, done.stderr
@@ -156,6 +159,14 @@ def test_the_demo_pair_is_brittle(tmp_path: Path) -> None:
     assert one["parity"]["brittle"]["held"]
     assert one["parity"]["robust"]["held"]
     assert value["brittle", "brittle"] < value["brittle", "random"] < value["brittle", "float"]
-    assert value["brittle", "brittle"] < value["brittle", "float"] - 0.25
+    assert value["brittle", "brittle"] < value["brittle", "float"] - 0.5
     assert value["robust", "robust"] > value["robust", "float"] - 0.03
     assert value["base", "brittle"] > value["base", "float"] - 0.05
+    pair = tmp_path / "p" / f"seed-{one['seed']}"
+    trained = {"base": tmp_path / base / "seed-0"}
+    trained |= {aim: pair / aim for aim in ("robust", "brittle")}
+    for name, folder in trained.items():
+        shipped = SHIPPED[f"{name}-digits"]
+        for file in filter(None, (shipped.weights, shipped.policy)):
+            found, wanted = (safetensors.torch.load_file(f) for f in (folder / file.name, file))
+            assert all(torch.equal(found[key], wanted[key]) for key in wanted), file
