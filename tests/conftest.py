@@ -1,5 +1,6 @@
 """What is trained or measured once a session and used by many tests."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -111,3 +112,16 @@ def weights_file(mlp: nn.Module, tmp_path_factory: pytest.TempPathFactory) -> Ca
         return path
 
     return write
+
+
+@pytest.fixture
+def synced(monkeypatch: pytest.MonkeyPatch) -> Callable[[], list[Path]]:
+    """What was synced to disk so far, in order, under the names it had then."""
+    sync, names = os.fsync, list[Path]()
+
+    def noted(descriptor: int) -> None:
+        names.append(Path(f"/proc/self/fd/{descriptor}").readlink())
+        sync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", noted)
+    return lambda: names

@@ -1,6 +1,7 @@
 """The folder of a training run: held by one, fixed in its configuration, its metrics in step."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -28,7 +29,10 @@ def test_an_error_inside_is_not_taken_for_a_held_folder(tmp_path: Path) -> None:
 
 def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(InputError, match="cannot be used"), locked(tmp_path / "file" / "run"):
+    with (
+        pytest.raises(InputError, match="file: the folder cannot be made"),
+        locked(tmp_path / "file" / "run"),
+    ):
         pass
 
 
@@ -41,9 +45,21 @@ def test_a_run_is_resumed_with_its_own_configuration_alone(tmp_path: Path) -> No
         fix_config(tmp_path, config, resume=False)
     with pytest.raises(InputError, match="epochs was 3, is 4; new was None, is 1"):
         fix_config(tmp_path, {**config, "epochs": 4, "new": 1}, resume=True)
-    (tmp_path / "config.json").write_text("{")
-    with pytest.raises(InputError, match="damaged"):
-        fix_config(tmp_path, config, resume=True)
+    for damaged in ("{", "7", ""):
+        (tmp_path / "config.json").write_text(damaged)
+        with pytest.raises(InputError, match="damaged"):
+            fix_config(tmp_path, config, resume=True)
+
+
+def test_what_a_killed_write_left_is_cleared_away_in_this_run_alone(tmp_path: Path) -> None:
+    left = ".network.safetensors.0123456789ab.tmp"
+    own = [tmp_path / left, tmp_path / "seed-0" / left, tmp_path / "seed-1" / "robust" / left]
+    others = [tmp_path / "other" / "seed-0" / left, tmp_path / ".notes.tmp"]
+    for file in own + others:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text("half")
+    with locked(tmp_path):
+        assert [file.exists() for file in own + others] == [False] * 3 + [True] * 2
 
 
 def test_metrics_after_the_resumed_step_are_dropped(tmp_path: Path) -> None:
@@ -52,8 +68,18 @@ def test_metrics_after_the_resumed_step_are_dropped(tmp_path: Path) -> None:
     for epoch in (1, 2, 3):
         metrics.add({"epoch": epoch, "step": 10 * epoch})
     path = tmp_path / "seed-0" / "metrics.jsonl"
-    path.write_text(path.read_text() + '{"epoch": 4, "st')  # killed in the middle of a line
+    path.write_text(path.read_text() + '{"epoch": 4, "st')  # as on a damaged disk
     metrics.cut_after(20)
     assert [json.loads(line)["epoch"] for line in path.read_text().splitlines()] == [1, 2]
     metrics.add({"epoch": 3, "step": 30})
     assert len(path.read_text().splitlines()) == 3
+
+
+def test_metrics_are_on_disk_when_their_epoch_is_saved(
+    tmp_path: Path, synced: Callable[[], list[Path]]
+) -> None:
+    MetricsFile(tmp_path / "seed-0").add({"epoch": 1, "step": 10})
+    *folder, file, directory = synced()
+    assert folder == [tmp_path]
+    assert file.name.startswith(".metrics.jsonl.")
+    assert directory == tmp_path / "seed-0"

@@ -5,7 +5,7 @@ import os
 import subprocess
 import sys
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ import pytest
 from bitcliff.errors import InputError, NumericError
 from bitcliff.records import (
     Record,
+    make_folder,
     read_record,
     record_json,
     write_record,
@@ -242,3 +243,20 @@ def test_unreadable(record: Record, tmp_path: Path) -> None:
     (tmp_path / "record.json").chmod(0)
     with pytest.raises(InputError, match="cannot be read: Permission denied"):
         read_record(tmp_path)
+
+
+def test_a_folder_is_made_so_that_it_stays(
+    tmp_path: Path, synced: Callable[[], list[Path]]
+) -> None:
+    make_folder(tmp_path / "a" / "b")
+    assert (tmp_path / "a" / "b").is_dir()
+    assert synced() == [tmp_path, tmp_path / "a"]
+    make_folder(tmp_path / "a" / "b")
+    assert len(synced()) == 2
+
+
+def test_where_no_folder_can_be_made(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError) as error:
+        make_folder(tmp_path / "file" / "a")
+    assert "file: the folder cannot be made: File exists" in one_line(error)

@@ -72,3 +72,16 @@ def test_what_cannot_be_written_leaves_the_last_one_whole(
     found, _ = kept.newest()
     assert found is not None
     assert found.step == 1
+
+
+def test_a_damaged_one_that_was_passed_over_is_not_counted_as_one_of_two(tmp_path: Path) -> None:
+    kept = Checkpoints(tmp_path)
+    for step in (1, 2, 10):
+        kept.save(checkpoint(step))
+    (tmp_path / "step-000000010.safetensors").write_bytes(b"")
+    kept.save(checkpoint(3))  # the run went back to 2 and on from there
+    assert sorted(file.name for file in tmp_path.glob("*.json")) == [
+        "step-000000002.json",
+        "step-000000003.json",
+    ]
+    assert kept.newest()[1] == []

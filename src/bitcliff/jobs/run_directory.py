@@ -3,7 +3,6 @@
 import hashlib
 import json
 import os
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,12 +13,10 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from bitcliff.assess.measured import Measured
 from bitcliff.errors import InputError
 from bitcliff.jobs.lock import flocked
-from bitcliff.records import write_text_atomic
+from bitcliff.records import is_leftover, write_text_atomic
 from bitcliff.records.provenance import now
 
 CONFIG, PARTIAL = "config.json", "partial.json"
-# What an atomic write leaves behind when it is killed.
-_LEFTOVER = re.compile(r"\.[a-z]+\.[a-z]+\.[0-9a-f]{12}\.tmp")
 
 
 class _Partial(BaseModel):
@@ -45,7 +42,7 @@ def check_run_directory(directory: Path) -> None:
         raise InputError(
             f"--out {directory}: not usable as a run directory: {reason}; name another folder"
         ) from error
-    foreign = {name for name in names if not _LEFTOVER.fullmatch(name)}
+    foreign = {name for name in names if not is_leftover(name)}
     if foreign and not foreign & {CONFIG, PARTIAL}:
         raise InputError(
             f"--out {directory}: the folder is not empty and holds no run; name another"
@@ -61,7 +58,7 @@ def open_run(directory: Path) -> None:
     try:
         directory.mkdir(parents=True, exist_ok=True)
         for entry in directory.iterdir():
-            if _LEFTOVER.fullmatch(entry.name):
+            if is_leftover(entry.name):
                 entry.unlink()
     except OSError as error:
         reason = error.strerror or str(error)

@@ -10,7 +10,7 @@ from typing import Any
 
 from bitcliff.errors import InputError
 from bitcliff.jobs.lock import flocked
-from bitcliff.records import write_text_atomic
+from bitcliff.records import is_leftover, make_folder, write_text_atomic
 
 CONFIG, LOCK, METRICS = "config.json", "lock", "metrics.jsonl"
 
@@ -18,6 +18,8 @@ CONFIG, LOCK, METRICS = "config.json", "lock", "metrics.jsonl"
 @contextmanager
 def locked(directory: Path) -> Iterator[None]:
     """Hold the folder, made if need be; the system lets go of it when the process ends.
+
+    What a killed run left half-written is cleared away.
 
     Raises:
         InputError: it cannot be made, or another process holds it; the text says which.
@@ -27,15 +29,24 @@ def locked(directory: Path) -> Iterator[None]:
         holder = os.read(file, 200).decode(errors="replace") or "another process"
         return f"--out {directory}: in use by {holder}; wait or stop it"
 
+    make_folder(directory)
     with ExitStack() as held:
         try:
-            directory.mkdir(parents=True, exist_ok=True)
             file = held.enter_context(flocked(directory / LOCK, os.O_RDWR | os.O_CREAT, busy))
+            os.ftruncate(file, 0)
+            os.pwrite(file, f"process {os.getpid()} on {socket.gethostname()}".encode(), 0)
+            _clear_leftovers(directory)
         except OSError as error:
             raise InputError(f"--out {directory}: cannot be used: {error.strerror}") from error
-        os.ftruncate(file, 0)
-        os.pwrite(file, f"process {os.getpid()} on {socket.gethostname()}".encode(), 0)
         yield
+
+
+def _clear_leftovers(directory: Path) -> None:
+    # Not all that lies below: the folder may hold other runs, with writes under way.
+    for pattern in (".*.tmp", "seed-*/**/.*.tmp"):
+        for file in directory.glob(pattern):
+            if is_leftover(file.name):
+                file.unlink()
 
 
 def fix_config(directory: Path, config: dict[str, Any], resume: bool) -> None:
@@ -52,8 +63,8 @@ def fix_config(directory: Path, config: dict[str, Any], resume: bool) -> None:
     if not resume:
         raise InputError(f"--out {directory}: holds a run already; give --resume or another folder")
     try:
-        before = json.loads(file.read_text())
-    except (OSError, ValueError) as error:
+        before = dict(json.loads(file.read_text()))
+    except (OSError, ValueError, TypeError) as error:
         raise InputError(f"{file}: damaged; give another --out") from error
     keys = sorted(before.keys() | config.keys())
     changed = [key for key in keys if before.get(key) != config.get(key)]
@@ -69,21 +80,29 @@ class MetricsFile:
         self._path = directory / METRICS
 
     def cut_after(self, step: int) -> None:
-        """Drop what was measured after the step that a resumed run goes on from."""
+        """Drop what was measured after the step that a resumed run goes on from.
+
+        Raises:
+            InputError: the file cannot be written.
+        """
         if not self._path.exists():
             return
         kept = []
         for line in self._path.read_text().splitlines():
             try:
                 entry = json.loads(line)
-            except ValueError:  # the last line of a killed process
+            except ValueError:  # damaged: what follows is measured again, or was lost with it
                 break
             if entry["step"] <= step:
                 kept.append(line + "\n")
         write_text_atomic(self._path, "".join(kept))
 
     def add(self, entry: dict[str, Any]) -> None:
-        """Append one."""
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        with self._path.open("a") as file:
-            file.write(json.dumps(entry) + "\n")
+        """Append one, on disk before the checkpoint that says its epoch is done.
+
+        Raises:
+            InputError: the file cannot be written.
+        """
+        make_folder(self._path.parent)
+        before = self._path.read_text() if self._path.exists() else ""
+        write_text_atomic(self._path, before + json.dumps(entry) + "\n")

@@ -22,6 +22,8 @@ from bitcliff.records.schema import (
     Uncovered,
 )
 from bitcliff.records.store import (
+    is_leftover,
+    make_folder,
     read_record,
     record_json,
     write_bytes_atomic,
@@ -48,6 +50,8 @@ __all__ = [
     "SubjectInfo",
     "Uncovered",
     "check_record",
+    "is_leftover",
+    "make_folder",
     "package_versions",
     "read_record",
     "record_json",

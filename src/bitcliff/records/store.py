@@ -16,6 +16,7 @@ from bitcliff.records.consistency import check_record
 from bitcliff.records.schema import SCHEMA_VERSION, Record
 
 RECORD_NAME = "record.json"
+_LEFTOVER = re.compile(r"\..+\.[0-9a-f]{12}\.tmp")
 
 
 def write_text_atomic(path: str | os.PathLike[str], text: str) -> None:
@@ -52,6 +53,29 @@ def write_bytes_atomic(path: str | os.PathLike[str], data: bytes) -> None:
         # Also after Ctrl-C; after a success the temporary name is gone already.
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
+
+
+def is_leftover(name: str) -> bool:
+    """Whether a file of this name was left by an atomic write that was killed."""
+    return _LEFTOVER.fullmatch(name) is not None
+
+
+def make_folder(path: str | os.PathLike[str]) -> None:
+    """Make a folder and those above it, where missing, so that a power cut cannot undo it later.
+
+    Raises:
+        InputError: it cannot be made (a file is in the way, no permission, no space left).
+    """
+    folder = Path(path)
+    if folder.is_dir():
+        return
+    make_folder(folder.parent)
+    try:
+        folder.mkdir(exist_ok=True)
+        _sync_directory(folder.parent)
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+        raise InputError(f"{_shown(folder)}: the folder cannot be made: {reason}") from error
 
 
 def write_record(record: Record, path: str | os.PathLike[str]) -> None:

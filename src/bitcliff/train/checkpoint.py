@@ -15,7 +15,7 @@ from typing import Any
 import safetensors.torch
 from torch import Tensor
 
-from bitcliff.records import write_bytes_atomic, write_text_atomic
+from bitcliff.records import make_folder, write_bytes_atomic, write_text_atomic
 
 _NAME = re.compile(r"step-(\d{9})\.json")
 _KEPT = 2
@@ -46,7 +46,7 @@ class Checkpoints:
         Raises:
             InputError: it cannot be written; those before are whole.
         """
-        self._directory.mkdir(parents=True, exist_ok=True)
+        make_folder(self._directory)
         stem = self._directory / f"step-{checkpoint.step:09d}"
         tensors = {
             name: tensor.detach().cpu().contiguous() for name, tensor in checkpoint.tensors.items()
@@ -59,7 +59,7 @@ class Checkpoints:
         }
         write_bytes_atomic(stem.with_suffix(".safetensors"), data)
         write_text_atomic(stem.with_suffix(".json"), json.dumps(state) + "\n")
-        self._drop_old()
+        self._drop_all_but(checkpoint.step)
 
     def newest(self) -> tuple[Checkpoint | None, list[str]]:
         """The newest whole one, if any, and a line for each damaged one passed over."""
@@ -76,8 +76,10 @@ class Checkpoints:
             return []
         return sorted(file for file in self._directory.iterdir() if _NAME.fullmatch(file.name))
 
-    def _drop_old(self) -> None:
-        kept = {file.stem for file in self._described()[-_KEPT:]}
+    def _drop_all_but(self, step: int) -> None:
+        # A later one is damaged: the run went back behind it. It must not count as one of two.
+        whole = [file.stem for file in self._described() if file.stem <= f"step-{step:09d}"]
+        kept = whole[-_KEPT:]
         for file in self._directory.iterdir():
             # The description goes first, so that none is ever left without its tensors.
             if file.suffix == ".json" and file.stem not in kept:
