@@ -71,6 +71,21 @@ def test_a_killed_run_goes_on_from_its_last_checkpoint(tmp_path: Path) -> None:
     assert_same(weights(resumed), weights(whole))
 
 
+def test_without_a_whole_checkpoint_it_says_so_and_begins_again(tmp_path: Path) -> None:
+    whole = Line()
+    Loop(whole, config(), Checkpoints(tmp_path)).run()
+    for file in tmp_path.glob("*.safetensors"):
+        file.write_bytes(b"")
+    again, notes = Line(), list[str]()
+    Loop(again, config(), Checkpoints(tmp_path)).run(Hooks(on_note=notes.append))
+    assert [note.partition(":")[0] for note in notes] == [
+        "step-000000036 is damaged",
+        "step-000000032 is damaged",
+        "no whole checkpoint is left",
+    ]
+    assert_same(weights(again), weights(whole))
+
+
 def test_the_callers_random_state_is_left_alone(tmp_path: Path) -> None:
     stage = Line()
     torch.manual_seed(3)

@@ -197,6 +197,8 @@ class Loop:
         for line in damaged:
             hooks.on_note(line)
         if checkpoint is None:
+            if damaged:
+                hooks.on_note("no whole checkpoint is left: beginning again")
             return
         weights = _part(checkpoint.tensors, "networks")
         try:
