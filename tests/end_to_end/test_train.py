@@ -2,6 +2,8 @@
 
 import json
 import os
+import re
+import resource
 import signal
 import subprocess
 import time
@@ -12,6 +14,7 @@ import pytest
 import safetensors.torch
 import torch
 
+from bitcliff.train.checkpoint import Checkpoints
 from bitcliff.zoo.shipped import SHIPPED
 from tests.end_to_end.commands import BITCLIFF, bitcliff, environment
 
@@ -116,6 +119,86 @@ def test_a_second_run_is_told_who_holds_the_folder(trained: Path) -> None:
     process.communicate()
     assert second.returncode == 2
     assert f"--out held: in use by process {process.pid} on " in second.stderr
+
+
+# Sends itself signals when it is given so many pictures at once, in eval mode: 32 are the end of
+# the validation split, 104 that of the test split.
+SIGNALLING = """
+import os, signal
+from torch import nn
+
+class Net(nn.Sequential):
+    def forward(self, x):
+        if not self.training and len(x) == int(os.environ.get("AT", 0)):
+            for number in os.environ["SIGNALS"].split():
+                os.kill(os.getpid(), int(number))
+        return super().forward(x)
+
+def net():
+    return Net(nn.Conv2d(1, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(144, 10))
+"""
+
+
+@pytest.mark.parametrize(
+    ("at", "numbers", "code", "saved"),
+    [
+        ("32", "15", 143, ["step-000000015", "step-000000017"]),  # validated and saved all the same
+        ("32", "2", 130, ["step-000000015", "step-000000017"]),
+        ("32", "15 2", 130, ["step-000000010", "step-000000015"]),  # the second: at once
+        ("104", "15", 143, ["step-000000030", "step-000000034"]),
+        ("104", "2", 130, ["step-000000030", "step-000000034"]),
+    ],
+)
+def test_a_signal_in_validation_and_in_the_last_measurement(
+    tmp_path: Path, at: str, numbers: str, code: int, saved: list[str]
+) -> None:
+    (tmp_path / "mynet.py").write_text(SIGNALLING)
+    (tmp_path / "teacher.yaml").write_text(TEACHER.replace("zoo:digits", "py:mynet:net"))
+    run = ["teacher", "teacher.yaml", "--threads", "1", "--out"]
+    stopped = bitcliff(tmp_path, "train", *run, "t", AT=at, SIGNALS=numbers)
+    assert stopped.returncode == code, stopped.stderr
+    assert ("go on with --resume" in stopped.stderr) == (" " not in numbers)
+    kept = sorted((tmp_path / "t").rglob("checkpoints/*.json"))
+    assert [file.stem for file in kept] == saved
+    for done in (train(tmp_path, *run, "t", "--resume"), train(tmp_path, *run, "whole")):
+        assert done.returncode == 0, done.stderr
+    assert results(tmp_path / "t") == results(tmp_path / "whole")
+
+
+def results(out: Path) -> dict[str, bytes]:
+    names = ("result.json", "seed-0/network.safetensors", "seed-0/metrics.jsonl")
+    return {name: (out / name).read_bytes() for name in names}
+
+
+def test_resuming_what_has_ended_or_never_began(trained: Path) -> None:
+    before = results(trained / "t")
+    for out in ("t", "new-by-resume"):
+        done = train(trained, "teacher", "teacher.yaml", "--out", out, "--resume")
+        assert done.returncode == 0, done.stderr
+        assert results(trained / out) == before
+
+
+@pytest.mark.skipif(not hasattr(resource, "prlimit"), reason="only Linux limits other processes")
+def test_no_space_left_while_training(trained: Path) -> None:
+    """Files may no longer grow to more than 40 kB: less than a checkpoint has."""
+    (trained / "long.yaml").write_text(TEACHER.replace("epochs: 2", "epochs: 6"))
+    process = start(trained, "full")
+    wait_for_checkpoint(trained, "full")
+    resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (40_000, 40_000))
+    _, told = process.communicate(timeout=60)
+    assert process.returncode == 2
+    *_, last = told.splitlines()
+    assert re.fullmatch(r"bitcliff: error: full/\S+\.safetensors: cannot be written: .*", last)
+    assert "File too large" in last
+    assert "Traceback" not in told
+    newest, damaged = Checkpoints(trained / "full" / "seed-0" / "checkpoints").newest()
+    assert newest is not None
+    assert damaged == []
+    done = train(trained, "teacher", "long.yaml", "--out", "full", "--resume")
+    assert done.returncode == 0, done.stderr
+    assert f"going on after step {newest.step} of" in done.stderr
+    assert train(trained, "teacher", "long.yaml", "--out", "roomy").returncode == 0
+    assert results(trained / "full") == results(trained / "roomy")
 
 
 @pytest.mark.parametrize(

@@ -92,7 +92,7 @@ def _run(run: Callable[..., dict[str, Any]], kind: Any, options: dict[str, Any])
     with _Bar(stop) as bar:
         try:
             result = run(config, options["out"], options["resume"], bar.listener())
-        except Stopped:
+        except (Stopped, KeyboardInterrupt):
             bar.note(f"stopped and saved; go on with --resume --out {options['out']}")
             return stop.exit_code
     with reader_may_leave():
@@ -101,10 +101,15 @@ def _run(run: Callable[..., dict[str, Any]], kind: Any, options: dict[str, Any])
 
 
 class _StopSignals:
-    """The first SIGTERM or SIGINT asks for a stop after the step; the second ends the process."""
+    """The first SIGTERM or SIGINT asks for a stop; the second ends the process.
+
+    While there are steps to finish and save, the stop waits for them. Before and after, as in the
+    measurement on the test split, nothing would be gained by waiting.
+    """
 
     def __init__(self) -> None:
         self.received: int | None = None
+        self.waits = False
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._on_signal)
 
@@ -112,6 +117,8 @@ class _StopSignals:
         if self.received is not None:
             os._exit(128 + number)
         self.received = number
+        if not self.waits:
+            raise KeyboardInterrupt
 
     @property
     def exit_code(self) -> int:
@@ -138,6 +145,7 @@ class _Bar:
         )
         self._task = self._bar.add_task("Starting", total=None, parts="")
         self._told = -_QUIET
+        self._last = False
 
     def __enter__(self) -> "_Bar":
         if self._console.is_terminal:
@@ -155,15 +163,21 @@ class _Bar:
         return TrainListener(
             on_note=self.note,
             on_step=self.step,
-            should_stop=lambda: self._stop.received is not None,
+            should_stop=self.should_stop,
         )
+
+    def should_stop(self) -> bool:
+        """Asked when a step is done; after the last one nobody will ask again."""
+        self._stop.waits = not self._last
+        return self._stop.received is not None
 
     def note(self, line: str) -> None:
         """A line of its own."""
         self._console.print(line, markup=False, highlight=False, soft_wrap=True)
 
     def step(self, name: str, step: int, steps: int, parts: dict[str, float]) -> None:
-        """After each step."""
+        """After each step's sums are done, before it is validated and saved."""
+        self._stop.waits, self._last = True, step == steps
         text = " ".join(f"{key} {value:.3f}" for key, value in parts.items())
         self._bar.update(self._task, description=name, completed=step, total=steps, parts=text)
         now = time.monotonic()
