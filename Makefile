@@ -6,7 +6,7 @@ TEST_ENV := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1
 PYTEST := $(TEST_ENV) $(BIN)/python -m pytest --jaxtyping-packages=bitcliff,beartype.beartype
 JOBS ?= 2
 
-.PHONY: demo test check lint types contracts tests test-slow zoo browser benchmark clean
+.PHONY: demo test check lint types contracts tests test-slow test-crash zoo browser strace benchmark clean
 
 demo: .venv/demo
 	$(BIN)/bitcliff assess --out runs/demo
@@ -40,6 +40,10 @@ zoo: .venv/demo
 	$(BIN)/bitcliff train pair configs/digits-pair.yaml --out runs/digits-pair --threads 1
 	$(BIN)/python tools/ship_zoo.py runs/digits-teacher runs/digits-pair src/bitcliff/zoo/weights
 
+# Kills training at every moment there is, and breaks the disk under it; some ten minutes.
+test-crash: .venv/dev strace
+	$(TEST_ENV) $(BIN)/python -m tests.crash
+
 benchmark: .venv/dev
 	for file in benchmarks/*.py; do $(BIN)/python $$file || exit 1; done
 
@@ -49,6 +53,12 @@ browser:
 	  { sudo=$$(test "$$(id -u)" = 0 || echo sudo); \
 	    $$sudo apt-get update -qq && $$sudo apt-get install -y -qq chromium >/dev/null; } || \
 	  { echo "The report's tests need Chromium: install it, or name it in BITCLIFF_CHROMIUM." >&2; exit 1; }
+
+strace:
+	@command -v strace >/dev/null || \
+	  { sudo=$$(test "$$(id -u)" = 0 || echo sudo); \
+	    $$sudo apt-get update -qq && $$sudo apt-get install -y -qq strace >/dev/null; } || \
+	  { echo "This test needs strace: install it." >&2; exit 1; }
 
 .venv/bin/python:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed: make PYTHON=python3.11")'
