@@ -83,7 +83,11 @@ def _row(cell: dict[str, Any]) -> str:
     words = {"float": "float", "random": "random policy"}
     policy = words.get(cell["policy"], f"{cell['policy']} network's policy")
     share = "{value:.1%} ({low:.1%} to {high:.1%})".format(**accuracy)
-    lost = "" if policy == "float" else f"{0.0 - cell['delta_pp']:.1f} ({0.0 - high:.1f} to {0.0 - low:.1f})"
+    lost = (
+        ""
+        if policy == "float"
+        else f"{0.0 - cell['delta_pp']:.1f} ({0.0 - high:.1f} to {0.0 - low:.1f})"
+    )
     return f"| {policy} | {share} | {lost} |"
 
 

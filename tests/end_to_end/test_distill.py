@@ -4,7 +4,6 @@ import json
 import socket
 import subprocess
 import warnings
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +49,7 @@ def export(file: Path) -> None:
 
 
 def distill(
-    folder: Path, out: str, teacher: str, *more: str, epochs: int = 3
+    folder: Path, out: str, teacher: str, *more: str, epochs: int = 8
 ) -> "subprocess.CompletedProcess[str]":
     (folder / f"{out}.yaml").write_text(CONFIG.format(epochs=epochs, teacher=teacher))
     return bitcliff(
@@ -77,7 +76,7 @@ def test_from_an_onnx_file(folder: Path, from_onnx: str) -> None:
     assert one["agreement"]["n"] == one["accuracy"]["n"] == 360
     assert one["agreement"]["value"] > 0.5, "it learns: chance is a tenth"
     lines = (folder / from_onnx / "seed-0" / "metrics.jsonl").read_text().splitlines()
-    assert [json.loads(line)["epoch"] for line in lines] == [1, 2, 3]
+    assert [json.loads(line)["epoch"] for line in lines] == list(range(1, 9))
 
 
 def test_another_file_is_not_the_same_teacher(folder: Path, from_onnx: str) -> None:
@@ -90,20 +89,21 @@ def test_another_file_is_not_the_same_teacher(folder: Path, from_onnx: str) -> N
     assert "teacher was teacher.onnx, is base-digits" in done.stderr
 
 
-@pytest.fixture
-def port() -> Iterator[int]:
+def free_port() -> int:
     with socket.socket() as found:
         found.bind(("127.0.0.1", 0))
-        yield found.getsockname()[1]
+        port: int = found.getsockname()[1]
+        return port
 
 
 def test_an_endpoint_that_goes_down_costs_no_step(
-    folder: Path, from_onnx: str, port: int, tmp_path: Path
+    folder: Path, from_onnx: str, tmp_path: Path
 ) -> None:
     """Served by MLServer, killed, and served again: the student's bits are those from the file."""
     pytest.importorskip("mlserver", reason="MLServer does not install on this Python")
-    teacher, uri = f"http://127.0.0.1:{port}/v2/models/digits", str(folder / "teacher.onnx")
-    (folder / "served.yaml").write_text(CONFIG.format(epochs=3, teacher=teacher))
+    port, uri = free_port(), str(folder / "teacher.onnx")
+    teacher = f"http://127.0.0.1:{port}/v2/models/digits"
+    (folder / "served.yaml").write_text(CONFIG.format(epochs=8, teacher=teacher))
     command = [BITCLIFF, "train", "distill", "served.yaml", "--out", "served", "--threads", "1"]
     with running_mlserver(tmp_path, uri, INPUTS, OUTPUTS, "digits", port):
         process = subprocess.Popen(
