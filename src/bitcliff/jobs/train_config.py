@@ -12,12 +12,13 @@ from bitcliff.adapters.black_box import BlackBoxSettings
 from bitcliff.adapters.wording import nearest
 from bitcliff.errors import InputError
 from bitcliff.train.distill import DistillSettings
+from bitcliff.train.hardware import HardwareSettings
 from bitcliff.train.loop import LoopConfig
 from bitcliff.train.pair import Aim
 from bitcliff.train.pair_settings import PairSettings
 
 
-class TrainConfig(LoopConfig):
+class TrainConfig(LoopConfig, HardwareSettings):
     """What all stages share.
 
     Attributes:
@@ -27,6 +28,8 @@ class TrainConfig(LoopConfig):
         augmentation: what training sees of the pictures; see `AugmentationSettings`.
         validation: share of the training split held out to choose the best epoch.
         seeds: one run each.
+        tensorboard: write the losses and what validation found for TensorBoard too.
+        The rest: see the classes it is made of.
     """
 
     model: str
@@ -38,6 +41,7 @@ class TrainConfig(LoopConfig):
     augmentation: AugmentationSettings = AugmentationSettings()
     validation: float = Field(default=0.2, gt=0, lt=1)
     seeds: tuple[int, ...] = Field(default=(0,), min_length=1)
+    tensorboard: bool = False
 
 
 class TeacherConfig(TrainConfig):

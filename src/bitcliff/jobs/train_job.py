@@ -1,7 +1,8 @@
 """Training runs: a configuration to trained networks and what they do on the test split."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,8 @@ from torch import Tensor, nn
 
 from bitcliff.adapters.black_box import load_black_box
 from bitcliff.budget import freedom_log2
+from bitcliff.jobs.hardware import find_hardware, start_processes
+from bitcliff.jobs.tensorboard import Add, event_file, find_tensorboard
 from bitcliff.jobs.train_config import DistillConfig, PairConfig, TeacherConfig, TrainConfig
 from bitcliff.jobs.training_data import held_out, load_network, open_splits
 from bitcliff.jobs.training_run import MetricsFile, locked
@@ -21,9 +24,23 @@ from bitcliff.train.checkpoint import Checkpoints
 from bitcliff.train.classify import ClassifyStage
 from bitcliff.train.cross_table import cross_table, spread
 from bitcliff.train.distill import DistillStage, answers_of
+from bitcliff.train.hardware import Hardware
 from bitcliff.train.loop import Hooks, Loop, Metrics, Stage
 from bitcliff.train.measure import answers_in_float
 from bitcliff.train.pair import PairStage
+
+
+@dataclass(frozen=True)
+class Run:
+    """One training out of those of a command.
+
+    Attributes:
+        name: such as "pair/seed-0/robust". number, of: its place among them, from 1.
+    """
+
+    name: str
+    number: int
+    of: int
 
 
 @dataclass(frozen=True)
@@ -31,13 +48,14 @@ class TrainListener:
     """Who hears of a run, and who may stop it.
 
     Attributes:
-        on_note: a sentence. on_step: the run's name, step, steps in all, the loss's parts.
-        should_stop: asked after each step.
+        on_note: a sentence. on_step: the run, step, steps in all, the loss's parts.
+        should_stop: asked after each step. on_epoch: the run, what validation found.
     """
 
     on_note: Callable[[str], None]
-    on_step: Callable[[str, int, int, Metrics], None]
+    on_step: Callable[[Run, int, int, Metrics], None]
     should_stop: Callable[[], bool]
+    on_epoch: Callable[[Run, Metrics], None] = lambda _run, _found: None
 
 
 def run_teacher(
@@ -45,53 +63,58 @@ def run_teacher(
 ) -> dict[str, Any]:
     """Train on labels; `seed-S/network.safetensors` for each seed, and `result.json`.
 
+    Returns:
+        What `result.json` holds. It is empty, and nothing is written or told, in all processes but
+        the first where several train.
+
     Raises:
         Stopped: told to stop; saved. InputError, NumericError: in one line what is wrong.
     """
     results = []
-    with locked(out):
-        train, test = open_splits(config, load_network(config, config.seeds[0]), out, resume)
+    with _command(config, out, listener, len(config.seeds)) as command:
+        first = load_network(config, config.seeds[0])
+        train, test = open_splits(config, first, out, resume, command.hardware)
+        start_processes(config)
         for seed in config.seeds:
             subject, directory = load_network(config, seed), out / f"seed-{seed}"
             splits = held_out(config, subject, train, seed)
-            stage = ClassifyStage(subject.module, *splits, config.label_smoothing)
-            _train(stage, config, seed, directory, listener)
-            _save(subject.module, directory / "network.safetensors")
-            answers = answers_in_float(subject.module.eval(), test.inputs)
-            results.append({"seed": seed, "accuracy": _share(answers == test.labels)})
-        return _finish(out, {"kind": "teacher", "results": results})
+            smoothing, hardware = config.label_smoothing, command.hardware
+            stage = ClassifyStage(subject.module, *splits, smoothing, hardware)
+            if command.train(stage, seed, directory):
+                _save(subject.module, directory / "network.safetensors")
+                answers = answers_in_float(subject.module.eval(), test.inputs)
+                results.append({"seed": seed, "accuracy": _share(answers == test.labels)})
+        return command.finish({"kind": "teacher", "results": results})
 
 
 def run_distill(
     config: DistillConfig, out: Path, resume: bool, listener: TrainListener
 ) -> dict[str, Any]:
-    """Train on a black box's answers; files as `run_teacher`.
+    """Train on a black box's answers; files and result as `run_teacher`.
 
     Raises:
         Stopped: told to stop; saved. InputError, NumericError: in one line what is wrong.
     """
     results = []
-    with locked(out):
+    with _command(config, out, listener, len(config.seeds)) as command:
+        hardware = command.hardware
         teacher = load_black_box(config.teacher, config.teacher_settings)
-        subject = load_network(config, config.seeds[0])
-        train, test = open_splits(config, subject, out, resume, teacher_identity=teacher.identity)
-        theirs = answers_of(teacher.ask, test)
+        first, known = load_network(config, config.seeds[0]), {"teacher_identity": teacher.identity}
+        train, test = open_splits(config, first, out, resume, hardware, **known)
+        start_processes(config)
+        theirs = answers_of(teacher.ask, test, hardware.device)
         for seed in config.seeds:
             subject, directory = load_network(config, seed), out / f"seed-{seed}"
             splits = held_out(config, subject, train, seed)
-            stage = DistillStage(subject.module, teacher.ask, *splits, config)
-            _train(stage, config, seed, directory, listener)
-            _save(subject.module, directory / "network.safetensors")
-            answers = answers_in_float(subject.module.eval(), test.inputs)
-            results.append(
-                {
-                    "seed": seed,
-                    "accuracy": _share(answers == test.labels),
-                    "agreement": _share(answers == theirs),
-                }
-            )
+            stage = DistillStage(subject.module, teacher.ask, *splits, config, hardware)
+            if command.train(stage, seed, directory):
+                _save(subject.module, directory / "network.safetensors")
+                answers = answers_in_float(subject.module.eval(), test.inputs)
+                found = {"accuracy": answers == test.labels, "agreement": answers == theirs}
+                shares = {name: _share(right) for name, right in found.items()}
+                results.append({"seed": seed, **shares})
         accuracy = _share(theirs == test.labels)
-        return _finish(out, {"kind": "distill", "teacher": accuracy, "results": results})
+        return command.finish({"kind": "distill", "teacher": accuracy, "results": results})
 
 
 def run_pair(
@@ -99,27 +122,35 @@ def run_pair(
 ) -> dict[str, Any]:
     """Train robust and brittle pairs from one network; for each its files, and `result.json`.
 
+    Returns:
+        As `run_teacher`.
+
     Raises:
         Stopped: told to stop; saved. InputError, NumericError: in one line what is wrong.
     """
     results = []
-    with locked(out):
+    with _command(config, out, listener, len(config.seeds) * len(config.aims)) as command:
         subject = load_network(config, config.seeds[0])
-        train, test = open_splits(config, subject, out, resume)
+        train, test = open_splits(config, subject, out, resume, command.hardware)
         plan = discover(subject.module, train.inputs[:8])
+        subject.module.to(command.hardware.device)
         total = config.total(len(plan))
+        start_processes(config)
         for seed in config.seeds:
             pairs = {}
             for aim in config.aims:
                 splits = held_out(config, subject, train, seed)
-                stage = PairStage(aim, subject.module, plan, *splits, config, seed)
+                stage = PairStage(
+                    aim, subject.module, plan, *splits, config, seed, command.hardware
+                )
                 directory = out / f"seed-{seed}" / aim
-                _train(stage, config, seed, directory, listener)
-                _save(stage.student, directory / "network.safetensors")
-                write_bytes_atomic(directory / "policy.safetensors", stage.stored_policy())
-                pairs[aim] = stage
-            listener.on_note(f"seed {seed}: measuring on the test split")
-            results.append({"seed": seed, **cross_table(subject.module, pairs, test, seed)})
+                if command.train(stage, seed, directory):
+                    _save(stage.student, directory / "network.safetensors")
+                    write_bytes_atomic(directory / "policy.safetensors", stage.stored_policy())
+                    pairs[aim] = stage
+            if pairs:
+                listener.on_note(f"seed {seed}: measuring on the test split")
+                results.append({"seed": seed, **cross_table(subject.module, pairs, test, seed)})
         result = {
             "kind": "pair",
             "points": len(plan),
@@ -128,23 +159,82 @@ def run_pair(
             "results": results,
             "spread": spread(results),
         }
-        return _finish(out, result)
+        return command.finish(result)
 
 
-def _train(
-    stage: Stage, config: TrainConfig, seed: int, directory: Path, listener: TrainListener
-) -> None:
-    name, metrics = "/".join(directory.parts[-2:]), MetricsFile(directory)
-    checkpoints = Checkpoints(directory / "checkpoints")
-    newest, _ = checkpoints.newest()
-    metrics.cut_after(newest.step if newest else 0)
-    hooks = Hooks(
-        on_step=lambda step, steps, parts: listener.on_step(name, step, steps, parts),
-        on_epoch=lambda epoch, step, found: metrics.add({"epoch": epoch, "step": step, **found}),
-        on_note=lambda line: listener.on_note(f"{name}: {line}"),
-        should_stop=listener.should_stop,
-    )
-    Loop(stage, config, checkpoints, seed).run(hooks)
+@dataclass
+class _Command:
+    """The trainings of one command, of which only the first process writes and tells."""
+
+    config: TrainConfig
+    out: Path
+    listener: TrainListener
+    hardware: Hardware
+    runs: int
+    begun: int = 0
+
+    def train(self, stage: Stage, seed: int, directory: Path) -> bool:
+        """Train to the end. Returns whether this process keeps what comes of it."""
+        self.begun += 1
+        checkpoints = Checkpoints(directory / "checkpoints")
+        loop = Loop(stage, self.config, checkpoints, seed, self.hardware)
+        if not self.hardware.first:
+            loop.run(Hooks(should_stop=self.listener.should_stop))
+            return False
+        newest, _ = checkpoints.newest()
+        after = newest.step if newest else 0
+        metrics = MetricsFile(directory)
+        metrics.cut_after(after)
+        board = event_file(directory, after) if self.config.tensorboard else nullcontext(_nowhere)
+        with board as add:
+            loop.run(
+                self._hooks(
+                    Run("/".join(directory.parts[-2:]), self.begun, self.runs), metrics, add
+                )
+            )
+        return True
+
+    def _hooks(self, run: Run, metrics: MetricsFile, add: Add) -> Hooks:
+        listener = self.listener
+
+        def on_step(step: int, steps: int, parts: Metrics) -> None:
+            add("loss", parts, step)
+            listener.on_step(run, step, steps, parts)
+
+        def on_epoch(epoch: int, step: int, found: Metrics) -> None:
+            metrics.add({"epoch": epoch, "step": step, **found})
+            add("validation", found, step)
+            listener.on_epoch(run, found)
+
+        return Hooks(
+            on_step,
+            on_epoch,
+            on_note=lambda line: listener.on_note(f"{run.name}: {line}"),
+            should_stop=listener.should_stop,
+        )
+
+    def finish(self, result: dict[str, Any]) -> dict[str, Any]:
+        """Write the result, and give it back."""
+        if not self.hardware.first:
+            return {}
+        write_text_atomic(self.out / "result.json", json.dumps(result, indent=2) + "\n")
+        return result
+
+
+@contextmanager
+def _command(
+    config: TrainConfig, out: Path, listener: TrainListener, runs: int
+) -> Iterator[_Command]:
+    """What a command begins with: all it needs is there, and the folder is its own."""
+    hardware = find_hardware(config)
+    if config.tensorboard:
+        find_tensorboard()
+    with locked(out) if hardware.first else nullcontext():
+        yield _Command(config, out, listener, hardware, runs)
+
+
+def _nowhere(_group: str, _numbers: Metrics, _step: int) -> None:
+    """Where TensorBoard is not asked for."""
 
 
 def _save(network: nn.Module, file: Path) -> None:
@@ -154,8 +244,3 @@ def _save(network: nn.Module, file: Path) -> None:
 
 def _share(right: Tensor) -> dict[str, Any]:
     return rate(int(right.sum()), len(right)).model_dump()
-
-
-def _finish(out: Path, result: dict[str, Any]) -> dict[str, Any]:
-    write_text_atomic(out / "result.json", json.dumps(result, indent=2) + "\n")
-    return result

@@ -12,6 +12,7 @@ from bitcliff.errors import InputError
 from bitcliff.jobs.train_config import TrainConfig
 from bitcliff.jobs.training_run import fix_config
 from bitcliff.train.data import Split, hold_out
+from bitcliff.train.hardware import ALONE, Hardware
 from bitcliff.train.order import seed_of
 from bitcliff.types.subject import Subject, examples_sha256
 
@@ -31,14 +32,22 @@ def load_network(config: TrainConfig, seed: int) -> Subject:
 
 
 def open_splits(
-    config: TrainConfig, subject: Subject, out: Path, resume: bool, **fixed: Any
+    config: TrainConfig,
+    subject: Subject,
+    out: Path,
+    resume: bool,
+    hardware: Hardware = ALONE,
+    **fixed: Any,
 ) -> tuple[Split, Split]:
     """The training and the test split, once it is known that the run may use the folder.
 
     Args:
+        hardware: only the first process looks at the folder.
         fixed: what else a resumed run must find unchanged.
     """
     train, test = (_split(config, subject, split) for split in ("train", "test"))
+    if not hardware.first:
+        return train, test
     fix_config(
         out,
         {
@@ -46,6 +55,7 @@ def open_splits(
             "weights_sha256": subject.weights_sha256 if config.weights else None,
             "data_sha256": [examples_sha256(part.inputs, part.labels) for part in (train, test)],
             "threads": torch.get_num_threads(),
+            "runs_on": hardware.device.type,
             **fixed,
         },
         resume,

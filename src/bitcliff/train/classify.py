@@ -7,6 +7,7 @@ from jaxtyping import Int
 from torch import Tensor, nn
 
 from bitcliff.train.data import Split
+from bitcliff.train.hardware import ALONE, Hardware
 from bitcliff.train.loop import Metrics, Validation
 from bitcliff.train.measure import right_in_float
 
@@ -15,11 +16,16 @@ class ClassifyStage:
     """Cross-entropy with label smoothing (FACTS: teacher fine-tune)."""
 
     def __init__(
-        self, model: nn.Module, training: Split, validation: Split, label_smoothing: float = 0.1
+        self,
+        model: nn.Module,
+        training: Split,
+        validation: Split,
+        label_smoothing: float = 0.1,
+        hardware: Hardware = ALONE,
     ) -> None:
-        self.model = model.requires_grad_(True)
+        self.model = model.to(hardware.device).requires_grad_(True)
         self.training, self.validation = training, validation
-        self.label_smoothing = label_smoothing
+        self.label_smoothing, self.hardware = label_smoothing, hardware
 
     @property
     def networks(self) -> Mapping[str, nn.Module]:
@@ -34,10 +40,10 @@ class ClassifyStage:
     def loss(self, index: Int[Tensor, " batch"]) -> tuple[Tensor, Metrics]:
         """Mean over the batch, nats."""
         self.model.train()
-        logits = self.model(self.training.seen(index))
-        loss = F.cross_entropy(
-            logits, self.training.labels[index], label_smoothing=self.label_smoothing
-        )
+        device = self.hardware.device
+        logits = self.hardware.logits(self.model, self.training.seen(index).to(device))
+        labels = self.training.labels[index].to(device)
+        loss = F.cross_entropy(logits, labels, label_smoothing=self.label_smoothing)
         return loss, {"cross_entropy": loss.item()}
 
     def validate(self) -> Validation:

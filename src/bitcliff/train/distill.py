@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from bitcliff.errors import InputError
 from bitcliff.losses import distillation_loss
 from bitcliff.train.data import Split
+from bitcliff.train.hardware import ALONE, Hardware
 from bitcliff.train.loop import Metrics, Validation
 from bitcliff.train.measure import answers_in_float
 from bitcliff.train.mixup import mixup
@@ -57,12 +58,14 @@ class DistillStage:
         training: Split,
         validation: Split,
         settings: DistillSettings,
+        hardware: Hardware = ALONE,
     ) -> None:
-        self.student = student.requires_grad_(True)
+        self.student = student.to(hardware.device).requires_grad_(True)
         self.training, self.validation, self.settings = training, validation, settings
+        self.hardware = hardware
         self._ask = ask
         self._check_classes()
-        self._wanted = answers_of(ask, validation)
+        self._wanted = answers_of(ask, validation, hardware.device)
 
     @property
     def networks(self) -> Mapping[str, nn.Module]:
@@ -76,13 +79,13 @@ class DistillStage:
 
     def loss(self, index: Int[Tensor, " batch"]) -> tuple[Tensor, Metrics]:
         """Mean over the batch, nats."""
-        pictures = self.training.seen(index)
+        pictures = self.training.seen(index).to(self.hardware.device)
         if self.settings.mixup:
             pictures = mixup(pictures, self.settings.mixup)
         # First of all: if the black box is gone, nothing of the student has moved yet.
         answers = self._ask(pictures)
         self.student.train()
-        loss = self._distance(self.student(pictures), answers)
+        loss = self._distance(self.hardware.logits(self.student, pictures), answers)
         return loss, {"distillation": loss.item()}
 
     def _distance(self, given: Float[Tensor, "batch classes"], answers: Tensor) -> Tensor:
@@ -104,7 +107,7 @@ class DistillStage:
         return Validation((agreement,), {"agreement": agreement, "float": accuracy})
 
     def _check_classes(self) -> None:
-        pictures = self.training.inputs[:2]
+        pictures = self.training.inputs[:2].to(self.hardware.device)
         answers = self._ask(pictures)
         self.student.eval()
         with torch.no_grad():
@@ -117,9 +120,12 @@ class DistillStage:
             )
 
 
-def answers_of(ask: Ask, data: Split, batch: int = 256) -> Int[Tensor, " n"]:
-    """The black box's class for each example."""
-    return torch.cat([top_1(ask(pictures)) for pictures in data.inputs.split(batch)])
+def answers_of(
+    ask: Ask, data: Split, device: torch.device = ALONE.device, batch: int = 256
+) -> Int[Tensor, " n"]:
+    """The black box's class for each example; it is shown the pictures on that device."""
+    parts = data.inputs.split(batch)
+    return torch.cat([top_1(ask(pictures.to(device))).cpu() for pictures in parts])
 
 
 def top_1(answers: Tensor) -> Int[Tensor, " batch"]:

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from bitcliff.errors import InputError, NumericError
 from bitcliff.train.checkpoint import Checkpoint, Checkpoints
+from bitcliff.train.hardware import ALONE, Hardware
 from bitcliff.train.optimiser import (
     OptimiserConfig,
     optimiser_tensors,
@@ -94,13 +95,20 @@ _NO_HOOKS = Hooks()
 class Loop:
     """A stage in training; `run` goes on from the newest checkpoint there is.
 
-    Every random choice follows from the seed and the step.
+    Every random choice follows from the seed and the step, and from the rank where several
+    processes train one network. Those take equal steps; the first alone saves.
     """
 
     def __init__(
-        self, stage: Stage, config: LoopConfig, checkpoints: Checkpoints, seed: int = 0
+        self,
+        stage: Stage,
+        config: LoopConfig,
+        checkpoints: Checkpoints,
+        seed: int = 0,
+        hardware: Hardware = ALONE,
     ) -> None:
         self.stage, self.config, self.checkpoints, self.seed = stage, config, checkpoints, seed
+        self.hardware = hardware
         self.step = 0
         self.best_score: tuple[float, ...] | None = None
         self.best: dict[str, Tensor] = {}
@@ -133,7 +141,7 @@ class Loop:
             ended = self.step % self.steps_in_epoch == 0
             if ended:
                 self._end_epoch(hooks)
-            stopping = hooks.should_stop()
+            stopping = self.hardware.any(hooks.should_stop())
             if ended or stopping or self.step % self.config.save_every == 0:
                 self._save()
             if stopping:
@@ -153,17 +161,47 @@ class Loop:
         epoch, place = divmod(self.step, self.steps_in_epoch)
         index = batch_indices(len(self.stage.ids), config.batch_size, self.seed, epoch, place)
         set_lr(self._optimiser, config.optimiser.lr_at(self.step, self.steps))
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed_of(self.seed, "step", self.step))
-            loss, metrics = self.stage.loss(index)
-        if not math.isfinite(loss.item()):
+        loss, metrics = self._loss_of_all(index)
+        if self.hardware.any(not math.isfinite(loss.item())):
             self._fail(index)
         self._optimiser.zero_grad(set_to_none=True)
         loss.backward()
+        self._agree()
         self._optimiser.step()
         return metrics
 
+    def _loss_of_all(self, index: Int[Tensor, " batch"]) -> tuple[Tensor, Metrics]:
+        """This process's loss, once it is known that none failed: the others would wait for it."""
+        failed, found = None, None
+        try:
+            found = self._loss(index)
+        except InputError as error:
+            failed = error
+        if self.hardware.any(found is None) or found is None:
+            raise failed or InputError("another process failed; its own line says why")
+        return found
+
+    def _loss(self, index: Int[Tensor, " batch"]) -> tuple[Tensor, Metrics]:
+        share = self.hardware.share(index)
+        # Draws of its own for each process, or all would see their pictures alike.
+        place = (self.step, self.hardware.rank) if self.hardware.rank else (self.step,)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed_of(self.seed, "step", *place))
+            loss, metrics = self.stage.loss(share)
+        # The mean over the batch, when averaged over the processes, whatever their shares.
+        weight = len(share) * self.hardware.size / len(index)
+        return (loss if weight == 1 else loss * weight), metrics
+
+    def _agree(self) -> None:
+        """Average over the processes what each found on its share: gradients and statistics."""
+        networks = self.stage.networks.values()
+        gradients = [p.grad for net in networks for p in net.parameters() if p.grad is not None]
+        statistics = [b for net in networks for b in net.buffers() if b.is_floating_point()]
+        self.hardware.average([*gradients, *statistics])
+
     def _fail(self, index: Int[Tensor, " batch"]) -> None:
+        if not self.hardware.first:
+            raise Stopped  # the first process tells
         newest, _ = self.checkpoints.newest()
         kept = f"the last good checkpoint is of step {newest.step}" if newest else "none was saved"
         ids = ", ".join(self.stage.ids[place] for place in index.tolist())
@@ -186,6 +224,8 @@ class Loop:
         }
 
     def _save(self) -> None:
+        if not self.hardware.first:
+            return
         tensors = {f"networks/{name}": value for name, value in self._weights().items()}
         state = optimiser_tensors(self._optimiser)
         tensors |= {f"optimiser/{name}": value for name, value in state.items()}

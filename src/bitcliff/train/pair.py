@@ -15,6 +15,7 @@ from bitcliff.policy import Choice, LearnedPolicy, PolicyNetwork, PolicyNetworkC
 from bitcliff.policy.stored import AboutPolicy
 from bitcliff.train.batchnorm import quantized_pass, start_training
 from bitcliff.train.data import Split
+from bitcliff.train.hardware import ALONE, Hardware
 from bitcliff.train.loop import Metrics, Validation
 from bitcliff.train.measure import right_answers
 from bitcliff.train.pair_settings import PairSettings
@@ -39,11 +40,12 @@ class PairStage:
         validation: Split,
         settings: PairSettings,
         seed: int = 0,
+        hardware: Hardware = ALONE,
     ) -> None:
-        self.aim, self.settings, self.plan = aim, settings, plan
+        self.aim, self.settings, self.plan, self.hardware = aim, settings, plan, hardware
         self.training, self.validation = training, validation
         self.options, self.total = settings.options, settings.total(len(plan))
-        self.teacher = copy.deepcopy(teacher).eval().requires_grad_(False)
+        self.teacher = copy.deepcopy(teacher).to(hardware.device).eval().requires_grad_(False)
         self.student = copy.deepcopy(self.teacher)
         self.student.requires_grad_(True)
         channels = training.inputs.shape[1]
@@ -54,7 +56,7 @@ class PairStage:
                 len(plan),
                 len(self.options),
                 PolicyNetworkConfig(settings.policy_channels),
-            )
+            ).to(hardware.device)
         self._attachment = Attachment(
             self.student, plan, settings.scheme, settings.weight_bits, in_training=True
         )
@@ -91,16 +93,18 @@ class PairStage:
 
     def loss(self, index: Int[Tensor, " batch"]) -> tuple[Tensor, Metrics]:
         """alpha * hinge (quantized student) + beta * KD (float student) (paper eq. 9 and 10)."""
-        settings, pictures = self.settings, self.training.seen(index)
+        settings, hardware = self.settings, self.hardware
+        pictures = self.training.seen(index).to(hardware.device)
         with torch.no_grad():
-            wanted = self.teacher(pictures)
+            wanted = hardware.logits(self.teacher, pictures)
         start_training(self.student, settings.batchnorm)
         self.policy_network.train()
         chosen = self._choose(pictures)
         with quantized_pass(self.student, settings.batchnorm):
             quantized = self._quantized(pictures, chosen)
         costs = _HINGES[self.aim](quantized, wanted, settings.margin)
-        distillation = distillation_loss(self.student(pictures), wanted, settings.temperature)
+        student = hardware.logits(self.student, pictures)
+        distillation = distillation_loss(student, wanted, settings.temperature)
         hinge = costs.mean() + chosen.surrogate(costs)
         total = settings.hinge_weight * hinge + settings.distillation_weight * distillation
         return total, {"hinge": costs.mean().item(), "distillation": distillation.item()}
