@@ -13,10 +13,13 @@ import click
 from bitcliff.cli.output import reader_may_leave
 
 if TYPE_CHECKING:
-    from bitcliff.jobs.train_job import TrainListener
+    from bitcliff.jobs.train_job import Run, TrainListener
 
 # Seconds between lines of progress where there is no terminal to draw a bar on.
 _QUIET = 10.0
+
+# What validation finds that is a share of the examples; "own" is under the network's own policy.
+_SHARES = ("float", "own", "agreement")
 
 
 @click.group()
@@ -24,7 +27,8 @@ def train() -> None:
     """Train networks and policies, as the paper does, from a YAML file.
 
     A run that was killed goes on with --resume, to the same bits. SIGTERM and Ctrl-C finish the
-    step, save and leave with 143 and 130; a second signal leaves at once.
+    step, save and leave with 143 and 130; a second signal leaves at once. The file's device,
+    devices and precision say what to train on; tensorboard: true adds curves for TensorBoard.
     """
 
 
@@ -81,6 +85,7 @@ def pair(**options: Any) -> int:
 def _run(run: Callable[..., dict[str, Any]], kind: Any, options: dict[str, Any]) -> int:
     import torch
 
+    from bitcliff.jobs.hardware import find_hardware
     from bitcliff.jobs.train_config import read_config
     from bitcliff.report.training import training_lines
     from bitcliff.train.loop import Stopped
@@ -88,15 +93,19 @@ def _run(run: Callable[..., dict[str, Any]], kind: Any, options: dict[str, Any])
     if options["threads"]:
         torch.set_num_threads(options["threads"])
     config = read_config(options["config"], kind)
-    stop = _StopSignals()
-    with _Bar(stop) as bar:
+    first = find_hardware(config).first
+    stop = _StopSignals(waits=not first)
+    with _Bar(stop, shown=first) as bar:
         try:
             result = run(config, options["out"], options["resume"], bar.listener())
         except (Stopped, KeyboardInterrupt):
+            if not first:
+                return 0  # any other code would be taken for a crash
             bar.note(f"stopped and saved; go on with --resume --out {options['out']}")
             return stop.exit_code
-    with reader_may_leave():
-        click.echo("\n".join(training_lines(result)))
+    if first:
+        with reader_may_leave():
+            click.echo("\n".join(training_lines(result)))
     return 0
 
 
@@ -104,12 +113,13 @@ class _StopSignals:
     """The first SIGTERM or SIGINT asks for a stop; the second ends the process.
 
     While there are steps to finish and save, the stop waits for them. Before and after, as in the
-    measurement on the test split, nothing would be gained by waiting.
+    measurement on the test split, nothing would be gained by waiting. Where several processes train,
+    all but the first always wait: it is the first that says when they stop.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, waits: bool) -> None:
         self.received: int | None = None
-        self.waits = False
+        self.waits = waits
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._on_signal)
 
@@ -127,33 +137,39 @@ class _StopSignals:
 
 
 class _Bar:
-    """Progress on stderr: a bar on a terminal, a line now and then elsewhere."""
+    """Progress on stderr: a bar on a terminal, a line now and then elsewhere.
 
-    def __init__(self, stop: _StopSignals) -> None:
+    It is as long as all runs of the command, so that the time left is that of all.
+    """
+
+    def __init__(self, stop: _StopSignals, shown: bool) -> None:
         from rich.console import Console
         from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
         self._stop = stop
         self._console = Console(stderr=True)
+        self._drawn = shown and self._console.is_terminal
+        self._left = TimeRemainingColumn()
         self._bar = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
             TextColumn("{task.fields[parts]}"),
-            TimeRemainingColumn(),
+            self._left,
             console=self._console,
             transient=True,
         )
         self._task = self._bar.add_task("Starting", total=None, parts="")
         self._told = -_QUIET
         self._last = False
+        self._found = ""
 
     def __enter__(self) -> "_Bar":
-        if self._console.is_terminal:
+        if self._drawn:
             self._bar.start()
         return self
 
     def __exit__(self, *_error: object) -> None:
-        if self._console.is_terminal:
+        if self._drawn:
             self._bar.stop()
 
     def listener(self) -> "TrainListener":
@@ -164,6 +180,7 @@ class _Bar:
             on_note=self.note,
             on_step=self.step,
             should_stop=self.should_stop,
+            on_epoch=self.epoch,
         )
 
     def should_stop(self) -> bool:
@@ -175,12 +192,26 @@ class _Bar:
         """A line of its own."""
         self._console.print(line, markup=False, highlight=False, soft_wrap=True)
 
-    def step(self, name: str, step: int, steps: int, parts: dict[str, float]) -> None:
+    def epoch(self, _run: "Run", found: dict[str, float]) -> None:
+        """After each validation: shown until the next."""
+        shown = ", ".join(f"{key} {found[key]:.1%}" for key in _SHARES if key in found)
+        self._found = f"; validation {shown}"
+
+    def step(self, run: "Run", step: int, steps: int, parts: dict[str, float]) -> None:
         """After each step's sums are done, before it is validated and saved."""
         self._stop.waits, self._last = True, step == steps
-        text = " ".join(f"{key} {value:.3f}" for key, value in parts.items())
-        self._bar.update(self._task, description=name, completed=step, total=steps, parts=text)
+        task = self._bar.tasks[0]
+        done, of_all = (run.number - 1) * steps + step, run.of * steps
+        if done != task.completed + 1:  # resumed: what was done before says nothing of the speed
+            self._bar.reset(self._task, completed=done - 1)
+        if step == 1:
+            self._found = ""
+        name = run.name + (f" ({run.number} of {run.of})" if run.of > 1 else "")
+        text = " ".join(f"{key} {value:.3f}" for key, value in parts.items()) + self._found
+        self._bar.update(self._task, description=name, completed=done, total=of_all, parts=text)
         now = time.monotonic()
         if not self._console.is_terminal and (now - self._told > _QUIET or step == steps):
             self._told = now
-            self.note(f"[{100 * step // steps:3d} %] {name} step {step} of {steps}: {text}")
+            left = f"{self._left.render(task)} left" if done < of_all else "done"
+            line = f"[{100 * done // of_all:3d} %] {name} step {step} of {steps}: {text}; {left}"
+            self.note(line)
