@@ -113,8 +113,8 @@ class _StopSignals:
     """The first SIGTERM or SIGINT asks for a stop; the second ends the process.
 
     While there are steps to finish and save, the stop waits for them. Before and after, as in the
-    measurement on the test split, nothing would be gained by waiting. Where several processes train,
-    all but the first always wait: it is the first that says when they stop.
+    measurement on the test split, nothing would be gained by waiting. Where several processes
+    train, all but the first always wait: it is the first that says when they stop.
     """
 
     def __init__(self, waits: bool) -> None:

@@ -14,6 +14,7 @@ from bitcliff.errors import InputError
 from bitcliff.train.distill import DistillSettings
 from bitcliff.train.hardware import HardwareSettings
 from bitcliff.train.loop import LoopConfig
+from bitcliff.train.optimiser import OptimiserConfig
 from bitcliff.train.pair import Aim
 from bitcliff.train.pair_settings import PairSettings
 
@@ -66,10 +67,12 @@ class PairConfig(TrainConfig, PairSettings):
     """`bitcliff train pair`: a network and its policy, from a trained network.
 
     Attributes:
-        aims: "robust", "brittle" or both. The rest: see the classes it is made of.
+        aims: "robust", "brittle" or both. optimiser: AdamW unless given, since frozen statistics do
+            not bear SGD at the paper's rate (LOG.md). The rest: see the classes it is made of.
     """
 
     weights: Path
+    optimiser: OptimiserConfig = OptimiserConfig(kind="adamw", lr=0.001)
     aims: tuple[Aim, ...] = Field(default=("robust", "brittle"), min_length=1)
 
 
