@@ -73,6 +73,8 @@ def test_metrics_after_the_resumed_step_are_dropped(tmp_path: Path) -> None:
     assert [json.loads(line)["epoch"] for line in path.read_text().splitlines()] == [1, 2]
     metrics.add({"epoch": 3, "step": 30})
     assert len(path.read_text().splitlines()) == 3
+    metrics.add({"epoch": 2, "step": 20})  # measured again by a run that went further back
+    assert [json.loads(line)["epoch"] for line in path.read_text().splitlines()] == [1, 2]
 
 
 def test_metrics_are_on_disk_when_their_epoch_is_saved(

@@ -85,24 +85,28 @@ class MetricsFile:
         Raises:
             InputError: the file cannot be written.
         """
-        if not self._path.exists():
-            return
-        kept = []
-        for line in self._path.read_text().splitlines():
-            try:
-                entry = json.loads(line)
-            except ValueError:  # damaged: what follows is measured again, or was lost with it
-                break
-            if entry["step"] <= step:
-                kept.append(line + "\n")
-        write_text_atomic(self._path, "".join(kept))
+        if self._path.exists():
+            write_text_atomic(self._path, self._before(step + 1))
 
     def add(self, entry: dict[str, Any]) -> None:
         """Append one, on disk before the checkpoint that says its epoch is done.
+
+        Lines of the same or a later step were measured by a run that was killed: they go.
 
         Raises:
             InputError: the file cannot be written.
         """
         make_folder(self._path.parent)
-        before = self._path.read_text() if self._path.exists() else ""
-        write_text_atomic(self._path, before + json.dumps(entry) + "\n")
+        write_text_atomic(self._path, self._before(entry["step"]) + json.dumps(entry) + "\n")
+
+    def _before(self, step: int) -> str:
+        """The lines of earlier steps."""
+        kept = []
+        for line in self._path.read_text().splitlines() if self._path.exists() else []:
+            try:
+                entry = json.loads(line)
+            except ValueError:  # damaged: what follows is measured again, or was lost with it
+                break
+            if entry["step"] < step:
+                kept.append(line + "\n")
+        return "".join(kept)
