@@ -184,7 +184,6 @@ class _Command:
         newest, _ = checkpoints.newest()
         after = newest.step if newest else 0
         metrics = MetricsFile(directory)
-        metrics.cut_after(after)
         board = event_file(directory, after) if self.config.tensorboard else nullcontext(_nowhere)
         with board as add:
             loop.run(

@@ -79,15 +79,6 @@ class MetricsFile:
     def __init__(self, directory: Path) -> None:
         self._path = directory / METRICS
 
-    def cut_after(self, step: int) -> None:
-        """Drop what was measured after the step that a resumed run goes on from.
-
-        Raises:
-            InputError: the file cannot be written.
-        """
-        if self._path.exists():
-            write_text_atomic(self._path, self._before(step + 1))
-
     def add(self, entry: dict[str, Any]) -> None:
         """Append one, on disk before the checkpoint that says its epoch is done.
 
