@@ -20,7 +20,7 @@ from torch import Tensor
 
 from bitcliff.adapters.black_box import load_black_box
 from bitcliff.jobs.train_config import DistillConfig
-from bitcliff.jobs.training_data import held_out, load_network, open_splits
+from bitcliff.jobs.training_data import load_network, open_splits
 from bitcliff.train.checkpoint import Checkpoints
 from bitcliff.train.distill import DistillStage, answers_of
 from bitcliff.train.loop import Loop
@@ -65,11 +65,17 @@ def main() -> None:
 def _run(config: DistillConfig, seed: int, says: Callable[[Tensor], Tensor]) -> tuple[float, float]:
     teacher = load_black_box(config.teacher, config.teacher_settings)
     subject = load_network(config, seed)
+    splits = open_splits(config, subject)
     with tempfile.TemporaryDirectory() as folder:
-        train, test = open_splits(config, subject, Path(folder), resume=False)
-        splits = held_out(config, subject, train, seed)
-        stage = DistillStage(subject.module, lambda x: says(teacher.ask(x)), *splits, config)
-        Loop(stage, config, Checkpoints(Path(folder) / "checkpoints"), seed).run()
+        stage = DistillStage(
+            subject.module,
+            lambda x: says(teacher.ask(x)),
+            splits.training,
+            splits.validation,
+            config,
+        )
+        Loop(stage, config, Checkpoints(Path(folder)), seed).run()
+    test = splits.test
     answers = answers_in_float(subject.module.eval(), test.inputs)
     theirs = answers_of(teacher.ask, test)
     shares = [(answers == wanted).double().mean().item() for wanted in (test.labels, theirs)]

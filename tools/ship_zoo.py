@@ -10,6 +10,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from bitcliff.train.pair_settings import BIT_OPTIONS
+
 _AIMS = {
     "base": "Trained on labels, and not touched since: what the pairs began as.",
     "robust": "Trained together with its policy to hold under quantization.",
@@ -57,7 +59,8 @@ def _card(network: str, folder: Path, result: dict[str, Any], config: dict[str, 
     one = result["results"][0]
     cells = [cell for cell in one["cells"] if cell["network"] == network]
     parity = one["parity"].get(network)
-    least, most = {"I": (3, 10)}.get(config["bits"], config["bits"])
+    bits = config["bits"]
+    least, most = BIT_OPTIONS[bits] if isinstance(bits, str) else bits
     return _CARD.format(
         name=folder.name,
         aim=_AIMS[network],

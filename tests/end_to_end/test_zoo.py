@@ -42,7 +42,7 @@ def test_the_others_are_not(tmp_path: Path, name: str) -> None:
         assert abs(policies["co-trained-5.5"]["delta_pp"]) < 3
 
 
-def test_a_policy_for_other_points_is_refused(tmp_path: Path) -> None:
+def test_a_policy_of_another_network_is_refused(tmp_path: Path) -> None:
     from bitcliff.zoo.shipped import SHIPPED
 
     policy = str(SHIPPED["brittle-digits"].policy)
@@ -51,7 +51,11 @@ def test_a_policy_for_other_points_is_refused(tmp_path: Path) -> None:
     )
     assert done.returncode == 2
     assert done.stderr.count("\n") <= 2
-    assert "the policy is for 20 points, but 19 are quantized here" in done.stderr
+    assert "it is for 20 points named otherwise than the 19 that are quantized" in done.stderr
+    done = bitcliff(tmp_path, "assess", "base-digits", "--policy", policy, "--out", "r")
+    assert done.returncode == 2
+    assert "it was not trained together with these weights" in done.stderr
+    assert not (tmp_path / "r").exists()
     done = bitcliff(tmp_path, "assess", "base-digits", "--policy", "no.safetensors", "--out", "r")
     assert done.returncode == 2
     assert "--policy no.safetensors: no such file" in done.stderr

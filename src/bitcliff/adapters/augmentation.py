@@ -57,7 +57,7 @@ class AugmentationSettings(BaseModel):
     colour_jitter: Annotated[float, Field(ge=0, le=1)] = 0.0
     hue_jitter: Annotated[float, Field(ge=0, le=0.5)] = 0.0
     flip: Annotated[float, Field(ge=0, le=1)] = 0.0
-    padded_crop: Annotated[int, Field(ge=0)] = 0
+    padded_crop: Annotated[int, Field(ge=0, le=1024)] = 0
 
     @field_validator("resized_crop")
     @classmethod

@@ -162,7 +162,8 @@ class Suite:
     def _own(self, _about: About) -> Trial:
         assert self.own is not None  # noqa: S101  (`steps` has seen to it)
         bits = self._bits(self.own)
-        return Trial(self.everyone, bits, self.evaluator.scores(self.everyone, bits))
+        words = f"measured once; {self.own.origin}" if self.own.origin else "measured once"
+        return Trial(self.everyone, bits, self.evaluator.scores(self.everyone, bits), words)
 
     def _random(self, about: About) -> Trial:
         return self._draws(about, RandomPerExample)

@@ -101,7 +101,7 @@ def _run(run: Callable[..., dict[str, Any]], kind: Any, options: dict[str, Any])
         except (Stopped, KeyboardInterrupt):
             if not first:
                 return 0  # any other code would be taken for a crash
-            bar.note(f"stopped and saved; go on with --resume --out {options['out']}")
+            bar.note(f"stopped; go on with --resume --out {options['out']}")
             return stop.exit_code
     if first:
         with reader_may_leave():
@@ -133,7 +133,7 @@ class _StopSignals:
     @property
     def exit_code(self) -> int:
         """As a shell has it: 143 for SIGTERM, 130 for SIGINT."""
-        return 128 + (self.received or 0)
+        return 128 + (self.received or signal.SIGINT)
 
 
 class _Bar:

@@ -17,7 +17,7 @@ from bitcliff.points import Plan
 from bitcliff.policy.stored import StoredPolicy, read_policy
 from bitcliff.records import Record, package_versions, write_record, write_text_atomic
 from bitcliff.report import write_report
-from bitcliff.types.subject import Examples, Subject
+from bitcliff.types.subject import Examples, Subject, tensors_sha256
 from bitcliff.verdict import Verdict, judge
 from bitcliff.zoo.shipped import SHIPPED
 
@@ -77,12 +77,9 @@ def run_assess(job: AssessJob, listener: Listener) -> tuple[Record, Verdict]:
     check_run_directory(job.out)
     subject, examples = _load(job, listener)
     listener.stage("Finding the quantization points")
-    own = _own_policy(job)
-    audit = Audit(
-        subject, examples, settings=job.settings, policy=None if own is None else own.policy
-    )
-    if own is not None:
-        _check_points(own, audit.plan)
+    audit = Audit(subject, examples, settings=job.settings)
+    own = _own_policy(job, subject, audit.plan, listener)
+    audit.policy = None if own is None else own.policy
     config = resolved_config(job, subject, examples, float_sha256=audit.check())
     config["policy_sha256"] = None if own is None else own.sha256
     listener.plan(audit.plan)
@@ -117,23 +114,35 @@ def _load(job: AssessJob, listener: Listener) -> tuple[Subject, Examples]:
     return subject, examples
 
 
-def _own_policy(job: AssessJob) -> StoredPolicy | None:
-    """The policy that was trained with the network, if there is one."""
-    if job.policy is not None:
-        return read_policy(job.policy)
+def _own_policy(
+    job: AssessJob, subject: Subject, plan: Plan, listener: Listener
+) -> StoredPolicy | None:
+    """The policy that was trained together with the network, if there is one for these points."""
     shipped = SHIPPED.get(job.model)
-    return read_policy(shipped.policy) if shipped and shipped.policy else None
-
-
-def _check_points(own: StoredPolicy, plan: Plan) -> None:
+    file = job.policy or (shipped.policy if shipped else None)
+    if file is None:
+        return None
+    own = read_policy(file)
     names = tuple(point.name for point in plan.points)
     if names != own.about.points:
-        first = next(
-            pair for pair in zip(own.about.points, names, strict=True) if pair[0] != pair[1]
-        )
+        if job.policy is None:
+            listener.stage(f"The policy of {job.model} is left out: it is for other points")
+            return None
         raise InputError(
-            f"--policy: it was trained for other points: {first[0]} where this run has {first[1]}"
+            f"--policy {file}: it is for {len(own.about.points)} points named otherwise than the "
+            f"{len(names)} that are quantized here"
         )
+    if own.about.network_sha256 != tensors_sha256(subject.module.state_dict()):
+        raise InputError(f"--policy {file}: it was not trained together with these weights")
+    if (own.about.scheme, own.about.weight_bits) != (
+        job.settings.scheme,
+        job.settings.weight_bits,
+    ):
+        listener.stage(
+            f"The policy was trained with --scheme {own.about.scheme} "
+            f"--weight-bits {own.about.weight_bits}, and is measured otherwise here"
+        )
+    return own
 
 
 def _refuse_idle(options: ModelOptions, data: str) -> None:

@@ -2,10 +2,10 @@
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, Literal, TypeVar, get_type_hints
+from typing import Annotated, Any, Literal, TypeVar, get_type_hints
 
 import yaml
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, field_validator
 
 from bitcliff.adapters.augmentation import AugmentationSettings
 from bitcliff.adapters.black_box import BlackBoxSettings
@@ -18,6 +18,15 @@ from bitcliff.train.optimiser import OptimiserConfig
 from bitcliff.train.pair import Aim
 from bitcliff.train.pair_settings import PairSettings
 
+Seed = Annotated[int, Field(ge=0, lt=2**63, strict=True)]
+Item = TypeVar("Item")
+
+
+def _each_once(items: tuple[Item, ...]) -> tuple[Item, ...]:
+    if len(set(items)) < len(items):
+        raise ValueError("each must stand once")
+    return items
+
 
 class TrainConfig(LoopConfig, HardwareSettings):
     """What all stages share.
@@ -27,7 +36,10 @@ class TrainConfig(LoopConfig, HardwareSettings):
         num_classes, image_size: to build the model with. initial: "weights": those given, or the
             library's own, with a new classifier if `num_classes` is not theirs; "random": none.
         augmentation: what training sees of the pictures; see `AugmentationSettings`.
-        validation: share of the training split held out to choose the best epoch.
+        test: data to test on, where `data` has no test split of its own.
+        validation: share of the training split held out to choose the best epoch. split_seed: of
+            which examples those are; a pair's must be its teacher's, or parity would be judged on
+            what the teacher has seen.
         seeds: one run each.
         tensorboard: write the losses and what validation found for TensorBoard too.
         The rest: see the classes it is made of.
@@ -41,8 +53,15 @@ class TrainConfig(LoopConfig, HardwareSettings):
     initial: Literal["weights", "random"] = "weights"
     augmentation: AugmentationSettings = AugmentationSettings()
     validation: float = Field(default=0.2, gt=0, lt=1)
-    seeds: tuple[int, ...] = Field(default=(0,), min_length=1)
+    test: str | None = None
+    split_seed: int = Field(default=0, ge=0)
+    seeds: tuple[Seed, ...] = Field(default=(0,), min_length=1)
     tensorboard: bool = False
+
+    @field_validator("seeds")
+    @classmethod
+    def _each_seed_once(cls, seeds: tuple[int, ...]) -> tuple[int, ...]:
+        return _each_once(seeds)
 
 
 class TeacherConfig(TrainConfig):
@@ -75,6 +94,22 @@ class PairConfig(TrainConfig, PairSettings):
     optimiser: OptimiserConfig = OptimiserConfig(kind="adamw", lr=0.001)
     aims: tuple[Aim, ...] = Field(default=("robust", "brittle"), min_length=1)
 
+    @field_validator("aims")
+    @classmethod
+    def _each_aim_once(cls, aims: tuple[Aim, ...]) -> tuple[Aim, ...]:
+        return _each_once(aims)
+
+
+class _EachKeyOnce(yaml.SafeLoader):
+    """YAML takes the last of two equal keys and says nothing."""
+
+    def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
+        twice = next((key for place, key in enumerate(keys) if key in keys[:place]), None)
+        if twice is not None:
+            raise yaml.YAMLError(f"the key {twice} stands twice")
+        return super().construct_mapping(node, deep)
+
 
 AnyConfig = TypeVar("AnyConfig", bound=TrainConfig)
 
@@ -86,7 +121,7 @@ def read_config(file: Path, kind: type[AnyConfig]) -> AnyConfig:
         InputError: missing, not YAML, an unknown key or a value out of range; the text names it.
     """
     try:
-        fields = yaml.safe_load(file.read_text())
+        fields = yaml.load(file.read_text(), _EachKeyOnce)  # noqa: S506  (a safe loader)
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "not UTF-8 text"
         raise InputError(f"{file}: cannot be read: {reason}; give a YAML file") from error

@@ -15,7 +15,7 @@ from bitcliff.budget import freedom_log2
 from bitcliff.jobs.hardware import find_hardware, start_processes
 from bitcliff.jobs.tensorboard import Add, event_file, find_tensorboard
 from bitcliff.jobs.train_config import DistillConfig, PairConfig, TeacherConfig, TrainConfig
-from bitcliff.jobs.training_data import held_out, load_network, open_splits
+from bitcliff.jobs.training_data import claim, load_network, open_splits
 from bitcliff.jobs.training_run import MetricsFile, locked
 from bitcliff.points import discover
 from bitcliff.records import write_bytes_atomic, write_text_atomic
@@ -23,7 +23,7 @@ from bitcliff.stats import rate
 from bitcliff.train.checkpoint import Checkpoints
 from bitcliff.train.classify import ClassifyStage
 from bitcliff.train.cross_table import cross_table, spread
-from bitcliff.train.distill import DistillStage, answers_of
+from bitcliff.train.distill import DistillStage, answers_of, check_classes
 from bitcliff.train.hardware import Hardware
 from bitcliff.train.loop import Hooks, Loop, Metrics, Stage
 from bitcliff.train.measure import answers_in_float
@@ -72,18 +72,23 @@ def run_teacher(
     """
     results = []
     with _command(config, out, listener, len(config.seeds)) as command:
-        first = load_network(config, config.seeds[0])
-        train, test = open_splits(config, first, out, resume, command.hardware)
+        first, hardware = load_network(config, config.seeds[0]), command.hardware
+        splits = open_splits(config, first)
+        claim(config, first, splits, out, resume, hardware)
         start_processes(config)
         for seed in config.seeds:
             subject, directory = load_network(config, seed), out / f"seed-{seed}"
-            splits = held_out(config, subject, train, seed)
-            smoothing, hardware = config.label_smoothing, command.hardware
-            stage = ClassifyStage(subject.module, *splits, smoothing, hardware)
+            stage = ClassifyStage(
+                subject.module,
+                splits.training,
+                splits.validation,
+                config.label_smoothing,
+                hardware,
+            )
             if command.train(stage, seed, directory):
                 _save(subject.module, directory / "network.safetensors")
-                answers = answers_in_float(subject.module.eval(), test.inputs)
-                results.append({"seed": seed, "accuracy": _share(answers == test.labels)})
+                answers = answers_in_float(subject.module.eval(), splits.test.inputs)
+                results.append({"seed": seed, "accuracy": _share(answers == splits.test.labels)})
         return command.finish({"kind": "teacher", "results": results})
 
 
@@ -100,13 +105,17 @@ def run_distill(
         hardware = command.hardware
         teacher = load_black_box(config.teacher, config.teacher_settings)
         first, known = load_network(config, config.seeds[0]), {"teacher_identity": teacher.identity}
-        train, test = open_splits(config, first, out, resume, hardware, **known)
+        splits = open_splits(config, first)
+        test = splits.test
+        check_classes(teacher.ask, first.module, test.inputs[:2])
+        claim(config, first, splits, out, resume, hardware, **known)
         start_processes(config)
         theirs = answers_of(teacher.ask, test, hardware.device)
         for seed in config.seeds:
             subject, directory = load_network(config, seed), out / f"seed-{seed}"
-            splits = held_out(config, subject, train, seed)
-            stage = DistillStage(subject.module, teacher.ask, *splits, config, hardware)
+            stage = DistillStage(
+                subject.module, teacher.ask, splits.training, splits.validation, config, hardware
+            )
             if command.train(stage, seed, directory):
                 _save(subject.module, directory / "network.safetensors")
                 answers = answers_in_float(subject.module.eval(), test.inputs)
@@ -131,17 +140,24 @@ def run_pair(
     results = []
     with _command(config, out, listener, len(config.seeds) * len(config.aims)) as command:
         subject = load_network(config, config.seeds[0])
-        train, test = open_splits(config, subject, out, resume, command.hardware)
-        plan = discover(subject.module, train.inputs[:8])
-        subject.module.to(command.hardware.device)
+        splits = open_splits(config, subject)
+        plan = discover(subject.module, splits.training.inputs[:8])
         total = config.total(len(plan))
+        claim(config, subject, splits, out, resume, command.hardware)
+        subject.module.to(command.hardware.device)
         start_processes(config)
         for seed in config.seeds:
             pairs = {}
             for aim in config.aims:
-                splits = held_out(config, subject, train, seed)
                 stage = PairStage(
-                    aim, subject.module, plan, *splits, config, seed, command.hardware
+                    aim,
+                    subject.module,
+                    plan,
+                    splits.training,
+                    splits.validation,
+                    config,
+                    seed,
+                    command.hardware,
                 )
                 directory = out / f"seed-{seed}" / aim
                 if command.train(stage, seed, directory):
@@ -150,7 +166,8 @@ def run_pair(
                     pairs[aim] = stage
             if pairs:
                 listener.on_note(f"seed {seed}: measuring on the test split")
-                results.append({"seed": seed, **cross_table(subject.module, pairs, test, seed)})
+                table = cross_table(subject.module, pairs, splits.test, seed)
+                results.append({"seed": seed, **table})
         result = {
             "kind": "pair",
             "points": len(plan),

@@ -31,7 +31,10 @@ class Policy(ABC):
 
     Attributes:
         points: L. options: the widths it may choose. total: the bits every example spends.
+        origin: where it comes from, in words for the record.
     """
+
+    origin: str = ""
 
     def __init__(self, points: int, options: Sequence[int], total: int) -> None:
         if points < 1:

@@ -10,7 +10,8 @@ The choice is always at exactly the budget. With V (batch, L, O) the policy's va
                       p(allocation) ~ exp(sum of V / T) over all allocations of the budget, so that
                       one point's gain is another's loss
     sampled           a draw from that p; REINFORCE (Williams 1992) with the mean cost of the other
-                      examples as the baseline. Unbiased, without any derivative of the network
+                      examples as the baseline. Needs no derivative of the network, and is unbiased
+                      where an example's cost is its own: not with batch statistics
 """
 
 from collections.abc import Sequence

@@ -64,7 +64,7 @@ class DistillStage:
         self.training, self.validation, self.settings = training, validation, settings
         self.hardware = hardware
         self._ask = ask
-        self._check_classes()
+        check_classes(ask, self.student, training.inputs[:2].to(hardware.device))
         self._wanted = answers_of(ask, validation, hardware.device)
 
     @property
@@ -91,7 +91,13 @@ class DistillStage:
     def _distance(self, given: Float[Tensor, "batch classes"], answers: Tensor) -> Tensor:
         kind, temperature = self.settings.answers, self.settings.temperature
         if kind == "top-1":
-            return F.cross_entropy(given, top_1(answers))
+            wanted = top_1(answers)
+            if int(wanted.max()) >= given.shape[1] or int(wanted.min()) < 0:
+                raise InputError(
+                    f"the teacher answers class {int(wanted.max())}, but the model has "
+                    f"{given.shape[1]} classes"
+                )
+            return F.cross_entropy(given, wanted)
         if answers.ndim != 2:
             raise InputError(f"the black box gives classes alone, no {kind}: set answers: top-1")
         if kind == "probabilities":
@@ -106,18 +112,19 @@ class DistillStage:
         accuracy = (answers == self.validation.labels).double().mean().item()
         return Validation((agreement,), {"agreement": agreement, "float": accuracy})
 
-    def _check_classes(self) -> None:
-        pictures = self.training.inputs[:2].to(self.hardware.device)
-        answers = self._ask(pictures)
-        self.student.eval()
-        with torch.no_grad():
-            classes = self.student(pictures).shape[1]
-        theirs = answers.shape[1] if answers.ndim == 2 else int(answers.max()) + 1
-        if theirs > classes or (answers.ndim == 2 and theirs != classes):
-            raise InputError(
-                f"the teacher tells {theirs} classes apart, but the model {classes}: "
-                "set num_classes, or give another model"
-            )
+
+def check_classes(ask: Ask, student: nn.Module, pictures: Tensor) -> None:
+    """InputError unless the black box and the student tell the same classes apart."""
+    answers = ask(pictures)
+    student.eval()
+    with torch.no_grad():
+        classes = student(pictures).shape[1]
+    theirs = answers.shape[1] if answers.ndim == 2 else int(answers.max()) + 1
+    if theirs > classes or (answers.ndim == 2 and theirs != classes):
+        raise InputError(
+            f"the teacher tells {theirs} classes apart, but the model {classes}: "
+            "set num_classes, or give another model"
+        )
 
 
 def answers_of(

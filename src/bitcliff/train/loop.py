@@ -70,6 +70,10 @@ class LoopConfig(Settings):
     optimiser: OptimiserConfig = OptimiserConfig()
 
 
+# Of a batch, where an error names its examples.
+_SHOWN = 16
+
+
 class Stopped(Exception):
     """The run was asked to stop; its checkpoint is written."""
 
@@ -152,9 +156,10 @@ class Loop:
     def _one_step_or_save(self) -> Metrics:
         try:
             return self._one_step()
-        except InputError:  # such as an endpoint that went down: nothing has moved in this step
+        except InputError as error:
+            # Such as an endpoint that went down: nothing has moved in this step.
             self._save()
-            raise
+            raise InputError(f"{error}; saved: go on with --resume") from error
 
     def _one_step(self) -> Metrics:
         config = self.config
@@ -204,7 +209,9 @@ class Loop:
             raise Stopped  # the first process tells
         newest, _ = self.checkpoints.newest()
         kept = f"the last good checkpoint is of step {newest.step}" if newest else "none was saved"
-        ids = ", ".join(self.stage.ids[place] for place in index.tolist())
+        shown = [self.stage.ids[place] for place in index[:_SHOWN].tolist()]
+        more = f" and {len(index) - _SHOWN} more" if len(index) > _SHOWN else ""
+        ids = ", ".join(shown) + more
         raise NumericError(
             f"the loss is not a number at step {self.step + 1}; {kept}; examples: {ids}"
         )

@@ -19,6 +19,7 @@ from bitcliff.train.hardware import ALONE, Hardware
 from bitcliff.train.loop import Metrics, Validation
 from bitcliff.train.measure import right_answers
 from bitcliff.train.pair_settings import PairSettings
+from bitcliff.types.subject import tensors_sha256
 
 Aim = Literal["robust", "brittle"]
 _HINGES = {"robust": robust_hinge, "brittle": brittle_hinge}
@@ -86,6 +87,7 @@ class PairStage:
             total=self.total,
             scheme=settings.scheme,
             weight_bits=settings.weight_bits,
+            network_sha256=tensors_sha256(self.student.state_dict()),
             in_channels=self.training.inputs.shape[1],
             channels=settings.policy_channels,
         )

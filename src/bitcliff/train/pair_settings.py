@@ -1,17 +1,22 @@
 """What a pair is trained for, by the paper's names or by numbers."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from bitcliff.budget import total_from_mean
+from bitcliff.errors import InputError
 from bitcliff.policy import Estimator
+from bitcliff.quant import MAX_BITS, MIN_BITS, Scheme
 from bitcliff.train.batchnorm import BatchNormMode
 from bitcliff.train.settings import Settings
 
 BIT_OPTIONS = {"I": (3, 10), "II": (4, 10), "III": (5, 10)}
 # Mean bits a point with options I; II and III get one more (FACTS: budgets A, B, C).
 BUDGETS = {"A": 4.0, "B": 5.5, "C": 7.0}
+
+
+Channels = Annotated[int, Field(ge=1, le=4096)]
 
 
 class PairSettings(Settings):
@@ -43,7 +48,23 @@ class PairSettings(Settings):
     estimator_temperature: float = Field(default=0.1, gt=0)
     batchnorm: BatchNormMode = "frozen"
     parity_gap: float = Field(default=2.0, ge=0)
-    policy_channels: tuple[int, ...] = (16, 32, 64)
+    policy_channels: tuple[Channels, ...] = Field(default=(16, 32, 64), min_length=1)
+
+    @field_validator("bits")
+    @classmethod
+    def _from_least_to_most(cls, bits: str | tuple[int, int]) -> str | tuple[int, int]:
+        if not isinstance(bits, str) and not MIN_BITS <= bits[0] <= bits[1] <= MAX_BITS:
+            raise ValueError(f"give [least, most], each from {MIN_BITS} to {MAX_BITS}")
+        return bits
+
+    @field_validator("scheme")
+    @classmethod
+    def _known(cls, scheme: str) -> str:
+        try:
+            Scheme.parse(scheme)
+        except InputError as error:
+            raise ValueError("give paper, onnx or percentile(P)") from error
+        return scheme
 
     @property
     def options(self) -> tuple[int, ...]:
