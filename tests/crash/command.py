@@ -28,9 +28,9 @@ def net():
         nn.ReLU(), nn.Flatten(), nn.Linear(64, 10)
     )
 """
-TEACHER = "model: py:network:net\ndata: data.npz\nepochs: 1\nbatch_size: 32\n"
+TEACHER = "model: py:network:net\ndata: data.npz\ntest: test.npz\nepochs: 1\nbatch_size: 32\n"
 PAIR = (
-    "model: py:network:net\nweights: t/seed-0/network.safetensors\ndata: data.npz\n"
+    "model: py:network:net\nweights: t/seed-0/network.safetensors\ndata: data.npz\ntest: test.npz\n"
     "epochs: 2\nbatch_size: 32\nsave_every: 2\npolicy_channels: [2]\nbits: [3, 4]\nbudget: 3.5\n"
 )
 AIMS = ("robust", "brittle")
@@ -45,6 +45,7 @@ class Command:
         rng = np.random.default_rng(0)
         x = rng.random((120, 1, 8, 8), dtype=np.float32)
         np.savez(folder / "data.npz", x=x, y=np.arange(120) % 10)
+        np.savez(folder / "test.npz", x=1 - x, y=np.arange(120) % 10)
         (folder / "network.py").write_text(NETWORK)
         (folder / "teacher.yaml").write_text(TEACHER)
         (folder / "pair.yaml").write_text(PAIR)
