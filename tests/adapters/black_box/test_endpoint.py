@@ -87,6 +87,7 @@ NONSENSE: list[tuple[Behaviour, str]] = [
     (says({"outputs": []}), "answered without the output that it should have"),
     (output(data=[0.5] * 7), "output y is nonsense"),
     (output(data=[[0.5] * 4, [0.5] * 3]), "output y is nonsense"),
+    (output(shape=[-2, 4]), "output y is nonsense"),
     (output(data=["a"] * 8), "output y is nonsense .*not of FP32"),
     (output(data=[None] * 8), "output y is nonsense"),
     (output(datatype="INT64"), "output y is nonsense .*not of INT64"),

@@ -195,6 +195,8 @@ def _tensor(output: _Output) -> Tensor:
         data = np.asarray(output.data)
         if data.dtype.kind not in ("iuf" if floats else "iu"):
             raise ValueError(f"data is not of {output.datatype}")
+        if min(output.shape, default=0) < 0:
+            raise ValueError(f"shape {output.shape}")
         shaped = data.reshape(output.shape)
     except (ValueError, OverflowError) as error:
         raise NoAnswer(f"output {output.name} is nonsense ({one_line(error)})") from error
