@@ -89,7 +89,7 @@ def test_a_signal_to_the_first_stops_both_and_both_go_on(folder: Path) -> None:
     # Its end of the pipe is closed only when the other process has ended too.
     _, told = process.communicate(timeout=60)
     assert process.returncode == 143
-    assert told.count("stopped and saved; go on with --resume") == 1
+    assert told.count("stopped; go on with --resume") == 1
     assert "error" not in told
     again = subprocess.Popen(
         [*command, "--resume"], cwd=folder, env=environment(), stderr=subprocess.PIPE, text=True
