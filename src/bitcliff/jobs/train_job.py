@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -198,17 +198,16 @@ class _Command:
         if not self.hardware.first:
             loop.run(Hooks(should_stop=self.listener.should_stop))
             return False
-        newest, _ = checkpoints.newest()
-        after = newest.step if newest else 0
-        metrics = MetricsFile(directory)
-        board = event_file(directory, after) if self.config.tensorboard else nullcontext(_nowhere)
-        with board as add:
-            loop.run(
-                self._hooks(
-                    Run("/".join(directory.parts[-2:]), self.begun, self.runs), metrics, add
-                )
-            )
+        run = Run("/".join(directory.parts[-2:]), self.begun, self.runs)
+        with self._board(directory, checkpoints) as add:
+            loop.run(self._hooks(run, MetricsFile(directory), add))
         return True
+
+    def _board(self, directory: Path, checkpoints: Checkpoints) -> AbstractContextManager[Add]:
+        if not self.config.tensorboard:
+            return nullcontext(_nowhere)
+        newest, _ = checkpoints.newest()
+        return event_file(directory, newest.step if newest else 0)
 
     def _hooks(self, run: Run, metrics: MetricsFile, add: Add) -> Hooks:
         listener = self.listener

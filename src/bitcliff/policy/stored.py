@@ -23,6 +23,7 @@ _KEY = "bitcliff_policy"
 
 Width = Annotated[int, Field(ge=MIN_BITS, le=MAX_BITS)]
 Channels = Annotated[int, Field(ge=1, le=4096)]
+"""Of a layer of a policy network; more would be a slip or an attack."""
 
 
 class AboutPolicy(BaseModel):

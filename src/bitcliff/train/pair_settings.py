@@ -1,12 +1,13 @@
 """What a pair is trained for, by the paper's names or by numbers."""
 
-from typing import Annotated, Literal
+from typing import Literal
 
 from pydantic import Field, field_validator
 
 from bitcliff.budget import total_from_mean
 from bitcliff.errors import InputError
 from bitcliff.policy import Estimator
+from bitcliff.policy.stored import Channels
 from bitcliff.quant import MAX_BITS, MIN_BITS, Scheme
 from bitcliff.train.batchnorm import BatchNormMode
 from bitcliff.train.settings import Settings
@@ -14,9 +15,6 @@ from bitcliff.train.settings import Settings
 BIT_OPTIONS = {"I": (3, 10), "II": (4, 10), "III": (5, 10)}
 # Mean bits a point with options I; II and III get one more (FACTS: budgets A, B, C).
 BUDGETS = {"A": 4.0, "B": 5.5, "C": 7.0}
-
-
-Channels = Annotated[int, Field(ge=1, le=4096)]
 
 
 class PairSettings(Settings):
