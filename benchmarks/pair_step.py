@@ -1,8 +1,9 @@
 """A pair's training step against the same step without quantization, measured in alternation.
 
 The same step: the teacher's pass, both of the student's, both losses and all gradients, but nothing
-is rounded, no widths are chosen, and no policy network runs. Target: 1.25 at most. Run by itself on
-a quiet machine: `make benchmark`.
+is rounded and no widths are chosen. Once with the policy network run and trained as in the pair's
+step, so that the ratio is the price of quantization, once without it, so that it is the price of a
+pair. Target: 1.25 at most. Run by itself on a quiet machine: `make benchmark`.
 """
 
 import statistics
@@ -29,30 +30,40 @@ def seconds(work: Callable[[], Tensor]) -> float:
     return time.perf_counter() - began
 
 
-def plain_loss(stage: PairStage, pictures: Tensor) -> Tensor:
-    """What `stage.loss` does, without quantization and without a policy."""
+def plain_loss(stage: PairStage, pictures: Tensor, with_policy: bool) -> Tensor:
+    """What `stage.loss` does, without quantization."""
     with torch.no_grad():
         wanted = stage.teacher(pictures)
+    # Any loss of the policy's values costs its network the same.
+    chosen = stage.policy_network(pictures).softmax(2).square().mean() if with_policy else 0
     hinge = brittle_hinge(stage.student(pictures), wanted).mean()
-    return hinge + distillation_loss(stage.student(pictures), wanted, 5.0)
+    return hinge + distillation_loss(stage.student(pictures), wanted, 5.0) + chosen
 
 
 def measure(name: str, model: nn.Module, pictures: Tensor, estimator: str) -> None:
-    """Print the median ratio over alternated pairs, and its quartiles."""
+    """Print the median ratios over alternated steps, and their quartiles."""
     labels = torch.zeros(len(pictures), dtype=torch.int64)
     split = Split(pictures, labels, tuple(map(str, range(len(pictures)))))
     settings = PairSettings.model_validate({"batchnorm": "frozen", "estimator": estimator})
     plan = discover(model.eval(), pictures[:4])
     stage = PairStage("brittle", model, plan, split, split.take(torch.arange(8)), settings)
-    index, ratios = torch.arange(BATCH), []
+    index = torch.arange(BATCH)
+    ratios: dict[bool, list[float]] = {True: [], False: []}
     for _ in range(ROUNDS + 2):
         quantized = seconds(lambda: stage.loss(index)[0])
-        ratios.append(quantized / seconds(lambda: plain_loss(stage, pictures)))
-    low, middle, high = statistics.quantiles(ratios[2:], n=4)
+        for with_policy, found in ratios.items():
+            plain = seconds(lambda: plain_loss(stage, pictures, with_policy))  # noqa: B023
+            found.append(quantized / plain)
+    shown = [_quartiles(ratios[with_policy][2:]) for with_policy in (True, False)]
     print(
         f"{name}, batch {BATCH}, {len(plan)} points, {torch.get_num_threads()} threads, "
-        f"{estimator}: {middle:.2f} (quartiles {low:.2f} to {high:.2f}, n = {ROUNDS})"
+        f"{estimator}: {shown[0]}; policy network counted too: {shown[1]}; n = {ROUNDS}"
     )
+
+
+def _quartiles(ratios: list[float]) -> str:
+    low, middle, high = statistics.quantiles(ratios, n=4)
+    return f"{middle:.2f} (quartiles {low:.2f} to {high:.2f})"
 
 
 def main() -> None:

@@ -7,7 +7,8 @@ from xml.etree import ElementTree
 import pytest
 
 from bitcliff.report.drawings import bit_strip, bit_words, data_uri, squares
-from bitcliff.report.figure import DARK, LIGHT, figure_svg, figure_words, series_of
+from bitcliff.report.figure import figure_svg, figure_words, series_of
+from bitcliff.report.plot import DARK, LIGHT
 from bitcliff.stats import rate
 from tests.report.example_record import Variant, example_record
 

@@ -122,9 +122,8 @@ class Audit:
         if budgets is not None:
             settings = replace(settings, budgets=tuple(map(float, budgets)))
         started = now() if store is None else store.started
-        evaluator = self._evaluator(settings)
-        base = self._float_scores(evaluator)
-        suite = self._suite(settings, evaluator, base)
+        suite, base = self.ready(settings)
+        evaluator = suite.evaluator
         self._measure(suite, progress, store)
         done = list(suite.done.values())
         strays = evaluator.attachment.incidents.strays.union(*(m.strays for m in done))
@@ -150,13 +149,21 @@ class Audit:
         """
         return tensors_sha256({"logits": self._float_scores(self._evaluator(self.settings)).logits})
 
-    def _suite(self, settings: AssessSettings, evaluator: Evaluator, base: Scores) -> Suite:
+    def ready(self, settings: AssessSettings | None = None) -> tuple[Suite, Scores]:
+        """The network attached, run once in float, and set to measure policies.
+
+        Raises:
+            InfeasibleBudget: before any work. NumericError: the network fails in float already.
+        """
+        settings = settings or self.settings
+        evaluator = self._evaluator(settings)
+        base = self._float_scores(evaluator)
         labels = self.examples.labels
         if labels is None:
-            return Suite(evaluator, predictions_of(base), settings, {}, self.policy)
+            return Suite(evaluator, predictions_of(base), settings, {}, self.policy), base
         if settings.margin == "label":
             evaluator.reference = labels
-        return Suite(evaluator, labels.tolist(), settings, {}, self.policy)
+        return Suite(evaluator, labels.tolist(), settings, {}, self.policy), base
 
     def _evaluator(self, settings: AssessSettings) -> Evaluator:
         self._check_budgets(settings)

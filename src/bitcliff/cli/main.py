@@ -14,6 +14,7 @@ from collections.abc import Sequence
 import click
 
 from bitcliff.cli.assess import assess
+from bitcliff.cli.explain import explain
 from bitcliff.cli.output import discard_stdout
 from bitcliff.cli.stored import gate, report
 from bitcliff.cli.train import train
@@ -31,6 +32,7 @@ def commands() -> None:
 
 
 commands.add_command(assess)
+commands.add_command(explain)
 commands.add_command(gate)
 commands.add_command(report)
 commands.add_command(train)

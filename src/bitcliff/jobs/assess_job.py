@@ -78,7 +78,7 @@ def run_assess(job: AssessJob, listener: Listener) -> tuple[Record, Verdict]:
     subject, examples = _load(job, listener)
     listener.stage("Finding the quantization points")
     audit = Audit(subject, examples, settings=job.settings)
-    own = _own_policy(job, subject, audit.plan, listener)
+    own = own_policy(job, subject, audit.plan, listener)
     audit.policy = None if own is None else own.policy
     config = resolved_config(job, subject, examples, float_sha256=audit.check())
     config["policy_sha256"] = None if own is None else own.sha256
@@ -114,7 +114,7 @@ def _load(job: AssessJob, listener: Listener) -> tuple[Subject, Examples]:
     return subject, examples
 
 
-def _own_policy(
+def own_policy(
     job: AssessJob, subject: Subject, plan: Plan, listener: Listener
 ) -> StoredPolicy | None:
     """The policy that was trained together with the network, if there is one for these points."""
@@ -168,6 +168,7 @@ def resolved_config(
         "model": job.model,
         "data": job.data,
         "weights": str(job.weights) if job.weights else None,
+        "policy": str(job.policy) if job.policy else None,
         "limit": job.limit,
         "settings": measured,
         "model_options": asdict(job.model_options),

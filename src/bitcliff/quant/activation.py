@@ -6,7 +6,7 @@ from torch import Tensor
 from torch.autograd.function import FunctionCtx, once_differentiable
 
 from bitcliff.errors import InputError
-from bitcliff.quant.grid import OnBroken, clamp_to_grid, make_grid, round_to_grid
+from bitcliff.quant.grid import Grid, OnBroken, clamp_to_ends, make_grid, round_to_grid
 from bitcliff.quant.rows import as_rows, from_rows, row_range
 from bitcliff.quant.scheme import Scheme
 
@@ -185,46 +185,44 @@ def choice_gradient(
     """<gradient_b, Q_o(x_b) - x_b> for every example b and option o; 0 where x_b is not finite."""
     if x.numel() == 0:
         return x.new_zeros(x.shape[0], len(options))
-    options = options.to(x.device)
     with torch.no_grad():
         rows, order = as_rows(_wide(x.detach()))
         slopes = gradient.detach().to(rows.dtype).permute(order).reshape(rows.shape)
-        low, high = row_range(rows, scheme)
-        # Few rows at a time, so that all options of their values stay in the cache.
-        size = max(1, _CHUNK // rows.shape[1])
-        parts = zip(*(each.split(size) for each in (rows, slopes, low, high)), strict=True)
-        return torch.cat(
-            [_projected_errors(row, g, lo, hi, options, scheme) for row, g, lo, hi in parts]
-        )
+        low, high = (end.repeat_interleave(len(options)) for end in row_range(rows, scheme))
+        grid = make_grid(low, high, options.to(x.device).repeat(len(rows)), scheme)
+        found = _projected_errors(rows, slopes, grid, len(options), scheme)
+        for row in (~grid.plain.view_as(found).all(1)).nonzero().flatten().tolist():
+            tried = rows[row].expand(len(options), -1)
+            error = _quantize(tried, options.to(x.device), scheme, None) - tried
+            # Infinity less infinity is not a number, though such a row passes unchanged.
+            found[row] = torch.mv(error.nan_to_num(nan=0.0), slopes[row])
+        return found
 
 
 def _projected_errors(
     rows: Float[Tensor, "r k"],
     slopes: Float[Tensor, "r k"],
-    low: Float[Tensor, " r"],
-    high: Float[Tensor, " r"],
-    options: Int[Tensor, " o"],
+    grid: Grid,
+    count: int,
     scheme: Scheme,
 ) -> Float[Tensor, "r o"]:
-    """Every row on every option's grid at once; long rows in chunks."""
-    count = len(options)
-    each = options.repeat(len(rows))
-    grid = make_grid(low.repeat_interleave(count), high.repeat_interleave(count), each, scheme)
-    if not bool(grid.plain.all()):
-        tried = rows.repeat_interleave(count, 0)
-        # Infinity less infinity is not a number, though such a row passes unchanged.
-        error = (round_to_grid(tried, grid, each, scheme) - tried).nan_to_num(nan=0.0)
-        return _dot(error.view(len(rows), count, -1), slopes).to(rows.dtype)
-    scale = grid.scale.view(len(rows), count, 1)
-    total = rows.new_zeros(len(rows), count, dtype=torch.float64)
-    # One buffer for all chunks: fresh memory each time would cost more than the arithmetic.
-    buffer = rows.new_empty(len(rows), count, min(rows.shape[1], _CHUNK))
-    for part, weights in zip(rows.split(_CHUNK, 1), slopes.split(_CHUNK, 1), strict=True):
-        error = torch.div(part[:, None], scale, out=buffer[..., : part.shape[1]]).round_()
-        clamp_to_grid(error.view(len(each), -1), grid, scheme)
-        total += _dot(error.mul_(scale).sub_(part[:, None]), weights)
-    return total.to(rows.dtype)
+    """<g, Q(x) - x> of each row on its `count` grids, as s <g, level - x / s>.
 
-
-def _dot(errors: Float[Tensor, "r o k"], slopes: Float[Tensor, "r k"]) -> Float[Tensor, "r o"]:
-    return torch.bmm(errors, slopes[:, :, None])[:, :, 0]
+    A block at a time, so that all grids of its values stay in the cache, in the same buffers for
+    all blocks: fresh memory each time would cost more than the arithmetic.
+    """
+    shape = (len(rows), count, 1)
+    scale, bottom, top = (part.view(shape) for part in (grid.scale, grid.bottom, grid.top))
+    long, at_once = min(rows.shape[1], _CHUNK), max(1, _CHUNK // rows.shape[1] // 2)
+    buffers = rows.new_empty(2, min(at_once, len(rows)), count, long)
+    errors = rows.new_zeros(len(rows), count, dtype=torch.float64)
+    for start in range(0, rows.shape[1], long):
+        piece = slice(start, start + long)
+        columns = (rows[:, None, piece], slopes[:, piece, None], scale, bottom, top, errors)
+        blocks = zip(*(column.split(at_once) for column in columns), strict=True)
+        for x, g, step, low, high, error in blocks:
+            exact, levels = buffers[:, : len(x), :, : x.shape[2]]
+            torch.div(x, step, out=exact)
+            clamp_to_ends(torch.round(exact, out=levels), low, high, scheme)
+            error += torch.bmm(levels.sub_(exact), g)[:, :, 0]
+    return (errors * scale[:, :, 0]).to(rows.dtype)

@@ -72,7 +72,7 @@ def round_to_grid(
     """
     column = (slice(None), None)
     out = (rows / grid.scale[column]).round_()
-    clamp_to_grid(out, grid, scheme).mul_(grid.scale[column])
+    clamp_to_ends(out, grid.bottom[column], grid.top[column], scheme).mul_(grid.scale[column])
     out += 0.0
     if not bool(grid.plain.all()):
         for index in (~grid.plain).nonzero().flatten().tolist():
@@ -83,17 +83,20 @@ def round_to_grid(
     return out
 
 
-def clamp_to_grid(
-    levels: Float[Tensor, "batch k"], grid: Grid, scheme: Scheme
-) -> Float[Tensor, "batch k"]:
-    """Clamp integers x / s to the grid's ends, in place; for rows that are `plain`.
+def clamp_to_ends(
+    levels: Float[Tensor, "*rows k"],
+    bottom: Float[Tensor, "*rows 1"],
+    top: Float[Tensor, "*rows 1"],
+    scheme: Scheme,
+) -> Float[Tensor, "*rows k"]:
+    """Clamp integers x / s to their grid's ends, in place; for rows that are `plain`.
 
     Not clamp, which with tensor bounds is five times slower on a CPU. No value lies below a range
     that begins at the minimum, and division and rounding keep it so: there the lower end is spared.
     """
     if scheme.kind == "percentile":
-        torch.maximum(levels, grid.bottom[:, None], out=levels)
-    return torch.minimum(levels, grid.top[:, None], out=levels)
+        torch.maximum(levels, bottom, out=levels)
+    return torch.minimum(levels, top, out=levels)
 
 
 def round_row_carefully(

@@ -2,28 +2,27 @@
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field
 
+from bitcliff.records.explanation import Explanation
+from bitcliff.records.part import Part
 from bitcliff.types.rate import Rate
 
-SCHEMA_VERSION = "1.0"
+SCHEMA_VERSION = "1.1"
+# Read as they are: what came later is absent in them.
+OLDER_VERSIONS = ("1.0",)
 
 Threat = Literal["none", "policy-only", "co-trained"]
 
 
-class _Part(BaseModel):
-    # NaN and infinity have no place in JSON: what could not be measured is None.
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-
-class Interval(_Part):
+class Interval(Part):
     """A two-sided 95 % interval, in the units of the field it stands beside."""
 
     low: float
     high: float
 
 
-class Provenance(_Part):
+class Provenance(Part):
     """How the numbers came to be, enough to make them again."""
 
     bitcliff: str
@@ -42,7 +41,7 @@ class Provenance(_Part):
     runs_user_code: bool
 
 
-class PointRow(_Part):
+class PointRow(Part):
     """One quantization point. `shape` is one example's, `macs` one example's multiply-adds."""
 
     name: str
@@ -53,7 +52,7 @@ class PointRow(_Part):
     reason: str = ""
 
 
-class Uncovered(_Part):
+class Uncovered(Part):
     """Something a runtime would quantize that was seen but that Bitcliff does not cover."""
 
     name: str
@@ -61,7 +60,7 @@ class Uncovered(_Part):
     reason: str
 
 
-class Coverage(_Part):
+class Coverage(Part):
     """How much of the network is quantized.
 
     `complete` is False when anything is in `uncovered`: the run is then inconclusive. `macs_share`
@@ -75,7 +74,7 @@ class Coverage(_Part):
     uncovered: list[Uncovered]
 
 
-class SubjectInfo(_Part):
+class SubjectInfo(Part):
     """The model and the data."""
 
     model: str
@@ -90,7 +89,7 @@ class SubjectInfo(_Part):
     coverage: Coverage
 
 
-class Settings(_Part):
+class Settings(Part):
     """What was asked for, resolved."""
 
     bits: list[int]
@@ -112,14 +111,14 @@ class Settings(_Part):
     max_drop: float
 
 
-class ClassRate(_Part):
+class ClassRate(Part):
     """The class that fares worst."""
 
     label: int
     accuracy: Rate
 
 
-class FloatResult(_Part):
+class FloatResult(Part):
     """The network in float on the same examples. `accuracy` is None without labels."""
 
     accuracy: Rate | None
@@ -127,7 +126,7 @@ class FloatResult(_Part):
     numeric_failures: Rate
 
 
-class Flips(_Part):
+class Flips(Part):
     """Float and quantized argmax differ. `lost` and `gained` need labels.
 
     Attributes:
@@ -142,7 +141,7 @@ class Flips(_Part):
     upper_95: float | None
 
 
-class Effort(_Part):
+class Effort(Part):
     """What was spent to find or measure this, in examples passed through the network.
 
     A worst case that was found bounds the true one from one side only; `method` says how it was
@@ -154,7 +153,7 @@ class Effort(_Part):
     method: str
 
 
-class Distribution(_Part):
+class Distribution(Part):
     """A random policy over its draws; the policy's own figures are those of its median draw."""
 
     draws: int
@@ -163,7 +162,7 @@ class Distribution(_Part):
     agreement: list[Rate]
 
 
-class PolicyResult(_Part):
+class PolicyResult(Part):
     """One policy's figures, on the examples that have an outcome under its name.
 
     Attributes:
@@ -200,7 +199,7 @@ class PolicyResult(_Part):
     repeated: Rate | None = None
 
 
-class Outcome(_Part):
+class Outcome(Part):
     """One example under one policy.
 
     Attributes:
@@ -220,7 +219,7 @@ class Outcome(_Part):
     repeats: list[int | None] | None = None
 
 
-class ExampleRow(_Part):
+class ExampleRow(Part):
     """One example: what float said, and what each policy made of it.
 
     `thumbnail` is a small picture as a data URI, kept for examples at risk only.
@@ -234,10 +233,11 @@ class ExampleRow(_Part):
     thumbnail: str | None = None
 
 
-class Record(_Part):
+class Record(Part):
     """A whole assessment.
 
     `at_risk` holds the ids of examples that a policy-only worst case flips, worst margin first.
+    `explanation` is there once `bitcliff explain` has run.
     """
 
     model_config = ConfigDict(
@@ -252,3 +252,4 @@ class Record(_Part):
     policies: list[PolicyResult]
     at_risk: list[str]
     examples: list[ExampleRow]
+    explanation: Explanation | None = None

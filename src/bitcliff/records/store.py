@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from bitcliff.errors import InputError, NumericError
 from bitcliff.records.consistency import check_record
-from bitcliff.records.schema import SCHEMA_VERSION, Record
+from bitcliff.records.schema import OLDER_VERSIONS, SCHEMA_VERSION, Record
 
 RECORD_NAME = "record.json"
 _LEFTOVER = re.compile(r"\..+\.[0-9a-f]{12}\.tmp")
@@ -206,6 +206,9 @@ def _refuse_constant(token: str) -> NoReturn:
 
 def _check_version(fields: dict[str, Any], file: Path) -> None:
     found = str(fields["schema_version"])
+    if found in OLDER_VERSIONS:
+        fields["schema_version"] = SCHEMA_VERSION
+        return
     if found == SCHEMA_VERSION:
         return
     try:

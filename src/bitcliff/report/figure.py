@@ -1,61 +1,18 @@
 """Accuracy against mean bits, drawn by matplotlib as SVG; the same record gives the same bytes."""
 
-import io
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from bitcliff.records import PolicyResult, Record
+from bitcliff.report.plot import Theme, plain_axes, svg_text
 from bitcliff.types.rate import Rate
 from bitcliff.verdict import policy_family
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-
-
-@dataclass(frozen=True)
-class Theme:
-    """Colours for one background. The six series are Okabe and Ito's, which colour-blind readers
-    can tell apart; in the dark theme they are lighter."""
-
-    ink: str
-    muted: str
-    grid: str
-    paper: str
-    even: str
-    random: str
-    worst: str
-    static: str
-    friendliest: str
-    own: str
-
-
-LIGHT = Theme(
-    ink="#1c2430",
-    muted="#5b6675",
-    grid="#e3e7ec",
-    paper="#ffffff",
-    even="#0065a8",
-    random="#8a94a3",
-    worst="#c94a00",
-    static="#a3578a",
-    friendliest="#00825d",
-    own="#8a6d00",
-)
-DARK = Theme(
-    ink="#e8ecf1",
-    muted="#9aa6b5",
-    grid="#2c3542",
-    paper="#12161c",
-    even="#5cb4f0",
-    random="#8794a6",
-    worst="#ff8a4c",
-    static="#dd92c2",
-    friendliest="#35c39a",
-    own="#e6c84f",
-)
 
 
 @dataclass(frozen=True)
@@ -107,25 +64,9 @@ def figure_svg(record: Record, theme: Theme, narrow: bool = False) -> str:
 
     Without labels it shows agreement with float in place of accuracy.
     """
-    import matplotlib as mpl
-    from matplotlib.backends.backend_svg import FigureCanvasSVG
-    from matplotlib.figure import Figure
-
-    style: dict[Any, Any] = {
-        "svg.hashsalt": "bitcliff",
-        "svg.fonttype": "path",
-        "font.family": ["DejaVu Sans"],
-        "font.size": 9.5 if narrow else 10,
-    }
-    with mpl.rc_context(style):
-        figure = Figure(figsize=(4.6, 5.0) if narrow else (9.2, 4.5))
-        FigureCanvasSVG(figure)
-        _draw(figure, record, theme, narrow)
-        buffer = io.StringIO()
-        # No date and no version of matplotlib: the same record gives the same bytes.
-        nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
-        figure.savefig(buffer, format="svg", transparent=True, metadata=nothing)
-    return buffer.getvalue()
+    return svg_text(
+        lambda figure: _draw(figure, record, theme, narrow), (9.2, 4.5), narrow, (4.6, 5.0)
+    )
 
 
 def figure_words(record: Record) -> str:
@@ -187,13 +128,8 @@ def _draw_axes(axes: "Axes", record: Record, theme: Theme) -> None:
     axes.set_ylim(-0.02, 1.03)
     axes.set_yticks([0, 0.25, 0.5, 0.75, 1], ["0 %", "25 %", "50 %", "75 %", "100 %"])
     axes.set_xticks(range(math.ceil(low), math.floor(high) + 1))
-    axes.set_xlabel("bits a layer, on average", color=theme.muted)
-    axes.grid(axis="y", color=theme.grid, linewidth=1)
-    axes.set_axisbelow(True)
-    axes.tick_params(colors=theme.muted, length=0, pad=6)
-    for side in ("top", "right", "left"):
-        axes.spines[side].set_visible(False)
-    axes.spines["bottom"].set_color(theme.grid)
+    axes.set_xlabel("bits a layer, on average")
+    plain_axes(axes, theme)
 
 
 def _draw_float(axes: "Axes", record: Record, theme: Theme) -> None:

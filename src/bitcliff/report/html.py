@@ -9,8 +9,10 @@ from bitcliff.records import Record
 from bitcliff.report import view
 from bitcliff.report.basis import partial_notes
 from bitcliff.report.drawings import data_uri
-from bitcliff.report.figure import DARK, LIGHT, figure_svg, figure_words
+from bitcliff.report.explain import sections
+from bitcliff.report.figure import figure_svg, figure_words
 from bitcliff.report.finding import find
+from bitcliff.report.plot import DARK, LIGHT
 from bitcliff.report.policies import policy_groups
 from bitcliff.report.repeats import any_repeated, repeats_sentence
 from bitcliff.report.risk import SHOWN, at_risk_cards
@@ -79,6 +81,7 @@ def _context(record: Record, verdict: Verdict) -> dict[str, Any]:
             (clean(one.name), clean(one.kind), clean(one.reason, 300))
             for one in subject.coverage.uncovered
         ],
+        "explanation": sections(record),
         "effort": view.worst_effort(record),
         "partial": partial_notes(record),
         "any_repeated": any_repeated(record),

@@ -1,0 +1,121 @@
+"""What every question about a run begins with: the network attached, and what policies spend."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+import torch
+from jaxtyping import Int
+from torch import Tensor
+
+from bitcliff.assess.audit import Audit
+from bitcliff.assess.evaluate import Evaluator, Scores
+from bitcliff.assess.suite import Suite
+from bitcliff.errors import InputError
+from bitcliff.records import PolicyResult, Record
+from bitcliff.types.subject import Examples
+
+Tell = Callable[[str, int, int], None]
+"""Told what is being worked on, and work done and in all."""
+
+
+@dataclass(frozen=True)
+class Side:
+    """One split of the data.
+
+    Attributes:
+        audit: the subject, the examples, the points and the settings.
+        suite: the network attached (`suite.evaluator`, its reference set to what the search pushes
+            away from) and the right answers (`suite.wanted`).
+        base: what the network says in float.
+        allocations: bits (n, L) of each explained policy, for every example.
+    """
+
+    split: Literal["test", "train"]
+    audit: Audit
+    suite: Suite
+    base: Scores
+    allocations: Mapping[str, Int[Tensor, "n points"]]
+
+    @property
+    def evaluator(self) -> Evaluator:
+        """The attached network."""
+        return self.suite.evaluator
+
+    @property
+    def examples(self) -> Examples:
+        """The data of this split."""
+        return self.audit.examples
+
+    @property
+    def everyone(self) -> Int[Tensor, " n"]:
+        """The places of all examples."""
+        return self.suite.everyone
+
+
+@dataclass(frozen=True)
+class Context:
+    """What is explained.
+
+    Attributes:
+        record: the run's. policies: the names of those explained, the one that matters most first.
+        test: the record's own examples. train: the split that the network was trained on, if the
+            data has one.
+        tell: hears of the progress.
+    """
+
+    record: Record
+    policies: tuple[str, ...]
+    test: Side
+    train: Side | None = None
+    tell: Tell = field(default=lambda _what, _done, _whole: None)
+
+    @property
+    def sides(self) -> tuple[Side, ...]:
+        """The splits there are, test first."""
+        return (self.test,) if self.train is None else (self.test, self.train)
+
+
+def default_policies(record: Record) -> tuple[str, ...]:
+    """The deepest worst case, the policy the network was trained with, and the nearest even one."""
+    everyone = [policy for policy in record.policies if _can_explain(record, policy)]
+    worst = [p for p in everyone if p.threat == "policy-only"]
+    deepest = max(worst, key=_loss, default=None)
+    chosen = [] if deepest is None else [deepest]
+    chosen += [p for p in everyone if p.threat == "co-trained"]
+    mean = chosen[0].mean_bits if chosen else None
+    even = [p for p in everyone if p.name.startswith("uniform-") and p.mean_bits is not None]
+    if even:
+        chosen.append(min(even, key=lambda p: abs((p.mean_bits or 0) - (mean or 8))))
+    return tuple(policy.name for policy in chosen)
+
+
+def check_policies(record: Record, names: Sequence[str]) -> None:
+    """Refuse names that cannot be explained.
+
+    Raises:
+        InputError: not in the record, without bits, or not measured on all examples.
+    """
+    known = [policy.name for policy in record.policies if _can_explain(record, policy)]
+    for name in names:
+        if name not in known:
+            raise InputError(
+                f"--policy {name}: not a policy that this run measured on all of its examples; "
+                f"it has {', '.join(known)}"
+            )
+
+
+def recorded_allocations(record: Record, name: str) -> Int[Tensor, "n points"]:
+    """What a policy of the record spent on each example."""
+    return torch.tensor([row.outcomes[name].bits for row in record.examples])
+
+
+def _can_explain(record: Record, policy: PolicyResult) -> bool:
+    outcomes = [row.outcomes.get(policy.name) for row in record.examples]
+    return all(outcome is not None and outcome.bits is not None for outcome in outcomes)
+
+
+def _loss(policy: PolicyResult) -> tuple[int, float]:
+    lost = policy.flips.lost if policy.flips.lost is not None else policy.flips.all
+    # Of equal ones the cheaper to bear: the one with more bits says more.
+    return lost.k, policy.mean_bits or 0.0

@@ -1,0 +1,247 @@
+"""`bitcliff explain`: a finished run into the same run with its explanation."""
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+
+from bitcliff.adapters import DataOptions, ModelOptions, load_examples, load_model
+from bitcliff.assess import AssessSettings, Audit
+from bitcliff.assess.explain.context import (
+    Context,
+    Side,
+    check_policies,
+    default_policies,
+    recorded_allocations,
+)
+from bitcliff.assess.measured import predictions_of
+from bitcliff.errors import InputError
+from bitcliff.jobs.assess_job import AssessJob, Listener, own_policy
+from bitcliff.jobs.run_directory import CONFIG, held, is_unfinished
+from bitcliff.policy.stored import StoredPolicy
+from bitcliff.records import Record, read_record, record_json, write_record, write_text_atomic
+from bitcliff.records.explanation import Explanation
+from bitcliff.records.part import Part
+from bitcliff.report import write_report
+from bitcliff.types.subject import Examples
+from bitcliff.verdict import judge
+
+_PARTIAL = "explanation.partial.json"
+
+PARTS: Mapping[str, Callable[[Context], Part]] = {}
+"""One question each, by the name of its field in `Explanation`, in the order of the report."""
+
+
+@dataclass(frozen=True)
+class ExplainJob:
+    """What to explain.
+
+    Attributes:
+        run: the run directory. policies: names in its record; none: the ones that matter most.
+        parts: the questions to ask, of `PARTS`; none: all.
+        n_train: examples of the training split, at most; 0 leaves it out.
+    """
+
+    run: Path
+    policies: tuple[str, ...] = ()
+    parts: tuple[str, ...] = ()
+    n_train: int = 200
+
+
+class _Partial(BaseModel):
+    """Answers of an explanation that has not ended, and what they belong to."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    fingerprint: str
+    answers: dict[str, dict[str, Any]]
+
+
+def run_explain(job: ExplainJob, listener: Listener) -> Record:
+    """Load what the run was about, ask each question, write record and report anew.
+
+    Answers are kept as they come: after a kill the same command goes on from there.
+
+    Raises:
+        InputError: not a finished run, or its model or data are not what they were.
+    """
+    if is_unfinished(job.run):
+        raise InputError(
+            f"{job.run}: its last run was interrupted; run the same `bitcliff assess` again first"
+        )
+    record = read_record(job.run)
+    policies = job.policies or default_policies(record)
+    check_policies(record, policies)
+    _check_parts(job.parts)
+    with held(job.run):
+        context = _context(job, record, policies, listener)
+        answers = _answers(job, context, listener)
+        record = record.model_copy(update={"explanation": Explanation.model_validate(answers)})
+        write_record(record, job.run)
+        write_report(record, judge(record, record.settings.max_drop), job.run)
+        (job.run / _PARTIAL).unlink(missing_ok=True)
+    return record
+
+
+def _check_parts(parts: tuple[str, ...]) -> None:
+    for part in parts:
+        if part not in PARTS:
+            raise InputError(f"--only {part}: not known; there are {', '.join(PARTS)}")
+
+
+def _answers(job: ExplainJob, context: Context, listener: Listener) -> dict[str, Any]:
+    """The fields of the explanation: kept from before, or worked out now."""
+    n_train = 0 if context.train is None else len(context.train.examples)
+    answers: dict[str, Any] = {"policies": list(context.policies), "n_train": n_train}
+    bare = context.record.model_copy(update={"explanation": None})
+    text = json.dumps([record_json(bare), answers])
+    fingerprint = hashlib.sha256(text.encode("utf-8", "backslashreplace")).hexdigest()
+    wanted = job.parts or tuple(PARTS)
+    before = context.record.explanation
+    if before and (before.policies, before.n_train) == (list(context.policies), n_train):
+        kept = before.model_dump(mode="json")
+        answers |= {name: kept[name] for name in PARTS if name not in wanted}
+    found = _read_partial(job.run / _PARTIAL, fingerprint)
+    for name in PARTS:
+        if name not in wanted:
+            continue
+        if name not in found:
+            listener.stage(f"Explaining: {name}")
+            found[name] = PARTS[name](context).model_dump(mode="json")
+            partial = _Partial(fingerprint=fingerprint, answers=found)
+            write_text_atomic(job.run / _PARTIAL, partial.model_dump_json())
+        answers[name] = found[name]
+    return answers
+
+
+def _read_partial(path: Path, fingerprint: str) -> dict[str, dict[str, Any]]:
+    try:
+        partial = _Partial.model_validate_json(path.read_bytes())
+    except (OSError, ValidationError):
+        return {}
+    return partial.answers if partial.fingerprint == fingerprint else {}
+
+
+def _context(
+    job: ExplainJob, record: Record, policies: tuple[str, ...], listener: Listener
+) -> Context:
+    config = _read_config(job.run)
+    torch.set_num_threads(config["threads"])
+    assess = _assess_job(job.run, config)
+    listener.stage(f"Loading {assess.model} and {assess.data}")
+    subject = load_model(assess.model, weights=assess.weights, options=assess.model_options)
+    examples = load_examples(
+        assess.data,
+        subject=subject,
+        limit=assess.limit,
+        seed=assess.settings.seed,
+        options=assess.data_options,
+    )
+    for what, found in (("weights", subject.weights_sha256), ("data", examples.sha256)):
+        if found != getattr(record.provenance, f"{what}_sha256"):
+            raise InputError(
+                f"{job.run}: the {what} of {assess.model} on {assess.data} changed "
+                "since the run; assess again"
+            )
+    audit = Audit(subject, examples, settings=assess.settings)
+    own = own_policy(assess, subject, audit.plan, listener)
+    audit.policy = None if own is None else own.policy
+    suite, base = audit.ready()
+    if predictions_of(base) != [row.float_prediction for row in record.examples]:
+        raise InputError(
+            f"{job.run}: {assess.model} answers otherwise in float than in the run; assess again"
+        )
+    allocations = {name: recorded_allocations(record, name) for name in policies}
+    test = Side("test", audit, suite, base, allocations)
+    train = _train_side(job, assess, test, own, policies, listener)
+    return Context(record, policies, test, train, listener.progress)
+
+
+def _read_config(run: Path) -> dict[str, Any]:
+    path = run / CONFIG
+    try:
+        config = json.loads(path.read_bytes())
+    except OSError as error:
+        raise InputError(
+            f"{path}: cannot be read: {error.strerror}; give a run directory "
+            "that `bitcliff assess` wrote"
+        ) from error
+    except ValueError as error:
+        raise InputError(f"{path}: not a run's configuration: {error}; assess again") from error
+    if not isinstance(config, dict):
+        raise InputError(f"{path}: not a run's configuration; assess again")
+    return config
+
+
+def _assess_job(run: Path, config: dict[str, Any]) -> AssessJob:
+    """The job that `resolved_config` was made from."""
+    try:
+        return AssessJob(
+            model=config["model"],
+            data=config["data"],
+            out=run,
+            command="",
+            weights=Path(config["weights"]) if config["weights"] else None,
+            policy=Path(config["policy"]) if config.get("policy") else None,
+            limit=config["limit"],
+            settings=TypeAdapter(AssessSettings).validate_python(config["settings"]),
+            model_options=TypeAdapter(ModelOptions).validate_python(config["model_options"]),
+            data_options=TypeAdapter(DataOptions).validate_python(config["data_options"]),
+        )
+    except (KeyError, TypeError, ValidationError) as error:
+        raise InputError(
+            f"{run / CONFIG}: not the configuration of an assessment, or of an older Bitcliff; "
+            "assess again"
+        ) from error
+
+
+def _train_side(
+    job: ExplainJob,
+    assess: AssessJob,
+    test: Side,
+    own: StoredPolicy | None,
+    policies: tuple[str, ...],
+    listener: Listener,
+) -> Side | None:
+    """The training split, where the data has one; policies that look for their bits look anew."""
+    if not job.n_train or assess.data_options.split == "train":
+        return None
+    examples = _training_examples(job, assess, test)
+    if examples is None:
+        return None
+    listener.stage(f"Measuring the same policies on {len(examples)} training examples")
+    audit = Audit(
+        test.audit.subject,
+        examples,
+        settings=test.audit.settings,
+        policy=None if own is None else own.policy,
+    )
+    suite, base = audit.ready()
+    steps = [step for step in suite.steps() if step.about.name in policies]
+    allocations = {}
+    for number, step in enumerate(steps):
+        listener.progress(f"{step.about.name}, training split", number, len(steps))
+        measured = suite.measure(step)
+        rows = [measured.outcomes[place].bits for place in range(len(examples))]
+        allocations[step.about.name] = torch.tensor(rows)
+    return Side("train", audit, suite, base, allocations)
+
+
+def _training_examples(job: ExplainJob, assess: AssessJob, test: Side) -> Examples | None:
+    try:
+        examples = load_examples(
+            assess.data,
+            subject=test.audit.subject,
+            limit=job.n_train,
+            seed=assess.settings.seed,
+            options=DataOptions(split="train"),
+        )
+    except InputError:
+        return None
+    # Data without splits gives the same examples whatever is asked for.
+    return None if set(examples.ids) & set(test.examples.ids) else examples

@@ -1,0 +1,16 @@
+"""What `bitcliff explain` adds to a record: where it breaks, why, which inputs, and what helps."""
+
+from bitcliff.records.part import Part
+
+
+class Explanation(Part):
+    """Each field is one question, answered or not asked (None).
+
+    Attributes:
+        policies: the names of the policies that are explained, the one that matters most first.
+        n_train: examples of the training split that were used beside those of the record; 0 where
+            the data has no such split.
+    """
+
+    policies: list[str]
+    n_train: int
