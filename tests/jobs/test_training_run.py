@@ -27,6 +27,30 @@ def test_an_error_inside_is_not_taken_for_a_held_folder(tmp_path: Path) -> None:
         raise BlockingIOError
 
 
+def refused(folder: Path, why: str) -> None:
+    with locked(folder):
+        fix_config(folder, {"epochs": 3}, resume=False)
+        raise InputError(why)
+
+
+def test_what_was_refused_before_training_leaves_no_trace(tmp_path: Path) -> None:
+    new, old = tmp_path / "new", tmp_path / "old"
+    old.mkdir()
+    for folder in (new, old):
+        with pytest.raises(InputError, match="no such layer"):
+            refused(folder, "no such layer")
+    assert not new.exists()
+    assert list(old.iterdir()) == []
+
+
+def test_what_was_trained_before_an_error_is_kept(tmp_path: Path) -> None:
+    (tmp_path / "seed-0").mkdir()
+    with pytest.raises(InputError, match="endpoint"):
+        refused(tmp_path, "endpoint is down")
+    assert (tmp_path / "config.json").exists()
+    assert (tmp_path / "seed-0").exists()
+
+
 def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with (

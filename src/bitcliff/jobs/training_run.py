@@ -29,6 +29,7 @@ def locked(directory: Path) -> Iterator[None]:
         holder = os.read(file, 200).decode(errors="replace") or "another process"
         return f"--out {directory}: in use by {holder}; wait or stop it"
 
+    is_new = not directory.exists()
     make_folder(directory)
     with ExitStack() as held:
         try:
@@ -38,7 +39,20 @@ def locked(directory: Path) -> Iterator[None]:
             _clear_leftovers(directory)
         except OSError as error:
             raise InputError(f"--out {directory}: cannot be used: {error.strerror}") from error
-        yield
+        try:
+            yield
+        except Exception:
+            _forget_unbegun(directory, is_new)
+            raise
+
+
+def _forget_unbegun(directory: Path, is_new: bool) -> None:
+    """What was refused before any training must not stand in the way of the mended command."""
+    if {entry.name for entry in directory.iterdir()} <= {CONFIG, LOCK}:
+        for name in (CONFIG, LOCK):
+            (directory / name).unlink(missing_ok=True)
+        if is_new:
+            directory.rmdir()
 
 
 def _clear_leftovers(directory: Path) -> None:
