@@ -100,9 +100,18 @@ class Evaluator:
         """Weights quantized, activations in float."""
         return self._scores(index, lambda _rows: WEIGHTS_ONLY)
 
-    def scores(self, index: Int[Tensor, " m"], bits: Int[Tensor, "m points"]) -> Scores:
-        """Everything quantized, each example by its own row of `bits`."""
-        return self._scores(index, lambda rows: rounding_to(bits[rows]))
+    def scores(
+        self,
+        index: Int[Tensor, " m"],
+        bits: Int[Tensor, "m points"],
+        active: frozenset[int] | None = None,
+    ) -> Scores:
+        """Weights and points quantized, each example by its own row of `bits`.
+
+        Args:
+            active: the points to quantize, by index; the others stay in float. None for all.
+        """
+        return self._scores(index, lambda rows: rounding_to(bits[rows], active))
 
     def repeat(
         self, index: Int[Tensor, " m"], bits: Int[Tensor, "m points"], number: int

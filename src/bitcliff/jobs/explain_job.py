@@ -19,6 +19,7 @@ from bitcliff.assess.explain.context import (
     default_policies,
     recorded_allocations,
 )
+from bitcliff.assess.explain.layers import explain_layers
 from bitcliff.assess.measured import predictions_of
 from bitcliff.errors import InputError
 from bitcliff.jobs.assess_job import AssessJob, Listener, own_policy
@@ -33,7 +34,9 @@ from bitcliff.verdict import judge
 
 _PARTIAL = "explanation.partial.json"
 
-PARTS: Mapping[str, Callable[[Context], Part]] = {}
+PARTS: Mapping[str, Callable[[Context], Part]] = {
+    "layers": explain_layers,
+}
 """One question each, by the name of its field in `Explanation`, in the order of the report."""
 
 

@@ -28,6 +28,8 @@ class Rounding:
         options: (O,) the widths that `choice` chooses among.
         through_scale: the gradient in `choice` by its cheaper form (`fake_quantize_choice`).
         weights: whether weights are quantized too.
+        active: which of the plan's points to quantize, by their index; the others stay in float.
+            None for all.
     """
 
     bits: Int[Tensor, "batch points"] | None = None
@@ -35,6 +37,7 @@ class Rounding:
     options: Int[Tensor, " options"] | None = None
     through_scale: bool = False
     weights: bool = True
+    active: frozenset[int] | None = None
 
 
 FLOAT = Rounding(weights=False)
@@ -154,8 +157,10 @@ class Attachment(Walk):
         return x.copy_(rounded) if result is given and given is not x else rounded
 
     def _quantizes(self, site: str, role: str) -> bool:
-        active = self.rounding.bits is not None or self.rounding.choice is not None
-        return active and (site, role) in self._index
+        rounding, index = self.rounding, self._index.get((site, role))
+        if index is None or (rounding.bits is None and rounding.choice is None):
+            return False
+        return rounding.active is None or index in rounding.active
 
     def _quantize_weights(self, site: str, operation: Operation, args: Any, kwargs: Any) -> Any:
         if self.weight_bits is None or not self.rounding.weights:
@@ -251,9 +256,11 @@ def _may_work_in_place(function: Function, args: Any, kwargs: Any) -> bool:
     return function.__name__.endswith("_") or any(flag is True for flag in flags)
 
 
-def rounding_to(bits: Int[Tensor, "batch points"]) -> Rounding:
-    """Round activations to these widths and weights to the attachment's own."""
-    return Rounding(bits=bits)
+def rounding_to(
+    bits: Int[Tensor, "batch points"], active: frozenset[int] | None = None
+) -> Rounding:
+    """Round (`active`) activations to these widths and weights to the attachment's own."""
+    return Rounding(bits=bits, active=active)
 
 
 def gradient_rounding(

@@ -72,7 +72,7 @@ class _Tracer(Walk):
     ) -> Any:
         values = {role: operand(operation, role, args, kwargs) for role in operation.roles}
         present = {role: value for role, value in values.items() if value is not None}
-        if any(map(_is_wrapped, present.values())):
+        if any(map(is_wrapped, present.values())):
             # Its values mean nothing outside the transform; the kernel watch will note the product.
             return function(*args, **kwargs)
         call = SeenCall(
@@ -143,7 +143,7 @@ class _Tracer(Walk):
             self.trace.missed.append(missed)
 
 
-def _is_wrapped(value: Tensor) -> bool:
+def is_wrapped(value: Tensor) -> bool:
     """Whether a transform such as torch.vmap is at work on the tensor."""
     return bool(torch._C._functorch.is_functorch_wrapped_tensor(value))
 

@@ -1,5 +1,6 @@
 """What `bitcliff explain` adds to a record: where it breaks, why, which inputs, and what helps."""
 
+from bitcliff.records.explanation_layers import Layers
 from bitcliff.records.part import Part
 
 
@@ -14,3 +15,4 @@ class Explanation(Part):
 
     policies: list[str]
     n_train: int
+    layers: Layers | None = None

@@ -1,0 +1,100 @@
+"""Which points are quantized and which stay in float: every cell of the layer analysis, run.
+
+A cell is a set of quantized points. With the points numbered 1 to L in the order of execution:
+
+    before k    points 1 to k are quantized        single k     point k alone
+    after k     points k to L are quantized        all but k    all but point k
+
+The paper's section 4.2 leaves open whether k belongs to "before k"; here it does, and to "after k"
+too, so that each step along either curve adds point k itself. Weights are rounded as in the run in
+every cell, so the cell without any point is "weights only", where every curve begins or ends.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import torch
+from jaxtyping import Int
+from torch import Tensor
+
+from bitcliff.assess.evaluate import Evaluator, Scores
+from bitcliff.points.replay import ReplayingAttachment, Work
+
+Cell = frozenset[int]
+"""Indices, from 0, of the points that are quantized."""
+
+NOTHING: Cell = frozenset()
+
+
+@dataclass(frozen=True)
+class Curves:
+    """The cells of each curve, for k = 1 to L."""
+
+    before: tuple[Cell, ...]
+    after: tuple[Cell, ...]
+    single: tuple[Cell, ...]
+    all_but: tuple[Cell, ...]
+
+    @property
+    def distinct(self) -> list[Cell]:
+        """Every cell once: before 1 is single 1, after 2 is all but 1, and so on."""
+        named = (*self.before, *self.after, *self.single, *self.all_but)
+        return list(dict.fromkeys((NOTHING, *named)))
+
+
+def curves(points: int) -> Curves:
+    """The cells of a network with that many points."""
+    places = range(points)
+    return Curves(
+        before=tuple(frozenset(range(k + 1)) for k in places),
+        after=tuple(frozenset(range(k, points)) for k in places),
+        single=tuple(frozenset({k}) for k in places),
+        all_but=tuple(frozenset(places) - {k} for k in places),
+    )
+
+
+class Sweep:
+    """Runs cells batch by batch; each begins where it first differs from a cell that was recorded.
+
+    Attributes:
+        work: what ran. naive: what would have run with each cell of each curve by itself.
+    """
+
+    def __init__(self, evaluator: Evaluator, bits: Int[Tensor, "n points"]) -> None:
+        self._attachment = ReplayingAttachment(evaluator.attachment)
+        self._evaluator = replace(evaluator, attachment=self._attachment)
+        self._bits = bits
+        self.naive = Work()
+
+    @property
+    def work(self) -> Work:
+        """Counted over all batches."""
+        return self._attachment.work
+
+    def run(self) -> Iterator[tuple[Cell, Scores]]:
+        """The scores of every distinct cell, on one batch of examples after the other."""
+        points = self._bits.shape[1]
+        everything = frozenset(range(points))
+        cells = [cell for cell in curves(points).distinct if cell not in (NOTHING, everything)]
+        for rows in torch.arange(len(self._bits)).split(self._evaluator.batch_size):
+            # One tape at a time, for the memory's sake.
+            for base in (NOTHING, everything):
+                before = replace(self.work)
+                with self._attachment.recorded() as tape:
+                    scores = self._scores(rows, base)
+                yield base, scores
+                if base == NOTHING:
+                    self._count_naive(before, points)
+                # A cell begins either like the one or like the other.
+                for cell in (cell for cell in cells if (0 in cell) == (0 in base)):
+                    with self._attachment.replayed(tape):
+                        scores = self._scores(rows, cell)
+                    yield cell, scores
+
+    def _scores(self, rows: Int[Tensor, " rows"], cell: Cell) -> Scores:
+        return self._evaluator.scores(rows, self._bits[rows], cell)
+
+    def _count_naive(self, before: Work, points: int) -> None:
+        """Four curves of L cells, each a whole pass like the one just made."""
+        self.naive.calls += 4 * points * (self.work.calls - before.calls)
+        self.naive.macs += 4 * points * (self.work.macs - before.macs)
