@@ -86,6 +86,7 @@ _SCHEME_HELP = "How ranges are taken: paper (min to max), onnx (zero kept in), p
 @click.option(
     "--split", default="test", show_default=True, help="Part of the data, if it has parts."
 )
+@click.option("--explain", is_flag=True, help="Go on with `bitcliff explain`.")
 @click.option("--json", "as_json", is_flag=True, help="Print the record on stdout.")
 def assess(**options: Any) -> int:
     """Audit MODEL under quantization: uniform, random, worst and friendliest bit-widths.
@@ -101,6 +102,8 @@ def assess(**options: Any) -> int:
     with Display() as display, stdout_set_aside():
         job = _job(options)
         record, verdict = _run(job, display)
+        if options["explain"]:
+            record = _explain(job.out, display)
     with reader_may_leave():
         if options["as_json"]:
             from bitcliff.records import record_json
@@ -119,6 +122,12 @@ def _run(job: "AssessJob", display: Display) -> "tuple[Record, Verdict]":
     from bitcliff.jobs.assess_job import run_assess
 
     return run_assess(job, display.listener())
+
+
+def _explain(run: Path, display: Display) -> "Record":
+    from bitcliff.jobs.explain_job import ExplainJob, run_explain
+
+    return run_explain(ExplainJob(run), display.listener())
 
 
 def _print_summary(record: "Record", verdict: "Verdict", out: Path) -> None:

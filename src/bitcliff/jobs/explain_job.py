@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from bitcliff.adapters import DataOptions, ModelOptions, load_examples, load_model
 from bitcliff.assess import AssessSettings, Audit
+from bitcliff.assess.evaluate import Evaluator, Scores, margins
 from bitcliff.assess.explain.context import (
     Context,
     Side,
@@ -20,7 +21,6 @@ from bitcliff.assess.explain.context import (
     recorded_allocations,
 )
 from bitcliff.assess.explain.layers import explain_layers
-from bitcliff.assess.measured import predictions_of
 from bitcliff.errors import InputError
 from bitcliff.jobs.assess_job import AssessJob, Listener, own_policy
 from bitcliff.jobs.run_directory import CONFIG, held, is_unfinished
@@ -33,6 +33,8 @@ from bitcliff.types.subject import Examples
 from bitcliff.verdict import judge
 
 _PARTIAL = "explanation.partial.json"
+# Of the usual margin: far more than another machine's rounding moves it.
+_SAME_MARGIN = 1e-3
 
 PARTS: Mapping[str, Callable[[Context], Part]] = {
     "layers": explain_layers,
@@ -155,14 +157,29 @@ def _context(
     own = own_policy(assess, subject, audit.plan, listener)
     audit.policy = None if own is None else own.policy
     suite, base = audit.ready()
-    if predictions_of(base) != [row.float_prediction for row in record.examples]:
-        raise InputError(
-            f"{job.run}: {assess.model} answers otherwise in float than in the run; assess again"
-        )
+    _check_same_answers(job.run, assess.model, record, suite.evaluator, base)
     allocations = {name: recorded_allocations(record, name) for name in policies}
     test = Side("test", audit, suite, base, allocations)
     train = _train_side(job, assess, test, own, policies, listener)
     return Context(record, policies, test, train, listener.progress)
+
+
+def _check_same_answers(
+    run: Path, model: str, record: Record, evaluator: Evaluator, base: Scores
+) -> None:
+    """The code of a model may have changed though its weights have not.
+
+    Another machine rounds otherwise, so margins need only be close.
+    """
+    found = margins(base.logits, evaluator.reference)
+    for row, margin, finite in zip(record.examples, found.tolist(), base.finite, strict=True):
+        known = row.float_margin if finite else None
+        if known is None and row.float_margin is None:
+            continue
+        if known is None or abs(known - margin) > _SAME_MARGIN * evaluator.scale:
+            raise InputError(
+                f"{run}: {model} answers otherwise in float than in the run; assess again"
+            )
 
 
 def _read_config(run: Path) -> dict[str, Any]:
