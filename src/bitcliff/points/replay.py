@@ -48,8 +48,8 @@ class ReplayingAttachment(Attachment):
     """Takes what a call gave from a tape, up to the first point where the tape was quantized
     otherwise; from there on everything is worked out.
 
-    The tape must be of the same batch and bits. What lies between watched calls always runs. Weights
-    are rounded alike in all passes. For evaluation: a replayed call has no gradient.
+    The tape must be of the same batch and bits. What lies between watched calls always runs.
+    Weights are rounded alike in all passes. For evaluation: a replayed call has no gradient.
 
     Attributes:
         work: counted over all passes.

@@ -13,7 +13,8 @@ class Change(Part):
     """Right answers under one set of quantized points and under another, on the same examples.
 
     Attributes:
-        n: examples that both gave an answer for. lost, gained: right answers, from one to the other.
+        n: examples that both gave an answer for. lost, gained: right answers, from one to the
+            other.
         pp, low, high: the change, percentage points, with its paired 95 % interval; None when n is
             0. p_value: exact McNemar.
     """

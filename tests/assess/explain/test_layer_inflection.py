@@ -93,8 +93,7 @@ def test_the_tests_are_those_of_scipy_and_holm() -> None:
     step = large_steps(found)[0]
     p = stats.binomtest(0, 30, 0.5).pvalue
     assert step.change.p_value == pytest.approx(p, rel=1e-12)
-    # 24 steps; of point 1 two are the same, of the last two, of the second and the last but one
-    # none: before 1 is single 1, and the last step before everything is all-but.
+    # Every step's two cells, each pair once.
     pairs = {
         (first, second)
         for k in range(6)
@@ -105,7 +104,7 @@ def test_the_tests_are_those_of_scipy_and_holm() -> None:
             (frozenset(range(6)) - {k}, frozenset(range(6))),
         )
     }
-    # Four of these have the smallest p-value; it is multiplied by how many tests there are.
+    # The smallest p-value is multiplied by how many tests there are.
     assert step.p_holm == pytest.approx(len(pairs) * p, rel=1e-9)
     assert (step.change.n, step.change.lost, step.change.gained) == (40, 30, 0)
     assert step.change.pp == -75.0

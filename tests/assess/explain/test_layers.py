@@ -41,7 +41,8 @@ def test_the_planted_layers_are_named_and_confirmed(record: Record, places: set[
 
 def test_nothing_is_named_where_nothing_is_lost(record: Record) -> None:
     (sweep,) = explained(record, side_of(Planted(9, ()), examples())).sweeps
-    assert sweep.inflection == sweep.large_steps == []
+    assert not sweep.inflection
+    assert not sweep.large_steps
     assert sweep.confirmation is None
     assert sweep.whole.lost == 0
     assert {rate.value for rate in sweep.before + sweep.after} == {1.0}
@@ -113,9 +114,7 @@ def test_numeric_failures_are_left_out_of_the_rates(record: Record) -> None:
 def test_progress_ends_where_it_was_said_to(record: Record) -> None:
     told: list[tuple[str, int, int]] = []
     side = side_of(Planted(4, {1}), examples())
-    explain_layers(
-        Context(record, ("even",), side, side, lambda *heard: told.append(heard))
-    )
+    explain_layers(Context(record, ("even",), side, side, lambda *heard: told.append(heard)))
     assert {(what, whole) for what, _, whole in told} == {("even", 2 * 12 * 64)}
     done = [done for _, done, _ in told]
     assert done == sorted(done)

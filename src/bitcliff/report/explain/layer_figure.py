@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+SPLITS = {"test": "test", "train": "training"}
+
 _PANELS = (
     ("before", "Before: all layers up to this one"),
     ("after", "After: this layer and all after it"),
@@ -34,7 +36,7 @@ def figure(
 
 
 def _caption(sweeps: Sequence[LayerSweep], names: Sequence[str], labelled: bool) -> str:
-    counts = ", ".join(f"{sweep.n} {sweep.split} examples" for sweep in sweeps)
+    counts = ", ".join(f"{sweep.n} {SPLITS[sweep.split]} examples" for sweep in sweeps)
     measure = "Right answers" if labelled else "Answers as in float (there are no labels)"
     text = (
         f"{measure}, percent, policy {sweeps[0].policy}, {counts}. From the first layer (left) to "
@@ -67,7 +69,7 @@ def _draw(
     panels = drawn.subplots(rows, columns, sharex=True, sharey=True).flatten()
     for axes, (key, title) in zip(panels, _PANELS, strict=True):
         _draw_panel(axes, sweeps, key, theme)
-        axes.set_title(title, fontsize=9.5 if narrow else 10, loc="left", pad=17)
+        axes.set_title(title, fontsize=9.5 if narrow else 10, loc="left", pad=17, color=theme.ink)
     for axes in panels[-columns:]:
         axes.set_xlabel("relative depth")
     drawn.supylabel(
@@ -83,7 +85,7 @@ def _draw(
         labelcolor=theme.ink,
     )
     top, left = (0.92, 0.19) if narrow else (0.865, 0.095)
-    drawn.subplots_adjust(left, 0.055 if narrow else 0.085, 0.985, top, wspace=0.07, hspace=0.34)
+    drawn.subplots_adjust(left, 0.055 if narrow else 0.085, 0.985, top, wspace=0.1, hspace=0.34)
 
 
 def _draw_panel(axes: "Axes", sweeps: Sequence[LayerSweep], key: str, theme: Theme) -> None:
@@ -113,17 +115,17 @@ def _draw_panel(axes: "Axes", sweeps: Sequence[LayerSweep], key: str, theme: The
             fontsize=8.5,
         )
     for sweep in reversed(sweeps):
-        _draw_line(axes, getattr(sweep, key), sweep.split, theme)
+        _draw_line(axes, getattr(sweep, key), sweep, theme)
 
 
-def _draw_line(axes: "Axes", rates: Sequence[Rate], split: str, theme: Theme) -> None:
+def _draw_line(axes: "Axes", rates: Sequence[Rate], sweep: LayerSweep, theme: Theme) -> None:
     depths = [100 * (k + 1) / len(rates) for k in range(len(rates))]
     missing = float("nan")
     values, lows, highs = (
         [missing if end is None else end for end in ends]
         for ends in zip(*((r.value, r.low, r.high) for r in rates), strict=True)
     )
-    is_test = split == "test"
+    is_test = sweep.split == "test"
     colour = theme.worst if is_test else theme.random
     axes.fill_between(depths, lows, highs, color=colour, alpha=0.15, linewidth=0)
     axes.plot(
@@ -133,9 +135,11 @@ def _draw_line(axes: "Axes", rates: Sequence[Rate], split: str, theme: Theme) ->
         linewidth=1.8,
         linestyle="-" if is_test else "--",
         marker="o" if is_test else "s",
-        markersize=4.5 if is_test else 3.5,
+        # At its inflection points only: marks at every layer would triple the drawing's size.
+        markevery=sweep.inflection,
+        markersize=6,
         markeredgecolor=theme.paper,
         markeredgewidth=0.5,
-        label=f"{split} examples",
+        label=f"{SPLITS[sweep.split]} examples",
         zorder=3,
     )

@@ -5,11 +5,10 @@ from dataclasses import dataclass
 
 from bitcliff.records import Record
 from bitcliff.records.explanation_layers import Change, Layers, LayerSweep
-from bitcliff.report.explain.layer_figure import figure
+from bitcliff.report.explain.layer_figure import SPLITS, figure
 from bitcliff.report.explain.section import Section
 from bitcliff.report.plot import Plot
 from bitcliff.report.words import NOTHING, clean, p_text, percent, rate_text
-from bitcliff.types.rate import Rate
 
 SIGNIFICANT = 0.05
 
@@ -45,7 +44,7 @@ def layers_section(record: Record, layers: Layers) -> Section:
     policies = [_policy(sweeps, names, labelled) for sweeps in by_policy.values()]
     finding = "No policy of this run could be explained."
     if policies:
-        finding = f"Under {policies[0].policy}: {policies[0].plot.title}"
+        finding = policies[0].plot.title
     return Section("layers", "Which layers break?", finding, policies)
 
 
@@ -59,7 +58,10 @@ def _policy(sweeps: Sequence[LayerSweep], names: Sequence[str], labelled: bool) 
             LayerRow(
                 k + 1,
                 name,
-                tuple(map(_cell, (test.before[k], test.after[k], test.single[k], test.all_but[k]))),
+                tuple(
+                    rate_text(curve[k])
+                    for curve in (test.before, test.after, test.single, test.all_but)
+                ),
                 k in test.inflection,
             )
             for k, name in enumerate(names)
@@ -70,21 +72,18 @@ def _policy(sweeps: Sequence[LayerSweep], names: Sequence[str], labelled: bool) 
 
 def _title(test: LayerSweep, names: Sequence[str]) -> str:
     """The finding in a sentence."""
-    confirmed = test.confirmation
+    policy, confirmed = clean(test.policy), test.confirmation
     if confirmed is not None:
-        those = _layers(confirmed.points, names)
+        one = len(confirmed.points) == 1
+        which = f"{names[confirmed.points[0]]}, 1" if one else f"{len(confirmed.points)}"
         return (
-            f"quantizing only {those} of {len(names)} layers costs {_loss(confirmed.cost)}; "
-            f"keeping {'it' if len(confirmed.points) == 1 else 'them'} in float gives back "
+            f"Under {policy}, quantizing only {which} of {len(names)} layers{',' * one} costs "
+            f"{_loss(confirmed.cost)}; keeping {'it' if one else 'them'} in float gives back "
             f"{_gain(confirmed.regained)} of {_points(test.whole)}."
         )
     if _is_loss(test.whole):
-        return f"no layer stands out: {_loss(test.whole)} are lost over many layers or by chance."
-    return "no inflection points: nothing is lost beyond chance."
-
-
-def _layers(points: Sequence[int], names: Sequence[str]) -> str:
-    return names[points[0]] + ", 1" if len(points) == 1 else f"these {len(points)}"
+        return f"Under {policy}, {_loss(test.whole)} are lost, but no single layer stands out."
+    return f"Under {policy}, there are no inflection points: nothing is lost beyond chance."
 
 
 def _story(sweeps: Sequence[LayerSweep], names: Sequence[str]) -> list[str]:
@@ -147,7 +146,7 @@ def _not_measured(sweeps: Sequence[LayerSweep]) -> list[str]:
         fewest = min(rate.n for rate in rates)
         if fewest < sweep.n:
             found.append(
-                f"Up to {sweep.n - fewest} of {sweep.n} {sweep.split} examples gave NaN or "
+                f"Up to {sweep.n - fewest} of {sweep.n} {SPLITS[sweep.split]} examples gave NaN or "
                 "infinity; they are left out of the rates."
             )
     return found
@@ -183,10 +182,6 @@ def _points(whole: Change) -> str:
 
 def _number(value: float) -> str:
     return f"{value + 0.0:.1f}".replace("-0.0", "0.0").replace("-", "−")
-
-
-def _cell(rate: Rate) -> str:
-    return rate_text(rate)
 
 
 def _effort(test: LayerSweep) -> str:
