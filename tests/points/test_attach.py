@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn.modules import module as global_state
 
 from bitcliff.points import Attachment, discover
-from bitcliff.points.attach import FLOAT, WEIGHTS_ONLY, rounding_to
+from bitcliff.points.attach import FLOAT, WEIGHTS_ONLY, Rounding, rounding_to
 from bitcliff.quant import fake_quantize_weight
 from tests.points.test_real_networks import Functional, pictures, timm_model
 
@@ -158,3 +158,28 @@ def test_in_training_weights_are_rounded_anew_and_learn_straight_through() -> No
     wanted = Attachment(model, plan, "onnx", weight_bits=3).run(x, WEIGHTS_ONLY)
     assert torch.equal(attachment.run(x, WEIGHTS_ONLY), wanted)
     assert not torch.equal(before, wanted)
+
+
+def test_an_observer_sees_each_point_and_says_what_goes_on() -> None:
+    model, x = timm_model("resnet18"), pictures(64, 3)
+    plan = discover(model, x)
+    attachment = Attachment(model, plan, "onnx")
+    bits = torch.full((3, len(plan)), 4)
+    seen: dict[int, tuple[Tensor, Tensor]] = {}
+
+    def pass_in_float(index: int, values: Tensor, rounded: Tensor) -> Tensor:
+        seen[index] = (values.clone(), rounded)
+        return values
+
+    attachment.on_point = pass_in_float
+    with torch.no_grad():
+        found = attachment.run(x, Rounding(bits=bits, weights=False))
+        torch.testing.assert_close(found, model(x))
+    assert list(seen) == list(range(len(plan)))
+    for values, rounded in seen.values():
+        assert torch.equal(rounded, literal(values, bits[:, 0]))
+    attachment.on_point = lambda _index, _values, rounded: rounded
+    with torch.no_grad():
+        observed = attachment.run(x, rounding_to(bits))
+        attachment.on_point = None
+        assert torch.equal(observed, attachment.run(x, rounding_to(bits)))

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 from bitcliff.adapters import DataOptions, ModelOptions, load_examples, load_model
 from bitcliff.assess import AssessSettings, Audit
 from bitcliff.assess.evaluate import Evaluator, Scores, margins
+from bitcliff.assess.explain.activations import explain_activations
 from bitcliff.assess.explain.context import (
     Context,
     Side,
@@ -38,6 +39,7 @@ _SAME_MARGIN = 1e-3
 
 PARTS: Mapping[str, Callable[[Context], Part]] = {
     "layers": explain_layers,
+    "activations": explain_activations,
 }
 """One question each, by the name of its field in `Explanation`, in the order of the report."""
 

@@ -1,6 +1,6 @@
 """Running a model with its points quantized, and leaving it as it was."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -43,6 +43,10 @@ class Rounding:
 FLOAT = Rounding(weights=False)
 WEIGHTS_ONLY = Rounding()
 
+OnPoint = Callable[[int, Tensor, Tensor], Tensor]
+"""Shown a point's place in the plan, its examples' values (batch, ...) and the same rounded; gives
+back what the network is to go on with. What it keeps it must copy: networks work in place."""
+
 
 @dataclass
 class Incidents:
@@ -82,6 +86,7 @@ class Attachment(Walk):
         self.in_training = in_training
         self.rounding = FLOAT
         self.incidents = Incidents()
+        self.on_point: OnPoint | None = None
         self._index = {(p.site, p.role): i for i, p in enumerate(plan.points)}
         self._kinds = {p.site: p.kind for p in plan.seen}
         self._known_misses = {missed.name for missed in plan.missed}
@@ -197,7 +202,11 @@ class Attachment(Walk):
             return x
         index = self._index[site, role]
         layout = self.plan.points[index].layout
-        return layout.apply(x, self._batch, lambda rows: self._round(rows, index))
+        return layout.apply(x, self._batch, lambda rows: self._at_point(rows, index))
+
+    def _at_point(self, rows: Tensor, index: int) -> Tensor:
+        rounded = self._round(rows, index)
+        return rounded if self.on_point is None else self.on_point(index, rows, rounded)
 
     def _round(self, rows: Tensor, index: int) -> Tensor:
         def on_broken(broken: Tensor) -> None:

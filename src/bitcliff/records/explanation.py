@@ -1,5 +1,6 @@
 """What `bitcliff explain` adds to a record: where it breaks, why, which inputs, and what helps."""
 
+from bitcliff.records.explanation_activations import Activations
 from bitcliff.records.explanation_layers import Layers
 from bitcliff.records.part import Part
 
@@ -11,8 +12,10 @@ class Explanation(Part):
         policies: the names of the policies that are explained, the one that matters most first.
         n_train: examples of the training split that were used beside those of the record; 0 where
             the data has no such split.
+        activations: what rounding does to the values at each point.
     """
 
     policies: list[str]
     n_train: int
     layers: Layers | None = None
+    activations: Activations | None = None

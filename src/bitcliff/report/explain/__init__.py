@@ -1,18 +1,23 @@
 """The sections that `bitcliff explain` adds to the report, one file each."""
 
+from collections.abc import Callable, Mapping
+from typing import Any
+
 from bitcliff.records import Record
+from bitcliff.report.explain.activations import activations_section
 from bitcliff.report.explain.layers import layers_section
 from bitcliff.report.explain.section import Section
 
 __all__ = ["Section", "sections"]
 
+_SECTIONS: Mapping[str, Callable[[Record, Any], Section]] = {
+    "layers": layers_section,
+    "activations": activations_section,
+}
+"""By the answer's field in `Explanation`, in the order of the report."""
+
 
 def sections(record: Record) -> list[Section]:
     """What was explained, in the order of the questions; nothing where `explain` has not run."""
-    told = record.explanation
-    if told is None:
-        return []
-    found = []
-    if told.layers is not None:
-        found.append(layers_section(record, told.layers))
-    return found
+    answers = ((make, getattr(record.explanation, name, None)) for name, make in _SECTIONS.items())
+    return [make(record, answer) for make, answer in answers if answer is not None]

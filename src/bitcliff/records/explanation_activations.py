@@ -1,0 +1,104 @@
+"""What rounding does to the values at each point, and the cause of the damage in words."""
+
+from typing import Literal
+
+from bitcliff.records.part import Part
+from bitcliff.types.rate import Rate
+
+Cause = Literal[
+    "unharmed",
+    "signal already lost upstream",
+    "error amplified on the way here",
+    "offset range",
+    "outlier",
+    "long tail collapses to zero",
+    "too few bits for the spread",
+]
+
+
+class Numbers(Part):
+    """Measured on each example by itself, then pooled; None where no example has the number.
+
+    Attributes:
+        bits: spent here.
+        local_db: signal over the noise of rounding here alone, of float values, dB:
+            10 log10(sum x^2 / sum (Q(x) - x)^2), within +-150.
+        arriving_db: float signal over what the quantized run's values differ by before they are
+            rounded here, dB. total_db: the same after, so that it holds all that was lost.
+        earlier_db: the lowest `total_db` of the points before, in the order of execution.
+        collapsed: share of the values that are not zero in float which rounding here makes zero.
+        kurtosis: excess kurtosis of the float values; 0 for a normal distribution.
+        peak: largest magnitude over the 99.9th percentile of magnitudes, at least one value left
+            out.
+        offset: share of the grid's range between zero and the nearest values, 0.1 % left out.
+        constant_db: what the values' mean, which no grid can lose, adds to `local_db`, dB.
+    """
+
+    bits: float | None
+    local_db: float | None
+    arriving_db: float | None
+    earlier_db: float | None
+    total_db: float | None
+    collapsed: float | None
+    kurtosis: float | None
+    peak: float | None
+    offset: float | None
+    constant_db: float | None
+
+
+class Histogram(Part):
+    """Values of all examples together.
+
+    Attributes:
+        counts: of each bin. exactly_zero: how many values are zero itself.
+    """
+
+    counts: list[int]
+    exactly_zero: int
+
+
+class PointActivations(Part):
+    """One point under one policy.
+
+    Sparsity is a plain share of values, without an interval: the values of an example hang
+    together, so that an interval over them would promise too much.
+
+    Attributes:
+        name: the point's. n: examples measured, those whose values are finite in both runs.
+        bin_width: of the histograms. first_bin: bin i holds values about (first_bin + i) bin_width,
+            so the one about zero is at -first_bin; the end bins also hold what lies beyond.
+        before: float. after: what the network gets in the quantized run.
+        sparsity_before, sparsity_after: share of the values in the bin about zero.
+        cause: by the rule of `assess.explain.causes`; None with n = 0.
+        causes: how many examples each cause has. harmed: examples whose cause is not "unharmed".
+        median, worst: over all examples; worst is the lowest for dB, else the highest (bits: the
+            fewest). typical: medians over the examples that have the point's cause.
+    """
+
+    name: str
+    n: int
+    bin_width: float
+    first_bin: int
+    before: Histogram
+    after: Histogram
+    sparsity_before: float | None
+    sparsity_after: float | None
+    cause: Cause | None
+    causes: dict[Cause, int]
+    harmed: Rate
+    median: Numbers
+    worst: Numbers
+    typical: Numbers
+
+
+class PolicyActivations(Part):
+    """All points in order, under one policy."""
+
+    policy: str
+    points: list[PointActivations]
+
+
+class Activations(Part):
+    """What each explained policy does to the values, the policy that matters most first."""
+
+    policies: list[PolicyActivations]
