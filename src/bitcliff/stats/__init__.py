@@ -1,8 +1,22 @@
-"""Intervals, paired tests, multiplicity."""
+"""Intervals, paired tests, comparisons of groups, multiplicity."""
 
 from bitcliff.stats.draws import median_index
+from bitcliff.stats.groups import auroc, class_test, cramers_v, rank_test
 from bitcliff.stats.intervals import rate, upper_bound
 from bitcliff.stats.multiplicity import holm
 from bitcliff.stats.paired import mcnemar, paired_difference
+from bitcliff.stats.transitory import transitory
 
-__all__ = ["holm", "mcnemar", "median_index", "paired_difference", "rate", "upper_bound"]
+__all__ = [
+    "auroc",
+    "class_test",
+    "cramers_v",
+    "holm",
+    "mcnemar",
+    "median_index",
+    "paired_difference",
+    "rank_test",
+    "rate",
+    "transitory",
+    "upper_bound",
+]

@@ -7,7 +7,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from bitcliff.policy import Policy, RandomPerExample
-from bitcliff.stats import mcnemar, paired_difference, rate
+from bitcliff.stats import mcnemar, paired_difference, rate, transitory
 from bitcliff.train.data import Split
 from bitcliff.train.measure import right_answers
 from bitcliff.train.pair import Aim, PairStage
@@ -48,10 +48,10 @@ def cross_table(
     found: dict[str, Any] = {"cells": cells, "parity": _parity(right, settings.parity_gap)}
     if {"robust", "brittle"} <= pairs.keys():
         both = right["robust"]["float"] & right["brittle"]["float"]
-        moved = int((both & ~right["brittle"]["brittle"]).sum())
+        of_both_right, of_all = transitory(both.tolist(), right["brittle"]["brittle"].tolist())
         found["transitory"] = {
-            "of_both_right": rate(moved, int(both.sum())).model_dump(),
-            "of_all": rate(moved, len(test)).model_dump(),
+            "of_both_right": of_both_right.model_dump(),
+            "of_all": of_all.model_dump(),
         }
     return found
 
