@@ -25,8 +25,18 @@ from bitcliff.cli.output import reader_may_leave
     show_default=True,
     help="Examples of the training split beside those of the run; 0 leaves it out.",
 )
+@click.option(
+    "--against",
+    type=click.Path(path_type=Path),
+    help="The run of another network on the same data, such as the robust one of a pair: counts "
+    "what both get right in float and RUN's policies lose.",
+)
 def explain(
-    run: Path, policies: tuple[str, ...], only: tuple[str, ...], train_examples: int
+    run: Path,
+    policies: tuple[str, ...],
+    only: tuple[str, ...],
+    train_examples: int,
+    against: Path | None,
 ) -> int:
     """Find out where RUN breaks, why, on which inputs, and what helps.
 
@@ -34,9 +44,10 @@ def explain(
     """
     from bitcliff.jobs.explain_job import ExplainJob, run_explain
 
+    job = ExplainJob(run, policies, only, train_examples, against)
     with Display() as display, stdout_set_aside():
         display.waiting = None
-        run_explain(ExplainJob(run, policies, only, train_examples), display.listener())
+        run_explain(job, display.listener())
     with reader_may_leave():
         click.echo(f"Report: {run / 'report.html'}")
     return 0

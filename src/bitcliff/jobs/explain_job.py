@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,9 @@ from bitcliff.assess.explain.context import (
     default_policies,
     recorded_allocations,
 )
+from bitcliff.assess.explain.inputs import explain_inputs
 from bitcliff.assess.explain.layers import explain_layers
+from bitcliff.assess.explain.twin import check_twin
 from bitcliff.errors import InputError
 from bitcliff.jobs.assess_job import AssessJob, Listener, own_policy
 from bitcliff.jobs.run_directory import CONFIG, held, is_unfinished
@@ -40,6 +42,7 @@ _SAME_MARGIN = 1e-3
 PARTS: Mapping[str, Callable[[Context], Part]] = {
     "layers": explain_layers,
     "activations": explain_activations,
+    "inputs": explain_inputs,
 }
 """One question each, by the name of its field in `Explanation`, in the order of the report."""
 
@@ -52,12 +55,14 @@ class ExplainJob:
         run: the run directory. policies: names in its record; none: the ones that matter most.
         parts: the questions to ask, of `PARTS`; none: all.
         n_train: examples of the training split, at most; 0 leaves it out.
+        against: another network's run on the same data, for transitory points of the two.
     """
 
     run: Path
     policies: tuple[str, ...] = ()
     parts: tuple[str, ...] = ()
     n_train: int = 200
+    against: Path | None = None
 
 
 class _Partial(BaseModel):
@@ -85,8 +90,11 @@ def run_explain(job: ExplainJob, listener: Listener) -> Record:
     policies = job.policies or default_policies(record)
     check_policies(record, policies)
     _check_parts(job.parts)
+    twin = None if job.against is None else read_record(job.against)
+    if twin is not None:
+        check_twin(record, twin)
     with held(job.run):
-        context = _context(job, record, policies, listener)
+        context = replace(_context(job, record, policies, listener), twin=twin)
         answers = _answers(job, context, listener)
         record = record.model_copy(update={"explanation": Explanation.model_validate(answers)})
         write_record(record, job.run)
@@ -106,7 +114,8 @@ def _answers(job: ExplainJob, context: Context, listener: Listener) -> dict[str,
     n_train = 0 if context.train is None else len(context.train.examples)
     answers: dict[str, Any] = {"policies": list(context.policies), "n_train": n_train}
     bare = context.record.model_copy(update={"explanation": None})
-    text = json.dumps([record_json(bare), answers])
+    twin = context.twin and record_json(context.twin)
+    text = json.dumps([record_json(bare), answers, twin])
     fingerprint = hashlib.sha256(text.encode("utf-8", "backslashreplace")).hexdigest()
     wanted = job.parts or tuple(PARTS)
     before = context.record.explanation

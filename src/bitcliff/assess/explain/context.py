@@ -62,6 +62,7 @@ class Context:
         test: the record's own examples. train: the split that the network was trained on, if the
             data has one.
         tell: hears of the progress.
+        twin: another network's record on the same data, to compare with.
     """
 
     record: Record
@@ -69,6 +70,7 @@ class Context:
     test: Side
     train: Side | None = None
     tell: Tell = field(default=lambda _what, _done, _whole: None)
+    twin: Record | None = None
 
     @property
     def sides(self) -> tuple[Side, ...]:
