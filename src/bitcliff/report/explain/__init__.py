@@ -5,6 +5,7 @@ from typing import Any
 
 from bitcliff.records import Record
 from bitcliff.report.explain.activations import activations_section
+from bitcliff.report.explain.inputs import inputs_section
 from bitcliff.report.explain.layers import layers_section
 from bitcliff.report.explain.section import Section
 
@@ -13,6 +14,7 @@ __all__ = ["Section", "sections"]
 _SECTIONS: Mapping[str, Callable[[Record, Any], Section]] = {
     "layers": layers_section,
     "activations": activations_section,
+    "inputs": inputs_section,
 }
 """By the answer's field in `Explanation`, in the order of the report."""
 
