@@ -1,0 +1,204 @@
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from bitcliff.assess import AssessSettings
+from bitcliff.assess.explain.context import Context
+from bitcliff.assess.settings import SearchEffort
+from bitcliff.errors import InputError
+from bitcliff.jobs import explain_job
+from bitcliff.jobs.assess_job import AssessJob, Listener, run_assess
+from bitcliff.jobs.explain_job import PARTS, ExplainJob, run_explain
+from bitcliff.records import Record, read_record, write_record
+from bitcliff.records.part import Part
+
+LITTLE = SearchEffort(rounds=1, exchanges=2, evaluations=0, draws=2)
+QUIET = Listener(lambda _text: None, lambda _plan: None, lambda *_step: None)
+
+
+def assessed(out: Path, data: str = "digits", n: int = 24) -> Record:
+    settings = AssessSettings(budgets=(5.5,), uniform=(5, 8), effort=LITTLE)
+    job = AssessJob("brittle-digits", data, out, "bitcliff", limit=n, settings=settings)
+    return run_assess(job, QUIET)[0]
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of the planted case on a few digits."""
+    out = tmp_path_factory.mktemp("explain") / "run"
+    assessed(out)
+    return out
+
+
+@pytest.fixture
+def run(finished: Path, tmp_path: Path) -> Path:
+    """The same, to be changed."""
+    return Path(shutil.copytree(finished, tmp_path / "run"))
+
+
+@pytest.fixture
+def contexts(run: Path, monkeypatch: pytest.MonkeyPatch) -> list[Context]:
+    """What the questions are asked of, without asking them."""
+    seen: list[Context] = []
+
+    def answers(_job: ExplainJob, context: Context, _listener: Listener) -> dict[str, Any]:
+        seen.append(context)
+        n_train = 0 if context.train is None else len(context.train.examples)
+        return {"policies": list(context.policies), "n_train": n_train}
+
+    monkeypatch.setattr(explain_job, "_answers", answers)
+    return seen
+
+
+def test_the_context_is_the_run_that_was_recorded(run: Path, contexts: list[Context]) -> None:
+    record = run_explain(ExplainJob(run, n_train=30), QUIET)
+    (context,) = contexts
+    assert context.policies == ("worst-5.5", "co-trained-5.5", "uniform-5")
+    for name in context.policies:
+        bits = context.test.allocations[name]
+        scores = context.test.evaluator.scores(context.test.everyone, bits)
+        expected = [row.outcomes[name].prediction for row in record.examples]
+        assert scores.predictions.tolist() == expected
+    train = context.train
+    assert train is not None
+    assert len(train.examples) == 30
+    assert not set(train.examples.ids) & set(context.test.examples.ids)
+    assert {name: bits.shape for name, bits in train.allocations.items()} == dict.fromkeys(
+        context.policies, torch.Size([30, 20])
+    )
+    assert train.allocations["worst-5.5"].sum(1).unique().tolist() == [110]
+    assert record.explanation is not None
+    assert record.explanation.n_train == 30
+    assert read_record(run) == record
+
+
+def test_policies_may_be_named_and_the_training_split_left_out(
+    run: Path, contexts: list[Context]
+) -> None:
+    run_explain(ExplainJob(run, ("uniform-8",), n_train=0), QUIET)
+    (context,) = contexts
+    assert context.policies == ("uniform-8",)
+    assert context.sides == (context.test,)
+
+
+def test_data_without_splits_has_no_training_side(
+    tmp_path: Path, contexts: list[Context], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    from sklearn.datasets import load_digits
+
+    bunch = load_digits()
+    pictures = np.asarray(bunch.images[-40:] / 16, dtype=np.float32)[:, None]
+    big = torch.nn.functional.interpolate(torch.from_numpy(pictures), (16, 16)).numpy()
+    np.savez("own.npz", x=big, y=bunch.target[-40:])
+    assessed(Path("run"), "own.npz", n=20)
+    run_explain(ExplainJob(Path("run")), QUIET)
+    assert contexts[0].train is None
+
+
+@pytest.mark.parametrize(
+    ("job", "says"),
+    [
+        ({"policies": ("worst-9",)}, "--policy worst-9: not a policy that this run measured"),
+        ({"policies": ("worst-static-5.5",)}, "--policy worst-static-5.5: not a policy that"),
+        ({"policies": ("weights-only",)}, "it has uniform-5, uniform-8, co-trained-5.5"),
+        ({"parts": ("taste",)}, "--only taste: not known"),
+    ],
+)
+def test_what_is_not_in_the_run_is_refused(run: Path, job: dict[str, Any], says: str) -> None:
+    before = (run / "record.json").read_bytes()
+    with pytest.raises(InputError, match=says):
+        run_explain(ExplainJob(run, **job), QUIET)
+    assert (run / "record.json").read_bytes() == before
+
+
+def without_settings(run: Path) -> None:
+    config = json.loads((run / "config.json").read_text())
+    del config["settings"]
+    (run / "config.json").write_text(json.dumps(config))
+
+
+def other_data(run: Path) -> None:
+    record = read_record(run)
+    provenance = record.provenance.model_copy(update={"data_sha256": "0" * 64})
+    write_record(record.model_copy(update={"provenance": provenance}), run)
+
+
+def other_answers(run: Path) -> None:
+    config = json.loads((run / "config.json").read_text())
+    (run / "config.json").write_text(json.dumps(config | {"model": "base-digits"}))
+    record = read_record(run)
+    from bitcliff.adapters import load_model
+
+    changed = {"weights_sha256": load_model("base-digits").weights_sha256}
+    provenance = record.provenance.model_copy(update=changed)
+    write_record(record.model_copy(update={"provenance": provenance}), run)
+
+
+@pytest.mark.parametrize(
+    ("harm", "says"),
+    [
+        (lambda run: (run / "config.json").unlink(), "config.json: cannot be read: No such file"),
+        (lambda run: (run / "config.json").write_text('{"model"'), "config.json: not a run's"),
+        (lambda run: (run / "config.json").write_text("[]"), "config.json: not a run's"),
+        (without_settings, "config.json: not the configuration of an assessment"),
+        (lambda run: (run / "partial.json").write_text("{}"), "its last run was interrupted"),
+        (lambda run: (run / "record.json").write_text("{"), "not a whole JSON file"),
+        (other_data, "the data of brittle-digits on digits changed since the run; assess again"),
+        (other_answers, "base-digits answers otherwise in float than in the run"),
+    ],
+)
+def test_a_run_that_is_not_whole_or_not_the_same_is_refused(
+    run: Path, harm: Callable[[Path], object], says: str
+) -> None:
+    harm(run)
+    with pytest.raises(InputError, match=says):
+        run_explain(ExplainJob(run, n_train=0), QUIET)
+
+
+def test_a_run_of_the_schema_before_is_explained(run: Path, contexts: list[Context]) -> None:
+    fields = json.loads((run / "record.json").read_text())
+    del fields["explanation"]
+    (run / "record.json").write_text(json.dumps(fields | {"schema_version": "1.0"}))
+    run_explain(ExplainJob(run, n_train=0), QUIET)
+    assert contexts
+    assert json.loads((run / "record.json").read_text())["schema_version"] == "1.1"
+
+
+def test_after_a_kill_it_goes_on_with_the_question_that_was_asked(
+    run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+    real = dict(PARTS)
+    assert len(real) >= 2
+
+    def counted(name: str, interrupt: bool) -> Callable[[Context], Part]:
+        def ask(context: Context) -> Part:
+            if interrupt:
+                raise KeyboardInterrupt
+            asked.append(name)
+            return real[name](context)
+
+        return ask
+
+    first, second = list(real)[:2]
+    only = (first, second)
+    cut = {first: counted(first, False), second: counted(second, True)}
+    monkeypatch.setattr(explain_job, "PARTS", cut)
+    with pytest.raises(KeyboardInterrupt):
+        run_explain(ExplainJob(run, ("uniform-5",), only, 0), QUIET)
+    assert read_record(run).explanation is None
+    monkeypatch.setattr(explain_job, "PARTS", cut | {second: counted(second, False)})
+    record = run_explain(ExplainJob(run, ("uniform-5",), only, 0), QUIET)
+    assert asked == [first, second]
+    # Asked alone, a question leaves the other answers as they are.
+    again = run_explain(ExplainJob(run, ("uniform-5",), (second,), 0), QUIET)
+    assert asked == [first, second, second]
+    assert again == record
+    assert not list(run.glob("*partial*"))
