@@ -226,6 +226,38 @@ def test_nothing_finite_is_said_to_be_unmeasured(record: Record) -> None:
     assert head.harmed.value is None
 
 
+class Detour(nn.Module):
+    """Takes another layer where a value is large, which rounding may make it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.stem, self.hidden, self.detour, self.head = (nn.Linear(3, 3) for _ in range(4))
+        for layer in (self.stem, self.hidden):
+            nn.init.eye_(layer.weight)
+            nn.init.zeros_(layer.bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.hidden(self.stem(x))
+        if bool((x[:, 0] > 0.62).any()):
+            x = self.detour(x)
+        return self.head(x)  # type: ignore[no-any-return]
+
+
+def test_a_point_that_float_does_not_reach_is_not_measured(record: Record) -> None:
+    large, small = torch.tensor([[0.9, 0.97, 0.1]] * 3), torch.tensor([[0.6, 0.97, 0.1]] * 3)
+    large, small = (x + torch.tensor([[0.0], [0.0], [0.001]]) for x in (large, small))
+    bits = torch.tensor([[2, 8, 8]] * 3)
+    context = context_of(Detour().eval(), large, {"p": bits}, record)
+    context.test.evaluator.inputs = small
+    points = explain_activations(context).policies[0].points
+    assert [(point.name, point.n) for point in points] == [
+        ("hidden", 3),
+        ("detour", 0),
+        ("head", 3),
+    ]
+
+
 class Named(nn.Module):
     """Takes named tensors, some of them tokens, as text models do."""
 

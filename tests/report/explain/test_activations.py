@@ -109,7 +109,7 @@ def test_without_a_place_to_blame_it_says_so() -> None:
     later = point("signal already lost upstream", 4, "fc")
     found = policy_finding(under(point(), later), "pictures")
     assert "no single place is to blame" in found
-    assert "at fc 4 of 10 pictures" in found
+    assert "at fc they are a third of the signal or more in 4 of 10 pictures" in found
 
 
 def test_a_peak_without_bound_is_words() -> None:

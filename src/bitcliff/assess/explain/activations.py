@@ -139,8 +139,10 @@ def _float_values(evaluator: Evaluator, places: Int[Tensor, " m"]) -> dict[int, 
 
     def keep(index: int, values: Tensor, _rounded: Tensor) -> Tensor:
         rows = values[: len(places)].flatten(1).clone()
-        parts = [tails(part, scheme) for part in rows.split(_at_once(rows))]
-        kept[index] = _Base(rows, {name: torch.cat([p[name] for p in parts]) for name in parts[0]})
+        if rows.numel():
+            parts = [tails(part, scheme) for part in rows.split(_at_once(rows))]
+            columns = {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
+            kept[index] = _Base(rows, columns)
         return values
 
     _observe_float(evaluator, places, keep)
@@ -159,7 +161,9 @@ def _compare(
     earlier = torch.full((len(places),), torch.nan, dtype=torch.float64)
 
     def look(index: int, values: Tensor, rounded: Tensor) -> Tensor:
-        base = kept[index]
+        base = kept.get(index)
+        if base is None or base.values[0].numel() != values[0].numel():
+            return rounded  # The network runs otherwise in float: there is nothing to compare.
         rows = [part[: len(places)].flatten(1) for part in (base.values, values, rounded)]
         finite = torch.stack([torch.isfinite(part).all(1) for part in rows]).all(0).cpu()
         for some in finite.nonzero().flatten().split(_at_once(rows[0])):

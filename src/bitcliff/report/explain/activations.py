@@ -85,7 +85,8 @@ def policy_finding(found: PolicyActivations, examples: str) -> str:
         return f"Under {policy} the values at every place stay close to those in float."
     return (
         f"Under {policy} no single place is to blame: small errors add up, and at "
-        f"{clean(most.name)} {most.harmed.k} of {most.n} {examples} have lost their signal."
+        f"{clean(most.name)} they are a third of the signal or more in {most.harmed.k} of "
+        f"{most.n} {examples}."
     )
 
 
