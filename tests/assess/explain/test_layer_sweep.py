@@ -22,7 +22,7 @@ from tests.points.networks import (
     pictures,
     tokens,
 )
-from tests.small_networks import Overflowing, chain
+from tests.small_networks import chain
 
 
 def evaluator_of(model: nn.Module, inputs: Inputs, **selection: Any) -> Evaluator:
@@ -170,14 +170,28 @@ def test_another_networks_sweep_takes_half_the_work() -> None:
     assert 0 < sweep.work.macs <= 0.6 * sweep.naive.macs
 
 
+class Early(nn.Module):
+    """Infinite from the first point on where the input's first value is above one."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem, self.a, self.b, self.c = (nn.Linear(4, 4) for _ in range(4))
+
+    def forward(self, x: Tensor) -> Tensor:
+        infinite = torch.where(x[:, :1] > 1, torch.inf, self.stem(x))
+        return self.c(self.b(self.a(infinite)))  # type: ignore[no-any-return]
+
+
 def test_numeric_failures_are_replayed_too() -> None:
-    x = torch.tensor([[0.5, 0.2, 0.1], [5.0, 1.0, 0.0], [0.3, 0.9, 0.4], [0.99, 0.98, 0.1]])
-    evaluator = evaluator_of(Overflowing(), x)
-    check_against_naive(evaluator, 4)
-    found = gathered(Sweep(evaluator, torch.full((4, 2), 4)))
-    # In float the infinity shows at the output, quantized at the point after it.
-    assert found[NOTHING][1] == (None, "output", None, None)
-    assert found[frozenset({1})][1] == (None, "head", None, None)
+    x = pictures(5, 2, 1).flatten(1).clamp(max=0.9)
+    x[1, 0] = 2.0
+    evaluator = evaluator_of(frozen(Early()), x)
+    check_against_naive(evaluator, 5)
+    found = gathered(Sweep(evaluator, torch.full((5, 3), 4)))
+    # In float it shows at the output; quantized, at the first point that looks.
+    assert found[NOTHING][1] == (None, "output", None, None, None)
+    assert found[frozenset({0, 1})][1] == (None, "a", None, None, None)
+    assert found[frozenset({1, 2})][1] == (None, "b", None, None, None)
 
 
 def test_the_curves_of_three_points() -> None:
