@@ -51,12 +51,11 @@ class ActivationsView:
     noun: str
 
 
-def activations_section(
-    record: Record, found: Activations, inflection: Collection[int] = ()
-) -> Section:
-    """The section. `inflection`: places of points to draw whatever harms them, from 0."""
+def activations_section(record: Record, found: Activations) -> Section:
+    """The section; the layer analysis, where there is one, says which points to draw anyway."""
     examples = noun(record)
     first = found.policies[0]
+    inflection = _inflection(record, first.policy)
     measured = any(point.n for point in first.points)
     view = ActivationsView(
         _figure(first, inflection, examples) if measured else None,
@@ -69,6 +68,13 @@ def activations_section(
         policy_finding(first, examples),
         view,
     )
+
+
+def _inflection(record: Record, policy: str) -> list[int]:
+    """Places, from 0, of the points at which the layer analysis sees the policy break it."""
+    layers = record.explanation.layers if record.explanation else None
+    sweeps = layers.sweeps if layers else []
+    return next((s.inflection for s in sweeps if (s.policy, s.split) == (policy, "test")), [])
 
 
 def policy_finding(found: PolicyActivations, examples: str) -> str:
