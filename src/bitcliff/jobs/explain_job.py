@@ -21,6 +21,7 @@ from bitcliff.assess.explain.context import (
     default_policies,
     recorded_allocations,
 )
+from bitcliff.assess.explain.indicators import explain_indicators
 from bitcliff.assess.explain.inputs import explain_inputs
 from bitcliff.assess.explain.layers import explain_layers
 from bitcliff.assess.explain.twin import check_twin
@@ -43,6 +44,7 @@ PARTS: Mapping[str, Callable[[Context], Part]] = {
     "layers": explain_layers,
     "activations": explain_activations,
     "inputs": explain_inputs,
+    "indicators": explain_indicators,
 }
 """One question each, by the name of its field in `Explanation`, in the order of the report."""
 

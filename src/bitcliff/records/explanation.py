@@ -1,6 +1,7 @@
 """What `bitcliff explain` adds to a record: where it breaks, why, which inputs, and what helps."""
 
 from bitcliff.records.explanation_activations import Activations
+from bitcliff.records.explanation_indicators import Indicators
 from bitcliff.records.explanation_inputs import InputsAtRisk
 from bitcliff.records.explanation_layers import Layers
 from bitcliff.records.part import Part
@@ -21,3 +22,4 @@ class Explanation(Part):
     layers: Layers | None = None
     activations: Activations | None = None
     inputs: InputsAtRisk | None = None
+    indicators: Indicators | None = None

@@ -1,13 +1,15 @@
 """Intervals, paired tests, comparisons of groups, multiplicity."""
 
 from bitcliff.stats.draws import median_index
-from bitcliff.stats.groups import auroc, class_test, cramers_v, rank_test
+from bitcliff.stats.groups import class_test, cramers_v, rank_test
 from bitcliff.stats.intervals import rate, upper_bound
 from bitcliff.stats.multiplicity import holm
 from bitcliff.stats.paired import mcnemar, paired_difference
+from bitcliff.stats.ranking import Auroc, auroc
 from bitcliff.stats.transitory import transitory
 
 __all__ = [
+    "Auroc",
     "auroc",
     "class_test",
     "cramers_v",

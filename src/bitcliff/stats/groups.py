@@ -4,10 +4,10 @@ from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
-from scipy import optimize, stats
+from scipy import stats
 
 from bitcliff.errors import InputError
-from bitcliff.stats.arguments import check_confidence, check_count
+from bitcliff.stats.arguments import check_count
 
 Values = npt.NDArray[np.float64]
 
@@ -64,40 +64,6 @@ def cramers_v(first: Sequence[int], second: Sequence[int]) -> float:
     if table.shape[1] == 1:
         return 0.0
     return min(1.0, float(stats.contingency.association(table, method="cramer")))
-
-
-def auroc(first: Values, second: Values, confidence: float = 0.95) -> tuple[float, float, float]:
-    """Chance that a value of `first` exceeds one of `second`, ties half, with its interval.
-
-    0.5 is no difference. The interval inverts a score test with Hanley and McNeil's variance, so it
-    has a width also where the groups do not overlap.
-
-    Returns:
-        Value, low and high, in [0, 1].
-
-    Raises:
-        InputError: a group is empty or holds a value that is not finite, or `confidence` is not
-            between 0 and 1.
-
-    Source: R. G. Newcombe, Statistics in Medicine 25, 2006, pages 559-573, method 5.
-    """
-    _check(first, second)
-    check_confidence(confidence)
-    m, n = len(first), len(second)
-    ranks = stats.rankdata(np.concatenate([first, second]))[:m]
-    value = float((ranks.sum() - m * (m + 1) / 2) / (m * n))
-    z = float(stats.norm.ppf((1 + confidence) / 2))
-
-    def excess(share: float) -> float:
-        many = (m + n) / 2 - 1
-        spread = 1 + many * (1 - share) / (2 - share) + many * share / (1 + share)
-        return float((value - share) ** 2 - z**2 * share * (1 - share) * spread / (m * n))
-
-    # A value of 0 or 1 is a root itself, and not the one that is looked for.
-    inner = min(max(value, 1e-9), 1 - 1e-9)
-    low = 0.0 if value == 0 else float(optimize.brentq(excess, 0.0, inner))
-    high = 1.0 if value == 1 else float(optimize.brentq(excess, inner, 1.0))
-    return value, low, high
 
 
 def _shuffled(counts: npt.NDArray[np.int64], m: int) -> npt.NDArray[np.int64]:

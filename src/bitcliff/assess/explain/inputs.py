@@ -19,7 +19,7 @@ from bitcliff.records.explanation_inputs import (
     Quantiles,
     Trait,
 )
-from bitcliff.stats import auroc, class_test, cramers_v, holm, rank_test, rate
+from bitcliff.stats import auroc, class_test, cramers_v, holm, rate
 
 _SHOWN = 12
 
@@ -75,17 +75,17 @@ def compare(measured: Measurement, groups: Groups) -> Comparison:
     """One trait of those at risk against the same of the others."""
     risk, safe = (_finite(measured.values[group]) for group in groups)
     empty = not len(risk) or not len(safe)
-    effect, low, high = (None, None, None) if empty else auroc(risk, safe)
+    found = None if empty else auroc(risk, safe)
     return Comparison(
         key=measured.trait.key,
         n_risk=len(risk),
         n_safe=len(safe),
         median_risk=float(np.median(risk)) if len(risk) else None,
         median_safe=float(np.median(safe)) if len(safe) else None,
-        effect=effect,
-        low=low,
-        high=high,
-        p_value=None if empty else rank_test(risk, safe),
+        effect=found and found.value,
+        low=found and found.low,
+        high=found and found.high,
+        p_value=found and found.p_value,
     )
 
 
