@@ -44,6 +44,7 @@ def main() -> None:
         for made in networks_of(seed, arguments.out):
             networks.append(measured(made))
             print(line_of(networks[-1]), flush=True)
+            print("   ", ", ".join(f"{k} {v}" for k, v in networks[-1].values.items()))
     for name, chosen in groupings(networks).items():
         print(f"\n{name}")
         print_table(chosen)

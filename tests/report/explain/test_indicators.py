@@ -108,6 +108,27 @@ def test_the_network_itself_is_not_among_those_it_is_compared_with(record: Recor
     assert any("is plain-4 of the reference itself" in note for note in data.notes)
 
 
+def test_of_equal_indicators_the_wider_apart_comes_first(record: Record) -> None:
+    """The first is told apart as well, but brittle ones have little more of it."""
+    known = [
+        one.model_copy(
+            update={"values": {**one.values, "weight_kurtosis_max": 3.1 if one.brittle else 3.0}}
+        )
+        for one in networks()
+    ]
+    both = separations(known)
+    indicators = [
+        one.model_copy(update={"separation": both[one.key]}) for one in found().indicators
+    ]
+    reference = found().reference.model_copy(update={"networks": known})
+    changed = found().model_copy(update={"indicators": indicators, "reference": reference})
+    section = indicators_section(changed, record)
+    assert "2 of 11 indicators" in section.finding
+    assert "The best, sharpness in the weights" in section.finding
+    titles = [line.title for line in section.data.lines[:2]]
+    assert titles == ["Sharpness in the weights", "Weight tails, worst layer"]
+
+
 def test_nothing_told(record: Record) -> None:
     finding, data = section_of(record, telling=False)
     assert finding == (

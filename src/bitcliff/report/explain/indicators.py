@@ -1,9 +1,16 @@
 """Float-only indicators: this network's values, and whether such numbers told anything."""
 
+import math
 from dataclasses import dataclass
+from statistics import median
 
 from bitcliff.records import Record
-from bitcliff.records.explanation_indicators import Indicator, Indicators, ReferenceNetwork
+from bitcliff.records.explanation_indicators import (
+    Indicator,
+    Indicators,
+    ReferenceNetwork,
+    Separation,
+)
 from bitcliff.report.explain.indicator_drawing import Strip, strips_plot
 from bitcliff.report.explain.section import Section
 from bitcliff.report.plot import Plot
@@ -133,8 +140,14 @@ def _values(key: str, found: Indicators) -> tuple[list[float], list[float]]:
 
 
 def _best_first(found: Indicators) -> list[Indicator]:
-    def worth(one: Indicator) -> float:
-        return -1.0 if one.separation is None else abs(one.separation.auroc - 0.5)
+    """By AUROC; of equal ones first that in which the groups lie farther apart."""
+
+    def worth(one: Indicator) -> tuple[float, float]:
+        if one.separation is None:
+            return -1.0, 0.0
+        usual = [median(group) for group in _values(one.key, found) if group]
+        apart = abs(math.log(usual[0] / usual[-1])) if min(usual, default=0) > 0 else 0.0
+        return abs(one.separation.auroc - 0.5), apart
 
     return sorted(found.indicators, key=worth, reverse=True)
 
@@ -158,7 +171,7 @@ def _finding(found: Indicators) -> str:
         f"On {n} networks like this one, {len(good)} of {len(found.indicators)} indicators told "
         f"the brittle ones; by {len(telling) or 'none'} of these this network looks brittle. "
         f"The best, {_title(good[0]).lower()}, is {_value(good[0])} here, "
-        f"{_standing(good[0], found)}; its AUROC is {_auroc(good[0])}."
+        f"{_standing(good[0], found)}; its AUROC is {_interval(good[0].separation)}."
     )
 
 
@@ -202,11 +215,15 @@ def _auroc(one: Indicator) -> str:
     found = one.separation
     if found is None:
         return NOTHING
-    text = f"{found.auroc:.2f} ({found.low:.2f} to {found.high:.2f})"
+    text = _interval(found)
     held = one.separation_parity
     if held is not None and (held.n_brittle, held.n_others) != (found.n_brittle, found.n_others):
-        text += f"; with parity alone {held.auroc:.2f} ({held.low:.2f} to {held.high:.2f})"
+        text += f"; with parity alone {_interval(held)}"
     return text
+
+
+def _interval(found: Separation | None) -> str:
+    return "" if found is None else f"{found.auroc:.2f} ({found.low:.2f} to {found.high:.2f})"
 
 
 def _verdict(one: Indicator) -> str:
@@ -284,9 +301,7 @@ def _strip(one: Indicator, found: Indicators) -> Strip:
     }
     return Strip(
         title=_title(one),
-        auroc=""
-        if one.separation is None
-        else f"{one.separation.auroc:.2f} ({one.separation.low:.2f} to {one.separation.high:.2f})",
+        auroc=_interval(one.separation),
         groups=groups,
         subject=one.value if found.same_family else None,
     )
