@@ -39,7 +39,8 @@ def auroc(
     shrink to a point. The test is `rank_test`.
 
     Raises:
-        InputError: a group is empty or holds a value that is not finite, or `confidence` is not between 0 and 1.
+        InputError: a group is empty or holds a value that is not finite, or `confidence` is not
+            between 0 and 1.
 
     Source: R. G. Newcombe, Statistics in Medicine 25, 2006, pages 559-573 (method 5); variance by
     J. A. Hanley and B. J. McNeil, Radiology 143, 1982.

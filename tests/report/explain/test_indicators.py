@@ -76,7 +76,7 @@ def found(
 
 
 def section_of(record: Record, **changes: Any) -> tuple[str, IndicatorsData]:
-    section = indicators_section(found(**changes), record)
+    section = indicators_section(record, found(**changes))
     assert isinstance(section.data, IndicatorsData)
     return section.finding, section.data
 
@@ -122,7 +122,7 @@ def test_of_equal_indicators_the_wider_apart_comes_first(record: Record) -> None
     ]
     reference = found().reference.model_copy(update={"networks": known})
     changed = found().model_copy(update={"indicators": indicators, "reference": reference})
-    section = indicators_section(changed, record)
+    section = indicators_section(record, changed)
     assert "2 of 11 indicators" in section.finding
     assert "The best, sharpness in the weights" in section.finding
     titles = [line.title for line in section.data.lines[:2]]

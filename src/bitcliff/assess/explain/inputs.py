@@ -82,10 +82,10 @@ def compare(measured: Measurement, groups: Groups) -> Comparison:
         n_safe=len(safe),
         median_risk=float(np.median(risk)) if len(risk) else None,
         median_safe=float(np.median(safe)) if len(safe) else None,
-        effect=found and found.value,
-        low=found and found.low,
-        high=found and found.high,
-        p_value=found and found.p_value,
+        effect=None if found is None else found.value,
+        low=None if found is None else found.low,
+        high=None if found is None else found.high,
+        p_value=None if found is None else found.p_value,
     )
 
 

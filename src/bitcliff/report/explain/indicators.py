@@ -102,7 +102,7 @@ class IndicatorsData:
     about: str
 
 
-def indicators_section(found: Indicators, record: Record) -> Section:
+def indicators_section(record: Record, found: Indicators) -> Section:
     """The section of the report."""
     return Section(
         key="indicators",
