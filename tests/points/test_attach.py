@@ -9,7 +9,7 @@ from torch.nn.modules import module as global_state
 
 from bitcliff.points import Attachment, discover
 from bitcliff.points.attach import FLOAT, WEIGHTS_ONLY, Rounding, rounding_to
-from bitcliff.quant import fake_quantize_weight
+from bitcliff.quant import fake_quantize, fake_quantize_weight
 from tests.points.test_real_networks import Functional, pictures, timm_model
 
 
@@ -183,3 +183,19 @@ def test_an_observer_sees_each_point_and_says_what_goes_on() -> None:
         observed = attachment.run(x, rounding_to(bits))
         attachment.on_point = None
         assert torch.equal(observed, attachment.run(x, rounding_to(bits)))
+
+
+def test_points_that_are_not_active_stay_in_float() -> None:
+    torch.manual_seed(0)
+    model = nn.Sequential(*(nn.Linear(6, 6) for _ in range(4))).eval().requires_grad_(False)
+    x = torch.randn(5, 6)
+    attachment = Attachment(model, discover(model, x), "onnx", weight_bits=None)
+    bits = torch.tensor([[3, 4, 5]] * 5)
+    hidden = model[1](model[0](x))
+    rounded = fake_quantize(hidden, bits[:, 1], attachment.scheme)
+    found = attachment.run(x, rounding_to(bits, frozenset({1})))
+    assert torch.equal(found, model[3](model[2](rounded)))
+    assert torch.equal(attachment.run(x, rounding_to(bits, frozenset())), model(x))
+    everything = attachment.run(x, rounding_to(bits, frozenset({0, 1, 2})))
+    assert torch.equal(everything, attachment.run(x, rounding_to(bits)))
+    assert not torch.equal(everything, found)
