@@ -84,8 +84,8 @@ def _draw(
         frameon=False,
         labelcolor=theme.ink,
     )
-    top, left = (0.92, 0.19) if narrow else (0.865, 0.095)
-    drawn.subplots_adjust(left, 0.055 if narrow else 0.085, 0.985, top, wspace=0.1, hspace=0.34)
+    top, left = (0.905, 0.19) if narrow else (0.865, 0.095)
+    drawn.subplots_adjust(left, 0.055 if narrow else 0.085, 0.965, top, wspace=0.1, hspace=0.34)
 
 
 def _draw_panel(axes: "Axes", sweeps: Sequence[LayerSweep], key: str, theme: Theme) -> None:
