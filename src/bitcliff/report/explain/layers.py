@@ -185,10 +185,7 @@ def _number(value: float) -> str:
 
 
 def _effort(test: LayerSweep) -> str:
-    text = (
-        f"{len(test.predictions)} combinations of quantized layers were run, with "
-        f"{percent(test.calls / test.naive_calls)} of the layer calls"
-    )
+    text = f"The curves took {percent(test.calls / test.naive_calls)} of the layer calls"
     if test.naive_macs:
         text += f" and {percent(test.macs / test.naive_macs)} of the multiply-adds"
-    return text + " that every curve’s every combination by itself would have taken."
+    return text + " that running each of their combinations by itself would have taken."
