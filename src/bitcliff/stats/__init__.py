@@ -1,5 +1,6 @@
 """Intervals, paired tests, comparisons of groups, multiplicity."""
 
+from bitcliff.stats.clusters import clustered_rate
 from bitcliff.stats.draws import median_index
 from bitcliff.stats.groups import class_test, cramers_v, rank_test
 from bitcliff.stats.intervals import rate, upper_bound
@@ -12,6 +13,7 @@ __all__ = [
     "Auroc",
     "auroc",
     "class_test",
+    "clustered_rate",
     "cramers_v",
     "holm",
     "mcnemar",

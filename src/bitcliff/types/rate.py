@@ -36,3 +36,24 @@ class Rate(BaseModel):
         if measured != sorted(measured):
             raise ValueError("low, value and high should be in that order")
         return self
+
+
+class ClusteredRate(BaseModel):
+    """k of n answers that come in clusters, several of each example, which are not independent.
+
+    Attributes:
+        k, n: answers that count, and all of them. clusters: examples that they come from.
+        value: k / n as a share in [0, 1]; None when n is 0.
+        low, high: 95 % limits of that share that allow for the clusters; None when n is 0.
+
+    Build one with `bitcliff.stats.clustered_rate`, which works the interval out.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    k: int
+    n: int
+    clusters: int
+    value: float | None
+    low: float | None
+    high: float | None
