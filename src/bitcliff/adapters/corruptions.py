@@ -1,0 +1,114 @@
+"""Corruptions of pictures by torchvision's functions and Pillow's JPEG; design/010 says why.
+
+All that chance decides is drawn alike at every degree: an example is turned to the same side and
+erased around the same place, only further.
+"""
+
+import io
+import math
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from bitcliff.adapters.optional import require
+from bitcliff.types.corruption import DEGREES, Corruption
+
+Picture = Float[Tensor, "channels height width"]
+
+JPEG_QUALITY = (80, 50, 25, 12, 6)
+JITTER = (0.15, 0.3, 0.45, 0.6, 0.75)
+ERASED_AREA = (0.04, 0.08, 0.16, 0.24, 0.33)
+NOISE_STD = (0.04, 0.08, 0.12, 0.18, 0.26)
+ROTATION_ANGLE = (5, 10, 15, 25, 35)
+SHEAR_ANGLE = (5, 10, 15, 20, 30)
+# Grey, and spread so that two standard deviations reach black and white.
+_FILL_MEAN, _FILL_STD = 0.5, 0.25
+
+
+def picture_corruptions() -> tuple[Corruption, ...]:
+    """The eight corruptions of pictures; what shifts the normalisation needs no library.
+
+    Raises:
+        MissingExtra: torchvision or Pillow is not installed.
+    """
+    f: Any = require("torchvision.transforms.v2.functional", "vision", "corruptions")
+    # torchvision's own is deprecated, and gives the same.
+    pillow: Any = require("PIL.Image", "vision", "corruptions")
+    bilinear = f.InterpolationMode.BILINEAR
+
+    def jpeg(x: Picture, degree: int, _: np.random.Generator) -> Picture:
+        pixels = (x * 255).round().to(torch.uint8).permute(1, 2, 0).numpy()
+        buffer = io.BytesIO()
+        picture = pillow.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels)
+        picture.save(buffer, "JPEG", quality=JPEG_QUALITY[degree - 1])
+        read = np.asarray(pillow.open(buffer)).reshape(pixels.shape).transpose(2, 0, 1)
+        return torch.from_numpy(read / 255).to(x.dtype)
+
+    def blur(x: Picture, degree: int, _: np.random.Generator) -> Picture:
+        side = min(x.shape[1:])
+        sigma = blur_sigma(degree, side)
+        # Three standard deviations either way, but no further than mirroring at the edge reaches.
+        kernel = 2 * min(math.ceil(3 * sigma), side - 1) + 1
+        return f.gaussian_blur(x, [kernel, kernel], [sigma, sigma])  # type: ignore[no-any-return]
+
+    def brightness(x: Picture, degree: int, rng: np.random.Generator) -> Picture:
+        return f.adjust_brightness(x, 1 + _sign(rng) * JITTER[degree - 1])  # type: ignore[no-any-return]
+
+    def contrast(x: Picture, degree: int, rng: np.random.Generator) -> Picture:
+        return f.adjust_contrast(x, 1 + _sign(rng) * JITTER[degree - 1])  # type: ignore[no-any-return]
+
+    def erasing(x: Picture, degree: int, rng: np.random.Generator) -> Picture:
+        top, left, height, width = _rectangle(x.shape[1], x.shape[2], degree, rng)
+        fill = (_FILL_MEAN + _FILL_STD * _normal(x, rng))[:, :height, :width]
+        return f.erase(x, top, left, height, width, fill)  # type: ignore[no-any-return]
+
+    def noise(x: Picture, degree: int, rng: np.random.Generator) -> Picture:
+        return x + NOISE_STD[degree - 1] * _normal(x, rng)
+
+    def rotation(x: Picture, degree: int, rng: np.random.Generator) -> Picture:
+        angle = _sign(rng) * ROTATION_ANGLE[degree - 1]
+        return f.rotate(x, angle, interpolation=bilinear)  # type: ignore[no-any-return]
+
+    def skew(x: Picture, degree: int, rng: np.random.Generator) -> Picture:
+        angle, sideways = _sign(rng) * SHEAR_ANGLE[degree - 1], rng.random() < 0.5
+        shear = [angle, 0.0] if sideways else [0.0, angle]
+        return f.affine(x, 0.0, [0, 0], 1.0, shear, interpolation=bilinear)  # type: ignore[no-any-return]
+
+    return (
+        Corruption("JPEG", "quality", JPEG_QUALITY, jpeg),
+        Corruption("Gaussian blur", "σ, in units of 0.2 px + side / 400", DEGREES, blur),
+        Corruption("brightness", "times 1 ± this", JITTER, brightness),
+        Corruption("contrast", "times 1 ± this", JITTER, contrast),
+        Corruption("random erasing", "share of the area", ERASED_AREA, erasing),
+        Corruption("Gaussian noise", "σ, with black at 0 and white at 1", NOISE_STD, noise),
+        Corruption("rotation", "degrees of angle, either way", ROTATION_ANGLE, rotation),
+        Corruption("skew", "degrees of angle, along either side", SHEAR_ANGLE, skew),
+    )
+
+
+def blur_sigma(degree: int, side: int) -> float:
+    """Standard deviation of the blur, px, for a picture whose shorter side is `side` px."""
+    return degree * (0.2 + side / 400)
+
+
+def _sign(rng: np.random.Generator) -> int:
+    return 1 if rng.random() < 0.5 else -1
+
+
+def _normal(x: Picture, rng: np.random.Generator) -> Picture:
+    return torch.from_numpy(rng.standard_normal(tuple(x.shape))).to(x.dtype)
+
+
+def _rectangle(
+    height: int, width: int, degree: int, rng: np.random.Generator
+) -> tuple[int, int, int, int]:
+    """Top, left, height and width, px: of the degree's area, proportions 3:10 to 10:3."""
+    ratio = math.exp(rng.uniform(math.log(0.3), math.log(1 / 0.3)))
+    area = ERASED_AREA[degree - 1] * height * width
+    tall = min(height, max(1, round(math.sqrt(area * ratio))))
+    wide = min(width, max(1, round(area / tall)))
+    down, across = rng.random(2)
+    return round(down * (height - tall)), round(across * (width - wide)), tall, wide
