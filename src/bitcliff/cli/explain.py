@@ -6,6 +6,7 @@ import click
 
 from bitcliff.cli.display import Display, stdout_set_aside
 from bitcliff.cli.output import reader_may_leave
+from bitcliff.cli.values import Widths
 
 
 @click.command()
@@ -31,22 +32,41 @@ from bitcliff.cli.output import reader_may_leave
     help="The run of another network on the same data, such as the robust one of a pair: counts "
     "what both get right in float and RUN's policies lose.",
 )
+@click.option(
+    "--degrees",
+    type=Widths(("1:5", "1,3,5")),
+    metavar="DEGREES",
+    default="1:5",
+    show_default=True,
+    help="Of the corruptions, 1 to 5.",
+)
+@click.option(
+    "--corruption-seeds", default=3, show_default=True, help="Draws of each for each example."
+)
+@click.option(
+    "--corruption-examples", default=60, show_default=True, help="Examples corrupted, at most."
+)
 def explain(
     run: Path,
     policies: tuple[str, ...],
     only: tuple[str, ...],
     train_examples: int,
     against: Path | None,
+    degrees: tuple[int, ...],
+    corruption_seeds: int,
+    corruption_examples: int,
 ) -> int:
     """Find out where RUN breaks, why, on which inputs, and what helps.
 
     RUN is the directory of a finished `bitcliff assess`; its record and report are extended.
     """
+    from bitcliff.assess.explain.corrupting import CorruptionSettings
     from bitcliff.jobs.explain_job import ExplainJob, run_explain
 
-    job = ExplainJob(run, policies, only, train_examples, against)
     with Display() as display, stdout_set_aside():
         display.waiting = None
+        corrupting = CorruptionSettings(degrees, corruption_seeds, corruption_examples)
+        job = ExplainJob(run, policies, only, train_examples, against, corrupting)
         run_explain(job, display.listener())
     with reader_may_leave():
         click.echo(f"Report: {run / 'report.html'}")

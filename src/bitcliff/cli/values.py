@@ -10,24 +10,30 @@ _LONGEST = 100
 
 
 class Widths(click.ParamType):  # type: ignore[type-arg]
-    """Bit-widths: a range 3:10 (both ends included), or a list 2,4,8."""
+    """Bit-widths or other whole numbers: a range 3:10 (both ends included), or a list 2,4,8."""
 
     name = "widths"
+
+    def __init__(self, such_as: tuple[str, str] = ("3:10", "4,6,8")) -> None:
+        self.such_as = such_as
 
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
     ) -> tuple[int, ...]:
         if isinstance(value, tuple):
             return value
+        span, some = self.such_as
         try:
             if ":" in value:
                 low, high = map(int, value.split(":"))
                 if not 0 <= high - low < _LONGEST:
-                    self.fail(f"{value!r}: the range must increase, such as 3:10", param, ctx)
+                    self.fail(f"{value!r}: the range must increase, such as {span}", param, ctx)
                 return tuple(range(low, high + 1))
             return tuple(int(part) for part in value.split(","))
         except ValueError:
-            self.fail(f"{value!r}: give a range such as 3:10, or a list such as 4,6,8", param, ctx)
+            self.fail(
+                f"{value!r}: give a range such as {span}, or a list such as {some}", param, ctx
+            )
 
 
 class Numbers(click.ParamType):  # type: ignore[type-arg]

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ import torch
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from bitcliff.adapters import DataOptions, ModelOptions, load_examples, load_model
+from bitcliff.adapters.corruptions import picture_corruptions
 from bitcliff.assess import AssessSettings, Audit
 from bitcliff.assess.evaluate import Evaluator, Scores, margins
 from bitcliff.assess.explain.activations import explain_activations
@@ -21,6 +22,8 @@ from bitcliff.assess.explain.context import (
     default_policies,
     recorded_allocations,
 )
+from bitcliff.assess.explain.corrupting import CorruptionSettings
+from bitcliff.assess.explain.corruptions import explain_corruptions
 from bitcliff.assess.explain.indicators import explain_indicators
 from bitcliff.assess.explain.inputs import explain_inputs
 from bitcliff.assess.explain.layers import explain_layers
@@ -44,6 +47,7 @@ PARTS: Mapping[str, Callable[[Context], Part]] = {
     "layers": explain_layers,
     "activations": explain_activations,
     "inputs": explain_inputs,
+    "corruptions": lambda context: explain_corruptions(context, picture_corruptions),
     "indicators": explain_indicators,
 }
 """One question each, by the name of its field in `Explanation`, in the order of the report."""
@@ -58,6 +62,7 @@ class ExplainJob:
         parts: the questions to ask, of `PARTS`; none: all.
         n_train: examples of the training split, at most; 0 leaves it out.
         against: another network's run on the same data, for transitory points of the two.
+        corrupting: how much is measured on corrupted pictures.
     """
 
     run: Path
@@ -65,6 +70,7 @@ class ExplainJob:
     parts: tuple[str, ...] = ()
     n_train: int = 200
     against: Path | None = None
+    corrupting: CorruptionSettings = field(default_factory=CorruptionSettings)
 
 
 class _Partial(BaseModel):
@@ -117,7 +123,7 @@ def _answers(job: ExplainJob, context: Context, listener: Listener) -> dict[str,
     answers: dict[str, Any] = {"policies": list(context.policies), "n_train": n_train}
     bare = context.record.model_copy(update={"explanation": None})
     twin = context.twin and record_json(context.twin)
-    text = json.dumps([record_json(bare), answers, twin])
+    text = json.dumps([record_json(bare), answers, twin, asdict(job.corrupting)])
     fingerprint = hashlib.sha256(text.encode("utf-8", "backslashreplace")).hexdigest()
     wanted = job.parts or tuple(PARTS)
     before = context.record.explanation
@@ -174,7 +180,7 @@ def _context(
     allocations = {name: recorded_allocations(record, name) for name in policies}
     test = Side("test", audit, suite, base, allocations)
     train = _train_side(job, assess, test, own, policies, listener)
-    return Context(record, policies, test, train, listener.progress)
+    return Context(record, policies, test, train, listener.progress, corrupting=job.corrupting)
 
 
 def _check_same_answers(

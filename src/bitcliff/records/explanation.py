@@ -1,6 +1,7 @@
 """What `bitcliff explain` adds to a record: where it breaks, why, which inputs, and what helps."""
 
 from bitcliff.records.explanation_activations import Activations
+from bitcliff.records.explanation_corruptions import Corruptions
 from bitcliff.records.explanation_indicators import Indicators
 from bitcliff.records.explanation_inputs import InputsAtRisk
 from bitcliff.records.explanation_layers import Layers
@@ -14,7 +15,9 @@ class Explanation(Part):
         policies: the names of the policies that are explained, the one that matters most first.
         n_train: examples of the training split that were used beside those of the record; 0 where
             the data has no such split.
-        activations: what rounding does to the values at each point.
+        layers: which of them break it. activations: what rounding does to the values at each point.
+        inputs: which are at risk, and what they have in common. corruptions: of the pictures.
+        indicators: whether it could have been told without quantizing.
     """
 
     policies: list[str]
@@ -22,4 +25,5 @@ class Explanation(Part):
     layers: Layers | None = None
     activations: Activations | None = None
     inputs: InputsAtRisk | None = None
+    corruptions: Corruptions | None = None
     indicators: Indicators | None = None

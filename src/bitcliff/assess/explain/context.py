@@ -10,6 +10,7 @@ from torch import Tensor
 
 from bitcliff.assess.audit import Audit
 from bitcliff.assess.evaluate import Evaluator, Scores
+from bitcliff.assess.explain.corrupting import CorruptionSettings
 from bitcliff.assess.suite import Suite
 from bitcliff.errors import InputError
 from bitcliff.records import PolicyResult, Record
@@ -63,6 +64,7 @@ class Context:
             data has one.
         tell: hears of the progress.
         twin: another network's record on the same data, to compare with.
+        corrupting: how much is measured on corrupted pictures.
     """
 
     record: Record
@@ -71,6 +73,7 @@ class Context:
     train: Side | None = None
     tell: Tell = field(default=lambda _what, _done, _whole: None)
     twin: Record | None = None
+    corrupting: CorruptionSettings = field(default_factory=CorruptionSettings)
 
     @property
     def sides(self) -> tuple[Side, ...]:

@@ -5,6 +5,7 @@ from typing import Any
 
 from bitcliff.records import Record
 from bitcliff.report.explain.activations import activations_section
+from bitcliff.report.explain.corruptions import corruptions_section
 from bitcliff.report.explain.indicators import indicators_section
 from bitcliff.report.explain.inputs import inputs_section
 from bitcliff.report.explain.layers import layers_section
@@ -16,6 +17,7 @@ _SECTIONS: Mapping[str, Callable[[Record, Any], Section]] = {
     "layers": layers_section,
     "activations": activations_section,
     "inputs": inputs_section,
+    "corruptions": corruptions_section,
     "indicators": indicators_section,
 }
 """By the answer's field in `Explanation`, in the order of the report."""

@@ -1,0 +1,25 @@
+from pathlib import Path
+
+import pytest
+
+from bitcliff.cli.main import run
+
+
+@pytest.mark.parametrize(
+    ("degrees", "message"),
+    [
+        ("0", "--degrees 0: degrees go from 1 to 5, such as 1:5 or 1,3,5"),
+        ("1:6", "--degrees 1,2,3,4,5,6: degrees go from 1 to 5, such as 1:5 or 1,3,5"),
+        ("3,1", "--degrees 3,1: must increase without repeats, such as 1,3,5"),
+        ("x", "'x': give a range such as 1:5, or a list such as 1,3,5"),
+        ("5:1", "'5:1': the range must increase, such as 1:5"),
+    ],
+)
+def test_impossible_degrees_are_refused_in_a_line(
+    degrees: str, message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["explain", str(tmp_path / "run"), "--degrees", degrees]) == 2
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.count("\n") == 1
+    assert not (tmp_path / "run").exists()
