@@ -1,0 +1,64 @@
+"""Several networks on the same corrupted pictures: the paper's Figure 4, from records alone.
+
+    python experiments/corruptions_of_networks.py [--policy NAME] [--out FILE.svg] RUN RUN ...
+
+Each RUN holds what `bitcliff explain RUN` wrote. Writes one SVG, and prints for every corruption
+the difference in float accuracy of each network from the first, over all degrees and seeds. Its
+interval is a bootstrap over pictures: networks are compared on the same corrupted ones.
+"""
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float64
+from scipy import stats
+
+from bitcliff.errors import InputError
+from bitcliff.records import read_record, write_text_atomic
+from bitcliff.records.explanation_corruptions import CorruptionCell, Corruptions
+from bitcliff.report.explain.several import corruptions_of_networks
+
+_RESAMPLES = 10_000
+
+
+def shares(found: Corruptions, name: str) -> Float64[np.ndarray, " pictures"]:
+    """By picture: the share of right float answers over the seeds and degrees of a corruption."""
+    cells: list[CorruptionCell] = [one for one in found.cells if name in ("all", one.corruption)]
+    marks = [list(text) for cell in cells for text in cell.answers["float"].marks]
+    by_picture: Float64[np.ndarray, " pictures"] = (np.array(marks) == "1").mean(0)
+    return by_picture
+
+
+def main() -> None:
+    """Draw and compare."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("runs", nargs="+", type=Path)
+    parser.add_argument("--policy", help="drawn beside float; by default each run's own first")
+    parser.add_argument("--out", type=Path, default=Path("corruptions.svg"))
+    given = parser.parse_args()
+    records = [read_record(run) for run in given.runs]
+    write_text_atomic(given.out, corruptions_of_networks(records, given.policy))
+    parts = [record.explanation.corruptions for record in records if record.explanation]
+    first = parts[0]
+    if first is None:
+        raise InputError(f"{given.runs[0]}: has no corruptions")
+    print("| network | corruption | float right, first | float right | points more (95 %) |")
+    print("|---|---|---|---|---|")
+    for record, part in zip(records[1:], parts[1:], strict=True):
+        if part is None or part.examples != first.examples:
+            raise InputError(f"{record.subject.model}: not measured on the same pictures")
+        for name in [*(one.name for one in first.corruptions), "all"]:
+            before, after = shares(first, name), shares(part, name)
+            more = stats.bootstrap(
+                (after - before,), np.mean, n_resamples=_RESAMPLES, rng=np.random.default_rng(0)
+            ).confidence_interval
+            print(
+                f"| {record.subject.model} | {name} | {100 * before.mean():.1f} | "
+                f"{100 * after.mean():.1f} | {100 * (after - before).mean():+.1f} "
+                f"({100 * more.low:+.1f} to {100 * more.high:+.1f}) |"
+            )
+
+
+if __name__ == "__main__":
+    main()
