@@ -1,5 +1,8 @@
 """The errors Bitcliff raises on purpose; the command line makes each one line and exit code 2."""
 
+import difflib
+from collections.abc import Iterable
+
 
 class BitcliffError(Exception):
     """Base of all: its text is one line that a user can act on."""
@@ -19,3 +22,9 @@ class NumericError(BitcliffError, ValueError):
 
 class MissingExtra(InputError, ImportError):
     """An optional package is not installed; the text says which extra brings it."""
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """ "; did you mean ...?" with up to three known words close to `word`, or nothing."""
+    close = difflib.get_close_matches(word, list(known), n=3, cutoff=0.6)
+    return f"; did you mean {', '.join(close)}?" if close else ""

@@ -1,15 +1,10 @@
-from bitcliff.adapters.wording import listed, nearest, one_line, shortened
+from bitcliff.adapters.wording import listed, one_line, shortened
 
 
 def test_an_error_of_many_lines_becomes_one_without_escapes() -> None:
     assert one_line(ValueError("a\n\n  b\t\x1b[1mc")) == "ValueError: a b [1mc"
     assert one_line(KeyError()) == "KeyError"
     assert len(one_line(ValueError("x" * 10_000))) < 300
-
-
-def test_nearest_names_what_may_have_been_meant() -> None:
-    assert nearest("resnet19", ["resnet18", "vgg11"]) == "; did you mean resnet18?"
-    assert nearest("zzz", ["resnet18"]) == ""
 
 
 def test_listed_counts_what_it_leaves_out() -> None:

@@ -4,6 +4,7 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 from scipy import stats
 
@@ -110,3 +111,59 @@ def test_bad_arguments_are_refused() -> None:
         count_allocations(0, [2, 7], 0)
     with pytest.raises(InputError, match="ascending"):
         freedom_log2(2, [7, 2], 9)
+
+
+def some_floors(rng: np.random.Generator, length: int, bits: Sequence[int]) -> list[int]:
+    """At most the largest width; some below the smallest, some between two widths."""
+    return rng.integers(0, bits[-1] + 1, length).tolist()
+
+
+def allocations_above(
+    floors: Sequence[int], length: int, bits: Sequence[int], total: int
+) -> npt.NDArray[np.int64]:
+    """Every allocation that keeps the floors, one by one."""
+    every = all_allocations(length, bits, total)
+    return every[(np.array(bits)[every] >= np.array(floors)).all(1)]
+
+
+@pytest.mark.parametrize("seed", range(25))
+def test_count_with_floors_agrees_with_brute_force(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    bits, length = random_bits(rng), int(rng.integers(1, 5))
+    floors = some_floors(rng, length, bits)
+    for total in range(length * bits[-1] + 3):
+        expected = len(allocations_above(floors, length, bits, total))
+        assert count_allocations(length, bits, total, floors) == expected
+        if expected:
+            freedom = freedom_log2(length, bits, total, floors)
+            assert freedom == pytest.approx(math.log2(expected))
+        else:
+            with pytest.raises(InfeasibleBudget):
+                freedom_log2(length, bits, total, floors)
+
+
+def test_samples_keep_floors_and_are_uniform() -> None:
+    bits, floors, total = [2, 3, 5, 8], [2, 4, 0, 5], 20
+    allocations = allocations_above(floors, 4, bits, total)
+    assert 5 < len(allocations) < len(all_allocations(4, bits, total))
+    rng = np.random.default_rng(3)
+    samples = sample_allocations(4000, 4, bits, total, rng, floors).numpy()
+    shares = np.full(len(allocations), 1 / len(allocations))
+    observed, expected = observed_and_expected(samples, allocations, shares)
+    assert stats.chisquare(observed, expected).pvalue > 1e-3
+
+
+def test_floors_that_forbid_nothing_change_no_draw() -> None:
+    def draw(floors: list[int] | None) -> list[list[int]]:
+        return sample_allocations(5, 3, [2, 3, 4], 9, np.random.default_rng(1), floors).tolist()
+
+    assert draw([0, 2, 1]) == draw(None)
+
+
+def test_floors_that_cannot_be() -> None:
+    with pytest.raises(InfeasibleBudget, match=r"with their floors: feasible totals are 11 to 15"):
+        sample_allocations(1, 3, range(2, 6), 9, np.random.default_rng(0), [5, 4, 2])
+    with pytest.raises(InfeasibleBudget, match="point 1 must get 6 bits or more"):
+        count_allocations(2, [2, 5], 7, [2, 6])
+    with pytest.raises(InputError, match="one for each of 3 points, got 2"):
+        count_allocations(3, [2, 5], 9, [2, 5])

@@ -5,7 +5,7 @@ import pytest
 import torch
 from scipy import special, stats
 
-from bitcliff.budget import gibbs_samples, marginals, solve
+from bitcliff.budget import forbid_below, gibbs_samples, marginals, solve
 from bitcliff.errors import InfeasibleBudget, InputError, NumericError
 from tests.budget.brute_force import (
     Array,
@@ -156,3 +156,17 @@ def test_bad_values_are_refused() -> None:
         gibbs_samples(1, values, [2, 3], 7, np.random.default_rng(0))
     with pytest.raises(InputError, match="n must be at least 1"):
         gibbs_samples(0, values, [2, 3], 6, np.random.default_rng(0))
+
+
+def test_marginals_and_samples_keep_floors() -> None:
+    bits, total, floors = [2, 3, 5, 6], 15, [3, 0, 5, 2]
+    values = np.random.default_rng(0).normal(size=(1, 4, 4))
+    floored = forbid_below(torch.from_numpy(values), bits, floors)
+    every = all_allocations(4, bits, total)
+    kept = every[(np.array(bits)[every] >= np.array(floors)).all(1)]
+    assert 3 < len(kept) < len(every)
+    law = gibbs_law(values[0], kept, 1.0)
+    expected = marginals_by_hand(values[0], kept, law)
+    np.testing.assert_allclose(marginals(floored, bits, total).numpy()[0], expected, atol=1e-12)
+    drawn = gibbs_samples(500, floored, bits, total, np.random.default_rng(1)).numpy()[:, 0]
+    assert {tuple(row) for row in drawn.tolist()} <= {tuple(row) for row in kept.tolist()}

@@ -9,7 +9,7 @@ import torch
 from jaxtyping import TypeCheckError
 from ortools.sat.python import cp_model
 
-from bitcliff.budget import count_allocations, solve
+from bitcliff.budget import count_allocations, forbid_below, solve
 from bitcliff.errors import InfeasibleBudget, InputError, NumericError
 from tests.budget.brute_force import (
     Array,
@@ -232,3 +232,27 @@ def test_other_types_are_refused() -> None:
     for k in (0, -1):
         with pytest.raises(InputError, match="k must be at least 1"):
             solve(values, [2, 3], 7, k)
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_floors_agree_with_brute_force(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    values, bits, total = random_instance(seed, ties=bool(seed % 2))
+    length = values.shape[1]
+    floors = rng.integers(0, bits[-1] + 1, length).tolist()
+    every = all_allocations(length, bits, total)
+    kept = every[(np.array(bits)[every] >= np.array(floors)).all(1)]
+    floored = forbid_below(torch.from_numpy(values), bits, floors)
+    sums = np.array([sums_of(example, kept) for example in values])
+    feasible = sums.max(axis=1, initial=-np.inf) > -np.inf
+    if feasible.any():
+        found = solve(floored[torch.from_numpy(feasible)], bits, total).numpy()
+        np.testing.assert_array_equal(found, kept[sums[feasible].argmax(axis=1)])
+    if not feasible.all():
+        with pytest.raises(InfeasibleBudget, match=rf"example {np.flatnonzero(~feasible)[0]}\b"):
+            solve(floored, bits, total)
+
+
+def test_a_floor_for_each_point() -> None:
+    with pytest.raises(InputError, match="one for each of 2 points, got 1"):
+        forbid_below(torch.zeros(1, 2, 2), [2, 3], [2])

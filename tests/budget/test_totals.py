@@ -75,3 +75,9 @@ def test_a_network_has_at_least_one_point(length: int) -> None:
         feasible_totals(length, [2, 3])
     with pytest.raises(InputError, match="L must be at least 1"):
         total_from_mean(2.0, length, [2, 3])
+
+
+def test_a_mean_that_the_floors_rule_out() -> None:
+    assert total_from_mean(4.0, 3, range(2, 6), [5, 2, 2]) == 12
+    with pytest.raises(InfeasibleBudget, match="with their floors: feasible totals are 14 to 15"):
+        total_from_mean(4.0, 3, range(2, 6), [5, 5, 4])

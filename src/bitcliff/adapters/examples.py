@@ -17,8 +17,7 @@ from bitcliff.adapters.oxford_pet import open_oxford_pet
 from bitcliff.adapters.source import Opener, Progress, Source
 from bitcliff.adapters.subsample import choose
 from bitcliff.adapters.tables import open_table
-from bitcliff.adapters.wording import nearest
-from bitcliff.errors import InputError
+from bitcliff.errors import InputError, nearest
 from bitcliff.types.subject import Examples, Subject, examples_sha256
 
 BUILT_IN: dict[str, Opener] = {

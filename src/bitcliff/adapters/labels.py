@@ -5,8 +5,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from bitcliff.adapters.imagenet_classes import imagenet_wordnet_ids
-from bitcliff.adapters.wording import listed, nearest
-from bitcliff.errors import InputError
+from bitcliff.adapters.wording import listed
+from bitcliff.errors import InputError, nearest
 
 _WORDNET_ID = re.compile(r"n\d{8}")
 _IMAGENET_CLASSES = 1000

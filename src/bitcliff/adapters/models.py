@@ -10,9 +10,8 @@ from bitcliff.adapters.python_models import load_python
 from bitcliff.adapters.timm_models import load_timm
 from bitcliff.adapters.torchvision_models import load_torchvision
 from bitcliff.adapters.weights import Weights, read_weights
-from bitcliff.adapters.wording import nearest
 from bitcliff.adapters.zoo_models import load_shipped, load_zoo
-from bitcliff.errors import InputError
+from bitcliff.errors import InputError, nearest
 from bitcliff.types.subject import Subject
 from bitcliff.zoo.shipped import SHIPPED
 

@@ -10,8 +10,8 @@ from bitcliff.adapters.optional import quiet, require
 from bitcliff.adapters.options import ModelOptions
 from bitcliff.adapters.preprocessing import override
 from bitcliff.adapters.weights import Weights
-from bitcliff.adapters.wording import nearest, one_line
-from bitcliff.errors import InputError
+from bitcliff.adapters.wording import one_line
+from bitcliff.errors import InputError, nearest
 from bitcliff.types.subject import Preprocessing, Subject
 
 

@@ -8,8 +8,8 @@ from types import ModuleType
 from typing import Any
 
 from bitcliff.adapters.optional import quiet
-from bitcliff.adapters.wording import nearest, one_line
-from bitcliff.errors import InputError
+from bitcliff.adapters.wording import one_line
+from bitcliff.errors import InputError, nearest
 
 
 def find_object(name: str, spec: str) -> Any:

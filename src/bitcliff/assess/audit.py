@@ -180,8 +180,9 @@ class Audit:
 
     def _check_budgets(self, settings: AssessSettings) -> None:
         means: dict[int, float] = {}
+        floors = settings.floors_at(self.plan)
         for mean in settings.budgets:
-            total = total_from_mean(mean, len(self.plan), settings.bits)
+            total = total_from_mean(mean, len(self.plan), settings.bits, floors)
             if total in means:
                 raise InputError(
                     f"--budget {means[total]:g} and {mean:g} are the same {total} bits for "

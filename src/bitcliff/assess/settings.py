@@ -1,11 +1,12 @@
 """What an assessment is to measure, and how hard it is to look; the command line maps onto this."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
 from bitcliff.errors import InputError
-from bitcliff.points import Selection
+from bitcliff.points import Plan, Selection, check_names
 from bitcliff.quant import MAX_BITS, MIN_BITS, Scheme
 
 DEFAULT_BITS = tuple(range(3, 11))
@@ -52,6 +53,9 @@ class AssessSettings:
             the label where there are labels: an adversary who flips wrong answers too would give
             some back, and the drop would look smaller than it can be made.
         effort: how hard to look. batch_size: examples a forward pass; None picks one by memory.
+        floors: by a point's name, the bits that every policy must spend there at least.
+        randomised: the runtime draws each example's bits at random, so that nobody picks them: only
+            that is measured.
         max_drop: percentage points; the verdict's threshold. seed: of every random choice.
     """
 
@@ -65,6 +69,8 @@ class AssessSettings:
     margin: Literal["auto", "prediction", "label"] = "auto"
     effort: SearchEffort = SearchEffort()
     batch_size: int | None = None
+    floors: Mapping[str, int] = field(default_factory=dict)
+    randomised: bool = False
     max_drop: float | int = 2.0
     seed: int = 0
 
@@ -87,6 +93,12 @@ class AssessSettings:
         # Policies are named by their mean, as `:g` prints it.
         if len({f"{mean:g}" for mean in self.budgets}) != len(self.budgets):
             raise InputError(f"--budget names the same mean twice: {_listed(self.budgets)}")
+        for name, floor in self.floors.items():
+            if not self.bits[0] <= floor <= self.bits[-1]:
+                raise InputError(
+                    f"floors: {name} must get {floor} bits or more, but the widths are "
+                    f"{self.bits[0]} to {self.bits[-1]}"
+                )
         Scheme.parse(self.scheme)
         if self.margin not in ("auto", "prediction", "label"):
             raise InputError(
@@ -98,6 +110,20 @@ class AssessSettings:
             raise InputError(f"--max-drop must be 0 or more points, not {self.max_drop}")
         if self.seed < 0:
             raise InputError(f"--seed must be 0 or more, not {self.seed}")
+
+    def floors_at(self, plan: Plan) -> list[int] | None:
+        """The least width at each of the plan's points; None: every width everywhere.
+
+        Raises:
+            InputError: a floor for a point that the model has not, or that is not quantized.
+        """
+        if not self.floors:
+            return None
+        check_names("floors", self.floors, plan)
+        for point in plan.seen:
+            if point.name in self.floors and not point.quantized:
+                raise InputError(f"floors: {point.name} is not quantized: {point.reason}")
+        return [self.floors.get(point.name, self.bits[0]) for point in plan.points]
 
 
 def budgets_within(

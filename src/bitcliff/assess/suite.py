@@ -6,6 +6,7 @@ store what it gets.
 
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 
 import numpy as np
 import torch
@@ -34,7 +35,7 @@ from bitcliff.assess.search import (
 from bitcliff.assess.settings import AssessSettings
 from bitcliff.budget import freedom_log2, total_from_mean
 from bitcliff.points import take
-from bitcliff.policy import Batch, Policy, RandomPerExample, RandomStatic, Uniform
+from bitcliff.policy import Batch, Policy, RandomPerExample, RandomStatic, Static, Uniform
 from bitcliff.records import Effort
 from bitcliff.records.schema import Threat
 
@@ -78,6 +79,11 @@ class Suite:
         return len(self.evaluator.attachment.plan)
 
     @property
+    def floors(self) -> list[int] | None:
+        """The least width at each point; None: every width everywhere."""
+        return self.settings.floors_at(self.evaluator.attachment.plan)
+
+    @property
     def everyone(self) -> Int[Tensor, " n"]:
         """The places of all examples."""
         return torch.arange(len(self.wanted))
@@ -87,11 +93,14 @@ class Suite:
         n, width = len(self.wanted), self.settings.weight_bits
         words = f"weights rounded to {width} bits, activations in float" if width else "float"
         yield Step(About("weights-only", words), n, self._weights_only)
-        for width in self.settings.uniform:
-            total = width * self.points
-            words = f"{width} bits at every point"
+        for width in () if self.settings.randomised else self.settings.uniform:
+            policy, words = self._even(width), f"{width} bits at every point"
+            words += ", or its floor where that is more" if self.floors else ""
+            mean = policy.total / self.points
             yield Step(
-                About(f"uniform-{width}", words, "none", float(width), total, 0.0), n, self._uniform
+                About(f"uniform-{width}", words, "none", mean, policy.total, 0.0),
+                n,
+                partial(self._fixed, policy),
             )
         if self.own is not None:
             yield Step(_about_own(self.own), n, self._own)
@@ -101,8 +110,8 @@ class Suite:
     def _steps_at(self, mean: float) -> Iterator[Step]:
         effort, n = self.settings.effort, len(self.wanted)
         bits = list(self.settings.bits)
-        total = total_from_mean(mean, self.points, bits)
-        spending = (float(mean), total, freedom_log2(self.points, bits, total))
+        total = total_from_mean(mean, self.points, bits, self.floors)
+        spending = (float(mean), total, freedom_log2(self.points, bits, total, self.floors))
         draws = effort.draws * n
         rounds = effort.rounds * (_SLOPES_COST + 1) + 2
         search, shared = (rounds + moves for moves in (effort.exchanges, effort.exchanges // 2))
@@ -111,6 +120,8 @@ class Suite:
             return About(f"{kind}-{mean:g}", words, threat, *spending)
 
         yield Step(about("random", "bits drawn at random for each example"), draws, self._random)
+        if self.settings.randomised:
+            return
         yield Step(
             about("random-static", "one random draw of bits for all"), draws, self._random_static
         )
@@ -155,8 +166,13 @@ class Suite:
         scores = self.evaluator.weights_only_scores(self.everyone)
         return Trial(self.everyone, None, scores)
 
-    def _uniform(self, about: About) -> Trial:
-        bits = self._bits(Uniform(self.points, about.total // self.points))
+    def _even(self, width: int) -> Policy:
+        if self.floors is None:
+            return Uniform(self.points, width)
+        return Static(torch.tensor(self.floors).clamp(min=width))
+
+    def _fixed(self, policy: Policy, _about: About) -> Trial:
+        bits = self._bits(policy)
         return Trial(self.everyone, bits, self.evaluator.scores(self.everyone, bits))
 
     def _own(self, _about: About) -> Trial:
@@ -185,7 +201,7 @@ class Suite:
     ) -> Iterator[Policy]:
         seeds = self._seed(about.name).integers(0, 2**31, self.settings.effort.draws)
         for seed in seeds.tolist():
-            yield kind(self.points, self.settings.bits, about.total, seed)
+            yield kind(self.points, self.settings.bits, about.total, seed, self.floors)
 
     def _worst(self, about: About) -> Trial:
         best = self._gradient_search(about, self._problem(about))
@@ -265,7 +281,7 @@ class Suite:
         index = self.everyone if index is None else index
         groups = torch.arange(len(index)) if groups is None else groups
         options = torch.tensor(self.settings.bits)
-        return Problem(self.evaluator, index, groups, options, about.total, sign)
+        return Problem(self.evaluator, index, groups, options, about.total, sign, self.floors)
 
     def _bits(
         self, policy: Policy, index: Int[Tensor, " m"] | None = None

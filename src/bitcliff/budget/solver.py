@@ -10,7 +10,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 
 from bitcliff.budget.tables import Array, Knapsack, best_tables, check_every_example, prepare
-from bitcliff.budget.totals import check_whole
+from bitcliff.budget.totals import check_bits, check_whole, first_options
 from bitcliff.errors import InfeasibleBudget
 
 Choices = npt.NDArray[np.int64]
@@ -62,6 +62,24 @@ def solve(
             chosen[chunk] = _best_k(shape, part, tables, k, chunk.start)
     result = torch.from_numpy(chosen).to(values.device)
     return result[:, 0] if k is None else result
+
+
+def forbid_below(
+    values: Float[Tensor, "batch points options"], bits: Sequence[int], floors: Sequence[int]
+) -> Float[Tensor, "batch points options"]:
+    """The same values, with -inf for every width below its point's floor.
+
+    So `solve`, `marginals` and `gibbs_samples` keep the floors.
+
+    Args:
+        values: (batch, L, O). bits: the O option widths. floors: the least width at each point.
+
+    Raises:
+        InputError: not one floor for each point. InfeasibleBudget: one above the largest width.
+    """
+    firsts = first_options(values.shape[1], check_bits(bits), floors)
+    below = torch.arange(len(bits)) < torch.tensor(firsts)[:, None]
+    return values.masked_fill(below.to(values.device), float("-inf"))
 
 
 def _descend(

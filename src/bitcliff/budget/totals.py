@@ -1,5 +1,6 @@
 """Which totals of bits an allocation can meet, and the check of every argument of this room."""
 
+import bisect
 import itertools
 import math
 from collections.abc import Iterable, Sequence
@@ -23,13 +24,16 @@ def feasible_totals(L: int, bits: Sequence[int]) -> list[int]:
     return _reachable([widths] * length)
 
 
-def total_from_mean(mean: float | int, L: int, bits: Sequence[int]) -> int:
+def total_from_mean(
+    mean: float | int, L: int, bits: Sequence[int], floors: Sequence[int] | None = None
+) -> int:
     """The total C = round(mean * L) in bits, rounding half to even, as Python does.
 
     Args:
         mean: mean bits per point.
         L: number of quantization points, at least 1.
         bits: option widths in bits, distinct and ascending.
+        floors: the least width at each point; None: every option everywhere.
 
     Raises:
         InputError: an argument is malformed.
@@ -40,25 +44,53 @@ def total_from_mean(mean: float | int, L: int, bits: Sequence[int]) -> int:
     if not math.isfinite(mean):
         raise InputError(f"mean: must be a finite number of bits per point, got {mean}")
     total = round(mean * length)
-    totals = _reachable([widths] * length)
-    if total not in totals:
-        raise InfeasibleBudget(
-            f"mean {mean:g} bits per point (total {total}) cannot be met by {length} points of "
-            f"{name_bits(widths)} bits: {describe_totals(totals, length)}"
-        )
+    _refuse_unreachable(
+        f"mean {mean:g} bits per point (total {total})", length, widths, total, floors
+    )
     return total
 
 
-def check_feasible(length: int, widths: tuple[int, ...], total: object) -> int:
+def check_feasible(
+    length: int, widths: tuple[int, ...], total: object, floors: Sequence[int] | None = None
+) -> int:
     """`total` as an int if `length` points can add up to it, else an error that says why not."""
     value = check_whole("total", total)
-    totals = _reachable([widths] * length)
-    if value not in totals:
+    _refuse_unreachable(f"total {value}", length, widths, value, floors)
+    return value
+
+
+def first_options(
+    length: int, widths: tuple[int, ...], floors: Sequence[int] | None
+) -> tuple[int, ...]:
+    """For each point the first option that its floor allows.
+
+    Raises:
+        InputError: not one floor for each point. InfeasibleBudget: one above the largest width.
+    """
+    if floors is None:
+        return (0,) * length
+    if len(floors) != length:
+        raise InputError(f"floors: must be one for each of {length} points, got {len(floors)}")
+    for point, floor in enumerate(floors):
+        if check_whole("floors: each", floor) > widths[-1]:
+            raise InfeasibleBudget(
+                f"floors: point {point} must get {floor} bits or more, but the widths end at "
+                f"{widths[-1]}"
+            )
+    return tuple(bisect.bisect_left(widths, floor) for floor in floors)
+
+
+def _refuse_unreachable(
+    asked: str, length: int, widths: tuple[int, ...], total: int, floors: Sequence[int] | None
+) -> None:
+    firsts = first_options(length, widths, floors)
+    totals = _reachable([widths[first:] for first in firsts])
+    if total not in totals:
+        floored = " with their floors" if any(firsts) else ""
         raise InfeasibleBudget(
-            f"total {value} cannot be met by {length} points of {name_bits(widths)} bits: "
+            f"{asked} cannot be met by {length} points of {name_bits(widths)} bits{floored}: "
             f"{describe_totals(totals, length)}"
         )
-    return value
 
 
 def infeasible_example(

@@ -31,6 +31,11 @@ _SCHEME_HELP = "How ranges are taken: paper (min to max), onnx (zero kept in), p
     help="A policy trained with these weights, to measure too: policy.safetensors.",
 )
 @click.option(
+    "--plan",
+    type=click.Path(path_type=Path),
+    help="What to keep in float, floors and scheme, as `bitcliff explain` writes it: plan.yaml.",
+)
+@click.option(
     "--out",
     type=click.Path(path_type=Path),
     help="Run directory; an earlier run in it is replaced.",
@@ -145,6 +150,7 @@ def _job(options: dict[str, Any]) -> "AssessJob":
     from bitcliff.adapters import DataOptions, check_model_name
     from bitcliff.errors import InputError
     from bitcliff.jobs.assess_job import BUILTIN_DATA, AssessJob
+    from bitcliff.jobs.plan_file import planned, read_plan
 
     if options["threads"]:
         torch.set_num_threads(options["threads"])
@@ -155,6 +161,10 @@ def _job(options: dict[str, Any]) -> "AssessJob":
         raise InputError(f"--data is missing: {model} brings no examples of its own")
     if options["examples"] < 0:
         raise InputError(f"--examples must be 0 or more, not {options['examples']}")
+    plan = read_plan(options["plan"]) if options["plan"] else None
+    if plan is not None and plan.budget:
+        options = {**options, "budget": options["budget"] or tuple(plan.budget)}
+    settings = _settings(options)
     return AssessJob(
         model=model,
         data=data,
@@ -162,8 +172,9 @@ def _job(options: dict[str, Any]) -> "AssessJob":
         command=shlex.join(["bitcliff", *sys.argv[1:]]),
         weights=options["weights"],
         policy=options["policy"],
+        plan=plan,
         limit=options["examples"] or None,
-        settings=_settings(options),
+        settings=settings if plan is None else planned(settings, plan),
         model_options=_model_options(options),
         data_options=DataOptions(split=options["split"]),
     )

@@ -46,6 +46,13 @@ from bitcliff.cli.values import Widths
 @click.option(
     "--corruption-examples", default=60, show_default=True, help="Examples corrupted, at most."
 )
+@click.option(
+    "--fine-tune",
+    type=click.IntRange(0),
+    default=0,
+    show_default=True,
+    help="Epochs of fine-tuning on the training split as one more remedy; 0 leaves it out.",
+)
 def explain(
     run: Path,
     policies: tuple[str, ...],
@@ -55,6 +62,7 @@ def explain(
     degrees: tuple[int, ...],
     corruption_seeds: int,
     corruption_examples: int,
+    fine_tune: int,
 ) -> int:
     """Find out where RUN breaks, why, on which inputs, and what helps.
 
@@ -66,7 +74,7 @@ def explain(
     with Display() as display, stdout_set_aside():
         display.waiting = None
         corrupting = CorruptionSettings(degrees, corruption_seeds, corruption_examples)
-        job = ExplainJob(run, policies, only, train_examples, against, corrupting)
+        job = ExplainJob(run, policies, only, train_examples, against, corrupting, fine_tune)
         run_explain(job, display.listener())
     with reader_may_leave():
         click.echo(f"Report: {run / 'report.html'}")

@@ -12,10 +12,12 @@ from bitcliff import __version__
 from bitcliff.adapters import DataOptions, ModelOptions, load_examples, load_model
 from bitcliff.assess import AssessSettings, Audit
 from bitcliff.errors import InputError
+from bitcliff.jobs.plan_file import check_plan
 from bitcliff.jobs.run_directory import CONFIG, PartialResults, check_run_directory, held, open_run
 from bitcliff.points import Plan
 from bitcliff.policy.stored import StoredPolicy, read_policy
 from bitcliff.records import Record, package_versions, write_record, write_text_atomic
+from bitcliff.records.plan import QuantizationPlan
 from bitcliff.report import write_report
 from bitcliff.types.subject import Examples, Subject, tensors_sha256
 from bitcliff.verdict import Verdict, judge
@@ -38,6 +40,7 @@ class AssessJob:
         model, data: names as the user types them. weights: a file, or None.
         policy: a file of the policy that was trained with the weights; None: the model's own, if
             it ships with one.
+        plan: already part of `settings`; kept to check that it is for this network.
         limit: examples kept at most; more are subsampled.
         out: the run directory. command: the command line, for the record.
     """
@@ -48,6 +51,7 @@ class AssessJob:
     command: str
     weights: Path | None = None
     policy: Path | None = None
+    plan: QuantizationPlan | None = None
     limit: int | None = 200
     settings: AssessSettings = field(default_factory=AssessSettings)
     model_options: ModelOptions = field(default_factory=ModelOptions)
@@ -76,6 +80,8 @@ def run_assess(job: AssessJob, listener: Listener) -> tuple[Record, Verdict]:
     """
     check_run_directory(job.out)
     subject, examples = _load(job, listener)
+    if job.plan is not None:
+        check_plan(job.plan, subject)
     listener.stage("Finding the quantization points")
     audit = Audit(subject, examples, settings=job.settings)
     own = own_policy(job, subject, audit.plan, listener)
@@ -122,6 +128,14 @@ def own_policy(
     file = job.policy or (shipped.policy if shipped else None)
     if file is None:
         return None
+    if job.settings.floors or job.settings.randomised:
+        if job.policy is None:
+            listener.stage(f"The policy of {job.model} is left out: it does not keep to the plan")
+            return None
+        raise InputError(
+            f"--policy {file}: it does not keep to floors or random draws; leave out the policy, "
+            "or those of the plan"
+        )
     own = read_policy(file)
     names = tuple(point.name for point in plan.points)
     if names != own.about.points:

@@ -27,9 +27,12 @@ from bitcliff.assess.explain.corruptions import explain_corruptions
 from bitcliff.assess.explain.indicators import explain_indicators
 from bitcliff.assess.explain.inputs import explain_inputs
 from bitcliff.assess.explain.layers import explain_layers
+from bitcliff.assess.explain.remedies import explain_remedies
 from bitcliff.assess.explain.twin import check_twin
 from bitcliff.errors import InputError
 from bitcliff.jobs.assess_job import AssessJob, Listener, own_policy
+from bitcliff.jobs.fine_tune import fine_tuner
+from bitcliff.jobs.plan_file import PLAN
 from bitcliff.jobs.run_directory import CONFIG, held, is_unfinished
 from bitcliff.policy.stored import StoredPolicy
 from bitcliff.records import Record, read_record, record_json, write_record, write_text_atomic
@@ -49,6 +52,7 @@ PARTS: Mapping[str, Callable[[Context], Part]] = {
     "inputs": explain_inputs,
     "corruptions": lambda context: explain_corruptions(context, picture_corruptions),
     "indicators": explain_indicators,
+    "remedies": explain_remedies,
 }
 """One question each, by the name of its field in `Explanation`, in the order of the report."""
 
@@ -63,6 +67,7 @@ class ExplainJob:
         n_train: examples of the training split, at most; 0 leaves it out.
         against: another network's run on the same data, for transitory points of the two.
         corrupting: how much is measured on corrupted pictures.
+        fine_tune: epochs of fine-tuning as one of the remedies; 0 leaves it out.
     """
 
     run: Path
@@ -71,6 +76,7 @@ class ExplainJob:
     n_train: int = 200
     against: Path | None = None
     corrupting: CorruptionSettings = field(default_factory=CorruptionSettings)
+    fine_tune: int = 0
 
 
 class _Partial(BaseModel):
@@ -106,9 +112,20 @@ def run_explain(job: ExplainJob, listener: Listener) -> Record:
         answers = _answers(job, context, listener)
         record = record.model_copy(update={"explanation": Explanation.model_validate(answers)})
         write_record(record, job.run)
+        _write_plan(record, job.run)
         write_report(record, judge(record, record.settings.max_drop), job.run)
         (job.run / _PARTIAL).unlink(missing_ok=True)
     return record
+
+
+def _write_plan(record: Record, run: Path) -> None:
+    remedies = record.explanation.remedies if record.explanation else None
+    if remedies is None:
+        return
+    if remedies.plan is None:
+        (run / PLAN).unlink(missing_ok=True)  # of an earlier explanation
+    else:
+        write_text_atomic(run / PLAN, remedies.plan.text())
 
 
 def _check_parts(parts: tuple[str, ...]) -> None:
@@ -123,7 +140,8 @@ def _answers(job: ExplainJob, context: Context, listener: Listener) -> dict[str,
     answers: dict[str, Any] = {"policies": list(context.policies), "n_train": n_train}
     bare = context.record.model_copy(update={"explanation": None})
     twin = context.twin and record_json(context.twin)
-    text = json.dumps([record_json(bare), answers, twin, asdict(job.corrupting)])
+    asked = [answers, twin, asdict(job.corrupting), job.fine_tune]
+    text = json.dumps([record_json(bare), asked])
     fingerprint = hashlib.sha256(text.encode("utf-8", "backslashreplace")).hexdigest()
     wanted = job.parts or tuple(PARTS)
     before = context.record.explanation
@@ -180,7 +198,18 @@ def _context(
     allocations = {name: recorded_allocations(record, name) for name in policies}
     test = Side("test", audit, suite, base, allocations)
     train = _train_side(job, assess, test, own, policies, listener)
-    return Context(record, policies, test, train, listener.progress, corrupting=job.corrupting)
+    tune = None
+    if job.fine_tune and "remedies" in (job.parts or PARTS):
+        tune = fine_tuner(audit, assess.data, job.fine_tune, job.run, listener.progress)
+    return Context(
+        record,
+        policies,
+        test,
+        train,
+        listener.progress,
+        corrupting=job.corrupting,
+        tune=tune,
+    )
 
 
 def _check_same_answers(

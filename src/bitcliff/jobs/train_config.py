@@ -1,16 +1,13 @@
 """The YAML file of a training run: read, checked, every slip told in one line."""
 
-from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar, get_type_hints
+from typing import Annotated, Literal, TypeVar
 
-import yaml
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, field_validator
 
 from bitcliff.adapters.augmentation import AugmentationSettings
 from bitcliff.adapters.black_box import BlackBoxSettings
-from bitcliff.adapters.wording import nearest
-from bitcliff.errors import InputError
+from bitcliff.jobs.yaml_file import read_yaml
 from bitcliff.train.distill import DistillSettings
 from bitcliff.train.hardware import HardwareSettings
 from bitcliff.train.loop import LoopConfig
@@ -100,17 +97,6 @@ class PairConfig(TrainConfig, PairSettings):
         return _each_once(aims)
 
 
-class _EachKeyOnce(yaml.SafeLoader):
-    """YAML takes the last of two equal keys and says nothing."""
-
-    def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
-        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
-        twice = next((key for place, key in enumerate(keys) if key in keys[:place]), None)
-        if twice is not None:
-            raise yaml.YAMLError(f"the key {twice} stands twice")
-        return super().construct_mapping(node, deep)
-
-
 AnyConfig = TypeVar("AnyConfig", bound=TrainConfig)
 
 
@@ -120,35 +106,4 @@ def read_config(file: Path, kind: type[AnyConfig]) -> AnyConfig:
     Raises:
         InputError: missing, not YAML, an unknown key or a value out of range; the text names it.
     """
-    try:
-        fields = yaml.load(file.read_text(), _EachKeyOnce)  # noqa: S506  (a safe loader)
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "not UTF-8 text"
-        raise InputError(f"{file}: cannot be read: {reason}; give a YAML file") from error
-    except yaml.YAMLError as error:
-        raise InputError(f"{file}: not YAML: {' '.join(str(error).split())}") from error
-    if not isinstance(fields, dict):
-        raise InputError(f"{file}: must hold `key: value` lines, such as `model: zoo:digits`")
-    try:
-        return kind.model_validate(fields)
-    except ValidationError as error:
-        raise InputError(f"{file}: {_first_slip(error, kind)}") from error
-
-
-def _keys(kind: Any, parents: Iterable[str]) -> set[str]:
-    """The keys known at a place in the file."""
-    for key in parents:
-        kind = get_type_hints(kind)[key]
-    return get_type_hints(kind).keys() - {"model_config"}
-
-
-def _first_slip(error: ValidationError, kind: type[TrainConfig]) -> str:
-    # A slip in a key's name makes another key missing: the slip is what to tell.
-    first: Any = min(error.errors(), key=lambda one: one["type"] != "extra_forbidden")
-    where = ".".join(str(part) for part in first["loc"])
-    if first["type"] == "extra_forbidden":
-        *parents, word = first["loc"]
-        return f"unknown key {where}{nearest(word, _keys(kind, parents))}"
-    if first["type"] == "missing":
-        return f"the key {where} is missing"
-    return f"{where}: {first['msg']}, not {first['input']!r}"
+    return read_yaml(file, kind)

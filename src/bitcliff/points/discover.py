@@ -6,7 +6,7 @@ weight. No layout is assumed: sequence-first tensors and windows folded into the
 too.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from fnmatch import fnmatchcase
 from itertools import zip_longest
@@ -14,7 +14,7 @@ from itertools import zip_longest
 import torch
 from torch import nn
 
-from bitcliff.errors import InputError
+from bitcliff.errors import InputError, nearest
 from bitcliff.points.forward import batch_size, take
 from bitcliff.points.layout import Layout, find_layout
 from bitcliff.points.plan import Missed, Plan, Point, Selection
@@ -64,8 +64,22 @@ def _first_that_differs(inputs: Inputs) -> int:
     )
 
 
+def check_names(option: str, names: Iterable[str], plan: Plan) -> None:
+    """Refuse names that no point has.
+
+    Raises:
+        InputError: it names the first of them, and the nearest points.
+    """
+    known = [point.name for point in plan.seen]
+    for name in names:
+        if name not in known:
+            hint = nearest(name, known) or f"; its points are {', '.join(known[:3])}, ..."
+            raise InputError(f"{option}: the model has no point {name!r}{hint}")
+
+
 def _check_patterns(plan: Plan, selection: Selection) -> None:
     """A pattern that names nothing is a slip that would leave other points quantized than meant."""
+    check_names("float_points", selection.in_float, plan)
     for option, patterns in (("--include", selection.include), ("--exclude", selection.exclude)):
         for pattern in patterns:
             if not any(fnmatchcase(point.name, pattern) for point in plan.seen):

@@ -7,6 +7,8 @@ from typing import Literal
 from bitcliff.errors import InputError
 from bitcliff.points.layout import Layout
 
+KEPT_IN_FLOAT = "kept in float by the plan"
+
 Where = Literal["inputs", "outputs"]
 
 
@@ -19,12 +21,14 @@ class Selection:
             functions (the paper's other reading).
         include, exclude: shell-style patterns on point names; no include pattern means all.
         include_stem: quantize the picture itself too, where the network first takes it in.
+        in_float: exact names of points that a plan keeps in float.
     """
 
     where: Where = "inputs"
     include: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
     include_stem: bool = False
+    in_float: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.where not in ("inputs", "outputs"):
@@ -32,6 +36,8 @@ class Selection:
 
     def reason_to_leave_out(self, name: str, is_stem: bool) -> str:
         """Why a point is not quantized; empty when it is."""
+        if name in self.in_float:
+            return KEPT_IN_FLOAT
         if is_stem and not self.include_stem:
             return "stem input: the picture itself"
         if self.include and not any(fnmatchcase(name, pattern) for pattern in self.include):

@@ -5,6 +5,7 @@ from bitcliff.records.explanation_corruptions import Corruptions
 from bitcliff.records.explanation_indicators import Indicators
 from bitcliff.records.explanation_inputs import InputsAtRisk
 from bitcliff.records.explanation_layers import Layers
+from bitcliff.records.explanation_remedies import Remedies
 from bitcliff.records.part import Part
 
 
@@ -18,6 +19,7 @@ class Explanation(Part):
         layers: which of them break it. activations: what rounding does to the values at each point.
         inputs: which are at risk, and what they have in common. corruptions: of the pictures.
         indicators: whether it could have been told without quantizing.
+        remedies: what helps, each judged by a worst case that was looked for anew.
     """
 
     policies: list[str]
@@ -27,3 +29,4 @@ class Explanation(Part):
     inputs: InputsAtRisk | None = None
     corruptions: Corruptions | None = None
     indicators: Indicators | None = None
+    remedies: Remedies | None = None

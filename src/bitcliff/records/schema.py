@@ -90,7 +90,10 @@ class SubjectInfo(Part):
 
 
 class Settings(Part):
-    """What was asked for, resolved."""
+    """What was asked for, resolved.
+
+    `in_float`, `floors` and `randomised` are a plan's; see `bitcliff.records.plan`.
+    """
 
     bits: list[int]
     budgets: list[float]
@@ -109,6 +112,9 @@ class Settings(Part):
     evaluations: int
     margin: Literal["prediction", "label"]
     max_drop: float
+    in_float: list[str] = Field(default_factory=list)
+    floors: dict[str, int] = Field(default_factory=dict)
+    randomised: bool = False
 
 
 class ClassRate(Part):

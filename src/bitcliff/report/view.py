@@ -196,6 +196,7 @@ def settings_lines(record: Record) -> list[tuple[str, str]]:
     weights = "kept in float" if asked.weight_bits is None else f"{asked.weight_bits} bits, "
     if asked.weight_bits is not None:
         weights += "per output channel" if asked.per_channel else "one scale a tensor"
+    floors = ", ".join(f"{clean(name)} {bits}" for name, bits in asked.floors.items())
     return [
         ("Bits allowed at each place", ", ".join(str(bits) for bits in asked.bits)),
         ("Mean bits that were tried", ", ".join(mean_text(mean) for mean in asked.budgets)),
@@ -204,6 +205,9 @@ def settings_lines(record: Record) -> list[tuple[str, str]]:
         ("Weights", weights),
         ("Places", f"{asked.points} of layers; stem {'in' if asked.include_stem else 'left out'}"),
         ("Included, excluded", f"{_patterns(asked.include)}; {_patterns(asked.exclude)}"),
+        ("Kept in float by the plan", _patterns(asked.in_float)),
+        ("Bits a place gets at least", floors or "none"),
+        ("Who spends the bits", "the runtime, at random" if asked.randomised else "anybody"),
         ("Random draws", str(asked.draws)),
         ("Search", f"{asked.rounds} rounds, {count_text(asked.exchanges)} exchanges; "
          f"evolution {count_text(asked.evaluations)} evaluations"),

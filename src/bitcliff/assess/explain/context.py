@@ -14,7 +14,7 @@ from bitcliff.assess.explain.corrupting import CorruptionSettings
 from bitcliff.assess.suite import Suite
 from bitcliff.errors import InputError
 from bitcliff.records import PolicyResult, Record
-from bitcliff.types.subject import Examples
+from bitcliff.types.subject import Examples, Subject
 
 Tell = Callable[[str, int, int], None]
 """Told what is being worked on, and work done and in all."""
@@ -65,6 +65,7 @@ class Context:
         tell: hears of the progress.
         twin: another network's record on the same data, to compare with.
         corrupting: how much is measured on corrupted pictures.
+        tune: fine-tunes the network at a mean of bits; None where that was not asked for.
     """
 
     record: Record
@@ -74,6 +75,7 @@ class Context:
     tell: Tell = field(default=lambda _what, _done, _whole: None)
     twin: Record | None = None
     corrupting: CorruptionSettings = field(default_factory=CorruptionSettings)
+    tune: Callable[[float], Subject] | None = None
 
     @property
     def sides(self) -> tuple[Side, ...]:

@@ -61,7 +61,9 @@ def _child(
 def _strangers(
     problem: Problem, groups: int, points: int, rng: np.random.Generator
 ) -> Int[Tensor, "groups points"]:
-    drawn = sample_allocations(groups, points, problem.options.tolist(), problem.total, rng)
+    drawn = sample_allocations(
+        groups, points, problem.options.tolist(), problem.total, rng, problem.floors
+    )
     return problem.options[drawn]
 
 

@@ -114,6 +114,7 @@ def _likeliest_moves(
     widths = bits[picked, None]
     table = slopes[picked]
     change = table - table.gather(1, problem.choice(widths))
+    change = change.masked_fill(problem.forbidden(len(bits))[picked], torch.inf)
     steps, shift = problem.steps, problem.options - widths
     # (steps, points): what it costs to go up, or down, by each step; infinite where no width is.
     up = torch.where(shift == steps, change, torch.inf).amin(2)

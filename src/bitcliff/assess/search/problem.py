@@ -13,7 +13,7 @@ from jaxtyping import Bool, Float, Float64, Int
 from torch import Tensor
 
 from bitcliff.assess.evaluate import Evaluator
-from bitcliff.budget import solve
+from bitcliff.budget import forbid_below, solve
 
 # A decision that is lost by this share of the usual float margin is clear-cut: searching on would
 # add nothing, and one lost by less may hang on a machine's last digits.
@@ -30,6 +30,7 @@ class Problem:
         groups: (m,) the allocation each example uses, 0..G-1.
         options: (O,) widths; total: bits that each allocation spends, exactly.
         sign: +1 to lower margins (worst), -1 to raise them (friendliest).
+        floors: the least width at each point; None: every option everywhere.
     """
 
     evaluator: Evaluator
@@ -38,6 +39,7 @@ class Problem:
     options: Int[Tensor, " o"]
     total: int
     sign: int = 1
+    floors: Sequence[int] | None = None
 
     @property
     def shared(self) -> bool:
@@ -87,7 +89,15 @@ class Problem:
 
     def cheapest(self, table: Float[Tensor, "g points o"]) -> Int[Tensor, "g points"]:
         """The allocations that minimise the sum of `table` under the exact budget."""
-        return self.options[solve(-table, self.options.tolist(), self.total)]
+        options, values = self.options.tolist(), -table
+        if self.floors is not None:
+            values = forbid_below(values, options, self.floors)
+        return self.options[solve(values, options, self.total)]
+
+    def forbidden(self, points: int) -> Bool[Tensor, "points o"]:
+        """Which widths lie below their point's floor."""
+        floors = torch.tensor(self.floors or [0] * points)
+        return self.options < floors[:, None]
 
     def choice(self, bits: Int[Tensor, "g points"]) -> Int[Tensor, "g points"]:
         """Widths to option indices."""

@@ -1,0 +1,270 @@
+"""What helps: remedies, each judged by a worst case that is looked for anew.
+
+A remedy that is only held against the old worst case looks better than it is: the adversary would
+spend the bits elsewhere. Mean bits are those of the run over the points that stay quantized.
+"""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+
+import torch
+from jaxtyping import Int
+from torch import Tensor
+
+from bitcliff.assess.explain.context import Context
+from bitcliff.assess.explain.remedy_figures import (
+    Before,
+    float_right,
+    random_allocation,
+    recommend,
+    remedied,
+    unremedied,
+    with_front,
+)
+from bitcliff.assess.explain.remedy_search import Remedy, Searched, most_to_blame, search_again
+from bitcliff.assess.figures import right_answers
+from bitcliff.assess.search import generator
+from bitcliff.errors import InfeasibleBudget
+from bitcliff.records import PolicyResult, Record
+from bitcliff.records.explanation_remedies import RandomAllocation, Remedied, Remedies
+from bitcliff.records.plan import QuantizationPlan
+
+# Points kept in float, or given a floor, one after the other; never more than half of all.
+_SIZES = (1, 2, 4, 8)
+_PERCENTILES = (99.99, 99.9, 99.0, 97.0)
+# The floor of a point to blame lies this much above the mean, rounded up.
+_ABOVE_MEAN = 2
+# A half must hold two examples or more.
+_FEWEST_FOR_HALVES = 4
+
+Make = Callable[[tuple[str, ...]], Remedy]
+
+
+def explain_remedies(context: Context, blamed: Sequence[str] = ()) -> Remedies:
+    """Try remedies on the deepest worst case of the run; recommend the cheapest that helps enough.
+
+    Args:
+        blamed: names of points, those to protect first in front; none: they are ranked here, anew
+            after each search, since the adversary answers to what was protected.
+    """
+    record = context.record
+    limit = record.settings.max_drop
+    policy = _deepest(record)
+    if policy is None:
+        return Remedies(max_drop=limit, not_measured="the run looked for no worst case")
+    before = _before(context, policy)
+    base = unremedied(before)
+    told = Remedies(
+        max_drop=limit, worst=policy.name, float_right=float_right(before), unremedied=base
+    )
+    if base.loss.value >= 0:
+        return told.model_copy(update={"not_measured": "the worst case found loses nothing"})
+    trials = _Trials(context, before, policy.mean_bits or 0.0)
+    trials.run(list(blamed))
+    first, *rows = with_front([base, *trials.rows])
+    place = recommend(rows, limit)
+    checked = {} if place is None else trials.check(place)
+    return told.model_copy(
+        update={
+            "unremedied": first,
+            "remedies": rows,
+            "random": _random(record, policy),
+            "chosen_on": trials.chosen_on,
+            "tuned": context.tune is not None,
+            "recommended": list(checked.values()),
+            "plan": None if place is None else trials.plan(place, checked),
+        }
+    )
+
+
+def candidates(context: Context) -> list[str]:
+    """The points of the run's deepest worst case, those first that it seems best to protect."""
+    policy = _deepest(context.record)
+    if policy is None:
+        return []
+    bits = torch.tensor([row.outcomes[policy.name].bits for row in context.record.examples])
+    return most_to_blame(context.test.suite, bits)
+
+
+class _Trials:
+    """The remedies tried so far, at one mean of bits.
+
+    Attributes:
+        tried: what they are. rows: their figures. chosen_on: examples on which the percentile was
+            chosen.
+    """
+
+    def __init__(self, context: Context, before: Before, mean: float) -> None:
+        self.context, self.before, self.mean = context, before, mean
+        self.tried: list[Remedy] = []
+        self.rows: list[Remedied] = []
+        self.chosen_on = 0
+
+    def run(self, blamed: list[str]) -> None:
+        """Everything there is to try."""
+        everywhere = self._floor_everywhere()
+        self._one_after_the_other(self._floored, blamed)
+        self._clip()
+        self._one_after_the_other(_in_float, blamed)
+        if everywhere is not None:
+            self._one_after_the_other(
+                lambda names: _combined(everywhere.remedy, names), blamed, everywhere
+            )
+        if self.context.tune is not None:
+            tuned = self.context.tune(self.mean)
+            self._try(Remedy("fine-tuned", "weights fine-tuned to bear rounding", tuned=tuned))
+
+    def check(self, place: int) -> dict[float, Remedied]:
+        """One of those tried, on all examples, at every budget of the run that it allows."""
+        checked, record = {}, self.context.record
+        for mean in self.before.audit.settings.budgets:
+            if mean == self.mean and self.rows[place].family != "percentile":
+                checked[float(mean)] = self.rows[place]
+            elif (found := self._search(self.tried[place], mean)) is not None:
+                before = _before(self.context, _worst_at(record, mean))
+                checked[float(mean)] = remedied(before, found, self._everyone)
+        return checked
+
+    def plan(self, place: int, checked: Mapping[float, Remedied]) -> QuantizationPlan:
+        """One of those tried as a file."""
+        row = self.rows[place]
+        subject = self.tried[place].tuned or self.before.audit.subject
+        return QuantizationPlan(
+            model=subject.name,
+            weights_sha256=subject.weights_sha256,
+            float_points=row.float_points,
+            floors=row.floors,
+            scheme=row.scheme,
+            budget=list(checked),
+        )
+
+    @property
+    def _everyone(self) -> range:
+        return range(len(self.before.worst))
+
+    @property
+    def _names(self) -> list[str]:
+        return [point.name for point in self.before.audit.plan.points]
+
+    def _one_after_the_other(
+        self, make: Make, blamed: list[str], begin: Searched | None = None
+    ) -> None:
+        """More and more points, those to blame first, until the loss is surely within the limit."""
+        ranked = blamed or self._ranked(begin)
+        taken: tuple[str, ...] = ()
+        for size in _SIZES:
+            if size > max(1, len(ranked) // 2) or size == len(ranked):
+                return
+            fresh = [name for name in ranked if name not in taken]
+            taken = (*taken, *fresh[: size - len(taken)])
+            found = self._try(make(taken))
+            if found is None or self.rows[-1].standing == "pass":
+                return
+            ranked = blamed or self._ranked(found)
+
+    def _ranked(self, found: Searched | None) -> list[str]:
+        """Points by how much they are to blame for a worst case, the run's own by default."""
+        if found is None:
+            return candidates(self.context)
+        ranked = most_to_blame(found.suite, found.bits)
+        # Those kept in float are not in the list; they were taken, and count in its length.
+        return [*ranked, *(name for name in self._names if name not in ranked)]
+
+    def _floor_everywhere(self) -> Searched | None:
+        floor = math.floor(self.mean)
+        if floor <= self.before.audit.settings.bits[0]:
+            return None
+        floors = dict.fromkeys(self._names, floor)
+        return self._try(Remedy("floors", f"at least {floor} bits at every place", floors=floors))
+
+    def _floored(self, names: tuple[str, ...]) -> Remedy:
+        widest = self.before.audit.settings.bits[-1]
+        floor = min(widest, math.ceil(self.mean) + _ABOVE_MEAN)
+        words = f"at least {floor} bits at {_places(names)}"
+        return Remedy("floors", words, floors=dict.fromkeys(names, floor))
+
+    def _clip(self) -> None:
+        """The percentile that is best on one half, shown on the other."""
+        n = len(self._everyone)
+        if n < _FEWEST_FOR_HALVES:
+            return
+        seed = generator(self.before.audit.settings.seed, *b"percentile")
+        order = torch.from_numpy(seed.permutation(n).copy())
+        half, rest = order[: n // 2].sort().values, order[n // 2 :].sort().values
+        self.chosen_on = len(half)
+        words = "ranges clipped to {:g} % of the values"
+        tried = [
+            Remedy("percentile", words.format(p), scheme=f"percentile({p:g})") for p in _PERCENTILES
+        ]
+        best = max(tried, key=lambda remedy: self._right_on(half, remedy))
+        self._try(best, rest)
+
+    def _right_on(self, places: Int[Tensor, " m"], remedy: Remedy) -> int:
+        found = self._search(remedy, self.mean, places)
+        return 0 if found is None else remedied(self.before, found, places.tolist()).right.k
+
+    def _try(self, remedy: Remedy, places: Int[Tensor, " m"] | None = None) -> Searched | None:
+        """Look for its worst case and keep the figures; None where it leaves no allocation."""
+        found = self._search(remedy, self.mean, places)
+        if found is not None:
+            shown = self._everyone if places is None else places.tolist()
+            self.tried.append(remedy)
+            self.rows.append(remedied(self.before, found, shown))
+        return found
+
+    def _search(
+        self, remedy: Remedy, mean: float, places: Int[Tensor, " m"] | None = None
+    ) -> Searched | None:
+        try:
+            return search_again(remedy, self.before.audit, mean, self.context.tell, places)
+        except InfeasibleBudget:
+            return None
+
+
+def _in_float(names: tuple[str, ...]) -> Remedy:
+    return Remedy("float", f"{_places(names)} kept in float", in_float=names)
+
+
+def _combined(floors: Remedy, names: tuple[str, ...]) -> Remedy:
+    words = f"{_places(names)} kept in float, {floors.words.replace('every', 'every other')}"
+    return replace(floors, family="combined", words=words, in_float=names)
+
+
+def _places(names: tuple[str, ...]) -> str:
+    return f"{len(names)} place{'s' if len(names) > 1 else ''}"
+
+
+def _deepest(record: Record) -> PolicyResult | None:
+    """The run's worst case per example that loses most; of equal ones that with most bits."""
+    worst = [
+        policy
+        for policy in record.policies
+        if policy.mean_bits is not None and policy.name == f"worst-{policy.mean_bits:g}"
+    ]
+    return max(worst, key=lambda p: ((p.flips.lost or p.flips.all).k, p.mean_bits), default=None)
+
+
+def _worst_at(record: Record, mean: float) -> PolicyResult:
+    return next(policy for policy in record.policies if policy.name == f"worst-{mean:g}")
+
+
+def _before(context: Context, policy: PolicyResult) -> Before:
+    rows = context.record.examples
+    return Before(
+        audit=context.test.audit,
+        policy=policy,
+        wanted=right_answers(rows),
+        in_float=[row.float_prediction for row in rows],
+        worst=[row.outcomes[policy.name].prediction for row in rows],
+        max_drop=context.record.settings.max_drop,
+    )
+
+
+def _random(record: Record, policy: PolicyResult) -> RandomAllocation | None:
+    """From the draws of the run itself: nobody looked for anything, so there is none to repeat."""
+    name = f"random-{policy.mean_bits:g}"
+    draws = [row.outcomes[name].draws or [] for row in record.examples if name in row.outcomes]
+    if len(draws) < len(record.examples) or not draws[0]:
+        return None
+    return random_allocation(right_answers(record.examples), list(zip(*draws, strict=True)))
