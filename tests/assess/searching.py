@@ -27,12 +27,17 @@ def evaluator_of(
 
 
 def problem_of(
-    evaluator: Evaluator, options: Sequence[int], total: int, sign: int = 1, shared: bool = False
+    evaluator: Evaluator,
+    options: Sequence[int],
+    total: int,
+    sign: int = 1,
+    shared: bool = False,
+    floors: Sequence[int] | None = None,
 ) -> Problem:
     """One group an example, or one for all."""
     index = torch.arange(len(evaluator.reference))
     groups = torch.zeros_like(index) if shared else index
-    return Problem(evaluator, index, groups, torch.tensor(options), total, sign)
+    return Problem(evaluator, index, groups, torch.tensor(options), total, sign, floors)
 
 
 def all_allocations(points: int, options: Sequence[int], total: int) -> Tensor:

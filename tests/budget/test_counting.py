@@ -115,7 +115,7 @@ def test_bad_arguments_are_refused() -> None:
 
 def some_floors(rng: np.random.Generator, length: int, bits: Sequence[int]) -> list[int]:
     """At most the largest width; some below the smallest, some between two widths."""
-    return rng.integers(0, bits[-1] + 1, length).tolist()
+    return [int(rng.integers(0, bits[-1] + 1)) for _ in range(length)]
 
 
 def allocations_above(

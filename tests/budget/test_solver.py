@@ -239,7 +239,7 @@ def test_floors_agree_with_brute_force(seed: int) -> None:
     rng = np.random.default_rng(seed)
     values, bits, total = random_instance(seed, ties=bool(seed % 2))
     length = values.shape[1]
-    floors = rng.integers(0, bits[-1] + 1, length).tolist()
+    floors = [int(rng.integers(0, bits[-1] + 1)) for _ in range(length)]
     every = all_allocations(length, bits, total)
     kept = every[(np.array(bits)[every] >= np.array(floors)).all(1)]
     floored = forbid_below(torch.from_numpy(values), bits, floors)

@@ -32,7 +32,7 @@ from bitcliff.records.plan import QuantizationPlan
 
 # Points kept in float, or given a floor, one after the other; never more than half of all.
 _SIZES = (1, 2, 4, 8)
-_PERCENTILES = (99.99, 99.9, 99.0, 97.0)
+_PERCENTILES = (99.99, 99.9, 99.0)
 # The floor of a point to blame lies this much above the mean, rounded up.
 _ABOVE_MEAN = 2
 # A half must hold two examples or more.
@@ -62,13 +62,13 @@ def explain_remedies(context: Context, blamed: Sequence[str] = ()) -> Remedies:
         return told.model_copy(update={"not_measured": "the worst case found loses nothing"})
     trials = _Trials(context, before, policy.mean_bits or 0.0)
     trials.run(list(blamed))
-    first, *rows = with_front([base, *trials.rows])
-    place = recommend(rows, limit)
+    first, *trials.rows = with_front([base, *trials.rows])
+    place = recommend(trials.rows, limit)
     checked = {} if place is None else trials.check(place)
     return told.model_copy(
         update={
             "unremedied": first,
-            "remedies": rows,
+            "remedies": trials.rows,
             "random": _random(record, policy),
             "chosen_on": trials.chosen_on,
             "tuned": context.tune is not None,

@@ -131,14 +131,15 @@ def recommend(rows: Sequence[Remedied], limit: float) -> int | None:
     """The place of the cheapest that surely keeps to the limit; else of the cheapest that does so
     as measured; else of the one that gives most back, if any surely gives something.
 
-    Cheap means few multiply-adds in float, then few bits; equals are told apart by right answers.
+    Cheap means few multiply-adds in float, then few bits, then few points with a floor; equals are
+    told apart by right answers.
     `limit`: percentage points that may be lost.
     """
     helping = [place for place, row in enumerate(rows) if row.regained.value > 0]
     surely = [place for place in helping if rows[place].standing == "pass"]
     measured = [place for place in helping if -rows[place].loss.value <= limit]
     if fitting := surely or measured:
-        return min(fitting, key=lambda place: (*_costs(rows[place]), -_right(rows[place])))
+        return min(fitting, key=lambda place: _how_dear(rows[place]))
     most = [place for place in helping if rows[place].regained.low > 0]
     return max(most, key=lambda place: (_right(rows[place]), rows[place].on_front), default=None)
 
@@ -180,6 +181,10 @@ def _right(row: Remedied) -> float:
 
 def _costs(row: Remedied) -> tuple[float, float]:
     return row.cost.float_macs, row.cost.mean_with_float
+
+
+def _how_dear(row: Remedied) -> tuple[float | int, ...]:
+    return (*_costs(row), len(row.floors), -_right(row))
 
 
 def _outdoes(other: Remedied, row: Remedied) -> bool:

@@ -9,6 +9,7 @@ from bitcliff.report.explain.corruptions import corruptions_section
 from bitcliff.report.explain.indicators import indicators_section
 from bitcliff.report.explain.inputs import inputs_section
 from bitcliff.report.explain.layers import layers_section
+from bitcliff.report.explain.remedies import remedies_section
 from bitcliff.report.explain.section import Section
 
 __all__ = ["Section", "sections"]
@@ -19,6 +20,7 @@ _SECTIONS: Mapping[str, Callable[[Record, Any], Section]] = {
     "inputs": inputs_section,
     "corruptions": corruptions_section,
     "indicators": indicators_section,
+    "remedies": remedies_section,
 }
 """By the answer's field in `Explanation`, in the order of the report."""
 

@@ -1,0 +1,217 @@
+"""What helps: the finding, the table of remedies, what each costs, and the plan to use."""
+
+from dataclasses import dataclass
+
+from bitcliff.records import Record
+from bitcliff.records.explanation_remedies import Change, Remedied, Remedies
+from bitcliff.report.explain.remedy_figure import figure
+from bitcliff.report.explain.section import Section
+from bitcliff.report.plot import Plot
+from bitcliff.report.words import clean, mean_text, noun, percent, rate_interval, rate_text, signed
+
+
+@dataclass(frozen=True)
+class Row:
+    """One remedy in the table."""
+
+    number: int
+    words: str
+    in_float: str
+    bits: str
+    freedom: str
+    right: str
+    interval: str
+    regained: str
+    lost: str
+    status: str
+    on_front: bool
+
+
+@dataclass(frozen=True)
+class RemediesShown:
+    """All that the section lays out.
+
+    Attributes:
+        intro: what was done. notes: what to know of the rows. randomised: the other way out.
+        plan: the file's text, use: commands; empty where there is no plan.
+    """
+
+    intro: list[str]
+    plot: Plot | None
+    rows: list[Row]
+    notes: list[str]
+    checked: list[str]
+    plan: str
+    use: list[str]
+
+
+def remedies_section(record: Record, remedies: Remedies) -> Section:
+    """The question's section."""
+    found = finding(record, remedies)
+    shown = RemediesShown(
+        intro=_intro(record, remedies),
+        plot=figure(record, remedies) if remedies.remedies else None,
+        rows=_rows(remedies),
+        notes=_notes(record, remedies),
+        checked=[_checked(row) for row in remedies.recommended],
+        plan="" if remedies.plan is None else remedies.plan.text(),
+        use=_use(record, remedies),
+    )
+    return Section("remedies", "What helps?", found, shown)
+
+
+def finding(record: Record, remedies: Remedies) -> str:
+    """The answer in a sentence or two."""
+    if remedies.not_measured is not None:
+        return f"Nothing to mend: {remedies.not_measured}."
+    before, row = remedies.unremedied, _chosen(remedies)
+    if before is None or not remedies.remedies:
+        return "No remedy could be tried."
+    if row is None:
+        best = max(remedies.remedies, key=lambda one: one.regained.value)
+        return (
+            f"No remedy tried gives back more than chance could: the most is "
+            f"{_points(best.regained)} of {-before.loss.value:.1f} points lost, each judged by a "
+            "new search."
+        )
+    gives = (
+        f"{_opening(row, before)} gives back {row.regained.value:.1f} of "
+        f"{-before.loss.value:.1f} points lost (95 % interval {_interval(row.regained)}); "
+        "verified against a new search"
+    )
+    return f"{gives}. {_reaches(row, remedies.max_drop)}"
+
+
+def _opening(row: Remedied, before: Remedied) -> str:
+    words = row.words[0].upper() + row.words[1:]
+    if row.family in ("float", "combined"):
+        whole = before.cost.total_bits / before.cost.mean_bits
+        _, _, floors = row.words.partition(" kept in float, ")
+        words = f"Keeping {row.cost.in_float} of {whole:.0f} places in float"
+        words += f", with {floors}," if floors else ""
+    elif row.family == "floors":
+        words = f"A floor on the bits ({row.words})"
+    return words
+
+
+def _reaches(row: Remedied, limit: float) -> str:
+    if row.standing == "pass":
+        return f"What is still lost is surely within the {limit:g} points allowed."
+    if -row.loss.value <= limit:
+        return (
+            f"What is still lost is within the {limit:g} points allowed as measured, but its "
+            "interval is not: more examples would tell."
+        )
+    return (
+        f"No remedy tried keeps to the {limit:g} points allowed; this one gives back most, and "
+        f"{-row.loss.value:.1f} points stay lost."
+    )
+
+
+def _chosen(remedies: Remedies) -> Remedied | None:
+    """The recommended one, at the mean of bits of the remedies."""
+    if remedies.unremedied is None:
+        return None
+    mean = remedies.unremedied.cost.mean_bits
+    return min(remedies.recommended, key=lambda r: abs(r.cost.mean_bits - mean), default=None)
+
+
+def _intro(record: Record, remedies: Remedies) -> list[str]:
+    before = remedies.unremedied
+    if before is None or not remedies.remedies:
+        return []
+    right = "right" if record.subject.labelled else "as in float"
+    return [
+        f"Under {clean(remedies.worst or '')}, {rate_text(before.right)} {noun(record)} are "
+        f"{right}; in float {rate_text(remedies.float_right)}. Each remedy changes the network, "
+        "and the worst bits for every example are then looked for anew, as hard as in the run: an "
+        "adversary answers to what is protected. Mean bits stay the same, over the places that "
+        "are still quantized.",
+    ]
+
+
+def _rows(remedies: Remedies) -> list[Row]:
+    known = [] if remedies.unremedied is None else [remedies.unremedied]
+    return [
+        Row(
+            number=number,
+            words=clean(row.words),
+            in_float=f"{row.cost.in_float}; {percent(row.cost.float_macs)}",
+            bits=f"{mean_text(row.cost.mean_bits)}; {mean_text(row.cost.mean_with_float)}",
+            freedom=f"{row.cost.freedom_log2:.0f}",
+            right=rate_text(row.right),
+            interval=rate_interval(row.right),
+            regained="" if row.family == "none" else _regained(row.regained),
+            lost=_points(row.loss, -1),
+            status=row.standing,
+            on_front=row.on_front,
+        )
+        for number, row in enumerate([*known, *remedies.remedies])
+        if remedies.remedies
+    ]
+
+
+def _notes(record: Record, remedies: Remedies) -> list[str]:
+    if not remedies.remedies:
+        return []
+    notes = [
+        "In float: places, and their share of the multiply-adds of all places that the run "
+        "quantizes. Mean bits: over the places still quantized; then over all of them, a place in "
+        "float counted as 32. Freedom: log2 of how many ways the adversary has to spend the bits. "
+        "A place in float keeps its values; weights are rounded as in the run.",
+    ]
+    if remedies.chosen_on:
+        notes.append(
+            f"The percentile was chosen on {remedies.chosen_on} {noun(record)}, and its row speaks "
+            "of the others only."
+        )
+    if remedies.tuned:
+        notes.append("The fine-tuned network stands beside the record as network.safetensors.")
+    if (drawn := remedies.random) is not None:
+        notes.append(
+            "If the runtime itself draws each input's bits at random, nobody picks them, so there "
+            f"is no worst case to look for: over {drawn.draws} draws {rate_text(drawn.mean)} are "
+            f"right on average (at most as uncertain as {rate_interval(drawn.mean)}), in the worst "
+            f"draw {rate_text(drawn.worst)}, and {rate_text(drawn.all_right)} in every draw: who "
+            "may try again and again breaks the others. “randomised: true” in a plan asks for it."
+        )
+    return notes
+
+
+def _checked(row: Remedied) -> str:
+    return (
+        f"At {mean_text(row.cost.mean_bits)} bits: {rate_text(row.right)} right under the worst "
+        f"case found anew, {rate_text(row.before)} without the plan; {_points(row.loss, -1)} "
+        "points lost against float."
+    )
+
+
+def _use(record: Record, remedies: Remedies) -> list[str]:
+    if remedies.plan is None:
+        return []
+    command = clean(record.provenance.command, 2000)
+    if remedies.plan.weights_sha256 != record.provenance.weights_sha256:
+        model = f"{clean(remedies.plan.model)} --data {clean(record.subject.data)}"
+        return [
+            f"bitcliff assess {model} --weights RUN/network.safetensors --plan RUN/plan.yaml "
+            "--out RUN-with-plan"
+        ]
+    return [f"{command} --plan RUN/plan.yaml --out RUN-with-plan"]
+
+
+def _regained(change: Change) -> str:
+    return _points(change) if change.low > 0 else f"nothing beyond chance: {_points(change)}"
+
+
+def _points(change: Change, sign: int = 1) -> str:
+    """ "81.0 (76.0 to 85.1)": percentage points with their interval."""
+    return f"{_unsigned(sign * change.value)} ({_interval(change, sign)})"
+
+
+def _interval(change: Change, sign: int = 1) -> str:
+    ends = sorted((sign * change.low, sign * change.high))
+    return " to ".join(_unsigned(end) for end in ends)
+
+
+def _unsigned(points: float) -> str:
+    return signed(points).lstrip("+")

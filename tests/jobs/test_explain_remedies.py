@@ -1,0 +1,68 @@
+"""`bitcliff explain --only remedies` and `bitcliff assess --plan`, from files to files."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from bitcliff.jobs.assess_job import AssessJob, run_assess
+from bitcliff.jobs.explain_job import ExplainJob, run_explain
+from bitcliff.jobs.plan_file import planned, read_plan
+from bitcliff.records import read_record
+from tests.assess.explain.remedied import SETTINGS, signs
+from tests.jobs.test_assess_job import Notes
+from tests.small_networks import Cliff
+
+
+@pytest.fixture
+def job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AssessJob:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    Path("cliff_network.py").write_text("from tests.small_networks import Cliff as net\n")
+    x = signs()
+    with torch.no_grad():
+        y = Cliff()(x).argmax(1)
+    np.savez("data.npz", x=x.numpy(), y=y.numpy())
+    settings = replace(SETTINGS, budgets=(6.0, 8.0))
+    return AssessJob("py:cliff_network:net", "data.npz", Path("run"), "", settings=settings)
+
+
+def test_a_plan_keeps_what_the_table_promised(job: AssessJob) -> None:
+    run_assess(job, Notes().listener())
+    explained = run_explain(ExplainJob(job.out, parts=("remedies",)), Notes().listener())
+    assert explained.explanation is not None
+    remedies = explained.explanation.remedies
+    assert remedies is not None
+    plan = read_plan(job.out / "plan.yaml")
+    assert plan == remedies.plan
+    assert plan.budget
+    settings = replace(planned(job.settings, plan), budgets=tuple(plan.budget))
+    again = replace(job, out=Path("again"), settings=settings, plan=plan)
+    record, _ = run_assess(again, Notes().listener())
+    assert (record.settings.floors, record.settings.in_float) == (plan.floors, plan.float_points)
+    for mean, promised in zip(plan.budget, remedies.recommended, strict=True):
+        worst = next(policy for policy in record.policies if policy.name == f"worst-{mean:g}")
+        assert worst.accuracy == promised.right
+        assert worst.total_bits == promised.cost.total_bits
+        assert worst.policy_freedom_log2 == promised.cost.freedom_log2
+        assert worst.effort.forward_passes == promised.passes
+    assert read_record(again.out).settings.floors == plan.floors
+
+
+def test_the_report_shows_the_plan(job: AssessJob) -> None:
+    run_assess(job, Notes().listener())
+    run_explain(ExplainJob(job.out, parts=("remedies",)), Notes().listener())
+    page = (job.out / "report.html").read_text()
+    assert "What helps?" in page
+    assert "middle: " in page
+    assert "--plan RUN/plan.yaml" in page
+
+
+def test_a_randomised_plan_is_not_attacked(job: AssessJob) -> None:
+    settings = replace(job.settings, budgets=(8.0,), randomised=True)
+    record, verdict = run_assess(replace(job, settings=settings), Notes().listener())
+    assert [policy.name for policy in record.policies] == ["weights-only", "random-8"]
+    assert record.settings.randomised
+    assert {one.policy for one in verdict.judgements} == {"weights-only", "random-8"}
