@@ -66,3 +66,20 @@ def test_a_randomised_plan_is_not_attacked(job: AssessJob) -> None:
     assert [policy.name for policy in record.policies] == ["weights-only", "random-8"]
     assert record.settings.randomised
     assert {one.policy for one in verdict.judgements} == {"weights-only", "random-8"}
+
+
+def test_the_layers_that_break_are_kept_in_float_and_given_floors(job: AssessJob) -> None:
+    run_assess(replace(job, settings=replace(job.settings, budgets=(8.0,))), Notes().listener())
+    record = run_explain(ExplainJob(job.out, parts=("layers", "remedies")), Notes().listener())
+    assert record.explanation is not None
+    layers, remedies = record.explanation.layers, record.explanation.remedies
+    assert layers is not None
+    assert remedies is not None
+    names = [point.name for point in record.subject.points if point.quantized]
+    named = [names[place] for place in layers.sweeps[0].inflection]
+    assert named == ["middle"]
+    # The first two remedies, and none of them twice.
+    assert [*remedies.remedies[0].floors] == named
+    assert remedies.remedies[1].float_points == named
+    tried = [(r.family, r.scheme, *r.float_points, *r.floors.items()) for r in remedies.remedies]
+    assert len(tried) == len(set(tried))

@@ -154,7 +154,10 @@ def _answers(job: ExplainJob, context: Context, listener: Listener) -> dict[str,
             continue
         if name not in found:
             listener.stage(f"Explaining: {name}")
-            found[name] = PARTS[name](context).model_dump(mode="json")
+            # A later question may build on an earlier answer: remedies on the layers that break.
+            so_far = {"explanation": Explanation.model_validate(answers)}
+            so_far_context = replace(context, record=context.record.model_copy(update=so_far))
+            found[name] = PARTS[name](so_far_context).model_dump(mode="json")
             partial = _Partial(fingerprint=fingerprint, answers=found)
             write_text_atomic(job.run / _PARTIAL, partial.model_dump_json())
         answers[name] = found[name]

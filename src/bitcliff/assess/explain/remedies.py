@@ -61,7 +61,7 @@ def explain_remedies(context: Context, blamed: Sequence[str] = ()) -> Remedies:
     if base.loss.value >= 0:
         return told.model_copy(update={"not_measured": "the worst case found loses nothing"})
     trials = _Trials(context, before, policy.mean_bits or 0.0)
-    trials.run(list(blamed))
+    trials.run(list(blamed), _inflection(context, policy))
     first, *trials.rows = with_front([base, *trials.rows])
     place = recommend(trials.rows, limit)
     checked = {} if place is None else trials.check(place)
@@ -91,18 +91,25 @@ class _Trials:
     """The remedies tried so far, at one mean of bits.
 
     Attributes:
-        tried: what they are. rows: their figures. chosen_on: examples on which the percentile was
-            chosen.
+        tried: what they are. found: their worst cases. rows: their figures.
+        chosen_on: examples on which the percentile was chosen.
     """
 
     def __init__(self, context: Context, before: Before, mean: float) -> None:
         self.context, self.before, self.mean = context, before, mean
         self.tried: list[Remedy] = []
+        self.found: list[Searched] = []
         self.rows: list[Remedied] = []
         self.chosen_on = 0
 
-    def run(self, blamed: list[str]) -> None:
-        """Everything there is to try."""
+    def run(self, blamed: list[str], inflection: tuple[str, ...] = ()) -> None:
+        """Everything there is to try.
+
+        `inflection`: points that the layer analysis has named, tried all at once.
+        """
+        if 0 < len(inflection) < len(self._names):
+            self._try(self._floored(inflection))
+            self._try(_in_float(inflection))
         everywhere = self._floor_everywhere()
         self._one_after_the_other(self._floored, blamed)
         self._clip()
@@ -206,10 +213,13 @@ class _Trials:
 
     def _try(self, remedy: Remedy, places: Int[Tensor, " m"] | None = None) -> Searched | None:
         """Look for its worst case and keep the figures; None where it leaves no allocation."""
+        if remedy in self.tried:
+            return self.found[self.tried.index(remedy)]
         found = self._search(remedy, self.mean, places)
         if found is not None:
             shown = self._everyone if places is None else places.tolist()
             self.tried.append(remedy)
+            self.found.append(found)
             self.rows.append(remedied(self.before, found, shown))
         return found
 
@@ -243,6 +253,17 @@ def _deepest(record: Record) -> PolicyResult | None:
         if policy.mean_bits is not None and policy.name == f"worst-{policy.mean_bits:g}"
     ]
     return max(worst, key=lambda p: ((p.flips.lost or p.flips.all).k, p.mean_bits), default=None)
+
+
+def _inflection(context: Context, policy: PolicyResult) -> tuple[str, ...]:
+    """The points at which the layer analysis, where there is one, sees the policy break it."""
+    explanation = context.record.explanation
+    layers = explanation.layers if explanation else None
+    names = [point.name for point in context.test.audit.plan.points]
+    for sweep in layers.sweeps if layers else []:
+        if (sweep.policy, sweep.split) == (policy.name, "test"):
+            return tuple(names[place] for place in sweep.inflection)
+    return ()
 
 
 def _worst_at(record: Record, mean: float) -> PolicyResult:
