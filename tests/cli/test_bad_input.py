@@ -53,6 +53,13 @@ def bad_things(
     }
     for name, content in arrays.items():
         np.savez(folder / f"{name}.npz", **content)
+    for name, line in {
+        "slip": "float_point: [hidden]",
+        "layer": "float_points: [layer.3]",
+        "floor": "floors: {layers.3: 99}",
+        "weights": "weights_sha256: abc",
+    }.items():
+        (folder / f"{name}.yaml").write_text(f"model: mynet\n{line}\n")
     return folder
 
 
@@ -147,6 +154,11 @@ CASES: dict[str, tuple[list[str], str]] = {
     "no labels": ([*MODEL, "--data", "fine2.npz", "--margin", "label"], "needs labels"),
     "fails in float": (["py:mynet:NotFinite", *DIGITS], "NaN or infinity in float already"),
     "not a run": ([*MODEL, *DIGITS, "--out", "one_class"], "holds no run"),
+    "no plan": ([*MODEL, *DIGITS, "--plan", "no.yaml"], "--plan no.yaml: cannot be read"),
+    "plan's key": ([*MODEL, *DIGITS, "--plan", "slip.yaml"], "did you mean float_points?"),
+    "plan's layer": ([*MODEL, *DIGITS, "--plan", "layer.yaml"], "'layer.3'; did you mean layers.3"),
+    "plan's floor": ([*MODEL, *DIGITS, "--plan", "floor.yaml"], "layers.3 must get 99 bits"),
+    "plan's weights": ([*MODEL, *DIGITS, "--plan", "weights.yaml"], "made for weights abc"),
     "out is a file": ([*MODEL, *DIGITS, "--out", "weights.txt"], "weights.txt"),
 }  # fmt: skip
 
