@@ -202,3 +202,18 @@ def test_after_a_kill_it_goes_on_with_the_question_that_was_asked(
     assert asked == [first, second, second]
     assert again == record
     assert not list(run.glob("*partial*"))
+
+
+def test_on_the_training_split_the_worst_case_is_looked_for_as_hard(
+    run: Path, contexts: list[Context]
+) -> None:
+    """What random draws flip is flipped: the search must not do worse than chance."""
+    run_explain(ExplainJob(run, ("worst-5.5",), n_train=40), QUIET)
+    train = contexts[0].train
+    assert train is not None
+    worst = train.evaluator.scores(train.everyone, train.allocations["worst-5.5"]).predictions
+    wanted = train.suite.wanted
+    drawn = train.suite.done["random-5.5"]
+    for place, outcome in drawn.outcomes.items():
+        if any(one != wanted[place] for one in outcome.draws or []):
+            assert int(worst[place]) != wanted[place]
