@@ -294,8 +294,8 @@ def _train_side(
         policy=None if own is None else own.policy,
     )
     suite, base = audit.ready()
-    # The worst case takes up what random draws find: without them it would be less hard to withstand
-    # here than in the run.
+    # The worst case takes up what random draws find: without them it would be a weaker attack than
+    # the run's.
     draws = {name.replace("worst", kind) for name in policies for kind in _DRAWS}
     steps = [step for step in suite.steps() if step.about.name in {*policies, *draws}]
     allocations = {}
