@@ -66,7 +66,7 @@ def test_the_finding_names_and_prices_the_layers(explained: Make) -> None:
     lost = 100 * test.whole.lost / 64
     assert found.finding.startswith(f"Under even, quantizing only 2 of 6 layers costs {lost:.1f} ")
     assert f"gives back {lost:.1f} points" in found.finding
-    assert found.finding.endswith(f"of {lost:.1f}.")
+    assert found.finding.endswith(f"of {lost:.1f}, with the bits as they lie.")
     assert "Inflection points, by number and name: 3 (layers.2), 5 (layers.4)." in policy.sentences
     assert any(s.startswith("On 40 training examples, which had no part") for s in policy.sentences)
     assert "On those alone, the same rule names the same layers." in policy.sentences

@@ -79,8 +79,8 @@ def _title(test: LayerSweep, names: Sequence[str]) -> str:
         return (
             f"Under {policy}, quantizing only {which} of {len(names)} layers{',' * one} costs "
             f"{_loss(confirmed.cost)}; keeping {'it' if one else 'them'} in float gives back "
-            f"{_gain(confirmed.regained)} of {_points(test.whole)}, while nobody spends the bits "
-            "anew."
+            f"{_gain(confirmed.regained)} of {_points(test.whole)}, with the bits as they "
+            "lie."
         )
     if _is_loss(test.whole):
         return f"Under {policy}, {_loss(test.whole)} are lost, but no single layer stands out."
