@@ -124,6 +124,11 @@ def without_settings(run: Path) -> None:
     (run / "config.json").write_text(json.dumps(config))
 
 
+def odd_threads(run: Path) -> None:
+    config = json.loads((run / "config.json").read_text())
+    (run / "config.json").write_text(json.dumps(config | {"threads": "x"}))
+
+
 def other_data(run: Path) -> None:
     record = read_record(run)
     provenance = record.provenance.model_copy(update={"data_sha256": "0" * 64})
@@ -148,6 +153,7 @@ def other_answers(run: Path) -> None:
         (lambda run: (run / "config.json").write_text('{"model"'), "config.json: not a run's"),
         (lambda run: (run / "config.json").write_text("[]"), "config.json: not a run's"),
         (without_settings, "config.json: not the configuration of an assessment"),
+        (odd_threads, "config.json: not the configuration of an assessment"),
         (lambda run: (run / "partial.json").write_text("{}"), "its last run was interrupted"),
         (lambda run: (run / "record.json").write_text("{"), "not a whole JSON file"),
         (other_data, "the data of brittle-digits on digits changed since the run; assess again"),

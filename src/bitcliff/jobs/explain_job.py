@@ -5,10 +5,10 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import torch
-from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from bitcliff.adapters import DataOptions, ModelOptions, load_examples, load_model
 from bitcliff.adapters.corruptions import picture_corruptions
@@ -149,6 +149,8 @@ def _answers(job: ExplainJob, context: Context, listener: Listener) -> dict[str,
     if before and (before.policies, before.n_train) == (list(context.policies), n_train):
         kept = before.model_dump(mode="json")
         answers |= {name: kept[name] for name in PARTS if name not in wanted}
+    elif before and job.parts:
+        listener.stage("Earlier answers are dropped: they are of other policies or training data")
     found = _read_partial(job.run / _PARTIAL, fingerprint)
     for name in PARTS:
         if name not in wanted:
@@ -177,8 +179,8 @@ def _context(
     job: ExplainJob, record: Record, policies: tuple[str, ...], listener: Listener
 ) -> Context:
     config = _read_config(job.run)
-    torch.set_num_threads(config["threads"])
     assess = _assess_job(job.run, config)
+    torch.set_num_threads(config["threads"])
     listener.stage(f"Loading {assess.model} and {assess.data}")
     subject = load_model(assess.model, weights=assess.weights, options=assess.model_options)
     examples = load_examples(
@@ -253,6 +255,7 @@ def _read_config(run: Path) -> dict[str, Any]:
 def _assess_job(run: Path, config: dict[str, Any]) -> AssessJob:
     """The job that `resolved_config` was made from."""
     try:
+        TypeAdapter(Annotated[int, Field(ge=1, strict=True)]).validate_python(config["threads"])
         return AssessJob(
             model=config["model"],
             data=config["data"],
