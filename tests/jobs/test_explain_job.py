@@ -97,9 +97,11 @@ def test_data_without_splits_has_no_training_side(
     pictures = np.asarray(bunch.images[-40:] / 16, dtype=np.float32)[:, None]
     big = torch.nn.functional.interpolate(torch.from_numpy(pictures), (16, 16)).numpy()
     np.savez("own.npz", x=big, y=bunch.target[-40:])
-    assessed(Path("run"), "own.npz", n=20)
-    run_explain(ExplainJob(Path("run")), QUIET)
-    assert contexts[0].train is None
+    assessed(Path("run"), "own.npz", n=12)
+    # Drawn in other numbers, two parts of the same data may have no example in common.
+    for n_train in (5, 12, 200):
+        run_explain(ExplainJob(Path("run"), n_train=n_train), QUIET)
+    assert [context.train for context in contexts] == [None] * 3
 
 
 @pytest.mark.parametrize(
@@ -122,6 +124,17 @@ def without_settings(run: Path) -> None:
     config = json.loads((run / "config.json").read_text())
     del config["settings"]
     (run / "config.json").write_text(json.dumps(config))
+
+
+def other_scheme(run: Path) -> None:
+    config = json.loads((run / "config.json").read_text())
+    config["settings"]["scheme"] = "paper"
+    (run / "config.json").write_text(json.dumps(config))
+
+
+def odd_limit(run: Path) -> None:
+    config = json.loads((run / "config.json").read_text())
+    (run / "config.json").write_text(json.dumps(config | {"limit": "x"}))
 
 
 def odd_threads(run: Path) -> None:
@@ -154,6 +167,9 @@ def other_answers(run: Path) -> None:
         (lambda run: (run / "config.json").write_text("[]"), "config.json: not a run's"),
         (without_settings, "config.json: not the configuration of an assessment"),
         (odd_threads, "config.json: not the configuration of an assessment"),
+        (odd_limit, "config.json: not the configuration of an assessment"),
+        (other_scheme, "config.json: not the settings of the run's record"),
+        (lambda run: (run / "config.json").write_text("[" * 200_000), "not a run's"),
         (lambda run: (run / "partial.json").write_text("{}"), "its last run was interrupted"),
         (lambda run: (run / "record.json").write_text("{"), "not a whole JSON file"),
         (other_data, "the data of brittle-digits on digits changed since the run; assess again"),
@@ -223,3 +239,8 @@ def test_on_the_training_split_the_worst_case_is_looked_for_as_hard(
     for place, outcome in drawn.outcomes.items():
         if any(one != wanted[place] for one in outcome.draws or []):
             assert int(worst[place]) != wanted[place]
+
+
+def test_a_policy_named_twice_is_explained_once(run: Path, contexts: list[Context]) -> None:
+    run_explain(ExplainJob(run, ("uniform-5", "uniform-5"), n_train=0), QUIET)
+    assert contexts[0].policies == ("uniform-5",)

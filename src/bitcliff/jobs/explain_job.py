@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from bitcliff.adapters import DataOptions, ModelOptions, load_examples, load_model
 from bitcliff.adapters.corruptions import picture_corruptions
 from bitcliff.assess import AssessSettings, Audit
+from bitcliff.assess.compose import recorded_settings
 from bitcliff.assess.evaluate import Evaluator, Scores, margins
 from bitcliff.assess.explain.activations import explain_activations
 from bitcliff.assess.explain.context import (
@@ -102,7 +103,7 @@ def run_explain(job: ExplainJob, listener: Listener) -> Record:
             f"{job.run}: its last run was interrupted; run the same `bitcliff assess` again first"
         )
     record = read_record(job.run)
-    policies = job.policies or default_policies(record)
+    policies = tuple(dict.fromkeys(job.policies)) or default_policies(record)
     check_policies(record, policies)
     _check_parts(job.parts)
     twin = None if job.against is None else read_record(job.against)
@@ -121,9 +122,7 @@ def run_explain(job: ExplainJob, listener: Listener) -> Record:
 
 def _write_plan(record: Record, run: Path) -> None:
     remedies = record.explanation.remedies if record.explanation else None
-    if remedies is None:
-        return
-    if remedies.plan is None:
+    if remedies is None or remedies.plan is None:
         (run / PLAN).unlink(missing_ok=True)  # of an earlier explanation
     else:
         write_text_atomic(run / PLAN, remedies.plan.text())
@@ -200,6 +199,7 @@ def _context(
     own = own_policy(assess, subject, audit.plan, listener)
     audit.policy = None if own is None else own.policy
     suite, base = audit.ready()
+    _check_same_settings(job.run, record, audit, suite.evaluator)
     _check_same_answers(job.run, assess.model, record, suite.evaluator, base)
     allocations = {name: recorded_allocations(record, name) for name in policies}
     test = Side("test", audit, suite, base, allocations)
@@ -216,6 +216,16 @@ def _context(
         corrupting=job.corrupting,
         tune=tune,
     )
+
+
+def _check_same_settings(run: Path, record: Record, audit: Audit, evaluator: Evaluator) -> None:
+    """A configuration that was changed by hand would explain another run than was recorded."""
+    # The threshold judges a run and does not change what is measured.
+    threshold = {"max_drop": record.settings.max_drop}
+    now = recorded_settings(audit.settings, evaluator.batch_size).model_copy(update=threshold)
+    points = [point.name for point in record.subject.points if point.quantized]
+    if now != record.settings or points != [point.name for point in audit.plan.points]:
+        raise InputError(f"{run / CONFIG}: not the settings of the run's record; assess again")
 
 
 def _check_same_answers(
@@ -245,7 +255,7 @@ def _read_config(run: Path) -> dict[str, Any]:
             f"{path}: cannot be read: {error.strerror}; give a run directory "
             "that `bitcliff assess` wrote"
         ) from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InputError(f"{path}: not a run's configuration: {error}; assess again") from error
     if not isinstance(config, dict):
         raise InputError(f"{path}: not a run's configuration; assess again")
@@ -255,15 +265,19 @@ def _read_config(run: Path) -> dict[str, Any]:
 def _assess_job(run: Path, config: dict[str, Any]) -> AssessJob:
     """The job that `resolved_config` was made from."""
     try:
-        TypeAdapter(Annotated[int, Field(ge=1, strict=True)]).validate_python(config["threads"])
+        TypeAdapter(Annotated[int, Field(ge=1, le=1024, strict=True)]).validate_python(
+            config["threads"]
+        )
         return AssessJob(
-            model=config["model"],
-            data=config["data"],
+            model=TypeAdapter(str).validate_python(config["model"]),
+            data=TypeAdapter(str).validate_python(config["data"]),
             out=run,
             command="",
             weights=Path(config["weights"]) if config["weights"] else None,
             policy=Path(config["policy"]) if config.get("policy") else None,
-            limit=config["limit"],
+            limit=TypeAdapter(Annotated[int, Field(ge=1, strict=True)] | None).validate_python(
+                config["limit"]
+            ),
             settings=TypeAdapter(AssessSettings).validate_python(config["settings"]),
             model_options=TypeAdapter(ModelOptions).validate_python(config["model_options"]),
             data_options=TypeAdapter(DataOptions).validate_python(config["data_options"]),
@@ -313,15 +327,20 @@ def _train_side(
 
 
 def _training_examples(job: ExplainJob, assess: AssessJob, test: Side) -> Examples | None:
-    try:
-        examples = load_examples(
+    """Examples of the training split; None where the data has none."""
+
+    def drawn(limit: int | None) -> Examples:
+        return load_examples(
             assess.data,
             subject=test.audit.subject,
-            limit=job.n_train,
+            limit=limit,
             seed=assess.settings.seed,
             options=DataOptions(split="train"),
         )
+
+    try:
+        # Data without splits gives the same examples whatever split is asked for.
+        same = drawn(assess.limit).sha256 == test.examples.sha256
+        return None if same else drawn(job.n_train)
     except InputError:
         return None
-    # Data without splits gives the same examples whatever is asked for.
-    return None if set(examples.ids) & set(test.examples.ids) else examples

@@ -38,7 +38,7 @@ def read_yaml(file: Path, kind: type[Kind], option: str = "") -> Kind:
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "not UTF-8 text"
         raise InputError(f"{shown}: cannot be read: {reason}; give a YAML file") from error
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise InputError(f"{shown}: not YAML: {' '.join(str(error).split())}") from error
     if not isinstance(fields, dict):
         raise InputError(f"{shown}: must hold `key: value` lines, such as `model: zoo:digits`")

@@ -97,7 +97,7 @@ def test_what_is_found_is_said_in_a_sentence() -> None:
     assert said["measured"].startswith("Keeping 2 of 20 places in float gives back 90.0 of 90.0")
     assert "verified against a new search" in said["measured"]
     assert "more examples would tell" in said["measured"]
-    assert "surely within the 2 points" in said["surely"]
+    assert "lies within the 2 points allowed" in said["surely"]
     assert "No remedy tried gives back more than chance could: the most is 0.0" in said["none"]
     assert said["whole"] == "Nothing to mend: nothing is lost."
 

@@ -92,7 +92,7 @@ class _Trials:
 
     Attributes:
         tried: what they are. found: their worst cases. rows: their figures.
-        chosen_on: examples on which the percentile was chosen.
+        chosen_on: examples on which the percentile was chosen. rest: the places of the others.
     """
 
     def __init__(self, context: Context, before: Before, mean: float) -> None:
@@ -101,6 +101,7 @@ class _Trials:
         self.found: list[Searched] = []
         self.rows: list[Remedied] = []
         self.chosen_on = 0
+        self.rest = torch.arange(0)
 
     def run(self, blamed: list[str], inflection: tuple[str, ...] = ()) -> None:
         """Everything there is to try.
@@ -123,14 +124,19 @@ class _Trials:
             self._try(Remedy("fine-tuned", "weights fine-tuned to bear rounding", tuned=tuned))
 
     def check(self, place: int) -> dict[float, Remedied]:
-        """One of those tried, on all examples, at every budget of the run that it allows."""
+        """One of those tried, at every budget of the run that it allows.
+
+        On all examples, but for a percentile: not on those that it was chosen on.
+        """
         checked, record = {}, self.context.record
         for mean in self.before.audit.settings.budgets:
-            if mean == self.mean and self.rows[place].family != "percentile":
+            rest = self.rest if self.rows[place].family == "percentile" else None
+            if mean == self.mean:
                 checked[float(mean)] = self.rows[place]
-            elif (found := self._search(self.tried[place], mean)) is not None:
+            elif (found := self._search(self.tried[place], mean, rest)) is not None:
                 before = _before(self.context, _worst_at(record, mean))
-                checked[float(mean)] = remedied(before, found, self._everyone)
+                shown = self._everyone if rest is None else rest.tolist()
+                checked[float(mean)] = remedied(before, found, shown)
         return checked
 
     def plan(self, place: int, checked: Mapping[float, Remedied]) -> QuantizationPlan:
@@ -199,7 +205,7 @@ class _Trials:
         seed = generator(self.before.audit.settings.seed, *b"percentile")
         order = torch.from_numpy(seed.permutation(n).copy())
         half, rest = order[: n // 2].sort().values, order[n // 2 :].sort().values
-        self.chosen_on = len(half)
+        self.chosen_on, self.rest = len(half), rest
         words = "ranges clipped to {:g} % of the values"
         tried = [
             Remedy("percentile", words.format(p), scheme=f"percentile({p:g})") for p in _PERCENTILES

@@ -96,7 +96,10 @@ def _opening(row: Remedied, before: Remedied) -> str:
 
 def _reaches(row: Remedied, limit: float) -> str:
     if row.standing == "pass":
-        return f"What is still lost is surely within the {limit:g} points allowed."
+        return (
+            f"The whole interval of what is still lost lies within the {limit:g} points allowed "
+            "(not adjusted for the choice among the remedies)."
+        )
     if -row.loss.value <= limit:
         return (
             f"What is still lost is within the {limit:g} points allowed as measured, but its "
