@@ -4,7 +4,7 @@
 store what it gets.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 
@@ -45,6 +45,12 @@ _SLOPES_COST = 4
 _REPEATS = 3
 # A half must hold two examples or more.
 _FEWEST_FOR_HALVES = 4
+
+_DRAWS: Mapping[str, type[RandomPerExample | RandomStatic]] = {
+    "random": RandomPerExample,
+    "random-static": RandomStatic,
+}
+"""Random policies whose draws a worst case at the same mean takes up."""
 
 
 @dataclass(frozen=True)
@@ -142,6 +148,17 @@ class Suite:
             yield Step(about("worst-evolutionary", words, "policy-only"), cost, self._evolutionary)
         words = "the kindest bits found for each example: what a good policy could reach"
         yield Step(about("friendliest", words), search * n, self._friendliest)
+
+    def measure_only(self, names: Collection[str], tell: Callable[[str, int, int], None]) -> None:
+        """Measure some policies into `done`, and the random draws that worst cases take up.
+
+        Without those draws a worst case would be less hard looked for than in a whole run.
+        """
+        draws = {name.replace("worst", kind, 1) for name in names for kind in _DRAWS}
+        steps = [step for step in self.steps() if step.about.name in {*names, *draws}]
+        for number, step in enumerate(steps):
+            tell(step.about.name, number, len(steps))
+            self.done[step.about.name] = self.measure(step)
 
     def measure(self, step: Step) -> Measured:
         """Measure one policy, and what that took."""
@@ -244,7 +261,7 @@ class Suite:
     def _flip_by_chance(self, about: About, best: Best) -> None:
         """Offer the random allocations that flip an example which the search has not flipped."""
         reference = self.evaluator.reference.tolist()
-        for random, kind in (("random", RandomPerExample), ("random-static", RandomStatic)):
+        for random, kind in _DRAWS.items():
             name = about.name.replace("worst", random, 1)
             if (known := self.done.get(name)) is None:
                 continue

@@ -4,9 +4,10 @@ import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import torch
+from pydantic import Field, TypeAdapter, ValidationError
 
 from bitcliff import __version__
 from bitcliff.adapters import DataOptions, ModelOptions, load_examples, load_model
@@ -30,6 +31,9 @@ BUILTIN_DATA = {
 }
 # Means that every uniform policy survives on the built-in network: what breaks it is the spending.
 BUILTIN_BUDGETS = {DEFAULT_MODEL: (7.0, 9.0), **dict.fromkeys(SHIPPED, (5.5,))}
+
+_THREADS = TypeAdapter(Annotated[int, Field(ge=1, le=1024, strict=True)])
+_LIMIT = TypeAdapter(Annotated[int, Field(ge=1, strict=True)] | None)
 
 
 @dataclass(frozen=True)
@@ -79,7 +83,7 @@ def run_assess(job: AssessJob, listener: Listener) -> tuple[Record, Verdict]:
         InputError, NumericError: in one line what is wrong.
     """
     check_run_directory(job.out)
-    subject, examples = _load(job, listener)
+    subject, examples = load_subject_and_data(job, listener)
     if job.plan is not None:
         check_plan(job.plan, subject)
     listener.stage("Finding the quantization points")
@@ -104,7 +108,12 @@ def run_assess(job: AssessJob, listener: Listener) -> tuple[Record, Verdict]:
     return record, verdict
 
 
-def _load(job: AssessJob, listener: Listener) -> tuple[Subject, Examples]:
+def load_subject_and_data(job: AssessJob, listener: Listener) -> tuple[Subject, Examples]:
+    """The model and the examples that a job names.
+
+    Raises:
+        InputError: they cannot be had, or an option has no effect on them.
+    """
     listener.stage(f"Loading {job.model}")
     subject = load_model(job.model, weights=job.weights, options=job.model_options)
     listener.stage(f"Loading {job.data}")
@@ -194,3 +203,48 @@ def resolved_config(
         "bitcliff": __version__,
         "packages": package_versions(),
     }
+
+
+def _read_config(run: Path) -> dict[str, Any]:
+    path = run / CONFIG
+    try:
+        config = json.loads(path.read_bytes())
+    except OSError as error:
+        raise InputError(
+            f"{path}: cannot be read: {error.strerror}; give a run directory "
+            "that `bitcliff assess` wrote"
+        ) from error
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{path}: not a run's configuration: {error}; assess again") from error
+    if not isinstance(config, dict):
+        raise InputError(f"{path}: not a run's configuration; assess again")
+    return config
+
+
+def stored_job(run: Path) -> tuple[AssessJob, int]:
+    """The job that a run's `resolved_config` was made from, and its processor threads.
+
+    Raises:
+        InputError: the file is missing, damaged or not of an assessment.
+    """
+    config = _read_config(run)
+    try:
+        threads = _THREADS.validate_python(config["threads"])
+        job = AssessJob(
+            model=TypeAdapter(str).validate_python(config["model"]),
+            data=TypeAdapter(str).validate_python(config["data"]),
+            out=run,
+            command="",
+            weights=Path(config["weights"]) if config["weights"] else None,
+            policy=Path(config["policy"]) if config.get("policy") else None,
+            limit=_LIMIT.validate_python(config["limit"]),
+            settings=TypeAdapter(AssessSettings).validate_python(config["settings"]),
+            model_options=TypeAdapter(ModelOptions).validate_python(config["model_options"]),
+            data_options=TypeAdapter(DataOptions).validate_python(config["data_options"]),
+        )
+    except (KeyError, TypeError, ValidationError) as error:
+        raise InputError(
+            f"{run / CONFIG}: not the configuration of an assessment, or of an older Bitcliff; "
+            "assess again"
+        ) from error
+    return job, threads

@@ -5,14 +5,14 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError
 
-from bitcliff.adapters import DataOptions, ModelOptions, load_examples, load_model
+from bitcliff.adapters import DataOptions, load_examples
 from bitcliff.adapters.corruptions import picture_corruptions
-from bitcliff.assess import AssessSettings, Audit
+from bitcliff.assess import Audit
 from bitcliff.assess.compose import recorded_settings
 from bitcliff.assess.evaluate import Evaluator, Scores, margins
 from bitcliff.assess.explain.activations import explain_activations
@@ -31,7 +31,13 @@ from bitcliff.assess.explain.layers import explain_layers
 from bitcliff.assess.explain.remedies import explain_remedies
 from bitcliff.assess.explain.twin import check_twin
 from bitcliff.errors import InputError
-from bitcliff.jobs.assess_job import AssessJob, Listener, own_policy
+from bitcliff.jobs.assess_job import (
+    AssessJob,
+    Listener,
+    load_subject_and_data,
+    own_policy,
+    stored_job,
+)
 from bitcliff.jobs.fine_tune import fine_tuner
 from bitcliff.jobs.plan_file import PLAN
 from bitcliff.jobs.run_directory import CONFIG, held, is_unfinished
@@ -44,7 +50,6 @@ from bitcliff.types.subject import Examples
 from bitcliff.verdict import judge
 
 _PARTIAL = "explanation.partial.json"
-_DRAWS = ("random", "random-static")
 # Of the usual margin: far more than another machine's rounding moves it.
 _SAME_MARGIN = 1e-3
 
@@ -177,18 +182,9 @@ def _read_partial(path: Path, fingerprint: str) -> dict[str, dict[str, Any]]:
 def _context(
     job: ExplainJob, record: Record, policies: tuple[str, ...], listener: Listener
 ) -> Context:
-    config = _read_config(job.run)
-    assess = _assess_job(job.run, config)
-    torch.set_num_threads(config["threads"])
-    listener.stage(f"Loading {assess.model} and {assess.data}")
-    subject = load_model(assess.model, weights=assess.weights, options=assess.model_options)
-    examples = load_examples(
-        assess.data,
-        subject=subject,
-        limit=assess.limit,
-        seed=assess.settings.seed,
-        options=assess.data_options,
-    )
+    assess, threads = stored_job(job.run)
+    torch.set_num_threads(threads)
+    subject, examples = load_subject_and_data(assess, listener)
     for what, found in (("weights", subject.weights_sha256), ("data", examples.sha256)):
         if found != getattr(record.provenance, f"{what}_sha256"):
             raise InputError(
@@ -246,49 +242,6 @@ def _check_same_answers(
             )
 
 
-def _read_config(run: Path) -> dict[str, Any]:
-    path = run / CONFIG
-    try:
-        config = json.loads(path.read_bytes())
-    except OSError as error:
-        raise InputError(
-            f"{path}: cannot be read: {error.strerror}; give a run directory "
-            "that `bitcliff assess` wrote"
-        ) from error
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"{path}: not a run's configuration: {error}; assess again") from error
-    if not isinstance(config, dict):
-        raise InputError(f"{path}: not a run's configuration; assess again")
-    return config
-
-
-def _assess_job(run: Path, config: dict[str, Any]) -> AssessJob:
-    """The job that `resolved_config` was made from."""
-    try:
-        TypeAdapter(Annotated[int, Field(ge=1, le=1024, strict=True)]).validate_python(
-            config["threads"]
-        )
-        return AssessJob(
-            model=TypeAdapter(str).validate_python(config["model"]),
-            data=TypeAdapter(str).validate_python(config["data"]),
-            out=run,
-            command="",
-            weights=Path(config["weights"]) if config["weights"] else None,
-            policy=Path(config["policy"]) if config.get("policy") else None,
-            limit=TypeAdapter(Annotated[int, Field(ge=1, strict=True)] | None).validate_python(
-                config["limit"]
-            ),
-            settings=TypeAdapter(AssessSettings).validate_python(config["settings"]),
-            model_options=TypeAdapter(ModelOptions).validate_python(config["model_options"]),
-            data_options=TypeAdapter(DataOptions).validate_python(config["data_options"]),
-        )
-    except (KeyError, TypeError, ValidationError) as error:
-        raise InputError(
-            f"{run / CONFIG}: not the configuration of an assessment, or of an older Bitcliff; "
-            "assess again"
-        ) from error
-
-
 def _train_side(
     job: ExplainJob,
     assess: AssessJob,
@@ -311,18 +264,14 @@ def _train_side(
         policy=None if own is None else own.policy,
     )
     suite, base = audit.ready()
-    # The worst case takes up what random draws find: without them it would be a weaker attack than
-    # the run's.
-    draws = {name.replace("worst", kind) for name in policies for kind in _DRAWS}
-    steps = [step for step in suite.steps() if step.about.name in {*policies, *draws}]
-    allocations = {}
-    for number, step in enumerate(steps):
-        name = step.about.name
-        listener.progress(f"{name}, training split", number, len(steps))
-        suite.done[name] = suite.measure(step)
-        if name in policies:
-            rows = [suite.done[name].outcomes[place].bits for place in range(len(examples))]
-            allocations[name] = torch.tensor(rows)
+    suite.measure_only(
+        policies,
+        lambda name, done, whole: listener.progress(f"{name}, training split", done, whole),
+    )
+    allocations = {
+        name: torch.tensor([suite.done[name].outcomes[p].bits for p in range(len(examples))])
+        for name in policies
+    }
     return Side("train", audit, suite, base, allocations)
 
 

@@ -70,7 +70,7 @@ class Watched(Attachment):
     def __init__(
         self, module: nn.Module, plan: Plan, touch: Callable[[Tensor, int], Tensor]
     ) -> None:
-        super().__init__(module, plan)
+        super().__init__(module, plan, weight_bits=None)
         self.touch = touch
 
     def __call__(self, inputs: Inputs) -> Float[Tensor, "batch classes"]:

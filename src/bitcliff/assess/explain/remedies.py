@@ -171,10 +171,10 @@ class _Trials:
                 return
             fresh = [name for name in ranked if name not in taken]
             taken = (*taken, *fresh[: size - len(taken)])
-            found = self._try(make(taken))
-            if found is None or self.rows[-1].standing == "pass":
+            place = self._try(make(taken))
+            if place is None or self.rows[place].standing == "pass":
                 return
-            ranked = blamed or self._ranked(found)
+            ranked = blamed or self._ranked(self.found[place])
 
     def _ranked(self, found: Searched | None) -> list[str]:
         """Points by how much they are to blame for a worst case, the run's own by default."""
@@ -189,7 +189,8 @@ class _Trials:
         if floor <= self.before.audit.settings.bits[0]:
             return None
         floors = dict.fromkeys(self._names, floor)
-        return self._try(Remedy("floors", f"at least {floor} bits at every place", floors=floors))
+        place = self._try(Remedy("floors", f"at least {floor} bits at every place", floors=floors))
+        return None if place is None else self.found[place]
 
     def _floored(self, names: tuple[str, ...]) -> Remedy:
         widest = self.before.audit.settings.bits[-1]
@@ -217,17 +218,21 @@ class _Trials:
         found = self._search(remedy, self.mean, places)
         return 0 if found is None else remedied(self.before, found, places.tolist()).right.k
 
-    def _try(self, remedy: Remedy, places: Int[Tensor, " m"] | None = None) -> Searched | None:
-        """Look for its worst case and keep the figures; None where it leaves no allocation."""
+    def _try(self, remedy: Remedy, places: Int[Tensor, " m"] | None = None) -> int | None:
+        """Look for its worst case and keep the figures, once; its place among those tried.
+
+        None where it leaves no allocation.
+        """
         if remedy in self.tried:
-            return self.found[self.tried.index(remedy)]
+            return self.tried.index(remedy)
         found = self._search(remedy, self.mean, places)
-        if found is not None:
-            shown = self._everyone if places is None else places.tolist()
-            self.tried.append(remedy)
-            self.found.append(found)
-            self.rows.append(remedied(self.before, found, shown))
-        return found
+        if found is None:
+            return None
+        shown = self._everyone if places is None else places.tolist()
+        self.tried.append(remedy)
+        self.found.append(found)
+        self.rows.append(remedied(self.before, found, shown))
+        return len(self.rows) - 1
 
     def _search(
         self, remedy: Remedy, mean: float, places: Int[Tensor, " m"] | None = None

@@ -1,6 +1,6 @@
 """The worst case of a changed network, looked for anew as hard as the run looked."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 import torch
@@ -16,9 +16,6 @@ from bitcliff.points import take
 from bitcliff.quant import MAX_BITS
 from bitcliff.records.explanation_remedies import Family
 from bitcliff.types.subject import Examples, Subject
-
-# What the worst case builds on: it takes up the random draws that flip what it has not flipped.
-_STEPS = ("random", "random-static", "worst")
 
 
 @dataclass(frozen=True)
@@ -98,11 +95,9 @@ def search_again(
     """
     changed = remedy.audit(audit, mean, places)
     suite, _ = changed.ready()
-    steps = [step for step in suite.steps() if step.about.name in _names(mean)]
-    for number, step in enumerate(steps):
-        tell(remedy.words, number, len(steps))
-        suite.done[step.about.name] = suite.measure(step)
-    return Searched(remedy, changed, suite, suite.done[_names(mean)[-1]])
+    name = f"worst-{mean:g}"
+    suite.measure_only([name], lambda _policy, done, whole: tell(remedy.words, done, whole))
+    return Searched(remedy, changed, suite, suite.done[name])
 
 
 def most_to_blame(suite: Suite, bits: Int[Tensor, "n points"]) -> list[str]:
@@ -122,10 +117,6 @@ def most_to_blame(suite: Suite, bits: Int[Tensor, "n points"]) -> list[str]:
         found = margins(scores.logits, suite.evaluator.reference)[scores.finite]
         gains.append((-won, -float(found.mean()) if len(found) else 0.0, place, point.name))
     return [name for *_, name in sorted(gains)]
-
-
-def _names(mean: float) -> Sequence[str]:
-    return [f"{step}-{mean:g}" for step in _STEPS]
 
 
 def _some(examples: Examples, places: Int[Tensor, " m"]) -> Examples:

@@ -12,8 +12,8 @@ from torch import Tensor
 
 from bitcliff.assess.evaluate import Evaluator
 from bitcliff.assess.explain.context import Context, Side
+from bitcliff.assess.explain.float_probes import Watched
 from bitcliff.assess.measured import Predictions, predictions_of
-from bitcliff.points import Attachment
 from bitcliff.points.forward import raw_tensors
 from bitcliff.records.explanation_inputs import NotMeasured, Trait
 from bitcliff.types.subject import Examples
@@ -103,32 +103,26 @@ def picture_traits(x: Float[Tensor, "n channels height width"]) -> Float[Tensor,
     return torch.stack([brightness, contrast, edges.var(1, correction=0)])
 
 
-class _Watching(Attachment):
-    """Rounds nothing, and keeps what reaches the last point."""
-
-    def __init__(self, side: Side) -> None:
-        super().__init__(side.audit.subject.module, side.audit.plan, weight_bits=None)
-        self.seen: list[Tensor] = []
-
-    def _round(self, rows: Tensor, index: int) -> Tensor:
-        if index == len(self.plan) - 1:
-            self.seen.append(rows.flatten(1).cpu())
-        return rows
-
-
 def features_of(side: Side) -> Float[Tensor, "n width"] | None:
     """What reaches the last quantization point in float, example by example.
 
     None if that point is not reached in every pass, or not always by as many values.
     """
-    watching = _Watching(side)
-    evaluator = Evaluator(watching, side.evaluator.inputs, side.evaluator.batch_size)
+    last, seen = len(side.audit.plan) - 1, []
+
+    def keep(rows: Tensor, index: int) -> Tensor:
+        if index == last:
+            seen.append(rows.flatten(1).cpu())
+        return rows
+
+    watched = Watched(side.audit.subject.module, side.audit.plan, keep)
+    evaluator = Evaluator(watched, side.evaluator.inputs, side.evaluator.batch_size)
     # Any bits: with these the points are watched, and nothing is rounded.
     evaluator.scores(side.everyone, torch.zeros(len(side.examples), len(side.audit.plan)).long())
-    widths = {rows.shape[1] for rows in watching.seen}
-    if len(widths) != 1 or sum(map(len, watching.seen)) < len(side.examples):
+    widths = {rows.shape[1] for rows in seen}
+    if len(widths) != 1 or sum(map(len, seen)) < len(side.examples):
         return None
-    return torch.cat(watching.seen)[: len(side.examples)].double()
+    return torch.cat(seen)[: len(side.examples)].double()
 
 
 def _distance(context: Context) -> Measurement | NotMeasured:
