@@ -8,9 +8,9 @@ from bitcliff.records.explanation import Explanation
 from bitcliff.records.part import Part
 from bitcliff.types.rate import Rate
 
-SCHEMA_VERSION = "1.1"
+SCHEMA_VERSION = "1.2"
 # Read as they are: what came later is absent in them.
-OLDER_VERSIONS = ("1.0",)
+OLDER_VERSIONS = ("1.0", "1.1")
 
 Threat = Literal["none", "policy-only", "co-trained"]
 

@@ -1,0 +1,39 @@
+"""The float network as an ONNX file, as a vendor's runtime takes it."""
+
+from collections.abc import Mapping
+
+from torch import Tensor, nn
+
+from bitcliff.export.to_onnx import to_onnx
+from bitcliff.points.forward import logits_of
+from bitcliff.types.subject import Inputs
+
+INPUT = "input"
+
+
+def float_onnx(module: nn.Module, inputs: Inputs) -> bytes:
+    """The bytes of an ONNX file: one input named "input", or one for each keyword, to "scores".
+
+    Args:
+        module: in eval mode. inputs: two examples or more.
+
+    Raises:
+        InputError: the network does something that ONNX has no word for.
+    """
+    named = inputs if isinstance(inputs, Mapping) else {INPUT: inputs}
+    return to_onnx(_Scores(module, list(inputs) if isinstance(inputs, Mapping) else None), named)
+
+
+class _Scores(nn.Module):
+    """The model with its scores as a plain tensor; `names` where it takes keywords."""
+
+    def __init__(self, model: nn.Module, names: list[str] | None) -> None:
+        super().__init__()
+        self.model = model
+        self.names = names
+        self.eval()
+
+    def forward(self, *tensors: Tensor) -> Tensor:
+        if self.names is None:
+            return logits_of(self.model, tensors[0])
+        return logits_of(self.model, dict(zip(self.names, tensors, strict=True)))
