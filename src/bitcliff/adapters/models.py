@@ -5,6 +5,7 @@ from pathlib import Path
 
 from bitcliff.adapters.efficientnet import load_efficientnet
 from bitcliff.adapters.huggingface_models import load_huggingface
+from bitcliff.adapters.onnx.subject import is_onnx, load_onnx
 from bitcliff.adapters.options import ModelOptions
 from bitcliff.adapters.python_models import load_python
 from bitcliff.adapters.timm_models import load_timm
@@ -32,7 +33,7 @@ PREFIXES: dict[str, Loader] = {
 
 _ACCEPTED = (
     f"{', '.join(BUILT_IN)}, timm:NAME, torchvision:NAME, hf:DIR, "
-    "py:package.module:factory or zoo:NAME"
+    "py:package.module:factory, zoo:NAME or FILE.onnx"
 )
 _DEFAULTS = ModelOptions()
 _FILES = (".safetensors", ".pt", ".pth", ".bin", ".pt2")
@@ -44,8 +45,8 @@ def load_model(
     """Loads the model that a name stands for, in eval mode and frozen.
 
     Args:
-        spec: "efficientnet-lite0", "timm:NAME", "torchvision:NAME", "hf:DIR" (a local folder) or
-            "py:package.module:factory" (runs that code).
+        spec: "efficientnet-lite0", "timm:NAME", "torchvision:NAME", "hf:DIR" (a local folder),
+            "py:package.module:factory" (runs that code) or "FILE.onnx".
         weights: a state dict to load strictly (.safetensors, .pt, .pth, .bin); None: the model's
             own, which for timm and torchvision may have to be fetched.
         options: what to override of the model's own configuration.
@@ -56,21 +57,22 @@ def load_model(
     """
     check_model_name(spec)
     prefix, _, name = spec.partition(":")
-    loader, name = (BUILT_IN[spec], spec) if spec in BUILT_IN else (PREFIXES[prefix], name)
+    if prefix in PREFIXES and name:
+        loader = PREFIXES[prefix]
+    else:
+        loader, name = BUILT_IN.get(spec, load_onnx), spec
     return loader(name, None if weights is None else read_weights(weights), options)
 
 
 def check_model_name(spec: str) -> None:
     """InputError unless the name is of a known kind; nothing is loaded."""
     prefix, _, name = spec.partition(":")
-    if spec not in BUILT_IN and not (prefix in PREFIXES and name):
+    if spec not in BUILT_IN and not (prefix in PREFIXES and name) and not is_onnx(spec):
         raise InputError(_unknown(spec))
 
 
 def _unknown(spec: str) -> str:
     suffix = Path(spec).suffix.lower()
-    if suffix == ".onnx":
-        return f"MODEL {spec}: ONNX subjects aren't supported yet; give {_ACCEPTED}"
     if suffix in _FILES:
         return f"MODEL {spec}: a file of weights says not which model; give MODEL --weights {spec}"
     if spec in PREFIXES or spec.removesuffix(":") in PREFIXES:

@@ -1,7 +1,5 @@
 """`FILE.onnx`: a network that ONNX Runtime runs."""
 
-import hashlib
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +8,8 @@ from torch import Tensor
 
 from bitcliff.adapters.black_box.answers import NoAnswer, Opened, check_pictures, fixed_batch
 from bitcliff.adapters.black_box.settings import BlackBoxSettings
+from bitcliff.adapters.onnx.file import read_onnx
 from bitcliff.adapters.optional import quiet, require
-from bitcliff.adapters.weights import file_sha256
 from bitcliff.adapters.wording import one_line
 from bitcliff.errors import InputError
 from bitcliff.types.black_box import Pictures
@@ -30,7 +28,7 @@ def open_onnx(spec: str, settings: BlackBoxSettings) -> Opened:
         InputError: missing, cut off, not ONNX, operators that ONNX Runtime lacks, weights outside
             its folder, another input, or no such output.
     """
-    files = [Path(spec), *_weight_files(Path(spec))]
+    file = read_onnx(Path(spec))
     session = _session(spec)
     source, output = _input(session, spec), _output(session, spec, settings.output)
 
@@ -42,37 +40,7 @@ def open_onnx(spec: str, settings: BlackBoxSettings) -> Opened:
             raise NoAnswer(f"ONNX Runtime failed ({one_line(error)})") from error
         return torch.as_tensor(result)
 
-    digests = [file_sha256(file) for file in files]
-    identity = hashlib.sha256("".join(digests).encode()).hexdigest() if digests[1:] else digests[0]
-    return Opened(identity, answer, batch=fixed_batch(source.shape))
-
-
-def _weight_files(path: Path) -> list[Path]:
-    """Where the file says that weights lie. Older versions of ONNX Runtime would read any path."""
-    onnx = require("onnx", "onnx", str(path))
-    if not path.is_file():
-        raise InputError(f"{path}: no such file; give a network exported as FILE.onnx")
-    try:
-        model = onnx.load(path, load_external_data=False)
-    except Exception as error:
-        raise InputError(f"{path}: cut off, or not an ONNX file ({one_line(error)})") from error
-    folder = path.parent
-    files = [folder / location for location in sorted(set(_locations(model)))]
-    for file in files:
-        if not file.resolve().is_relative_to(folder.resolve()):
-            raise InputError(f"{path}: refused: has weights outside its own folder, in {file}")
-        if not file.is_file():
-            raise InputError(f"{path}: its weights are in {file}, which is missing; copy it too")
-    return files
-
-
-def _locations(message: Any) -> Iterator[str]:
-    for field, value in message.ListFields():
-        if field.message_type is not None:
-            for part in [value] if hasattr(value, "ListFields") else value:
-                if field.name == "external_data" and part.key == "location":
-                    yield part.value
-                yield from _locations(part)
+    return Opened(file.sha256, answer, batch=fixed_batch(source.shape))
 
 
 def _session(spec: str) -> Any:

@@ -1,0 +1,157 @@
+"""Whether the network that was built of an ONNX file answers as ONNX Runtime does."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from bitcliff.adapters.black_box.answers import Form, Opened, checked
+from bitcliff.adapters.black_box.onnx_file import open_onnx
+from bitcliff.adapters.black_box.settings import BlackBoxSettings
+from bitcliff.adapters.onnx.build import build_network
+from bitcliff.adapters.onnx.file import OnnxFile, read_onnx
+from bitcliff.adapters.optional import quiet, require
+from bitcliff.adapters.wording import one_line
+from bitcliff.errors import InputError
+from bitcliff.points.forward import logits_of
+from bitcliff.types.subject import Inputs
+
+EXAMPLES = 64
+# Of the answers' spread. Kernels add in other orders, which is far less than this.
+TOLERANCE = 1e-3
+_A_TIE = 1e-5
+_BATCH = 8
+
+Scores = Float[Tensor, "n classes"]
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """Attributes: on how many examples; the largest difference, as a share of the spread."""
+
+    examples: int
+    largest: float
+
+
+def check_agreement(spec: str, network: nn.Module, inputs: Inputs) -> Agreement:
+    """Compares the first examples' answers with ONNX Runtime's on the file itself.
+
+    Args:
+        network: built of the file; its own first pass comes first, so that ONNX Runtime is given
+            only files that passed.
+
+    Raises:
+        InputError: another class for any example, or scores further off than `TOLERANCE`; the text
+            names the first node that computes otherwise. Or a node fails, or ONNX Runtime does.
+    """
+    if not isinstance(inputs, Tensor):
+        raise InputError(f"{spec}: takes one input, not {', '.join(inputs)}")
+    given = inputs[:EXAMPLES]
+    ours = _ask(spec, network, given, None)
+    opened = open_onnx(spec, BlackBoxSettings())
+    theirs = checked(spec, opened, Form(None), _BATCH)(given)
+    largest = _difference(ours, theirs)
+    if largest <= TOLERANCE and not bool(_other_class(ours, theirs).any()):
+        return Agreement(len(given), largest)
+    file = read_onnx(Path(spec))
+    if opened.batch and _difference(_ask(spec, network, given, opened.batch), theirs) <= TOLERANCE:
+        raise InputError(_fixed(spec, opened.batch))
+    changed = int(_other_class(ours, theirs).sum())
+    raise InputError(
+        f"{spec}: the network built of it answers otherwise than ONNX Runtime ({changed} of "
+        f"{len(given)} examples change class, scores differ by {100 * largest:.2g} % of their "
+        f"spread): {_where(file, given[: opened.batch or 1])}"
+    )
+
+
+def _ask(spec: str, network: nn.Module, given: Tensor, batch: int | None) -> Scores:
+    """All answers; `batch` is the only number of examples that the file knows."""
+
+    def answer(part: Tensor) -> Tensor:
+        with torch.no_grad(), quiet():
+            return logits_of(network, part)
+
+    opened = Opened("", answer, batch=batch)
+    try:
+        return checked(spec, opened, Form(None), _BATCH)(given)
+    except InputError as error:
+        text = str(error)
+        raise InputError(text if text.startswith(spec) else f"{spec}: {text}") from error
+
+
+def _difference(ours: Scores, theirs: Tensor) -> float:
+    """The largest, as a share of all scores' spread."""
+    if ours.shape != theirs.shape:
+        return float("inf")
+    spread = float(theirs.max() - theirs.min())
+    gap = float((ours - theirs).abs().max())
+    return gap / spread if spread else float(gap > 0)
+
+
+def _other_class(ours: Scores, theirs: Tensor) -> Tensor:
+    """Where the largest score is another's, and ONNX Runtime's own are no tie."""
+    if ours.shape != theirs.shape:
+        return torch.ones(len(theirs), dtype=torch.bool)
+    chosen = theirs.gather(1, ours.argmax(1, keepdim=True))[:, 0]
+    spread = theirs.max() - theirs.min()
+    return (ours.argmax(1) != theirs.argmax(1)) & (theirs.amax(1) - chosen > _A_TIE * spread)
+
+
+def _fixed(spec: str, batch: int) -> str:
+    return (
+        f"{spec}: works for batches of {batch} alone, which its export fixed; export it with a "
+        "dynamic batch (dynamic_shapes or dynamic_axes of torch.onnx.export)"
+    )
+
+
+def _where(file: OnnxFile, given: Tensor) -> str:
+    """The first node that gives otherwise, by ONNX Runtime with all its values exposed."""
+    try:
+        theirs = _all_values(file, given)
+    except Exception as error:  # noqa: BLE001  (it only explains a refusal that stands anyway)
+        return f"where is not known ({one_line(error)})"
+    network = build_network(file, fold=False)
+    with torch.no_grad(), quiet():
+        for step, values in network.values(given):
+            for name, value in zip(step.outputs, values, strict=False):
+                if name in theirs and _differs(value, theirs[name]):
+                    return f"{step.title} is the first that differs"
+    return "no single node differs by as much"
+
+
+def _all_values(file: OnnxFile, given: Tensor) -> dict[str, Tensor]:
+    onnx = require("onnx", "onnx", str(file.path))
+    runtime = require("onnxruntime", "onnx", str(file.path))
+    model = onnx.ModelProto()
+    model.CopyFrom(file.model)
+    onnx.load_external_data_for_model(model, str(file.path.parent))
+    names = list(dict.fromkeys(name for node in model.graph.node for name in node.output if name))
+    del model.graph.output[:]
+    model.graph.output.extend(onnx.ValueInfoProto(name=name) for name in names)
+    options = runtime.SessionOptions()
+    options.graph_optimization_level = runtime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    options.log_severity_level = 4
+    with quiet():
+        session = runtime.InferenceSession(
+            model.SerializeToString(), options, providers=["CPUExecutionProvider"]
+        )
+        source: Any = session.get_inputs()[0].name
+        values = session.run(names, {source: given.numpy(force=True)})
+    return {name: torch.as_tensor(value) for name, value in zip(names, values, strict=True)}
+
+
+def _differs(value: Tensor, reference: Tensor) -> bool:
+    if value.shape != reference.shape or not value.numel():
+        return value.shape != reference.shape
+    ours, theirs = value.double(), reference.double()
+    finite = torch.isfinite(theirs)
+    if not torch.equal(ours[~finite].nan_to_num(), theirs[~finite].nan_to_num()):
+        return True
+    ours, theirs = ours[finite], theirs[finite]
+    if not theirs.numel():
+        return False
+    scale = max(float(theirs.max() - theirs.min()), float(theirs.abs().max()))
+    return float((ours - theirs).abs().max()) > TOLERANCE * scale

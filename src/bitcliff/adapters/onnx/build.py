@@ -1,0 +1,189 @@
+"""A parsed ONNX file into a PyTorch network; what is constant in it is worked out once."""
+
+import inspect
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from bitcliff.adapters.onnx.file import OnnxFile
+from bitcliff.adapters.onnx.guard import LARGEST_HELD, SizeGuard, check_bytes
+from bitcliff.adapters.onnx.modules import Call, as_layer
+from bitcliff.adapters.onnx.names import Paths, path_of_node
+from bitcliff.adapters.onnx.network import OnnxNetwork, Step
+from bitcliff.adapters.onnx.operators import OPERATORS
+from bitcliff.adapters.onnx.tensors import read_tensor
+from bitcliff.adapters.optional import require
+from bitcliff.adapters.wording import listed, one_line, shortened
+from bitcliff.errors import InputError
+
+_OLDEST_OPSET = 7  # the oldest that ONNX Runtime promises to run
+_MOST_NODES = 50_000
+_DOMAINS = ("", "ai.onnx")
+_INSTEAD = "assess it with --black-box --runtime ort-dynamic"
+
+
+def build_network(file: OnnxFile, fold: bool = True) -> OnnxNetwork:
+    """The network that the file describes, in eval mode; its first output is the network's.
+
+    Args:
+        fold: work out at once what depends on constants alone. Without, every node runs.
+
+    Raises:
+        InputError: operators that are not supported, all of them named; quantized already; a
+            damaged graph.
+    """
+    try:
+        opset = _check(file)
+        return _Builder(file, opset, fold).network().eval()
+    except InputError as error:
+        raise InputError(f"{file.path}: {error}") from error
+    except Exception as error:  # a damaged file can hold anything
+        raise InputError(f"{file.path}: damaged ({one_line(error)})") from error
+
+
+def _check(file: OnnxFile) -> int:
+    """The opset. InputError for what is refused as a whole."""
+    graph, functions = file.model.graph, file.model.functions
+    names = {
+        node.op_type if node.domain in _DOMAINS else f"{node.domain}.{node.op_type}"
+        for node in graph.node
+    }
+    quantized = sorted(name for name in names if _is_quantized(name))
+    if quantized:
+        raise InputError(
+            f"quantized already ({shortened(listed(quantized))}); give the network in float, as it "
+            "was before"
+        )
+    lacking = sorted(names - OPERATORS.keys())
+    if lacking:
+        raise InputError(
+            f"has operators that cannot be run in PyTorch here: {shortened(', '.join(lacking))}; "
+            + _INSTEAD
+        )
+    if functions or graph.sparse_initializer:
+        what = "functions of its own" if functions else "sparse weights"
+        raise InputError(f"has {what}, which are not supported; {_INSTEAD}")
+    if len(graph.node) > _MOST_NODES:
+        raise InputError(f"has {len(graph.node)} nodes; {_MOST_NODES} is the limit")
+    opset = max((o.version for o in file.model.opset_import if o.domain in _DOMAINS), default=0)
+    if opset < _OLDEST_OPSET:
+        raise InputError(f"is of opset {opset}; export it with opset {_OLDEST_OPSET} or newer")
+    return opset
+
+
+def _is_quantized(operator: str) -> bool:
+    name = operator.rpartition(".")[2]
+    return (
+        "Quantize" in name
+        or name.startswith(("QLinear", "QGemm", "QAttention"))
+        or (name.endswith(("Integer", "IntegerToFloat", "NBits")))
+    )
+
+
+class _Builder:
+    def __init__(self, file: OnnxFile, opset: int, fold: bool) -> None:
+        self.file, self.opset, self.fold = file, opset, fold
+        self.constants = {t.name: read_tensor(t, file.path) for t in file.model.graph.initializer}
+        self.steps: list[tuple[Step, nn.Module]] = []
+        self.paths = Paths([*dir(OnnxNetwork), "constants", "inputs", "output", "steps"])
+        self.folded = 0
+
+    def network(self) -> OnnxNetwork:
+        """All nodes, in the file's order, which must be one in which they can run."""
+        graph = self.file.model.graph
+        inputs = [i.name for i in graph.input if i.name not in self.constants]
+        known = {*inputs, *self.constants}
+        for place, node in enumerate(graph.node):
+            outputs = list(node.output)
+            while outputs and not outputs[-1]:
+                outputs.pop()
+            missing = [name for name in node.input if name and name not in known]
+            again = [name for name in outputs if name in known]
+            title = shortened(f"node {node.name or place} ({node.op_type})")
+            if missing or again or not outputs:
+                raise InputError(
+                    f"{title}: {'its input' if missing else 'its output'} "
+                    f"{shortened(str((missing or again or [''])[0]))!r} is made "
+                    f"{'by no node before it' if missing else 'twice or not at all'}"
+                )
+            known.update(filter(None, outputs))
+            self._add(node, title, tuple(outputs))
+        if not graph.output or not any(graph.output[0].name in s.outputs for s, _ in self.steps):
+            raise InputError("its output does not depend on its input")
+        used = {name for step, _ in self.steps for name in step.inputs}
+        constants = {name: value for name, value in self.constants.items() if name in used}
+        return OnnxNetwork(inputs, graph.output[0].name, self.steps, constants)
+
+    def _add(self, node: Any, title: str, outputs: tuple[str, ...]) -> None:
+        attributes = _attributes(node, self.file.path)
+        inputs = tuple(node.input)
+        constant = all(name in self.constants for name in inputs if name)
+        if constant and (self.fold or not inputs):
+            return self._work_out(node, title, attributes, outputs)
+        weights = [self.constants.get(name) for name in inputs[1:]]
+        whole = all(not name or name in self.constants for name in inputs[1:])
+        layer = as_layer(node.op_type, weights, attributes) if whole and not constant else None
+        weight = inputs[1] if layer is not None else None
+        path = self.paths.unique(path_of_node(node.name, node.op_type, weight))
+        if layer is None:
+            function = _bound(node.op_type, attributes, self.opset, len(outputs))
+            step = Step(title, path, inputs, outputs)
+            self.steps.append((step, Call(function)))
+        else:
+            self.steps.append((Step(title, path, inputs[:1], outputs), layer))
+        return None
+
+    def _work_out(
+        self, node: Any, title: str, attributes: Mapping[str, Any], outputs: tuple[str, ...]
+    ) -> None:
+        function = _bound(node.op_type, attributes, self.opset, len(outputs))
+        given = [self.constants[name] if name else None for name in node.input]
+        try:
+            with torch.no_grad(), SizeGuard():
+                results = function(*given)
+            results = results if isinstance(results, tuple) else (results,)
+            self.folded += sum(t.numel() * t.element_size() for t in results)
+            check_bytes(self.folded, LARGEST_HELD + self.file.size)
+        except Exception as error:
+            why = str(error) if isinstance(error, InputError) else one_line(error)
+            raise InputError(f"{title}: {why}") from error
+        self.constants.update(zip(outputs, results, strict=False))
+
+
+def _bound(
+    operator: str, attributes: Mapping[str, Any], opset: int, outputs: int
+) -> Callable[..., Any]:
+    """The operator's function with its attributes, and with what else it asks to be told."""
+    function = OPERATORS[operator]
+    told = {"opset": opset, "outputs": outputs}
+    try:
+        wanted = inspect.signature(function).parameters
+    except ValueError:  # of PyTorch's own, in C
+        wanted = {}
+    told = {name: value for name, value in told.items() if name in wanted}
+    return partial(function, **attributes, **told) if attributes or told else function
+
+
+def _attributes(node: Any, path: Path) -> dict[str, Any]:
+    onnx = require("onnx", "onnx", str(path))
+    return {
+        attribute.name: _plain(onnx.helper.get_attribute_value(attribute), path)
+        for attribute in node.attribute
+    }
+
+
+def _plain(value: Any, path: Path) -> Any:
+    if isinstance(value, bytes):
+        return value.decode(errors="replace")
+    if isinstance(value, int | float):
+        return value
+    if hasattr(value, "data_type") and hasattr(value, "dims"):
+        return read_tensor(value, path)
+    values = list(value)
+    if not all(isinstance(one, int | float) for one in values):
+        raise InputError("an attribute holds neither numbers nor a tensor")
+    return values

@@ -1,0 +1,54 @@
+"""Room for what a network makes of its input, checked before the memory is taken."""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves, tree_map_only
+
+from bitcliff.errors import InputError
+
+# For one example or few: an attention over 2048 places with 16 heads, in float32.
+LARGEST_TENSOR = 256 * 2**20
+LARGEST_HELD = 768 * 2**20
+
+
+class SizeGuard(TorchDispatchMode):
+    """Refuses any call whose result would be too large, by asking first how large it would be.
+
+    A few bytes of a file can name a tensor of terabytes.
+    """
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
+    ) -> Any:
+        kwargs = kwargs or {}
+        given = [leaf for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, Tensor)]
+        if func.is_view:
+            return func(*args, **kwargs)
+        if func is torch.ops.aten.nonzero.default:  # its result depends on values: at most all
+            check_bytes(8 * given[0].ndim * given[0].numel())
+        for result in tree_leaves(_shaped(func, args, kwargs, made_of_nothing=not given)):
+            if isinstance(result, Tensor):
+                check_bytes(result.numel() * result.element_size())
+        return func(*args, **kwargs)
+
+
+def _shaped(func: Any, args: tuple[Any, ...], kwargs: Any, made_of_nothing: bool) -> Any:
+    """The results without their values; nothing where a call cannot be asked."""
+    args, kwargs = tree_map_only(Tensor, lambda x: x.to("meta"), (args, kwargs))
+    if made_of_nothing:
+        kwargs = {**kwargs, "device": torch.device("meta")}
+    try:
+        return func(*args, **kwargs)
+    except (RuntimeError, NotImplementedError, TypeError):
+        return ()  # what is wrong with the call itself goes wrong again
+
+
+def check_bytes(size: int, most: int = LARGEST_TENSOR) -> None:
+    """InputError if tensors of so many bytes are more than a network may make at once."""
+    if size > most:
+        raise InputError(
+            f"would make {size / 2**20:.0f} MiB of a few examples, and {most // 2**20} is the limit"
+        )

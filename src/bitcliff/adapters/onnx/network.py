@@ -1,0 +1,122 @@
+"""A graph of nodes as one PyTorch network."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor, nn
+
+from bitcliff.adapters.onnx.guard import LARGEST_HELD, SizeGuard, check_bytes
+from bitcliff.adapters.onnx.names import free_name, plain_name
+from bitcliff.adapters.wording import one_line
+from bitcliff.errors import BitcliffError, InputError
+
+
+@dataclass(frozen=True)
+class Step:
+    """A node in its place.
+
+    Attributes:
+        title: the node in words, for errors. path: of its module in the network.
+        inputs: names of values; empty for one that is left out. outputs: of what it makes.
+    """
+
+    title: str
+    path: str
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+
+
+class OnnxNetwork(nn.Module):
+    """Runs the nodes in order. Constant inputs are buffers, weights are parameters of layers.
+
+    The first pass is watched: a call that would take unreasonable memory is refused.
+    """
+
+    def __init__(
+        self,
+        inputs: Sequence[str],
+        output: str,
+        steps: Sequence[tuple[Step, nn.Module]],
+        constants: Mapping[str, Tensor],
+    ) -> None:
+        super().__init__()
+        self.inputs, self.output = tuple(inputs), output
+        self.steps = tuple(step for step, _ in steps)
+        self.constants = nn.Module()
+        self._constants: dict[str, str] = {}
+        for name, tensor in constants.items():
+            self._constants[name] = free_name(self.constants, plain_name(name))
+            self.constants.register_buffer(self._constants[name], tensor)
+        for step, module in steps:
+            *outer, last = step.path.split(".")
+            place: nn.Module = self
+            for part in outer:
+                if part not in place._modules:
+                    place.add_module(part, nn.Module())
+                place = place.get_submodule(part)
+            place.add_module(last, module)
+        self._done_with = _last_uses(self.steps)
+        self._watched = False
+
+    def forward(self, *inputs: Tensor) -> Any:
+        """The graph's first output.
+
+        Raises:
+            InputError: a node fails; it is named.
+        """
+        result = None
+        with nullcontext() if self._watched else SizeGuard():
+            for step, values in self.values(*inputs):
+                if self.output in step.outputs:
+                    result = values[step.outputs.index(self.output)]
+        self._watched = True
+        return result
+
+    def values(self, *inputs: Tensor) -> Iterator[tuple[Step, tuple[Any, ...]]]:
+        """Every node with what it gives, in order."""
+        held: dict[str, Any] = dict(zip(self.inputs, inputs, strict=True))
+        held |= {name: getattr(self.constants, own) for name, own in self._constants.items()}
+        modules = dict(self.named_modules())
+        for step, done_with in zip(self.steps, self._done_with, strict=True):
+            given = [held[name] if name else None for name in step.inputs]
+            results = _run(step, modules[step.path], given)
+            held.update(zip(step.outputs, results, strict=False))
+            if not self._watched:
+                _check_held(step, held.values())
+            yield step, results
+            for name in done_with:
+                held.pop(name, None)
+
+
+def _run(step: Step, module: nn.Module, given: Sequence[Tensor | None]) -> tuple[Any, ...]:
+    try:
+        results = module(*given)
+    except InputError as error:
+        raise InputError(f"{step.title}: {error}") from error
+    except BitcliffError:
+        raise
+    except Exception as error:
+        raise InputError(f"{step.title} failed ({one_line(error)})") from error
+    return results if isinstance(results, tuple) else (results,)
+
+
+def _check_held(step: Step, held: Iterable[Any]) -> None:
+    storages = [value.untyped_storage() for value in held if isinstance(value, Tensor)]
+    size = sum({storage.data_ptr(): storage.nbytes() for storage in storages}.values())
+    try:
+        check_bytes(size, LARGEST_HELD)
+    except InputError as error:
+        raise InputError(f"{step.title}: {error}") from error
+
+
+def _last_uses(steps: Sequence[Step]) -> list[tuple[str, ...]]:
+    """What nothing needs any more after each step."""
+    last: dict[str, int] = {}
+    for place, step in enumerate(steps):
+        last |= dict.fromkeys((*step.outputs, *step.inputs), place)
+    done: list[list[str]] = [[] for _ in steps]
+    for name, place in last.items():
+        done[place].append(name)
+    return [tuple(names) for names in done]

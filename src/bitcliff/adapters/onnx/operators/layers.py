@@ -1,0 +1,133 @@
+"""Convolutions, for weights that the network makes or that PyTorch's own layers cannot take."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch.nn.functional as F  # noqa: N812
+from torch import Tensor
+
+from bitcliff.adapters.onnx.operators.windows import Window, is_even, padded
+from bitcliff.errors import InputError
+
+_CONV = {1: F.conv1d, 2: F.conv2d, 3: F.conv3d}
+_CONV_TRANSPOSE = {1: F.conv_transpose1d, 2: F.conv_transpose2d, 3: F.conv_transpose3d}
+
+
+def convolution(
+    x: Tensor,
+    weight: Tensor,
+    bias: Tensor | None = None,
+    *,
+    auto_pad: str = "NOTSET",
+    dilations: Sequence[int] = (),
+    group: int = 1,
+    kernel_shape: Sequence[int] = (),
+    pads: Sequence[int] = (),
+    strides: Sequence[int] = (),
+) -> Tensor:
+    """Along one to three axes."""
+    window = Window(weight.shape[2:], strides, dilations, pads, auto_pad)
+    padding = window.padding(x)
+    own = is_even(padding)
+    return _CONV[x.ndim - 2](
+        x if own else padded(x, padding),
+        weight,
+        bias,
+        window.along(strides),
+        [before for before, _ in padding] if own else 0,
+        window.along(dilations),
+        group,
+    )
+
+
+def transposed_convolution(
+    x: Tensor,
+    weight: Tensor,
+    bias: Tensor | None = None,
+    *,
+    auto_pad: str = "NOTSET",
+    dilations: Sequence[int] = (),
+    group: int = 1,
+    kernel_shape: Sequence[int] = (),
+    output_padding: Sequence[int] = (),
+    output_shape: Sequence[int] = (),
+    pads: Sequence[int] = (),
+    strides: Sequence[int] = (),
+) -> Tensor:
+    """Without padding first; what ONNX pads is then cut off."""
+    window = Window(weight.shape[2:], strides, dilations)
+    whole = _CONV_TRANSPOSE[x.ndim - 2](
+        x, weight, bias, window.along(strides), 0, 0, group, window.along(dilations)
+    )
+    axes = x.ndim - 2
+    more = list(output_padding) or [0] * axes
+    if output_shape or auto_pad.startswith("SAME"):
+        sizes = list(output_shape)[-axes:] or [
+            size * stride for size, stride in zip(x.shape[2:], window.along(strides), strict=True)
+        ]
+        surplus = [
+            have + extra - size
+            for have, extra, size in zip(whole.shape[2:], more, sizes, strict=True)
+        ]
+        halves = [(cut // 2, cut - cut // 2) for cut in surplus]
+        cuts = [(b, a) for a, b in halves] if auto_pad == "SAME_LOWER" else halves
+    else:
+        cuts = Window(weight.shape[2:], pads=pads).padding(x)
+    # A negative padding cuts.
+    return padded_with(
+        whole, [(-a, extra - b) for (a, b), extra in zip(cuts, more, strict=True)], bias
+    )
+
+
+def padded_with(x: Tensor, padding: Sequence[tuple[int, int]], bias: Tensor | None) -> Tensor:
+    """As `padded`; where nothing was added up, there is the bias alone."""
+    if bias is None or not any(size > 0 for pair in padding for size in pair):
+        return padded(x, padding)
+    shape = [1, -1] + [1] * (x.ndim - 2)
+    return padded(x - bias.reshape(shape), padding) + bias.reshape(shape)
+
+
+def resize(
+    x: Tensor,
+    roi: Tensor | None = None,
+    scales: Tensor | None = None,
+    sizes: Tensor | None = None,
+    *,
+    coordinate_transformation_mode: str = "half_pixel",
+    mode: str = "nearest",
+    nearest_mode: str = "round_prefer_floor",
+    cubic_coeff_a: float = -0.75,
+    **rest: Any,
+) -> Tensor:
+    """Along the axes after the first two, in the ways that PyTorch knows."""
+    named = {"linear": {3: "linear", 4: "bilinear", 5: "trilinear"}, "cubic": {4: "bicubic"}}
+    corners = coordinate_transformation_mode == "align_corners"
+    nearest = (mode, coordinate_transformation_mode, nearest_mode) == (
+        "nearest",
+        "asymmetric",
+        "floor",
+    )
+    smooth = named.get(mode, {}).get(x.ndim)
+    halves = coordinate_transformation_mode in ("half_pixel", "pytorch_half_pixel")
+    unusual = {name for name, value in rest.items() if value not in (0, 0.0, "stretch")}
+    if unusual or not (nearest or (smooth and (corners or halves) and cubic_coeff_a == -0.75)):
+        raise InputError(
+            f"it resizes in a way that PyTorch lacks ({mode}, {coordinate_transformation_mode}"
+            f"{''.join(', ' + name for name in sorted(unusual))})"
+        )
+    how: dict[str, Any] = {"mode": smooth or "nearest"}
+    if smooth:
+        how["align_corners"] = corners
+    by_size = sizes is not None and sizes.numel() > 0
+    values = (sizes if by_size else scales).tolist()  # type: ignore[union-attr]
+    if values[:2] != ([*x.shape[:2]] if by_size else [1, 1]) or len(values) != x.ndim:
+        raise InputError("it resizes examples or channels")
+    key = "size" if by_size else "scale_factor"
+    return F.interpolate(x, **{key: values[2:]}, **how)
+
+
+LAYERS: dict[str, Callable[..., Any]] = {
+    "Conv": convolution,
+    "ConvTranspose": transposed_convolution,
+    "Resize": resize,
+}
