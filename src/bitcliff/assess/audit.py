@@ -16,6 +16,7 @@ from bitcliff.assess.compose import (
     subject_info,
 )
 from bitcliff.assess.evaluate import Evaluator, Scores, laid_out_for_speed, margins
+from bitcliff.assess.folding import measure_folding
 from bitcliff.assess.measured import Measured, predictions_of
 from bitcliff.assess.own import own_examples, own_subject
 from bitcliff.assess.settings import AssessSettings, budgets_within
@@ -23,8 +24,9 @@ from bitcliff.assess.suite import Step, Suite
 from bitcliff.budget import total_from_mean
 from bitcliff.errors import InputError, NumericError
 from bitcliff.points import Attachment, Plan, discover
+from bitcliff.points.fold import fold_batchnorm
 from bitcliff.policy import Policy
-from bitcliff.records import Record
+from bitcliff.records import Folding, Record
 from bitcliff.records.provenance import now
 from bitcliff.types.subject import Examples, Subject, tensors_sha256
 
@@ -91,6 +93,10 @@ class Audit:
         self.subject = model if isinstance(model, Subject) else own_subject(model)
         self.examples = data if isinstance(data, Examples) else own_examples(data)
         self.settings = _with_margin(settings, labelled=self.examples.labels is not None)
+        self._as_it_came, self._folded = self.subject.module, tuple[str, ...]()
+        if self.settings.fold_batchnorm:
+            module, self._folded = fold_batchnorm(self._as_it_came, self.examples.inputs)
+            self.subject = replace(self.subject, module=module)
         self.plan: Plan = discover(
             self.subject.module, self.examples.inputs, self.settings.selection
         )
@@ -135,7 +141,14 @@ class Audit:
             recorded_settings(settings, evaluator.batch_size),
             provenance_of(self.subject, self.examples, settings.seed, started, command),
             self.examples.thumbnails,
+            self._folding(evaluator.batch_size),
         )
+
+    def _folding(self, batch: int) -> Folding | None:
+        if not self.settings.fold_batchnorm:
+            return None
+        inputs = self.examples.inputs
+        return measure_folding(self._as_it_came, self.subject.module, self._folded, inputs, batch)
 
     def check(self) -> str:
         """Whether the settings, the model and the data go together; runs the network in float.

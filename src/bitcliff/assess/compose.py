@@ -16,6 +16,7 @@ from bitcliff.points.plan import Missed
 from bitcliff.records import (
     Coverage,
     ExampleRow,
+    Folding,
     PointRow,
     Provenance,
     Record,
@@ -63,6 +64,7 @@ def compose_record(
     settings: Settings,
     provenance: Provenance,
     pictures: Sequence[str] | None,
+    folding: Folding | None = None,
 ) -> Record:
     """The whole record; every figure in it follows from `rows`.
 
@@ -79,6 +81,7 @@ def compose_record(
         policies=results,
         at_risk=risky,
         examples=_with_pictures(rows, risky, pictures),
+        folding=folding,
     )
     check_record(record)
     return record
@@ -179,6 +182,7 @@ def recorded_settings(settings: AssessSettings, batch_size: int) -> Settings:
         include=list(selection.include),
         exclude=list(selection.exclude),
         include_stem=selection.include_stem,
+        fold_batchnorm=settings.fold_batchnorm,
         in_float=list(selection.in_float),
         floors=dict(settings.floors),
         randomised=settings.randomised,

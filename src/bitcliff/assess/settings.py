@@ -56,6 +56,7 @@ class AssessSettings:
         floors: by a point's name, the bits that every policy must spend there at least.
         randomised: the runtime draws each example's bits at random, so that nobody picks them: only
             that is measured.
+        fold_batchnorm: fold each BatchNorm into the layer before it first, as runtimes do.
         max_drop: percentage points; the verdict's threshold. seed: of every random choice.
     """
 
@@ -71,6 +72,7 @@ class AssessSettings:
     batch_size: int | None = None
     floors: Mapping[str, int] = field(default_factory=dict)
     randomised: bool = False
+    fold_batchnorm: bool = False
     max_drop: float | int = 2.0
     seed: int = 0
 

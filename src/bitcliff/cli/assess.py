@@ -61,6 +61,11 @@ _SCHEME_HELP = "How ranges are taken: paper (min to max), onnx (zero kept in), p
     show_default=True,
     help="Quantize layers' inputs, or the outputs of activation functions.",
 )
+@click.option(
+    "--fold-batchnorm",
+    is_flag=True,
+    help="Fold BatchNorm into the layer before it, as runtimes do.",
+)
 @click.option("--include", multiple=True, help="Only points whose name fits this pattern.")
 @click.option("--exclude", multiple=True, help="Leave out points whose name fits this pattern.")
 @click.option("--include-stem", is_flag=True, help="Quantize the picture itself too.")
@@ -96,9 +101,9 @@ _SCHEME_HELP = "How ranges are taken: paper (min to max), onnx (zero kept in), p
 def assess(**options: Any) -> int:
     """Audit MODEL under quantization: uniform, random, worst and friendliest bit-widths.
 
-    MODEL: timm:NAME, torchvision:NAME, hf:DIR, py:package.module:factory, zoo:NAME, or a built-in
-    that brings its own data: efficientnet-lite0 (the default), base-digits, robust-digits and
-    brittle-digits.
+    MODEL: timm:NAME, torchvision:NAME, hf:DIR, py:package.module:factory, zoo:NAME, FILE.onnx, or a
+    built-in that brings its own data: efficientnet-lite0 (the default), base-digits,
+    robust-digits and brittle-digits.
 
     Exit codes: 0 done (with --max-drop: passed), 1 the gate failed, 2 bad input, 3 inconclusive.
     """
@@ -191,6 +196,7 @@ def _settings(options: dict[str, Any]) -> "AssessSettings":
         scheme=options["scheme"],
         weight_bits=options["weight_bits"] or None,
         per_channel=options["per_channel"],
+        fold_batchnorm=options["fold_batchnorm"],
         uniform=options["uniform"],
         selection=Selection(
             where=options["points"],

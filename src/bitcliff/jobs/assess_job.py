@@ -11,6 +11,8 @@ from pydantic import Field, TypeAdapter, ValidationError
 
 from bitcliff import __version__
 from bitcliff.adapters import DataOptions, ModelOptions, load_examples, load_model
+from bitcliff.adapters.onnx.agreement import check_agreement
+from bitcliff.adapters.onnx.subject import is_onnx
 from bitcliff.assess import AssessSettings, Audit
 from bitcliff.errors import InputError
 from bitcliff.jobs.plan_file import check_plan
@@ -124,6 +126,10 @@ def load_subject_and_data(job: AssessJob, listener: Listener) -> tuple[Subject, 
         seed=job.settings.seed,
         options=job.data_options,
     )
+    if is_onnx(job.model):
+        listener.stage("Comparing with ONNX Runtime")
+        agreed = check_agreement(job.model, subject.module, examples.inputs)
+        listener.stage(f"ONNX Runtime gives the same answers on {agreed.examples} examples")
     if subject.preprocessing is None or examples.preprocessing == Examples.preprocessing:
         _refuse_idle(job.model_options, job.data)
     return subject, examples

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from bitcliff.adapters import DataOptions, ModelOptions, load_examples, load_model
 from bitcliff.adapters.augmentation import make_view
+from bitcliff.adapters.onnx.subject import is_onnx
 from bitcliff.errors import InputError
 from bitcliff.jobs.train_config import PairConfig, TrainConfig
 from bitcliff.jobs.training_run import fix_config
@@ -31,6 +32,8 @@ def load_network(config: TrainConfig, seed: int) -> Subject:
     """The network that training begins with; what is random in it follows from the seed."""
     if config.initial == "random" and config.weights is not None:
         raise InputError(f"weights {config.weights}: initial: random takes none; leave one out")
+    if is_onnx(config.model):
+        raise InputError(f"model {config.model}: an ONNX file can be assessed, but not trained")
     options = ModelOptions(
         num_classes=config.num_classes, image_size=config.image_size, initial=_initial(config)
     )

@@ -112,6 +112,7 @@ class Settings(Part):
     evaluations: int
     margin: Literal["prediction", "label"]
     max_drop: float
+    fold_batchnorm: bool = False
     in_float: list[str] = Field(default_factory=list)
     floors: dict[str, int] = Field(default_factory=dict)
     randomised: bool = False
@@ -130,6 +131,19 @@ class FloatResult(Part):
     accuracy: Rate | None
     worst_class: ClassRate | None
     numeric_failures: Rate
+
+
+class Folding(Part):
+    """What folding BatchNorm into the layers before it changed in float.
+
+    Attributes:
+        names: the BatchNorms that are gone. largest_difference: of any logit.
+        changed: examples whose decision is another than that of the network as it came.
+    """
+
+    names: list[str]
+    largest_difference: float
+    changed: Rate
 
 
 class Flips(Part):
@@ -243,7 +257,7 @@ class Record(Part):
     """A whole assessment.
 
     `at_risk` holds the ids of examples that a policy-only worst case flips, worst margin first.
-    `explanation` is there once `bitcliff explain` has run.
+    `explanation` is there once `bitcliff explain` has run, `folding` if it was asked for.
     """
 
     model_config = ConfigDict(
@@ -259,3 +273,4 @@ class Record(Part):
     at_risk: list[str]
     examples: list[ExampleRow]
     explanation: Explanation | None = None
+    folding: Folding | None = None

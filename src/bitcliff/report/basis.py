@@ -54,6 +54,21 @@ def partial_notes(record: Record) -> list[str]:
     ]
 
 
+def folding_note(record: Record) -> str:
+    """What folding BatchNorm changed, in a sentence; empty where it was not asked for."""
+    folding = record.folding
+    if folding is None:
+        return ""
+    if not folding.names:
+        return "BatchNorm: none that follows a layer alone, so nothing was folded."
+    count, largest, changed = len(folding.names), folding.largest_difference, folding.changed
+    return (
+        f"{count} BatchNorm{' was' if count == 1 else 's were'} folded into the layer before; in "
+        f"float this moves scores by at most {largest:.2g} and changes {changed.k} of {changed.n} "
+        "decisions."
+    )
+
+
 def _together(record: Record, names: list[str]) -> str:
     """The names, those of a whole family as one."""
     whole = {policy_family(name) for name in names} - {

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from bitcliff.records import PolicyResult, Record
-from bitcliff.report.basis import float_on_same, is_partial, partial_notes
+from bitcliff.report.basis import float_on_same, folding_note, is_partial, partial_notes
 from bitcliff.report.finding import Finding, find
 from bitcliff.report.repeats import nudged_sentence, repeats_short
 from bitcliff.report.words import (
@@ -168,6 +168,7 @@ def _closing(record: Record, finding: Finding, hidden: set[str]) -> list[str]:
         *([repeats] if repeats else []),
         *([nudged] if nudged else []),
         *partial_notes(record),
+        *([folding_note(record)] if folding_note(record) else []),
         f"Coverage: {coverage.quantized} places quantized, {coverage.left_out} left out on "
         f"purpose, {len(coverage.uncovered)} not covered"
         + ("." if share is None else f"; {100 * share:.1f} % of the arithmetic."),

@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from bitcliff.records import Provenance, Record
+from bitcliff.report.basis import folding_note
 from bitcliff.report.drawings import Squares, squares
 from bitcliff.report.finding import Finding
 from bitcliff.report.policies import effort_text
@@ -196,6 +197,7 @@ def settings_lines(record: Record) -> list[tuple[str, str]]:
     weights = "kept in float" if asked.weight_bits is None else f"{asked.weight_bits} bits, "
     if asked.weight_bits is not None:
         weights += "per output channel" if asked.per_channel else "one scale a tensor"
+    folded = folding_note(record) or "as the network has it"
     floors = ", ".join(f"{clean(name)} {bits}" for name, bits in asked.floors.items())
     return [
         ("Bits allowed at each place", ", ".join(str(bits) for bits in asked.bits)),
@@ -203,6 +205,7 @@ def settings_lines(record: Record) -> list[tuple[str, str]]:
         ("Bits that were spent evenly", ", ".join(str(bits) for bits in asked.uniform) or "none"),
         ("Quantizer", clean(asked.scheme)),
         ("Weights", weights),
+        ("BatchNorm", folded),
         ("Places", f"{asked.points} of layers; stem {'in' if asked.include_stem else 'left out'}"),
         ("Included, excluded", f"{_patterns(asked.include)}; {_patterns(asked.exclude)}"),
         ("Kept in float by the plan", _patterns(asked.in_float)),

@@ -13,6 +13,7 @@ from bitcliff.adapters.black_box.onnx_file import open_onnx
 from bitcliff.adapters.black_box.settings import BlackBoxSettings
 from bitcliff.adapters.onnx.build import build_network
 from bitcliff.adapters.onnx.file import OnnxFile, read_onnx
+from bitcliff.adapters.onnx.network import fixed_batch_advice
 from bitcliff.adapters.optional import quiet, require
 from bitcliff.adapters.wording import one_line
 from bitcliff.errors import InputError
@@ -58,7 +59,7 @@ def check_agreement(spec: str, network: nn.Module, inputs: Inputs) -> Agreement:
         return Agreement(len(given), largest)
     file = read_onnx(Path(spec))
     if opened.batch and _difference(_ask(spec, network, given, opened.batch), theirs) <= TOLERANCE:
-        raise InputError(_fixed(spec, opened.batch))
+        raise InputError(f"{spec}: {fixed_batch_advice(opened.batch)}")
     changed = int(_other_class(ours, theirs).sum())
     raise InputError(
         f"{spec}: the network built of it answers otherwise than ONNX Runtime ({changed} of "
@@ -98,13 +99,6 @@ def _other_class(ours: Scores, theirs: Tensor) -> Tensor:
     chosen = theirs.gather(1, ours.argmax(1, keepdim=True))[:, 0]
     spread = theirs.max() - theirs.min()
     return (ours.argmax(1) != theirs.argmax(1)) & (theirs.amax(1) - chosen > _A_TIE * spread)
-
-
-def _fixed(spec: str, batch: int) -> str:
-    return (
-        f"{spec}: works for batches of {batch} alone, which its export fixed; export it with a "
-        "dynamic batch (dynamic_shapes or dynamic_axes of torch.onnx.export)"
-    )
 
 
 def _where(file: OnnxFile, given: Tensor) -> str:

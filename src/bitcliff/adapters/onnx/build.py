@@ -1,13 +1,14 @@
 """A parsed ONNX file into a PyTorch network; what is constant in it is worked out once."""
 
+import contextlib
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from bitcliff.adapters.onnx.file import OnnxFile
 from bitcliff.adapters.onnx.guard import LARGEST_HELD, SizeGuard, check_bytes
@@ -91,6 +92,7 @@ class _Builder:
         self.steps: list[tuple[Step, nn.Module]] = []
         self.paths = Paths([*dir(OnnxNetwork), "constants", "inputs", "output", "steps"])
         self.folded = 0
+        self.batch = _declared_batch(file.model.graph, self.constants)
 
     def network(self) -> OnnxNetwork:
         """All nodes, in the file's order, which must be one in which they can run."""
@@ -116,11 +118,11 @@ class _Builder:
             raise InputError("its output does not depend on its input")
         used = {name for step, _ in self.steps for name in step.inputs}
         constants = {name: value for name, value in self.constants.items() if name in used}
-        return OnnxNetwork(inputs, graph.output[0].name, self.steps, constants)
+        return OnnxNetwork(inputs, graph.output[0].name, self.steps, constants, self.batch)
 
     def _add(self, node: Any, title: str, outputs: tuple[str, ...]) -> None:
         attributes = _attributes(node, self.file.path)
-        inputs = tuple(node.input)
+        inputs = self._at_any_batch(node)
         constant = all(name in self.constants for name in inputs if name)
         if constant and (self.fold or not inputs):
             return self._work_out(node, title, attributes, outputs)
@@ -136,6 +138,22 @@ class _Builder:
         else:
             self.steps.append((Step(title, path, inputs[:1], outputs), layer))
         return None
+
+    def _at_any_batch(self, node: Any) -> tuple[str, ...]:
+        """The node's inputs. A shape that begins with the file's own batch is left open there.
+
+        A guess, which the comparison with ONNX Runtime puts to the test.
+        """
+        inputs = tuple(node.input)
+        shape = self.constants.get(inputs[1]) if node.op_type == "Reshape" else None
+        if not self.fold or self.batch is None or shape is None or inputs[0] in self.constants:
+            return inputs
+        sizes = shape.tolist()
+        if sizes[:1] != [self.batch] or -1 in sizes:
+            return inputs
+        name = f"{inputs[1]} at any batch"
+        self.constants[name] = torch.tensor([-1, *sizes[1:]])
+        return (inputs[0], name)
 
     def _work_out(
         self, node: Any, title: str, attributes: Mapping[str, Any], outputs: tuple[str, ...]
@@ -154,16 +172,24 @@ class _Builder:
         self.constants.update(zip(outputs, results, strict=False))
 
 
+def _declared_batch(graph: Any, constants: Mapping[str, Tensor]) -> int | None:
+    """Of the first input; None where it is left open."""
+    for given in graph.input:
+        if given.name not in constants:
+            sizes = given.type.tensor_type.shape.dim
+            return sizes[0].dim_value or None if sizes else None
+    return None
+
+
 def _bound(
     operator: str, attributes: Mapping[str, Any], opset: int, outputs: int
 ) -> Callable[..., Any]:
     """The operator's function with its attributes, and with what else it asks to be told."""
     function = OPERATORS[operator]
     told = {"opset": opset, "outputs": outputs}
-    try:
+    wanted: Container[str] = ()
+    with contextlib.suppress(ValueError):  # PyTorch's own functions in C tell nothing
         wanted = inspect.signature(function).parameters
-    except ValueError:  # of PyTorch's own, in C
-        wanted = {}
     told = {name: value for name, value in told.items() if name in wanted}
     return partial(function, **attributes, **told) if attributes or told else function
 

@@ -6,10 +6,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
-from torch.nn.modules.conv import _ConvNd
 
-_CONV: dict[int, type[_ConvNd]] = {3: nn.Conv1d, 4: nn.Conv2d, 5: nn.Conv3d}
-_CONV_TRANSPOSE: dict[int, type[_ConvNd]] = {
+_CONV: dict[int, Callable[..., nn.Module]] = {3: nn.Conv1d, 4: nn.Conv2d, 5: nn.Conv3d}
+_CONV_TRANSPOSE: dict[int, Callable[..., nn.Module]] = {
     3: nn.ConvTranspose1d,
     4: nn.ConvTranspose2d,
     5: nn.ConvTranspose3d,
@@ -56,7 +55,10 @@ def _transposed(weights: Constants, attributes: Attributes) -> nn.Module | None:
 
 
 def _windowed(
-    kinds: Mapping[int, type[_ConvNd]], weights: Constants, attributes: Attributes, transposed: bool
+    kinds: Mapping[int, Callable[..., nn.Module]],
+    weights: Constants,
+    attributes: Attributes,
+    transposed: bool,
 ) -> nn.Module | None:
     weight, bias = (*weights, None)[:2]
     axes = 0 if weight is None else weight.ndim - 2
@@ -113,8 +115,9 @@ def _batch_norm(weights: Constants, attributes: Attributes) -> nn.Module | None:
 
 def _with_weights(layer: nn.Module, weight: Tensor, bias: Tensor | None) -> nn.Module:
     # The tensors themselves, not copies: nodes may share them.
-    layer.weight = nn.Parameter(weight, requires_grad=False)
-    layer.bias = None if bias is None else nn.Parameter(bias, requires_grad=False)
+    layer.register_parameter("weight", nn.Parameter(weight, requires_grad=False))
+    if bias is not None:
+        layer.register_parameter("bias", nn.Parameter(bias, requires_grad=False))
     return layer.eval()
 
 

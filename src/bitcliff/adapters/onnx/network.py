@@ -32,6 +32,9 @@ class OnnxNetwork(nn.Module):
     """Runs the nodes in order. Constant inputs are buffers, weights are parameters of layers.
 
     The first pass is watched: a call that would take unreasonable memory is refused.
+
+    Attributes:
+        batch: how many examples the file says it takes; None: any number.
     """
 
     def __init__(
@@ -40,9 +43,10 @@ class OnnxNetwork(nn.Module):
         output: str,
         steps: Sequence[tuple[Step, nn.Module]],
         constants: Mapping[str, Tensor],
+        batch: int | None = None,
     ) -> None:
         super().__init__()
-        self.inputs, self.output = tuple(inputs), output
+        self.inputs, self.output, self.batch = tuple(inputs), output, batch
         self.steps = tuple(step for step, _ in steps)
         self.constants = nn.Module()
         self._constants: dict[str, str] = {}
@@ -67,10 +71,15 @@ class OnnxNetwork(nn.Module):
             InputError: a node fails; it is named.
         """
         result = None
-        with nullcontext() if self._watched else SizeGuard():
-            for step, values in self.values(*inputs):
-                if self.output in step.outputs:
-                    result = values[step.outputs.index(self.output)]
+        try:
+            with nullcontext() if self._watched else SizeGuard():
+                for step, values in self.values(*inputs):
+                    if self.output in step.outputs:
+                        result = values[step.outputs.index(self.output)]
+        except InputError as error:
+            if self.batch in (None, len(inputs[0])):
+                raise
+            raise InputError(f"{error}; {fixed_batch_advice(self.batch)}") from error
         self._watched = True
         return result
 
@@ -88,6 +97,14 @@ class OnnxNetwork(nn.Module):
             yield step, results
             for name in done_with:
                 held.pop(name, None)
+
+
+def fixed_batch_advice(batch: int | None) -> str:
+    """What to do about a file that takes no other number of examples."""
+    return (
+        f"its export fixed the batch at {batch}; export it with a dynamic one (dynamic_shapes or "
+        "dynamic_axes of torch.onnx.export)"
+    )
 
 
 def _run(step: Step, module: nn.Module, given: Sequence[Tensor | None]) -> tuple[Any, ...]:

@@ -12,6 +12,8 @@ from bitcliff.errors import InputError
 _CONV = {1: F.conv1d, 2: F.conv2d, 3: F.conv3d}
 _CONV_TRANSPOSE = {1: F.conv_transpose1d, 2: F.conv_transpose2d, 3: F.conv_transpose3d}
 
+_SMOOTH = {"linear": {3: "linear", 4: "bilinear", 5: "trilinear"}, "cubic": {4: "bicubic"}}
+
 
 def convolution(
     x: Tensor,
@@ -65,12 +67,11 @@ def transposed_convolution(
         sizes = list(output_shape)[-axes:] or [
             size * stride for size, stride in zip(x.shape[2:], window.along(strides), strict=True)
         ]
-        surplus = [
-            have + extra - size
-            for have, extra, size in zip(whole.shape[2:], more, sizes, strict=True)
-        ]
-        halves = [(cut // 2, cut - cut // 2) for cut in surplus]
-        cuts = [(b, a) for a, b in halves] if auto_pad == "SAME_LOWER" else halves
+        surplus = [have - size for have, size in zip(whole.shape[2:], sizes, strict=True)]
+        # Where less was made than is wanted, the end is filled up.
+        more = [max(-cut, 0) for cut in surplus]
+        halves = [(max(cut, 0) // 2, -(-max(cut, 0) // 2)) for cut in surplus]
+        cuts = halves if auto_pad == "SAME_UPPER" else [(b, a) for a, b in halves]
     else:
         cuts = Window(weight.shape[2:], pads=pads).padding(x)
     # A negative padding cuts.
@@ -100,30 +101,47 @@ def resize(
     **rest: Any,
 ) -> Tensor:
     """Along the axes after the first two, in the ways that PyTorch knows."""
-    named = {"linear": {3: "linear", 4: "bilinear", 5: "trilinear"}, "cubic": {4: "bicubic"}}
-    corners = coordinate_transformation_mode == "align_corners"
-    nearest = (mode, coordinate_transformation_mode, nearest_mode) == (
-        "nearest",
-        "asymmetric",
-        "floor",
-    )
-    smooth = named.get(mode, {}).get(x.ndim)
-    halves = coordinate_transformation_mode in ("half_pixel", "pytorch_half_pixel")
-    unusual = {name for name, value in rest.items() if value not in (0, 0.0, "stretch")}
-    if unusual or not (nearest or (smooth and (corners or halves) and cubic_coeff_a == -0.75)):
-        raise InputError(
-            f"it resizes in a way that PyTorch lacks ({mode}, {coordinate_transformation_mode}"
-            f"{''.join(', ' + name for name in sorted(unusual))})"
-        )
-    how: dict[str, Any] = {"mode": smooth or "nearest"}
-    if smooth:
-        how["align_corners"] = corners
     by_size = sizes is not None and sizes.numel() > 0
     values = (sizes if by_size else scales).tolist()  # type: ignore[union-attr]
     if values[:2] != ([*x.shape[:2]] if by_size else [1, 1]) or len(values) != x.ndim:
         raise InputError("it resizes examples or channels")
-    key = "size" if by_size else "scale_factor"
-    return F.interpolate(x, **{key: values[2:]}, **how)
+    coordinates = coordinate_transformation_mode
+    made = [
+        int(value if by_size else size * value) for size, value in zip(x.shape, values, strict=True)
+    ]
+    if coordinates == "pytorch_half_pixel" and min(made[2:]) > 1:  # they differ for one pixel only
+        coordinates = "half_pixel"
+    how = _interpolation(x.ndim, mode, coordinates, nearest_mode, cubic_coeff_a)
+    exact = by_size or all(
+        (size * scale).is_integer() for size, scale in zip(x.shape, values, strict=True)
+    )
+    unusual = {name for name, value in rest.items() if value not in (0, 0.0, "stretch")}
+    # PyTorch lets the corners meet those of a whole number of pixels.
+    if (
+        how is None
+        or unusual
+        or not (exact or coordinates == "half_pixel" or how["mode"] == "nearest")
+    ):
+        raise InputError(
+            f"it resizes in a way that PyTorch lacks ({mode}, {coordinates}"
+            f"{''.join(', ' + name for name in sorted(unusual))})"
+        )
+    size, scale = (values[2:], None) if by_size else (None, values[2:])
+    return F.interpolate(x, size, scale, **how)
+
+
+def _interpolation(
+    ndim: int, mode: str, coordinates: str, nearest_mode: str, cubic_coeff_a: float
+) -> dict[str, Any] | None:
+    """PyTorch's settings for ONNX's; None where it has none that do the same."""
+    if (mode, coordinates, nearest_mode) == ("nearest", "asymmetric", "floor"):
+        return {"mode": "nearest"}
+    smooth = _SMOOTH.get(mode, {}).get(ndim)
+    if smooth is None or coordinates not in ("half_pixel", "align_corners"):
+        return None
+    if mode == "cubic" and cubic_coeff_a != -0.75:
+        return None
+    return {"mode": smooth, "align_corners": coordinates == "align_corners"}
 
 
 LAYERS: dict[str, Callable[..., Any]] = {

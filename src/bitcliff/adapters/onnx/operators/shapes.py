@@ -86,10 +86,11 @@ def split(
     """By sizes, or into equal parts, the last of which may be smaller."""
     sizes = given.tolist() if given is not None else list(split)
     if not sizes:
-        whole, parts = x.shape[axis], num_outputs or outputs
-        each = -(-whole // parts)
-        sizes = [max(min(each, whole - each * part), 0) for part in range(parts)]
-    return x.split(sizes, axis)
+        whole, number = x.shape[axis], num_outputs or outputs
+        each = -(-whole // number)
+        sizes = [max(min(each, whole - each * part), 0) for part in range(number)]
+    parts: tuple[Tensor, ...] = x.split(sizes, axis)
+    return parts
 
 
 def pad(

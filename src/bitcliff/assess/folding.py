@@ -1,0 +1,31 @@
+"""What folding BatchNorm changed in float: the same arithmetic in another order."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import nn
+
+from bitcliff.points import logits_of, take
+from bitcliff.points.forward import batch_size
+from bitcliff.records import Folding
+from bitcliff.stats import rate
+from bitcliff.types.subject import Inputs
+
+
+def measure_folding(
+    before: nn.Module, after: nn.Module, names: Sequence[str], inputs: Inputs, batch: int
+) -> Folding:
+    """Compares the float answers of the network as it came with those once folded.
+
+    Args:
+        names: the BatchNorms that are gone. inputs: all examples. batch: how many at once.
+    """
+    changed, largest, n = 0, 0.0, batch_size(inputs)
+    for index in torch.arange(n).split(batch):
+        with torch.no_grad():
+            own, folded = (logits_of(model, take(inputs, index)) for model in (before, after))
+        changed += int((own.argmax(1) != folded.argmax(1)).sum())
+        finite = torch.isfinite(own) & torch.isfinite(folded)
+        gaps = (own - folded)[finite].abs()
+        largest = max(largest, float(gaps.max()) if gaps.numel() else 0.0)
+    return Folding(names=list(names), largest_difference=largest, changed=rate(changed, n))
