@@ -22,7 +22,15 @@ from bitcliff.types.subject import Inputs
 
 _NORMALIZE = (F.batch_norm, torch.batch_norm)
 # What only asks how a tensor is made, so that its values go nowhere.
-_QUESTIONS = {Tensor.dim, Tensor.size, Tensor.numel, Tensor.stride, Tensor.is_floating_point}
+_QUESTIONS = {
+    Tensor.dim,
+    Tensor.element_size,
+    Tensor.is_floating_point,
+    Tensor.numel,
+    Tensor.size,
+    Tensor.stride,
+    Tensor.untyped_storage,
+}
 
 
 def fold_batchnorm(model: nn.Module, inputs: Inputs) -> tuple[nn.Module, tuple[str, ...]]:
@@ -90,12 +98,14 @@ class _Consumers(Walk):
         given = args[0] if args else kwargs.get("input")
         if function in _NORMALIZE and norm is not None:
             self._runs[id(norm)] += 1
-            self._normalized[id(given)] = norm
+            if id(given) in self._made:
+                self._normalized[id(given)] = norm
         return result
 
     def use(self, values: Any) -> None:
         """Someone takes these tensors."""
-        self._uses.update({id(tensor) for tensor in _tensors(values)})
+        # Of others nothing keeps the id from being given out again.
+        self._uses.update({id(tensor) for tensor in _tensors(values)} & self._made.keys())
 
     def pairs(self) -> list[tuple[nn.Module, nn.Module]]:
         """Layers with the BatchNorm behind them, that can be one."""
@@ -147,4 +157,4 @@ def _fold(model: nn.Module, layer_name: str, norm_name: str) -> None:
             fused = fuse_conv_bn_eval(layer, norm, transpose=isinstance(layer, _ConvTransposeNd))
     for name, module in ((layer_name, fused), (norm_name, _after(norm))):
         outer, _, last = name.rpartition(".")
-        setattr(model.get_submodule(outer), last, module)
+        setattr(model.get_submodule(outer), last, module and module.eval())

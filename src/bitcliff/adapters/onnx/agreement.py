@@ -77,7 +77,10 @@ def _ask(spec: str, network: nn.Module, given: Tensor, batch: int | None) -> Sco
 
     opened = Opened("", answer, batch=batch)
     try:
-        return checked(spec, opened, Form(None), _BATCH)(given)
+        answers = checked(spec, opened, Form(None), _BATCH)(given)
+        if answers.ndim != 2:
+            raise InputError("gives classes, not scores for each; export it without the choice")
+        return answers
     except InputError as error:
         text = str(error)
         raise InputError(text if text.startswith(spec) else f"{spec}: {text}") from error

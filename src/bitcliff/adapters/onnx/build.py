@@ -209,7 +209,7 @@ def _plain(value: Any, path: Path) -> Any:
         return value
     if hasattr(value, "data_type") and hasattr(value, "dims"):
         return read_tensor(value, path)
-    values = list(value)
+    values = [value] if hasattr(value, "ListFields") else list(value)
     if not all(isinstance(one, int | float) for one in values):
         raise InputError("an attribute holds neither numbers nor a tensor")
     return values

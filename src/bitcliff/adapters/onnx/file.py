@@ -52,18 +52,15 @@ def read_onnx(path: Path) -> OnnxFile:
         )
     try:
         model = onnx.load_model_from_string(path.read_bytes())
+        locations = sorted(set(_locations(model)))  # reads all its text, which may be none
     except Exception as error:
         raise InputError(f"{path}: cut off, or not an ONNX file ({one_line(error)})") from error
     if not model.HasField("graph"):  # an empty file is a message like any other
         raise InputError(f"{path}: cut off, or not an ONNX file (it holds no graph)")
-    files = [path, *_weight_files(path, model)]
+    files = [path, *(weight_file(path, location) for location in locations)]
     digests = [file_sha256(file) for file in files]
     identity = hashlib.sha256("".join(digests).encode()).hexdigest() if digests[1:] else digests[0]
     return OnnxFile(path, model, identity, sum(file.stat().st_size for file in files))
-
-
-def _weight_files(path: Path, model: Any) -> list[Path]:
-    return [weight_file(path, location) for location in sorted(set(_locations(model)))]
 
 
 def weight_file(path: Path, location: str) -> Path:

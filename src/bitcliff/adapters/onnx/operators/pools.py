@@ -72,7 +72,7 @@ def _own_padding(
 
 
 def _least(x: Tensor) -> float:
-    return float("-inf") if x.is_floating_point() else torch.iinfo(x.dtype).min
+    return float("-inf") if x.is_floating_point() else float(torch.iinfo(x.dtype).min)
 
 
 POOLS: dict[str, Callable[..., Any]] = {"AveragePool": average_pool, "MaxPool": max_pool}

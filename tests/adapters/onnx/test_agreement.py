@@ -1,0 +1,112 @@
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from onnx import helper
+
+from bitcliff.adapters import load_model
+from bitcliff.adapters.onnx import operators
+from bitcliff.adapters.onnx.agreement import check_agreement
+from bitcliff.errors import InputError
+from tests.adapters.onnx.networks import by_hand, export, perceptron, pictures, save, small
+
+PLANTED: dict[str, tuple[str, Callable[..., Any]]] = {
+    "relu": ("Relu", lambda x: x.clamp(-0.01)),
+    "mean": ("ReduceMean", lambda x, *_, **__: x.amax((2, 3))),
+    "tiny": ("Relu", lambda x: x.relu() + 0.02),
+}
+
+
+@pytest.mark.parametrize("batch", [None, 1, 3])
+@pytest.mark.parametrize("dynamo", [False, True])
+def test_what_is_right_agrees(tmp_path: Path, dynamo: bool, batch: int | None) -> None:
+    spec = export(small(), tmp_path / "net.onnx", dynamo=dynamo, batch=batch)
+    agreed = check_agreement(spec, load_model(spec).module, pictures(70))
+    assert agreed.examples == 64
+    assert agreed.largest < 1e-5
+
+
+@pytest.mark.parametrize("planted", PLANTED)
+def test_an_operator_that_is_wrong_is_found_and_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, planted: str
+) -> None:
+    spec = export(small(), tmp_path / "net.onnx", dynamo=True)
+    name, wrong = PLANTED[planted]
+    monkeypatch.setitem(operators.OPERATORS, name, wrong)  # type: ignore[arg-type]
+    with pytest.raises(InputError, match="answers otherwise than ONNX Runtime") as caught:
+        check_agreement(spec, load_model(spec).module, pictures(20))
+    text = str(caught.value)
+    assert text.startswith(f"{spec}: ")
+    assert "\n" not in text
+    assert text.endswith(f"({name}) is the first that differs")
+    assert " of 20 examples change class, scores differ by " in text
+
+
+def test_a_wrong_operator_among_constants_is_named_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nodes = [
+        helper.make_node("Neg", ["w"], ["minus"], "turn"),
+        helper.make_node("MatMul", ["x", "minus"], ["y"], "product"),
+    ]
+    weights = {"w": np.eye(4, dtype=np.float32)}
+    spec = save(by_hand(nodes, weights), tmp_path / "net.onnx")
+    x = torch.randn(5, 4, generator=torch.Generator().manual_seed(0))
+    assert check_agreement(spec, load_model(spec).module, x).examples == 5
+    monkeypatch.setitem(operators.OPERATORS, "Neg", torch.abs)  # type: ignore[arg-type]
+    with pytest.raises(InputError, match=r"node turn \(Neg\) is the first that differs"):
+        check_agreement(spec, load_model(spec).module, x)
+
+
+def test_weights_in_a_file_beside_it_agree_and_can_be_searched(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec = export(small(), tmp_path / "net.onnx", dynamo=True, external=True)
+    assert check_agreement(spec, load_model(spec).module, pictures(4)).largest < 1e-5
+    monkeypatch.setitem(operators.OPERATORS, "Relu", torch.abs)  # type: ignore[arg-type]
+    with pytest.raises(InputError, match=r"\(Relu\) is the first that differs"):
+        check_agreement(spec, load_model(spec).module, pictures(4))
+
+
+def test_a_graph_that_mixes_a_larger_batch_is_told_from_a_wrong_operator(tmp_path: Path) -> None:
+    # Each row of two takes the other: a batch that the file knows gives what ONNX Runtime does.
+    nodes = [
+        helper.make_node("ReduceMax", ["x"], ["m"], keepdims=1, axes=[0]),
+        helper.make_node("Sub", ["x", "m"], ["y"]),
+    ]
+    spec = save(by_hand(nodes, shape=(1, 4), opset=13), tmp_path / "net.onnx")
+    x = torch.randn(5, 4, generator=torch.Generator().manual_seed(0))
+    with pytest.raises(InputError, match="fixed the batch at 1; export it with"):
+        check_agreement(spec, load_model(spec).module, x)
+
+
+def test_ties_may_fall_either_way(tmp_path: Path) -> None:
+    nodes = [helper.make_node("Concat", ["x", "x"], ["y"], axis=1)]
+    spec = save(by_hand(nodes), tmp_path / "net.onnx")
+    x = torch.randn(9, 4, generator=torch.Generator().manual_seed(0))
+    module = load_model(spec).module
+
+    class Turned(torch.nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            out: torch.Tensor = module(x)
+            return out + torch.linspace(0, 1e-6, 8)
+
+    assert check_agreement(spec, Turned(), x).largest < 1e-5
+
+
+def test_answers_that_are_no_scores(tmp_path: Path) -> None:
+    chosen = helper.make_node("ArgMax", ["x"], ["y"], axis=1, keepdims=0)
+    spec = save(by_hand([chosen]), tmp_path / "net.onnx")
+    with pytest.raises(InputError, match=r"net\.onnx: the model must give class scores"):
+        check_agreement(spec, load_model(spec).module, torch.zeros(3, 4))
+
+
+def test_several_inputs_are_refused(tmp_path: Path) -> None:
+    spec = save(perceptron(), tmp_path / "net.onnx")
+    with pytest.raises(InputError, match="takes one input, not ids, mask"):
+        check_agreement(
+            spec, load_model(spec).module, {"ids": torch.zeros(2, 4), "mask": torch.zeros(2, 4)}
+        )

@@ -1,0 +1,81 @@
+from pathlib import Path
+
+import pytest
+import torch
+from onnx import TensorProto, helper
+
+from bitcliff.adapters import ModelOptions, load_model
+from bitcliff.adapters.onnx.subject import is_onnx
+from bitcliff.adapters.weights import file_sha256
+from bitcliff.errors import InputError
+from tests.adapters.onnx.networks import by_hand, export, perceptron, pictures, save, small
+
+
+def test_a_subject_is_frozen_and_hashed_by_its_file(tmp_path: Path) -> None:
+    spec = export(small(), tmp_path / "net.onnx")
+    subject = load_model(spec)
+    assert (subject.name, subject.weights_sha256) == (spec, file_sha256(Path(spec)))
+    assert subject.preprocessing is None
+    assert not subject.runs_user_code
+    assert not any(p.requires_grad for p in subject.module.parameters())
+    assert torch.allclose(subject.module(pictures(4)), small()(pictures(4)), atol=1e-5)
+
+
+def test_weights_beside_the_file_are_part_of_the_hash(tmp_path: Path) -> None:
+    spec = export(small(), tmp_path / "net.onnx", dynamo=True, external=True)
+    data = tmp_path / "net.onnx.data"
+    before = load_model(spec)
+    assert torch.allclose(before.module(pictures(4)), small()(pictures(4)), atol=1e-5)
+    data.write_bytes(data.read_bytes()[:-4] + b"\0\0\0\0")
+    assert load_model(spec).weights_sha256 != before.weights_sha256
+
+
+def test_pictures_need_one_option_and_get_the_files_size(tmp_path: Path) -> None:
+    spec = export(small(), tmp_path / "net.onnx")
+    found = load_model(spec, options=ModelOptions(mean=(0.5,), std=(0.25,))).preprocessing
+    assert found is not None
+    assert (found.size, found.channels) == ((8, 8), 3)
+    assert (found.mean, found.std) == ((0.5,) * 3, (0.25,) * 3)
+    declared = f"the input that {spec} declares (pixels / 255)"
+    assert found.source == f"{declared}, with --mean, --std from the options"
+    assert load_model(spec, options=ModelOptions(image_size=8)).preprocessing is not None
+    with pytest.raises(InputError, match="takes pictures of 8 x 8; leave --image-size out"):
+        load_model(spec, options=ModelOptions(image_size=16))
+
+
+def test_a_file_that_leaves_the_size_open(tmp_path: Path) -> None:
+    nodes = [
+        helper.make_node("GlobalAveragePool", ["x"], ["pooled"]),
+        helper.make_node("Flatten", ["pooled"], ["y"]),
+    ]
+    spec = save(by_hand(nodes, shape=("n", 1, "h", "w")), tmp_path / "net.onnx")
+    with pytest.raises(InputError, match="need --image-size"):
+        load_model(spec, options=ModelOptions(mean=(0.5,)))
+    found = load_model(spec, options=ModelOptions(image_size=20)).preprocessing
+    assert found is not None
+    assert (found.size, found.channels) == ((20, 20), 1)
+
+
+def test_options_that_a_file_leaves_no_room_for(tmp_path: Path) -> None:
+    spec = save(perceptron(), tmp_path / "net.onnx")
+    with pytest.raises(InputError, match="can be assessed, but not changed"):
+        load_model(spec, options=ModelOptions(num_classes=5))
+    torch.save({"a": torch.zeros(1)}, tmp_path / "w.pt")
+    with pytest.raises(InputError, match="holds its own weights; leave --weights out"):
+        load_model(spec, weights=tmp_path / "w.pt")
+
+
+def test_other_inputs(tmp_path: Path) -> None:
+    model = perceptron()
+    model.graph.input[0].type.tensor_type.elem_type = TensorProto.INT64
+    with pytest.raises(InputError, match="one input, of float32; its inputs are x"):
+        load_model(save(model, tmp_path / "net.onnx"))
+    model = perceptron()
+    model.graph.input.append(helper.make_tensor_value_info("mask", TensorProto.FLOAT, (1,)))
+    with pytest.raises(InputError, match="its inputs are x, mask"):
+        load_model(save(model, tmp_path / "net.onnx"))
+
+
+def test_which_names_are_files() -> None:
+    assert is_onnx("dir/NET.ONNX")
+    assert not is_onnx("timm:resnet18")
