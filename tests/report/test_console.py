@@ -7,8 +7,9 @@ from typing import Literal
 import pytest
 from rich.console import Console
 
-from bitcliff.records import Record
+from bitcliff.records import Folding, Record
 from bitcliff.report import render_summary
+from bitcliff.stats import rate
 from bitcliff.verdict import judge
 from tests.report.example_record import Variant, example_record
 
@@ -115,3 +116,17 @@ def test_names_cannot_write_to_the_terminal() -> None:
 def test_the_status_has_its_colour_and_its_word(variant: Variant, code: str) -> None:
     text = shown(example_record(variant), colour=True)
     assert re.search(rf"\x1b\[1;{code}m(?:Fails|Inconclusive): ", text)
+
+
+def test_what_folding_changed_is_one_line() -> None:
+    record = example_record()
+    assert "BatchNorm" not in shown(record)
+    folding = Folding(names=["bn1", "bn2"], largest_difference=0.00123, changed=rate(1, 20))
+    text = flowing(shown(record.model_copy(update={"folding": folding})))
+    assert (
+        "2 BatchNorms were folded into the layer before; in float this moves scores by at most "
+        "0.0012 and changes 1 of 20 decisions." in text
+    )
+    nothing = folding.model_copy(update={"names": []})
+    text = flowing(shown(record.model_copy(update={"folding": nothing})))
+    assert "BatchNorm: none that follows a layer alone, so nothing was folded." in text
