@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 
 from bitcliff.errors import InputError
+from bitcliff.records.explanation_consistency import explanation_problems
 from bitcliff.records.schema import ExampleRow, Record
 
 
@@ -37,6 +38,8 @@ def _problems(record: Record) -> Iterator[str]:
         if name not in ids:
             yield f"at_risk names {name!r}, which is no example's id"
     yield from _count_problems(record)
+    if record.explanation is not None:
+        yield from explanation_problems(record, record.explanation)
 
 
 def _twice(names: Iterable[str], what: str) -> Iterator[str]:

@@ -7,6 +7,7 @@ from bitcliff.records.explanation_inputs import InputsAtRisk
 from bitcliff.records.explanation_layers import Layers
 from bitcliff.records.explanation_remedies import Remedies
 from bitcliff.records.part import Part
+from bitcliff.types.rate import Count
 
 
 class Explanation(Part):
@@ -23,7 +24,7 @@ class Explanation(Part):
     """
 
     policies: list[str]
-    n_train: int
+    n_train: Count
     layers: Layers | None = None
     activations: Activations | None = None
     inputs: InputsAtRisk | None = None

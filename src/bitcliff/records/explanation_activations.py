@@ -1,9 +1,11 @@
 """What rounding does to the values at each point, and the cause of the damage in words."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from bitcliff.records.part import Part
-from bitcliff.types.rate import Rate
+from pydantic import Field
+
+from bitcliff.records.part import Part, Share
+from bitcliff.types.rate import Count, Rate
 
 Cause = Literal[
     "unharmed",
@@ -14,6 +16,7 @@ Cause = Literal[
     "long tail collapses to zero",
     "too few bits for the spread",
 ]
+Decibels = Annotated[float, Field(ge=-150, le=150)]
 
 
 class Numbers(Part):
@@ -23,7 +26,7 @@ class Numbers(Part):
         bits: spent here.
         local_db: signal over the noise of rounding here alone, of float values, dB:
             10 log10(sum x^2 / sum (Q(x) - x)^2), within +-150.
-        arriving_db: float signal over what the quantized run's values differ by before they are
+        arriving_db: Decibels signal over what the quantized run's values differ by before they are
             rounded here, dB. total_db: the same after, so that it holds all that was lost.
         earlier_db: the lowest `total_db` of the points before, in the order of execution.
         collapsed: share of the values that are not zero in float which rounding here makes zero.
@@ -34,16 +37,16 @@ class Numbers(Part):
         constant_db: what the values' mean, which no grid can lose, adds to `local_db`, dB.
     """
 
-    bits: float | None
-    local_db: float | None
-    arriving_db: float | None
-    earlier_db: float | None
-    total_db: float | None
-    collapsed: float | None
+    bits: Annotated[float, Field(ge=0)] | None
+    local_db: Decibels | None
+    arriving_db: Decibels | None
+    earlier_db: Decibels | None
+    total_db: Decibels | None
+    collapsed: Share | None
     kurtosis: float | None
     peak: float | None
-    offset: float | None
-    constant_db: float | None
+    offset: Share | None
+    constant_db: Decibels | None
 
 
 class Histogram(Part):
@@ -53,8 +56,8 @@ class Histogram(Part):
         counts: of each bin. exactly_zero: how many values are zero itself.
     """
 
-    counts: list[int]
-    exactly_zero: int
+    counts: list[Count]
+    exactly_zero: Count
 
 
 class PointActivations(Part):
@@ -76,15 +79,15 @@ class PointActivations(Part):
     """
 
     name: str
-    n: int
+    n: Count
     bin_width: float
     first_bin: int
     before: Histogram
     after: Histogram
-    sparsity_before: float | None
-    sparsity_after: float | None
+    sparsity_before: Share | None
+    sparsity_after: Share | None
     cause: Cause | None
-    causes: dict[Cause, int]
+    causes: dict[Cause, Count]
     harmed: Rate
     median: Numbers
     worst: Numbers

@@ -2,10 +2,10 @@
 
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from bitcliff.records.part import Part
-from bitcliff.types.rate import ClusteredRate
+from bitcliff.records.part import Part, Points, Share, check_interval
+from bitcliff.types.rate import ClusteredRate, Count
 
 Marks = Annotated[str, Field(pattern="^[01-]*$")]
 """One character an example: 1 right, 0 wrong, - NaN or infinity, which is neither."""
@@ -30,7 +30,7 @@ class Answers(Part):
 
     marks: list[Marks]
     accuracy: ClusteredRate
-    failed: int
+    failed: Count
 
 
 class AgainstClean(Part):
@@ -48,14 +48,19 @@ class AgainstClean(Part):
         p_value: exact McNemar. p_value_holm: Holm-adjusted over all comparisons of the part.
     """
 
-    n: int
-    only_corrupted: int
-    only_clean: int
-    difference_pp: float
-    low_pp: float
-    high_pp: float
-    p_value: float
-    p_value_holm: float
+    n: Count
+    only_corrupted: Count
+    only_clean: Count
+    difference_pp: Points
+    low_pp: Points
+    high_pp: Points
+    p_value: Share
+    p_value_holm: Share
+
+    @model_validator(mode="after")
+    def _holds_its_value(self) -> "AgainstClean":
+        check_interval(self.low_pp, self.difference_pp, self.high_pp)
+        return self
 
 
 class Loss(Part):
@@ -79,7 +84,7 @@ class CorruptionCell(Part):
     """
 
     corruption: str
-    degree: int
+    degree: Annotated[int, Field(ge=0, le=5)]
     answers: dict[str, Answers]
     losses: dict[str, Loss]
 
@@ -97,7 +102,7 @@ class Corruptions(Part):
     reason: str | None = None
     examples: list[str] = Field(default_factory=list)
     seeds: list[int] = Field(default_factory=list)
-    degrees: list[int] = Field(default_factory=list)
+    degrees: list[Annotated[int, Field(ge=1, le=5)]] = Field(default_factory=list)
     pictures: str = ""
     bits: dict[str, str] = Field(default_factory=dict)
     corruptions: list[CorruptionInfo] = Field(default_factory=list)

@@ -3,7 +3,10 @@
 from collections.abc import Mapping
 from typing import Literal
 
-from bitcliff.records.part import Part
+from pydantic import model_validator
+
+from bitcliff.records.part import Part, Share, check_interval
+from bitcliff.types.rate import Count
 
 
 class ReferenceNetwork(Part):
@@ -20,9 +23,9 @@ class ReferenceNetwork(Part):
     name: str
     made_to_be: Literal["plain", "robust", "brittle"]
     sha256: str
-    n: int
-    float_right: int
-    own_right: int | None
+    n: Count
+    float_right: Count
+    own_right: Count | None
     brittle: bool
     parity: bool
     values: Mapping[str, float | None]
@@ -51,13 +54,18 @@ class Separation(Part):
         p_value: Mann-Whitney, two-sided. p_holm: the same, corrected for all indicators.
     """
 
-    auroc: float
-    low: float
-    high: float
-    p_value: float
-    p_holm: float
-    n_brittle: int
-    n_others: int
+    auroc: Share
+    low: Share
+    high: Share
+    p_value: Share
+    p_holm: Share
+    n_brittle: Count
+    n_others: Count
+
+    @model_validator(mode="after")
+    def _holds_its_value(self) -> "Separation":
+        check_interval(self.low, self.auroc, self.high)
+        return self
 
 
 class Indicator(Part):
@@ -87,7 +95,7 @@ class Indicators(Part):
         same_network: the name of the network of the reference that this one is, if it is one.
     """
 
-    n: int
+    n: Count
     same_family: bool
     same_network: str | None
     indicators: list[Indicator]

@@ -1,11 +1,11 @@
 """Which inputs are at risk under a policy, and what they have in common."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from bitcliff.records.part import Part
-from bitcliff.types.rate import Rate
+from bitcliff.records.part import Part, Share, check_interval, check_order
+from bitcliff.types.rate import Count, Rate
 
 TraitKey = Literal["class", "margin", "brightness", "contrast", "sharpness", "distance", "length"]
 
@@ -32,7 +32,7 @@ class Twin(Part):
 
     model: str
     weights_sha256: str
-    n_common: int
+    n_common: Count
 
 
 class Quantiles(Part):
@@ -43,6 +43,11 @@ class Quantiles(Part):
     median: float
     p75: float
     p95: float
+
+    @model_validator(mode="after")
+    def _increase(self) -> "Quantiles":
+        check_order((self.p05, self.p25, self.median, self.p75, self.p95))
+        return self
 
 
 class Comparison(Part):
@@ -59,21 +64,27 @@ class Comparison(Part):
     """
 
     key: TraitKey
-    n_risk: int
-    n_safe: int
+    n_risk: Count
+    n_safe: Count
     median_risk: float | None = None
     median_safe: float | None = None
-    effect: float | None = None
-    low: float | None = None
-    high: float | None = None
-    p_value: float | None = None
-    p_value_holm: float | None = None
+    effect: Share | None = None
+    low: Share | None = None
+    high: Share | None = None
+    p_value: Share | None = None
+    p_value_holm: Share | None = None
+
+    @model_validator(mode="after")
+    def _holds_its_value(self) -> "Comparison":
+        # Cramér's V has no interval.
+        check_interval(self.low, None if self.key == "class" else self.effect, self.high)
+        return self
 
 
 class ClassAtRisk(Part):
     """How many examples of a class are at risk."""
 
-    label: int
+    label: Count
     at_risk: Rate
 
 
@@ -118,7 +129,7 @@ class InputsAtRisk(Part):
         pictures: of the worst ones, by id, where the record itself keeps none; data URIs.
     """
 
-    margin_scale: float
+    margin_scale: Annotated[float, Field(ge=0)]
     traits: list[Trait]
     not_measured: list[NotMeasured]
     twin: Twin | None

@@ -1,10 +1,12 @@
 """What `bitcliff explain` says about layers: which points break the network, and which alone."""
 
 from collections.abc import Iterable, Sequence
-from typing import Literal
+from typing import Annotated, Literal
 
-from bitcliff.records.part import Part
-from bitcliff.types.rate import Rate
+from pydantic import Field, model_validator
+
+from bitcliff.records.part import Part, Points, Share, check_interval
+from bitcliff.types.rate import Count, Rate
 
 Curve = Literal["before", "after", "single", "all-but"]
 
@@ -19,13 +21,18 @@ class Change(Part):
             0. p_value: exact McNemar.
     """
 
-    n: int
-    lost: int
-    gained: int
-    pp: float | None
-    low: float | None
-    high: float | None
-    p_value: float
+    n: Count
+    lost: Count
+    gained: Count
+    pp: Points | None
+    low: Points | None
+    high: Points | None
+    p_value: Share
+
+    @model_validator(mode="after")
+    def _holds_its_value(self) -> "Change":
+        check_interval(self.low, self.pp, self.high)
+        return self
 
 
 class Step(Part):
@@ -38,10 +45,10 @@ class Step(Part):
     """
 
     curve: Curve
-    point: int
+    point: Count
     change: Change
     share: float
-    p_holm: float
+    p_holm: Share
     inflects: bool
 
 
@@ -54,7 +61,7 @@ class Confirmation(Part):
         without: right answers with all but these quantized; regained: the change from all.
     """
 
-    points: list[int]
+    points: list[Count]
     only: Rate
     cost: Change
     without: Rate
@@ -82,7 +89,7 @@ class LayerSweep(Part):
 
     policy: str
     split: Literal["test", "train"]
-    n: int
+    n: Count
     wanted: str
     in_float: str
     predictions: dict[str, str]
@@ -95,13 +102,13 @@ class LayerSweep(Part):
     all_but: list[Rate]
     whole: Change
     large_steps: list[Step]
-    smallest_share: float
-    inflection: list[int]
+    smallest_share: Share
+    inflection: list[Count]
     confirmation: Confirmation | None
-    calls: int
-    naive_calls: int
-    macs: int
-    naive_macs: int
+    calls: Count
+    naive_calls: Annotated[Count, Field(gt=0)]
+    macs: Count
+    naive_macs: Count
 
 
 class Layers(Part):

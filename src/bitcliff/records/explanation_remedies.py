@@ -1,12 +1,12 @@
 """What helps, and what it costs: each remedy judged by a worst case that was looked for anew."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from bitcliff.records.part import Part
+from bitcliff.records.part import Part, Points, Share, check_interval
 from bitcliff.records.plan import QuantizationPlan
-from bitcliff.types.rate import Rate
+from bitcliff.types.rate import Count, Rate
 
 Family = Literal["none", "float", "floors", "percentile", "fine-tuned", "combined"]
 Standing = Literal["pass", "fail", "inconclusive"]
@@ -15,9 +15,14 @@ Standing = Literal["pass", "fail", "inconclusive"]
 class Change(Part):
     """A paired change of the share of right answers, percentage points, and its 95 % interval."""
 
-    value: float
-    low: float
-    high: float
+    value: Points
+    low: Points
+    high: Points
+
+    @model_validator(mode="after")
+    def _holds_its_value(self) -> "Change":
+        check_interval(self.low, self.value, self.high)
+        return self
 
 
 class Cost(Part):
@@ -32,12 +37,12 @@ class Cost(Part):
         freedom_log2: log2 of how many allocations are left to the adversary.
     """
 
-    in_float: int
-    float_macs: float
-    total_bits: int
-    mean_bits: float
-    mean_with_float: float
-    freedom_log2: float
+    in_float: Count
+    float_macs: Share
+    total_bits: Count
+    mean_bits: Annotated[float, Field(gt=0)]
+    mean_with_float: Annotated[float, Field(gt=0)]
+    freedom_log2: Annotated[float, Field(ge=0)]
 
 
 class Remedied(Part):
@@ -59,7 +64,7 @@ class Remedied(Part):
     """
 
     family: Family
-    words: str
+    words: Annotated[str, Field(min_length=1)]
     float_points: list[str]
     floors: dict[str, int]
     scheme: str
@@ -69,8 +74,8 @@ class Remedied(Part):
     regained: Change
     loss: Change
     standing: Standing
-    failures: int
-    passes: int
+    failures: Count
+    passes: Count
     on_front: bool = False
 
 
@@ -83,7 +88,7 @@ class RandomAllocation(Part):
         worst: the draw with fewest right. all_right: examples that are right in every draw.
     """
 
-    draws: int
+    draws: Annotated[Count, Field(gt=0)]
     mean: Rate
     worst: Rate
     all_right: Rate
@@ -100,19 +105,23 @@ class Remedies(Part):
         unremedied: the run's own worst case in the same terms.
         remedies: those tried. random: a randomised allocation, not comparable with these.
         chosen_on: examples on which the percentile was chosen; it is shown on the others.
+        recommended_on: examples on which the recommended one was chosen; 0: on all.
         tuned: whether a network was fine-tuned; its file stands beside the record.
         recommended: the one recommended, anew on all examples at every budget that it allows.
+        confirmed: the same on the examples that had no part in choosing it; empty without such.
         plan: the same as a file; None where nothing helps.
     """
 
     not_measured: str | None = None
     worst: str | None = None
     float_right: Rate | None = None
-    max_drop: float
+    max_drop: Annotated[float, Field(ge=0)]
     unremedied: Remedied | None = None
     remedies: list[Remedied] = Field(default_factory=list)
     random: RandomAllocation | None = None
-    chosen_on: int = 0
+    chosen_on: Count = 0
+    recommended_on: Count = 0
     tuned: bool = False
     recommended: list[Remedied] = Field(default_factory=list)
+    confirmed: list[Remedied] = Field(default_factory=list)
     plan: QuantizationPlan | None = None

@@ -1,6 +1,11 @@
 """A rate as every part of Bitcliff states it: never a bare percentage."""
 
-from pydantic import BaseModel, ConfigDict, model_validator
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+Count = Annotated[int, Field(ge=0, le=10**24)]
+"""The upper end is beyond every run, and still a number to reckon with."""
 
 
 class Rate(BaseModel):
@@ -17,8 +22,8 @@ class Rate(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    k: int
-    n: int
+    k: Count
+    n: Count
     value: float | None
     low: float | None
     high: float | None
@@ -26,15 +31,7 @@ class Rate(BaseModel):
     @model_validator(mode="after")
     def _is_a_share(self) -> "Rate":
         """So that a rate changed by hand is refused where it is read."""
-        if not 0 <= self.k <= self.n:
-            raise ValueError(f"k is {self.k}, should lie in 0 to n, which is {self.n}")
-        measured = [part for part in (self.low, self.value, self.high) if part is not None]
-        if len(measured) != (3 if self.n else 0):
-            raise ValueError("value, low and high go with n above 0, and are null with n = 0")
-        if self.value is not None and abs(self.value * self.n - self.k) > 1e-9 * self.n:
-            raise ValueError(f"value is {self.value}, should be k / n = {self.k} / {self.n}")
-        if measured != sorted(measured):
-            raise ValueError("low, value and high should be in that order")
+        _check_share(self)
         return self
 
 
@@ -51,9 +48,29 @@ class ClusteredRate(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    k: int
-    n: int
-    clusters: int
+    k: Count
+    n: Count
+    clusters: Count
     value: float | None
     low: float | None
     high: float | None
+
+    @model_validator(mode="after")
+    def _is_a_share(self) -> "ClusteredRate":
+        """So that a rate changed by hand is refused where it is read."""
+        _check_share(self)
+        if not (self.n > 0) <= self.clusters <= self.n:
+            raise ValueError(f"clusters is {self.clusters}, of {self.n} answers")
+        return self
+
+
+def _check_share(rate: Rate | ClusteredRate) -> None:
+    if rate.k > rate.n:
+        raise ValueError(f"k is {rate.k}, should lie in 0 to n, which is {rate.n}")
+    measured = [part for part in (rate.low, rate.value, rate.high) if part is not None]
+    if len(measured) != (3 if rate.n else 0):
+        raise ValueError("value, low and high go with n above 0, and are null with n = 0")
+    if rate.value is not None and abs(rate.value * rate.n - rate.k) > 1e-9 * rate.n:
+        raise ValueError(f"value is {rate.value}, should be k / n = {rate.k} / {rate.n}")
+    if [0.0, *measured, 1.0] != sorted([0.0, *measured, 1.0]):
+        raise ValueError("low, value and high should be in that order, from 0 to 1")
