@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bitcliff.records import PolicyResult, Record
-from bitcliff.report.plot import Theme, plain_axes, svg_text
+from bitcliff.report.plot import Plot, Theme, plain_axes, plot
 from bitcliff.types.rate import Rate
 from bitcliff.verdict import policy_family
 
@@ -59,13 +59,13 @@ def series_of(record: Record) -> dict[str, Series]:
     return found
 
 
-def figure_svg(record: Record, theme: Theme, narrow: bool = False) -> str:
-    """The figure as SVG text; `narrow` is drawn for a phone, with larger type.
-
-    Without labels it shows agreement with float in place of accuracy.
-    """
-    return svg_text(
-        lambda figure: _draw(figure, record, theme, narrow), (9.2, 4.5), narrow, (4.6, 5.0)
+def figure_plot(record: Record) -> Plot:
+    """The figure; without labels it shows agreement with float in place of accuracy."""
+    return plot(
+        lambda figure, theme, narrow: _draw(figure, record, theme, narrow),
+        title="",
+        caption="",
+        words=figure_words(record),
     )
 
 

@@ -8,11 +8,10 @@ from typing import Any
 from bitcliff.records import Record
 from bitcliff.report import view
 from bitcliff.report.basis import partial_notes
-from bitcliff.report.drawings import data_uri
 from bitcliff.report.explain import sections
-from bitcliff.report.figure import figure_svg, figure_words
+from bitcliff.report.figure import figure_plot
 from bitcliff.report.finding import find
-from bitcliff.report.plot import DARK, LIGHT
+from bitcliff.report.plot import colour_rules
 from bitcliff.report.policies import policy_groups
 from bitcliff.report.repeats import any_repeated, repeats_sentence
 from bitcliff.report.risk import SHOWN, at_risk_cards
@@ -36,7 +35,7 @@ def render_html(record: Record, verdict: Verdict) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    style = _resource("report.css")
+    style = colour_rules() + _resource("report.css")
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
     # Ours, not data: the hash of the policy is over these very bytes, so they must not be escaped.
     trusted = {"style": Markup(style), "style_hash": digest}  # noqa: S704
@@ -62,7 +61,7 @@ def _context(record: Record, verdict: Verdict) -> dict[str, Any]:
         "facts": view.facts(record),
         "cards": view.cards(record, finding),
         "meaning": view.meaning(record, finding),
-        "figure": _figure(record),
+        "figure": figure_plot(record),
         "groups": policy_groups(record, verdict),
         "float_accuracy": rate_text(record.float_.accuracy),
         "float_worst": view.class_of_float(record),
@@ -91,12 +90,3 @@ def _context(record: Record, verdict: Verdict) -> dict[str, Any]:
         "command": clean(record.provenance.command, 2000),
         "runs_user_code": record.provenance.runs_user_code,
     }
-
-
-def _figure(record: Record) -> dict[str, str]:
-    drawn = {
-        f"{tone}_{shape}": data_uri(figure_svg(record, theme, narrow=shape == "narrow"))
-        for tone, theme in (("light", LIGHT), ("dark", DARK))
-        for shape in ("wide", "narrow")
-    }
-    return {**drawn, "words": figure_words(record)}

@@ -2,10 +2,10 @@
 
 import io
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any, Literal
 
-from bitcliff.report.drawings import data_uri
+from bitcliff.report.inline_svg import inline_svg
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -55,21 +55,34 @@ DARK = Theme(
 )
 
 
+def colour_rules() -> str:
+    """CSS: the colours as variables, those for the dark only on a dark screen."""
+    light, dark = (
+        ":root { "
+        + " ".join(f"{_variable(one.name)}: {getattr(theme, one.name)};" for one in fields(Theme))
+        + " }"
+        for theme in (LIGHT, DARK)
+    )
+    return f"{light}\n@media screen and (prefers-color-scheme: dark) {{ {dark} }}\n"
+
+
+def _variable(colour: str) -> str:
+    return f"--plot-{colour}"
+
+
 @dataclass(frozen=True)
 class Plot:
     """One plot for every reader.
 
     Attributes:
-        light_wide, light_narrow, dark_wide, dark_narrow: SVG as data URIs, for a screen or paper
-            and for a phone, on a light and on a dark ground.
+        wide, narrow: `<svg>` elements for a screen or paper and for a phone; their colours are
+            variables of the page. Safe as they are: all text in them is escaped.
         words: the plot for those who cannot see it.
         title: its finding, in a sentence. caption: what is drawn, with units and n.
     """
 
-    light_wide: str
-    light_narrow: str
-    dark_wide: str
-    dark_narrow: str
+    wide: str
+    narrow: str
     words: str
     title: str = ""
     caption: str = ""
@@ -84,25 +97,29 @@ def plot(
     size: tuple[float, float] = (9.2, 4.5),
     narrow_size: tuple[float, float] = (4.6, 5.0),
 ) -> Plot:
-    """Draw a plot four times.
+    """Draw a plot twice.
 
     Args:
         draw: fills an empty figure, in a theme's colours; told whether it is the narrow one.
         size, narrow_size: width and height, inches; type is about 10 points.
     """
-    pictures = {
-        f"{tone}_{shape}": data_uri(
+    colours = {getattr(LIGHT, one.name): _variable(one.name) for one in fields(Theme)}
+    wide, narrow = (
+        inline_svg(
             svg_text(
-                lambda figure: draw(figure, theme, shape == "narrow"),  # noqa: B023
+                lambda figure: draw(figure, LIGHT, is_narrow),  # noqa: B023
                 size,
-                shape == "narrow",
+                is_narrow,
                 narrow_size,
-            )
+                type_as="none",
+            ),
+            colours=colours,
+            kind=kind,
+            words=words,
         )
-        for tone, theme in (("light", LIGHT), ("dark", DARK))
-        for shape in ("wide", "narrow")
-    }
-    return Plot(**pictures, words=words, title=title, caption=caption)
+        for is_narrow, kind in ((False, "plot-wide"), (True, "plot-narrow"))
+    )
+    return Plot(wide, narrow, words, title, caption)
 
 
 def svg_text(
@@ -110,15 +127,20 @@ def svg_text(
     size: tuple[float, float],
     narrow: bool,
     narrow_size: tuple[float, float],
+    type_as: Literal["path", "none"] = "path",
 ) -> str:
-    """A figure as SVG text: the same drawing gives the same bytes."""
+    """A figure as SVG text: the same drawing gives the same bytes.
+
+    Args:
+        type_as: "path": letters as shapes, the same everywhere; "none": as text.
+    """
     import matplotlib as mpl
     from matplotlib.backends.backend_svg import FigureCanvasSVG
     from matplotlib.figure import Figure
 
     style: dict[Any, Any] = {
         "svg.hashsalt": "bitcliff",
-        "svg.fonttype": "path",
+        "svg.fonttype": type_as,
         "font.family": ["DejaVu Sans"],
         "font.size": 9.5 if narrow else 10,
     }

@@ -198,7 +198,7 @@ def _value(one: Indicator) -> str:
 
 def number_text(value: float) -> str:
     """Three digits: "1,240", "0.0329"."""
-    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
+    return (f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}").replace("-", "−")
 
 
 def _standing(one: Indicator, found: Indicators) -> str:

@@ -53,7 +53,10 @@ def remedies_section(record: Record, remedies: Remedies) -> Section:
         plot=figure(record, remedies) if remedies.remedies else None,
         rows=_rows(remedies),
         notes=_notes(record, remedies),
-        checked=[_checked(row) for row in remedies.recommended],
+        checked=[
+            *(_checked(row, "") for row in remedies.recommended),
+            *(_checked(row, f" on the {row.right.n} held out") for row in remedies.confirmed),
+        ],
         plan="" if remedies.plan is None else remedies.plan.text(),
         use=_use(record, remedies),
     )
@@ -74,12 +77,28 @@ def finding(record: Record, remedies: Remedies) -> str:
             f"{_points(best.regained)} of {-before.loss.value:.1f} points lost, each judged by a "
             "new search."
         )
-    gives = (
-        f"{_opening(row, before)} gives back {row.regained.value:.1f} of "
-        f"{-before.loss.value:.1f} points lost (95 % interval {_interval(row.regained)}); "
-        "verified against a new search"
+    if row.regained.low <= 0 and remedies.recommended_on:
+        return (
+            f"{_opening(row, before)} looked best on the {remedies.recommended_on} "
+            f"{noun(record)} it was chosen on, but on the {row.right.n} others it gives back no "
+            f"more than chance could: {_points(row.regained)} points."
+        )
+    lost = row.regained.value - row.loss.value
+    return (
+        f"{_opening(row, before)} gives back {row.regained.value:.1f} of {lost:.1f} points lost "
+        f"(95 % interval {_interval(row.regained)}); verified against a new search, "
+        f"{_basis(record, remedies, row)}. {_reaches(row, remedies)}"
     )
-    return f"{gives}. {_reaches(row, remedies.max_drop)}"
+
+
+def _basis(record: Record, remedies: Remedies, row: Remedied) -> str:
+    """Which examples the recommendation is shown on."""
+    if remedies.recommended_on:
+        return (
+            f"on {row.right.n} {noun(record)} that had no part in choosing it (it was chosen on "
+            f"{remedies.recommended_on} others)"
+        )
+    return f"on the same {row.right.n} {noun(record)} that it was chosen on, which flatters it"
 
 
 def _opening(row: Remedied, before: Remedied) -> str:
@@ -94,11 +113,13 @@ def _opening(row: Remedied, before: Remedied) -> str:
     return words
 
 
-def _reaches(row: Remedied, limit: float) -> str:
+def _reaches(row: Remedied, remedies: Remedies) -> str:
+    limit = remedies.max_drop
     if row.standing == "pass":
+        unheld = "" if remedies.recommended_on else " (not adjusted for the choice among them)"
         return (
-            f"The whole interval of what is still lost lies within the {limit:g} points allowed "
-            "(not adjusted for the choice among the remedies)."
+            "The whole interval of what is still lost lies within the "
+            f"{limit:g} points allowed{unheld}."
         )
     if -row.loss.value <= limit:
         return (
@@ -112,11 +133,11 @@ def _reaches(row: Remedied, limit: float) -> str:
 
 
 def _chosen(remedies: Remedies) -> Remedied | None:
-    """The recommended one, at the mean of bits of the remedies."""
+    """The recommended one, at the mean of bits of the remedies, on what was held out if it was."""
     if remedies.unremedied is None:
         return None
-    mean = remedies.unremedied.cost.mean_bits
-    return min(remedies.recommended, key=lambda r: abs(r.cost.mean_bits - mean), default=None)
+    mean, rows = remedies.unremedied.cost.mean_bits, remedies.confirmed or remedies.recommended
+    return min(rows, key=lambda r: abs(r.cost.mean_bits - mean), default=None)
 
 
 def _intro(record: Record, remedies: Remedies) -> list[str]:
@@ -168,6 +189,13 @@ def _notes(record: Record, remedies: Remedies) -> list[str]:
             f"The percentile was chosen on {remedies.chosen_on} {noun(record)}, and its row speaks "
             "of the others only."
         )
+    if remedies.recommended_on:
+        notes.append(
+            f"Which places to protect and which remedy to recommend was decided on "
+            f"{remedies.recommended_on} {noun(record)}, drawn by seed; the others confirm it. The "
+            "table shows all of them. Only the inflection points, where the layers were asked "
+            "for, were found on all."
+        )
     if remedies.tuned:
         notes.append("The fine-tuned network stands beside the record as network.safetensors.")
     if (drawn := remedies.random) is not None:
@@ -181,10 +209,10 @@ def _notes(record: Record, remedies: Remedies) -> list[str]:
     return notes
 
 
-def _checked(row: Remedied) -> str:
+def _checked(row: Remedied, where: str) -> str:
     return (
-        f"At {mean_text(row.cost.mean_bits)} bits: {rate_text(row.right)} right under the worst "
-        f"case found anew, {rate_text(row.before)} without the plan; {_points(row.loss, -1)} "
+        f"At {mean_text(row.cost.mean_bits)} bits{where}: {rate_text(row.right)} right under the "
+        f"worst case found anew, {rate_text(row.before)} without the plan; {_points(row.loss, -1)} "
         "points lost against float."
     )
 
