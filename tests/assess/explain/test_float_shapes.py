@@ -14,7 +14,7 @@ ROWS = torch.randn(6, 5, 40, generator=torch.Generator().manual_seed(0)).pow(3) 
 
 
 def test_kurtosis_is_scipys() -> None:
-    wanted = stats.kurtosis(ROWS.flatten(1).double().numpy(), axis=1, fisher=False)
+    wanted = stats.kurtosis(ROWS.flatten(1).double().numpy(), axis=1)
     assert kurtosis(ROWS).numpy() == pytest.approx(wanted, rel=1e-9)
 
 
@@ -23,13 +23,13 @@ def test_a_row_of_equal_values_has_no_kurtosis(value: float) -> None:
     rows = torch.stack([torch.full((7,), value), torch.arange(7.0)])
     found = kurtosis(rows)
     assert found[0].isnan()
-    assert float(found[1]) == pytest.approx(1.75)
+    assert float(found[1]) == pytest.approx(-1.25)
 
 
 def test_an_outlier_shows_in_both_tails() -> None:
     rows = torch.linspace(-1, 1, 4001).repeat(2, 1)
     rows[1, 0] = -50.0
-    assert kurtosis(rows)[1] > 100 * kurtosis(rows)[0]
+    assert kurtosis(rows)[1] > 100 > 0 > kurtosis(rows)[0]
     # The 99.9th percentile of the magnitudes, evenly spread on [0, 1], is 0.999.
     assert range_ratio(rows).tolist() == pytest.approx([1 / 0.999, 50 / 0.999], rel=1e-3)
 

@@ -12,7 +12,7 @@ _SMALL = 0.25
 
 
 def kurtosis(rows: Float[Tensor, "batch *rest"]) -> Float64[Tensor, " batch"]:
-    """Fourth moment about the mean over the squared second, for each row; a normal's is 3.
+    """Fourth moment about the mean over the squared second, less 3, for each row: a normal's is 0.
 
     NaN for a row whose values are all the same.
     """
@@ -21,7 +21,7 @@ def kurtosis(rows: Float[Tensor, "batch *rest"]) -> Float64[Tensor, " batch"]:
     variance = centred.square().mean(1)
     # Equal values may miss their own mean by a rounding.
     level = flat.abs().amax(1) * torch.finfo(rows.dtype).eps
-    found = centred.pow(4).mean(1) / variance.square()
+    found = centred.pow(4).mean(1) / variance.square() - 3
     return torch.where(variance.sqrt() > level, found, torch.nan)
 
 

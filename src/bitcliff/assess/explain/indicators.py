@@ -50,7 +50,7 @@ class About:
     missing: str
 
 
-_KURTOSIS = "a normal distribution’s is 3"
+_KURTOSIS = "excess: a normal distribution’s is 0"
 _ALIKE = "its values are all the same"
 _NO_NUMBERS = "the inputs are not numbers, or the network has no gradient"
 ABOUT: Mapping[str, About] = {
