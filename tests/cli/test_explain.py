@@ -23,3 +23,25 @@ def test_impossible_degrees_are_refused_in_a_line(
     assert message in error
     assert error.count("\n") == 1
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "question"),
+    [
+        ("--against", "other", "inputs"),
+        ("--degrees", "1:5", "corruptions"),
+        ("--corruption-seeds", "3", "corruptions"),
+        ("--corruption-examples", "60", "corruptions"),
+        ("--fine-tune", "0", "remedies"),
+    ],
+)
+def test_an_option_of_a_question_left_out_is_refused(
+    option: str, value: str, question: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["explain", str(tmp_path / "run"), option, value, "--only"]
+    assert run([*command, "layers"]) == 2
+    error = capsys.readouterr().err
+    assert f"{option} has no effect: it is for {question}, which --only layers leaves out" in error
+    assert error.count("\n") == 1
+    assert run([*command, question]) == 2
+    assert "no such file" in capsys.readouterr().err

@@ -1,6 +1,7 @@
 import json
 import shutil
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -244,3 +245,56 @@ def test_on_the_training_split_the_worst_case_is_looked_for_as_hard(
 def test_a_policy_named_twice_is_explained_once(run: Path, contexts: list[Context]) -> None:
     run_explain(ExplainJob(run, ("uniform-5", "uniform-5"), n_train=0), QUIET)
     assert contexts[0].policies == ("uniform-5",)
+
+
+def test_the_record_is_read_while_the_folder_is_held(
+    run: Path, contexts: list[Context], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run that ends just before the folder is taken must not be explained as it was before."""
+    changed: list[Record] = []
+    real = explain_job.held
+
+    def late(folder: Path) -> AbstractContextManager[None]:
+        record = read_record(folder)
+        changed.append(record.model_copy(update={"at_risk": record.at_risk[:1]}))
+        write_record(changed[0], folder)
+        return real(folder)
+
+    monkeypatch.setattr(explain_job, "held", late)
+    run_explain(ExplainJob(run, n_train=0), QUIET)
+    assert contexts[0].record == changed[0]
+
+
+def test_answers_of_another_version_are_not_taken_up(
+    run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+    only = ("activations", "inputs")
+
+    def interrupted(context: Context) -> Part:
+        raise KeyboardInterrupt
+
+    def counted(context: Context) -> Part:
+        asked.append("activations")
+        return PARTS["activations"](context)
+
+    for version in ("1", "2", "2"):
+        questions = {**PARTS, "activations": counted, "inputs": interrupted}
+        monkeypatch.setattr(explain_job, "PARTS", questions)
+        monkeypatch.setattr(explain_job, "__version__", version)
+        with pytest.raises(KeyboardInterrupt):
+            run_explain(ExplainJob(run, ("uniform-5",), only, 0), QUIET)
+    assert len(asked) == 2
+
+
+def test_a_run_with_nothing_to_explain_is_refused(run: Path) -> None:
+    record = read_record(run)
+    few = [policy for policy in record.policies if policy.name == "weights-only"]
+    rows = [
+        row.model_copy(update={"outcomes": {"weights-only": row.outcomes["weights-only"]}})
+        for row in record.examples
+    ]
+    changes = {"policies": few, "examples": rows, "at_risk": []}
+    write_record(record.model_copy(update=changes), run)
+    with pytest.raises(InputError, match="no worst case, trained or even policy to explain"):
+        run_explain(ExplainJob(run, n_train=0), QUIET)

@@ -51,6 +51,17 @@ def test_a_plan_keeps_what_the_table_promised(job: AssessJob) -> None:
     assert read_record(again.out).settings.floors == plan.floors
 
 
+def test_a_new_assessment_takes_the_old_plan_away(job: AssessJob) -> None:
+    run_assess(job, Notes().listener())
+    run_explain(ExplainJob(job.out, parts=("remedies",)), Notes().listener())
+    plan = read_plan(job.out / "plan.yaml")
+    # A run that honours the plan must not lose it.
+    run_assess(replace(job, plan=plan, settings=planned(job.settings, plan)), Notes().listener())
+    assert read_plan(job.out / "plan.yaml") == plan
+    run_assess(job, Notes().listener())
+    assert not (job.out / "plan.yaml").exists()
+
+
 def test_the_report_shows_the_plan(job: AssessJob) -> None:
     run_assess(job, Notes().listener())
     run_explain(ExplainJob(job.out, parts=("remedies",)), Notes().listener())

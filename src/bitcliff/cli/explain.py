@@ -3,10 +3,21 @@
 from pathlib import Path
 
 import click
+from click.core import ParameterSource
 
 from bitcliff.cli.display import Display, stdout_set_aside
 from bitcliff.cli.output import reader_may_leave
 from bitcliff.cli.values import Widths
+from bitcliff.errors import InputError
+
+# The question that an option is for.
+_ONLY_FOR = {
+    "against": "inputs",
+    "degrees": "corruptions",
+    "corruption_seeds": "corruptions",
+    "corruption_examples": "corruptions",
+    "fine_tune": "remedies",
+}
 
 
 @click.command()
@@ -68,6 +79,7 @@ def explain(
 
     RUN is the directory of a finished `bitcliff assess`; its record and report are extended.
     """
+    _refuse_idle(only)
     from bitcliff.assess.explain.corrupting import CorruptionSettings
     from bitcliff.jobs.explain_job import ExplainJob, run_explain
 
@@ -79,3 +91,15 @@ def explain(
     with reader_may_leave():
         click.echo(f"Report: {run / 'report.html'}")
     return 0
+
+
+def _refuse_idle(only: tuple[str, ...]) -> None:
+    """An option without effect would let the user believe in an answer that was not worked out."""
+    context = click.get_current_context()
+    for name, question in _ONLY_FOR.items():
+        given = context.get_parameter_source(name) is ParameterSource.COMMANDLINE
+        if given and only and question not in only:
+            raise InputError(
+                f"--{name.replace('_', '-')} has no effect: it is for {question}, which "
+                f"--only {' --only '.join(only)} leaves out; add --only {question}"
+            )

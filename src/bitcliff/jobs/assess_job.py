@@ -15,7 +15,7 @@ from bitcliff.adapters.onnx.agreement import check_agreement
 from bitcliff.adapters.onnx.subject import is_onnx
 from bitcliff.assess import AssessSettings, Audit
 from bitcliff.errors import InputError
-from bitcliff.jobs.plan_file import check_plan
+from bitcliff.jobs.plan_file import PLAN, check_plan
 from bitcliff.jobs.run_directory import CONFIG, PartialResults, check_run_directory, held, open_run
 from bitcliff.points import Plan
 from bitcliff.policy.stored import StoredPolicy, read_policy
@@ -104,6 +104,8 @@ def run_assess(job: AssessJob, listener: Listener) -> tuple[Record, Verdict]:
         verdict = judge(record, job.settings.max_drop)
         # The record first: a new configuration never stands beside an old record.
         write_record(record, job.out)
+        if job.plan is None:  # A plan there is of the record before; else it may be this one.
+            (job.out / PLAN).unlink(missing_ok=True)
         write_text_atomic(job.out / CONFIG, json.dumps(config, indent=2) + "\n")
         write_report(record, verdict, job.out)
         store.clear()

@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import torch
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from bitcliff import __version__
 from bitcliff.adapters import DataOptions, load_examples
 from bitcliff.adapters.corruptions import picture_corruptions
 from bitcliff.assess import Audit
@@ -103,18 +105,20 @@ def run_explain(job: ExplainJob, listener: Listener) -> Record:
     Raises:
         InputError: not a finished run, or its model or data are not what they were.
     """
-    if is_unfinished(job.run):
-        raise InputError(
-            f"{job.run}: its last run was interrupted; run the same `bitcliff assess` again first"
-        )
-    record = read_record(job.run)
-    policies = tuple(dict.fromkeys(job.policies)) or default_policies(record)
-    check_policies(record, policies)
     _check_parts(job.parts)
     twin = None if job.against is None else read_record(job.against)
-    if twin is not None:
-        check_twin(record, twin)
-    with held(job.run):
+    # What is no folder cannot be held, and is refused when it is read.
+    with held(job.run) if job.run.is_dir() else nullcontext():
+        if is_unfinished(job.run):
+            raise InputError(
+                f"{job.run}: its last run was interrupted; run the same `bitcliff assess` again "
+                "first"
+            )
+        record = read_record(job.run)
+        policies = tuple(dict.fromkeys(job.policies)) or default_policies(record)
+        check_policies(record, policies)
+        if twin is not None:
+            check_twin(record, twin)
         context = replace(_context(job, record, policies, listener), twin=twin)
         answers = _answers(job, context, listener)
         record = record.model_copy(update={"explanation": Explanation.model_validate(answers)})
@@ -145,7 +149,7 @@ def _answers(job: ExplainJob, context: Context, listener: Listener) -> dict[str,
     answers: dict[str, Any] = {"policies": list(context.policies), "n_train": n_train}
     bare = context.record.model_copy(update={"explanation": None})
     twin = context.twin and record_json(context.twin)
-    asked = [answers, twin, asdict(job.corrupting), job.fine_tune]
+    asked = [__version__, answers, twin, asdict(job.corrupting), job.fine_tune]
     text = json.dumps([record_json(bare), asked])
     fingerprint = hashlib.sha256(text.encode("utf-8", "backslashreplace")).hexdigest()
     wanted = job.parts or tuple(PARTS)
@@ -278,18 +282,19 @@ def _train_side(
 def _training_examples(job: ExplainJob, assess: AssessJob, test: Side) -> Examples | None:
     """Examples of the training split; None where the data has none."""
 
-    def drawn(limit: int | None) -> Examples:
+    def drawn(limit: int, options: DataOptions) -> Examples:
         return load_examples(
             assess.data,
             subject=test.audit.subject,
             limit=limit,
             seed=assess.settings.seed,
-            options=DataOptions(split="train"),
+            options=options,
         )
 
+    training = DataOptions(split="train")
     try:
-        # Data without splits gives the same examples whatever split is asked for.
-        same = drawn(assess.limit).sha256 == test.examples.sha256
-        return None if same else drawn(job.n_train)
+        # Data without splits gives the same examples whatever split is asked for: one will tell.
+        known = {drawn(1, options).sha256 for options in (training, assess.data_options)}
+        return drawn(job.n_train, training) if len(known) == 2 else None
     except InputError:
         return None

@@ -101,9 +101,14 @@ def check_policies(record: Record, names: Sequence[str]) -> None:
     """Refuse names that cannot be explained.
 
     Raises:
-        InputError: not in the record, without bits, or not measured on all examples.
+        InputError: not in the record, without bits, or not measured on all examples; or none.
     """
     known = [policy.name for policy in record.policies if _can_explain(record, policy)]
+    if not names:
+        raise InputError(
+            "this run has no worst case, trained or even policy to explain; "
+            + (f"name one with --policy: {', '.join(known)}" if known else "assess with more")
+        )
     for name in names:
         if name not in known:
             raise InputError(
