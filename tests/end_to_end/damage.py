@@ -1,6 +1,7 @@
 """Records damaged by hand: every place of an explanation, one after the other."""
 
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from copy import copy
 from typing import Any
 
@@ -24,36 +25,52 @@ def damages(explanation: dict[str, Any]) -> list[Damage]:
         (path, other)
         for paths in alike.values()
         for path in dict.fromkeys((paths[0], paths[-1]))
-        for other in _others(at(explanation, path))
+        for other in _others(_at(explanation, path))
     ]
 
 
-def at(node: Any, path: Path) -> Any:
-    """What stands at a place."""
-    for step in path:
-        node = node[step]
+def changed(node: Any, changes: Sequence[Damage]) -> Any:
+    """The same with other values at some places; what is given stays as it is."""
+    for path, value in changes:
+        node = _replaced(node, path, value)
     return node
 
 
-def damaged(node: Any, path: Path, value: Any) -> Any:
-    """The same with another value at a place; what is given stays as it is."""
-    if not path:
-        return value
-    new = copy(node)
-    new[path[0]] = damaged(node[path[0]], path[1:], value)
-    return new
+def at_once(changes: Sequence[Damage]) -> list[list[Damage]]:
+    """Groups that are no bar to each other: of one answer, not two at one place or inside it."""
+    seen: Counter[Path] = Counter()
+    groups: dict[Any, list[Damage]] = {}
+    for path, value in changes:
+        depth = len(path) if isinstance(value, list | dict) else 0
+        groups.setdefault((path[0], seen[path], depth), []).append((path, value))
+        seen[path] += 1
+    return [*groups.values()]
 
 
 def together(
-    changes: list[Damage], apply: Callable[[list[Damage]], bool]
+    changes: list[Damage], is_read: Callable[[list[Damage]], bool]
 ) -> Iterator[list[Damage]]:
-    """As many changes at once as `apply` bears, until each was in one group or was by itself."""
-    if apply(changes) or len(changes) == 1:
+    """As many at once as are still read, in halves and halves of halves; at least one."""
+    if len(changes) == 1 or is_read(changes):
         yield changes
         return
     middle = len(changes) // 2
-    yield from together(changes[:middle], apply)
-    yield from together(changes[middle:], apply)
+    yield from together(changes[:middle], is_read)
+    yield from together(changes[middle:], is_read)
+
+
+def _replaced(node: Any, path: Path, value: Any) -> Any:
+    if not path:
+        return value
+    new = copy(node)
+    new[path[0]] = _replaced(node[path[0]], path[1:], value)
+    return new
+
+
+def _at(node: Any, path: Path) -> Any:
+    for step in path:
+        node = node[step]
+    return node
 
 
 def _places(node: Any, path: Path) -> Iterator[tuple[Path, Any]]:

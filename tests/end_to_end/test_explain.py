@@ -1,5 +1,6 @@
 """`bitcliff explain`, `assess --explain` and `assess --plan` as a user types them."""
 
+import json
 import re
 import shutil
 from pathlib import Path
@@ -7,9 +8,12 @@ from pathlib import Path
 import pytest
 import yaml
 
+from bitcliff.cli.main import run
+from bitcliff.errors import InputError
 from bitcliff.records import read_record
 from tests.browser import Visit, contrast, inks, launched
 from tests.end_to_end.commands import bitcliff
+from tests.end_to_end.damage import Damage, at_once, changed, damages, together
 
 QUICK = ["--rounds", "1", "--exchanges", "2", "--evaluations", "0", "--draws", "2"]
 QUESTIONS = ["layers", "activations", "inputs", "corruptions", "indicators", "remedies"]
@@ -111,3 +115,34 @@ def test_bad_input_is_one_line(folder: Path, arguments: list[str], says: str) ->
     assert says in lines[-1]
     assert "Traceback" not in done.stderr
     assert (folder / "run" / "record.json").read_bytes() == before
+
+
+def test_a_damaged_explanation_is_drawn_or_refused_in_a_line(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fields = json.loads((folder / "run" / "record.json").read_text())
+    refusals: list[str] = []
+
+    def is_read(changes: list[Damage]) -> bool:
+        explanation = changed(fields["explanation"], changes)
+        # Only the answers that were changed are left, to draw the page faster.
+        for name in set(QUESTIONS) - {path[0] for path, _ in changes}:
+            explanation[name] = None
+        text = json.dumps(fields | {"explanation": explanation})
+        (tmp_path / "record.json").write_text(text)
+        try:
+            read_record(tmp_path)
+        except InputError as error:
+            refusals.append(str(error))
+            return False
+        return True
+
+    everything = damages(fields["explanation"])
+    read = [change for change in everything if is_read([change])]
+    assert len(everything) > 1500
+    assert len(read) < len(everything) / 4
+    assert not any("\n" in refusal for refusal in refusals)
+    for some in at_once(read):
+        for group in together(some, is_read):
+            assert is_read(group)
+            assert run(["report", str(tmp_path)]) == 0, (group, capsys.readouterr().err)

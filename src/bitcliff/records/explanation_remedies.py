@@ -41,7 +41,7 @@ class Cost(Part):
     float_macs: Share
     total_bits: Count
     mean_bits: Annotated[float, Field(gt=0)]
-    mean_with_float: Annotated[float, Field(gt=0)]
+    mean_with_float: Annotated[float, Field(ge=0)]
     freedom_log2: Annotated[float, Field(ge=0)]
 
 

@@ -26,9 +26,9 @@ def signs(n: int = 24) -> Tensor:
     return torch.randn(n, 2, generator=torch.Generator().manual_seed(0))
 
 
-def cliff_context(labelled: bool = True) -> Context:
+def cliff_context(labelled: bool = True, n: int = 24) -> Context:
     """One layer of three is to blame: with few bits there, half of the examples are lost."""
-    model, x = Cliff(), signs()
+    model, x = Cliff(), signs(n)
     with torch.no_grad():
         labels = model(x).argmax(1)
     return context_of(model, [(x, labels)] if labelled else [x])

@@ -3,7 +3,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from bitcliff.assess.explain.remedies import candidates, explain_remedies
+from bitcliff.assess.explain.remedies import _before, _Trials, candidates, explain_remedies
 from bitcliff.assess.explain.remedy_search import Remedy, search_again
 from bitcliff.records.explanation_remedies import Remedies
 from bitcliff.types.subject import Subject
@@ -20,7 +20,8 @@ def cliff() -> Remedies:
 def test_the_plan_names_exactly_the_layer_to_blame_and_gives_back_all(cliff: Remedies) -> None:
     assert cliff.unremedied is not None
     assert cliff.unremedied.right.k <= 16
-    assert candidates(cliff_context())[0] == "middle"
+    context = cliff_context()
+    assert candidates(context, context.test.everyone)[0] == "middle"
     assert cliff.plan is not None
     assert {*cliff.plan.float_points, *cliff.plan.floors} == {"middle"}
     assert cliff.recommended[0].right.k == cliff.recommended[0].right.n == 24
@@ -46,12 +47,44 @@ def test_a_remedy_that_does_nothing_is_said_to_do_nothing(cliff: Remedies) -> No
     assert cliff.chosen_on == 12
 
 
-def test_names_handed_in_are_tried_in_their_order() -> None:
-    found = explain_remedies(cliff_context(), blamed=["last", "second", "middle"])
-    row = next(row for row in found.remedies if row.family == "float")
-    assert row.float_points == ["last"]
-    floored = [row.floors for row in found.remedies if row.family == "floors"]
-    assert floored == [{"second": 8, "middle": 8, "last": 8}, {"last": 10}]
+def test_the_layer_to_blame_is_tried_first(cliff: Remedies) -> None:
+    row = next(row for row in cliff.remedies if row.family == "float")
+    assert row.float_points == ["middle"]
+    floored = [row.floors for row in cliff.remedies if row.family == "floors"]
+    assert floored == [{"second": 8, "middle": 8, "last": 8}, {"middle": 10}]
+
+
+def test_half_of_the_examples_choose_and_the_others_confirm(cliff: Remedies) -> None:
+    (shown,), (confirmed,) = cliff.recommended, cliff.confirmed
+    assert cliff.recommended_on == confirmed.right.n == 12
+    assert shown.right.n == 24
+    assert confirmed.words == shown.words
+    assert confirmed.regained.low > 0
+
+
+def test_what_only_the_choosing_half_gains_from_is_not_confirmed() -> None:
+    """Every example but those held out is saved by a remedy: it is chosen, and seen to fail."""
+    context = cliff_context()
+    policy = next(one for one in context.record.policies if one.name == "worst-8")
+    trials = _Trials(context, _before(context, policy), 8.0)
+    trials.run()
+    place = next(n for n, remedy in enumerate(trials.tried) if remedy.in_float == ("middle",))
+    found = trials.found[place]
+    worst = dict(found.worst.outcomes)
+    for row in trials.rest.tolist():
+        wrong = 1 - (context.record.examples[row].label or 0)
+        worst[row] = worst[row].model_copy(update={"prediction": wrong})
+    measured = found.worst.model_copy(update={"outcomes": worst})
+    trials.found[place] = replace(found, worst=measured)
+    ((shown, confirmed),) = trials.check(place).values()
+    assert confirmed is not None
+    assert (confirmed.right.k, shown.right.k) == (0, 12)
+
+
+def test_few_examples_choose_and_show_alike() -> None:
+    found = explain_remedies(cliff_context(n=12))
+    assert found.recommended
+    assert (found.recommended_on, found.confirmed) == (0, [])
 
 
 def test_draws_of_nobody(cliff: Remedies) -> None:

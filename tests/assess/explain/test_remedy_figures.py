@@ -10,7 +10,7 @@ def row(right: int, macs: float, bits: float, low: float = 1.0, loss: float = -5
     """Of 100 examples, 50 right before."""
     return Remedied(
         family="float",
-        words="",
+        words="a remedy",
         float_points=[],
         floors={},
         scheme="onnx",
@@ -24,7 +24,7 @@ def row(right: int, macs: float, bits: float, low: float = 1.0, loss: float = -5
         ),
         right=rate(right, 100),
         before=rate(50, 100),
-        regained=Change(value=right - 50, low=low, high=right - 40),
+        regained=Change(value=right - 50, low=min(low, right - 50), high=right - 40),
         loss=Change(value=loss, low=loss - 1, high=loss + 1),
         standing="pass" if -loss + 1 <= 2 else "inconclusive" if -loss - 1 <= 2 else "fail",
         failures=0,

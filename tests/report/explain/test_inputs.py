@@ -108,7 +108,7 @@ RECORD = example_record()
             "tested tells them from the others (smallest adjusted p = 0.600).",
         ),
         (
-            {"comparisons": [MARGIN.model_copy(update={"effect": 0.9}),
+            {"comparisons": [MARGIN.model_copy(update={"effect": 0.9, "low": 0.8, "high": 1.0}),
                              CLASS.model_copy(update={"p_value_holm": 0.01, "p_value": 0.005})]},
             "Under worst-7, 10 of 18 pictures that float gets right are lost. They have larger "
             "float margins (median 2.1 against 5.6, p <\u00a00.001) and come more from some "

@@ -5,7 +5,7 @@ spend the bits elsewhere. Mean bits are those of the run over the points that st
 """
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 
 import torch
@@ -37,16 +37,18 @@ _PERCENTILES = (99.99, 99.9, 99.0)
 _ABOVE_MEAN = 2
 # A half must hold two examples or more.
 _FEWEST_FOR_HALVES = 4
+# To choose among all remedies, and to show the one chosen: with fewer in a half, an interval says
+# next to nothing.
+_FEWEST_TO_HOLD_OUT = 20
 
 Make = Callable[[tuple[str, ...]], Remedy]
 
 
-def explain_remedies(context: Context, blamed: Sequence[str] = ()) -> Remedies:
+def explain_remedies(context: Context) -> Remedies:
     """Try remedies on the deepest worst case of the run; recommend the cheapest that helps enough.
 
-    Args:
-        blamed: names of points, those to protect first in front; none: they are ranked here, anew
-            after each search, since the adversary answers to what was protected.
+    What to try and what to recommend is decided on one half of the examples, and confirmed on the
+    other, where there are enough of them.
     """
     record = context.record
     limit = record.settings.max_drop
@@ -54,45 +56,54 @@ def explain_remedies(context: Context, blamed: Sequence[str] = ()) -> Remedies:
     if policy is None:
         return Remedies(max_drop=limit, not_measured="the run looked for no worst case")
     before = _before(context, policy)
-    base = unremedied(before)
+    base = unremedied(before, range(len(before.worst)))
     told = Remedies(
         max_drop=limit, worst=policy.name, float_right=float_right(before), unremedied=base
     )
     if base.loss.value >= 0:
         return told.model_copy(update={"not_measured": "the worst case found loses nothing"})
     trials = _Trials(context, before, policy.mean_bits or 0.0)
-    trials.run(list(blamed), _inflection(context, policy))
-    first, *trials.rows = with_front([base, *trials.rows])
-    place = recommend(trials.rows, limit)
+    trials.run(_inflection(context, policy))
+    first, *rows = with_front([base, *trials.rows])
+    place = recommend(trials.judged_with_front(), limit)
     checked = {} if place is None else trials.check(place)
     return told.model_copy(
         update={
             "unremedied": first,
-            "remedies": trials.rows,
+            "remedies": rows,
             "random": _random(record, policy),
             "chosen_on": trials.chosen_on,
             "tuned": context.tune is not None,
-            "recommended": list(checked.values()),
-            "plan": None if place is None else trials.plan(place, checked),
+            "recommended_on": len(trials.judging) if trials.held_out and checked else 0,
+            "recommended": [row for row, _ in checked.values()],
+            "confirmed": [row for _, row in checked.values() if row is not None],
+            "plan": None if place is None else trials.plan(place, list(checked)),
         }
     )
 
 
-def candidates(context: Context) -> list[str]:
-    """The points of the run's deepest worst case, those first that it seems best to protect."""
+def candidates(context: Context, places: Int[Tensor, " m"]) -> list[str]:
+    """The points of the run's deepest worst case, those first that it seems best to protect.
+
+    Only the examples at `places` are asked.
+    """
     policy = _deepest(context.record)
     if policy is None:
         return []
     bits = torch.tensor([row.outcomes[policy.name].bits for row in context.record.examples])
-    return most_to_blame(context.test.suite, bits)
+    return most_to_blame(context.test.suite, bits, places)
 
 
 class _Trials:
     """The remedies tried so far, at one mean of bits.
 
     Attributes:
-        tried: what they are. found: their worst cases. rows: their figures.
-        chosen_on: examples on which the percentile was chosen. rest: the places of the others.
+        tried: what they are. found: their worst cases. rows: their figures, to be shown.
+        half, rest: places of the examples, drawn by the run's seed; half is empty with too few.
+        held_out: whether there are enough to choose on `half` and to confirm on `rest`.
+        judging: places on which it is decided what to try and what to recommend. judged: the
+            figures on these.
+        chosen_on: examples on which the percentile was chosen.
     """
 
     def __init__(self, context: Context, before: Before, mean: float) -> None:
@@ -100,10 +111,13 @@ class _Trials:
         self.tried: list[Remedy] = []
         self.found: list[Searched] = []
         self.rows: list[Remedied] = []
+        self.judged: list[Remedied] = []
         self.chosen_on = 0
-        self.rest = torch.arange(0)
+        self.half, self.rest = _halves(len(before.worst), before.audit.settings.seed)
+        self.held_out = len(before.worst) >= _FEWEST_TO_HOLD_OUT
+        self.judging = self.half if self.held_out else torch.arange(len(before.worst))
 
-    def run(self, blamed: list[str], inflection: tuple[str, ...] = ()) -> None:
+    def run(self, inflection: tuple[str, ...] = ()) -> None:
         """Everything there is to try.
 
         `inflection`: points that the layer analysis has named, tried all at once.
@@ -112,34 +126,41 @@ class _Trials:
             self._try(self._floored(inflection))
             self._try(_in_float(inflection))
         everywhere = self._floor_everywhere()
-        self._one_after_the_other(self._floored, blamed)
+        self._one_after_the_other(self._floored)
         self._clip()
-        self._one_after_the_other(_in_float, blamed)
+        self._one_after_the_other(_in_float)
         if everywhere is not None:
-            self._one_after_the_other(
-                lambda names: _combined(everywhere.remedy, names), blamed, everywhere
-            )
+            self._one_after_the_other(lambda names: _combined(everywhere.remedy, names), everywhere)
         if self.context.tune is not None:
             tuned = self.context.tune(self.mean)
             self._try(Remedy("fine-tuned", "weights fine-tuned to bear rounding", tuned=tuned))
 
-    def check(self, place: int) -> dict[float, Remedied]:
+    def judged_with_front(self) -> list[Remedied]:
+        """What the recommendation goes by."""
+        base = unremedied(self.before, self.judging.tolist())
+        return with_front([base, *self.judged])[1:]
+
+    def check(self, place: int) -> dict[float, tuple[Remedied, Remedied | None]]:
         """One of those tried, at every budget of the run that it allows.
 
-        On all examples, but for a percentile: not on those that it was chosen on.
+        On all examples, but for a percentile: not on those that it was chosen on. Then on those
+        that had no part in the choice, where some were held out.
         """
-        checked, record = {}, self.context.record
+        checked = {}
         for mean in self.before.audit.settings.budgets:
-            rest = self.rest if self.rows[place].family == "percentile" else None
-            if mean == self.mean:
-                checked[float(mean)] = self.rows[place]
-            elif (found := self._search(self.tried[place], mean, rest)) is not None:
-                before = _before(self.context, _worst_at(record, mean))
-                shown = self._everyone if rest is None else rest.tolist()
-                checked[float(mean)] = remedied(before, found, shown)
+            known, rest = self.found[place], None
+            if self.rows[place].family == "percentile":
+                rest = self.rest
+            found = known if mean == self.mean else self._search(self.tried[place], mean, rest)
+            if found is not None:
+                before = _before(self.context, _worst_at(self.context.record, mean))
+                confirmed = None
+                if self.held_out:
+                    confirmed = remedied(before, found, self.rest.tolist())
+                checked[float(mean)] = (remedied(before, found, found.places), confirmed)
         return checked
 
-    def plan(self, place: int, checked: Mapping[float, Remedied]) -> QuantizationPlan:
+    def plan(self, place: int, budgets: list[float]) -> QuantizationPlan:
         """One of those tried as a file."""
         row = self.rows[place]
         subject = self.tried[place].tuned or self.before.audit.subject
@@ -149,22 +170,16 @@ class _Trials:
             float_points=row.float_points,
             floors=row.floors,
             scheme=row.scheme,
-            budget=list(checked),
+            budget=budgets,
         )
-
-    @property
-    def _everyone(self) -> range:
-        return range(len(self.before.worst))
 
     @property
     def _names(self) -> list[str]:
         return [point.name for point in self.before.audit.plan.points]
 
-    def _one_after_the_other(
-        self, make: Make, blamed: list[str], begin: Searched | None = None
-    ) -> None:
+    def _one_after_the_other(self, make: Make, begin: Searched | None = None) -> None:
         """More and more points, those to blame first, until the loss is surely within the limit."""
-        ranked = blamed or self._ranked(begin)
+        ranked = self._ranked(begin)
         taken: tuple[str, ...] = ()
         for size in _SIZES:
             if size > max(1, len(ranked) // 2) or size == len(ranked):
@@ -172,15 +187,15 @@ class _Trials:
             fresh = [name for name in ranked if name not in taken]
             taken = (*taken, *fresh[: size - len(taken)])
             place = self._try(make(taken))
-            if place is None or self.rows[place].standing == "pass":
+            if place is None or self.judged[place].standing == "pass":
                 return
-            ranked = blamed or self._ranked(self.found[place])
+            ranked = self._ranked(self.found[place])
 
     def _ranked(self, found: Searched | None) -> list[str]:
         """Points by how much they are to blame for a worst case, the run's own by default."""
         if found is None:
-            return candidates(self.context)
-        ranked = most_to_blame(found.suite, found.bits)
+            return candidates(self.context, self.judging)
+        ranked = most_to_blame(found.suite, found.bits, self.judging)
         # Those kept in float are not in the list; they were taken, and count in its length.
         return [*ranked, *(name for name in self._names if name not in ranked)]
 
@@ -200,38 +215,44 @@ class _Trials:
 
     def _clip(self) -> None:
         """The percentile that is best on one half, shown on the other."""
-        n = len(self._everyone)
-        if n < _FEWEST_FOR_HALVES:
+        if not len(self.half):
             return
-        seed = generator(self.before.audit.settings.seed, *b"percentile")
-        order = torch.from_numpy(seed.permutation(n).copy())
-        half, rest = order[: n // 2].sort().values, order[n // 2 :].sort().values
-        self.chosen_on, self.rest = len(half), rest
         words = "ranges clipped to {:g} % of the values"
-        tried = [
+        remedies = [
             Remedy("percentile", words.format(p), scheme=f"percentile({p:g})") for p in _PERCENTILES
         ]
-        best = max(tried, key=lambda remedy: self._right_on(half, remedy))
-        self._try(best, rest)
+        tried = [self._search(remedy, self.mean, self.half) for remedy in remedies]
+        judged = [
+            (remedy, remedied(self.before, found, found.places))
+            for remedy, found in zip(remedies, tried, strict=True)
+            if found is not None
+        ]
+        if judged:
+            self.chosen_on = len(self.half)
+            best, row = max(judged, key=lambda one: one[1].right.k)
+            self._try(best, self.rest, row if self.held_out else None)
 
-    def _right_on(self, places: Int[Tensor, " m"], remedy: Remedy) -> int:
-        found = self._search(remedy, self.mean, places)
-        return 0 if found is None else remedied(self.before, found, places.tolist()).right.k
-
-    def _try(self, remedy: Remedy, places: Int[Tensor, " m"] | None = None) -> int | None:
+    def _try(
+        self,
+        remedy: Remedy,
+        places: Int[Tensor, " m"] | None = None,
+        judged: Remedied | None = None,
+    ) -> int | None:
         """Look for its worst case and keep the figures, once; its place among those tried.
 
-        None where it leaves no allocation.
+        None where it leaves no allocation. `places`: of the examples to search, by default all;
+        `judged`: figures on other ones, to judge it by.
         """
         if remedy in self.tried:
             return self.tried.index(remedy)
         found = self._search(remedy, self.mean, places)
         if found is None:
             return None
-        shown = self._everyone if places is None else places.tolist()
         self.tried.append(remedy)
         self.found.append(found)
-        self.rows.append(remedied(self.before, found, shown))
+        self.rows.append(remedied(self.before, found, found.places))
+        judging = self.judging.tolist() if places is None else found.places
+        self.judged.append(judged or remedied(self.before, found, judging))
         return len(self.rows) - 1
 
     def _search(
@@ -241,6 +262,13 @@ class _Trials:
             return search_again(remedy, self.before.audit, mean, self.context.tell, places)
         except InfeasibleBudget:
             return None
+
+
+def _halves(n: int, seed: int) -> tuple[Int[Tensor, " half"], Int[Tensor, " rest"]]:
+    """Places of one half of the examples and of the other; the first is empty with too few."""
+    order = torch.from_numpy(generator(seed, *b"percentile").permutation(n).copy())
+    middle = n // 2 if n >= _FEWEST_FOR_HALVES else 0
+    return order[:middle].sort().values, order[middle:].sort().values
 
 
 def _in_float(names: tuple[str, ...]) -> Remedy:

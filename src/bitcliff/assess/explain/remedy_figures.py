@@ -1,6 +1,6 @@
 """From a remedy's worst case to its figures: what it gives back, what it costs, which to take."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -38,7 +38,7 @@ class Before:
 
 
 def remedied(before: Before, found: Searched, places: Sequence[int]) -> Remedied:
-    """The figures of one remedy, whose worst case is that of the examples at `places`."""
+    """The figures of one remedy on the examples at `places`, all of which were searched."""
     remedy, worst = found.remedy, found.worst
     settings = found.audit.settings
     return Remedied(
@@ -50,13 +50,13 @@ def remedied(before: Before, found: Searched, places: Sequence[int]) -> Remedied
         cost=cost_of(
             before.audit.plan, found.audit.plan, worst.total_bits or 0, worst.policy_freedom_log2
         ),
-        failures=sum(prediction is None for prediction in found.predictions),
+        failures=sum(found.predictions[place] is None for place in places),
         passes=worst.effort.forward_passes,
         **_shares(before, found.predictions, places),
     )
 
 
-def unremedied(before: Before) -> Remedied:
+def unremedied(before: Before, places: Sequence[int]) -> Remedied:
     """The run's own worst case in the same terms."""
     policy, settings = before.policy, before.audit.settings
     return Remedied(
@@ -71,9 +71,9 @@ def unremedied(before: Before) -> Remedied:
             policy.total_bits or 0,
             policy.policy_freedom_log2,
         ),
-        failures=sum(prediction is None for prediction in before.worst),
+        failures=sum(before.worst[place] is None for place in places),
         passes=policy.effort.forward_passes,
-        **_shares(before, before.worst, range(len(before.worst))),
+        **_shares(before, dict(enumerate(before.worst)), places),
     )
 
 
@@ -144,11 +144,11 @@ def recommend(rows: Sequence[Remedied], limit: float) -> int | None:
     return max(most, key=lambda place: (_right(rows[place]), rows[place].on_front), default=None)
 
 
-def _shares(before: Before, now: Predictions, places: Sequence[int]) -> dict[str, Any]:
+def _shares(before: Before, now: Mapping[int, int | None], places: Sequence[int]) -> dict[str, Any]:
     """Right answers now and before, and the changes, over the examples that have all answers."""
     told = [
-        (before.wanted[place], before.in_float[place], before.worst[place], prediction)
-        for place, prediction in zip(places, now, strict=True)
+        (before.wanted[place], before.in_float[place], before.worst[place], now[place])
+        for place in places
     ]
     whole = [
         (in_float == right, worst == right, new == right)

@@ -1,6 +1,6 @@
 """The worst case of a changed network, looked for anew as hard as the run looked."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import torch
@@ -63,26 +63,24 @@ class Searched:
 
     Attributes:
         audit: with the change made. suite: the changed network attached. worst: what was found.
+        places: of the examples searched, among those of the run.
     """
 
     remedy: Remedy
     audit: Audit
     suite: Suite
     worst: Measured
+    places: Sequence[int]
 
     @property
     def bits(self) -> Int[Tensor, "n points"]:
         """The worst bits of every example."""
-        return torch.tensor([self.worst.outcomes[place].bits for place in range(self._n)])
+        return torch.tensor([self.worst.outcomes[row].bits for row in range(len(self.places))])
 
     @property
-    def predictions(self) -> list[int | None]:
-        """What the network says under them."""
-        return [self.worst.outcomes[place].prediction for place in range(self._n)]
-
-    @property
-    def _n(self) -> int:
-        return len(self.worst.outcomes)
+    def predictions(self) -> dict[int, int | None]:
+        """What the network says under them, by place."""
+        return {place: self.worst.outcomes[row].prediction for row, place in enumerate(self.places)}
 
 
 def search_again(
@@ -97,24 +95,30 @@ def search_again(
     suite, _ = changed.ready()
     name = f"worst-{mean:g}"
     suite.measure_only([name], lambda _policy, done, whole: tell(remedy.words, done, whole))
-    return Searched(remedy, changed, suite, suite.done[name])
+    searched = range(len(audit.examples)) if places is None else places.tolist()
+    return Searched(remedy, changed, suite, suite.done[name], searched)
 
 
-def most_to_blame(suite: Suite, bits: Int[Tensor, "n points"]) -> list[str]:
+def most_to_blame(
+    suite: Suite, bits: Int[Tensor, "n points"], places: Int[Tensor, " m"]
+) -> list[str]:
     """The points by what it gives back to round only there finely, the most first.
+
+    Only the examples at `places` are asked.
 
     Every other point spends what it did: the examples that are right again decide, then the mean
     margin. It is a guess at what helps once the adversary answers to it.
     """
     points = suite.evaluator.attachment.plan.points
-    wanted = torch.tensor([-1 if right is None else right for right in suite.wanted])
+    wanted = torch.tensor([-1 if right is None else right for right in suite.wanted])[places]
+    reference = suite.evaluator.reference[places]
     gains = []
     for place, point in enumerate(points):
-        finer = bits.clone()
+        finer = bits[places]
         finer[:, place] = MAX_BITS  # as good as float, and needs no other attachment
-        scores = suite.evaluator.scores(suite.everyone, finer)
+        scores = suite.evaluator.scores(places, finer)
         won = int((scores.finite & (scores.predictions == wanted)).sum())
-        found = margins(scores.logits, suite.evaluator.reference)[scores.finite]
+        found = margins(scores.logits, reference)[scores.finite]
         gains.append((-won, -float(found.mean()) if len(found) else 0.0, place, point.name))
     return [name for *_, name in sorted(gains)]
 
