@@ -16,6 +16,7 @@ from bitcliff.errors import InputError
 from bitcliff.jobs import explain_job
 from bitcliff.jobs.assess_job import AssessJob, Listener, run_assess
 from bitcliff.jobs.explain_job import PARTS, ExplainJob, run_explain
+from bitcliff.jobs.run_directory import held
 from bitcliff.records import Record, read_record, write_record
 from bitcliff.records.part import Part
 
@@ -252,7 +253,7 @@ def test_the_record_is_read_while_the_folder_is_held(
 ) -> None:
     """A run that ends just before the folder is taken must not be explained as it was before."""
     changed: list[Record] = []
-    real = explain_job.held
+    real = held
 
     def late(folder: Path) -> AbstractContextManager[None]:
         record = read_record(folder)

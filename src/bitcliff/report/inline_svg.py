@@ -12,7 +12,7 @@ from xml.etree import ElementTree
 _SVG = "http://www.w3.org/2000/svg"
 _LINK = "{http://www.w3.org/1999/xlink}href"
 _DECIMALS = re.compile(r"-?\d+\.\d+")
-_REFERENCE = re.compile(r"#([\w.-]+)")
+_REFERENCE = re.compile(r"(?<=url\(#)[\w.-]+|(?<=^#)[\w.-]+")
 
 
 def inline_svg(svg: str, *, colours: Mapping[str, str], kind: str, words: str) -> str:
@@ -64,7 +64,7 @@ def _attributes(
             if value in names:
                 yield key, names[value]
         else:
-            text = _REFERENCE.sub(lambda found: "#" + names[found[1]], value)
+            text = _REFERENCE.sub(lambda found: names[found[0]], value)
             yield "href" if key == _LINK else key, _short(" ".join(text.split()))
 
 

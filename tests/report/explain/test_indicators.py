@@ -189,4 +189,4 @@ def test_a_line_is_logarithmic_where_values_are_far_apart(
 
 def test_numbers_have_three_digits() -> None:
     texts = [number_text(value) for value in (1240.4, 99.97, 0.032912, -0.5)]
-    assert texts == ["1,240", "100", "0.0329", "-0.5"]
+    assert texts == ["1,240", "100", "0.0329", "−0.5"]
