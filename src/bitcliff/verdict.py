@@ -69,8 +69,8 @@ def judge(record: Record, max_drop: float, policy: str | None = None) -> Verdict
         record: as stored; it is not changed.
         max_drop: percentage points of accuracy that may be lost (of flips, without labels).
         policy: judge this one only. By default the adversarial ones (threat "policy-only"), which
-            speak of the user's own model; a record without any is judged on every policy but the
-            friendliest.
+            speak of the user's own model, and the runtimes, which are what it will run on; a
+            record without any is judged on every policy but the friendliest.
 
     Raises:
         InputError: `max_drop` is negative or not a number; no policy has that name.
@@ -103,8 +103,8 @@ def _named(record: Record, name: str) -> PolicyResult:
 def _judged_by_default(record: Record) -> list[PolicyResult]:
     # A good allocation says what could be reached, never what may be signed off.
     candidates = [one for one in record.policies if policy_family(one.name) != "friendliest"]
-    adversarial = [one for one in candidates if one.threat == "policy-only"]
-    return adversarial or [one for one in candidates if one.name != "float"]
+    certain = [p for p in candidates if p.threat == "policy-only" or p.runtime is not None]
+    return certain or [one for one in candidates if one.name != "float"]
 
 
 def _judge_policy(record: Record, policy: PolicyResult, max_drop: float) -> Judgement:
@@ -240,6 +240,9 @@ def _placement(record: Record, policy: PolicyResult) -> str:
         spent = policy.total_bits / record.subject.coverage.quantized
         mean = [f"{spent:.3g} bits on average"]
     part = _measured_on(record, policy)
+    if policy.runtime is not None:
+        version = next((r.version for r in record.runtimes if r.name == policy.runtime), "")
+        return f"in {policy.name} ({', '.join([version, *part])})"
     if words is None:
         details = ", ".join(mean + part)
         return f"under policy {policy.name}" + (f" ({details})" if details else "")

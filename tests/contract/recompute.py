@@ -18,7 +18,8 @@ def timeless(record: Json) -> Json:
     """Without what another run of the same command may differ in: the time, and the checkout."""
     gone = ("started", "finished", "revision")
     provenance = {key: value for key, value in record["provenance"].items() if key not in gone}
-    return {**record, "provenance": provenance}
+    runtimes = [{key: one[key] for key in one if key != "speed"} for one in record["runtimes"]]
+    return {**record, "provenance": provenance, "runtimes": runtimes}
 
 
 def rate(k: int, n: int) -> Json:

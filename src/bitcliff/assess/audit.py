@@ -17,8 +17,9 @@ from bitcliff.assess.compose import (
 )
 from bitcliff.assess.evaluate import Evaluator, Scores, laid_out_for_speed, margins
 from bitcliff.assess.folding import measure_folding
-from bitcliff.assess.measured import Measured, predictions_of
+from bitcliff.assess.measured import Measured, Predictions, predictions_of
 from bitcliff.assess.own import own_examples, own_subject
+from bitcliff.assess.runtimes import check_runtime, runtime_info
 from bitcliff.assess.settings import AssessSettings, budgets_within
 from bitcliff.assess.suite import Step, Suite
 from bitcliff.budget import total_from_mean
@@ -28,6 +29,8 @@ from bitcliff.points.fold import fold_batchnorm
 from bitcliff.policy import Policy
 from bitcliff.records import Folding, Record
 from bitcliff.records.provenance import now
+from bitcliff.records.runtimes import RuntimeInfo
+from bitcliff.types.runtime import Runtime
 from bitcliff.types.subject import Examples, Subject, tensors_sha256
 
 # Activations held at once in a forward pass: small enough to stay near the processor.
@@ -67,6 +70,8 @@ class Audit:
         settings: everything else; `bits` and `scheme` override what it says.
         policy: one that was trained together with the model; measured beside the others, and
             never judged by default.
+        runtimes: other people's, which the same model was handed to; each is measured with every
+            example by itself (`NAME`) and in batches (`NAME-batch`), and judged by default.
 
     Raises:
         InputError: the model or the data will not do; the text says why.
@@ -81,6 +86,7 @@ class Audit:
         scheme: str | None = None,
         settings: AssessSettings | None = None,
         policy: Policy | None = None,
+        runtimes: Iterable[Runtime] = (),
     ) -> None:
         if bits is not None:
             widths = tuple(int(b) if isinstance(b, Integral) else b for b in bits)
@@ -97,14 +103,19 @@ class Audit:
         if self.settings.fold_batchnorm:
             module, self._folded = fold_batchnorm(self._as_it_came, self.examples.inputs)
             self.subject = replace(self.subject, module=module)
-        self.plan: Plan = discover(
-            self.subject.module, self.examples.inputs, self.settings.selection
-        )
+        self.plan = self._plan()
         if policy is not None and policy.points != len(self.plan):
             raise InputError(
                 f"the policy is for {policy.points} points, but {len(self.plan)} are quantized here"
             )
         self.policy = policy
+        self.runtimes = tuple(runtimes)
+
+    def _plan(self) -> Plan:
+        where = self.settings.selection.where
+        if self.subject.black_box:
+            return Plan(seen=(), weights={}, missed=(), where=where)
+        return discover(self.subject.module, self.examples.inputs, self.settings.selection)
 
     def assess(
         self,
@@ -141,7 +152,8 @@ class Audit:
             recorded_settings(settings, evaluator.batch_size),
             provenance_of(self.subject, self.examples, settings.seed, started, command),
             self.examples.thumbnails,
-            self._folding(evaluator.batch_size),
+            folding=self._folding(evaluator.batch_size),
+            runtimes=self._runtime_infos(suite, base, progress),
         )
 
     def _folding(self, batch: int) -> Folding | None:
@@ -151,16 +163,19 @@ class Audit:
         return measure_folding(self._as_it_came, self.subject.module, self._folded, inputs, batch)
 
     def check(self) -> str:
-        """Whether the settings, the model and the data go together; runs the network in float.
+        """Whether settings, model, runtimes and data go together; runs the network in float.
 
         Returns:
             SHA-256 of the float network's scores: what it computes, whatever code it is made of.
 
         Raises:
-            InfeasibleBudget: before any work. InputError, NumericError: labels out of range, or a
-                network that fails in float already.
+            InfeasibleBudget: before any work. InputError, NumericError: labels out of range, a
+                network that fails in float already, or a runtime that cannot run it.
         """
-        return tensors_sha256({"logits": self._float_scores(self._evaluator(self.settings)).logits})
+        suite, base = self.ready()
+        for runtime in self.runtimes:
+            check_runtime(runtime, suite, base.logits.shape[1])
+        return tensors_sha256({"logits": base.logits})
 
     def ready(self, settings: AssessSettings | None = None) -> tuple[Suite, Scores]:
         """The network attached, run once in float, and set to measure policies.
@@ -172,11 +187,20 @@ class Audit:
         evaluator = self._evaluator(settings)
         base = self._float_scores(evaluator)
         labels = self.examples.labels
-        if labels is None:
-            return Suite(evaluator, predictions_of(base), settings, {}, self.policy), base
-        if settings.margin == "label":
+        if labels is not None and settings.margin == "label":
             evaluator.reference = labels
-        return Suite(evaluator, labels.tolist(), settings, {}, self.policy), base
+        wanted: Predictions = predictions_of(base) if labels is None else labels.tolist()
+        return Suite(evaluator, wanted, settings, {}, self.policy, self.runtimes), base
+
+    def _runtime_infos(
+        self, suite: Suite, base: Scores, progress: Progress | None
+    ) -> list[RuntimeInfo]:
+        infos = []
+        for number, runtime in enumerate(self.runtimes):
+            if progress is not None:
+                progress(f"{runtime.name} against the simulation", number, len(self.runtimes))
+            infos.append(runtime_info(runtime, suite, predictions_of(base)))
+        return infos
 
     def _evaluator(self, settings: AssessSettings) -> Evaluator:
         self._check_budgets(settings)
@@ -192,6 +216,8 @@ class Audit:
         return Evaluator(attachment, laid_out_for_speed(self.examples.inputs), size)
 
     def _check_budgets(self, settings: AssessSettings) -> None:
+        if self.subject.black_box:
+            return
         means: dict[int, float] = {}
         floors = settings.floors_at(self.plan)
         for mean in settings.budgets:

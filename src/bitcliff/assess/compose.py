@@ -32,6 +32,7 @@ from bitcliff.records.provenance import (
     platform_name,
     revision,
 )
+from bitcliff.records.runtimes import RuntimeInfo
 from bitcliff.types.subject import Examples, Subject
 
 # Examples at risk whose picture the record keeps.
@@ -65,6 +66,7 @@ def compose_record(
     provenance: Provenance,
     pictures: Sequence[str] | None,
     folding: Folding | None = None,
+    runtimes: Sequence[RuntimeInfo] = (),
 ) -> Record:
     """The whole record; every figure in it follows from `rows`.
 
@@ -82,6 +84,7 @@ def compose_record(
         at_risk=risky,
         examples=_with_pictures(rows, risky, pictures),
         folding=folding,
+        runtimes=list(runtimes),
     )
     check_record(record)
     return record
@@ -149,6 +152,7 @@ def subject_info(
             for point in plan.seen
         ],
         coverage=coverage_of(plan, strays),
+        black_box=subject.black_box,
     )
 
 

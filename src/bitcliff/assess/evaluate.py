@@ -16,6 +16,7 @@ from torch.autograd.graph import allow_mutation_on_saved_tensors
 from bitcliff.points import Attachment, take
 from bitcliff.points.attach import FLOAT, WEIGHTS_ONLY, Rounding, gradient_rounding, rounding_to
 from bitcliff.points.forward import pad, raw_tensors
+from bitcliff.types.runtime import Run
 from bitcliff.types.subject import Inputs
 
 # Relative size of the nudge in `Evaluator.repeat`: some ten units in the last place of a float32.
@@ -112,6 +113,21 @@ class Evaluator:
             active: the points to quantize, by index; the others stay in float. None for all.
         """
         return self._scores(index, lambda rows: rounding_to(bits[rows], active))
+
+    def runtime_scores(self, index: Int[Tensor, " m"], run: Run, batch_size: int) -> Scores:
+        """What somebody else's runtime says, in batches of this size and in this order.
+
+        The last batch is smaller where they do not come out even, as it would be in use: copies
+        would change nothing where each example has its own scale, and would be no users' batch
+        where one serves all.
+        """
+        logits = []
+        for rows in torch.arange(len(index)).split(batch_size):
+            logits.append(run(take(self.inputs, index[rows])))
+            self._count(len(rows))
+        scores = torch.cat(logits)
+        whole = torch.isfinite(scores).all(1).tolist()
+        return Scores(scores, tuple(None if one else "output" for one in whole))
 
     def repeat(
         self, index: Int[Tensor, " m"], bits: Int[Tensor, "m points"], number: int

@@ -101,8 +101,8 @@ def with_holm(policies: Sequence[PolicyResult]) -> list[PolicyResult]:
 
 
 def at_risk(rows: Sequence[ExampleRow], policies: Sequence[PolicyResult]) -> list[str]:
-    """Ids of the examples whose decision a policy-only worst case flips, worst margin first."""
-    names = [policy.name for policy in policies if policy.threat == "policy-only"]
+    """Ids of the examples that a policy-only worst case or a runtime flips, worst margin first."""
+    names = [p.name for p in policies if p.threat == "policy-only" or p.runtime is not None]
     worst: dict[str, float] = {}
     for row in rows:
         for name in names:

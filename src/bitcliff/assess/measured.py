@@ -24,6 +24,7 @@ class About:
         mean_bits: as asked for; total_bits: spent by every example, exactly, so that the mean spent
             may differ a little from the one asked for. None where activations stay in float.
         policy_freedom_log2: log2 of the number of allocations the policy could choose among.
+        runtime: the name of the runtime that it was measured in; None: simulated here.
     """
 
     name: str
@@ -32,6 +33,7 @@ class About:
     mean_bits: float | None = None
     total_bits: int | None = None
     policy_freedom_log2: float | None = None
+    runtime: str | None = None
 
     @property
     def total(self) -> int:
@@ -87,6 +89,7 @@ class Measured(BaseModel):
     outcomes: dict[int, Outcome]
     broken: list[int]
     strays: list[str]
+    runtime: str | None = None
 
 
 def outcomes_of(trial: Trial, reference: Int[Tensor, " n"]) -> dict[int, Outcome]:

@@ -4,7 +4,7 @@
 store what it gets.
 """
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 
@@ -38,6 +38,7 @@ from bitcliff.points import take
 from bitcliff.policy import Batch, Policy, RandomPerExample, RandomStatic, Static, Uniform
 from bitcliff.records import Effort
 from bitcliff.records.schema import Threat
+from bitcliff.types.runtime import Runtime
 
 # A linearisation: a forward pass, and a backward pass that costs three, as `Spent.cost` has it.
 _SLOPES_COST = 4
@@ -71,6 +72,7 @@ class Suite:
         wanted: (n,) the right answers: labels, or without them what float says, None if it fails.
         done: what was measured so far, by name; searches take up what random draws found.
         own: a policy trained together with the network, or None.
+        runtimes: what else the network is run by.
     """
 
     evaluator: Evaluator
@@ -78,6 +80,7 @@ class Suite:
     settings: AssessSettings
     done: dict[str, Measured]
     own: Policy | None = None
+    runtimes: Sequence[Runtime] = ()
 
     @property
     def points(self) -> int:
@@ -95,7 +98,23 @@ class Suite:
         return torch.arange(len(self.wanted))
 
     def steps(self) -> Iterator[Step]:
-        """All policies in order."""
+        """All policies in order; of a network that is not looked into, the runtimes alone."""
+        if self.points:
+            yield from self._simulated_steps()
+        for runtime in self.runtimes:
+            yield from self._runtime_steps(runtime)
+
+    def _runtime_steps(self, runtime: Runtime) -> Iterator[Step]:
+        what = f"{runtime.version}: {runtime.description}"
+        sizes = {runtime.name: 1}
+        if runtime.batches:
+            sizes[f"{runtime.name}-batch"] = self.evaluator.batch_size
+        for name, size in sizes.items():
+            alone = f"batches of {size} as they come" if size > 1 else "each example by itself"
+            about = About(name, f"{what}; {alone}", runtime=runtime.name)
+            yield Step(about, len(self.wanted), partial(self._by_runtime, runtime, size))
+
+    def _simulated_steps(self) -> Iterator[Step]:
         n, width = len(self.wanted), self.settings.weight_bits
         words = f"weights rounded to {width} bits, activations in float" if width else "float"
         yield Step(About("weights-only", words), n, self._weights_only)
@@ -182,6 +201,11 @@ class Suite:
     def _weights_only(self, _about: About) -> Trial:
         scores = self.evaluator.weights_only_scores(self.everyone)
         return Trial(self.everyone, None, scores)
+
+    def _by_runtime(self, runtime: Runtime, size: int, _about: About) -> Trial:
+        scores = self.evaluator.runtime_scores(self.everyone, runtime.run, size)
+        words = f"measured once, in batches of {size}, the last one not filled up"
+        return Trial(self.everyone, None, scores, "measured once" if size == 1 else words)
 
     def _even(self, width: int) -> Policy:
         if self.floors is None:

@@ -36,6 +36,18 @@ _SCHEME_HELP = "How ranges are taken: paper (min to max), onnx (zero kept in), p
     help="What to keep in float, floors and scheme, as `bitcliff explain` writes it: plan.yaml.",
 )
 @click.option(
+    "--runtime",
+    "runtimes",
+    multiple=True,
+    help="Measure what this runtime's own int8 dynamic quantization does, too; may be given again:"
+    " ort-dynamic, torch-dynamic, torchao-dynamic or openvino.",
+)
+@click.option(
+    "--black-box",
+    is_flag=True,
+    help="MODEL is a FILE.onnx that is not looked into: answers alone, in float and by a runtime.",
+)
+@click.option(
     "--out",
     type=click.Path(path_type=Path),
     help="Run directory; an earlier run in it is replaced.",
@@ -153,6 +165,7 @@ def _job(options: dict[str, Any]) -> "AssessJob":
     import torch
 
     from bitcliff.adapters import DataOptions, check_model_name
+    from bitcliff.adapters.runtimes import check_runtime_name
     from bitcliff.errors import InputError
     from bitcliff.jobs.assess_job import BUILTIN_DATA, AssessJob
     from bitcliff.jobs.plan_file import planned, read_plan
@@ -161,8 +174,13 @@ def _job(options: dict[str, Any]) -> "AssessJob":
         torch.set_num_threads(options["threads"])
     model = options["model"]
     data = options["data"] or BUILTIN_DATA.get(model)
+    if options["black_box"]:
+        _refuse_inside(options)
+    for name in options["runtimes"]:
+        check_runtime_name(name)
     if data is None:
-        check_model_name(model)
+        if not options["black_box"]:
+            check_model_name(model)
         raise InputError(f"--data is missing: {model} brings no examples of its own")
     if options["examples"] < 0:
         raise InputError(f"--examples must be 0 or more, not {options['examples']}")
@@ -179,10 +197,21 @@ def _job(options: dict[str, Any]) -> "AssessJob":
         policy=options["policy"],
         plan=plan,
         limit=options["examples"] or None,
+        runtimes=options["runtimes"],
+        black_box=options["black_box"],
         settings=settings if plan is None else planned(settings, plan),
         model_options=_model_options(options),
         data_options=DataOptions(split=options["split"]),
     )
+
+
+def _refuse_inside(options: dict[str, Any]) -> None:
+    """What asks for a look inside cannot be had of a black box."""
+    from bitcliff.errors import InputError
+
+    for option in ("budget", "explain"):
+        if options[option]:
+            raise InputError(f"--{option} has no effect with --black-box; leave it out")
 
 
 def _settings(options: dict[str, Any]) -> "AssessSettings":

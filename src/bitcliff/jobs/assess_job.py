@@ -11,17 +11,20 @@ from pydantic import Field, TypeAdapter, ValidationError
 
 from bitcliff import __version__
 from bitcliff.adapters import DataOptions, ModelOptions, load_examples, load_model
+from bitcliff.adapters.black_box.subject import load_black_box_subject
 from bitcliff.adapters.onnx.agreement import check_agreement
 from bitcliff.adapters.onnx.subject import is_onnx
 from bitcliff.assess import AssessSettings, Audit
 from bitcliff.errors import InputError
 from bitcliff.jobs.plan_file import PLAN, check_plan
 from bitcliff.jobs.run_directory import CONFIG, PartialResults, check_run_directory, held, open_run
+from bitcliff.jobs.runtimes import runtimes_of
 from bitcliff.points import Plan
 from bitcliff.policy.stored import StoredPolicy, read_policy
 from bitcliff.records import Record, package_versions, write_record, write_text_atomic
 from bitcliff.records.plan import QuantizationPlan
 from bitcliff.report import write_report
+from bitcliff.types.runtime import Runtime
 from bitcliff.types.subject import Examples, Subject, tensors_sha256
 from bitcliff.verdict import Verdict, judge
 from bitcliff.zoo.shipped import SHIPPED
@@ -35,6 +38,7 @@ BUILTIN_DATA = {
 BUILTIN_BUDGETS = {DEFAULT_MODEL: (7.0, 9.0), **dict.fromkeys(SHIPPED, (5.5,))}
 
 _THREADS = TypeAdapter(Annotated[int, Field(ge=1, le=1024, strict=True)])
+_NAMES = TypeAdapter(tuple[str, ...])
 _LIMIT = TypeAdapter(Annotated[int, Field(ge=1, strict=True)] | None)
 
 
@@ -48,6 +52,8 @@ class AssessJob:
             it ships with one.
         plan: already part of `settings`; kept to check that it is for this network.
         limit: examples kept at most; more are subsampled.
+        runtimes: names of `adapters.runtimes.RUNTIMES`, to measure too.
+        black_box: the model is an ONNX file that is not looked into: the runtimes alone.
         out: the run directory. command: the command line, for the record.
     """
 
@@ -59,6 +65,8 @@ class AssessJob:
     policy: Path | None = None
     plan: QuantizationPlan | None = None
     limit: int | None = 200
+    runtimes: tuple[str, ...] = ()
+    black_box: bool = False
     settings: AssessSettings = field(default_factory=AssessSettings)
     model_options: ModelOptions = field(default_factory=ModelOptions)
     data_options: DataOptions = field(default_factory=DataOptions)
@@ -88,8 +96,9 @@ def run_assess(job: AssessJob, listener: Listener) -> tuple[Record, Verdict]:
     subject, examples = load_subject_and_data(job, listener)
     if job.plan is not None:
         check_plan(job.plan, subject)
+    runtimes = _runtimes(job, subject, examples, listener)
     listener.stage("Finding the quantization points")
-    audit = Audit(subject, examples, settings=job.settings)
+    audit = Audit(subject, examples, settings=job.settings, runtimes=runtimes)
     own = own_policy(job, subject, audit.plan, listener)
     audit.policy = None if own is None else own.policy
     config = resolved_config(job, subject, examples, float_sha256=audit.check())
@@ -112,6 +121,14 @@ def run_assess(job: AssessJob, listener: Listener) -> tuple[Record, Verdict]:
     return record, verdict
 
 
+def _runtimes(
+    job: AssessJob, subject: Subject, examples: Examples, listener: Listener
+) -> list[Runtime]:
+    if job.runtimes:
+        listener.stage(f"Quantizing with {', '.join(job.runtimes)}")
+    return runtimes_of(job.runtimes, subject, examples)
+
+
 def load_subject_and_data(job: AssessJob, listener: Listener) -> tuple[Subject, Examples]:
     """The model and the examples that a job names.
 
@@ -119,7 +136,10 @@ def load_subject_and_data(job: AssessJob, listener: Listener) -> tuple[Subject, 
         InputError: they cannot be had, or an option has no effect on them.
     """
     listener.stage(f"Loading {job.model}")
-    subject = load_model(job.model, weights=job.weights, options=job.model_options)
+    if job.black_box:
+        subject = _black_box(job)
+    else:
+        subject = load_model(job.model, weights=job.weights, options=job.model_options)
     listener.stage(f"Loading {job.data}")
     examples = load_examples(
         job.data,
@@ -128,13 +148,24 @@ def load_subject_and_data(job: AssessJob, listener: Listener) -> tuple[Subject, 
         seed=job.settings.seed,
         options=job.data_options,
     )
-    if is_onnx(job.model):
+    if is_onnx(job.model) and not job.black_box:
         listener.stage("Comparing with ONNX Runtime")
         agreed = check_agreement(job.model, subject.module, examples.inputs)
         listener.stage(f"ONNX Runtime gives the same answers on {agreed.examples} examples")
     if subject.preprocessing is None or examples.preprocessing == Examples.preprocessing:
         _refuse_idle(job.model_options, job.data)
     return subject, examples
+
+
+def _black_box(job: AssessJob) -> Subject:
+    if not job.runtimes:
+        raise InputError("--black-box: nothing to compare with float; give --runtime ort-dynamic")
+    for option in ("weights", "policy", "plan"):
+        if getattr(job, option) is not None:
+            raise InputError(f"--{option} has no effect with --black-box; leave it out")
+    if job.settings.fold_batchnorm:
+        raise InputError("--fold-batchnorm has no effect with --black-box; leave it out")
+    return load_black_box_subject(job.model, job.model_options)
 
 
 def own_policy(
@@ -201,6 +232,8 @@ def resolved_config(
         "weights": str(job.weights) if job.weights else None,
         "policy": str(job.policy) if job.policy else None,
         "limit": job.limit,
+        "runtimes": list(job.runtimes),
+        "black_box": job.black_box,
         "settings": measured,
         "model_options": asdict(job.model_options),
         "data_options": asdict(job.data_options),
@@ -246,6 +279,9 @@ def stored_job(run: Path) -> tuple[AssessJob, int]:
             weights=Path(config["weights"]) if config["weights"] else None,
             policy=Path(config["policy"]) if config.get("policy") else None,
             limit=_LIMIT.validate_python(config["limit"]),
+            # Not in the configuration of an older Bitcliff.
+            runtimes=_NAMES.validate_python(config.get("runtimes", ())),
+            black_box=TypeAdapter(bool).validate_python(config.get("black_box", False)),
             settings=TypeAdapter(AssessSettings).validate_python(config["settings"]),
             model_options=TypeAdapter(ModelOptions).validate_python(config["model_options"]),
             data_options=TypeAdapter(DataOptions).validate_python(config["data_options"]),

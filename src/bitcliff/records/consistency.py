@@ -27,6 +27,7 @@ def _problems(record: Record) -> Iterator[str]:
     yield from _twice((row.id for row in record.examples), "example id")
     yield from _twice((policy.name for policy in record.policies), "policy")
     yield from _twice((point.name for point in record.subject.points), "point")
+    yield from _twice((runtime.name for runtime in record.runtimes), "runtime")
     yield from _subject_problems(record)
     yield from _policy_problems(record)
     names = {policy.name for policy in record.policies}
@@ -54,14 +55,22 @@ def _subject_problems(record: Record) -> Iterator[str]:
         yield f"n_examples is {subject.n_examples}, but there are {len(record.examples)} examples"
     if subject.class_names is not None and len(subject.class_names) != subject.n_classes:
         yield f"{len(subject.class_names)} class_names for {subject.n_classes} classes"
+    if subject.black_box and subject.points:
+        yield f"the network was not looked inside, yet has {len(subject.points)} points"
     if subject.coverage.complete and subject.coverage.uncovered:
         yield f"coverage is complete, yet {len(subject.coverage.uncovered)} are uncovered"
 
 
 def _policy_problems(record: Record) -> Iterator[str]:
     measured = Counter(name for row in record.examples for name in row.outcomes)
+    runtimes = {runtime.name for runtime in record.runtimes}
     points = sum(point.quantized for point in record.subject.points)
     for policy in record.policies:
+        if policy.runtime is not None and policy.runtime not in runtimes:
+            yield (
+                f"policy {policy.name!r} was measured in {policy.runtime!r}, which is not in "
+                "the record's runtimes"
+            )
         if policy.agreement.n > measured[policy.name]:
             yield (
                 f"policy {policy.name!r} speaks of {policy.agreement.n} examples, "

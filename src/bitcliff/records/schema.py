@@ -6,6 +6,7 @@ from pydantic import ConfigDict, Field
 
 from bitcliff.records.explanation import Explanation
 from bitcliff.records.part import Part
+from bitcliff.records.runtimes import RuntimeInfo
 from bitcliff.types.rate import Rate
 
 SCHEMA_VERSION = "1.2"
@@ -75,7 +76,7 @@ class Coverage(Part):
 
 
 class SubjectInfo(Part):
-    """The model and the data."""
+    """The model and the data. `black_box`: it was not looked inside, and has no points here."""
 
     model: str
     data: str
@@ -87,6 +88,7 @@ class SubjectInfo(Part):
     class_names: list[str] | None
     points: list[PointRow]
     coverage: Coverage
+    black_box: bool = False
 
 
 class Settings(Part):
@@ -191,6 +193,7 @@ class PolicyResult(Part):
         p_value: exact McNemar against float; p_value_holm: Holm-adjusted over the run's policies.
         allocation: the bits at each point where all examples share them, else None.
         policy_freedom_log2: log2 of the number of allocations that spend exactly `total_bits`.
+        runtime: of `Record.runtimes`, the one that it was measured in; None: simulated.
         broken: ids of the examples that gave NaN or infinity under any allocation that was tried on
             the way, in a search or in any draw, though perhaps not under the one shown.
         repeated: of the flips that a search found, how many stay in every repeat with the input
@@ -217,6 +220,7 @@ class PolicyResult(Part):
     broken: list[str] = Field(default_factory=list)
     distribution: Distribution | None = None
     repeated: Rate | None = None
+    runtime: str | None = None
 
 
 class Outcome(Part):
@@ -256,8 +260,9 @@ class ExampleRow(Part):
 class Record(Part):
     """A whole assessment.
 
-    `at_risk` holds the ids of examples that a policy-only worst case flips, worst margin first.
-    `explanation` is there once `bitcliff explain` has run, `folding` if it was asked for.
+    `at_risk` holds the ids of examples that a policy-only worst case or a runtime flips, worst
+    margin first. `explanation` is there once `bitcliff explain` has run, `folding` if it was asked
+    for.
     """
 
     model_config = ConfigDict(
@@ -274,3 +279,4 @@ class Record(Part):
     examples: list[ExampleRow]
     explanation: Explanation | None = None
     folding: Folding | None = None
+    runtimes: list[RuntimeInfo] = Field(default_factory=list)

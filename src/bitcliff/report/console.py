@@ -6,6 +6,7 @@ from bitcliff.records import PolicyResult, Record
 from bitcliff.report.basis import float_on_same, folding_note, is_partial, partial_notes
 from bitcliff.report.finding import Finding, find
 from bitcliff.report.repeats import nudged_sentence, repeats_short
+from bitcliff.report.risk import changed_by
 from bitcliff.report.words import (
     NOTHING,
     clean,
@@ -159,8 +160,6 @@ def _short(points: float) -> str:
 
 
 def _closing(record: Record, finding: Finding, hidden: set[str]) -> list[str]:
-    coverage = record.subject.coverage
-    share = coverage.macs_share
     repeats = repeats_short(record, finding.worst)
     nudged = nudged_sentence(record, finding.worst)
     lines = [
@@ -169,10 +168,13 @@ def _closing(record: Record, finding: Finding, hidden: set[str]) -> list[str]:
         *([nudged] if nudged else []),
         *partial_notes(record),
         *([folding_note(record)] if folding_note(record) else []),
-        f"Coverage: {coverage.quantized} places quantized, {coverage.left_out} left out on "
-        f"purpose, {len(coverage.uncovered)} not covered"
-        + ("." if share is None else f"; {100 * share:.1f} % of the arithmetic."),
-        "In brackets: 95 % intervals. Worst cases are the worst found, a bound from one side.",
+        _coverage_line(record),
+        "In brackets: 95 % intervals."
+        + (
+            ""
+            if record.subject.black_box
+            else " Worst cases are the worst found, a bound from one side."
+        ),
     ]
     failed = [policy for policy in record.policies if policy.numeric_failures.k]
     if failed:
@@ -185,11 +187,23 @@ def _closing(record: Record, finding: Finding, hidden: set[str]) -> list[str]:
     return lines
 
 
+def _coverage_line(record: Record) -> str:
+    if record.subject.black_box:
+        return "The network was not looked inside: its answers alone are compared."
+    coverage = record.subject.coverage
+    share = coverage.macs_share
+    return (
+        f"Coverage: {coverage.quantized} places quantized, {coverage.left_out} left out on "
+        f"purpose, {len(coverage.uncovered)} not covered"
+        + ("." if share is None else f"; {100 * share:.1f} % of the arithmetic.")
+    )
+
+
 def _risk_line(record: Record) -> str:
     risk, n = len(record.at_risk), record.subject.n_examples
     line = (
         f"At risk: {risk} of {n} {noun(record, n)} {'has its' if risk == 1 else 'have their'} "
-        "answer changed by an adversary"
+        f"answer changed by {changed_by(record).removesuffix(' who spends the same bits')}"
     )
     if not risk:
         return f"{line}."

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bitcliff.records import ExampleRow, PolicyResult, Record
-from bitcliff.report.words import mean_text, noun
+from bitcliff.report.words import clean, mean_text, noun
 from bitcliff.stats import rate
 from bitcliff.types.rate import Rate
 from bitcliff.verdict import policy_family
@@ -26,6 +26,7 @@ class Finding:
             in float.
         random_draws: right answers in each draw of the random policy, where draws were kept.
         even_lost, worst_lost: answers right in float (without labels: any) that are lost (change).
+        runtime, runtime_rate: where nothing was simulated, the runtime that loses most.
         title: the finding in a sentence. loss: how many answers are lost, in a sentence.
     """
 
@@ -43,6 +44,8 @@ class Finding:
     worst_lost: int
     title: str
     loss: str
+    runtime: PolicyResult | None = None
+    runtime_rate: Rate | None = None
 
 
 @dataclass(frozen=True)
@@ -84,6 +87,9 @@ class _Pair:
 def find(record: Record) -> Finding:
     """The comparison that shows most: where the gap between even and worst is largest."""
     pair = _pair(record)
+    shipped = [policy for policy in record.policies if policy.runtime and policy.agreement.n]
+    if pair.even is None and pair.worst is None and shipped:
+        return _in_runtime(record, max(shipped, key=_lost_in))
     rows = len(pair.rows)
     at_random = _random_at(record, pair)
     return Finding(
@@ -101,6 +107,44 @@ def find(record: Record) -> Finding:
         worst_lost=pair.lost(pair.worst) if pair.worst else 0,
         title=_title(pair),
         loss=_loss(record, pair),
+    )
+
+
+def _lost_in(policy: PolicyResult) -> int:
+    return (policy.flips.lost or policy.flips.all).k
+
+
+def _in_runtime(record: Record, policy: PolicyResult) -> Finding:
+    """Nothing was simulated: float against the runtime."""
+    labelled = record.subject.labelled
+    rows = [r for r in record.examples if r.float_prediction is not None and _answered(r, policy)]
+    base = sum(_right(row, None, labelled) for row in rows)
+    found = sum(_right(row, policy, labelled) for row in rows)
+    lost = _lost_in(policy)
+    name, n = clean(policy.name, 40), len(rows)
+    if labelled:
+        title = f"Quantized by {name}, {found} of {n} are right; in float it is {base}"
+        loss = f"Of the {base} right answers in float, {_count_lost(lost)} {_is(lost)} lost."
+    else:
+        title = f"Quantized by {name}, {found} of {n} answers are as in float"
+        loss = f"Of {n} answers, {_count_lost(lost)} {_is(lost)} changed."
+    return Finding(
+        mean=None,
+        even=None,
+        worst=None,
+        at_random=None,
+        cheaper=False,
+        float_rate=rate(base, n),
+        even_rate=None,
+        worst_rate=None,
+        random_rate=None,
+        random_draws=(),
+        even_lost=0,
+        worst_lost=0,
+        title=title,
+        loss=loss,
+        runtime=policy,
+        runtime_rate=rate(found, n),
     )
 
 

@@ -14,7 +14,8 @@ from bitcliff.report.finding import find
 from bitcliff.report.plot import colour_rules
 from bitcliff.report.policies import policy_groups
 from bitcliff.report.repeats import any_repeated, repeats_sentence
-from bitcliff.report.risk import SHOWN, at_risk_cards
+from bitcliff.report.risk import SHOWN, at_risk_cards, changed_by
+from bitcliff.report.runtimes import runtime_blocks
 from bitcliff.report.words import clean, noun, percent, rate_text
 from bitcliff.verdict import Verdict
 
@@ -61,7 +62,11 @@ def _context(record: Record, verdict: Verdict) -> dict[str, Any]:
         "facts": view.facts(record),
         "cards": view.cards(record, finding),
         "meaning": view.meaning(record, finding),
-        "figure": figure_plot(record),
+        # Without places there is nothing to spend bits at.
+        "figure": None if subject.black_box else figure_plot(record),
+        "black_box": subject.black_box,
+        "runtimes": runtime_blocks(record),
+        "changed_by": changed_by(record),
         "groups": policy_groups(record, verdict),
         "float_accuracy": rate_text(record.float_.accuracy),
         "float_worst": view.class_of_float(record),

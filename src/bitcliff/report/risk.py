@@ -31,6 +31,16 @@ class AtRisk:
     strip_words: str
 
 
+def changed_by(record: Record) -> str:
+    """Who changes the answers of the examples at risk, by what was measured."""
+    by = []
+    if any(policy.threat == "policy-only" for policy in record.policies):
+        by.append("an adversary who spends the same bits")
+    if record.runtimes:
+        by.append("a runtime")
+    return " or by ".join(by) or "an adversary who spends the same bits"
+
+
 def at_risk_cards(record: Record) -> list[AtRisk]:
     """The first twelve of the record's list, in its order: worst margin first."""
     rows = {row.id: row for row in record.examples}
@@ -50,13 +60,13 @@ def _deepest(record: Record, row: ExampleRow) -> tuple[PolicyResult, Outcome] | 
         if policy.name in row.outcomes
         and row.outcomes[policy.name].prediction not in (None, row.float_prediction)
     ]
-    adversarial = [pair for pair in flipped if pair[0].threat == "policy-only"] or flipped
+    certain = [p for p in flipped if p[0].threat == "policy-only" or p[0].runtime is not None]
 
     def depth(pair: tuple[PolicyResult, Outcome]) -> tuple[float, int]:
         policy, outcome = pair
         return (0.0 if outcome.margin is None else outcome.margin), family_order(policy.name)
 
-    return min(adversarial, key=depth, default=None)
+    return min(certain or flipped, key=depth, default=None)
 
 
 def _card(record: Record, row: ExampleRow, policy: PolicyResult, outcome: Outcome) -> AtRisk:

@@ -73,6 +73,10 @@ def cards(record: Record, finding: Finding) -> list[Card]:
         # The warning colour is for what is lost, not for the word "worst".
         kind = "worst" if finding.worst_lost else "float"
         found.append(_card(title, finding.worst_rate, right, kind))
+    if finding.runtime is not None and finding.runtime_rate is not None:
+        kind = "worst" if finding.runtime_rate.k < finding.float_rate.k else "even"
+        title = f"Quantized by {clean(finding.runtime.name, 40)}"
+        found.append(_card(title, finding.runtime_rate, right, kind))
     return found
 
 
@@ -100,6 +104,13 @@ def _random_card(finding: Finding, rate: Rate, right: str) -> Card:
 
 def meaning(record: Record, finding: Finding) -> list[str]:
     """What it means, for a reader who has never heard of quantization."""
+    if record.subject.black_box:
+        return [
+            "Quantization computes with fewer bits for each number inside a network, to make it "
+            "faster and smaller. This network was not looked inside: what it answers in float and "
+            "what it answers when a runtime has quantized it were compared.",
+            finding.loss,
+        ]
     places = sum(point.quantized for point in record.subject.points)
     texts = [
         "Quantization computes with fewer bits for each number inside a network, to make it "
@@ -193,6 +204,11 @@ def _mean_bits(record: Record, finding: Finding) -> list[float]:
 
 def settings_lines(record: Record) -> list[tuple[str, str]]:
     """What was asked for, in words."""
+    if record.subject.black_box:
+        return [
+            ("Batch size", str(record.settings.batch_size)),
+            ("Preprocessing", clean(record.subject.preprocessing, 300)),
+        ]
     asked = record.settings
     weights = "kept in float" if asked.weight_bits is None else f"{asked.weight_bits} bits, "
     if asked.weight_bits is not None:

@@ -76,8 +76,18 @@ def family_order(name: str) -> int:
     return keys.index(key) if key in keys else len(keys)
 
 
+RUNTIMES = Family(
+    "runtimes",
+    "What runtimes make of it",
+    "The same network, quantized to 8 bits by other people’s software: not simulated but run, each "
+    "example by itself and in batches.",
+)
+
+
 def family_of(policy: PolicyResult) -> Family:
     """The family a policy belongs to; one we do not know speaks for itself."""
+    if policy.runtime is not None:
+        return RUNTIMES
     key = policy_family(policy.name)
     for family in FAMILIES:
         if family.key == key:

@@ -8,6 +8,9 @@ from torch import Tensor
 
 from bitcliff.types.subject import Inputs
 
+Run = Callable[[Inputs], Float[Tensor, "batch classes"]]
+"""A batch as the network takes it to its scores, float32. May raise InputError."""
+
 
 @dataclass(frozen=True)
 class Runtime:
@@ -17,14 +20,25 @@ class Runtime:
         name: as on the command line, such as "ort-dynamic".
         version: of the package that runs it, such as "onnxruntime 1.31.1".
         description: in words, what was done to the network.
-        run: a batch as the network takes it to its scores, float32. One scale may serve the whole
-            batch: an example's scores may then depend on its batch-mates.
+        run: one scale may serve the whole batch: an example's scores may then depend on its
+            batch-mates. run_float: the same network in float, by the same runtime.
         quantized: how many layers of each kind run in integers. in_float: how many stay in float.
+        kinds: of the points (`Point.kind`) that it rounds, those whose weights are constant.
+        activation_bits: that it leaves to them. per_channel: weights have a scale for each output
+            channel, else one a tensor.
+        folded: batch normalisation went into the weights before they were quantized.
+        batches: whether it takes more than one example at once.
     """
 
     name: str
     version: str
     description: str
-    run: Callable[[Inputs], Float[Tensor, "batch classes"]]
+    run: Run
+    run_float: Run
     quantized: Mapping[str, int] = field(default_factory=dict)
     in_float: Mapping[str, int] = field(default_factory=dict)
+    kinds: frozenset[str] = frozenset()
+    activation_bits: int = 8
+    per_channel: bool = False
+    folded: bool = False
+    batches: bool = True

@@ -47,6 +47,7 @@ class Subject:
         class_names: in output order, if known.
         weights_sha256: of the weights' file, or of the state dict where there is no file.
         runs_user_code: the model came from `py:`, so the user's own code ran.
+        black_box: only its answers are to be had: no points, no gradient, no weights.
         tokenizer: for text models from a Hugging Face folder: texts to keyword tensors.
     """
 
@@ -56,6 +57,7 @@ class Subject:
     class_names: tuple[str, ...] | None
     weights_sha256: str
     runs_user_code: bool = False
+    black_box: bool = False
     tokenizer: Callable[[list[str]], Mapping[str, Tensor]] | None = None
 
 

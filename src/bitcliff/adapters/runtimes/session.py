@@ -1,0 +1,38 @@
+"""ONNX Runtime's sessions as functions of a batch."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from bitcliff.types.subject import Inputs
+
+
+def open_session(runtime: Any, model: Path | bytes) -> Any:
+    """An ONNX Runtime session on the CPU with torch's number of threads."""
+    options = runtime.SessionOptions()
+    options.intra_op_num_threads = torch.get_num_threads()
+    options.log_severity_level = 4  # what goes wrong is raised
+    source = model if isinstance(model, bytes) else str(model)
+    return runtime.InferenceSession(source, options, providers=["CPUExecutionProvider"])
+
+
+def run_session(session: Any) -> Callable[[Inputs], Tensor]:
+    """A session as a function of a batch: its first output, float32."""
+    names = [given.name for given in session.get_inputs()]
+    output = session.get_outputs()[0].name
+
+    def run(inputs: Inputs) -> Tensor:
+        if not isinstance(inputs, Mapping):
+            inputs = {names[0]: inputs}
+        feed = {name: inputs[name].numpy(force=True) for name in names}
+        return torch.as_tensor(session.run([output], feed)[0]).float()
+
+    return run
+
+
+def takes_batches(session: Any) -> bool:
+    """Whether the first input's first dimension is free."""
+    return not isinstance(session.get_inputs()[0].shape[0], int)

@@ -1,0 +1,100 @@
+"""Runtimes and the black box through the whole run."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from bitcliff.adapters import load_model
+from bitcliff.errors import InputError
+from bitcliff.export import float_onnx
+from bitcliff.jobs.assess_job import AssessJob, run_assess, stored_job
+from bitcliff.records import read_record
+from tests.contract.subjects import SETTINGS
+from tests.jobs.test_assess_job import FILES, Notes, break_down, figures, job
+
+__all__ = ["job"]
+
+
+@pytest.fixture
+def black_box(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AssessJob:
+    """The digits network as a file of which nothing else is known."""
+    monkeypatch.chdir(tmp_path)
+    module = load_model("base-digits").module
+    Path("network.onnx").write_bytes(float_onnx(module, torch.randn(2, 1, 8, 8)))
+    return AssessJob(
+        "network.onnx",
+        "digits",
+        Path("run"),
+        "bitcliff ...",
+        limit=20,
+        runtimes=("ort-dynamic",),
+        black_box=True,
+        settings=SETTINGS,
+    )
+
+
+def test_an_interrupted_run_with_runtimes_goes_on_to_the_same_record(
+    job: AssessJob,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    job = replace(job, runtimes=("torch-dynamic", "torchao-dynamic"))
+    run_assess(replace(job, out=Path("whole")), Notes().listener())
+    with monkeypatch.context() as patch:
+        break_down(patch, after=18)
+        with pytest.raises(KeyboardInterrupt):
+            run_assess(job, Notes().listener())
+    notes = Notes()
+    record, _ = run_assess(job, notes.listener())
+    assert "Going on after 18 policies measured before" in notes.stages
+    assert figures(job.out) == figures(Path("whole"))
+    assert [one.name for one in record.runtimes] == ["torch-dynamic", "torchao-dynamic"]
+    assert json.loads((job.out / "config.json").read_text())["runtimes"] == list(job.runtimes)
+    assert stored_job(job.out)[0].runtimes == job.runtimes
+    rows = (job.out / "examples.csv").read_text()
+    assert "torch-dynamic-batch" in rows
+    assert 'name="torch-dynamic-batch"' in (job.out / "junit.xml").read_text()
+
+
+def test_a_runtime_that_is_named_twice(job: AssessJob) -> None:
+    job = replace(job, runtimes=("torch-dynamic", "torch-dynamic"))
+    with pytest.raises(InputError, match="--runtime torch-dynamic: named 2 times"):
+        run_assess(job, Notes().listener())
+    assert not job.out.exists()
+
+
+def test_a_black_box_is_judged_by_its_answers_alone(black_box: AssessJob) -> None:
+    record, verdict = run_assess(black_box, Notes().listener())
+    assert sorted(path.name for path in black_box.out.iterdir()) == FILES
+    assert read_record(black_box.out) == record
+    assert record.subject.black_box
+    assert record.subject.points == []
+    assert [policy.name for policy in record.policies] == ["ort-dynamic", "ort-dynamic-batch"]
+    assert [one.policy for one in verdict.judgements] == ["ort-dynamic", "ort-dynamic-batch"]
+    assert record.runtimes[0].ladder == []
+    assert record.runtimes[0].speed.simulation is None
+    assert record.float_.accuracy is not None
+    page = (black_box.out / "report.html").read_text()
+    assert "not looked inside" in page
+    assert "Quantized by ort-dynamic, " in page
+    assert "worst found" not in page.lower()
+    found, _ = stored_job(black_box.out)
+    assert (found.black_box, found.runtimes) == (True, ("ort-dynamic",))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"runtimes": ()}, "--black-box: nothing to compare with float; give --runtime"),
+        ({"weights": Path("w.pt")}, "--weights has no effect with --black-box"),
+        ({"model": "missing.onnx"}, "missing.onnx: no such file"),
+    ],
+)
+def test_what_a_black_box_cannot_have(
+    black_box: AssessJob, change: dict[str, object], message: str
+) -> None:
+    with pytest.raises(InputError, match=message):
+        run_assess(replace(black_box, **change), Notes().listener())  # type: ignore[arg-type]
+    assert not black_box.out.exists()
