@@ -38,7 +38,7 @@ from bitcliff.points import take
 from bitcliff.policy import Batch, Policy, RandomPerExample, RandomStatic, Static, Uniform
 from bitcliff.records import Effort
 from bitcliff.records.schema import Threat
-from bitcliff.types.runtime import Runtime
+from bitcliff.types.runtime import Run, Runtime
 
 # A linearisation: a forward pass, and a backward pass that costs three, as `Spent.cost` has it.
 _SLOPES_COST = 4
@@ -106,10 +106,7 @@ class Suite:
 
     def _runtime_steps(self, runtime: Runtime) -> Iterator[Step]:
         what = f"{runtime.version}: {runtime.description}"
-        sizes = {runtime.name: 1}
-        if runtime.batches:
-            sizes[f"{runtime.name}-batch"] = self.evaluator.batch_size
-        for name, size in sizes.items():
+        for name, size in _batch_sizes(self, runtime).items():
             alone = f"batches of {size} as they come" if size > 1 else "each example by itself"
             about = About(name, f"{what}; {alone}", runtime=runtime.name)
             yield Step(about, len(self.wanted), partial(self._by_runtime, runtime, size))
@@ -344,6 +341,23 @@ class Suite:
             f"gradient, exact knapsack, {self.settings.effort.rounds} rounds; "
             f"then up to {self._exchanges(problem)} exchange moves {each}"
         )
+
+
+def runtime_run(suite: Suite, name: str) -> tuple[Run, int] | None:
+    """The runtime behind a policy of this name, and its batch size; None: it is no runtime's."""
+    for runtime in suite.runtimes:
+        size = _batch_sizes(suite, runtime).get(name)
+        if size is not None:
+            return runtime.run, size
+    return None
+
+
+def _batch_sizes(suite: Suite, runtime: Runtime) -> dict[str, int]:
+    """By the names under which a runtime is measured."""
+    sizes = {runtime.name: 1}
+    if runtime.batches:
+        sizes[f"{runtime.name}-batch"] = suite.evaluator.batch_size
+    return sizes
 
 
 def _about_own(policy: Policy) -> About:

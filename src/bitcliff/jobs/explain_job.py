@@ -23,6 +23,7 @@ from bitcliff.assess.explain.context import (
     Side,
     check_policies,
     default_policies,
+    names_in_runtimes,
     recorded_allocations,
 )
 from bitcliff.assess.explain.corrupting import CorruptionSettings
@@ -43,12 +44,14 @@ from bitcliff.jobs.assess_job import (
 from bitcliff.jobs.fine_tune import fine_tuner
 from bitcliff.jobs.plan_file import PLAN
 from bitcliff.jobs.run_directory import CONFIG, held, is_unfinished
+from bitcliff.jobs.runtimes import runtimes_of
 from bitcliff.policy.stored import StoredPolicy
 from bitcliff.records import Record, read_record, record_json, write_record, write_text_atomic
 from bitcliff.records.explanation import Explanation
 from bitcliff.records.part import Part
 from bitcliff.report import write_report
-from bitcliff.types.subject import Examples
+from bitcliff.types.runtime import Runtime
+from bitcliff.types.subject import Examples, Subject
 from bitcliff.verdict import judge
 
 _PARTIAL = "explanation.partial.json"
@@ -64,6 +67,10 @@ PARTS: Mapping[str, Callable[[Context], Part]] = {
     "remedies": explain_remedies,
 }
 """One question each, by the name of its field in `Explanation`, in the order of the report."""
+
+
+_OF_ANSWERS = ("inputs", "corruptions")
+"""What can be asked without looking inside."""
 
 
 @dataclass(frozen=True)
@@ -106,6 +113,7 @@ def run_explain(job: ExplainJob, listener: Listener) -> Record:
         InputError: not a finished run, or its model or data are not what they were.
     """
     _check_parts(job.parts)
+    job = replace(job, parts=_askable(job, record, policies, listener))
     twin = None if job.against is None else read_record(job.against)
     # What is no folder cannot be held, and is refused when it is read.
     with held(job.run) if job.run.is_dir() else nullcontext():
@@ -143,10 +151,26 @@ def _check_parts(parts: tuple[str, ...]) -> None:
             raise InputError(f"--only {part}: not known; there are {', '.join(PARTS)}")
 
 
+def _askable(
+    job: ExplainJob, record: Record, policies: tuple[str, ...], listener: Listener
+) -> tuple[str, ...]:
+    """The questions; of runtimes alone, which show no bits, only those about answers."""
+    if len(names_in_runtimes(record, policies)) < len(policies):
+        return job.parts
+    for part in job.parts:
+        if part not in _OF_ANSWERS:
+            raise InputError(
+                f"--only {part}: {', '.join(policies)} shows no bits to explain; "
+                "name a policy that has some too"
+            )
+    listener.stage(f"Asked of a runtime's answers alone: {' and '.join(job.parts or _OF_ANSWERS)}")
+    return job.parts or _OF_ANSWERS
+
+
 def _answers(job: ExplainJob, context: Context, listener: Listener) -> dict[str, Any]:
     """The fields of the explanation: kept from before, or worked out now."""
     n_train = 0 if context.train is None else len(context.train.examples)
-    answers: dict[str, Any] = {"policies": list(context.policies), "n_train": n_train}
+    answers: dict[str, Any] = {"policies": list(context.everyone), "n_train": n_train}
     bare = context.record.model_copy(update={"explanation": None})
     twin = context.twin and record_json(context.twin)
     asked = [__version__, answers, twin, asdict(job.corrupting), job.fine_tune]
@@ -154,7 +178,7 @@ def _answers(job: ExplainJob, context: Context, listener: Listener) -> dict[str,
     fingerprint = hashlib.sha256(text.encode("utf-8", "backslashreplace")).hexdigest()
     wanted = job.parts or tuple(PARTS)
     before = context.record.explanation
-    if before and (before.policies, before.n_train) == (list(context.policies), n_train):
+    if before and (before.policies, before.n_train) == (list(context.everyone), n_train):
         kept = before.model_dump(mode="json")
         answers |= {name: kept[name] for name in PARTS if name not in wanted}
     elif before and job.parts:
@@ -195,7 +219,10 @@ def _context(
                 f"{job.run}: the {what} of {assess.model} on {assess.data} changed "
                 "since the run; assess again"
             )
-    audit = Audit(subject, examples, settings=assess.settings)
+    shipped = names_in_runtimes(record, policies)
+    runtimes = _same_runtimes(job.run, record, shipped, subject, examples)
+    policies = tuple(name for name in policies if name not in shipped)
+    audit = Audit(subject, examples, settings=assess.settings, runtimes=runtimes)
     own = own_policy(assess, subject, audit.plan, listener)
     audit.policy = None if own is None else own.policy
     suite, base = audit.ready()
@@ -212,10 +239,27 @@ def _context(
         policies,
         test,
         train,
-        listener.progress,
+        runtimes=shipped,
+        tell=listener.progress,
         corrupting=job.corrupting,
         tune=tune,
     )
+
+
+def _same_runtimes(
+    run: Path, record: Record, names: tuple[str, ...], subject: Subject, examples: Examples
+) -> list[Runtime]:
+    """The runtimes behind these policies, in the versions of the run."""
+    wanted = {policy.runtime for policy in record.policies if policy.name in names}
+    before = {one.name: one.version for one in record.runtimes if one.name in wanted}
+    runtimes = runtimes_of(before, subject, examples)
+    for runtime in runtimes:
+        if runtime.version != before[runtime.name]:
+            raise InputError(
+                f"{run}: it was measured in {before[runtime.name]}, and {runtime.version} is "
+                "installed; assess again"
+            )
+    return runtimes
 
 
 def _check_same_settings(run: Path, record: Record, audit: Audit, evaluator: Evaluator) -> None:

@@ -60,6 +60,8 @@ class Context:
 
     Attributes:
         record: the run's. policies: the names of those explained, the one that matters most first.
+        runtimes: those explained that were measured in a runtime: without bits, so only what is
+            asked of answers can be asked of them.
         test: the record's own examples. train: the split that the network was trained on, if the
             data has one.
         tell: hears of the progress.
@@ -72,10 +74,16 @@ class Context:
     policies: tuple[str, ...]
     test: Side
     train: Side | None = None
+    runtimes: tuple[str, ...] = ()
     tell: Tell = field(default=lambda _what, _done, _whole: None)
     twin: Record | None = None
     corrupting: CorruptionSettings = field(default_factory=CorruptionSettings)
     tune: Callable[[float], Subject] | None = None
+
+    @property
+    def everyone(self) -> tuple[str, ...]:
+        """The names of all that are explained."""
+        return (*self.policies, *self.runtimes)
 
     @property
     def sides(self) -> tuple[Side, ...]:
@@ -85,7 +93,7 @@ class Context:
 
 def default_policies(record: Record) -> tuple[str, ...]:
     """The deepest worst case, the policy the network was trained with, and the nearest even one."""
-    everyone = [policy for policy in record.policies if _can_explain(record, policy)]
+    everyone = [policy for policy in record.policies if _has_bits(record, policy)]
     worst = [p for p in everyone if p.threat == "policy-only"]
     deepest = max(worst, key=_loss, default=None)
     chosen = [] if deepest is None else [deepest]
@@ -101,9 +109,10 @@ def check_policies(record: Record, names: Sequence[str]) -> None:
     """Refuse names that cannot be explained.
 
     Raises:
-        InputError: not in the record, without bits, or not measured on all examples; or none.
+        InputError: not in the record, neither with bits nor in a runtime, or not measured on all
+            examples; or none.
     """
-    known = [policy.name for policy in record.policies if _can_explain(record, policy)]
+    known = [p.name for p in record.policies if _has_bits(record, p) or p.runtime is not None]
     if not names:
         raise InputError(
             "this run has no worst case, trained or even policy to explain; "
@@ -117,12 +126,18 @@ def check_policies(record: Record, names: Sequence[str]) -> None:
             )
 
 
+def names_in_runtimes(record: Record, names: Sequence[str]) -> tuple[str, ...]:
+    """Of these policies those that were measured in a runtime."""
+    measured = {policy.name for policy in record.policies if policy.runtime is not None}
+    return tuple(name for name in names if name in measured)
+
+
 def recorded_allocations(record: Record, name: str) -> Int[Tensor, "n points"]:
     """What a policy of the record spent on each example."""
     return torch.tensor([row.outcomes[name].bits for row in record.examples])
 
 
-def _can_explain(record: Record, policy: PolicyResult) -> bool:
+def _has_bits(record: Record, policy: PolicyResult) -> bool:
     outcomes = [row.outcomes.get(policy.name) for row in record.examples]
     return all(outcome is not None and outcome.bits is not None for outcome in outcomes)
 

@@ -22,6 +22,7 @@ from bitcliff.assess.explain.corrupting import (
     picture_scale,
 )
 from bitcliff.assess.measured import Predictions, predictions_of
+from bitcliff.assess.suite import runtime_run
 from bitcliff.errors import InputError
 from bitcliff.policy import Batch, Policy
 from bitcliff.records.explanation_corruptions import (
@@ -66,10 +67,10 @@ def explain_corruptions(
         seeds=list(run.seeds),
         degrees=list(settings.degrees),
         pictures=scale.words,
-        bits={name: _bits_in_words(context, name) for name in context.policies},
+        bits={name: _bits_in_words(context, name) for name in context.everyone},
         corruptions=[_info(one, settings.degrees) for one in everything],
-        clean=_cell(CLEAN, 0, clean, dict.fromkeys(context.policies)),
-        cells=_cells(found, clean, context.policies),
+        clean=_cell(CLEAN, 0, clean, dict.fromkeys(context.everyone)),
+        cells=_cells(found, clean, context.everyone),
     )
 
 
@@ -103,6 +104,8 @@ def _was_searched(name: str) -> bool:
 
 
 def _bits_in_words(context: Context, name: str) -> str:
+    if runtime_run(context.test.suite, name) is not None:
+        return "the runtime rounds the corrupted picture anew"
     if _own_policy(context, name) is not None:
         return "the policy looks at the corrupted picture and chooses anew"
     if _was_searched(name):
@@ -126,7 +129,7 @@ class _Run:
         """From the record: nothing is run again."""
         rows = [self.context.record.examples[place] for place in self.places]
         predictions = {FLOAT: [row.float_prediction for row in rows]}
-        for name in self.context.policies:
+        for name in self.context.everyone:
             predictions[name] = [row.outcomes[name].prediction for row in rows]
         return {name: [self._marks(each, self.places)] for name, each in predictions.items()}
 
@@ -150,8 +153,12 @@ class _Run:
         )
         index, where = torch.arange(len(places)), torch.tensor(places)
         scores: dict[str, Scores] = {FLOAT: evaluator.float_scores(index)}
-        for name in self.context.policies:
-            scores[name] = evaluator.scores(index, self._bits(name, evaluator, where))
+        for name in self.context.everyone:
+            shipped = runtime_run(self.context.test.suite, name)
+            if shipped is not None:
+                scores[name] = evaluator.runtime_scores(index, *shipped)
+            else:
+                scores[name] = evaluator.scores(index, self._bits(name, evaluator, where))
         return {name: self._by_seed(each, places, rows) for name, each in scores.items()}
 
     def _draws(

@@ -35,11 +35,12 @@ def explain_inputs(context: Context) -> InputsAtRisk:
     """
     record, twin = context.record, context.twin
     twin_info = None if twin is None else check_twin(record, twin)
-    context.tell("traits of the inputs", 0, 1 + len(context.policies))
+    names = context.everyone
+    context.tell("traits of the inputs", 0, 1 + len(names))
     measured, not_measured = traits(context)
     risks = []
-    for number, policy in enumerate(context.policies):
-        context.tell(policy, 1 + number, 1 + len(context.policies))
+    for number, policy in enumerate(names):
+        context.tell(policy, 1 + number, 1 + len(names))
         risks.append(_risk(record, policy, classes_of(context.test), measured, twin))
     label = "the label" if record.subject.labelled else "the answer in float"
     return InputsAtRisk(
