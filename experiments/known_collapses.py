@@ -103,7 +103,8 @@ def onto_grid_of(x: Tensor, values: Tensor, bits: int = 8, reduced: int = 7) -> 
     high = x.flatten(1).amax(1).clamp(min=0)[:, None, None, None]
     scale = ((high - low) / (2**reduced - 1)).clamp(min=1e-12)
     zero = (-low / scale).round()
-    return ((values / scale).round() + zero).clamp(0, 2**bits - 1).sub(zero) * scale
+    steps = ((values / scale).round() + zero).clamp(0, 2**bits - 1)
+    return (steps - zero) * scale
 
 
 def with_fault(module: nn.Module) -> nn.Module:

@@ -96,3 +96,25 @@ def test_a_model_of_the_users_needs_data() -> None:
 )
 def test_the_default_folder_lies_below_runs(model: str, slug: str) -> None:
     assert _default_out(model) == Path("runs") / slug
+
+
+def test_runtimes_and_the_black_box_reach_the_job() -> None:
+    found = job("n.onnx", "--data", "d.npz", "--black-box", "--runtime", "ort-dynamic")
+    assert (found.runtimes, found.black_box) == (("ort-dynamic",), True)
+    both = job("base-digits", "--runtime", "torch-dynamic", "--runtime", "openvino")
+    assert (both.runtimes, both.black_box) == (("torch-dynamic", "openvino"), False)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("base-digits", "--runtime", "ort"), "--runtime ort: not known.*give ort-dynamic, "),
+        (("n.onnx", "--black-box", "--budget", "4"), "--budget has no effect with --black-box"),
+        (("n.onnx", "--black-box", "--explain"), "--explain has no effect with --black-box"),
+    ],
+)
+def test_what_runtimes_and_black_boxes_do_not_take(
+    arguments: tuple[str, ...], message: str
+) -> None:
+    with pytest.raises(InputError, match=message):
+        job(*arguments)

@@ -45,12 +45,13 @@ def test_pytorch_70480_still_collapses_where_convolutions_are_asked_for(
 
 def test_its_convolution_rounds_its_output_to_the_grid_of_its_input() -> None:
     torch.manual_seed(0)
-    network = nn.Sequential(nn.Conv2d(3, 4, 3, padding=1, bias=False)).eval()
+    own = nn.Conv2d(3, 4, 3, padding=1, bias=False)
+    network = nn.Sequential(own).eval()
     x = torch.rand(1, 3, 6, 6)
     found = dynamic_convolutions(network, ["0"])(x)
     rounded = onto_grid_of(x, x, bits=7)
-    scale = network[0].weight.abs().max() / 127.5
-    weight = (network[0].weight / scale).round() * scale
+    scale = own.weight.abs().max() / 127.5
+    weight = (own.weight / scale).round() * scale
     result = nn.functional.conv2d(rounded, weight, padding=1)
     assert result.min() < -0.3
     assert found.min() == 0

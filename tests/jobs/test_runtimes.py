@@ -8,9 +8,11 @@ import pytest
 import torch
 
 from bitcliff.adapters import load_model
+from bitcliff.assess.explain.corrupting import CorruptionSettings
 from bitcliff.errors import InputError
 from bitcliff.export import float_onnx
 from bitcliff.jobs.assess_job import AssessJob, run_assess, stored_job
+from bitcliff.jobs.explain_job import ExplainJob, run_explain
 from bitcliff.records import read_record
 from tests.contract.subjects import SETTINGS
 from tests.jobs.test_assess_job import FILES, Notes, break_down, figures, job
@@ -98,3 +100,34 @@ def test_what_a_black_box_cannot_have(
     with pytest.raises(InputError, match=message):
         run_assess(replace(black_box, **change), Notes().listener())  # type: ignore[arg-type]
     assert not black_box.out.exists()
+
+
+def test_of_a_runtime_it_is_explained_what_answers_tell(
+    job: AssessJob,
+) -> None:
+    run_assess(replace(job, runtimes=("torch-dynamic",)), Notes().listener())
+    notes = Notes()
+    asked = ExplainJob(job.out, ("torch-dynamic", "torch-dynamic-batch"), n_train=0)
+    explanation = run_explain(asked, notes.listener()).explanation
+    assert "Asked of a runtime's answers alone: inputs and corruptions" in notes.stages
+    assert explanation is not None
+    assert explanation.layers is None
+    assert explanation.inputs is not None
+    assert [one.policy for one in explanation.inputs.policies] == list(asked.policies)
+    with pytest.raises(InputError, match="--only layers: torch-dynamic shows no bits"):
+        run_explain(ExplainJob(job.out, ("torch-dynamic",), ("layers",)), notes.listener())
+
+
+def test_a_black_box_is_explained_on_corrupted_pictures(black_box: AssessJob) -> None:
+    record, _ = run_assess(black_box, Notes().listener())
+    settings = CorruptionSettings(degrees=(5,), seeds=1, examples=6)
+    asked = ExplainJob(black_box.out, parts=("corruptions",), n_train=0, corrupting=settings)
+    explanation = run_explain(asked, Notes().listener()).explanation
+    assert explanation is not None
+    found = explanation.corruptions
+    assert found is not None
+    assert set(found.bits.values()) == {"the runtime rounds the corrupted picture anew"}
+    assert {name for cell in found.cells for name in cell.answers} == {
+        "float",
+        *(policy.name for policy in record.policies),
+    }

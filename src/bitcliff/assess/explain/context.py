@@ -74,11 +74,11 @@ class Context:
     policies: tuple[str, ...]
     test: Side
     train: Side | None = None
-    runtimes: tuple[str, ...] = ()
     tell: Tell = field(default=lambda _what, _done, _whole: None)
     twin: Record | None = None
     corrupting: CorruptionSettings = field(default_factory=CorruptionSettings)
     tune: Callable[[float], Subject] | None = None
+    runtimes: tuple[str, ...] = ()
 
     @property
     def everyone(self) -> tuple[str, ...]:
@@ -92,7 +92,12 @@ class Context:
 
 
 def default_policies(record: Record) -> tuple[str, ...]:
-    """The deepest worst case, the policy the network was trained with, and the nearest even one."""
+    """The deepest worst case, the policy the network was trained with, and the nearest even one.
+
+    Of a network that was not looked into, what its runtimes made of it.
+    """
+    if record.subject.black_box:
+        return tuple(policy.name for policy in record.policies)
     everyone = [policy for policy in record.policies if _has_bits(record, policy)]
     worst = [p for p in everyone if p.threat == "policy-only"]
     deepest = max(worst, key=_loss, default=None)
