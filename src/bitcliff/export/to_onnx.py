@@ -4,7 +4,8 @@ import contextlib
 import logging
 import sys
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -16,10 +17,12 @@ BATCH = "batch"
 
 # Two examples and not one: tracing takes a size of one for a constant.
 _TRACED = 2
+# More does not fit into one file of the format, which is a single message.
+_LARGEST = 2**31 - 2**20
 
 
 def to_onnx(
-    module: nn.Module, inputs: Mapping[str, Tensor], outputs: tuple[str, ...] = ("scores",)
+    module: nn.Module, inputs: Mapping[str, Tensor], outputs: Sequence[str] = ("scores",)
 ) -> bytes:
     """Trace a module in eval mode and write what it does as ONNX, for batches of any size.
 
@@ -32,12 +35,25 @@ def to_onnx(
     Raises:
         InputError: what it does cannot be traced or written; the text says which part.
     """
+    return serialized(to_model(module, inputs, outputs))
+
+
+def to_model(
+    module: nn.Module,
+    inputs: Mapping[str, Tensor],
+    outputs: Sequence[str] = ("scores",),
+    any_length: Sequence[str] = (),
+) -> Any:
+    """The same, as an `onnx.ModelProto` that can be added to.
+
+    `any_length`: those of the inputs whose dim 1 may have any size too.
+    """
     example = tuple(tensor[:_TRACED].contiguous() for tensor in inputs.values())
-    batch = torch.export.Dim(BATCH, min=1, max=2**20)
-    shapes = (tuple({0: batch} for _ in example),)
+    batch, length = (torch.export.Dim(name, min=1, max=2**31) for name in (BATCH, "values"))
+    shapes = tuple({0: batch, 1: length} if name in any_length else {0: batch} for name in inputs)
     with torch.no_grad(), _quiet():
         try:
-            traced = torch.export.export(module, example, dynamic_shapes=shapes, strict=False)
+            traced = torch.export.export(module, example, dynamic_shapes=(shapes,), strict=False)
             program = torch.onnx.export(
                 traced,
                 dynamo=True,
@@ -50,19 +66,52 @@ def to_onnx(
             reason = lines[0][:200] if lines else type(error).__name__
             raise InputError(f"cannot be written as ONNX: {reason}") from error
     assert program is not None  # noqa: S101  (only the old exporter gives none)
-    written: bytes = program.model_proto.SerializeToString()
+    return program.model_proto
+
+
+def add_function(model: Any, domain: str, name: str, body: Any) -> None:
+    """Give an `onnx.ModelProto` the graph of another as a function that its nodes may call."""
+    function = model.functions.add(domain=domain, name=name)
+    function.input.extend(value.name for value in body.graph.input)
+    function.output.extend(value.name for value in body.graph.output)
+    for tensor in body.graph.initializer:
+        constant = function.node.add(op_type="Constant", output=[tensor.name])
+        constant.attribute.add(name="value", type=_TENSOR, t=tensor)
+    function.node.extend(body.graph.node)
+    function.opset_import.extend(body.opset_import)
+
+
+# AttributeProto.TENSOR: what kind of value an attribute has.
+_TENSOR = 4
+
+
+def serialized(model: Any) -> bytes:
+    """An `onnx.ModelProto` as the bytes of its file.
+
+    Raises:
+        InputError: it is too large for one.
+    """
+    size = model.ByteSize()
+    if size > _LARGEST:
+        raise InputError(
+            f"cannot be written as ONNX: it would be {size / 2**30:.1f} GB, and a file of that "
+            "format holds 2 GB; take a smaller network"
+        )
+    written: bytes = model.SerializeToString()
     return written
 
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
     """The exporter tells of its steps on stdout and in a log; what goes wrong is raised."""
-    log = logging.getLogger("torch.onnx")
-    level = log.level
-    log.setLevel(logging.ERROR)
+    logs = [logging.getLogger(name) for name in ("torch.onnx", "torch.fx")]
+    levels = [log.level for log in logs]
+    for log in logs:
+        log.setLevel(logging.ERROR)
     try:
         with contextlib.redirect_stdout(sys.stderr), warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
     finally:
-        log.setLevel(level)
+        for log, level in zip(logs, levels, strict=True):
+            log.setLevel(level)

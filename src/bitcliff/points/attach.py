@@ -194,7 +194,8 @@ class Attachment(Walk):
     def _batch(self) -> int:
         """How many examples the rounding is for."""
         if self.rounding.bits is not None:
-            return len(self.rounding.bits)
+            # Not len, which tracing takes for a constant.
+            return self.rounding.bits.shape[0]
         return len(self.rounding.choice[0]) if self.rounding.choice else 0
 
     def _activation(self, site: str, role: str, x: Tensor) -> Tensor:

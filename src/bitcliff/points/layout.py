@@ -35,7 +35,7 @@ class Layout:
         is all outer or all inner entries, the batch size gives the new size.
         """
         moved = x.movedim(self.axis, 0)
-        group, rest = divmod(len(moved), batch)
+        group, rest = divmod(moved.shape[0], batch)
         outer = group if self.inner == 1 and self.outer > 1 else self.outer
         if rest or group % outer:
             raise InputError(

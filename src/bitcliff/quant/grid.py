@@ -22,7 +22,7 @@ OnBroken = Callable[[Bool[Tensor, " batch"]], None]
 """Told which rows hold a NaN or an infinity; called only when some do."""
 
 # Up to here float32 gives x / s to a 64th of a level, and sums with z are exact integers.
-_LARGEST_ZERO_POINT = 2.0**18
+LARGEST_ZERO_POINT = 2.0**18
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ def make_grid(
     if scheme.kind == "onnx":
         zero_point = torch.minimum(zero_point.clamp(min=0), levels)
     plain = (scale >= torch.finfo(low.dtype).tiny) & torch.isfinite(scale)
-    plain &= zero_point.abs() <= _LARGEST_ZERO_POINT
+    plain &= zero_point.abs() <= LARGEST_ZERO_POINT
     # Not -zero_point, which may be a negative zero.
     return Grid(low, high, scale, 0 - zero_point, levels - zero_point, plain)
 

@@ -1,0 +1,170 @@
+"""The quantized network as an ONNX file: what the simulation does to each example, in the graph."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from jaxtyping import Int
+from torch import Tensor, nn
+
+from bitcliff.errors import InputError
+from bitcliff.export.rounding import round_literally
+from bitcliff.export.solver import solve_literally
+from bitcliff.export.to_onnx import add_function, serialized, to_model
+from bitcliff.points import Attachment
+from bitcliff.points.attach import WEIGHTS_ONLY, Incidents, rounding_to
+from bitcliff.points.forward import logits_of, take
+from bitcliff.policy import LearnedPolicy
+from bitcliff.quant import Scheme
+from bitcliff.types.subject import Inputs
+
+DOMAIN = "bitcliff"
+INPUT, BITS, SCORES = "input", "bits", "scores"
+BEFORE, AFTER = "before", "after"
+"""With the place of a point in the plan, such as "before.3": names of its values."""
+
+Source = Int[Tensor, " points"] | LearnedPolicy | None
+"""Where the bits come from: one allocation for all, a policy network that looks at each example, or
+None for a second input "bits" (batch, L), int64."""
+
+
+def quantized_onnx(
+    attachment: Attachment,
+    inputs: Inputs,
+    source: Source = None,
+    *,
+    observed: bool = False,
+    metadata: Mapping[str, str] | None = None,
+) -> bytes:
+    """The bytes of an ONNX file that quantizes each example by itself, in batches of any size.
+
+    Its inputs are "input", or one for each keyword, and where `source` is None "bits". It gives
+    "scores" (batch, classes), with a policy network also "bits" (batch, L), and if `observed` the
+    values of every point before and after rounding, as "before.0", "after.0" and so on.
+
+    Args:
+        attachment: the network, its points and how they are rounded. inputs: two examples or more.
+
+    Raises:
+        InputError: the network does something that ONNX has no word for.
+    """
+    if isinstance(source, LearnedPolicy) and not isinstance(inputs, Tensor):
+        raise InputError("a learned policy looks at pictures: this model takes other inputs")
+    examples = take(inputs, torch.arange(2))
+    traced = _Traced(attachment, examples)
+    named = dict(examples) if isinstance(examples, Mapping) else {INPUT: examples}
+    names = list(examples) if isinstance(examples, Mapping) else None
+    outputs = [SCORES]
+    if source is None:
+        named[BITS] = torch.full((2, len(attachment.plan)), 8)
+    if isinstance(source, LearnedPolicy):
+        outputs.append(BITS)
+    if observed:
+        points = range(len(attachment.plan))
+        outputs += [f"{when}.{place}" for place in points for when in (BEFORE, AFTER)]
+    model = to_model(_Quantized(traced, source, names, observed), named, outputs)
+    if strays := sorted(traced.incidents.strays):
+        raise InputError(
+            f"cannot be written as ONNX: traced, the network runs otherwise than when its points "
+            f"were found: {', '.join(strays[:3])}"
+        )
+    for name, function in traced.functions.items():
+        add_function(model, DOMAIN, name, function.body())
+    for key, value in (metadata or {}).items():
+        model.metadata_props.add(key=key, value=value)
+    return serialized(model)
+
+
+class _Rounding(nn.Module):
+    """The rounding of a point, to be traced alone: a function of the file that points call."""
+
+    def __init__(self, scheme: Scheme, dtype: torch.dtype, length: int | None) -> None:
+        super().__init__()
+        self.scheme, self.dtype, self.length = scheme, dtype, length
+
+    @property
+    def name(self) -> str:
+        """Says what it is for."""
+        kind = "" if self.dtype == torch.float32 else f"_{self.dtype}".replace("torch.", "")
+        return f"RoundRows{kind}" + ("" if self.length is None else f"_{self.length}")
+
+    def forward(self, *tensors: Tensor) -> Tensor:
+        rows, bits = tensors
+        return round_literally(rows, bits, self.scheme)
+
+    def body(self) -> Any:
+        """It as a model of its own."""
+        rows = torch.ones(2, self.length or 16, dtype=self.dtype)
+        given = {"rows": rows, "bits": torch.full((2,), 8)}
+        return to_model(self, given, ("rounded",), ("rows",) if self.length is None else ())
+
+
+class _Traced(Attachment):
+    """The same attachment with its rounding written out, so that it can be traced."""
+
+    def __init__(self, like: Attachment, examples: Inputs) -> None:
+        super().__init__(like.model, like.plan, like.scheme, like.weight_bits, like.per_channel)
+        # Rounds the weights once: the graph gets them rounded.
+        self.run(examples, WEIGHTS_ONLY)
+        self.seen: dict[int, tuple[Tensor, Tensor]] = {}
+        self.functions: dict[str, _Rounding] = {}
+
+    def on_forward(self) -> None:
+        self.incidents, self.seen = Incidents(), {}
+
+    def _round(self, rows: Tensor, index: int) -> Tensor:
+        assert self.rounding.bits is not None  # noqa: S101  (`_Quantized` gives them)
+        flat = rows.reshape(rows.shape[0], -1)
+        # The number of values of a row is part of where its percentiles lie.
+        length = int(flat.shape[1]) if self.scheme.kind == "percentile" else None
+        function = _Rounding(self.scheme, rows.dtype, length)
+        self.functions[function.name] = function
+        rounded = torch.onnx.ops.symbolic(
+            f"{DOMAIN}::{function.name}",
+            (flat, self.rounding.bits[:, index]),
+            dtype=flat.dtype,
+            shape=flat.shape,
+            version=1,
+        ).reshape(rows.shape)
+        self.seen[index] = (rows, rounded)
+        return rounded
+
+
+class _Quantized(nn.Module):
+    """From the inputs, in order, to what the file gives."""
+
+    def __init__(
+        self, attachment: _Traced, source: Source, names: Sequence[str] | None, observed: bool
+    ) -> None:
+        super().__init__()
+        self.model = attachment.model
+        self.policy = source.network if isinstance(source, LearnedPolicy) else None
+        self.attachment, self.source = attachment, source
+        self.names, self.observed = names, observed
+        self.eval()
+
+    def forward(self, *tensors: Tensor) -> tuple[Tensor, ...]:
+        bits = self._bits(tensors)
+        attachment = self.attachment
+        attachment.rounding = rounding_to(bits)
+        with attachment:
+            scores = logits_of(self.model, self._inputs(tensors))
+        out = [scores, *([bits] if self.policy is not None else [])]
+        if self.observed:
+            out += [x for place in range(len(attachment.plan)) for x in attachment.seen[place]]
+        return tuple(out)
+
+    def _inputs(self, tensors: Sequence[Tensor]) -> Inputs:
+        if self.names is None:
+            return tensors[0]
+        return dict(zip(self.names, tensors[: len(self.names)], strict=True))
+
+    def _bits(self, tensors: Sequence[Tensor]) -> Int[Tensor, "batch points"]:
+        if self.source is None:
+            return tensors[-1]
+        if isinstance(self.source, Tensor):
+            return self.source.expand(tensors[0].shape[0], -1)
+        policy = self.source
+        values = policy.network(tensors[0]).softmax(2).nan_to_num(nan=0.0)
+        chosen = solve_literally(values, policy.options, policy.total)
+        return torch.tensor(policy.options)[chosen]
