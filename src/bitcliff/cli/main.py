@@ -15,9 +15,11 @@ import click
 
 from bitcliff.cli.assess import assess
 from bitcliff.cli.explain import explain
+from bitcliff.cli.export import export
 from bitcliff.cli.output import discard_stdout
 from bitcliff.cli.stored import gate, report
 from bitcliff.cli.train import train
+from bitcliff.cli.verify import verify
 
 USAGE_ERROR = 2
 
@@ -33,9 +35,11 @@ def commands() -> None:
 
 commands.add_command(assess)
 commands.add_command(explain)
+commands.add_command(export)
 commands.add_command(gate)
 commands.add_command(report)
 commands.add_command(train)
+commands.add_command(verify)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -1,6 +1,14 @@
 """Networks as ONNX files."""
 
 from bitcliff.export.float_graph import float_onnx
-from bitcliff.export.to_onnx import to_onnx
+from bitcliff.export.quantized_graph import drop_observed, named_inputs, quantized_model
+from bitcliff.export.to_onnx import serialized, to_onnx
 
-__all__ = ["float_onnx", "to_onnx"]
+__all__ = [
+    "drop_observed",
+    "float_onnx",
+    "named_inputs",
+    "quantized_model",
+    "serialized",
+    "to_onnx",
+]

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from bitcliff.errors import InputError
 from bitcliff.export.rounding import round_literally
 from bitcliff.export.solver import solve_literally
-from bitcliff.export.to_onnx import add_function, serialized, to_model
+from bitcliff.export.to_onnx import add_function, to_model
 from bitcliff.points import Attachment
 from bitcliff.points.attach import WEIGHTS_ONLY, Incidents, rounding_to
 from bitcliff.points.forward import logits_of, take
@@ -28,15 +28,15 @@ Source = Int[Tensor, " points"] | LearnedPolicy | None
 None for a second input "bits" (batch, L), int64."""
 
 
-def quantized_onnx(
+def quantized_model(
     attachment: Attachment,
     inputs: Inputs,
     source: Source = None,
     *,
     observed: bool = False,
     metadata: Mapping[str, str] | None = None,
-) -> bytes:
-    """The bytes of an ONNX file that quantizes each example by itself, in batches of any size.
+) -> Any:
+    """An `onnx.ModelProto` that quantizes each example by itself, in batches of any size.
 
     Its inputs are "input", or one for each keyword, and where `source` is None "bits". It gives
     "scores" (batch, classes), with a policy network also "bits" (batch, L), and if `observed` the
@@ -44,6 +44,7 @@ def quantized_onnx(
 
     Args:
         attachment: the network, its points and how they are rounded. inputs: two examples or more.
+        metadata: what the file says about itself, in its `metadata_props`.
 
     Raises:
         InputError: the network does something that ONNX has no word for.
@@ -52,27 +53,37 @@ def quantized_onnx(
         raise InputError("a learned policy looks at pictures: this model takes other inputs")
     examples = take(inputs, torch.arange(2))
     traced = _Traced(attachment, examples)
-    named = dict(examples) if isinstance(examples, Mapping) else {INPUT: examples}
-    names = list(examples) if isinstance(examples, Mapping) else None
-    outputs = [SCORES]
+    named = named_inputs(examples)
+    names = list(named) if isinstance(examples, Mapping) else None
     if source is None:
         named[BITS] = torch.full((2, len(attachment.plan)), 8)
-    if isinstance(source, LearnedPolicy):
-        outputs.append(BITS)
+    outputs = [SCORES, *([BITS] if isinstance(source, LearnedPolicy) else [])]
     if observed:
-        points = range(len(attachment.plan))
-        outputs += [f"{when}.{place}" for place in points for when in (BEFORE, AFTER)]
+        places = range(len(attachment.plan))
+        outputs += [f"{when}.{place}" for place in places for when in (BEFORE, AFTER)]
     model = to_model(_Quantized(traced, source, names, observed), named, outputs)
     if strays := sorted(traced.incidents.strays):
         raise InputError(
-            f"cannot be written as ONNX: traced, the network runs otherwise than when its points "
+            "cannot be written as ONNX: traced, the network runs otherwise than when its points "
             f"were found: {', '.join(strays[:3])}"
         )
     for name, function in traced.functions.items():
         add_function(model, DOMAIN, name, function.body())
     for key, value in (metadata or {}).items():
         model.metadata_props.add(key=key, value=value)
-    return serialized(model)
+    return model
+
+
+def named_inputs(inputs: Inputs) -> dict[str, Tensor]:
+    """The inputs by the names that a file gives them."""
+    return dict(inputs) if isinstance(inputs, Mapping) else {INPUT: inputs}
+
+
+def drop_observed(model: Any) -> None:
+    """Take the values of the points out of what a model gives: it is then as exported."""
+    for output in [*model.graph.output]:
+        if output.name.startswith((f"{BEFORE}.", f"{AFTER}.")):
+            model.graph.output.remove(output)
 
 
 class _Rounding(nn.Module):

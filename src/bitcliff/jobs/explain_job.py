@@ -15,8 +15,6 @@ from bitcliff import __version__
 from bitcliff.adapters import DataOptions, load_examples
 from bitcliff.adapters.corruptions import picture_corruptions
 from bitcliff.assess import Audit
-from bitcliff.assess.compose import recorded_settings
-from bitcliff.assess.evaluate import Evaluator, Scores, margins
 from bitcliff.assess.explain.activations import explain_activations
 from bitcliff.assess.explain.context import (
     Context,
@@ -34,29 +32,20 @@ from bitcliff.assess.explain.layers import explain_layers
 from bitcliff.assess.explain.remedies import explain_remedies
 from bitcliff.assess.explain.twin import check_twin
 from bitcliff.errors import InputError
-from bitcliff.jobs.assess_job import (
-    AssessJob,
-    Listener,
-    load_subject_and_data,
-    own_policy,
-    stored_job,
-)
+from bitcliff.jobs.assess_job import AssessJob, Listener
 from bitcliff.jobs.fine_tune import fine_tuner
 from bitcliff.jobs.plan_file import PLAN
-from bitcliff.jobs.run_directory import CONFIG, held, is_unfinished
-from bitcliff.jobs.runtimes import runtimes_of
+from bitcliff.jobs.run_directory import held
+from bitcliff.jobs.stored_run import finished_record, open_stored
 from bitcliff.policy.stored import StoredPolicy
 from bitcliff.records import Record, read_record, record_json, write_record, write_text_atomic
 from bitcliff.records.explanation import Explanation
 from bitcliff.records.part import Part
 from bitcliff.report import write_report
-from bitcliff.types.runtime import Runtime
-from bitcliff.types.subject import Examples, Subject
+from bitcliff.types.subject import Examples
 from bitcliff.verdict import judge
 
 _PARTIAL = "explanation.partial.json"
-# Of the usual margin: far more than another machine's rounding moves it.
-_SAME_MARGIN = 1e-3
 
 PARTS: Mapping[str, Callable[[Context], Part]] = {
     "layers": explain_layers,
@@ -113,18 +102,13 @@ def run_explain(job: ExplainJob, listener: Listener) -> Record:
         InputError: not a finished run, or its model or data are not what they were.
     """
     _check_parts(job.parts)
-    job = replace(job, parts=_askable(job, record, policies, listener))
     twin = None if job.against is None else read_record(job.against)
     # What is no folder cannot be held, and is refused when it is read.
     with held(job.run) if job.run.is_dir() else nullcontext():
-        if is_unfinished(job.run):
-            raise InputError(
-                f"{job.run}: its last run was interrupted; run the same `bitcliff assess` again "
-                "first"
-            )
-        record = read_record(job.run)
+        record = finished_record(job.run)
         policies = tuple(dict.fromkeys(job.policies)) or default_policies(record)
         check_policies(record, policies)
+        job = replace(job, parts=_askable(job, record, policies, listener))
         if twin is not None:
             check_twin(record, twin)
         context = replace(_context(job, record, policies, listener), twin=twin)
@@ -210,26 +194,12 @@ def _read_partial(path: Path, fingerprint: str) -> dict[str, dict[str, Any]]:
 def _context(
     job: ExplainJob, record: Record, policies: tuple[str, ...], listener: Listener
 ) -> Context:
-    assess, threads = stored_job(job.run)
-    torch.set_num_threads(threads)
-    subject, examples = load_subject_and_data(assess, listener)
-    for what, found in (("weights", subject.weights_sha256), ("data", examples.sha256)):
-        if found != getattr(record.provenance, f"{what}_sha256"):
-            raise InputError(
-                f"{job.run}: the {what} of {assess.model} on {assess.data} changed "
-                "since the run; assess again"
-            )
     shipped = names_in_runtimes(record, policies)
-    runtimes = _same_runtimes(job.run, record, shipped, subject, examples)
     policies = tuple(name for name in policies if name not in shipped)
-    audit = Audit(subject, examples, settings=assess.settings, runtimes=runtimes)
-    own = own_policy(assess, subject, audit.plan, listener)
-    audit.policy = None if own is None else own.policy
-    suite, base = audit.ready()
-    _check_same_settings(job.run, record, audit, suite.evaluator)
-    _check_same_answers(job.run, assess.model, record, suite.evaluator, base)
+    stored = open_stored(job.run, record, listener, in_runtimes=shipped)
+    assess, audit, own = stored.assess, stored.audit, stored.own
     allocations = {name: recorded_allocations(record, name) for name in policies}
-    test = Side("test", audit, suite, base, allocations)
+    test = Side("test", audit, stored.suite, stored.base, allocations)
     train = _train_side(job, assess, test, own, policies, listener)
     tune = None
     if job.fine_tune and "remedies" in (job.parts or PARTS):
@@ -244,50 +214,6 @@ def _context(
         corrupting=job.corrupting,
         tune=tune,
     )
-
-
-def _same_runtimes(
-    run: Path, record: Record, names: tuple[str, ...], subject: Subject, examples: Examples
-) -> list[Runtime]:
-    """The runtimes behind these policies, in the versions of the run."""
-    wanted = {policy.runtime for policy in record.policies if policy.name in names}
-    before = {one.name: one.version for one in record.runtimes if one.name in wanted}
-    runtimes = runtimes_of(before, subject, examples)
-    for runtime in runtimes:
-        if runtime.version != before[runtime.name]:
-            raise InputError(
-                f"{run}: it was measured in {before[runtime.name]}, and {runtime.version} is "
-                "installed; assess again"
-            )
-    return runtimes
-
-
-def _check_same_settings(run: Path, record: Record, audit: Audit, evaluator: Evaluator) -> None:
-    """A configuration that was changed by hand would explain another run than was recorded."""
-    # The threshold judges a run and does not change what is measured.
-    threshold = {"max_drop": record.settings.max_drop}
-    now = recorded_settings(audit.settings, evaluator.batch_size).model_copy(update=threshold)
-    points = [point.name for point in record.subject.points if point.quantized]
-    if now != record.settings or points != [point.name for point in audit.plan.points]:
-        raise InputError(f"{run / CONFIG}: not the settings of the run's record; assess again")
-
-
-def _check_same_answers(
-    run: Path, model: str, record: Record, evaluator: Evaluator, base: Scores
-) -> None:
-    """The code of a model may have changed though its weights have not.
-
-    Another machine rounds otherwise, so margins need only be close.
-    """
-    found = margins(base.logits, evaluator.reference)
-    for row, margin, finite in zip(record.examples, found.tolist(), base.finite, strict=True):
-        known = row.float_margin if finite else None
-        if known is None and row.float_margin is None:
-            continue
-        if known is None or abs(known - margin) > _SAME_MARGIN * evaluator.scale:
-            raise InputError(
-                f"{run}: {model} answers otherwise in float than in the run; assess again"
-            )
 
 
 def _train_side(

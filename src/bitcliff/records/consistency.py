@@ -41,6 +41,7 @@ def _problems(record: Record) -> Iterator[str]:
     yield from _count_problems(record)
     if record.explanation is not None:
         yield from explanation_problems(record, record.explanation)
+    yield from _verification_problems(record)
 
 
 def _twice(names: Iterable[str], what: str) -> Iterator[str]:
@@ -129,3 +130,21 @@ def _example_problems(
     for index in (row.label, *predictions):
         if index is not None and not 0 <= index < n_classes:
             yield f"example {row.id!r} has class {index}; classes are 0 to {n_classes - 1}"
+
+
+def _verification_problems(record: Record) -> Iterator[str]:
+    measured = Counter(name for row in record.examples for name in row.outcomes)
+    points = [point.name for point in record.subject.points if point.quantized]
+    ids = {row.id for row in record.examples}
+    for one in record.verification.policies if record.verification else ():
+        name = f"the verification of {one.policy!r}"
+        if one.decisions.n != measured[one.policy]:
+            yield f"{name} speaks of {one.decisions.n} examples, not {measured[one.policy]}"
+        if [point.name for point in one.points] != points:
+            yield f"{name} is of other points than those that are quantized"
+        if len(one.differing) != one.decisions.n - one.decisions.k:
+            yield f"{name} lists {len(one.differing)} examples that differ, against its counts"
+        if any(example.id not in ids for example in one.differing):
+            yield f"{name} names an example that is not in the record"
+        if any(max(p.rounded_alike, p.equal, p.same_level) > p.values for p in one.points):
+            yield f"{name} counts more equal values than there are"

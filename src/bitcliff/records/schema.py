@@ -7,6 +7,7 @@ from pydantic import ConfigDict, Field
 from bitcliff.records.explanation import Explanation
 from bitcliff.records.part import Part
 from bitcliff.records.runtimes import RuntimeInfo
+from bitcliff.records.verification import Verification
 from bitcliff.types.rate import Rate
 
 SCHEMA_VERSION = "1.2"
@@ -261,8 +262,8 @@ class Record(Part):
     """A whole assessment.
 
     `at_risk` holds the ids of examples that a policy-only worst case or a runtime flips, worst
-    margin first. `explanation` is there once `bitcliff explain` has run, `folding` if it was asked
-    for.
+    margin first. `explanation` is there once `bitcliff explain` has run, `verification` once
+    `bitcliff verify` has, `folding` if it was asked for.
     """
 
     model_config = ConfigDict(
@@ -280,3 +281,4 @@ class Record(Part):
     explanation: Explanation | None = None
     folding: Folding | None = None
     runtimes: list[RuntimeInfo] = Field(default_factory=list)
+    verification: Verification | None = None

@@ -16,6 +16,7 @@ from bitcliff.report.policies import policy_groups
 from bitcliff.report.repeats import any_repeated, repeats_sentence
 from bitcliff.report.risk import SHOWN, at_risk_cards, changed_by
 from bitcliff.report.runtimes import runtime_blocks
+from bitcliff.report.verification import verification_view
 from bitcliff.report.words import clean, noun, percent, rate_text
 from bitcliff.verdict import Verdict
 
@@ -86,6 +87,7 @@ def _context(record: Record, verdict: Verdict) -> dict[str, Any]:
             for one in subject.coverage.uncovered
         ],
         "explanation": sections(record),
+        "verification": verification_view(record),
         "effort": view.worst_effort(record),
         "partial": partial_notes(record),
         "any_repeated": any_repeated(record),

@@ -1,0 +1,133 @@
+"""A finished run opened again: its model and data, checked to be those it was measured on."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from bitcliff.assess import Audit
+from bitcliff.assess.compose import recorded_settings
+from bitcliff.assess.evaluate import Evaluator, Scores, margins
+from bitcliff.assess.suite import Suite
+from bitcliff.errors import InputError
+from bitcliff.jobs.assess_job import (
+    AssessJob,
+    Listener,
+    load_subject_and_data,
+    own_policy,
+    stored_job,
+)
+from bitcliff.jobs.run_directory import CONFIG, is_unfinished
+from bitcliff.jobs.runtimes import runtimes_of
+from bitcliff.policy.stored import StoredPolicy
+from bitcliff.records import Record, read_record
+from bitcliff.types.runtime import Runtime
+from bitcliff.types.subject import Examples, Subject
+
+# Of the usual margin: far more than another machine's rounding moves it.
+_SAME_MARGIN = 1e-3
+
+
+@dataclass(frozen=True)
+class StoredRun:
+    """What a run was about.
+
+    Attributes:
+        assess: its configuration. audit: the subject, the examples, the points and the settings.
+        own: the policy trained together with the network, if any. suite: the network attached.
+        base: what it says in float.
+    """
+
+    assess: AssessJob
+    audit: Audit
+    own: StoredPolicy | None
+    suite: Suite
+    base: Scores
+
+
+def finished_record(run: Path) -> Record:
+    """The record of a run that ended.
+
+    Raises:
+        InputError: there is none, or a later run into the same folder was interrupted.
+    """
+    if is_unfinished(run):
+        raise InputError(
+            f"{run}: its last run was interrupted; run the same `bitcliff assess` again first"
+        )
+    return read_record(run)
+
+
+def open_stored(
+    run: Path, record: Record, listener: Listener, in_runtimes: tuple[str, ...] = ()
+) -> StoredRun:
+    """Load what the run was about, with its number of threads.
+
+    Args:
+        in_runtimes: policies of the record whose runtimes are wanted too.
+
+    Raises:
+        InputError: the model, the data, the configuration or a runtime's version are not what they
+            were.
+    """
+    assess, threads = stored_job(run)
+    torch.set_num_threads(threads)
+    subject, examples = load_subject_and_data(assess, listener)
+    for what, found in (("weights", subject.weights_sha256), ("data", examples.sha256)):
+        if found != getattr(record.provenance, f"{what}_sha256"):
+            raise InputError(
+                f"{run}: the {what} of {assess.model} on {assess.data} changed "
+                "since the run; assess again"
+            )
+    runtimes = _same_runtimes(run, record, in_runtimes, subject, examples)
+    audit = Audit(subject, examples, settings=assess.settings, runtimes=runtimes)
+    own = own_policy(assess, subject, audit.plan, listener)
+    audit.policy = None if own is None else own.policy
+    suite, base = audit.ready()
+    _check_same_settings(run, record, audit, suite.evaluator)
+    _check_same_answers(run, assess.model, record, suite.evaluator, base)
+    return StoredRun(assess, audit, own, suite, base)
+
+
+def _same_runtimes(
+    run: Path, record: Record, names: tuple[str, ...], subject: Subject, examples: Examples
+) -> list[Runtime]:
+    """The runtimes behind these policies, in the versions of the run."""
+    wanted = {policy.runtime for policy in record.policies if policy.name in names}
+    before = {one.name: one.version for one in record.runtimes if one.name in wanted}
+    runtimes = runtimes_of(before, subject, examples)
+    for runtime in runtimes:
+        if runtime.version != before[runtime.name]:
+            raise InputError(
+                f"{run}: it was measured in {before[runtime.name]}, and {runtime.version} is "
+                "installed; assess again"
+            )
+    return runtimes
+
+
+def _check_same_settings(run: Path, record: Record, audit: Audit, evaluator: Evaluator) -> None:
+    """A configuration that was changed by hand would explain another run than was recorded."""
+    # The threshold judges a run and does not change what is measured.
+    threshold = {"max_drop": record.settings.max_drop}
+    now = recorded_settings(audit.settings, evaluator.batch_size).model_copy(update=threshold)
+    points = [point.name for point in record.subject.points if point.quantized]
+    if now != record.settings or points != [point.name for point in audit.plan.points]:
+        raise InputError(f"{run / CONFIG}: not the settings of the run's record; assess again")
+
+
+def _check_same_answers(
+    run: Path, model: str, record: Record, evaluator: Evaluator, base: Scores
+) -> None:
+    """The code of a model may have changed though its weights have not.
+
+    Another machine rounds otherwise, so margins need only be close.
+    """
+    found = margins(base.logits, evaluator.reference)
+    for row, margin, finite in zip(record.examples, found.tolist(), base.finite, strict=True):
+        known = row.float_margin if finite else None
+        if known is None and row.float_margin is None:
+            continue
+        if known is None or abs(known - margin) > _SAME_MARGIN * evaluator.scale:
+            raise InputError(
+                f"{run}: {model} answers otherwise in float than in the run; assess again"
+            )

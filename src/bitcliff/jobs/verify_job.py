@@ -1,0 +1,128 @@
+"""`bitcliff verify`: a finished run's policies in ONNX Runtime, compared with the simulation."""
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from jaxtyping import Int
+from torch import Tensor
+
+from bitcliff.adapters.runtimes.onnx_graph import Graph, load_graph, runtime_version
+from bitcliff.assess.verify import ExportedFile, Observed, Run, seconds_each, verify_policy
+from bitcliff.errors import InputError
+from bitcliff.export import drop_observed, named_inputs, quantized_model, serialized
+from bitcliff.export.quantized_graph import AFTER, BEFORE, BITS, SCORES
+from bitcliff.jobs.assess_job import Listener
+from bitcliff.jobs.run_directory import held
+from bitcliff.jobs.stored_run import StoredRun, finished_record, open_stored
+from bitcliff.records import Record, write_record
+from bitcliff.records.verification import Verification
+from bitcliff.report import write_report
+from bitcliff.types.subject import Inputs
+from bitcliff.verdict import judge
+
+
+@dataclass(frozen=True)
+class VerifyJob:
+    """What to verify. `run`: the directory. `policies`: names in its record; none: all with bits."""
+
+    run: Path
+    policies: tuple[str, ...] = ()
+
+
+def run_verify(job: VerifyJob, listener: Listener) -> Record:
+    """Export the run's network, run it elsewhere, write record and report anew.
+
+    Raises:
+        InputError: not a finished run, its model or data are not what they were, or the network
+            cannot be exported. MissingExtra: ONNX Runtime is not installed.
+    """
+    record = finished_record(job.run)
+    names = _chosen(record, job.policies)
+    runtime = runtime_version()
+    with held(job.run):
+        stored = open_stored(job.run, record, listener)
+        verification = _verification(record, names, stored, runtime, listener)
+        record = record.model_copy(update={"verification": verification})
+        write_record(record, job.run)
+        write_report(record, judge(record, record.settings.max_drop), job.run)
+    return record
+
+
+def policies_with_bits(record: Record) -> list[str]:
+    """The policies whose figures rest on bits."""
+    return [policy.name for policy in record.policies if policy.mean_bits is not None]
+
+
+def check_policy(record: Record, name: str) -> None:
+    """Refuse a name that the run has no bits under.
+
+    Raises:
+        InputError: it has not; the text says under which it has.
+    """
+    known = policies_with_bits(record)
+    if name not in known:
+        raise InputError(
+            f"--policy {name}: not a policy of this run that spends bits; it has {', '.join(known)}"
+        )
+
+
+def _chosen(record: Record, asked: tuple[str, ...]) -> list[str]:
+    for name in asked:
+        check_policy(record, name)
+    return list(dict.fromkeys(asked)) or policies_with_bits(record)
+
+
+def _verification(
+    record: Record, names: list[str], stored: StoredRun, runtime: str, listener: Listener
+) -> Verification:
+    evaluator = stored.suite.evaluator
+    attachment, inputs = evaluator.attachment, evaluator.inputs
+    listener.stage("Writing the network as ONNX")
+    began = time.perf_counter()
+    model = quantized_model(attachment, inputs, observed=True)
+    seconds = time.perf_counter() - began
+    observe = _asking(load_graph(serialized(model)), len(attachment.plan))
+    drop_observed(model)
+    answer = _asking(load_graph(serialized(model)))
+    threats = {policy.name: policy.threat for policy in record.policies}
+    found, times = [], None
+    for number, name in enumerate(names):
+        listener.progress(name, number, len(names))
+        choosing = answer
+        if threats[name] == "co-trained" and stored.own is not None:
+            own = quantized_model(attachment, inputs, stored.own.policy)
+            choosing = _asking(load_graph(serialized(own)))
+        index, bits = _recorded(record, name)
+        times = times or seconds_each(evaluator, bits, answer)
+        file = ExportedFile(choosing, observe)
+        found.append(verify_policy(name, evaluator, index, bits, file, stored.audit.examples.ids))
+    listener.progress("done", len(names), len(names))
+    ours, theirs = times or (0.0, 0.0)
+    return Verification(
+        runtime=runtime,
+        export_seconds=seconds,
+        seconds_ours=ours,
+        seconds_runtime=theirs,
+        policies=found,
+    )
+
+
+def _recorded(record: Record, name: str) -> tuple[Int[Tensor, " m"], Int[Tensor, "m points"]]:
+    """The places of the examples that a policy was measured on, and what it spent on them."""
+    outcomes = {place: row.outcomes.get(name) for place, row in enumerate(record.examples)}
+    bits = {place: outcome.bits for place, outcome in outcomes.items() if outcome is not None}
+    return torch.tensor(list(bits)), torch.tensor(list(bits.values()))
+
+
+def _asking(graph: Graph, points: int = 0) -> Run:
+    """A file in a runtime as the comparison asks it; `points`: how many of them it tells of."""
+
+    def run(inputs: Inputs, bits: Int[Tensor, "batch points"]) -> Observed:
+        given: Mapping[str, Tensor] = graph({**named_inputs(inputs), BITS: bits})
+        values = [(given[f"{BEFORE}.{p}"], given[f"{AFTER}.{p}"]) for p in range(points)]
+        return Observed(given[SCORES], given.get(BITS), values)
+
+    return run

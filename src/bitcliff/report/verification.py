@@ -1,0 +1,137 @@
+"""What `bitcliff verify` found, on the page and in the terminal."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from bitcliff.records import Record
+from bitcliff.records.verification import DifferingExample, Verification, VerifiedPolicy
+from bitcliff.report.words import NOTHING, class_name, clean, rate_text
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+HEADINGS = ("decided alike", "largest score gap", "equal values", "same level", "first difference")
+# A share is shown as whole only if it is.
+_ALMOST = 99.99
+
+
+@dataclass(frozen=True)
+class View:
+    """What the template lays out: a sentence each, and one line a policy and an example."""
+
+    sentences: Sequence[str]
+    headings: Sequence[str]
+    lines: Sequence[tuple[str, Sequence[str]]]
+    differing: Sequence[str]
+
+
+def verification_view(record: Record) -> View | None:
+    """The section of the page; None where `verify` has not run."""
+    found = record.verification
+    if found is None:
+        return None
+    return View(
+        sentences=[*_sentences(found)],
+        headings=[heading.capitalize() for heading in HEADINGS],
+        lines=[
+            (clean(one.policy), _cells(one, rate_text(one.decisions))) for one in found.policies
+        ],
+        differing=[
+            _example(record, one, example) for one in found.policies for example in one.differing
+        ],
+    )
+
+
+def render_verification(found: Verification, console: "Console") -> None:
+    """Print the same as a table."""
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("policy")
+    for heading in HEADINGS:
+        table.add_column(heading, justify="left" if heading == HEADINGS[-1] else "right")
+    for one in found.policies:
+        rate = one.decisions
+        cells = _cells(one, f"{rate.k}/{rate.n}")
+        style = "" if rate.k == rate.n else "bold red"
+        table.add_row(Text(clean(one.policy, 40), style), *(Text(cell) for cell in cells))
+    console.print(table)
+    for sentence in _sentences(found):
+        console.print(Text(sentence))
+    for one in found.policies:
+        for example in one.differing:
+            console.print(Text(_difference(one, example)))
+
+
+def _cells(one: VerifiedPolicy, decisions: str) -> list[str]:
+    values = sum(point.values for point in one.points)
+    gap = one.largest_difference
+    return [
+        decisions,
+        NOTHING if gap is None else f"{gap:.2g}",
+        _share(sum(point.equal for point in one.points), values),
+        _share(sum(point.same_level for point in one.points), values),
+        clean(one.first_difference or "none", 60),
+    ]
+
+
+def _share(k: int, n: int) -> str:
+    if k == n:
+        return "all"
+    return f"{min(100 * k / n, _ALMOST):.2f} %"
+
+
+def _sentences(found: Verification) -> Iterator[str]:
+    k = sum(one.decisions.k for one in found.policies)
+    n = sum(one.decisions.n for one in found.policies)
+    yield (
+        f"Exported and run in {clean(found.runtime)}, {k} of {n} decisions are as simulated, "
+        f"under {len(found.policies)} policies."
+    )
+    points = [point for one in found.policies for point in one.points]
+    values = sum(point.values for point in points)
+    alike = sum(point.rounded_alike for point in points)
+    yield (
+        f"Given the runtime’s own values before rounding, the simulation rounds {_share(alike, values)} "
+        f"of {values:,} values to the same bits; differences come from what lies between the "
+        "points, where the runtime sums in another order."
+    )
+    for one in found.policies:
+        if one.allocations is not None:
+            yield (
+                f"{clean(one.policy)}: the policy inside the file spends the same bits on "
+                f"{rate_text(one.allocations)} of the examples."
+            )
+    rows, wide = (
+        sum(getattr(one, name) for one in found.policies) for name in ("rows", "float64_rows")
+    )
+    yield f"{wide:,} of {rows:,} rows are constant or need float64; the file works those in float64 too."
+    if found.seconds_ours:
+        ratio = found.seconds_runtime / found.seconds_ours
+        yield (
+            f"The file took {found.export_seconds:.0f} s to write. One example takes "
+            f"{1000 * found.seconds_runtime:.1f} ms in the runtime and "
+            f"{1000 * found.seconds_ours:.1f} ms in the simulation, {ratio:.2f} times as long."
+        )
+
+
+def _difference(one: VerifiedPolicy, example: DifferingExample) -> str:
+    margin = NOTHING if example.margin is None else f"{example.margin:.3g}"
+    nudged = example.nudged
+    again = (
+        ""
+        if nudged is None
+        else f"; with inputs nudged by one part in a million the simulation itself decides "
+        f"otherwise in {nudged.k} of {nudged.n} repeats"
+    )
+    return (
+        f"{clean(example.id, 80)} under {clean(one.policy)}: margin {margin}, levels differ from "
+        f"{clean(example.first_point or 'no point', 60)} on{again}."
+    )
+
+
+def _example(record: Record, one: VerifiedPolicy, example: DifferingExample) -> str:
+    ours, theirs = (class_name(record, index) for index in (example.ours, example.runtime))
+    return f"{_difference(one, example)} Simulated: {ours}; in the runtime: {theirs}."
