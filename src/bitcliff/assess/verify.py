@@ -1,8 +1,9 @@
 """A run's policies in somebody else's runtime, value by value against the simulation."""
 
+import math
 import statistics
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -15,12 +16,15 @@ from bitcliff.points.attach import rounding_to
 from bitcliff.quant import Scheme, fake_quantize
 from bitcliff.quant.grid import make_grid
 from bitcliff.quant.rows import row_range
+from bitcliff.records import Outcome
 from bitcliff.records.verification import DifferingExample, VerifiedPoint, VerifiedPolicy
 from bitcliff.stats import rate
 from bitcliff.types.subject import Inputs
 
 # How often an example whose decision differs is simulated again with a nudged input.
-_NUDGES = 20
+_NUDGES = 8
+# Compared one by one under each policy: about what takes as long as the rest.
+_VALUES = 20_000_000
 _TURNS = 5
 _INTEGERS = {2: torch.int16, 4: torch.int32, 8: torch.int64}
 
@@ -66,7 +70,7 @@ class _Comparison:
 
     Attributes:
         observed: the runtime's, of the batch that is simulated next. bits: of that batch.
-        first: by an example's place in the batch, its first point with a value on another level.
+        scores: simulated, of the last batch.
     """
 
     scheme: Scheme
@@ -75,7 +79,7 @@ class _Comparison:
     float64_rows: int = 0
     observed: Sequence[tuple[Tensor, Tensor]] = ()
     bits: Int[Tensor, "batch points"] = field(default_factory=lambda: torch.empty(0, 0).long())
-    first: dict[int, int] = field(default_factory=dict)
+    scores: Float[Tensor, "batch classes"] = field(default_factory=lambda: torch.empty(0, 0))
 
     def on_point(self, point: int, rows: Tensor, rounded: Tensor) -> Tensor:
         """Compare one point; see `bitcliff.points.attach.OnPoint`."""
@@ -93,83 +97,108 @@ class _Comparison:
         counts.same_level += int(same.sum())
         self.rows += len(bits)
         self.float64_rows += int((~plain).sum())
-        for place in (~same.flatten(1).all(1)).nonzero().flatten().tolist():
-            self.first.setdefault(place, point)
         return rounded
 
 
 def verify_policy(
     name: str,
     evaluator: Evaluator,
-    index: Int[Tensor, " m"],
-    bits: Int[Tensor, "m points"],
+    measured: Mapping[int, Outcome],
     file: ExportedFile,
     ids: Sequence[str],
 ) -> VerifiedPolicy:
-    """One policy's examples in the runtime and in the simulation, batch by batch.
+    """One policy's examples in the runtime: decisions against the record, values simulated anew.
+
+    Values are compared on as many examples, from the first on, as make some twenty million.
 
     Args:
-        index: the places of the policy's examples. bits: what it spends on them. ids: of all.
+        measured: what the record has of the policy's examples, by their place; with bits.
+        ids: of all examples.
     """
-    attachment = evaluator.attachment
-    points = attachment.plan.points
-    comparison = _Comparison(attachment.scheme, [_Counts() for _ in points])
-    ours, theirs, chosen, first = [], [], [], {}
-    for part in torch.arange(len(index)).split(evaluator.batch_size):
-        inputs = take(evaluator.inputs, index[part])
-        answer = file.answer(inputs, bits[part])
-        comparison.observed = file.observe(inputs, bits[part]).values
-        comparison.bits, comparison.first = bits[part], {}
-        attachment.on_point = comparison.on_point
-        try:
-            ours.append(evaluator.scores(index[part], bits[part]).logits)
-        finally:
-            attachment.on_point = None
-        theirs.append(answer.scores)
-        chosen.append(bits[part] if answer.bits is None else answer.bits)
-        first |= {int(part[0]) + place: points[p].name for place, p in comparison.first.items()}
-        own_bits = answer.bits is not None
-    decided = _decisions(torch.cat(ours)), _decisions(torch.cat(theirs))
-    alike = [mine == other for mine, other in zip(*decided, strict=True)]
-    gaps = (torch.cat(ours).double() - torch.cat(theirs).double()).abs()
-    finite = gaps[torch.isfinite(gaps)]
-    n = len(index)
+    index = torch.tensor(list(measured))
+    bits = torch.tensor([outcome.bits for outcome in measured.values()])
+    answers = [
+        file.answer(take(evaluator.inputs, index[part]), bits[part])
+        for part in torch.arange(len(index)).split(evaluator.batch_size)
+    ]
+    scores = torch.cat([answer.scores for answer in answers])
+    decided = [_decision(row) for row in scores]
+    theirs = margins(scores, evaluator.reference[index]).tolist()
+    gaps = [
+        abs(outcome.margin - margin)
+        for outcome, margin in zip(measured.values(), theirs, strict=True)
+        if outcome.margin is not None and math.isfinite(margin)
+    ]
+    chosen = [answer.bits for answer in answers if answer.bits is not None]
+    alike = [one.prediction == other for one, other in zip(measured.values(), decided, strict=True)]
+    some = _as_many_as_fit(evaluator, len(index))
+    compared = _compare(evaluator, index[:some], bits[:some], file)
     return VerifiedPolicy(
         policy=name,
-        decisions=rate(sum(alike), n),
-        allocations=rate(int((torch.cat(chosen) == bits).all(1).sum()), n) if own_bits else None,
-        largest_difference=float(finite.max()) if len(finite) else None,
-        first_difference=next(
-            (p.name for p, c in zip(points, comparison.counts, strict=True) if c.equal < c.values),
-            None,
-        ),
-        rows=comparison.rows,
-        float64_rows=comparison.float64_rows,
+        decisions=rate(sum(alike), len(index)),
+        allocations=rate(_equal_rows(torch.cat(chosen), bits), len(index)) if chosen else None,
+        largest_difference=max(gaps, default=None),
+        compared=some,
+        rows=compared.rows,
+        float64_rows=compared.float64_rows,
         points=[
             VerifiedPoint(name=point.name, **vars(counts))
-            for point, counts in zip(points, comparison.counts, strict=True)
+            for point, counts in zip(evaluator.attachment.plan.points, compared.counts, strict=True)
         ],
         differing=[
-            _differing(evaluator, index[place], bits[place], decided, place, ids, first.get(place))
-            for place, same in enumerate(alike)
+            _differing(evaluator, index[[row]], bits[[row]], decided[row], file, ids)
+            for row, same in enumerate(alike)
             if not same
         ],
     )
 
 
-def seconds_each(
-    evaluator: Evaluator, bits: Int[Tensor, "n points"], run: Run
-) -> tuple[float, float]:
-    """Seconds for one example, simulated and in the runtime: medians, taking turns on one batch."""
-    some = torch.arange(min(evaluator.batch_size, len(bits)))
-    inputs, rounding = take(evaluator.inputs, some), rounding_to(bits[some])
+def _as_many_as_fit(evaluator: Evaluator, most: int) -> int:
+    shapes = (torch.Size(point.shape) for point in evaluator.attachment.plan.points)
+    each = sum(shape.numel() for shape in shapes)
+    return max(1, min(most, _VALUES // max(1, each)))
+
+
+def _equal_rows(x: Int[Tensor, "m points"], y: Int[Tensor, "m points"]) -> int:
+    return int((x == y).all(1).sum())
+
+
+def _compare(
+    evaluator: Evaluator,
+    index: Int[Tensor, " m"],
+    bits: Int[Tensor, "m points"],
+    file: ExportedFile,
+) -> _Comparison:
+    """The values at every point, in the runtime and simulated, batch by batch."""
+    attachment = evaluator.attachment
+    comparison = _Comparison(attachment.scheme, [_Counts() for _ in attachment.plan.points])
+    for part in torch.arange(len(index)).split(evaluator.batch_size):
+        inputs = take(evaluator.inputs, index[part])
+        comparison.observed = file.observe(inputs, bits[part]).values
+        comparison.bits = bits[part]
+        attachment.on_point = comparison.on_point
+        try:
+            comparison.scores = evaluator.scores(index[part], bits[part]).logits
+        finally:
+            attachment.on_point = None
+    return comparison
+
+
+def seconds_each(evaluator: Evaluator, run: Run) -> tuple[float, float]:
+    """Seconds for one example, simulated and in the runtime: medians, taking turns on one batch.
+
+    At 8 bits everywhere: the width changes nothing of the work.
+    """
+    some = torch.arange(evaluator.batch_size)
+    bits = torch.full((len(some), len(evaluator.attachment.plan)), 8)
+    inputs, rounding = take(evaluator.inputs, some), rounding_to(bits)
     ours, theirs = [], []
     with torch.no_grad():
         for _ in range(_TURNS):
             began = time.perf_counter()
             evaluator.attachment.run(inputs, rounding)
             between = time.perf_counter()
-            run(inputs, bits[some])
+            run(inputs, bits)
             ours.append(between - began)
             theirs.append(time.perf_counter() - between)
     return statistics.median(ours) / len(some), statistics.median(theirs) / len(some)
@@ -191,33 +220,35 @@ def _levels(
     return torch.round(rounded.flatten(1).to(wide.dtype) / grid.scale[:, None]), grid.plain
 
 
-def _decisions(scores: Float[Tensor, "m classes"]) -> list[int | None]:
-    finite = torch.isfinite(scores).all(1).tolist()
-    return [
-        top if whole else None for top, whole in zip(scores.argmax(1).tolist(), finite, strict=True)
-    ]
+def _decision(scores: Float[Tensor, " classes"]) -> int | None:
+    return int(scores.argmax()) if bool(torch.isfinite(scores).all()) else None
 
 
 def _differing(
     evaluator: Evaluator,
-    place: Int[Tensor, ""],
-    bits: Int[Tensor, " points"],
-    decided: tuple[list[int | None], list[int | None]],
-    row: int,
+    index: Int[Tensor, " 1"],
+    bits: Int[Tensor, "1 points"],
+    runtime: int | None,
+    file: ExportedFile,
     ids: Sequence[str],
-    first_point: str | None,
 ) -> DifferingExample:
-    ours, theirs = decided[0][row], decided[1][row]
-    index, own = place[None], bits[None]
-    scores = evaluator.scores(index, own)
-    again = [evaluator.repeat(index, own, number) for number in range(_NUDGES)]
-    changed = [_decisions(one.logits)[0] != ours for one in again if one is not None]
-    margin = None if ours is None else float(margins(scores.logits, scores.predictions)[0])
+    """Simulated anew: with the runtime's values beside it, and with nudged inputs."""
+    points = evaluator.attachment.plan.points
+    compared = _compare(evaluator, index, bits, file)
+    scores = compared.scores
+    ours = _decision(scores[0])
+    again = [evaluator.repeat(index, bits, number) for number in range(_NUDGES)]
+    changed = [_decision(one.logits[0]) != ours for one in again if one is not None]
+    first = (
+        point.name
+        for point, counts in zip(points, compared.counts, strict=True)
+        if counts.same_level < counts.values
+    )
     return DifferingExample(
-        id=ids[int(place)],
+        id=ids[int(index)],
         ours=ours,
-        runtime=theirs,
-        margin=margin,
-        first_point=first_point,
+        runtime=runtime,
+        margin=None if ours is None else float(margins(scores, scores.argmax(1))[0]),
+        first_point=next(first, None),
         nudged=rate(sum(changed), len(changed)) if changed else None,
     )

@@ -29,8 +29,8 @@ def round_literally(
     low, high = _ends(wide, scheme)
     out, plain = _round_plainly(wide, low.to(wide.dtype), high.to(wide.dtype), levels, scheme)
     others = (~plain).nonzero()[:, 0]
-    given = (part[others] for part in (wide, low, high, levels))
-    out = out.index_copy(0, others, _round_carefully(*given, scheme).to(wide.dtype))
+    careful = _round_carefully(wide[others], low[others], high[others], levels[others], scheme)
+    out = out.index_copy(0, others, careful.to(wide.dtype))
     return out.to(rows.dtype)
 
 

@@ -1,4 +1,4 @@
-"""`bitcliff.budget.solve` in operations that a graph has words for: the same sums, the same ties."""
+"""`bitcliff.budget.solve` in operations that a graph has words for: same sums, same ties."""
 
 import math
 from collections.abc import Sequence

@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import torch
 from jaxtyping import Int
 from torch import Tensor
 
@@ -26,7 +25,7 @@ from bitcliff.verdict import judge
 
 @dataclass(frozen=True)
 class VerifyJob:
-    """What to verify. `run`: the directory. `policies`: names in its record; none: all with bits."""
+    """What to verify. `policies`: names in the record; none: all that spend bits."""
 
     run: Path
     policies: tuple[str, ...] = ()
@@ -88,19 +87,23 @@ def _verification(
     drop_observed(model)
     answer = _asking(load_graph(serialized(model)))
     threats = {policy.name: policy.threat for policy in record.policies}
-    found, times = [], None
+    found = []
     for number, name in enumerate(names):
         listener.progress(name, number, len(names))
         choosing = answer
         if threats[name] == "co-trained" and stored.own is not None:
             own = quantized_model(attachment, inputs, stored.own.policy)
             choosing = _asking(load_graph(serialized(own)))
-        index, bits = _recorded(record, name)
-        times = times or seconds_each(evaluator, bits, answer)
+        measured = {
+            place: row.outcomes[name]
+            for place, row in enumerate(record.examples)
+            if name in row.outcomes
+        }
         file = ExportedFile(choosing, observe)
-        found.append(verify_policy(name, evaluator, index, bits, file, stored.audit.examples.ids))
+        ids = stored.audit.examples.ids
+        found.append(verify_policy(name, evaluator, measured, file, ids))
     listener.progress("done", len(names), len(names))
-    ours, theirs = times or (0.0, 0.0)
+    ours, theirs = seconds_each(evaluator, answer)
     return Verification(
         runtime=runtime,
         export_seconds=seconds,
@@ -108,13 +111,6 @@ def _verification(
         seconds_runtime=theirs,
         policies=found,
     )
-
-
-def _recorded(record: Record, name: str) -> tuple[Int[Tensor, " m"], Int[Tensor, "m points"]]:
-    """The places of the examples that a policy was measured on, and what it spent on them."""
-    outcomes = {place: row.outcomes.get(name) for place, row in enumerate(record.examples)}
-    bits = {place: outcome.bits for place, outcome in outcomes.items() if outcome is not None}
-    return torch.tensor(list(bits)), torch.tensor(list(bits.values()))
 
 
 def _asking(graph: Graph, points: int = 0) -> Run:

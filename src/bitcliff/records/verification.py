@@ -7,7 +7,7 @@ from bitcliff.types.rate import Rate
 
 
 class VerifiedPoint(Part):
-    """The values at one point, of all examples, in the runtime against the simulation.
+    """The values at one point, of the examples compared, in the runtime and in the simulation.
 
     Attributes:
         values: how many there are.
@@ -47,12 +47,11 @@ class VerifiedPolicy(Part):
     """One policy of the run.
 
     Attributes:
-        decisions: examples that are decided alike.
+        decisions: examples that are decided as the record has it.
         allocations: where the file itself holds the policy: examples that get the same bits.
-        largest_difference: of any score, logits; None where no example has finite scores.
-        first_difference: the first point at which a value is not equal, bit for bit.
-        rows, float64_rows: of the examples at all points, and how many of them float32 does not
-            serve.
+        largest_difference: of any margin from that in the record, logits; None where there is none.
+        compared: how many examples were compared value by value, from the first on.
+        rows, float64_rows: of these at all points, and how many of them float32 does not serve.
         differing: the examples that are decided otherwise.
     """
 
@@ -60,11 +59,16 @@ class VerifiedPolicy(Part):
     decisions: Rate
     allocations: Rate | None
     largest_difference: float | None
-    first_difference: str | None
+    compared: int
     rows: int
     float64_rows: int
     points: list[VerifiedPoint]
     differing: list[DifferingExample] = Field(default_factory=list)
+
+    @property
+    def first_difference(self) -> str | None:
+        """The first point at which a value is not equal, bit for bit."""
+        return next((point.name for point in self.points if point.equal < point.values), None)
 
 
 class Verification(Part):

@@ -11,7 +11,7 @@ from bitcliff.report.words import NOTHING, class_name, clean, rate_text
 if TYPE_CHECKING:
     from rich.console import Console
 
-HEADINGS = ("decided alike", "largest score gap", "equal values", "same level", "first difference")
+HEADINGS = ("decided alike", "largest margin gap", "equal values", "same level", "first difference")
 # A share is shown as whole only if it is.
 _ALMOST = 99.99
 
@@ -93,21 +93,29 @@ def _sentences(found: Verification) -> Iterator[str]:
     points = [point for one in found.policies for point in one.points]
     values = sum(point.values for point in points)
     alike = sum(point.rounded_alike for point in points)
+    compared = sum(one.compared for one in found.policies)
+    share = "all" if alike == values else f"{alike:,} of"
     yield (
-        f"Given the runtime’s own values before rounding, the simulation rounds {_share(alike, values)} "
-        f"of {values:,} values to the same bits; differences come from what lies between the "
-        "points, where the runtime sums in another order."
+        f"Value by value, on {compared} of the passes: given what the runtime has before rounding, "
+        f"the simulation rounds {share} {values:,} values to the same bits."
     )
+    if alike == values:
+        yield (
+            "So differences come from what lies between the points, where the runtime sums in "
+            "another order."
+        )
     for one in found.policies:
         if one.allocations is not None:
             yield (
                 f"{clean(one.policy)}: the policy inside the file spends the same bits on "
                 f"{rate_text(one.allocations)} of the examples."
             )
-    rows, wide = (
-        sum(getattr(one, name) for one in found.policies) for name in ("rows", "float64_rows")
+    rows = sum(one.rows for one in found.policies)
+    wide = sum(one.float64_rows for one in found.policies)
+    yield (
+        f"{wide:,} of {rows:,} rows are constant, not finite or beyond float32; the file works "
+        "those in float64, as the simulation does."
     )
-    yield f"{wide:,} of {rows:,} rows are constant or need float64; the file works those in float64 too."
     if found.seconds_ours:
         ratio = found.seconds_runtime / found.seconds_ours
         yield (
