@@ -1,0 +1,153 @@
+"""`bitcliff export` and `bitcliff verify` as a user types them, on the planted case."""
+
+import json
+import re
+import shutil
+from pathlib import Path
+
+import onnx
+import onnxruntime as ort
+import pytest
+import torch
+
+from bitcliff.adapters import load_examples, load_model
+from bitcliff.records import read_record, write_record
+from tests.browser import Visit, contrast, inks, launched
+from tests.end_to_end.commands import bitcliff
+
+QUICK = ["--rounds", "1", "--exchanges", "2", "--evaluations", "0", "--draws", "2"]
+N = 24
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A verified run."""
+    folder = tmp_path_factory.mktemp("verify")
+    done = bitcliff(
+        folder, "assess", "brittle-digits", "--examples", str(N), "--uniform", "5,8", *QUICK,
+        "--out", "run",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    done = bitcliff(folder, "verify", "run")
+    assert done.returncode == 0, done.stderr
+    (folder / "verify.txt").write_text(done.stdout)
+    return folder
+
+
+def test_every_policy_with_bits_is_decided_alike_and_rounded_to_the_bit(folder: Path) -> None:
+    record = read_record(folder / "run")
+    found = record.verification
+    assert found is not None
+    spending = [policy.name for policy in record.policies if policy.mean_bits is not None]
+    assert [one.policy for one in found.policies] == spending
+    for one in found.policies:
+        assert one.decisions.k == one.decisions.n > 0
+        assert one.compared == one.decisions.n
+        for point in one.points:
+            assert point.rounded_alike == point.values > 0
+            assert point.same_level / point.values > 0.9
+    (own,) = [one for one in found.policies if one.policy.startswith("co-trained")]
+    assert own.allocations is not None
+    assert own.allocations.k == N
+
+
+def test_the_table_and_the_page_say_so(folder: Path) -> None:
+    printed = (folder / "verify.txt").read_text()
+    assert re.search(r"worst-5\.5 +24/24", printed)
+    page = (folder / "run" / "report.html").read_text()
+    assert "Is what was simulated what runs?" in page
+
+
+@pytest.mark.parametrize(("width", "scheme"), [(390, "light"), (1280, "dark")])
+def test_the_page_fits_and_can_be_read(folder: Path, width: int, scheme: str) -> None:
+    with (
+        launched() as browser,
+        Visit(browser, folder / "run" / "report.html", width, scheme) as page,
+    ):
+        assert page.evaluate("document.documentElement.scrollWidth") == width
+        for ink, ground, where in inks(page):
+            assert contrast(ink, ground) >= 4.5, (ink, ground, where)
+
+
+def test_a_decision_that_is_not_as_recorded_is_told(folder: Path, tmp_path: Path) -> None:
+    run = Path(shutil.copytree(folder / "run", tmp_path / "run"))
+    name, record = "co-trained-5.5", read_record(run)
+    # From one wrong class to another: no count of the record follows from that.
+    place, row = next(
+        (place, row)
+        for place, row in enumerate(record.examples)
+        if row.outcomes[name].prediction not in (row.label, row.float_prediction)
+    )
+    known = {row.label, row.float_prediction, row.outcomes[name].prediction}
+    wrong = row.outcomes[name].model_copy(update={"prediction": min(set(range(10)) - known)})
+    rows = list(record.examples)
+    rows[place] = row.model_copy(update={"outcomes": {**row.outcomes, name: wrong}})
+    write_record(record.model_copy(update={"examples": rows}), run)
+    done = bitcliff(tmp_path, "verify", "run", "--policy", name)
+    assert done.returncode == 1, done.stderr
+    assert f"{N - 1}/{N}" in done.stdout
+    found = read_record(run).verification
+    assert found is not None
+    assert [one.id for one in found.policies[0].differing] == [row.id]
+
+
+@pytest.mark.parametrize(
+    ("policy", "inputs"),
+    [("uniform-8", ["input"]), ("co-trained-5.5", ["input"]), ("worst-5.5", ["input", "bits"])],
+)
+def test_a_file_runs_elsewhere_and_says_what_it_is(
+    folder: Path, policy: str, inputs: list[str]
+) -> None:
+    done = bitcliff(folder, "export", "run", "--policy", policy)
+    assert done.returncode == 0, done.stderr
+    file = folder / "run" / f"{policy}.onnx"
+    assert done.stdout == f"Written: run/{policy}.onnx\n"
+    record = read_record(folder / "run")
+    about = {one.key: one.value for one in onnx.load(file).metadata_props}
+    assert about["policy"] == policy
+    assert about["weights_sha256"] == record.provenance.weights_sha256
+    names = [point.name for point in record.subject.points if point.quantized]
+    assert json.loads(about["points"]) == names
+    session = ort.InferenceSession(file, providers=["CPUExecutionProvider"])
+    assert [given.name for given in session.get_inputs()] == inputs
+    subject = load_model("brittle-digits")
+    pictures = load_examples("digits", subject=subject, limit=N, seed=0).inputs
+    assert isinstance(pictures, torch.Tensor)
+    outcomes = [row.outcomes[policy] for row in record.examples]
+    bits = torch.tensor([outcome.bits for outcome in outcomes])
+    fed = {"input": pictures.numpy(), "bits": bits.numpy()}
+    scores = session.run(["scores"], {name: fed[name] for name in inputs})[0]
+    assert scores.argmax(1).tolist() == [outcome.prediction for outcome in outcomes]
+
+
+def test_a_plan_keeps_its_points_in_float_and_its_floors(folder: Path) -> None:
+    record = read_record(folder / "run")
+    names = [point.name for point in record.subject.points if point.quantized]
+    plan = f"model: brittle-digits\nfloat_points: [{names[0]}]\nfloors: {{{names[1]}: 9}}\n"
+    (folder / "plan.yaml").write_text(plan)
+    done = bitcliff(
+        folder, "export", "run", "--plan", "plan.yaml", "--policy", "uniform-6", "--out", "p.onnx"
+    )
+    assert done.returncode == 0, done.stderr
+    about = {one.key: one.value for one in onnx.load(folder / "p.onnx").metadata_props}
+    assert json.loads(about["points"]) == names[1:]
+    assert json.loads(about["bits"]) == [9, *[6] * (len(names) - 2)]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["verify", "nowhere"], "nowhere: no such file"),
+        (["verify", "run", "--policy", "weights-only"], "--policy weights-only: not a policy of"),
+        (["export", "run", "--policy", "worst-9"], "--policy worst-9: not a policy of this run"),
+        (["export", "run", "--plan", "plan.yaml", "--policy", "worst-5.5"], "give uniform-B"),
+        (["export", "run", "--plan", "none.yaml"], "none.yaml"),
+        (["export", "run", "--out", "no/where.onnx"], "no/where.onnx: cannot be written"),
+    ],
+)
+def test_bad_input_is_one_line(folder: Path, arguments: list[str], says: str) -> None:
+    (folder / "plan.yaml").write_text("model: brittle-digits\n")
+    done = bitcliff(folder, *arguments)
+    assert done.returncode == 2
+    assert says in done.stderr.strip().splitlines()[-1]
+    assert "Traceback" not in done.stderr

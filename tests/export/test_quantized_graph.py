@@ -1,0 +1,135 @@
+"""A quantized network as a file gives in ONNX Runtime what the simulation gives."""
+
+from typing import Any
+
+import onnx
+import onnxruntime as ort
+import pytest
+import torch
+from torch import Tensor, nn
+
+from bitcliff.adapters import load_examples, load_model
+from bitcliff.errors import InputError
+from bitcliff.export import drop_observed, quantized_model, serialized
+from bitcliff.points import Attachment, Selection, discover
+from bitcliff.points.attach import rounding_to
+from bitcliff.policy import Batch
+from bitcliff.policy.stored import read_policy
+from bitcliff.zoo.shipped import SHIPPED
+
+
+def attached(name: str, n: int, scheme: str = "onnx") -> tuple[Attachment, Tensor]:
+    subject = load_model(name)
+    inputs = load_examples("digits", subject=subject, limit=n, seed=0).inputs
+    assert isinstance(inputs, Tensor)
+    plan = discover(subject.module, inputs, Selection(in_float=("stages.0.conv1",)))
+    return Attachment(subject.module, plan, scheme, 16, per_channel=True), inputs
+
+
+def running(model: Any) -> Any:
+    return ort.InferenceSession(serialized(model), providers=["CPUExecutionProvider"])
+
+
+@pytest.mark.parametrize("scheme", ["onnx", "percentile(99)"])
+def test_decisions_are_the_simulations_alone_and_in_a_batch(scheme: str) -> None:
+    attachment, inputs = attached("robust-digits", 24, scheme)
+    bits = torch.randint(3, 11, (24, len(attachment.plan)), generator=torch.Generator())
+    with torch.no_grad():
+        expected = attachment.run(inputs, rounding_to(bits))
+    model = quantized_model(attachment, inputs, observed=True, metadata={"bits": "an input"})
+    onnx.checker.check_model(serialized(model), full_check=True)
+    assert [(one.key, one.value) for one in model.metadata_props] == [("bits", "an input")]
+    observed = running(model).run(None, {"input": inputs.numpy(), "bits": bits.numpy()})
+    assert len(observed) == 1 + 2 * len(attachment.plan)
+    drop_observed(model)
+    session = running(model)
+    (scores,) = session.run(None, {"input": inputs.numpy(), "bits": bits.numpy()})
+    assert (scores == observed[0]).all()
+    assert scores.argmax(1).tolist() == expected.argmax(1).tolist()
+    for place in range(3):
+        one = slice(place, place + 1)
+        (alone,) = session.run(None, {"input": inputs[one].numpy(), "bits": bits[one].numpy()})
+        assert (alone == scores[one]).all()
+
+
+def test_constant_bits_are_the_same_bits_as_an_input() -> None:
+    attachment, inputs = attached("base-digits", 12)
+    bits = torch.randint(3, 11, (len(attachment.plan),), generator=torch.Generator())
+    constant = running(quantized_model(attachment, inputs, bits))
+    assert [given.name for given in constant.get_inputs()] == ["input"]
+    asked = running(quantized_model(attachment, inputs))
+    fed = {"input": inputs.numpy(), "bits": bits.expand(12, -1).numpy()}
+    assert (constant.run(None, {"input": inputs.numpy()})[0] == asked.run(None, fed)[0]).all()
+
+
+def test_a_co_trained_policy_chooses_in_the_graph() -> None:
+    subject = load_model("brittle-digits")
+    inputs = load_examples("digits", subject=subject, limit=30, seed=0).inputs
+    assert isinstance(inputs, Tensor)
+    attachment = Attachment(subject.module, discover(subject.module, inputs, Selection()), "onnx")
+    file = SHIPPED["brittle-digits"].policy
+    assert file is not None
+    policy = read_policy(file).policy
+    expected = policy(Batch(inputs, torch.arange(30)))
+    session = running(quantized_model(attachment, inputs, policy))
+    scores, bits = session.run(["scores", "bits"], {"input": inputs.numpy()})
+    assert bits.tolist() == expected.tolist()
+    with torch.no_grad():
+        ours = attachment.run(inputs, rounding_to(expected))
+    assert scores.argmax(1).tolist() == ours.argmax(1).tolist()
+
+
+class _Attention(nn.Module):
+    """Keyword inputs, attention and a matrix product, as in a text model."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.embed, self.attend = nn.Embedding(11, 8), nn.MultiheadAttention(8, 2, batch_first=True)
+        self.head = nn.Linear(8, 3)
+
+    def forward(self, tokens: Tensor, mask: Tensor) -> Tensor:
+        x = self.embed(tokens)
+        x = x + self.attend(x, x, x, need_weights=False)[0]
+        return self.head((x * mask[:, :, None]).sum(1))
+
+
+def test_keyword_inputs_and_attention() -> None:
+    torch.manual_seed(0)
+    model = _Attention().eval().requires_grad_(False)
+    fed = {"tokens": torch.randint(0, 11, (5, 6)), "mask": torch.rand(5, 6)}
+    attachment = Attachment(model, discover(model, fed, Selection()), "paper")
+    bits = torch.full((5, len(attachment.plan)), 6)
+    session = running(quantized_model(attachment, fed))
+    assert {given.name for given in session.get_inputs()} == {"tokens", "mask", "bits"}
+    feed = {name: value.numpy() for name, value in {**fed, "bits": bits}.items()}
+    with torch.no_grad():
+        expected = attachment.run(fed, rounding_to(bits))
+    torch.testing.assert_close(torch.from_numpy(session.run(None, feed)[0]), expected)
+
+
+class _Reads(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.head = nn.Linear(4, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y: Tensor = self.head(x)
+        return y if y.sum().item() > -1e9 else -y
+
+
+def test_what_cannot_be_traced_is_refused_in_one_line() -> None:
+    model = _Reads().eval()
+    inputs = torch.randn(3, 4)
+    plan = discover(model, inputs, Selection(include_stem=True))
+    with pytest.raises(InputError, match="cannot be written as ONNX") as error:
+        quantized_model(Attachment(model, plan), inputs)
+    assert "\n" not in str(error.value)
+
+
+def test_a_file_beyond_what_the_format_holds_is_refused() -> None:
+    class Huge:
+        def ByteSize(self) -> int:  # noqa: N802  (protobuf's name)
+            return 2**31
+
+    with pytest.raises(InputError, match=r"2\.0 GB, and a file of that format holds 2 GB"):
+        serialized(Huge())
