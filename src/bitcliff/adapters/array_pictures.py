@@ -60,10 +60,13 @@ def preprocess_array(
     return Taken(inputs, f"8-bit pictures; {in_words(preprocessing)}", thumbnails)
 
 
-def array_thumbnails(x: Float[np.ndarray, "n *rest"]) -> tuple[str, ...] | None:
+def array_thumbnails(
+    x: Float[np.ndarray, "n *rest"], limits: tuple[float, float] | None = None
+) -> tuple[str, ...] | None:
     """Thumbnails of arrays that look like pictures, (n, 1 or 3, height, width); else None.
 
-    Each is stretched from its own minimum to its own maximum; small ones are enlarged to about
+    Black and white are `limits`; without them each is stretched from its own minimum to its own
+    maximum. Small ones are enlarged to about
     64 px without smoothing. None too where Pillow is not installed: they only illustrate.
     """
     if x.ndim != 4 or x.shape[1] not in (1, 3):
@@ -74,11 +77,13 @@ def array_thumbnails(x: Float[np.ndarray, "n *rest"]) -> tuple[str, ...] | None:
         module: Any = require("PIL.Image", "vision", "thumbnails")
     except InputError:
         return None
-    return tuple(_shown(example, module) for example in x)
+    return tuple(_shown(example, module, limits) for example in x)
 
 
-def _shown(example: Float[np.ndarray, "c h w"], module: Any) -> str:
-    low, high = float(example.min()), float(example.max())
+def _shown(
+    example: Float[np.ndarray, "c h w"], module: Any, limits: tuple[float, float] | None
+) -> str:
+    low, high = limits or (float(example.min()), float(example.max()))
     scaled = (example.astype(np.float64) - low) / (high - low if high > low else 1.0)
     pixels = np.rint(scaled * 255).astype(np.uint8).transpose(1, 2, 0)
     image = module.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels).convert("RGB")

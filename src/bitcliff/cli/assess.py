@@ -2,6 +2,7 @@
 
 import shlex
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -162,44 +163,58 @@ def _print_summary(record: "Record", verdict: "Verdict", out: Path) -> None:
 
 
 def _job(options: dict[str, Any]) -> "AssessJob":
+    from bitcliff.adapters.runtimes import check_runtime_name
+    from bitcliff.jobs.plan_file import planned, read_plan
+
+    if options["black_box"]:
+        _refuse_inside(options)
+    for name in options["runtimes"]:
+        check_runtime_name(name)
+    job = named_job(options)
+    plan = read_plan(options["plan"]) if options["plan"] else None
+    if plan is not None and plan.budget:
+        options = {**options, "budget": options["budget"] or tuple(plan.budget)}
+    settings = _settings(options)
+    return replace(
+        job,
+        policy=options["policy"],
+        plan=plan,
+        runtimes=options["runtimes"],
+        black_box=options["black_box"],
+        settings=settings if plan is None else planned(settings, plan),
+    )
+
+
+def named_job(options: dict[str, Any], suffix: str = "") -> "AssessJob":
+    """The model, the data and the run directory that options name, the rest as by default.
+
+    Args:
+        suffix: of the run directory's own name, where the options give none.
+    """
     import torch
 
     from bitcliff.adapters import DataOptions, check_model_name
-    from bitcliff.adapters.runtimes import check_runtime_name
+    from bitcliff.assess.settings import AssessSettings
     from bitcliff.errors import InputError
     from bitcliff.jobs.assess_job import BUILTIN_DATA, AssessJob
-    from bitcliff.jobs.plan_file import planned, read_plan
 
     if options["threads"]:
         torch.set_num_threads(options["threads"])
     model = options["model"]
     data = options["data"] or BUILTIN_DATA.get(model)
-    if options["black_box"]:
-        _refuse_inside(options)
-    for name in options["runtimes"]:
-        check_runtime_name(name)
     if data is None:
-        if not options["black_box"]:
-            check_model_name(model)
+        check_model_name(model)
         raise InputError(f"--data is missing: {model} brings no examples of its own")
     if options["examples"] < 0:
         raise InputError(f"--examples must be 0 or more, not {options['examples']}")
-    plan = read_plan(options["plan"]) if options["plan"] else None
-    if plan is not None and plan.budget:
-        options = {**options, "budget": options["budget"] or tuple(plan.budget)}
-    settings = _settings(options)
     return AssessJob(
         model=model,
         data=data,
-        out=options["out"] or _default_out(model),
+        out=options["out"] or _default_out(model + suffix),
         command=shlex.join(["bitcliff", *sys.argv[1:]]),
         weights=options["weights"],
-        policy=options["policy"],
-        plan=plan,
         limit=options["examples"] or None,
-        runtimes=options["runtimes"],
-        black_box=options["black_box"],
-        settings=settings if plan is None else planned(settings, plan),
+        settings=AssessSettings(seed=options["seed"]),
         model_options=_model_options(options),
         data_options=DataOptions(split=options["split"]),
     )

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 import click
 
 from bitcliff.cli.assess import assess
+from bitcliff.cli.batchmates import batchmates
 from bitcliff.cli.explain import explain
 from bitcliff.cli.export import export
 from bitcliff.cli.output import discard_stdout
@@ -34,6 +35,7 @@ def commands() -> None:
 
 
 commands.add_command(assess)
+commands.add_command(batchmates)
 commands.add_command(explain)
 commands.add_command(export)
 commands.add_command(gate)

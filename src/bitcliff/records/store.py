@@ -9,7 +9,7 @@ import secrets
 from pathlib import Path
 from typing import Any, NoReturn
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from bitcliff.errors import InputError, NumericError
 from bitcliff.records.consistency import check_record
@@ -91,7 +91,7 @@ def write_record(record: Record, path: str | os.PathLike[str]) -> None:
     write_text_atomic(target / RECORD_NAME if target.is_dir() else target, record_json(record))
 
 
-def record_json(record: Record) -> str:
+def record_json(record: BaseModel) -> str:
     """The record as JSON text, ending in a newline.
 
     Raises:

@@ -22,9 +22,14 @@ from bitcliff.verdict import Verdict
 
 
 def render_html(record: Record, verdict: Verdict) -> str:
-    """The whole page as text. The same record and verdict give the same bytes.
+    """The whole page as text. The same record and verdict give the same bytes."""
+    return render_page("report.html.j2", _context(record, verdict))
 
-    Everything from the record is escaped; the content security policy allows the one style block
+
+def render_page(template: str, context: dict[str, Any]) -> str:
+    """A page in the house style, as text.
+
+    Everything in `context` is escaped; the content security policy allows the one style block
     (by its hash) and pictures held in the page, and nothing else.
     """
     import jinja2
@@ -41,7 +46,7 @@ def render_html(record: Record, verdict: Verdict) -> str:
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
     # Ours, not data: the hash of the policy is over these very bytes, so they must not be escaped.
     trusted = {"style": Markup(style), "style_hash": digest}  # noqa: S704
-    return environment.get_template("report.html.j2").render(**trusted, **_context(record, verdict))
+    return environment.get_template(template).render(**trusted, **context)
 
 
 def _resource(name: str) -> str:

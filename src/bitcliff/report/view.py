@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from bitcliff.records import Provenance, Record
+from bitcliff.records.batchmates import Batchmates
 from bitcliff.report.basis import folding_note
 from bitcliff.report.drawings import Squares, squares
 from bitcliff.report.finding import Finding
@@ -241,7 +242,7 @@ def _patterns(patterns: list[str]) -> str:
     return ", ".join(clean(pattern) for pattern in patterns) or "none"
 
 
-def provenance_lines(record: Record) -> list[tuple[str, str]]:
+def provenance_lines(record: Record | Batchmates) -> list[tuple[str, str]]:
     """Versions, seed and hashes: enough to make the numbers again."""
     source = record.provenance
     packages = ", ".join(

@@ -5,7 +5,8 @@ import unicodedata
 from dataclasses import dataclass
 
 from bitcliff.records import PolicyResult, Record
-from bitcliff.types.rate import Rate
+from bitcliff.records.batchmates import Batchmates
+from bitcliff.types.rate import ClusteredRate, Rate
 from bitcliff.verdict import policy_family
 
 NOTHING = "–"
@@ -112,7 +113,7 @@ def _visible(character: str) -> str:
     return character
 
 
-def class_name(record: Record, index: int | None) -> str:
+def class_name(record: Record | Batchmates, index: int | None) -> str:
     """A class as a person reads it: its name where known, and its number."""
     if index is None:
         return "none (NaN or infinity)"
@@ -133,14 +134,14 @@ def percent(share: float | None) -> str:
     return NOTHING if share is None else f"{100 * share:.1f}\u00a0%"
 
 
-def rate_text(rate: Rate | None) -> str:
+def rate_text(rate: Rate | ClusteredRate | None) -> str:
     """ "90.0 % (18/20)"."""
     if rate is None or rate.value is None:
         return NOTHING
     return f"{percent(rate.value)} ({rate.k}/{rate.n})"
 
 
-def rate_interval(rate: Rate | None) -> str:
+def rate_interval(rate: Rate | ClusteredRate | None) -> str:
     """ "68.3 to 98.8 %"."""
     if rate is None or rate.low is None or rate.high is None:
         return ""

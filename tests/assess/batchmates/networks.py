@@ -1,0 +1,28 @@
+"""Measurements in ONNX Runtime that several tests share."""
+
+import functools
+
+from bitcliff.adapters import load_examples, load_model
+from bitcliff.adapters.runtimes import load_float_twin, load_runtime
+from bitcliff.assess.batchmates import BatchmatesSettings, Bench, Measurement
+from bitcliff.export import float_onnx
+from bitcliff.types.subject import Inputs, Subject
+
+QUICK = BatchmatesSettings(batch=6, draws=3, candidates=6, effort=8)
+
+
+def benches(subject: Subject, inputs: Inputs) -> tuple[Bench, Bench]:
+    """The runtime and its float twin."""
+    make_onnx = functools.cache(lambda: float_onnx(subject.module, inputs))
+    return (
+        Bench(load_runtime("ort-dynamic", subject, make_onnx)),
+        Bench(load_float_twin("ort-dynamic", subject, make_onnx)),
+    )
+
+
+@functools.cache
+def brittle(settings: BatchmatesSettings = QUICK) -> Measurement:
+    """The brittle network on 14 digits."""
+    subject = load_model("brittle-digits")
+    examples = load_examples("digits", subject=subject, limit=14)
+    return Measurement(subject, examples, settings, *benches(subject, examples.inputs))
