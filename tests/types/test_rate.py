@@ -19,7 +19,7 @@ def test_what_statistics_gives_is_accepted(n: int) -> None:
     ("changes", "says"),
     [
         ({"k": 999}, "k is 999, should lie in 0 to n"),
-        ({"k": -1}, "k is -1"),
+        ({"k": -1}, "greater than or equal to 0"),
         ({"value": 0.4}, "should be k / n"),
         ({"low": 0.9}, "in that order"),
         ({"low": None}, "go with n above 0"),
