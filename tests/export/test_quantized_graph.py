@@ -90,7 +90,8 @@ class _Attention(nn.Module):
     def forward(self, tokens: Tensor, mask: Tensor) -> Tensor:
         x = self.embed(tokens)
         x = x + self.attend(x, x, x, need_weights=False)[0]
-        return self.head((x * mask[:, :, None]).sum(1))
+        scores: Tensor = self.head((x * mask[:, :, None]).sum(1))
+        return scores
 
 
 def test_keyword_inputs_and_attention() -> None:

@@ -61,7 +61,7 @@ def test_a_file_is_compared_then_assessed(job: Callable[..., AssessJob]) -> None
 def test_a_wrong_operator_leaves_no_run(
     job: Callable[..., AssessJob], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(operators.OPERATORS, "Relu", torch.abs)  # type: ignore[arg-type]
+    monkeypatch.setitem(operators.OPERATORS, "Relu", torch.abs)
     with pytest.raises(InputError, match=r"\(Relu\) is the first that differs"):
         run_assess(job(), Notes().listener())
     assert not job().out.exists()

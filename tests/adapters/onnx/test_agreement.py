@@ -35,7 +35,7 @@ def test_an_operator_that_is_wrong_is_found_and_named(
 ) -> None:
     spec = export(small(), tmp_path / "net.onnx", dynamo=True)
     name, wrong = PLANTED[planted]
-    monkeypatch.setitem(operators.OPERATORS, name, wrong)  # type: ignore[arg-type]
+    monkeypatch.setitem(operators.OPERATORS, name, wrong)
     with pytest.raises(InputError, match="answers otherwise than ONNX Runtime") as caught:
         check_agreement(spec, load_model(spec).module, pictures(20))
     text = str(caught.value)
@@ -56,7 +56,7 @@ def test_a_wrong_operator_among_constants_is_named_too(
     spec = save(by_hand(nodes, weights), tmp_path / "net.onnx")
     x = torch.randn(5, 4, generator=torch.Generator().manual_seed(0))
     assert check_agreement(spec, load_model(spec).module, x).examples == 5
-    monkeypatch.setitem(operators.OPERATORS, "Neg", torch.abs)  # type: ignore[arg-type]
+    monkeypatch.setitem(operators.OPERATORS, "Neg", torch.abs)
     with pytest.raises(InputError, match=r"node turn \(Neg\) is the first that differs"):
         check_agreement(spec, load_model(spec).module, x)
 
@@ -66,7 +66,7 @@ def test_weights_in_a_file_beside_it_agree_and_can_be_searched(
 ) -> None:
     spec = export(small(), tmp_path / "net.onnx", dynamo=True, external=True)
     assert check_agreement(spec, load_model(spec).module, pictures(4)).largest < 1e-5
-    monkeypatch.setitem(operators.OPERATORS, "Relu", torch.abs)  # type: ignore[arg-type]
+    monkeypatch.setitem(operators.OPERATORS, "Relu", torch.abs)
     with pytest.raises(InputError, match=r"\(Relu\) is the first that differs"):
         check_agreement(spec, load_model(spec).module, pictures(4))
 

@@ -19,20 +19,23 @@ vision = torchvision.models
 
 def vit() -> nn.Module:
     """Two layers of the usual kind."""
-    return vision.VisionTransformer(64, 16, 2, 2, 32, 64, num_classes=10)
+    network: nn.Module = vision.VisionTransformer(64, 16, 2, 2, 32, 64, num_classes=10)
+    return network
 
 
 def swin() -> nn.Module:
     """Two stages, with shifted windows."""
-    return vision.swin_transformer.SwinTransformer(
+    network: nn.Module = vision.swin_transformer.SwinTransformer(
         [4, 4], 16, [2, 2], [2, 4], [4, 4], num_classes=10
     )
+    return network
 
 
 def convnext() -> nn.Module:
     """Two stages."""
     block = vision.convnext.CNBlockConfig
-    return vision.ConvNeXt([block(16, 32, 1), block(32, None, 1)], num_classes=10)
+    network: nn.Module = vision.ConvNeXt([block(16, 32, 1), block(32, None, 1)], num_classes=10)
+    return network
 
 
 NETWORKS: dict[str, Callable[[], nn.Module]] = {

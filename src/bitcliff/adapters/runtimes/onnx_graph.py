@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from bitcliff.adapters.optional import quiet, require
-from bitcliff.adapters.runtimes.ort_dynamic import open_session
+from bitcliff.adapters.runtimes.session import open_session
 from bitcliff.adapters.wording import one_line
 from bitcliff.errors import InputError
 
