@@ -191,8 +191,8 @@ class Attachment(Walk):
         return self._weights[site, role]
 
     @property
-    def _batch(self) -> int:
-        """How many examples the rounding is for."""
+    def _batch(self) -> int | torch.SymInt:
+        """How many examples the rounding is for; a symbol while the network is traced."""
         if self.rounding.bits is not None:
             # Not len, which tracing takes for a constant.
             return self.rounding.bits.shape[0]

@@ -28,14 +28,15 @@ class Layout:
         """How many of the dimension's entries one example owns."""
         return self.outer * self.inner
 
-    def rows(self, x: Tensor, batch: int) -> Tensor:
+    def rows(self, x: Tensor, batch: int | torch.SymInt) -> Tensor:
         """x as (batch, outer, inner, *rest); InputError if the batch does not fit.
 
         Sizes may differ from those at discovery, as with another sequence length: of a group that
         is all outer or all inner entries, the batch size gives the new size.
         """
         moved = x.movedim(self.axis, 0)
-        group, rest = divmod(moved.shape[0], batch)
+        # Not divmod, which symbolic sizes lack while a network is exported.
+        group, rest = moved.shape[0] // batch, moved.shape[0] % batch
         outer = group if self.inner == 1 and self.outer > 1 else self.outer
         if rest or group % outer:
             raise InputError(
@@ -44,7 +45,9 @@ class Layout:
             )
         return moved.reshape(outer, batch, group // outer, *moved.shape[1:]).movedim(1, 0)
 
-    def apply(self, x: Tensor, batch: int, function: Callable[[Tensor], Tensor]) -> Tensor:
+    def apply(
+        self, x: Tensor, batch: int | torch.SymInt, function: Callable[[Tensor], Tensor]
+    ) -> Tensor:
         """Apply a function of (batch, *rest) to x; the result has x's own strides."""
         if self.axis == 0 and self.group == 1:
             result = function(x)
