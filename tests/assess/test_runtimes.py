@@ -88,7 +88,7 @@ def test_the_ladder_goes_from_the_simulation_to_the_runtime_one_change_at_a_time
     # With the runtime's own bits the simulation comes as near as it gets.
     gaps = [rungs[name].margin_gap or 0.0 for name in ("simulation", "layers", "activations")]
     assert gaps[2] == min(gaps)
-    assert gaps[2] < 0.5 * gaps[1]
+    assert gaps[2] < 0.1 * (rungs["batch"].margin_gap or 0.0)
 
 
 def test_it_says_what_was_quantized_and_how_long_it_takes(record: Record) -> None:
