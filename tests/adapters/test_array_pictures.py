@@ -47,3 +47,13 @@ def test_a_constant_picture_and_a_large_one_have_thumbnails_too() -> None:
 @pytest.mark.parametrize("shape", [(2, 10), (2, 5, 8, 8), (2, 1, 2, 8), (2, 3, 8, 5000)])
 def test_what_does_not_look_like_pictures_has_none(shape: tuple[int, ...]) -> None:
     assert array_thumbnails(np.zeros(shape, dtype=np.float32)) is None
+
+
+def test_limits_say_what_is_black_and_white() -> None:
+    white = np.ones((1, 1, 8, 8), dtype=np.float32)
+    shown = array_thumbnails(white, limits=(0.0, 1.0))
+    stretched = array_thumbnails(white)
+    assert shown is not None
+    assert stretched is not None
+    pixels = [np.asarray(decoded(one)) for one in (shown[0], stretched[0])]
+    assert (pixels[0].min(), pixels[1].max()) == (255, 0)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 from safetensors.torch import save
 from torch import Tensor
 
@@ -141,8 +141,8 @@ def _planted(runtime: str) -> bool | None:
 def _resumed(out: Path, config: dict[str, Any], listener: Listener) -> _Partial:
     fingerprint = hashlib.sha256(json.dumps(config, sort_keys=True).encode()).hexdigest()
     try:
-        found = _Partial.model_validate_json((out / PARTIAL).read_bytes())
-    except (OSError, ValidationError):
+        found = _Partial.model_validate(json.loads((out / PARTIAL).read_bytes()))
+    except (OSError, ValueError):
         found = None
     if found is not None and found.fingerprint == fingerprint:
         listener.stage(f"Going on after {len(found.victims)} victims measured before")
@@ -150,7 +150,7 @@ def _resumed(out: Path, config: dict[str, Any], listener: Listener) -> _Partial:
     # Of another run; its pairs would look like this one's.
     shutil.rmtree(out / PAIRS, ignore_errors=True)
     fresh = _Partial(fingerprint=fingerprint, started=now(), baselines=[], victims=[])
-    write_text_atomic(out / PARTIAL, fresh.model_dump_json())
+    write_text_atomic(out / PARTIAL, record_json(fresh))
     return fresh
 
 
@@ -168,7 +168,7 @@ def _victims(
             _write_pair(out, place, measurement.one(place), tried.companion)
         victims.append(_victim(measurement, place, baselines[place], tried))
         kept = partial.model_copy(update={"baselines": baselines, "victims": victims})
-        write_text_atomic(out / PARTIAL, kept.model_dump_json())
+        write_text_atomic(out / PARTIAL, record_json(kept))
     return victims
 
 

@@ -1,5 +1,6 @@
 """The record of `bitcliff batchmates`: what became of each victim, and the figures made of it."""
 
+import json
 from pathlib import Path
 
 from pydantic import Field, ValidationError
@@ -14,14 +15,13 @@ BATCHMATES_VERSION = "1.0"
 
 
 class RuntimeInfo(Part):
-    """A runtime as `bitcliff.types.runtime.Runtime` describes it, and how many batches it ran."""
+    """A runtime as `bitcliff.types.runtime.Runtime` describes it."""
 
     name: str
     version: str
     description: str
     quantized: dict[str, int]
     in_float: dict[str, int]
-    runs: int
 
 
 class Baseline(Part):
@@ -104,7 +104,7 @@ class Situation(Part):
         lost_right: wrong here, of those right in float and right alone.
         delta_pp: change of accuracy, percentage points, with Tango's interval. p_value: McNemar's,
             p_value_holm: corrected for all situations tested. None without labels, and for controls
-            that have nothing to test.
+            that have nothing to test. runs: batches of two that the attack ran, on all victims.
     """
 
     name: str
@@ -164,11 +164,16 @@ def read_batchmates(run: Path) -> Batchmates:
     """
     file = run / BATCHMATES_NAME
     try:
-        record = Batchmates.model_validate_json(file.read_bytes())
+        # Not pydantic's own JSON, which refuses the lone surrogates of odd file names.
+        fields = json.loads(file.read_bytes())
     except OSError as error:
         raise InputError(
             f"{file}: cannot be read: {error.strerror}; give a run of `bitcliff batchmates`"
         ) from error
+    except ValueError as error:
+        raise InputError(f"{file}: not a whole JSON file: {error}") from error
+    try:
+        record = Batchmates.model_validate(fields)
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"]))

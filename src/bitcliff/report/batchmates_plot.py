@@ -32,7 +32,7 @@ def effort_plot(record: Batchmates) -> Plot:
     curves = {name: curve(record, name) for name in attacks}
     n = len(record.victims)
 
-    from matplotlib.ticker import MaxNLocator
+    from matplotlib.ticker import MaxNLocator, NullFormatter, StrMethodFormatter
 
     def draw(figure: "Figure", theme: Theme, narrow: bool) -> None:
         axes = figure.add_subplot()
@@ -42,6 +42,9 @@ def effort_plot(record: Batchmates) -> Plot:
             axes.step(runs, flipped, where="post", color=colour, label=name, linewidth=1.8)
             axes.plot(runs[-1], flipped[-1], "o", color=colour, markersize=4)
         axes.set_xscale("log")
+        # Plain numbers: powers of ten would be set as mathematics, in fonts of their own.
+        axes.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+        axes.xaxis.set_minor_formatter(NullFormatter())
         axes.set_ylim(bottom=-0.2)
         axes.yaxis.set_major_locator(MaxNLocator(integer=True))
         axes.set_xlabel("runs for each victim", color=theme.muted)

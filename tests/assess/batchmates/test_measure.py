@@ -15,6 +15,8 @@ from bitcliff.types.runtime import Runtime
 from bitcliff.types.subject import Examples
 from tests.assess.batchmates.networks import QUICK, benches, brittle
 
+Tried = tuple[list[int], list[dict[str, Attack]], bool]
+
 
 def test_the_planted_companion_flips_in_the_runtime_and_not_in_float() -> None:
     bench, twin = benches(planted_subject(), planted_pair())
@@ -53,7 +55,7 @@ def test_a_planted_victim_among_others_is_found_with_its_companion() -> None:
 
 
 @pytest.fixture(scope="module")
-def tried() -> tuple[list[int], list[dict[str, Attack]], bool]:
+def tried() -> Tried:
     """Answers alone, and the attacks on each victim."""
     measurement = brittle()
     rows = measurement.baseline(lambda _done, _whole: None)
@@ -67,13 +69,13 @@ def tried() -> tuple[list[int], list[dict[str, Attack]], bool]:
 
 
 def test_the_controls_change_nothing(
-    tried: tuple[list[int], list[dict[str, Attack]], bool],
+    tried: Tried,
 ) -> None:
     assert tried[2]
 
 
 def test_attacks_spend_what_they_may_and_tell_what_they_found(
-    tried: tuple[list[int], list[dict[str, Attack]], bool],
+    tried: Tried,
 ) -> None:
     for alone, attacks in zip(tried[0], tried[1], strict=True):
         assert attacks["from the data"].runs == QUICK.candidates

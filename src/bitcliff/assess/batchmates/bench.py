@@ -1,4 +1,4 @@
-"""Running batches in somebody else's runtime, with a count of the runs."""
+"""Running batches in somebody else's runtime."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,12 +13,11 @@ from bitcliff.types.runtime import Runtime
 from bitcliff.types.subject import Inputs
 
 
-@dataclass
+@dataclass(frozen=True)
 class Bench:
-    """A runtime and how many batches it was given."""
+    """A runtime whose answers are checked."""
 
     runtime: Runtime
-    runs: int = 0
 
     def scores(self, inputs: Inputs) -> Float[Tensor, "batch classes"]:
         """Scores of one batch.
@@ -27,7 +26,6 @@ class Bench:
             InputError: the runtime refuses a batch of this size.
             NumericError: it gives NaN or infinity.
         """
-        self.runs += 1
         size = batch_size(inputs)
         try:
             scores = self.runtime.run(laid_out_alike(inputs))

@@ -21,8 +21,10 @@ ATTACKS = {
     DATA: "the worst companion that the data holds, each candidate tried",
     "patterns": "the worst of some flat, checkered, striped and noisy pictures",
     "widest ranges": "one crafted picture for all victims, made to widen every range",
-    "gradients": "a picture crafted for the victim by gradients through a simulated shared scale",
-    "random search": "a picture crafted for the victim by random search in the runtime itself",
+    "gradients": "a picture crafted for the victim by gradients through a simulated shared scale, "
+    "from four starts",
+    "random search": "a picture crafted for the victim by random search in the runtime itself, "
+    "from the worst pattern",
 }
 ANY = "any of these"
 
@@ -34,7 +36,7 @@ def compose_batchmates(
     started: str,
     command: str,
 ) -> Batchmates:
-    """The record, its figures worked out from the victims alone but for the runs counted."""
+    """The record, its figures worked out from the victims alone."""
     subject, examples = measurement.subject, measurement.examples
     plan, seed = measurement.plan, measurement.settings.seed
     right = None
@@ -186,5 +188,4 @@ def _described(bench: Bench) -> RuntimeInfo:
         description=runtime.description,
         quantized=dict(runtime.quantized),
         in_float=dict(runtime.in_float),
-        runs=bench.runs,
     )

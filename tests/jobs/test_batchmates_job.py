@@ -1,0 +1,62 @@
+"""A run that is interrupted, and folders that must not be written into."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from safetensors.torch import load_file
+
+from bitcliff.assess.batchmates import BatchmatesSettings
+from bitcliff.errors import InputError
+from bitcliff.jobs.assess_job import AssessJob, Listener
+from bitcliff.jobs.batchmates_job import BatchmatesJob, run_batchmates
+from bitcliff.records.batchmates import read_batchmates
+
+ATTACKING = "Chosen and crafted companions"
+
+
+def job(out: Path) -> BatchmatesJob:
+    what = AssessJob("brittle-digits", "digits", out, command="made by the tests", limit=8)
+    settings = BatchmatesSettings(batch=4, draws=2, candidates=4, effort=4)
+    return BatchmatesJob(what, settings=settings)
+
+
+def listener(told: list[str], stop_at: int | None = None) -> Listener:
+    def progress(name: str, done: int, _whole: int) -> None:
+        told.append(name)
+        if (name, done) == (ATTACKING, stop_at):
+            raise KeyboardInterrupt
+
+    return Listener(stage=told.append, plan=lambda _plan: None, progress=progress)
+
+
+def test_an_interrupted_run_goes_on_and_ends_as_if_it_had_not_been(tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        run_batchmates(job(tmp_path / "cut"), listener([], stop_at=5))
+    assert not (tmp_path / "cut" / "report.html").exists()
+    told = list[str]()
+    resumed = run_batchmates(job(tmp_path / "cut"), listener(told))
+    assert "Going on after 5 victims measured before" in told
+    assert told.count(ATTACKING) == 3
+    assert not (tmp_path / "cut" / "partial.json").exists()
+    whole = run_batchmates(job(tmp_path / "whole"), listener([]))
+    assert resumed.victims == whole.victims
+    assert resumed.situations == whole.situations
+    assert resumed.planted_flips
+    assert read_batchmates(tmp_path / "cut") == resumed
+    for place, victim in enumerate(whole.victims):
+        pair = tmp_path / "whole" / "pairs" / f"{place:05d}.safetensors"
+        assert pair.exists() == (victim.companion_picture is not None)
+        if pair.exists():
+            assert sorted(load_file(pair)) == ["companion.input", "victim.input"]
+
+
+def test_a_folder_with_an_assessment_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text("{}")
+    (tmp_path / "record.json").write_text("{}")
+    with pytest.raises(InputError, match="holds an assessment; name another"):
+        run_batchmates(job(tmp_path), listener([]))
+    other = replace(job(tmp_path / "new"), runtime="ort-dynamc")
+    with pytest.raises(InputError, match="--runtime ort-dynamc: not known; did you mean"):
+        run_batchmates(other, listener([]))
+    assert not (tmp_path / "new").exists()
