@@ -1,6 +1,5 @@
 """`bitcliff batchmates`: a model, its data and a runtime into a run directory."""
 
-import functools
 import hashlib
 import json
 import shutil
@@ -15,7 +14,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from bitcliff.adapters.array_pictures import array_thumbnails
-from bitcliff.adapters.runtimes import load_float_twin, load_runtime
+from bitcliff.adapters.runtimes import load_runtime
 from bitcliff.assess.batchmates import (
     BatchmatesSettings,
     Bench,
@@ -30,6 +29,7 @@ from bitcliff.errors import BitcliffError, InputError
 from bitcliff.export import float_onnx
 from bitcliff.jobs.assess_job import AssessJob, Listener, load_subject_and_data, resolved_config
 from bitcliff.jobs.run_directory import CONFIG, PARTIAL, check_run_directory, held, open_run
+from bitcliff.jobs.runtimes import runtimes_of
 from bitcliff.points import logits_of, take
 from bitcliff.records import (
     make_folder,
@@ -105,11 +105,10 @@ def run_batchmates(job: BatchmatesJob, listener: Listener) -> Batchmates:
 def _ready(job: BatchmatesJob, listener: Listener) -> tuple[Measurement, dict[str, Any]]:
     subject, examples = load_subject_and_data(job.what, listener)
     listener.stage(f"Handing {job.what.model} to {job.runtime}")
-    make_onnx = functools.cache(lambda: float_onnx(subject.module, examples.inputs))
-    runtime = load_runtime(job.runtime, subject, make_onnx)
-    twin = load_float_twin(job.runtime, subject, make_onnx)
+    (runtime,) = runtimes_of([job.runtime], subject, examples)
+    bench = Bench(runtime)
     listener.stage("Finding the points, and what widens their ranges")
-    measurement = Measurement(subject, examples, job.settings, Bench(runtime), Bench(twin))
+    measurement = Measurement(subject, examples, job.settings, bench, bench.float_twin())
     listener.plan(measurement.plan)
     probed = take(examples.inputs, torch.arange(min(_PROBED, len(examples))))
     with torch.no_grad():

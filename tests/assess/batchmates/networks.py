@@ -3,7 +3,7 @@
 import functools
 
 from bitcliff.adapters import load_examples, load_model
-from bitcliff.adapters.runtimes import load_float_twin, load_runtime
+from bitcliff.adapters.runtimes import load_runtime
 from bitcliff.assess.batchmates import BatchmatesSettings, Bench, Measurement
 from bitcliff.export import float_onnx
 from bitcliff.types.subject import Inputs, Subject
@@ -13,11 +13,8 @@ QUICK = BatchmatesSettings(batch=6, draws=3, candidates=6, effort=8)
 
 def benches(subject: Subject, inputs: Inputs) -> tuple[Bench, Bench]:
     """The runtime and its float twin."""
-    make_onnx = functools.cache(lambda: float_onnx(subject.module, inputs))
-    return (
-        Bench(load_runtime("ort-dynamic", subject, make_onnx)),
-        Bench(load_float_twin("ort-dynamic", subject, make_onnx)),
-    )
+    runtime = load_runtime("ort-dynamic", subject, lambda: float_onnx(subject.module, inputs))
+    return Bench(runtime), Bench(runtime).float_twin()
 
 
 @functools.cache

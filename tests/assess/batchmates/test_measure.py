@@ -101,7 +101,7 @@ def test_no_effort_leaves_the_searches_out() -> None:
 
 
 def runtime_giving(scores: torch.Tensor) -> Bench:
-    return Bench(Runtime("mine", "1", "gives what it is told", lambda _inputs: scores))
+    return Bench(Runtime("mine", "1", "", lambda _inputs: scores, lambda _inputs: scores))
 
 
 def test_a_tie_that_changes_the_answer_is_a_flip_and_stays_the_worst() -> None:
@@ -124,7 +124,7 @@ def test_what_a_runtime_does_wrong_is_told_in_one_line() -> None:
         raise ValueError("fixed\nbatch")
 
     with pytest.raises(InputError, match="does not run a batch of 2: fixed batch"):
-        Bench(Runtime("mine", "1", "", fail)).scores(inputs)
+        Bench(Runtime("mine", "1", "", fail, fail)).scores(inputs)
 
 
 def test_named_tensors_are_joined_by_name() -> None:

@@ -1,6 +1,5 @@
 """What vendors ship: dynamic int8 quantization by other people's runtimes, by name."""
 
-from bitcliff.adapters.runtimes.float_twin import load_float_twin
 from bitcliff.adapters.runtimes.load import RUNTIMES, check_runtime_name, load_runtime
 
-__all__ = ["RUNTIMES", "check_runtime_name", "load_float_twin", "load_runtime"]
+__all__ = ["RUNTIMES", "check_runtime_name", "load_runtime"]

@@ -1,7 +1,7 @@
 """Running batches in somebody else's runtime."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Float
@@ -18,6 +18,13 @@ class Bench:
     """A runtime whose answers are checked."""
 
     runtime: Runtime
+
+    def float_twin(self) -> "Bench":
+        """The float network in the same runtime: what a batch does without any quantization."""
+        float_ = replace(
+            self.runtime, name="float", description="not quantized", run=self.runtime.run_float
+        )
+        return Bench(float_)
 
     def scores(self, inputs: Inputs) -> Float[Tensor, "batch classes"]:
         """Scores of one batch.
