@@ -18,10 +18,13 @@ def explanation_problems(record: Record, explanation: Explanation) -> Iterator[s
     yield from wrong
     if wrong:  # All else hangs on them.
         return
+    runtimes = _names_in_runtimes(record)
+    # What asks for bits was not asked of these.
+    with_bits = [name for name in explanation.policies if name not in runtimes]
     if explanation.layers is not None:
-        yield from layers_problems(record, explanation, explanation.layers)
+        yield from layers_problems(record, explanation, with_bits, explanation.layers)
     if explanation.activations is not None:
-        yield from _activations_problems(record, explanation, explanation.activations)
+        yield from _activations_problems(record, with_bits, explanation.activations)
     if explanation.inputs is not None:
         yield from inputs_problems(record, explanation, explanation.inputs)
     if explanation.corruptions is not None:
@@ -35,16 +38,23 @@ def explanation_problems(record: Record, explanation: Explanation) -> Iterator[s
 def _policy_problems(record: Record, policies: list[str]) -> Iterator[str]:
     if not policies or len(set(policies)) < len(policies):
         yield f"explanation: its policies are {policies}; there must be one, and each once"
+    runtimes = _names_in_runtimes(record)
     for name in policies:
         outcomes = [row.outcomes.get(name) for row in record.examples]
-        if any(outcome is None or outcome.bits is None for outcome in outcomes):
-            yield f"explanation: {name!r} is no policy with bits for every example"
+        told = all(
+            outcome is not None and (outcome.bits is not None or name in runtimes)
+            for outcome in outcomes
+        )
+        if not told:
+            yield f"explanation: {name!r} is no policy with bits for every example, nor a runtime"
 
 
-def _activations_problems(
-    record: Record, explanation: Explanation, found: Activations
-) -> Iterator[str]:
-    if [one.policy for one in found.policies] != explanation.policies:
+def _names_in_runtimes(record: Record) -> set[str]:
+    return {policy.name for policy in record.policies if policy.runtime is not None}
+
+
+def _activations_problems(record: Record, policies: list[str], found: Activations) -> Iterator[str]:
+    if [one.policy for one in found.policies] != policies:
         yield "activations: not of the explained policies, in their order"
     names = [point.name for point in record.subject.points if point.quantized]
     for policy in found.policies:

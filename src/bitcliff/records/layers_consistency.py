@@ -18,9 +18,11 @@ from bitcliff.types.rate import Rate
 Predictions = Sequence[int | None]
 
 
-def layers_problems(record: Record, explanation: Explanation, layers: Layers) -> Iterator[str]:
-    """What contradicts the record, or itself."""
-    asked = [(policy, split) for policy in explanation.policies for split in ("test", "train")]
+def layers_problems(
+    record: Record, explanation: Explanation, policies: list[str], layers: Layers
+) -> Iterator[str]:
+    """What contradicts the record, or itself; `policies`: those explained that spend bits."""
+    asked = [(policy, split) for policy in policies for split in ("test", "train")]
     swept = [(sweep.policy, sweep.split) for sweep in layers.sweeps]
     if swept != [one for one in asked if one[1] == "test" or one in swept]:
         yield "layers: not of the explained policies in their order, each on the test split first"

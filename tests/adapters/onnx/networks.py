@@ -69,6 +69,8 @@ def export(
 ) -> str:
     """By PyTorch's newer or older exporter; `batch` fixes it, `unfolded` keeps BatchNorms."""
     x = pictures(batch or 2, size)
+    # The older exporter has no word for the attention that PyTorch fuses in eval mode.
+    torch.backends.mha.set_fastpath_enabled(False)
     with warnings.catch_warnings(), quiet():
         warnings.simplefilter("ignore")
         if dynamo:

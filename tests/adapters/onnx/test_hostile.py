@@ -230,7 +230,7 @@ HOSTILE: dict[str, tuple[onnx.ModelProto, str]] = {
     "before the start": (with_data_at("data.npz", offset="-8"), "after the end"),
     "no number": (with_data_at("data.npz", offset="nought"), "is no number"),
     "another length": (with_data_at("data.npz", length="999999999999"), "bytes of it"),
-    "nested": (nested(40), "If"),
+    "nested": (nested(40), "cut off, or not an ONNX file|If"),
     "nested deep": (nested(300), "cut off, or not an ONNX file|If"),
 }
 
