@@ -22,7 +22,7 @@ from bitcliff.stats import rate
 from bitcliff.types.subject import Inputs
 
 # How often an example whose decision differs is simulated again with a nudged input.
-_NUDGES = 8
+_NUDGES = 4
 # Compared one by one under each policy: about what takes as long as the rest.
 _VALUES = 20_000_000
 _TURNS = 5

@@ -122,6 +122,8 @@ class _Traced(Attachment):
 
     def on_forward(self) -> None:
         self.incidents, self.seen = Incidents(), {}
+        # While traced, the model holds stand-ins for its parameters.
+        self.note_owners()
 
     def _round(self, rows: Tensor, index: int) -> Tensor:
         assert self.rounding.bits is not None  # noqa: S101  (`_Quantized` gives them)

@@ -80,7 +80,9 @@ def _round_carefully(
         zero_point = torch.minimum(zero_point.clamp(min=0), levels)
     shift, step, last = (part[:, None] for part in (zero_point, scale, levels))
     integers = torch.minimum((torch.round(wide / step) + shift).clamp(min=0), last)
-    flat = torch.minimum(torch.maximum(wide, low[:, None]), high[:, None])
+    # Not by minimum and maximum, which may turn a negative zero into a positive one.
+    above = torch.where(wide > high[:, None], high[:, None], wide)
+    flat = torch.where(wide < low[:, None], low[:, None], above)
     out = torch.where(step == 0, flat, (integers - shift) * step)
     broken = ((wide - wide).sum(1) != 0)[:, None]
     return torch.where(broken, wide, out)

@@ -34,12 +34,18 @@ class Walk(TorchFunctionMode):
         self.table = table
         self._names = {id(module): name for name, module in model.named_modules()}
         self._layers = {id(module) for module in model.modules() if _is_layer(module)}
-        self._owners = {id(p): name.rpartition(".")[0] for name, p in model.named_parameters()}
+        self._owners: dict[int, str] = {}
+        self.note_owners()
         # The modules that are running, outermost first: id, path, and whether it is a layer.
         self._stack: list[tuple[int, str, bool]] = []
         self._calls: Counter[str] = Counter()
         self._sites_used: set[str] = set()
         self._undo: ExitStack | None = None
+
+    def note_owners(self) -> None:
+        """Which module each parameter belongs to, as the model holds them now."""
+        named = self.model.named_parameters()
+        self._owners = {id(p): name.rpartition(".")[0] for name, p in named}
 
     def on_forward(self) -> None:
         """The model's forward pass begins."""
