@@ -1,5 +1,7 @@
 """`bitcliff.quant.fake_quantize` in operations that a graph has words for, equal to the last bit.
 
+Only of a constant row's zeros a runtime may lose the sign, as ONNX Runtime's Where does.
+
 The formula is written out literally (see DESIGN: mathematics). What the eager code decides row by
 row is here a choice between results: rows that float32 does not serve are picked out, worked in
 float64 and put back, so that a graph works on none of them where there are none.
@@ -80,9 +82,7 @@ def _round_carefully(
         zero_point = torch.minimum(zero_point.clamp(min=0), levels)
     shift, step, last = (part[:, None] for part in (zero_point, scale, levels))
     integers = torch.minimum((torch.round(wide / step) + shift).clamp(min=0), last)
-    # Not by minimum and maximum, which may turn a negative zero into a positive one.
-    above = torch.where(wide > high[:, None], high[:, None], wide)
-    flat = torch.where(wide < low[:, None], low[:, None], above)
+    flat = torch.minimum(torch.maximum(wide, low[:, None]), high[:, None])
     out = torch.where(step == 0, flat, (integers - shift) * step)
     broken = ((wide - wide).sum(1) != 0)[:, None]
     return torch.where(broken, wide, out)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from bitcliff.records import Record
 from bitcliff.records.verification import DifferingExample, Verification, VerifiedPolicy
-from bitcliff.report.words import NOTHING, class_name, clean, rate_text
+from bitcliff.report.words import NOTHING, class_name, clean, rate_interval, rate_text
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -34,9 +34,7 @@ def verification_view(record: Record) -> View | None:
     return View(
         sentences=[*_sentences(found)],
         headings=[heading.capitalize() for heading in HEADINGS],
-        lines=[
-            (clean(one.policy), _cells(one, rate_text(one.decisions))) for one in found.policies
-        ],
+        lines=[(clean(one.policy), _cells(one, _rate(one))) for one in found.policies],
         differing=[
             _example(record, one, example) for one in found.policies for example in one.differing
         ],
@@ -75,6 +73,10 @@ def _cells(one: VerifiedPolicy, decisions: str) -> list[str]:
         _share(sum(point.same_level for point in one.points), values),
         clean(one.first_difference or "none", 60),
     ]
+
+
+def _rate(one: VerifiedPolicy) -> str:
+    return f"{rate_text(one.decisions)}, {rate_interval(one.decisions)}"
 
 
 def _share(k: int, n: int) -> str:
