@@ -104,8 +104,8 @@ def onto_grid_of(x: Tensor, values: Tensor, bits: int = 8, reduced: int = 7) -> 
     scale = ((high - low) / (2**reduced - 1)).clamp(min=1e-12)
     zero = (-low / scale).round()
     steps = ((values / scale).round() + zero).clamp(0, 2**bits - 1)
-    result: Tensor = (steps - zero) * scale
-    return result
+    moved: Tensor = (steps - zero) * scale
+    return moved
 
 
 def with_fault(module: nn.Module) -> nn.Module:
