@@ -145,7 +145,11 @@ def _plan_of(runtime: Runtime, module: nn.Module, suite: Suite) -> Plan:
 
 
 def _folded(module: nn.Module) -> nn.Module:
+    """A copy without batch normalisation; an InputError where some stays."""
     folded: nn.Module = fuse(module).eval()
+    before, after = (sum(isinstance(m, _NORMS) for m in net.modules()) for net in (module, folded))
+    if after:
+        raise InputError(f"{after} of {before} batch normalisations could not be folded")
     return folded
 
 
