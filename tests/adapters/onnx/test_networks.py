@@ -77,9 +77,13 @@ def test_a_network_is_the_same_after_export(name: str, dynamo: bool, tmp_path: P
     assert not found.missed
 
 
-@pytest.mark.parametrize("opset", [11, 13, 17, 20])
-def test_older_opsets(opset: int, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("make", "opset"),
+    # The exporter itself has no word for attention before 14.
+    [(convnext, 11), (convnext, 13), (vit, 17), (vit, 20)],
+)
+def test_older_opsets(make: Callable[[], nn.Module], opset: int, tmp_path: Path) -> None:
     torch.manual_seed(0)
-    model = with_statistics(vit())
+    model = with_statistics(make())
     spec = export(model, tmp_path / "net.onnx", 64, opset=opset)
     assert check_agreement(spec, load_model(spec).module, pictures(5, 64)).largest < 1e-4

@@ -84,8 +84,10 @@ def weight_file(path: Path, location: str) -> Path:
 
 def _locations(message: Any) -> Iterator[str]:
     for field, value in message.ListFields():
-        if field.type == field.TYPE_STRING and not isinstance(value, str):
-            list(value)  # decoded only when looked at
+        if field.type == field.TYPE_STRING:
+            texts = [value] if isinstance(value, str | bytes) else value
+            if any(isinstance(text, bytes) for text in texts):  # protobuf lets it through
+                raise ValueError(f"{field.name} is no text")
         if field.message_type is not None:
             for part in [value] if hasattr(value, "ListFields") else value:
                 if field.name == "external_data" and part.key == "location":
