@@ -192,7 +192,7 @@ def test_a_run_of_the_schema_before_is_explained(run: Path, contexts: list[Conte
     (run / "record.json").write_text(json.dumps(fields | {"schema_version": "1.0"}))
     run_explain(ExplainJob(run, n_train=0), QUIET)
     assert contexts
-    assert json.loads((run / "record.json").read_text())["schema_version"] == "1.1"
+    assert json.loads((run / "record.json").read_text())["schema_version"] == "1.2"
 
 
 def test_after_a_kill_it_goes_on_with_the_question_that_was_asked(
