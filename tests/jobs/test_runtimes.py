@@ -1,6 +1,7 @@
 """Runtimes and the black box through the whole run."""
 
 import json
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,10 +10,12 @@ import torch
 
 from bitcliff.adapters import load_model
 from bitcliff.assess.explain.corrupting import CorruptionSettings
-from bitcliff.errors import InputError
+from bitcliff.errors import InputError, MissingExtra
 from bitcliff.export import float_onnx
 from bitcliff.jobs.assess_job import AssessJob, run_assess, stored_job
 from bitcliff.jobs.explain_job import ExplainJob, run_explain
+from bitcliff.jobs.export_job import ExportJob, run_export
+from bitcliff.jobs.verify_job import VerifyJob, run_verify
 from bitcliff.records import read_record
 from tests.contract.subjects import SETTINGS
 from tests.jobs.test_assess_job import FILES, Notes, break_down, figures, job
@@ -84,6 +87,38 @@ def test_a_black_box_is_judged_by_its_answers_alone(black_box: AssessJob) -> Non
     assert "worst found" not in page.lower()
     found, _ = stored_job(black_box.out)
     assert (found.black_box, found.runtimes) == (True, ("ort-dynamic",))
+
+
+def test_of_a_black_box_nothing_is_exported(black_box: AssessJob) -> None:
+    run_assess(black_box, Notes().listener())
+    message = "run: its network was not looked inside, .* assess network.onnx without --black-box"
+    with pytest.raises(InputError, match=message):
+        run_export(ExportJob(black_box.out), Notes().listener())
+    with pytest.raises(InputError, match=message):
+        run_verify(VerifyJob(black_box.out), Notes().listener())
+
+
+@pytest.mark.parametrize("package", ["onnx", "onnxscript"])
+def test_without_the_exporter_its_extra_is_named(
+    job: AssessJob, monkeypatch: pytest.MonkeyPatch, package: str
+) -> None:
+    run_assess(replace(job, runtimes=()), Notes().listener())
+    monkeypatch.setitem(sys.modules, package, None)
+    needs = rf"needs the package {package}: pip install 'bitcliff\[onnx\]'"
+    with pytest.raises(MissingExtra, match=f"bitcliff export {needs}"):
+        run_export(ExportJob(job.out), Notes().listener())
+    with pytest.raises(MissingExtra, match=f"bitcliff verify {needs}"):
+        run_verify(VerifyJob(job.out), Notes().listener())
+    with pytest.raises(MissingExtra, match=needs):
+        run_assess(replace(job, runtimes=("ort-dynamic",), out=Path("b")), Notes().listener())
+
+
+def test_a_folder_with_a_batchmates_run_is_left_alone(job: AssessJob) -> None:
+    job.out.mkdir()
+    (job.out / "config.json").write_text("{}")
+    (job.out / "batchmates.json").write_text("{}")
+    with pytest.raises(InputError, match="holds a batch-mates run; name another"):
+        run_assess(job, Notes().listener())
 
 
 @pytest.mark.parametrize(

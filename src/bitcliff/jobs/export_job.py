@@ -7,14 +7,14 @@ from pathlib import Path
 import torch
 
 from bitcliff import __version__
-from bitcliff.adapters.runtimes.onnx_graph import check_onnx
+from bitcliff.adapters.runtimes.onnx_graph import check_onnx, require_exporter
 from bitcliff.assess import AssessSettings
 from bitcliff.errors import InputError
 from bitcliff.export import quantized_model, serialized
 from bitcliff.export.quantized_graph import Source
 from bitcliff.jobs.assess_job import Listener
 from bitcliff.jobs.plan_file import check_plan, planned, read_plan
-from bitcliff.jobs.stored_run import StoredRun, finished_record, open_stored
+from bitcliff.jobs.stored_run import StoredRun, open_stored, record_to_export
 from bitcliff.jobs.verify_job import check_policy
 from bitcliff.points import Attachment, discover
 from bitcliff.policy import Uniform
@@ -47,7 +47,8 @@ def run_export(job: ExportJob, listener: Listener) -> Path:
         InputError: not a finished run, its model or data are not what they were, no such policy,
             or a network that cannot be written as ONNX. MissingExtra: onnx is not installed.
     """
-    record = finished_record(job.run)
+    record = record_to_export(job.run)
+    require_exporter("bitcliff export")
     if job.policy is not None and job.plan is None:
         check_policy(record, job.policy)
     stored = open_stored(job.run, record, listener)

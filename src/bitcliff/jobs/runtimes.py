@@ -6,6 +6,7 @@ from functools import cache
 from bitcliff.adapters.black_box.subject import onnx_bytes
 from bitcliff.adapters.onnx.subject import is_onnx
 from bitcliff.adapters.runtimes import load_runtime
+from bitcliff.adapters.runtimes.onnx_graph import require_exporter
 from bitcliff.errors import InputError
 from bitcliff.export import float_onnx
 from bitcliff.types.runtime import Runtime
@@ -27,6 +28,7 @@ def runtimes_of(names: Iterable[str], subject: Subject, examples: Examples) -> l
     def make_onnx() -> bytes:
         if is_onnx(subject.name):  # the user's own file, not what Bitcliff made of it
             return onnx_bytes(subject.name)
+        require_exporter("--runtime")
         return float_onnx(subject.module, examples.inputs)
 
     return [load_runtime(name, subject, make_onnx) for name in names]

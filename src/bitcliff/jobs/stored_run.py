@@ -58,6 +58,21 @@ def finished_record(run: Path) -> Record:
     return read_record(run)
 
 
+def record_to_export(run: Path) -> Record:
+    """The record of a run that ended and whose network can be written as a file.
+
+    Raises:
+        InputError: as `finished_record`, or the network was not looked inside.
+    """
+    record = finished_record(run)
+    if record.subject.black_box:
+        raise InputError(
+            f"{run}: its network was not looked inside, so there is nothing of it to export; "
+            f"assess {record.subject.model} without --black-box"
+        )
+    return record
+
+
 def open_stored(
     run: Path, record: Record, listener: Listener, in_runtimes: tuple[str, ...] = ()
 ) -> StoredRun:

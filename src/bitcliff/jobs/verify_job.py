@@ -8,14 +8,19 @@ from pathlib import Path
 from jaxtyping import Int
 from torch import Tensor
 
-from bitcliff.adapters.runtimes.onnx_graph import Graph, load_graph, runtime_version
+from bitcliff.adapters.runtimes.onnx_graph import (
+    Graph,
+    load_graph,
+    require_exporter,
+    runtime_version,
+)
 from bitcliff.assess.verify import ExportedFile, Observed, Run, seconds_each, verify_policy
 from bitcliff.errors import InputError
 from bitcliff.export import drop_observed, named_inputs, quantized_model, serialized
 from bitcliff.export.quantized_graph import AFTER, BEFORE, BITS, SCORES
 from bitcliff.jobs.assess_job import Listener
 from bitcliff.jobs.run_directory import held
-from bitcliff.jobs.stored_run import StoredRun, finished_record, open_stored
+from bitcliff.jobs.stored_run import StoredRun, open_stored, record_to_export
 from bitcliff.records import Record, write_record
 from bitcliff.records.verification import Verification
 from bitcliff.report import write_report
@@ -38,9 +43,10 @@ def run_verify(job: VerifyJob, listener: Listener) -> Record:
         InputError: not a finished run, its model or data are not what they were, or the network
             cannot be exported. MissingExtra: ONNX Runtime is not installed.
     """
-    record = finished_record(job.run)
+    record = record_to_export(job.run)
     names = _chosen(record, job.policies)
     runtime = runtime_version()
+    require_exporter("bitcliff verify")
     with held(job.run):
         stored = open_stored(job.run, record, listener)
         verification = _verification(record, names, stored, runtime, listener)

@@ -48,6 +48,12 @@ def check_onnx(data: bytes) -> None:
         raise InputError(f"cannot be written as valid ONNX: {one_line(error)}") from error
 
 
+def require_exporter(wanted_for: str) -> None:
+    """MissingExtra unless what PyTorch writes ONNX with is installed."""
+    for package in ("onnx", "onnxscript"):
+        require(package, "onnx", wanted_for)
+
+
 def runtime_version() -> str:
     """Its name and version, such as "onnxruntime 1.31.1"."""
     return f"onnxruntime {require('onnxruntime', 'onnx', 'bitcliff verify').__version__}"
