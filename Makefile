@@ -27,7 +27,7 @@ contracts:
 	$(BIN)/lint-imports --no-cache
 
 tests:
-	$(PYTEST) -n $(JOBS) -m "not slow"
+	$(PYTEST) -n $(JOBS) --dist worksteal -m "not slow"
 
 # Minutes long; run before an issue is called resolved.
 test-slow: .venv/dev browser
