@@ -56,7 +56,7 @@ def test_coordinates_are_moved_by_no_more_than_a_hundredth_of_a_point() -> None:
 
 def test_names_are_found_and_are_no_other_drawings() -> None:
     first = inlined(original())
-    second = inlined(svg_text(draw, (5, 3), False, (4.0, 3.0), type_as="none"))
+    second = inlined(svg_text(draw, (5.0, 3.0), False, (4.0, 3.0), type_as="none"))
     names = [{one.attrib["id"] for one in root.iter() if "id" in one.attrib}
              for root in (first, second)]  # fmt: skip
     assert not names[0] & names[1]
