@@ -13,9 +13,9 @@ from bitcliff.records.batchmates import (
     Batchmates,
     BatchmatesSettingsInfo,
     Checked,
-    RuntimeInfo,
     Victim,
 )
+from bitcliff.records.runtimes import RuntimeDescription
 from bitcliff.report.batchmates import batchmates_lines, render_batchmates
 from bitcliff.report.batchmates_plot import curve
 from bitcliff.stats import rate
@@ -79,7 +79,7 @@ def victims(labelled: bool = True) -> list[Victim]:
 
 def record(labelled: bool = True) -> Batchmates:
     like = example_record(Variant(hostile=True, labelled=labelled))
-    runtime = RuntimeInfo(
+    runtime = RuntimeDescription(
         name="ort-dynamic",
         version=HOSTILE,
         description="int8",

@@ -14,7 +14,7 @@ from bitcliff.points import take
 from bitcliff.points.attach import rounding_to
 from bitcliff.points.forward import batch_size
 from bitcliff.records.provenance import cpu_flags
-from bitcliff.records.runtimes import RuntimeInfo, Seconds, Speed
+from bitcliff.records.runtimes import RuntimeDescription, RuntimeInfo, Seconds, Speed
 from bitcliff.types.runtime import Runtime
 
 _TAKES = 7
@@ -28,15 +28,22 @@ def runtime_info(runtime: Runtime, suite: Suite, in_float: Predictions) -> Runti
     # Of a network that is not looked into, nothing can be simulated.
     rungs, left_out = ladder(runtime, suite, in_float) if suite.points else ([], [])
     return RuntimeInfo(
+        **dict(described(runtime)),
+        cpu_flags=[flag for flag in _INTEGER_SUMS if flag in cpu_flags()],
+        speed=_speed(runtime, suite),
+        ladder=rungs,
+        left_out=left_out,
+    )
+
+
+def described(runtime: Runtime) -> RuntimeDescription:
+    """What it is, before anything is measured."""
+    return RuntimeDescription(
         name=runtime.name,
         version=runtime.version,
         description=runtime.description,
         quantized=dict(runtime.quantized),
         in_float=dict(runtime.in_float),
-        cpu_flags=[flag for flag in _INTEGER_SUMS if flag in cpu_flags()],
-        speed=_speed(runtime, suite),
-        ladder=rungs,
-        left_out=left_out,
     )
 
 

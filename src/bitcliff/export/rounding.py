@@ -53,16 +53,12 @@ def _round_plainly(
     """The rounded rows, and (batch,) which of them are served so: see `quant.grid.make_grid`."""
     top = levels.to(rows.dtype)
     scale = (high - low) / top
-    zero_point = torch.round(-low / scale)
-    if scheme.kind == "onnx":
-        zero_point = torch.minimum(zero_point.clamp(min=0), top)
+    out, zero_point = _on_grid(rows, low, scale, top, scheme)
     tiny = _exactly(torch.finfo(rows.dtype).tiny, rows)
     plain = (scale >= tiny) & (scale < math.inf) & (zero_point.abs() <= LARGEST_ZERO_POINT)
     # A NaN may be lost in a runtime's minimum and maximum, but not in a sum.
     plain &= (rows - rows).sum(1) == 0
-    shift, step, last = (part[:, None] for part in (zero_point, scale, top))
-    integers = torch.minimum((torch.round(rows / step) + shift).clamp(min=0), last)
-    return (integers - shift) * step, plain
+    return out, plain
 
 
 def _round_carefully(
@@ -77,15 +73,27 @@ def _round_carefully(
     scale = (high - low) / levels
     overflows = scale == math.inf
     scale = torch.where(overflows, high / levels - low / levels, scale)
+    out, _ = _on_grid(wide, low, scale, levels, scheme)
+    flat = torch.minimum(torch.maximum(wide, low[:, None]), high[:, None])
+    out = torch.where(scale[:, None] == 0, flat, out)
+    broken = ((wide - wide).sum(1) != 0)[:, None]
+    return torch.where(broken, wide, out)
+
+
+def _on_grid(
+    rows: Float[Tensor, "batch k"],
+    low: Float[Tensor, " batch"],
+    scale: Float[Tensor, " batch"],
+    levels: Float[Tensor, " batch"],
+    scheme: Scheme,
+) -> tuple[Tensor, Tensor]:
+    """The rows on their grids, all in one precision, and their zero points (batch,)."""
     zero_point = torch.round(-low / scale)
     if scheme.kind == "onnx":
         zero_point = torch.minimum(zero_point.clamp(min=0), levels)
     shift, step, last = (part[:, None] for part in (zero_point, scale, levels))
-    integers = torch.minimum((torch.round(wide / step) + shift).clamp(min=0), last)
-    flat = torch.minimum(torch.maximum(wide, low[:, None]), high[:, None])
-    out = torch.where(step == 0, flat, (integers - shift) * step)
-    broken = ((wide - wide).sum(1) != 0)[:, None]
-    return torch.where(broken, wide, out)
+    integers = torch.minimum((torch.round(rows / step) + shift).clamp(min=0), last)
+    return (integers - shift) * step, zero_point
 
 
 def _ends(

@@ -7,21 +7,12 @@ from pydantic import Field, ValidationError
 
 from bitcliff.errors import InputError
 from bitcliff.records.part import Part
+from bitcliff.records.runtimes import RuntimeDescription
 from bitcliff.records.schema import Interval, Provenance, SubjectInfo
 from bitcliff.types.rate import ClusteredRate, Rate
 
 BATCHMATES_NAME = "batchmates.json"
 BATCHMATES_VERSION = "1.0"
-
-
-class RuntimeInfo(Part):
-    """A runtime as `bitcliff.types.runtime.Runtime` describes it."""
-
-    name: str
-    version: str
-    description: str
-    quantized: dict[str, int]
-    in_float: dict[str, int]
 
 
 class Baseline(Part):
@@ -144,8 +135,8 @@ class Batchmates(Part):
     schema_version: str = BATCHMATES_VERSION
     provenance: Provenance
     subject: SubjectInfo
-    runtime: RuntimeInfo
-    twin: RuntimeInfo
+    runtime: RuntimeDescription
+    twin: RuntimeDescription
     settings: BatchmatesSettingsInfo
     planted_flips: bool | None
     crafting: str

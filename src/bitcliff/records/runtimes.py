@@ -44,14 +44,11 @@ class Rung(Part):
     margin_gap: float | None
 
 
-class RuntimeInfo(Part):
-    """A runtime that ran the network, and how its decisions hang together with the simulation's.
+class RuntimeDescription(Part):
+    """A runtime that ran the network.
 
     Attributes:
         quantized, in_float: how many layers of each kind compute in integers, and in float.
-        cpu_flags: of the instructions for sums of integer products, those that the processor has.
-        ladder: from the simulation to the runtime, one change a rung; empty where there is nothing
-            to simulate. left_out: rungs that could not be measured, and why.
     """
 
     name: str
@@ -59,6 +56,17 @@ class RuntimeInfo(Part):
     description: str
     quantized: dict[str, int]
     in_float: dict[str, int]
+
+
+class RuntimeInfo(RuntimeDescription):
+    """The same, and how its decisions hang together with the simulation's.
+
+    Attributes:
+        cpu_flags: of the instructions for sums of integer products, those that the processor has.
+        ladder: from the simulation to the runtime, one change a rung; empty where there is nothing
+            to simulate. left_out: rungs that could not be measured, and why.
+    """
+
     cpu_flags: list[str]
     speed: Speed
     ladder: list[Rung]

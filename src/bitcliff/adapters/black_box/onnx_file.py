@@ -10,6 +10,7 @@ from bitcliff.adapters.black_box.answers import NoAnswer, Opened, check_pictures
 from bitcliff.adapters.black_box.settings import BlackBoxSettings
 from bitcliff.adapters.onnx.file import read_onnx
 from bitcliff.adapters.optional import quiet, require
+from bitcliff.adapters.runtimes.session import open_session
 from bitcliff.adapters.wording import one_line
 from bitcliff.errors import InputError
 from bitcliff.types.black_box import Pictures
@@ -45,12 +46,9 @@ def open_onnx(spec: str, settings: BlackBoxSettings) -> Opened:
 
 def _session(spec: str) -> Any:
     runtime = require("onnxruntime", "onnx", spec)
-    options = runtime.SessionOptions()
-    options.intra_op_num_threads = torch.get_num_threads()
-    options.log_severity_level = 4  # what goes wrong is raised; it needs no second line on stderr
     try:
         with quiet():
-            return runtime.InferenceSession(spec, options, providers=["CPUExecutionProvider"])
+            return open_session(runtime, Path(spec))
     except Exception as error:
         raise InputError(f"{spec}: ONNX Runtime cannot run it ({one_line(error)})") from error
 

@@ -1,12 +1,13 @@
 """`--black-box FILE.onnx`: a network that is assessed by its answers alone."""
 
 from pathlib import Path
-from typing import Any
 
 from torch import Tensor, nn
 
 from bitcliff.adapters.black_box.load import load_black_box
 from bitcliff.adapters.black_box.settings import BlackBoxSettings
+from bitcliff.adapters.onnx.file import read_onnx
+from bitcliff.adapters.onnx.subject import input_shape
 from bitcliff.adapters.optional import require
 from bitcliff.adapters.options import ModelOptions
 from bitcliff.adapters.preprocessing import override
@@ -31,7 +32,7 @@ def load_black_box_subject(spec: str, options: ModelOptions = _DEFAULTS) -> Subj
         raise InputError(f"MODEL {spec}: --black-box takes a network as FILE.onnx")
     settings = BlackBoxSettings(num_classes=options.num_classes, batch=_AT_ONCE)
     box = load_black_box(spec, settings)
-    batch, *sizes = _input_shape(spec)
+    batch, *sizes = input_shape(read_onnx(Path(spec)).model.graph, spec)
     if batch is not None and batch > 1:
         raise InputError(
             f"{spec}: takes {batch} examples at once and no other number; export it again with "
@@ -70,19 +71,6 @@ class _Answers(nn.Module):
 
     def forward(self, inputs: Tensor) -> Tensor:
         return self.box.ask(inputs)
-
-
-def _input_shape(spec: str) -> list[int | None]:
-    """Of the one input that is no weight; None where a size is free."""
-    onnx = require("onnx", "onnx", spec)
-    graph = onnx.load(Path(spec), load_external_data=False).graph
-    weights = {tensor.name for tensor in graph.initializer}
-    given = next(value for value in graph.input if value.name not in weights)
-    return [_size(dim) for dim in given.type.tensor_type.shape.dim]
-
-
-def _size(dim: Any) -> int | None:
-    return int(dim.dim_value) if dim.HasField("dim_value") and dim.dim_value > 0 else None
 
 
 def _pictures(sizes: list[int | None]) -> Preprocessing | None:

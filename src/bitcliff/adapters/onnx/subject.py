@@ -34,7 +34,7 @@ def load_onnx(name: str, weights: Weights | None, options: ModelOptions) -> Subj
     if options.num_classes is not None or options.initial is not None:
         raise InputError(f"{name}: an ONNX file is fixed; it can be assessed, but not changed")
     file = read_onnx(Path(name))
-    shape = _input_shape(file.model.graph, name)
+    shape = input_shape(file.model.graph, name)
     return make_subject(
         name,
         build_network(file),
@@ -44,7 +44,7 @@ def load_onnx(name: str, weights: Weights | None, options: ModelOptions) -> Subj
     )
 
 
-def _input_shape(graph: Any, name: str) -> list[int | None]:
+def input_shape(graph: Any, name: str) -> list[int | None]:
     """The sizes that the one input declares, batch first; None where they are left open."""
     own = {tensor.name for tensor in graph.initializer}
     inputs = [value for value in graph.input if value.name not in own]

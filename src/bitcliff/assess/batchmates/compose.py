@@ -3,13 +3,12 @@
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 
-from bitcliff.assess.batchmates.bench import Bench
 from bitcliff.assess.batchmates.measure import DATA, Measurement
 from bitcliff.assess.compose import provenance_of, subject_info
+from bitcliff.assess.runtimes import described
 from bitcliff.records.batchmates import (
     Batchmates,
     BatchmatesSettingsInfo,
-    RuntimeInfo,
     Situation,
     Victim,
 )
@@ -49,8 +48,8 @@ def compose_batchmates(
     return Batchmates(
         provenance=provenance_of(subject, examples, seed, started, command),
         subject=subject_info(subject, examples, plan, strays, measurement.classes),
-        runtime=_described(measurement.bench),
-        twin=_described(measurement.twin),
+        runtime=described(measurement.bench.runtime),
+        twin=described(measurement.twin.runtime),
         settings=BatchmatesSettingsInfo(**asdict(measurement.settings)),
         planted_flips=planted,
         crafting=measurement.crafting,
@@ -178,14 +177,3 @@ def _corrected(rows: list[Situation]) -> list[Situation]:
         row.model_copy(update={"p_value_holm": p})
         for row, p in zip(rows, holm(p_values), strict=True)
     ]
-
-
-def _described(bench: Bench) -> RuntimeInfo:
-    runtime = bench.runtime
-    return RuntimeInfo(
-        name=runtime.name,
-        version=runtime.version,
-        description=runtime.description,
-        quantized=dict(runtime.quantized),
-        in_float=dict(runtime.in_float),
-    )
