@@ -33,6 +33,6 @@ def verify(run: Path, policies: tuple[str, ...]) -> int:
         record = run_verify(VerifyJob(run, policies), display.listener())
     assert record.verification is not None  # noqa: S101  (just written)
     with reader_may_leave():
-        render_verification(record.verification, Console())
+        render_verification(record, record.verification, Console())
         click.echo(f"Report: {run / 'report.html'}")
     return 0 if record.verification.agrees else 1

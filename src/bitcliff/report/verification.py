@@ -1,17 +1,27 @@
 """What `bitcliff verify` found, on the page and in the terminal."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bitcliff.records import Record
 from bitcliff.records.verification import DifferingExample, Verification, VerifiedPolicy
 from bitcliff.report.words import NOTHING, class_name, clean, rate_interval, rate_text
+from bitcliff.stats import rate
+from bitcliff.types.rate import Rate
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-HEADINGS = ("decided alike", "largest margin gap", "equal values", "same level", "first difference")
+HEADINGS = (
+    "decided alike",
+    "{right} in the runtime",
+    "simulated",
+    "largest margin gap",
+    "equal values",
+    "same level",
+    "first difference",
+)
 # A share is shown as whole only if it is.
 _ALMOST = 99.99
 
@@ -32,42 +42,62 @@ def verification_view(record: Record) -> View | None:
     if found is None:
         return None
     return View(
-        sentences=[*_sentences(found)],
-        headings=[heading.capitalize() for heading in HEADINGS],
-        lines=[(clean(one.policy), _cells(one, _rate(one))) for one in found.policies],
+        sentences=[*_sentences(record, found)],
+        headings=[heading[:1].upper() + heading[1:] for heading in _headings(record)],
+        lines=[(clean(one.policy), _cells(record, one, _in_full)) for one in found.policies],
         differing=[
             _example(record, one, example) for one in found.policies for example in one.differing
         ],
     )
 
 
-def render_verification(found: Verification, console: "Console") -> None:
+def render_verification(record: Record, found: Verification, console: "Console") -> None:
     """Print the same as a table."""
     from rich.table import Table
     from rich.text import Text
 
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("policy")
-    for heading in HEADINGS:
+    for heading in _headings(record):
         table.add_column(heading, justify="left" if heading == HEADINGS[-1] else "right")
     for one in found.policies:
-        rate = one.decisions
-        cells = _cells(one, f"{rate.k}/{rate.n}")
-        style = "" if rate.k == rate.n else "bold red"
+        cells = _cells(record, one, _briefly)
+        style = "" if one.decisions.k == one.decisions.n else "bold red"
         table.add_row(Text(clean(one.policy, 40), style), *(Text(cell) for cell in cells))
     console.print(table)
-    for sentence in _sentences(found):
+    for sentence in _sentences(record, found):
         console.print(Text(sentence))
     for one in found.policies:
         for example in one.differing:
             console.print(Text(_difference(one, example)))
 
 
-def _cells(one: VerifiedPolicy, decisions: str) -> list[str]:
+def right_elsewhere(record: Record, one: VerifiedPolicy) -> tuple[Rate, Rate]:
+    """Right answers in the runtime and simulated; without labels, answers as in float."""
+    theirs = {example.id: example.runtime for example in one.differing}
+    k_theirs = k_ours = n = 0
+    for row in record.examples:
+        outcome = row.outcomes.get(one.policy)
+        right = row.label if record.subject.labelled else row.float_prediction
+        if outcome is None or right is None:
+            continue
+        n += 1
+        k_ours += outcome.prediction == right
+        k_theirs += theirs.get(row.id, outcome.prediction) == right
+    return rate(k_theirs, n), rate(k_ours, n)
+
+
+def _headings(record: Record) -> list[str]:
+    right = "right" if record.subject.labelled else "as in float"
+    return [heading.format(right=right) for heading in HEADINGS]
+
+
+def _cells(record: Record, one: VerifiedPolicy, shown: Callable[[Rate], str]) -> list[str]:
     values = sum(point.values for point in one.points)
     gap = one.largest_difference
     return [
-        decisions,
+        shown(one.decisions),
+        *(shown(right) for right in right_elsewhere(record, one)),
         NOTHING if gap is None else f"{gap:.2g}",
         _share(sum(point.equal for point in one.points), values),
         _share(sum(point.same_level for point in one.points), values),
@@ -75,8 +105,12 @@ def _cells(one: VerifiedPolicy, decisions: str) -> list[str]:
     ]
 
 
-def _rate(one: VerifiedPolicy) -> str:
-    return f"{rate_text(one.decisions)}, {rate_interval(one.decisions)}"
+def _in_full(rate: Rate) -> str:
+    return f"{rate_text(rate)}, {rate_interval(rate)}"
+
+
+def _briefly(rate: Rate) -> str:
+    return f"{rate.k}/{rate.n}"
 
 
 def _share(k: int, n: int) -> str:
@@ -85,13 +119,14 @@ def _share(k: int, n: int) -> str:
     return f"{min(100 * k / n, _ALMOST):.2f} %"
 
 
-def _sentences(found: Verification) -> Iterator[str]:
+def _sentences(record: Record, found: Verification) -> Iterator[str]:
     k = sum(one.decisions.k for one in found.policies)
     n = sum(one.decisions.n for one in found.policies)
     yield (
         f"Exported and run in {clean(found.runtime)}, {k} of {n} decisions are as simulated, "
         f"under {len(found.policies)} policies."
     )
+    yield from _cliff(record, found)
     points = [point for one in found.policies for point in one.points]
     values = sum(point.values for point in points)
     alike = sum(point.rounded_alike for point in points)
@@ -125,6 +160,24 @@ def _sentences(found: Verification) -> Iterator[str]:
             f"{1000 * found.seconds_runtime:.1f} ms in the runtime and "
             f"{1000 * found.seconds_ours:.1f} ms in the simulation, {ratio:.2f} times as long."
         )
+
+
+def _cliff(record: Record, found: Verification) -> Iterator[str]:
+    """Of the worst case that hurts most when simulated: is it one in the runtime, too?"""
+    threats = {policy.name: policy.threat for policy in record.policies}
+    both = {
+        one.policy: right_elsewhere(record, one)
+        for one in found.policies
+        if threats[one.policy] == "policy-only"
+    }
+    if not both:
+        return
+    name, (theirs, ours) = min(both.items(), key=lambda item: item[1][1].value or 0.0)
+    right = "right" if record.subject.labelled else "decided as in float"
+    yield (
+        f"Under {clean(name)} the runtime has {rate_text(theirs)} {right}, "
+        f"{rate_interval(theirs)}; simulated it is {rate_text(ours)}."
+    )
 
 
 def _difference(one: VerifiedPolicy, example: DifferingExample) -> str:
