@@ -12,6 +12,7 @@ from bitcliff.types.rate import Rate
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.table import Table
 
 HEADINGS = (
     "decided alike",
@@ -21,6 +22,14 @@ HEADINGS = (
     "equal values",
     "same level",
     "first difference",
+)
+DIFFERING = (
+    "policy",
+    "simulated",
+    "in the runtime",
+    "lead, simulated",
+    "changes when nudged",
+    "levels differ from",
 )
 # A share is shown as whole only if it is.
 _ALMOST = 99.99
@@ -33,7 +42,8 @@ class View:
     sentences: Sequence[str]
     headings: Sequence[str]
     lines: Sequence[tuple[str, Sequence[str]]]
-    differing: Sequence[str]
+    differing_headings: Sequence[str]
+    differing: Sequence[tuple[str, Sequence[str]]]
 
 
 def verification_view(record: Record) -> View | None:
@@ -43,23 +53,22 @@ def verification_view(record: Record) -> View | None:
         return None
     return View(
         sentences=[*_sentences(record, found)],
-        headings=[heading[:1].upper() + heading[1:] for heading in _headings(record)],
+        headings=_capital(_headings(record)),
         lines=[(clean(one.policy), _cells(record, one, _in_full)) for one in found.policies],
+        differing_headings=_capital(DIFFERING),
         differing=[
-            _example(record, one, example) for one in found.policies for example in one.differing
+            (clean(example.id, 80), _differing(record, one, example))
+            for one in found.policies
+            for example in one.differing
         ],
     )
 
 
 def render_verification(record: Record, found: Verification, console: "Console") -> None:
     """Print the same as a table."""
-    from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("policy")
-    for heading in _headings(record):
-        table.add_column(heading, justify="left" if heading == HEADINGS[-1] else "right")
+    table = _table("policy", _headings(record))
     for one in found.policies:
         cells = _cells(record, one, _briefly)
         style = "" if one.decisions.k == one.decisions.n else "bold red"
@@ -67,9 +76,28 @@ def render_verification(record: Record, found: Verification, console: "Console")
     console.print(table)
     for sentence in _sentences(record, found):
         console.print(Text(sentence))
+    differing = _table("decided otherwise", DIFFERING)
     for one in found.policies:
         for example in one.differing:
-            console.print(Text(_difference(one, example)))
+            cells = [clean(example.id, 40), *_differing(record, one, example)]
+            differing.add_row(*(Text(cell) for cell in cells))
+    if differing.row_count:
+        console.print(differing)
+
+
+def _table(first: str, headings: Sequence[str]) -> "Table":
+    """Numbers to the right; the first and the last column are names."""
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column(first)
+    for heading in headings:
+        table.add_column(heading, justify="left" if heading == headings[-1] else "right")
+    return table
+
+
+def _capital(headings: Sequence[str]) -> list[str]:
+    return [heading[:1].upper() + heading[1:] for heading in headings]
 
 
 def right_elsewhere(record: Record, one: VerifiedPolicy) -> tuple[Rate, Rate]:
@@ -106,7 +134,7 @@ def _cells(record: Record, one: VerifiedPolicy, shown: Callable[[Rate], str]) ->
 
 
 def _in_full(rate: Rate) -> str:
-    return f"{rate_text(rate)}, {rate_interval(rate)}"
+    return f"{_briefly(rate)} ({rate_interval(rate)})"
 
 
 def _briefly(rate: Rate) -> str:
@@ -180,21 +208,14 @@ def _cliff(record: Record, found: Verification) -> Iterator[str]:
     )
 
 
-def _difference(one: VerifiedPolicy, example: DifferingExample) -> str:
-    margin = NOTHING if example.margin is None else f"{example.margin:.3g}"
-    nudged = example.nudged
-    again = (
-        ""
-        if nudged is None
-        else f"; with inputs nudged by one part in a million the simulation itself decides "
-        f"otherwise in {nudged.k} of {nudged.n} repeats"
-    )
-    return (
-        f"{clean(example.id, 80)} under {clean(one.policy)}: margin {margin}, levels differ from "
-        f"{clean(example.first_point or 'no point', 60)} on{again}."
-    )
-
-
-def _example(record: Record, one: VerifiedPolicy, example: DifferingExample) -> str:
+def _differing(record: Record, one: VerifiedPolicy, example: DifferingExample) -> list[str]:
     ours, theirs = (class_name(record, index) for index in (example.ours, example.runtime))
-    return f"{_difference(one, example)} Simulated: {ours}; in the runtime: {theirs}."
+    nudged = example.nudged
+    return [
+        clean(one.policy, 40),
+        ours,
+        theirs,
+        NOTHING if example.margin is None else f"{example.margin:.3g}",
+        NOTHING if nudged is None else f"{nudged.k} of {nudged.n}",
+        clean(example.first_point or "none", 60),
+    ]
