@@ -12,6 +12,7 @@ from experiments.known_collapses import (
     right_answers,
     simulated,
     with_fault,
+    with_vanished_weights,
 )
 from torch import nn
 
@@ -81,8 +82,20 @@ def test_the_simulated_fault_names_the_layers_that_break_in_pytorch(
     assert without.k > without_first.k + 5
 
 
-def test_ao_4292_does_not_collapse_on_this_network(subject: Subject, digits: Examples) -> None:
+def test_ao_4292_collapses_if_nothing_passes_before_the_conversion(
+    subject: Subject, digits: Examples
+) -> None:
     assert isinstance(digits.inputs, torch.Tensor)
-    exported = exported_dynamic(subject.module, digits.inputs[:60])
+    batch = digits.inputs[:60]
     in_float = right_answers(subject.module, digits, 60)
-    assert abs(right_answers(exported, digits, 60).k - in_float.k) <= 3
+    passed = exported_dynamic(subject.module, batch, passed=True)
+    assert abs(right_answers(passed, digits, 60).k - in_float.k) <= 3
+    reported = exported_dynamic(subject.module, batch, passed=False)
+    assert right_answers(reported, digits, 60).k < 0.3 * N
+    # The cause: weights rounded with a step of 1, so that hardly one is left.
+    vanished = with_vanished_weights(subject.module, batch)
+    assert torch.equal(reported(batch).argmax(1), vanished(batch).argmax(1))
+    weights = [one.weight for one in vanished.modules() if isinstance(one, nn.Conv2d)]
+    assert sum(int((weight != 0).sum()) for weight in weights) < 0.1 * sum(
+        weight.numel() for weight in weights
+    )
