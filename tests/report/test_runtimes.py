@@ -54,7 +54,7 @@ def test_the_block_says_what_brings_the_simulation_nearer() -> None:
     assert block.in_float == "none"
     assert block.quantized == "4.00 (3.00–5.00)"
     assert block.ratio == "2.0 times as slow"
-    assert block.processor.startswith("none: sums of integer products may saturate")
+    assert block.processor.startswith("none: sums of 8-bit unsigned by signed products may")
     assert block.finding.startswith(
         "Simulated at 8 bits everywhere, 4 of 20 decisions are other than in <b>ort; with "
         "everything simulated that can be told apart, 3 of 20."

@@ -19,7 +19,7 @@ from bitcliff.types.runtime import Runtime
 
 _TAKES = 7
 _TIMED = 32
-# Where none of them is there, sums of integer products may saturate.
+# Where none of them is there, sums of unsigned by signed products of 8 bits may saturate.
 _INTEGER_SUMS = ("avx512_vnni", "avx_vnni", "amx_int8", "asimddp", "i8mm")
 
 

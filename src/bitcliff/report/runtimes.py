@@ -65,7 +65,8 @@ def _block(runtime: RuntimeInfo) -> RuntimeBlock:
         integers=_counts(runtime.quantized),
         in_float=_counts(runtime.in_float),
         processor=", ".join(runtime.cpu_flags)
-        or "none: sums of integer products may saturate on this processor",
+        or "none: sums of 8-bit unsigned by signed products may saturate on this processor; "
+        "unsigned weights and 7-bit activations are safe",
         quantized=_time(speed.quantized),
         floating=_time(speed.in_float),
         simulation=_time(speed.simulation),
