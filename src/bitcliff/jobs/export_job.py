@@ -19,7 +19,7 @@ from bitcliff.jobs.verify_job import check_policy
 from bitcliff.points import Attachment, discover
 from bitcliff.policy import Uniform
 from bitcliff.quant import MAX_BITS, MIN_BITS
-from bitcliff.records import Record, write_bytes_atomic
+from bitcliff.records import Record, check_writable, write_bytes_atomic
 
 _EVEN = "uniform-"
 
@@ -51,6 +51,8 @@ def run_export(job: ExportJob, listener: Listener) -> Path:
     require_exporter("bitcliff export")
     if job.policy is not None and job.plan is None:
         check_policy(record, job.policy)
+    out = job.out or job.run / f"{job.policy or 'quantized'}.onnx"
+    check_writable(out, "--out")
     stored = open_stored(job.run, record, listener)
     attachment, settings = stored.suite.evaluator.attachment, stored.audit.settings
     if job.plan is not None:
@@ -78,7 +80,6 @@ def run_export(job: ExportJob, listener: Listener) -> Path:
     )
     data = serialized(model)
     check_onnx(data)
-    out = job.out or job.run / f"{job.policy or 'quantized'}.onnx"
     write_bytes_atomic(out, data)
     return out
 

@@ -23,6 +23,7 @@ from bitcliff.records.schema import (
     Uncovered,
 )
 from bitcliff.records.store import (
+    check_writable,
     is_leftover,
     make_folder,
     read_record,
@@ -52,6 +53,7 @@ __all__ = [
     "SubjectInfo",
     "Uncovered",
     "check_record",
+    "check_writable",
     "is_leftover",
     "make_folder",
     "package_versions",

@@ -6,6 +6,7 @@ import json
 import os
 import re
 import secrets
+import tempfile
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -44,15 +45,27 @@ def write_bytes_atomic(path: str | os.PathLike[str], data: bytes) -> None:
         os.replace(temporary, target)
         _sync_directory(target.parent)
     except OSError as error:
-        reason = error.strerror or type(error).__name__
-        raise InputError(
-            f"{_shown(target)}: cannot be written: {reason}; "
-            "the output must be in a folder that exists, may be written to and has space left"
-        ) from error
+        raise InputError(_unwritable(_shown(target), error)) from error
     finally:
         # Also after Ctrl-C; after a success the temporary name is gone already.
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
+
+
+def check_writable(path: str | os.PathLike[str], option: str) -> None:
+    """Refuse, before long work, a file that could not be written after it; leaves nothing behind.
+
+    Raises:
+        InputError: as `write_bytes_atomic`, or it is a folder; the text names the option.
+    """
+    target = Path(path)
+    try:
+        if target.is_dir():
+            raise IsADirectoryError(errno.EISDIR, "it is a folder")
+        with tempfile.TemporaryFile(dir=target.parent):
+            pass
+    except OSError as error:
+        raise InputError(_unwritable(f"{option} {_shown(target)}", error)) from error
 
 
 def is_leftover(name: str) -> bool:
@@ -127,6 +140,13 @@ def read_record(path: str | os.PathLike[str]) -> Record:
         ) from error
     check_record(record, _shown(file))
     return record
+
+
+def _unwritable(shown: str, error: OSError) -> str:
+    return (
+        f"{shown}: cannot be written: {error.strerror or type(error).__name__}; "
+        "the output must be in a folder that exists, may be written to and has space left"
+    )
 
 
 def _write_durably(path: Path, data: bytes) -> None:
