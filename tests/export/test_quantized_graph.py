@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from bitcliff.adapters import load_examples, load_model
 from bitcliff.errors import InputError
-from bitcliff.export import drop_observed, quantized_model, serialized
+from bitcliff.export import drop_observed, quantized_model, serialized, to_onnx
 from bitcliff.points import Attachment, Selection, discover
 from bitcliff.points.attach import rounding_to
 from bitcliff.policy import Batch
@@ -134,3 +134,10 @@ def test_a_file_beyond_what_the_format_holds_is_refused() -> None:
 
     with pytest.raises(InputError, match=r"2\.0 GB, and a file of that format holds 2 GB"):
         serialized(Huge())
+
+
+def test_weights_beyond_what_the_format_holds_are_refused_before_tracing() -> None:
+    # Tracing would refuse weights that are nowhere, in other words.
+    huge = nn.Linear(2**15, 2**14, device="meta")
+    with pytest.raises(InputError, match=r"2\.0 GB, and a file of that format holds 2 GB"):
+        to_onnx(huge, {"x": torch.zeros(2, 4)})

@@ -47,7 +47,12 @@ def to_model(
     """The same, as an `onnx.ModelProto` that can be added to.
 
     `any_length`: those of the inputs whose dim 1 may have any size too.
+
+    Raises:
+        InputError: as `to_onnx`.
     """
+    # Tracing takes long, and the file is not smaller than what it must hold.
+    _check_size(sum(weight.numel() * weight.element_size() for weight in module.parameters()))
     example = tuple(tensor[:_TRACED].contiguous() for tensor in inputs.values())
     batch, length = (torch.export.Dim(name, min=1, max=2**31) for name in (BATCH, "values"))
     shapes = tuple({0: batch, 1: length} if name in any_length else {0: batch} for name in inputs)
@@ -91,14 +96,17 @@ def serialized(model: Any) -> bytes:
     Raises:
         InputError: it is too large for one.
     """
-    size = model.ByteSize()
+    _check_size(model.ByteSize())
+    written: bytes = model.SerializeToString()
+    return written
+
+
+def _check_size(size: int) -> None:
     if size > _LARGEST:
         raise InputError(
             f"cannot be written as ONNX: it would be {size / 2**30:.1f} GB, and a file of that "
             "format holds 2 GB; take a smaller network"
         )
-    written: bytes = model.SerializeToString()
-    return written
 
 
 @contextlib.contextmanager
