@@ -33,12 +33,12 @@ def listener(told: list[str], stop_at: int | None = None) -> Listener:
 def test_an_interrupted_run_goes_on_and_ends_as_if_it_had_not_been(tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         run_batchmates(job(tmp_path / "cut"), listener([], stop_at=5))
-    assert not (tmp_path / "cut" / "report.html").exists()
+    assert [path.name for path in (tmp_path / "cut").glob("*.*")] == ["batchmates.partial.json"]
     told = list[str]()
     resumed = run_batchmates(job(tmp_path / "cut"), listener(told))
     assert "Going on after 5 victims measured before" in told
     assert told.count(ATTACKING) == 3
-    assert not (tmp_path / "cut" / "partial.json").exists()
+    assert not (tmp_path / "cut" / "batchmates.partial.json").exists()
     whole = run_batchmates(job(tmp_path / "whole"), listener([]))
     assert resumed.victims == whole.victims
     assert resumed.situations == whole.situations
@@ -51,11 +51,7 @@ def test_an_interrupted_run_goes_on_and_ends_as_if_it_had_not_been(tmp_path: Pat
             assert sorted(load_file(pair)) == ["companion.input", "victim.input"]
 
 
-def test_a_folder_with_an_assessment_is_left_alone(tmp_path: Path) -> None:
-    (tmp_path / "config.json").write_text("{}")
-    (tmp_path / "record.json").write_text("{}")
-    with pytest.raises(InputError, match="holds an assessment; name another"):
-        run_batchmates(job(tmp_path), listener([]))
+def test_an_unknown_runtime_is_refused_before_the_folder_is_made(tmp_path: Path) -> None:
     other = replace(job(tmp_path / "new"), runtime="ort-dynamc")
     with pytest.raises(InputError, match="--runtime ort-dynamc: not known; did you mean"):
         run_batchmates(other, listener([]))

@@ -37,14 +37,14 @@ def measured(name: str = "worst-4") -> Measured:
 def test_a_folder_of_a_run_or_empty_is_taken(tmp_path: Path, names: list[str]) -> None:
     for name in names:
         (tmp_path / name).write_text("x")
-    check_run_directory(tmp_path)
+    check_run_directory(tmp_path, "assess")
     open_run(tmp_path)
     assert sorted(p.name for p in tmp_path.iterdir()) == sorted(set(names) - {LEFTOVER})
 
 
 def test_a_missing_folder_is_made_only_when_the_run_begins(tmp_path: Path) -> None:
     out = tmp_path / "a" / "b"
-    check_run_directory(out)
+    check_run_directory(out, "assess")
     assert not out.parent.exists()
     open_run(out)
     assert out.is_dir()
@@ -53,14 +53,37 @@ def test_a_missing_folder_is_made_only_when_the_run_begins(tmp_path: Path) -> No
 def test_a_folder_of_something_else_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "thesis.tex").write_text("years of work")
     with pytest.raises(InputError, match=r"--out .*: the folder is not empty and holds no run"):
-        check_run_directory(tmp_path)
+        check_run_directory(tmp_path, "assess")
+
+
+@pytest.mark.parametrize(
+    ("owner", "files"),
+    [
+        ("assess", ["partial.json"]),
+        ("assess", ["config.json", "record.json"]),
+        ("batchmates", ["batchmates.partial.json"]),
+        ("batchmates", ["config.json", "batchmates.json"]),
+        ("train", ["config.json", "lock"]),
+    ],
+)
+def test_a_folder_holds_the_runs_of_one_command(
+    tmp_path: Path, owner: str, files: list[str]
+) -> None:
+    for name in files:
+        (tmp_path / name).write_text("{}")
+    for command in ("assess", "batchmates"):
+        if command == owner:
+            check_run_directory(tmp_path, command)
+            continue
+        with pytest.raises(InputError, match=f"holds a run of `bitcliff {owner}`; name another"):
+            check_run_directory(tmp_path, command)
 
 
 @pytest.mark.parametrize("out", ["file", "file/below", "x" * 300], ids=["file", "below", "long"])
 def test_what_cannot_be_a_folder_is_refused(tmp_path: Path, out: str) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match="--out") as caught:  # noqa: PT012
-        check_run_directory(tmp_path / out)
+        check_run_directory(tmp_path / out, "assess")
         open_run(tmp_path / out)
     assert "\n" not in str(caught.value)
 

@@ -117,7 +117,7 @@ def test_a_folder_with_a_batchmates_run_is_left_alone(job: AssessJob) -> None:
     job.out.mkdir()
     (job.out / "config.json").write_text("{}")
     (job.out / "batchmates.json").write_text("{}")
-    with pytest.raises(InputError, match="holds a batch-mates run; name another"):
+    with pytest.raises(InputError, match="holds a run of `bitcliff batchmates`; name another"):
         run_assess(job, Notes().listener())
 
 

@@ -22,7 +22,6 @@ from bitcliff.jobs.runtimes import runtimes_of
 from bitcliff.points import Plan
 from bitcliff.policy.stored import StoredPolicy, read_policy
 from bitcliff.records import Record, package_versions, write_record, write_text_atomic
-from bitcliff.records.batchmates import BATCHMATES_NAME
 from bitcliff.records.plan import QuantizationPlan
 from bitcliff.report import write_report
 from bitcliff.types.runtime import Runtime
@@ -93,9 +92,7 @@ def run_assess(job: AssessJob, listener: Listener) -> tuple[Record, Verdict]:
     Raises:
         InputError, NumericError: in one line what is wrong.
     """
-    check_run_directory(job.out)
-    if (job.out / BATCHMATES_NAME).exists():  # its pages and pairs would stay beside another record
-        raise InputError(f"--out {job.out}: the folder holds a batch-mates run; name another")
+    check_run_directory(job.out, "assess")
     subject, examples = load_subject_and_data(job, listener)
     if job.plan is not None:
         check_plan(job.plan, subject)

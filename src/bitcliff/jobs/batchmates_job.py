@@ -25,10 +25,16 @@ from bitcliff.assess.batchmates import (
 )
 from bitcliff.assess.batchmates.measure import Tried
 from bitcliff.assess.batchmates.planted import planted_pair
-from bitcliff.errors import BitcliffError, InputError
+from bitcliff.errors import BitcliffError
 from bitcliff.export import float_onnx
 from bitcliff.jobs.assess_job import AssessJob, Listener, load_subject_and_data, resolved_config
-from bitcliff.jobs.run_directory import CONFIG, PARTIAL, check_run_directory, held, open_run
+from bitcliff.jobs.run_directory import (
+    BATCHMATES_PARTIAL,
+    CONFIG,
+    check_run_directory,
+    held,
+    open_run,
+)
 from bitcliff.jobs.runtimes import runtimes_of
 from bitcliff.points import logits_of, take
 from bitcliff.records import (
@@ -39,7 +45,6 @@ from bitcliff.records import (
 )
 from bitcliff.records.batchmates import BATCHMATES_NAME, Baseline, Batchmates, Victim
 from bitcliff.records.provenance import now
-from bitcliff.records.store import RECORD_NAME
 from bitcliff.report.batchmates import render_batchmates
 from bitcliff.types.subject import Inputs, tensors_sha256
 
@@ -82,9 +87,7 @@ def run_batchmates(job: BatchmatesJob, listener: Listener) -> Batchmates:
         InputError, NumericError: in one line what is wrong.
     """
     out = job.what.out
-    check_run_directory(out)
-    if (out / RECORD_NAME).exists():
-        raise InputError(f"--out {out}: the folder holds an assessment; name another")
+    check_run_directory(out, "batchmates")
     measurement, config = _ready(job, listener)
     planted = _planted(job.runtime)
     open_run(out)
@@ -98,7 +101,7 @@ def run_batchmates(job: BatchmatesJob, listener: Listener) -> Batchmates:
         write_text_atomic(out / BATCHMATES_NAME, record_json(record))
         write_text_atomic(out / CONFIG, json.dumps(config, indent=2) + "\n")
         write_text_atomic(out / "report.html", page)
-        (out / PARTIAL).unlink(missing_ok=True)
+        (out / BATCHMATES_PARTIAL).unlink(missing_ok=True)
     return record
 
 
@@ -140,7 +143,7 @@ def _planted(runtime: str) -> bool | None:
 def _resumed(out: Path, config: dict[str, Any], listener: Listener) -> _Partial:
     fingerprint = hashlib.sha256(json.dumps(config, sort_keys=True).encode()).hexdigest()
     try:
-        found = _Partial.model_validate(json.loads((out / PARTIAL).read_bytes()))
+        found = _Partial.model_validate(json.loads((out / BATCHMATES_PARTIAL).read_bytes()))
     except (OSError, ValueError):
         found = None
     if found is not None and found.fingerprint == fingerprint:
@@ -149,7 +152,7 @@ def _resumed(out: Path, config: dict[str, Any], listener: Listener) -> _Partial:
     # Of another run; its pairs would look like this one's.
     shutil.rmtree(out / PAIRS, ignore_errors=True)
     fresh = _Partial(fingerprint=fingerprint, started=now(), baselines=[], victims=[])
-    write_text_atomic(out / PARTIAL, record_json(fresh))
+    write_text_atomic(out / BATCHMATES_PARTIAL, record_json(fresh))
     return fresh
 
 
@@ -167,7 +170,7 @@ def _victims(
             _write_pair(out, place, measurement.one(place), tried.companion)
         victims.append(_victim(measurement, place, baselines[place], tried))
         kept = partial.model_copy(update={"baselines": baselines, "victims": victims})
-        write_text_atomic(out / PARTIAL, record_json(kept))
+        write_text_atomic(out / BATCHMATES_PARTIAL, record_json(kept))
     return victims
 
 

@@ -13,10 +13,20 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from bitcliff.assess.measured import Measured
 from bitcliff.errors import InputError
 from bitcliff.jobs.lock import flocked
+from bitcliff.jobs.training_run import LOCK
 from bitcliff.records import is_leftover, write_text_atomic
+from bitcliff.records.batchmates import BATCHMATES_NAME
 from bitcliff.records.provenance import now
+from bitcliff.records.store import RECORD_NAME
 
 CONFIG, PARTIAL = "config.json", "partial.json"
+BATCHMATES_PARTIAL = "batchmates.partial.json"
+# By its command, what tells a run: of these, a folder holds one command's alone.
+_TOLD_BY = {
+    "assess": {RECORD_NAME, PARTIAL},
+    "batchmates": {BATCHMATES_NAME, BATCHMATES_PARTIAL},
+    "train": {LOCK},
+}
 
 
 class _Partial(BaseModel):
@@ -29,11 +39,11 @@ class _Partial(BaseModel):
     measured: list[Measured]
 
 
-def check_run_directory(directory: Path) -> None:
-    """Refuse a folder that holds something else than a run; it need not exist.
+def check_run_directory(directory: Path, command: str) -> None:
+    """Refuse a folder that holds something else than a run of this command; it need not exist.
 
     Raises:
-        InputError: it is not a folder, cannot be read, or holds something that is not a run.
+        InputError: it is not a folder, cannot be read, or holds something that is no such run.
     """
     try:
         names = {entry.name for entry in directory.iterdir()} if directory.exists() else set()
@@ -43,10 +53,15 @@ def check_run_directory(directory: Path) -> None:
             f"--out {directory}: not usable as a run directory: {reason}; name another folder"
         ) from error
     foreign = {name for name in names if not is_leftover(name)}
-    if foreign and not foreign & {CONFIG, PARTIAL}:
+    if foreign and not foreign & {CONFIG, PARTIAL, BATCHMATES_PARTIAL}:
         raise InputError(
             f"--out {directory}: the folder is not empty and holds no run; name another"
         )
+    for other, files in _TOLD_BY.items():
+        if other != command and foreign & files:
+            raise InputError(
+                f"--out {directory}: the folder holds a run of `bitcliff {other}`; name another"
+            )
 
 
 def open_run(directory: Path) -> None:
