@@ -44,4 +44,4 @@ def test_an_option_of_a_question_left_out_is_refused(
     assert f"{option} has no effect: it is for {question}, which --only layers leaves out" in error
     assert error.count("\n") == 1
     assert run([*command, question]) == 2
-    assert "no such file" in capsys.readouterr().err
+    assert "no such folder" in capsys.readouterr().err

@@ -137,7 +137,7 @@ def test_a_plan_keeps_its_points_in_float_and_its_floors(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["verify", "nowhere"], "nowhere: no such file"),
+        (["verify", "nowhere"], "nowhere: no such folder"),
         (["verify", "run", "--policy", "weights-only"], "--policy weights-only: not a policy of"),
         (["export", "run", "--policy", "worst-9"], "--policy worst-9: not a policy of this run"),
         (["export", "run", "--plan", "plan.yaml", "--policy", "worst-5.5"], "give uniform-B"),

@@ -7,11 +7,11 @@ from bitcliff.errors import InputError
 from bitcliff.jobs.run_directory import (
     PartialResults,
     check_run_directory,
+    finished_record,
     held,
-    is_unfinished,
     open_run,
 )
-from bitcliff.records import Outcome
+from bitcliff.records import Outcome, Record, write_record
 from tests.a_measured import a_measured
 
 CONFIG = {"seed": 1, "bits": [3, 4]}
@@ -137,10 +137,13 @@ def test_two_runs_do_not_write_into_one_folder(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_run_is_unfinished_from_its_beginning_to_its_end(tmp_path: Path) -> None:
-    assert not is_unfinished(tmp_path)
+def test_a_run_is_unfinished_from_its_beginning_to_its_end(record: Record, tmp_path: Path) -> None:
+    write_record(record, tmp_path)
+    assert finished_record(tmp_path) == record
     store = PartialResults(tmp_path, CONFIG)
-    assert is_unfinished(tmp_path)
+    for run in (tmp_path, tmp_path / "record.json"):
+        with pytest.raises(InputError, match="its last run was interrupted"):
+            finished_record(run)
     assert PartialResults(tmp_path, CONFIG).started == store.started
     store.clear()
-    assert not is_unfinished(tmp_path)
+    assert finished_record(tmp_path) == record

@@ -28,11 +28,10 @@ def gate(run: Path, max_drop: float, policy: str | None, as_json: bool) -> int:
     import json
     from dataclasses import asdict
 
-    from bitcliff.records import read_record
+    from bitcliff.jobs.run_directory import finished_record
     from bitcliff.verdict import EXIT_CODES, judge
 
-    _refuse_unfinished(run)
-    record = read_record(run)
+    record = finished_record(run)
     verdict = judge(record, max_drop, policy)
     weights = record.provenance.weights_sha256
     with reader_may_leave():
@@ -56,27 +55,14 @@ def report(run: Path, max_drop: float | None) -> int:
 
     RUN is a run directory; report.html, junit.xml and examples.csv in it are replaced.
     """
-    from bitcliff.records import read_record
+    from bitcliff.jobs.run_directory import finished_record
     from bitcliff.report import write_report
     from bitcliff.verdict import judge
 
-    _refuse_unfinished(run)
-    record = read_record(run)
+    record = finished_record(run)
     threshold = record.settings.max_drop if max_drop is None else max_drop
     directory = run if run.is_dir() else run.parent
     write_report(record, judge(record, threshold), directory)
     with reader_may_leave():
         click.echo(f"Report: {directory / 'report.html'}")
     return 0
-
-
-def _refuse_unfinished(run: Path) -> None:
-    """A record beside the traces of a later run that was interrupted is not of that run."""
-    from bitcliff.errors import InputError
-    from bitcliff.jobs.run_directory import is_unfinished
-
-    if is_unfinished(run if run.is_dir() else run.parent):
-        raise InputError(
-            f"{run}: its last run was interrupted, so the record is of an earlier one; "
-            "run the same `bitcliff assess` again"
-        )

@@ -3,7 +3,6 @@
 import hashlib
 import json
 from collections.abc import Callable, Mapping
-from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -35,10 +34,10 @@ from bitcliff.errors import InputError
 from bitcliff.jobs.assess_job import AssessJob, Listener
 from bitcliff.jobs.fine_tune import fine_tuner
 from bitcliff.jobs.plan_file import PLAN
-from bitcliff.jobs.run_directory import held
-from bitcliff.jobs.stored_run import finished_record, open_stored
+from bitcliff.jobs.run_directory import check_is_folder, finished_record, held
+from bitcliff.jobs.stored_run import open_stored
 from bitcliff.policy.stored import StoredPolicy
-from bitcliff.records import Record, read_record, record_json, write_record, write_text_atomic
+from bitcliff.records import Record, record_json, write_record, write_text_atomic
 from bitcliff.records.explanation import Explanation
 from bitcliff.records.part import Part
 from bitcliff.report import write_report
@@ -102,9 +101,9 @@ def run_explain(job: ExplainJob, listener: Listener) -> Record:
         InputError: not a finished run, or its model or data are not what they were.
     """
     _check_parts(job.parts)
-    twin = None if job.against is None else read_record(job.against)
-    # What is no folder cannot be held, and is refused when it is read.
-    with held(job.run) if job.run.is_dir() else nullcontext():
+    check_is_folder(job.run)
+    twin = None if job.against is None else finished_record(job.against)
+    with held(job.run):
         record = finished_record(job.run)
         policies = tuple(dict.fromkeys(job.policies)) or default_policies(record)
         check_policies(record, policies)

@@ -14,7 +14,7 @@ from bitcliff.assess.measured import Measured
 from bitcliff.errors import InputError
 from bitcliff.jobs.lock import flocked
 from bitcliff.jobs.training_run import LOCK
-from bitcliff.records import is_leftover, write_text_atomic
+from bitcliff.records import Record, is_leftover, read_record, write_text_atomic
 from bitcliff.records.batchmates import BATCHMATES_NAME
 from bitcliff.records.provenance import now
 from bitcliff.records.store import RECORD_NAME
@@ -27,6 +27,7 @@ _TOLD_BY = {
     "batchmates": {BATCHMATES_NAME, BATCHMATES_PARTIAL},
     "train": {LOCK},
 }
+_GIVE = "give a run directory that `bitcliff assess` wrote"
 
 
 class _Partial(BaseModel):
@@ -95,9 +96,37 @@ def held(directory: Path) -> Iterator[None]:
         yield
 
 
-def is_unfinished(directory: Path) -> bool:
-    """Whether the last run into this folder began and did not end."""
-    return (directory / PARTIAL).exists()
+def check_is_folder(run: Path) -> None:
+    """Refuse what can be no run directory, where the record alone is not enough.
+
+    Raises:
+        InputError: it is missing or a file.
+    """
+    if not run.is_dir():
+        found = "not a folder" if run.exists() else "no such folder"
+        raise InputError(f"{run}: {found}; {_GIVE}")
+
+
+def finished_record(run: Path) -> Record:
+    """The record of an assessment that ended; `run` is its folder or the record itself.
+
+    Raises:
+        InputError: there is none, or a later run into the same folder was interrupted.
+    """
+    folder = run if run.is_dir() else run.parent
+    if run.exists() and (folder / PARTIAL).exists():  # a record there is of an earlier run
+        raise InputError(
+            f"{run}: its last run was interrupted; run the same `bitcliff assess` again first"
+        )
+    if (run / BATCHMATES_PARTIAL).exists():
+        raise InputError(
+            f"{run}: an interrupted `bitcliff batchmates`; run the same again, or {_GIVE}"
+        )
+    if (run / BATCHMATES_NAME).exists():
+        raise InputError(
+            f"{run}: a finished `bitcliff batchmates`; read its report.html, or {_GIVE}"
+        )
+    return read_record(run)
 
 
 class PartialResults:

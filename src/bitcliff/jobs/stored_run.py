@@ -17,10 +17,10 @@ from bitcliff.jobs.assess_job import (
     own_policy,
     stored_job,
 )
-from bitcliff.jobs.run_directory import CONFIG, is_unfinished
+from bitcliff.jobs.run_directory import CONFIG, check_is_folder, finished_record
 from bitcliff.jobs.runtimes import runtimes_of
 from bitcliff.policy.stored import StoredPolicy
-from bitcliff.records import Record, read_record
+from bitcliff.records import Record
 from bitcliff.types.runtime import Runtime
 from bitcliff.types.subject import Examples, Subject
 
@@ -45,25 +45,13 @@ class StoredRun:
     base: Scores
 
 
-def finished_record(run: Path) -> Record:
-    """The record of a run that ended.
-
-    Raises:
-        InputError: there is none, or a later run into the same folder was interrupted.
-    """
-    if is_unfinished(run):
-        raise InputError(
-            f"{run}: its last run was interrupted; run the same `bitcliff assess` again first"
-        )
-    return read_record(run)
-
-
 def record_to_export(run: Path) -> Record:
     """The record of a run that ended and whose network can be written as a file.
 
     Raises:
-        InputError: as `finished_record`, or the network was not looked inside.
+        InputError: as `finished_record`, `run` is no folder, or the network was not looked inside.
     """
+    check_is_folder(run)
     record = finished_record(run)
     if record.subject.black_box:
         raise InputError(
