@@ -46,6 +46,13 @@ def vectors(net: Wired, x: Tensor) -> Tensor:
     return out
 
 
+class TakesNoBias(nn.Conv2d):
+    """Always made without one, so its code does not ask for it."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return nn.functional.conv2d(x, self.weight, None, self.stride)
+
+
 FOLDABLE: dict[str, Callable[[], Wired]] = {
     "conv2d": lambda: Wired(in_order, conv(), nn.BatchNorm2d(4)),
     "grouped": lambda: Wired(in_order, nn.Conv2d(3, 6, 3, groups=3, bias=False), nn.BatchNorm2d(6)),
@@ -74,6 +81,7 @@ NOT_FOLDABLE: dict[str, Callable[[], Wired]] = {
         lambda net, x: pooled(net.layer(net.norm(x))), conv(), nn.BatchNorm2d(3)
     ),
     "weights made anew": lambda: Wired(in_order, weight_norm(conv()), nn.BatchNorm2d(4)),
+    "takes no bias": lambda: Wired(in_order, TakesNoBias(3, 4, 3, bias=False), nn.BatchNorm2d(4)),
     "grouped transposed": lambda: Wired(
         in_order, nn.ConvTranspose2d(4, 4, 3, groups=2), nn.BatchNorm2d(4)
     ),

@@ -2,7 +2,8 @@
 
 import copy
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -37,16 +38,13 @@ def fold_batchnorm(model: nn.Module, inputs: Inputs) -> tuple[nn.Module, tuple[s
     """A copy of `model` without the BatchNorms that can be folded, and the names of those.
 
     A BatchNorm is folded if its input is what a convolution or linear layer gives, each of the two
-    runs once a pass, and nothing else takes that layer's output. One pass over one example tells.
+    runs once a pass, the layer with its own weight and bias, and nothing else takes that layer's
+    output. One pass over one example tells.
 
     Raises:
         InputError: training mode.
     """
     check_eval(model)
-    consumers = _Consumers(model)
-    with torch.no_grad(), consumers:
-        output = logits_of(model, take(inputs, torch.tensor([0])))
-    consumers.use([output])
     try:
         folded = copy.deepcopy(model)
     except Exception as error:
@@ -54,11 +52,29 @@ def fold_batchnorm(model: nn.Module, inputs: Inputs) -> tuple[nn.Module, tuple[s
             f"--fold-batchnorm: the model cannot be copied ({type(error).__name__}: {error}); "
             "leave it out"
         ) from error
-    names = {id(module): name for name, module in model.named_modules()}
+    names = {id(module): name for name, module in folded.named_modules()}
+    with _biases_everywhere(folded):
+        consumers = _Consumers(folded)
+        with torch.no_grad(), consumers:
+            output = logits_of(folded, take(inputs, torch.tensor([0])))
+        consumers.use([output])
     pairs = [(names[id(layer)], names[id(norm)]) for layer, norm in consumers.pairs()]
     for layer, norm in pairs:
         _fold(folded, layer, norm)
     return folded, tuple(norm for _, norm in pairs)
+
+
+@contextmanager
+def _biases_everywhere(model: nn.Module) -> Iterator[None]:
+    """Zeros for layers without a bias: one whose code takes none would lose what folding adds."""
+    layers = [m for m in model.modules() if isinstance(m, nn.Linear | _ConvNd)]
+    bare = [layer for layer in layers if layer._parameters.get("bias", layer) is None]
+    for layer in bare:
+        channels = layer.out_features if isinstance(layer, nn.Linear) else layer.out_channels
+        layer.bias = nn.Parameter(layer.weight.new_zeros(channels))
+    yield
+    for layer in bare:
+        layer.bias = None
 
 
 class _Consumers(Walk):
@@ -83,8 +99,9 @@ class _Consumers(Walk):
         result = function(*args, **kwargs)
         layer = self._modules.get(self._stack[-1][0])
         weight = operand(operation, "weight", args, kwargs) if "weight" in operation.roles else None
+        bias = args[2] if len(args) > 2 else kwargs.get("bias")
         # A layer that works its weights out anew in each pass would not keep the folded ones.
-        if layer is not None and weight is not None and weight is layer._parameters.get("weight"):
+        if layer is not None and weight is not None and _owns(layer, weight=weight, bias=bias):
             self._made[id(result)] = (result, layer)
             self._runs[id(layer)] += 1
         return result
@@ -117,6 +134,10 @@ class _Consumers(Walk):
             and self._runs[id(layer)] == self._runs[id(self._normalized[made])] == 1
             and _fits(layer, self._normalized[made], output)
         ]
+
+
+def _owns(layer: nn.Module, **parameters: Tensor | None) -> bool:
+    return all(layer._parameters.get(name) is given for name, given in parameters.items())
 
 
 def _tensors(values: Any) -> list[Tensor]:
