@@ -11,13 +11,13 @@ from statistics import median
 
 import torch
 from torch import nn
-from torch.fx.experimental.optimization import fuse
 
 from bitcliff.assess.evaluate import Evaluator, Scores
 from bitcliff.assess.measured import Predictions, Trial, outcomes_of
 from bitcliff.assess.suite import Suite
 from bitcliff.errors import InputError
 from bitcliff.points import Attachment, Plan, discover
+from bitcliff.points.fold import fold_batchnorm
 from bitcliff.points.plan import Selection
 from bitcliff.quant import Scheme
 from bitcliff.records import Outcome
@@ -25,6 +25,7 @@ from bitcliff.records.runtimes import Rung
 from bitcliff.stats import rate
 from bitcliff.types.rate import Rate
 from bitcliff.types.runtime import Runtime
+from bitcliff.types.subject import Inputs
 
 _WEIGHT_BITS = 8
 _RANGE = "onnx"
@@ -120,12 +121,12 @@ def _simulated(runtime: Runtime, suite: Suite) -> tuple[list[_Step], list[str]]:
     step("activations", f"activations at {bits} bits", replace(now, bits=bits))
     if runtime.folded and any(isinstance(m, _NORMS) for m in now.module.modules()):
         try:
-            folded = _folded(now.module)
+            folded = _folded(now.module, suite.evaluator.inputs)
             words = "batch normalisation folded into the weights before they are rounded"
             plan = _plan_of(runtime, folded, suite)
             step("folded", words, replace(now, module=folded, plan=plan))
-        except Exception as reason:  # noqa: BLE001  (tracing fails as the model's code has it)
-            left_out.append(f"folded: {' '.join(str(reason).split())[:200]}")
+        except InputError as reason:
+            left_out.append(f"folded: {reason}")
     return steps, left_out
 
 
@@ -144,12 +145,13 @@ def _plan_of(runtime: Runtime, module: nn.Module, suite: Suite) -> Plan:
     return replace(whole, seen=seen, weights=weights)
 
 
-def _folded(module: nn.Module) -> nn.Module:
+def _folded(module: nn.Module, inputs: Inputs) -> nn.Module:
     """A copy without batch normalisation; an InputError where some stays."""
-    folded: nn.Module = fuse(module).eval()
-    before, after = (sum(isinstance(m, _NORMS) for m in net.modules()) for net in (module, folded))
-    if after:
-        raise InputError(f"{after} of {before} batch normalisations could not be folded")
+    folded, names = fold_batchnorm(module, inputs)
+    left = sum(isinstance(m, _NORMS) for m in folded.modules())
+    if left:
+        of = left + len(names)
+        raise InputError(f"{left} of {of} batch normalisations could not be folded")
     return folded
 
 
