@@ -51,16 +51,17 @@ def read_onnx(path: Path) -> OnnxFile:
             "weights in a file beside it"
         )
     try:
-        model = onnx.load_model_from_string(path.read_bytes())
+        data = path.read_bytes()
+        model = onnx.load_model_from_string(data)
         locations = sorted(set(_locations(model)))  # reads all its text, which may be none
     except Exception as error:
         raise InputError(f"{path}: cut off, or not an ONNX file ({one_line(error)})") from error
     if not model.HasField("graph"):  # an empty file is a message like any other
         raise InputError(f"{path}: cut off, or not an ONNX file (it holds no graph)")
-    files = [path, *(weight_file(path, location) for location in locations)]
-    digests = [file_sha256(file) for file in files]
+    beside = [weight_file(path, location) for location in locations]
+    digests = [hashlib.sha256(data).hexdigest(), *map(file_sha256, beside)]
     identity = hashlib.sha256("".join(digests).encode()).hexdigest() if digests[1:] else digests[0]
-    return OnnxFile(path, model, identity, sum(file.stat().st_size for file in files))
+    return OnnxFile(path, model, identity, sum(file.stat().st_size for file in [path, *beside]))
 
 
 def weight_file(path: Path, location: str) -> Path:
