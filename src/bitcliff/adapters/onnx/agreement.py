@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -15,6 +14,7 @@ from bitcliff.adapters.onnx.build import build_network
 from bitcliff.adapters.onnx.file import OnnxFile, read_onnx
 from bitcliff.adapters.onnx.network import fixed_batch_advice
 from bitcliff.adapters.optional import quiet, require
+from bitcliff.adapters.runtimes.session import open_session
 from bitcliff.adapters.wording import one_line
 from bitcliff.errors import InputError
 from bitcliff.points.forward import logits_of
@@ -128,15 +128,9 @@ def _all_values(file: OnnxFile, given: Tensor) -> dict[str, Tensor]:
     names = list(dict.fromkeys(name for node in model.graph.node for name in node.output if name))
     del model.graph.output[:]
     model.graph.output.extend(onnx.ValueInfoProto(name=name) for name in names)
-    options = runtime.SessionOptions()
-    options.graph_optimization_level = runtime.GraphOptimizationLevel.ORT_DISABLE_ALL
-    options.log_severity_level = 4
     with quiet():
-        session = runtime.InferenceSession(
-            model.SerializeToString(), options, providers=["CPUExecutionProvider"]
-        )
-        source: Any = session.get_inputs()[0].name
-        values = session.run(names, {source: given.numpy(force=True)})
+        session = open_session(runtime, model.SerializeToString(), optimized=False)
+        values = session.run(names, {session.get_inputs()[0].name: given.numpy(force=True)})
     return {name: torch.as_tensor(value) for name, value in zip(names, values, strict=True)}
 
 

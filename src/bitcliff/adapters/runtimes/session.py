@@ -10,11 +10,16 @@ from torch import Tensor
 from bitcliff.types.subject import Inputs
 
 
-def open_session(runtime: Any, model: Path | bytes) -> Any:
-    """An ONNX Runtime session on the CPU with torch's number of threads."""
+def open_session(runtime: Any, model: Path | bytes, optimized: bool = True) -> Any:
+    """An ONNX Runtime session on the CPU with torch's number of threads.
+
+    `optimized`: with nodes fused and dropped; not where the values of each are wanted.
+    """
     options = runtime.SessionOptions()
     options.intra_op_num_threads = torch.get_num_threads()
     options.log_severity_level = 4  # what goes wrong is raised
+    if not optimized:
+        options.graph_optimization_level = runtime.GraphOptimizationLevel.ORT_DISABLE_ALL
     source = model if isinstance(model, bytes) else str(model)
     return runtime.InferenceSession(source, options, providers=["CPUExecutionProvider"])
 
