@@ -20,7 +20,6 @@ from bitcliff.assess.explain.context import (
     Side,
     check_policies,
     default_policies,
-    names_in_runtimes,
     recorded_allocations,
 )
 from bitcliff.assess.explain.corrupting import CorruptionSettings
@@ -138,7 +137,7 @@ def _askable(
     job: ExplainJob, record: Record, policies: tuple[str, ...], listener: Listener
 ) -> tuple[str, ...]:
     """The questions; of runtimes alone, which show no bits, only those about answers."""
-    if len(names_in_runtimes(record, policies)) < len(policies):
+    if not record.names_in_runtimes.issuperset(policies):
         return job.parts
     for part in job.parts:
         if part not in _OF_ANSWERS:
@@ -193,7 +192,7 @@ def _read_partial(path: Path, fingerprint: str) -> dict[str, dict[str, Any]]:
 def _context(
     job: ExplainJob, record: Record, policies: tuple[str, ...], listener: Listener
 ) -> Context:
-    shipped = names_in_runtimes(record, policies)
+    shipped = tuple(name for name in policies if name in record.names_in_runtimes)
     policies = tuple(name for name in policies if name not in shipped)
     stored = open_stored(job.run, record, listener, in_runtimes=shipped)
     assess, audit, own = stored.assess, stored.audit, stored.own

@@ -18,7 +18,7 @@ def explanation_problems(record: Record, explanation: Explanation) -> Iterator[s
     yield from wrong
     if wrong:  # All else hangs on them.
         return
-    runtimes = _names_in_runtimes(record)
+    runtimes = record.names_in_runtimes
     # What asks for bits was not asked of these.
     with_bits = [name for name in explanation.policies if name not in runtimes]
     if explanation.layers is not None:
@@ -38,7 +38,7 @@ def explanation_problems(record: Record, explanation: Explanation) -> Iterator[s
 def _policy_problems(record: Record, policies: list[str]) -> Iterator[str]:
     if not policies or len(set(policies)) < len(policies):
         yield f"explanation: its policies are {policies}; there must be one, and each once"
-    runtimes = _names_in_runtimes(record)
+    runtimes = record.names_in_runtimes
     for name in policies:
         outcomes = [row.outcomes.get(name) for row in record.examples]
         told = all(
@@ -47,10 +47,6 @@ def _policy_problems(record: Record, policies: list[str]) -> Iterator[str]:
         )
         if not told:
             yield f"explanation: {name!r} is no policy with bits for every example, nor a runtime"
-
-
-def _names_in_runtimes(record: Record) -> set[str]:
-    return {policy.name for policy in record.policies if policy.runtime is not None}
 
 
 def _activations_problems(record: Record, policies: list[str], found: Activations) -> Iterator[str]:

@@ -282,3 +282,8 @@ class Record(Part):
     folding: Folding | None = None
     runtimes: list[RuntimeInfo] = Field(default_factory=list)
     verification: Verification | None = None
+
+    @property
+    def names_in_runtimes(self) -> set[str]:
+        """Of the policies that a runtime decides on, and that show no bits."""
+        return {policy.name for policy in self.policies if policy.runtime is not None}

@@ -131,12 +131,6 @@ def check_policies(record: Record, names: Sequence[str]) -> None:
             )
 
 
-def names_in_runtimes(record: Record, names: Sequence[str]) -> tuple[str, ...]:
-    """Of these policies those that were measured in a runtime."""
-    measured = {policy.name for policy in record.policies if policy.runtime is not None}
-    return tuple(name for name in names if name in measured)
-
-
 def recorded_allocations(record: Record, name: str) -> Int[Tensor, "n points"]:
     """What a policy of the record spent on each example."""
     return torch.tensor([row.outcomes[name].bits for row in record.examples])
