@@ -54,13 +54,12 @@ def check_agreement(spec: str, network: nn.Module, inputs: Inputs) -> Agreement:
     ours = _ask(spec, network, given, None)
     opened = open_onnx(spec, BlackBoxSettings())
     theirs = checked(spec, opened, Form(None), _BATCH)(given)
-    largest = _difference(ours, theirs)
-    if largest <= TOLERANCE and not bool(_other_class(ours, theirs).any()):
+    largest, changed = _difference(ours, theirs), int(_other_class(ours, theirs).sum())
+    if largest <= TOLERANCE and not changed:
         return Agreement(len(given), largest)
     file = read_onnx(Path(spec))
     if opened.batch and _difference(_ask(spec, network, given, opened.batch), theirs) <= TOLERANCE:
         raise InputError(f"{spec}: {fixed_batch_advice(opened.batch)}")
-    changed = int(_other_class(ours, theirs).sum())
     raise InputError(
         f"{spec}: the network built of it answers otherwise than ONNX Runtime ({changed} of "
         f"{len(given)} examples change class, scores differ by {100 * largest:.2g} % of their "

@@ -62,22 +62,30 @@ def transposed_convolution(
         x, weight, bias, window.along(strides), 0, 0, group, window.along(dilations)
     )
     axes = x.ndim - 2
-    more = list(output_padding) or [0] * axes
     if output_shape or auto_pad.startswith("SAME"):
         sizes = list(output_shape)[-axes:] or [
             size * stride for size, stride in zip(x.shape[2:], window.along(strides), strict=True)
         ]
-        surplus = [have - size for have, size in zip(whole.shape[2:], sizes, strict=True)]
-        # Where less was made than is wanted, the end is filled up.
-        more = [max(-cut, 0) for cut in surplus]
-        halves = [(max(cut, 0) // 2, -(-max(cut, 0) // 2)) for cut in surplus]
-        cuts = halves if auto_pad == "SAME_UPPER" else [(b, a) for a, b in halves]
+        padding = _padding_to(sizes, whole, auto_pad == "SAME_UPPER")
     else:
         cuts = Window(weight.shape[2:], pads=pads).padding(x)
-    # A negative padding cuts.
-    return padded_with(
-        whole, [(-a, extra - b) for (a, b), extra in zip(cuts, more, strict=True)], bias
-    )
+        more = list(output_padding) or [0] * axes
+        padding = [(-a, extra - b) for (a, b), extra in zip(cuts, more, strict=True)]
+    return padded_with(whole, padding, bias)
+
+
+def _padding_to(sizes: Sequence[int], x: Tensor, upper: bool) -> list[tuple[int, int]]:
+    """What gives x these sizes along its axes after the first two; a negative padding cuts.
+
+    Of an odd number more is cut at the end if `upper`, else at the beginning. Where x is smaller
+    than is wanted, the end is filled up.
+    """
+    padding = []
+    for have, size in zip(x.shape[2:], sizes, strict=True):
+        less, more = max(have - size, 0) // 2, -(-max(have - size, 0) // 2)
+        before, after = (less, more) if upper else (more, less)
+        padding.append((-before, max(size - have, 0) - after))
+    return padding
 
 
 def padded_with(x: Tensor, padding: Sequence[tuple[int, int]], bias: Tensor | None) -> Tensor:
@@ -105,27 +113,18 @@ def resize(
     values = (sizes if by_size else scales).tolist()  # type: ignore[union-attr]
     if values[:2] != ([*x.shape[:2]] if by_size else [1, 1]) or len(values) != x.ndim:
         raise InputError("it resizes examples or channels")
+    made = values if by_size else [a * b for a, b in zip(x.shape, values, strict=True)]
     coordinates = coordinate_transformation_mode
-    made = [
-        int(value if by_size else size * value) for size, value in zip(x.shape, values, strict=True)
-    ]
-    if coordinates == "pytorch_half_pixel" and min(made[2:]) > 1:  # they differ for one pixel only
+    if coordinates == "pytorch_half_pixel" and min(made[2:]) >= 2:  # they differ for one pixel only
         coordinates = "half_pixel"
     how = _interpolation(x.ndim, mode, coordinates, nearest_mode, cubic_coeff_a)
-    exact = by_size or all(
-        (size * scale).is_integer() for size, scale in zip(x.shape, values, strict=True)
-    )
-    unusual = {name for name, value in rest.items() if value not in (0, 0.0, "stretch")}
     # PyTorch lets the corners meet those of a whole number of pixels.
-    if (
-        how is None
-        or unusual
-        or not (exact or coordinates == "half_pixel" or how["mode"] == "nearest")
-    ):
-        raise InputError(
-            f"it resizes in a way that PyTorch lacks ({mode}, {coordinates}"
-            f"{''.join(', ' + name for name in sorted(unusual))})"
-        )
+    whole = all(float(size).is_integer() for size in made)
+    fits = whole or coordinates == "half_pixel" or mode == "nearest"
+    unusual = sorted(name for name, value in rest.items() if value not in (0, 0.0, "stretch"))
+    if how is None or not fits or unusual:
+        words = ", ".join([mode, coordinates, *unusual])
+        raise InputError(f"it resizes in a way that PyTorch lacks ({words})")
     size, scale = (values[2:], None) if by_size else (None, values[2:])
     return F.interpolate(x, size, scale, **how)
 
