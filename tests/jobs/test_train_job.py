@@ -9,8 +9,8 @@ import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from bitcliff.errors import InputError, MissingExtra
-from bitcliff.jobs.train_config import TeacherConfig
-from bitcliff.jobs.train_job import Run, TrainListener, run_teacher
+from bitcliff.jobs.train_config import DistillConfig, TeacherConfig
+from bitcliff.jobs.train_job import Run, TrainListener, run_distill, run_teacher
 from bitcliff.train.loop import Metrics, Stopped
 
 
@@ -77,6 +77,14 @@ def test_without_tensorboard_nothing_begins(
     with pytest.raises(MissingExtra, match=r"tensorboard: true needs .*'bitcliff\[tensorboard\]'"):
         run_teacher(config(tensorboard=True), tmp_path / "run", False, Ear().listener)
     assert not (tmp_path / "run").exists()
+
+
+def test_what_the_first_step_refuses_leaves_no_folder(tmp_path: Path) -> None:
+    fields = config(tensorboard=True).model_dump(exclude={"label_smoothing"})
+    asked = DistillConfig(**fields, teacher="base-digits", answers="probabilities")
+    with pytest.raises(InputError, match=r"gives no probabilities: set answers: logits$"):
+        run_distill(asked, tmp_path / "run", False, Ear().listener)
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("changes", [{"precision": "bf16"}, {"devices": 2}, {"tensorboard": True}])

@@ -27,26 +27,36 @@ def test_an_error_inside_is_not_taken_for_a_held_folder(tmp_path: Path) -> None:
         raise BlockingIOError
 
 
-def refused(folder: Path, why: str) -> None:
+def refused(folder: Path, why: str, trained: str | None = None) -> None:
     with locked(folder):
         fix_config(folder, {"epochs": 3}, resume=False)
+        if trained:
+            (folder / trained).mkdir()
         raise InputError(why)
 
 
 def test_what_was_refused_before_training_leaves_no_trace(tmp_path: Path) -> None:
-    new, old = tmp_path / "new", tmp_path / "old"
+    new, old = tmp_path / "deep" / "new", tmp_path / "old"
     old.mkdir()
+    (old / "teacher.yaml").write_text("")
     for folder in (new, old):
         with pytest.raises(InputError, match="no such layer"):
             refused(folder, "no such layer")
-    assert not new.exists()
-    assert list(old.iterdir()) == []
+    assert list(tmp_path.iterdir()) == [old]
+    assert [file.name for file in old.iterdir()] == ["teacher.yaml"]
+
+
+def test_what_another_run_wrote_is_left_when_its_folder_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text("of an assessment")
+    with pytest.raises(InputError, match="holds a run already"):
+        refused(tmp_path, "never reached")
+    assert [file.name for file in tmp_path.iterdir()] == ["config.json"]
+    assert (tmp_path / "config.json").read_text() == "of an assessment"
 
 
 def test_what_was_trained_before_an_error_is_kept(tmp_path: Path) -> None:
-    (tmp_path / "seed-0").mkdir()
     with pytest.raises(InputError, match="endpoint"):
-        refused(tmp_path, "endpoint is down")
+        refused(tmp_path, "endpoint is down", trained="seed-0")
     assert (tmp_path / "config.json").exists()
     assert (tmp_path / "seed-0").exists()
 

@@ -127,6 +127,18 @@ def test_when_an_endpoint_goes_down_no_step_is_lost(tmp_path: Path) -> None:
     assert_same(weights(resumed), weights(whole))
 
 
+def test_what_is_refused_in_the_first_step_saves_nothing(tmp_path: Path) -> None:
+    class Refusing(Line):
+        """Finds in its first step that it cannot train so."""
+
+        def loss(self, index: Tensor) -> tuple[Tensor, Metrics]:
+            raise InputError("set answers: logits")
+
+    with pytest.raises(InputError, match=r"^set answers: logits$"):
+        Loop(Refusing(), config(), Checkpoints(tmp_path)).run()
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_checkpoint_of_another_network_is_refused(tmp_path: Path) -> None:
     Loop(Line(), config(epochs=1), Checkpoints(tmp_path)).run()
     with pytest.raises(InputError, match="checkpoint is of another network"):

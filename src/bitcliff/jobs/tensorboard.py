@@ -1,7 +1,8 @@
 """A training run's numbers for TensorBoard, beside `metrics.jsonl`."""
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -30,10 +31,15 @@ def event_file(directory: Path, after: int) -> Iterator[Add]:
         after: the step a run goes on from. What a killed process wrote of later steps is hidden
             from readers, so that none is shown twice.
     """
-    with find_tensorboard().SummaryWriter(str(directory), purge_step=after + 1) as writer:
+    with ExitStack() as opened:
+
+        @cache
+        def writer() -> Any:  # with the first number: a run that is refused leaves no folder
+            made = find_tensorboard().SummaryWriter(str(directory), purge_step=after + 1)
+            return opened.enter_context(made)
 
         def add(group: str, numbers: Metrics, step: int) -> None:
             for key, value in numbers.items():
-                writer.add_scalar(f"{group}/{key}", value, step)
+                writer().add_scalar(f"{group}/{key}", value, step)
 
         yield add

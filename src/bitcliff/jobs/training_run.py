@@ -4,7 +4,7 @@ import json
 import os
 import socket
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -29,8 +29,9 @@ def locked(directory: Path) -> Iterator[None]:
         holder = os.read(file, 200).decode(errors="replace") or "another process"
         return f"--out {directory}: in use by {holder}; wait or stop it"
 
-    is_new = not directory.exists()
+    made = [folder for folder in (directory, *directory.parents) if not folder.exists()]
     make_folder(directory)
+    before = _names(directory)
     with ExitStack() as held:
         try:
             file = held.enter_context(flocked(directory / LOCK, os.O_RDWR | os.O_CREAT, busy))
@@ -41,18 +42,27 @@ def locked(directory: Path) -> Iterator[None]:
             raise InputError(f"--out {directory}: cannot be used: {error.strerror}") from error
         try:
             yield
-        except Exception:
-            _forget_unbegun(directory, is_new)
+        except BaseException:
+            _forget_unbegun(directory, before, made)
             raise
 
 
-def _forget_unbegun(directory: Path, is_new: bool) -> None:
-    """What was refused before any training must not stand in the way of the mended command."""
-    if {entry.name for entry in directory.iterdir()} <= {CONFIG, LOCK}:
-        for name in (CONFIG, LOCK):
-            (directory / name).unlink(missing_ok=True)
-        if is_new:
-            directory.rmdir()
+def _forget_unbegun(directory: Path, before: set[str], made: list[Path]) -> None:
+    """What was refused before any training must not stand in the way of the mended command.
+
+    `before`: what lay there, and is not this command's. `made`: folders, the deepest first.
+    """
+    written = _names(directory) - before
+    if written <= {CONFIG, LOCK}:
+        for name in written:
+            (directory / name).unlink()
+        with suppress(OSError):  # another run may have come to the folder above
+            for folder in made:
+                folder.rmdir()
+
+
+def _names(directory: Path) -> set[str]:
+    return {entry.name for entry in directory.iterdir()}
 
 
 def _clear_leftovers(directory: Path) -> None:

@@ -157,6 +157,8 @@ class Loop:
         try:
             return self._one_step()
         except InputError as error:
+            if not self.step:  # nothing to keep: it may be the configuration that is to be mended
+                raise
             # Such as an endpoint that went down: nothing has moved in this step.
             self._save()
             raise InputError(f"{error}; saved: go on with --resume") from error
