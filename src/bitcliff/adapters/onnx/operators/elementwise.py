@@ -98,7 +98,7 @@ def shrink(x: Tensor, *, bias: float = 0.0, lambd: float = 0.5) -> Tensor:
 
 def dropout(
     x: Tensor,
-    ratio: Tensor | None = None,
+    ratio: Tensor | float | None = None,
     training: Tensor | None = None,
     *,
     outputs: int,
