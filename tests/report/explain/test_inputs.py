@@ -161,7 +161,7 @@ def test_page_holds_the_numbers() -> None:
     text = _text(page)
     for part in (
         "50.0 % (8/16)".replace(" %", "\u00a0%"),
-        "42.1 % (8/19)".replace(" %", "\u00a0%"),
+        "42.1 % (8/19) 20.3 to 66.5 %".replace(" %", "\u00a0%"),
         "robust &lt;b&gt;, wrong here under the policy; 19 pictures in common",
         "10 / 8 2.1 5.6 0.10 (0.02 to 0.40) &lt;\u00a00.001 &lt;\u00a00.001 differs",
         "V = 0.31",

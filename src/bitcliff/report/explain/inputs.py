@@ -16,22 +16,27 @@ from bitcliff.report.explain.inputs_words import (
 from bitcliff.report.explain.section import Section
 from bitcliff.report.plot import Plot
 from bitcliff.report.thumbnails import safe_thumbnail
-from bitcliff.report.words import NOTHING, class_name, clean, noun, p_text, rate_text
+from bitcliff.report.words import (
+    NOTHING,
+    class_name,
+    clean,
+    noun,
+    p_text,
+    rate_interval,
+    rate_text,
+)
 
 
 @dataclass(frozen=True)
 class Line:
-    """One policy of the table of flips and of the table of margins."""
+    """One policy of the table of flips and of the table of margins.
+
+    `changes`: the shares that the first one shows, as text, and their intervals.
+    """
 
     policy: str
-    at_risk: str
-    lost: str
-    gained: str
-    other_wrong: str
-    flipped: str
+    changes: Sequence[tuple[str, str]]
     failures: int
-    transitory: str
-    transitory_of_all: str
     eroded: str
     quantiles: Sequence[str]
     relative: str
@@ -103,7 +108,7 @@ def inputs_section(record: Record, part: InputsAtRisk) -> Section:
             labelled=record.subject.labelled,
             twin=None if part.twin is None else clean(part.twin.model),
             n_common=0 if part.twin is None else part.twin.n_common,
-            lines=[_line(risk, part) for risk in part.policies],
+            lines=[_line(risk, part, record.subject.labelled) for risk in part.policies],
             any_failure=any(risk.numeric_failures.k for risk in part.policies),
             blocks=[_block(record, part, risk) for risk in part.policies],
             tests=sum(c.p_value is not None for r in part.policies for c in r.comparisons),
@@ -123,19 +128,16 @@ def _finding(record: Record, part: InputsAtRisk) -> str:
     return " ".join(answer(record, risk) for risk in shown)
 
 
-def _line(risk: PolicyRisk, part: InputsAtRisk) -> Line:
+def _line(risk: PolicyRisk, part: InputsAtRisk, labelled: bool) -> Line:
     found = risk.erosion
+    rates = [risk.at_risk, risk.lost, risk.gained, risk.other_wrong] if labelled else []
+    rates.append(risk.flipped)
+    rates += [] if part.twin is None else [risk.transitory, risk.transitory_of_all]
     values = () if found is None else (found.p05, found.p25, found.median, found.p75, found.p95)
     return Line(
         policy=clean(risk.policy),
-        at_risk=rate_text(risk.at_risk),
-        lost=rate_text(risk.lost),
-        gained=rate_text(risk.gained),
-        other_wrong=rate_text(risk.other_wrong),
-        flipped=rate_text(risk.flipped),
+        changes=[(rate_text(rate), rate_interval(rate)) for rate in rates],
         failures=risk.numeric_failures.k,
-        transitory=rate_text(risk.transitory),
-        transitory_of_all=rate_text(risk.transitory_of_all),
         eroded=rate_text(risk.eroded),
         quantiles=[short(value) for value in values] or [NOTHING] * 5,
         relative=NOTHING
