@@ -120,7 +120,7 @@ def corruptions_section(record: Record, found: Corruptions) -> Section:
         failed=sum(one.failed for cell in found.cells for one in cell.answers.values()),
         n=len(found.examples),
         seeds=len(found.seeds),
-        pictures=clean(found.pictures, 300),
+        pictures=clean(found.pictures[:1].upper() + found.pictures[1:], 300),
     )
     return Section("corruptions", question, f"{fall} {hurt}", data)
 
@@ -164,10 +164,10 @@ def hurt_sentence(found: Corruptions) -> str:
     if sure:
         return f"Quantization hurts most beyond clean with {where}: it loses {more} {basis}."
     if against.difference_pp <= 0:
-        return "Under no corruption does quantization lose more than on clean pictures."
+        return "Under no corruption did quantization lose more than on clean pictures."
     return (
-        "Under no corruption does quantization lose more than on clean pictures beyond what chance "
-        f"explains; the most was {more}, with {where} {basis}."
+        "That quantization loses more on corrupted than on clean pictures is not shown: the most "
+        f"was {more}, with {where} {basis}, which may be chance."
     )
 
 
