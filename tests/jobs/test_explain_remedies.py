@@ -11,6 +11,7 @@ from bitcliff.jobs.assess_job import AssessJob, run_assess
 from bitcliff.jobs.explain_job import ExplainJob, run_explain
 from bitcliff.jobs.plan_file import planned, read_plan
 from bitcliff.records import read_record
+from bitcliff.report.explain.remedies import finding
 from tests.assess.explain.remedied import SETTINGS, signs
 from tests.jobs.test_assess_job import Notes
 from tests.small_networks import Cliff
@@ -94,3 +95,6 @@ def test_the_layers_that_break_are_kept_in_float_and_given_floors(job: AssessJob
     assert remedies.remedies[1].float_points == named
     tried = [(r.family, r.scheme, *r.float_points, *r.floors.items()) for r in remedies.remedies]
     assert len(tried) == len(set(tried))
+    # All examples named it, also those that confirm it.
+    assert {*remedies.confirmed[0].float_points, *remedies.confirmed[0].floors} == {*named}
+    assert "its places, the inflection points, were found on all)" in finding(record, remedies)

@@ -34,6 +34,7 @@ def test_clean_stops_direction_changes_and_terminal_sequences() -> None:
 )
 def test_signed(value: float | None, text: str) -> None:
     assert words.signed(value) == text
+    assert words.decimal(value) == text.removeprefix("+")
 
 
 @pytest.mark.parametrize(

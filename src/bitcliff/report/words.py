@@ -156,6 +156,11 @@ def signed(points: float | None) -> str:
     return "0.0" if re.fullmatch(r"[+-]0\.0", text) else text.replace("-", "−")
 
 
+def decimal(value: float | None) -> str:
+    """One decimal and a proper minus: "−50.0", "5.0", "0.0"."""
+    return signed(value).removeprefix("+")
+
+
 def p_text(p_value: float | None) -> str:
     """A p-value to three decimals; smaller ones as "< 0.001"."""
     if p_value is None:

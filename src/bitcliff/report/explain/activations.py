@@ -10,9 +10,10 @@ from bitcliff.records.explanation_activations import (
     PolicyActivations,
 )
 from bitcliff.report.explain.activations_plot import histograms
+from bitcliff.report.explain.layers import inflection
 from bitcliff.report.explain.section import Section
 from bitcliff.report.plot import Plot
-from bitcliff.report.words import NOTHING, clean, mean_text, noun, percent
+from bitcliff.report.words import NOTHING, clean, decimal, mean_text, noun, percent
 
 SHOWN = 20
 """Points in the figure at most: as many as the paper's has."""
@@ -55,10 +56,9 @@ def activations_section(record: Record, found: Activations) -> Section:
     """The section; the layer analysis, where there is one, says which points to draw anyway."""
     examples = noun(record)
     first = found.policies[0]
-    inflection = _inflection(record, first.policy)
     measured = any(point.n for point in first.points)
     view = ActivationsView(
-        _figure(first, inflection, examples) if measured else None,
+        _figure(first, inflection(record, first.policy), examples) if measured else None,
         tuple(_table(policy, examples) for policy in found.policies),
         examples,
     )
@@ -68,13 +68,6 @@ def activations_section(record: Record, found: Activations) -> Section:
         policy_finding(first, examples),
         view,
     )
-
-
-def _inflection(record: Record, policy: str) -> list[int]:
-    """Places, from 0, of the points at which the layer analysis sees the policy break it."""
-    layers = record.explanation.layers if record.explanation else None
-    sweeps = layers.sweeps if layers else []
-    return next((s.inflection for s in sweeps if (s.policy, s.split) == (policy, "test")), [])
 
 
 def policy_finding(found: PolicyActivations, examples: str) -> str:
@@ -170,11 +163,7 @@ def _line(number: int, point: PointActivations) -> PointLine:
 
 
 def _pair(median: float | None, worst: float | None) -> str:
-    return f"{_number(median)} ({_number(worst)})"
-
-
-def _number(value: float | None) -> str:
-    return NOTHING if value is None else f"{value:.1f}".replace("-", "−")
+    return f"{decimal(median)} ({decimal(worst)})"
 
 
 def _error(decibels: float | None) -> str:
@@ -186,15 +175,15 @@ def _times(value: float | None) -> str:
     return "without bound above" if value is None else f"{value:.1f} times"
 
 
-def shown_points(points: Sequence[PointActivations], inflection: Collection[int]) -> list[int]:
-    """Places of those to draw, in order: all, or the inflection points and the most damaged."""
+def shown_points(points: Sequence[PointActivations], anyway: Collection[int]) -> list[int]:
+    """Places of those to draw, in order: all, or those `anyway` and the most damaged."""
     places = [place for place, point in enumerate(points) if point.n]
-    ranked = sorted(places, key=lambda place: (place not in inflection, *_damage(points[place])))
+    ranked = sorted(places, key=lambda place: (place not in anyway, *_damage(points[place])))
     return sorted(ranked[:SHOWN])
 
 
-def _figure(found: PolicyActivations, inflection: Collection[int], examples: str) -> Plot:
-    places = shown_points(found.points, inflection)
+def _figure(found: PolicyActivations, anyway: Collection[int], examples: str) -> Plot:
+    places = shown_points(found.points, anyway)
     n = max(point.n for point in found.points)
     bins = max(len(point.before.counts) for point in found.points)
     which = (

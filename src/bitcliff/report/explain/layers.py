@@ -8,7 +8,7 @@ from bitcliff.records.explanation_layers import Change, Layers, LayerSweep
 from bitcliff.report.explain.layer_figure import SPLITS, figure
 from bitcliff.report.explain.section import Section
 from bitcliff.report.plot import Plot
-from bitcliff.report.words import NOTHING, clean, p_text, percent, rate_text
+from bitcliff.report.words import NOTHING, clean, decimal, p_text, percent, rate_text
 
 SIGNIFICANT = 0.05
 
@@ -46,6 +46,13 @@ def layers_section(record: Record, layers: Layers) -> Section:
     if policies:
         finding = policies[0].plot.title
     return Section("layers", "Which layers break?", finding, policies)
+
+
+def inflection(record: Record, policy: str | None) -> list[int]:
+    """Places, from 0, of the points at which the layer analysis sees a policy break the network."""
+    layers = record.explanation.layers if record.explanation else None
+    sweeps = layers.sweeps if layers else []
+    return next((s.inflection for s in sweeps if (s.policy, s.split) == (policy, "test")), [])
 
 
 def _policy(sweeps: Sequence[LayerSweep], names: Sequence[str], labelled: bool) -> PolicyLayers:
@@ -174,15 +181,11 @@ def _with_interval(change: Change, turned: Callable[[float], float]) -> str:
     if change.pp is None or change.low is None or change.high is None:
         return NOTHING
     low, high = sorted((turned(change.low), turned(change.high)))
-    return f"{_number(turned(change.pp))} points ({_number(low)} to {_number(high)})"
+    return f"{decimal(turned(change.pp))} points ({decimal(low)} to {decimal(high)})"
 
 
 def _points(whole: Change) -> str:
-    return NOTHING if whole.pp is None else _number(-whole.pp)
-
-
-def _number(value: float) -> str:
-    return f"{value + 0.0:.1f}".replace("-0.0", "0.0").replace("-", "−")
+    return NOTHING if whole.pp is None else decimal(-whole.pp)
 
 
 def _effort(test: LayerSweep) -> str:

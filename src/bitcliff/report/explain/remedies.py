@@ -4,18 +4,20 @@ from dataclasses import dataclass
 
 from bitcliff.records import Record
 from bitcliff.records.explanation_remedies import Change, Remedied, Remedies
+from bitcliff.report.explain.layers import inflection
 from bitcliff.report.explain.remedy_figure import figure
 from bitcliff.report.explain.section import Section
 from bitcliff.report.plot import Plot
-from bitcliff.report.words import clean, mean_text, noun, percent, rate_interval, rate_text, signed
+from bitcliff.report.words import clean, decimal, mean_text, noun, percent, rate_interval, rate_text
 
 
 @dataclass(frozen=True)
 class Row:
-    """One remedy in the table."""
+    """One remedy in the table; `places`: the numbers of those it picks, "" for none or all."""
 
     number: int
     words: str
+    places: str
     in_float: str
     bits: str
     freedom: str
@@ -51,7 +53,7 @@ def remedies_section(record: Record, remedies: Remedies) -> Section:
     shown = RemediesShown(
         intro=_intro(record, remedies),
         plot=figure(record, remedies) if remedies.remedies else None,
-        rows=_rows(remedies),
+        rows=_rows(record, remedies),
         notes=_notes(record, remedies),
         checked=[
             *(_checked(row, "") for row in remedies.recommended),
@@ -94,11 +96,22 @@ def finding(record: Record, remedies: Remedies) -> str:
 def _basis(record: Record, remedies: Remedies, row: Remedied) -> str:
     """Which examples the recommendation is shown on."""
     if remedies.recommended_on:
+        unless = ""
+        if _is_of_inflection(record, remedies, row):
+            unless = "; its places, the inflection points, were found on all"
         return (
             f"on {row.right.n} {noun(record)} that had no part in choosing it (it was chosen on "
-            f"{remedies.recommended_on} others)"
+            f"{remedies.recommended_on} others{unless})"
         )
     return f"on the same {row.right.n} {noun(record)} that it was chosen on, which flatters it"
+
+
+def _is_of_inflection(record: Record, remedies: Remedies, row: Remedied) -> bool:
+    """Whether the layer analysis, which asks all examples, named the places it protects."""
+    names = [point.name for point in record.subject.points if point.quantized]
+    named = {names[place] for place in inflection(record, remedies.worst)}
+    before = {*record.settings.in_float, *record.settings.floors}
+    return bool(named) and {*row.float_points, *row.floors} - before == named
 
 
 def _opening(row: Remedied, before: Remedied) -> str:
@@ -126,10 +139,10 @@ def _reaches(row: Remedied, remedies: Remedies) -> str:
             f"What is still lost is within the {limit:g} points allowed as measured, but its "
             "interval is not: more examples would tell."
         )
-    return (
-        f"No remedy tried keeps to the {limit:g} points allowed; this one gives back most, and "
-        f"{-row.loss.value:.1f} points stay lost."
-    )
+    # Where it was chosen it may have kept to the limit, and here another one may.
+    none_fits = all(-one.loss.value > limit for one in remedies.remedies)
+    rest = "; no remedy tried keeps to that" if none_fits else ""
+    return f"{-row.loss.value:.1f} points stay lost, more than the {limit:g} allowed{rest}."
 
 
 def _chosen(remedies: Remedies) -> Remedied | None:
@@ -154,12 +167,13 @@ def _intro(record: Record, remedies: Remedies) -> list[str]:
     ]
 
 
-def _rows(remedies: Remedies) -> list[Row]:
+def _rows(record: Record, remedies: Remedies) -> list[Row]:
     known = [] if remedies.unremedied is None else [remedies.unremedied]
     return [
         Row(
             number=number,
             words=clean(row.words),
+            places=_picked(record, row),
             in_float=f"{row.cost.in_float}; {percent(row.cost.float_macs)}",
             bits=f"{mean_text(row.cost.mean_bits)}; {mean_text(row.cost.mean_with_float)}",
             freedom=f"{row.cost.freedom_log2:.0f}",
@@ -175,10 +189,19 @@ def _rows(remedies: Remedies) -> list[Row]:
     ]
 
 
+def _picked(record: Record, row: Remedied) -> str:
+    """Places in float, or else with a floor, numbered among those that the run quantizes."""
+    names = [point.name for point in record.subject.points if point.quantized]
+    chosen = [place for place, name in enumerate(names, 1) if name in row.float_points]
+    chosen = chosen or [place for place, name in enumerate(names, 1) if name in row.floors]
+    return ", ".join(map(str, chosen)) if len(chosen) < len(names) else ""
+
+
 def _notes(record: Record, remedies: Remedies) -> list[str]:
     if not remedies.remedies:
         return []
     notes = [
+        "Places are numbered from the input on, among those that the run quantizes. "
         "In float: places, and their share of the multiply-adds of all places that the run "
         "quantizes. Mean bits: over the places still quantized; then over all of them, a place in "
         "float counted as 32. Freedom: log2 of how many ways the adversary has to spend the bits. "
@@ -222,11 +245,10 @@ def _use(record: Record, remedies: Remedies) -> list[str]:
         return []
     command = clean(record.provenance.command, 2000)
     if remedies.plan.weights_sha256 != record.provenance.weights_sha256:
-        model = f"{clean(remedies.plan.model)} --data {clean(record.subject.data)}"
-        return [
-            f"bitcliff assess {model} --weights RUN/network.safetensors --plan RUN/plan.yaml "
-            "--out RUN-with-plan"
-        ]
+        before, after = clean(record.subject.model), clean(remedies.plan.model)
+        if before != after:  # A shipped network's architecture: it brings no data.
+            command = f"{command.replace(before, after, 1)} --data {clean(record.subject.data)}"
+        command += " --weights RUN/network.safetensors"
     return [f"{command} --plan RUN/plan.yaml --out RUN-with-plan"]
 
 
@@ -236,13 +258,9 @@ def _regained(change: Change) -> str:
 
 def _points(change: Change, sign: int = 1) -> str:
     """ "81.0 (76.0 to 85.1)": percentage points with their interval."""
-    return f"{_unsigned(sign * change.value)} ({_interval(change, sign)})"
+    return f"{decimal(sign * change.value)} ({_interval(change, sign)})"
 
 
 def _interval(change: Change, sign: int = 1) -> str:
     ends = sorted((sign * change.low, sign * change.high))
-    return " to ".join(_unsigned(end) for end in ends)
-
-
-def _unsigned(points: float) -> str:
-    return signed(points).lstrip("+")
+    return " to ".join(map(decimal, ends))
