@@ -26,7 +26,7 @@ class Numbers(Part):
         bits: spent here.
         local_db: signal over the noise of rounding here alone, of float values, dB:
             10 log10(sum x^2 / sum (Q(x) - x)^2), within +-150.
-        arriving_db: Decibels signal over what the quantized run's values differ by before they are
+        arriving_db: signal over what the quantized run's values differ by before they are
             rounded here, dB. total_db: the same after, so that it holds all that was lost.
         earlier_db: the lowest `total_db` of the points before, in the order of execution.
         collapsed: share of the values that are not zero in float which rounding here makes zero.
