@@ -80,6 +80,17 @@ def test_the_context_is_the_run_that_was_recorded(run: Path, contexts: list[Cont
     assert read_record(run) == record
 
 
+def test_worst_bits_of_training_examples_are_looked_for_only_where_layers_are_asked(
+    run: Path, contexts: list[Context]
+) -> None:
+    record = run_explain(ExplainJob(run, parts=("inputs",), n_train=30), QUIET)
+    train = contexts[0].train
+    assert train is not None
+    assert (len(train.examples), train.allocations, train.suite.done) == (30, {}, {})
+    assert record.explanation is not None
+    assert record.explanation.n_train == 30
+
+
 def test_policies_may_be_named_and_the_training_split_left_out(
     run: Path, contexts: list[Context]
 ) -> None:

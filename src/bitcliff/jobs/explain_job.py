@@ -222,13 +222,17 @@ def _train_side(
     policies: tuple[str, ...],
     listener: Listener,
 ) -> Side | None:
-    """The training split, where the data has one; policies that look for their bits look anew."""
+    """The training split, where the data has one; policies that look for their bits look anew,
+    where the layers are asked about."""
     if not job.n_train or assess.data_options.split == "train":
         return None
     examples = _training_examples(job, assess, test)
     if examples is None:
         return None
-    listener.stage(f"Measuring the same policies on {len(examples)} training examples")
+    # The rest asks for the examples alone, and a search for the worst bits takes long.
+    searched = policies if "layers" in (job.parts or PARTS) else ()
+    if searched:
+        listener.stage(f"Measuring the same policies on {len(examples)} training examples")
     audit = Audit(
         test.audit.subject,
         examples,
@@ -237,12 +241,12 @@ def _train_side(
     )
     suite, base = audit.ready()
     suite.measure_only(
-        policies,
+        searched,
         lambda name, done, whole: listener.progress(f"{name}, training split", done, whole),
     )
     allocations = {
         name: torch.tensor([suite.done[name].outcomes[p].bits for p in range(len(examples))])
-        for name in policies
+        for name in searched
     }
     return Side("train", audit, suite, base, allocations)
 

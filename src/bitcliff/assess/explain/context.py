@@ -29,7 +29,8 @@ class Side:
         suite: the network attached (`suite.evaluator`, its reference set to what the search pushes
             away from) and the right answers (`suite.wanted`).
         base: what the network says in float.
-        allocations: bits (n, L) of each explained policy, for every example.
+        allocations: bits (n, L) of each explained policy, for every example; on the training
+            split of none, where nobody asks for them.
     """
 
     split: Literal["test", "train"]
