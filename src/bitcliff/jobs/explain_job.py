@@ -153,7 +153,9 @@ def _answers(job: ExplainJob, context: Context, listener: Listener) -> dict[str,
     """The fields of the explanation: kept from before, or worked out now."""
     n_train = 0 if context.train is None else len(context.train.examples)
     answers: dict[str, Any] = {"policies": list(context.everyone), "n_train": n_train}
-    bare = context.record.model_copy(update={"explanation": None})
+    # `assess --explain` that was killed assesses again: to the same record but for the times.
+    untimed = context.record.provenance.model_copy(update={"started": "", "finished": ""})
+    bare = context.record.model_copy(update={"explanation": None, "provenance": untimed})
     twin = context.twin and record_json(context.twin)
     asked = [__version__, answers, twin, asdict(job.corrupting), job.fine_tune]
     text = json.dumps([record_json(bare), asked])
