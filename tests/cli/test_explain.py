@@ -3,6 +3,7 @@ from pathlib import Path
 import pytest
 
 from bitcliff.cli.main import run
+from bitcliff.jobs.explain_job import PARTS
 
 
 @pytest.mark.parametrize(
@@ -45,3 +46,10 @@ def test_an_option_of_a_question_left_out_is_refused(
     assert error.count("\n") == 1
     assert run([*command, question]) == 2
     assert "no such folder" in capsys.readouterr().err
+
+
+def test_the_help_names_every_question(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["explain", "--help"]) == 0
+    told = " ".join(capsys.readouterr().out.split())
+    *first, last = PARTS
+    assert f"{', '.join(first)} or {last}" in told

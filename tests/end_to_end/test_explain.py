@@ -36,7 +36,8 @@ def test_every_question_is_answered_in_the_record_and_on_the_page(folder: Path) 
     explanation = read_record(folder / "run").explanation
     assert explanation is not None
     answered = {name for name, part in explanation if part is not None}
-    assert answered == {"policies", "n_train", *QUESTIONS}
+    assert answered == {"policies", "n_train", "commands", *QUESTIONS}
+    assert explanation.commands == []  # the run's own says it
     page = (folder / "run" / "report.html").read_text()
     assert re.findall(r'<details class="explain" id="(\w+)"', page) == QUESTIONS
 

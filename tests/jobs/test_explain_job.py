@@ -243,6 +243,23 @@ def test_after_a_kill_it_goes_on_with_the_question_that_was_asked(
     assert not list(run.glob("*partial*"))
 
 
+def test_the_report_tells_the_commands_that_gave_its_answers(run: Path) -> None:
+    def commands(part: str, command: str) -> list[str]:
+        job = ExplainJob(run, ("uniform-5",), (part,), 0, command=command)
+        explanation = run_explain(job, QUIET).explanation
+        assert explanation is not None
+        return explanation.commands
+
+    assert commands("inputs", "first") == ["first"]
+    # Nothing is left of the first.
+    assert commands("inputs", "second") == ["second"]
+    assert commands("activations", "third") == ["second", "third"]
+    assert commands("inputs", "second") == ["third", "second"]
+    page = (run / "report.html").read_text()
+    places = [page.index(f">{command}<") for command in ("bitcliff", "third", "second")]
+    assert places == sorted(places)
+
+
 def test_on_the_training_split_the_worst_case_is_looked_for_as_hard(
     run: Path, contexts: list[Context]
 ) -> None:

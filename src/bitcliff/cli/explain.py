@@ -1,5 +1,7 @@
 """`bitcliff explain`: why a finished run broke."""
 
+import shlex
+import sys
 from pathlib import Path
 
 import click
@@ -29,7 +31,13 @@ _ONLY_FOR = {
     help="Explain this policy of the run; may be given again.  [default: the deepest worst case, "
     "the network's own policy and the nearest even one]",
 )
-@click.option("--only", multiple=True, help="Ask only this question; may be given again.")
+@click.option(
+    "--only",
+    multiple=True,
+    metavar="QUESTION",
+    help="Ask only this: layers, activations, inputs, corruptions, indicators or remedies; may be "
+    "given again.",
+)
 @click.option(
     "--train-examples",
     type=click.IntRange(0),
@@ -86,7 +94,10 @@ def explain(
     with Display() as display, stdout_set_aside():
         display.waiting = None
         corrupting = CorruptionSettings(degrees, corruption_seeds, corruption_examples)
-        job = ExplainJob(run, policies, only, train_examples, against, corrupting, fine_tune)
+        command = shlex.join(["bitcliff", *sys.argv[1:]])
+        job = ExplainJob(
+            run, policies, only, train_examples, against, corrupting, fine_tune, command
+        )
         run_explain(job, display.listener())
     with reader_may_leave():
         click.echo(f"Report: {run / 'report.html'}")

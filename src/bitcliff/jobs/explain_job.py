@@ -71,6 +71,7 @@ class ExplainJob:
         against: another network's run on the same data, for transitory points of the two.
         corrupting: how much is measured on corrupted pictures.
         fine_tune: epochs of fine-tuning as one of the remedies; 0 leaves it out.
+        command: the command line, for the record; "" where that of the run tells it.
     """
 
     run: Path
@@ -80,6 +81,7 @@ class ExplainJob:
     against: Path | None = None
     corrupting: CorruptionSettings = field(default_factory=CorruptionSettings)
     fine_tune: int = 0
+    command: str = ""
 
 
 class _Partial(BaseModel):
@@ -164,7 +166,10 @@ def _answers(job: ExplainJob, context: Context, listener: Listener) -> dict[str,
     before = context.record.explanation
     if before and (before.policies, before.n_train) == (list(context.everyone), n_train):
         kept = before.model_dump(mode="json")
-        answers |= {name: kept[name] for name in PARTS if name not in wanted}
+        rest = {name: kept[name] for name in PARTS if name not in wanted}
+        answers |= rest
+        if any(rest.values()):
+            answers["commands"] = [one for one in kept["commands"] if one != job.command]
     elif before and job.parts:
         listener.stage("Earlier answers are dropped: they are of other policies or training data")
     found = _read_partial(job.run / _PARTIAL, fingerprint)
@@ -180,6 +185,8 @@ def _answers(job: ExplainJob, context: Context, listener: Listener) -> dict[str,
             partial = _Partial(fingerprint=fingerprint, answers=found)
             write_text_atomic(job.run / _PARTIAL, partial.model_dump_json())
         answers[name] = found[name]
+    if job.command:
+        answers["commands"] = [*answers.get("commands", ()), job.command]
     return answers
 
 

@@ -1,5 +1,7 @@
 """What `bitcliff explain` adds to a record: where it breaks, why, which inputs, and what helps."""
 
+from pydantic import Field
+
 from bitcliff.records.explanation_activations import Activations
 from bitcliff.records.explanation_corruptions import Corruptions
 from bitcliff.records.explanation_indicators import Indicators
@@ -15,6 +17,7 @@ class Explanation(Part):
 
     Attributes:
         policies: the names of the policies that are explained, the one that matters most first.
+        commands: those that were given, in their order; none where `assess --explain` was.
         n_train: examples of the training split that were used beside those of the record; 0 where
             the data has no such split.
         layers: which of them break it. activations: what rounding does to the values at each point.
@@ -25,6 +28,7 @@ class Explanation(Part):
 
     policies: list[str]
     n_train: Count
+    commands: list[str] = Field(default_factory=list)
     layers: Layers | None = None
     activations: Activations | None = None
     inputs: InputsAtRisk | None = None

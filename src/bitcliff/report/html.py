@@ -99,6 +99,12 @@ def _context(record: Record, verdict: Verdict) -> dict[str, Any]:
         "repeats": repeats_sentence(record, finding.worst),
         "settings": view.settings_lines(record),
         "provenance": view.provenance_lines(record),
-        "command": clean(record.provenance.command, 2000),
+        "commands": [
+            clean(command, 2000)
+            for command in (
+                record.provenance.command,
+                *(record.explanation.commands if record.explanation else ()),
+            )
+        ],
         "runs_user_code": record.provenance.runs_user_code,
     }
