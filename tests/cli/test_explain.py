@@ -30,6 +30,7 @@ def test_impossible_degrees_are_refused_in_a_line(
     ("option", "value", "question"),
     [
         ("--against", "other", "inputs"),
+        ("--train-examples", "0", "layers and inputs"),
         ("--degrees", "1:5", "corruptions"),
         ("--corruption-seeds", "3", "corruptions"),
         ("--corruption-examples", "60", "corruptions"),
@@ -40,11 +41,12 @@ def test_an_option_of_a_question_left_out_is_refused(
     option: str, value: str, question: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     command = ["explain", str(tmp_path / "run"), option, value, "--only"]
-    assert run([*command, "layers"]) == 2
+    assert run([*command, "activations"]) == 2
     error = capsys.readouterr().err
-    assert f"{option} has no effect: it is for {question}, which --only layers leaves out" in error
+    told = f"{option} has no effect: it is for {question}, which --only activations leaves out"
+    assert told in error
     assert error.count("\n") == 1
-    assert run([*command, question]) == 2
+    assert run([*command, question.split()[-1]]) == 2
     assert "no such folder" in capsys.readouterr().err
 
 

@@ -11,7 +11,7 @@ def test_a_run_of_digits_is_explained_and_again_with_other_degrees(tmp_path: Pat
     quick = ["--rounds", "1", "--exchanges", "1", "--evaluations", "0", "--draws", "1"]
     assess = ["assess", "brittle-digits", "--examples", "12", *quick, "--threads", "1"]
     assert run([*assess, "--out", out]) == 0
-    explain = ["explain", out, "--only", "corruptions", "--train-examples", "0"]
+    explain = ["explain", out, "--only", "corruptions"]
     torch.manual_seed(0)
     assert run([*explain, "--degrees", "5", "--corruption-seeds", "2"]) == 0
     record = read_record(tmp_path)

@@ -243,6 +243,29 @@ def test_after_a_kill_it_goes_on_with_the_question_that_was_asked(
     assert not list(run.glob("*partial*"))
 
 
+def test_answers_that_could_not_stand_beside_new_ones_are_not_lost(run: Path) -> None:
+    even = ("uniform-5",)
+    run_explain(ExplainJob(run, even, ("inputs", "indicators"), n_train=10), QUIET)
+    before = (run / "record.json").read_bytes()
+    with pytest.raises(InputError, match="its answers to indicators are about uniform-5, and"):
+        run_explain(ExplainJob(run, ("uniform-8",), ("inputs",), n_train=10), QUIET)
+    with pytest.raises(
+        InputError, match="inputs, indicators are about 10 training examples, not 12"
+    ):
+        run_explain(ExplainJob(run, even, ("layers",), n_train=12), QUIET)
+    assert (run / "record.json").read_bytes() == before
+    # No training example is asked about.
+    record = run_explain(ExplainJob(run, even, ("activations",), n_train=12), QUIET)
+    assert record.explanation is not None
+    answered = {name for name in PARTS if getattr(record.explanation, name)}
+    assert (answered, record.explanation.n_train) == ({"activations", "inputs", "indicators"}, 10)
+    # All that is there is asked anew.
+    everything = ("activations", "inputs", "indicators")
+    record = run_explain(ExplainJob(run, ("uniform-8",), everything, n_train=12), QUIET)
+    assert record.explanation is not None
+    assert (record.explanation.policies, record.explanation.n_train) == (["uniform-8"], 12)
+
+
 def test_the_report_tells_the_commands_that_gave_its_answers(run: Path) -> None:
     def commands(part: str, command: str) -> list[str]:
         job = ExplainJob(run, ("uniform-5",), (part,), 0, command=command)

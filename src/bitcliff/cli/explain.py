@@ -12,13 +12,14 @@ from bitcliff.cli.output import reader_may_leave
 from bitcliff.cli.values import Widths
 from bitcliff.errors import InputError
 
-# The question that an option is for.
+# The questions that an option is for.
 _ONLY_FOR = {
-    "against": "inputs",
-    "degrees": "corruptions",
-    "corruption_seeds": "corruptions",
-    "corruption_examples": "corruptions",
-    "fine_tune": "remedies",
+    "train_examples": ("layers", "inputs"),
+    "against": ("inputs",),
+    "degrees": ("corruptions",),
+    "corruption_seeds": ("corruptions",),
+    "corruption_examples": ("corruptions",),
+    "fine_tune": ("remedies",),
 }
 
 
@@ -107,10 +108,10 @@ def explain(
 def _refuse_idle(only: tuple[str, ...]) -> None:
     """An option without effect would let the user believe in an answer that was not worked out."""
     context = click.get_current_context()
-    for name, question in _ONLY_FOR.items():
+    for name, questions in _ONLY_FOR.items():
         given = context.get_parameter_source(name) is ParameterSource.COMMANDLINE
-        if given and only and question not in only:
+        if given and only and {*questions}.isdisjoint(only):
             raise InputError(
-                f"--{name.replace('_', '-')} has no effect: it is for {question}, which "
-                f"--only {' --only '.join(only)} leaves out; add --only {question}"
+                f"--{name.replace('_', '-')} has no effect: it is for {' and '.join(questions)}, "
+                f"which --only {' --only '.join(only)} leaves out; add --only {questions[0]}"
             )

@@ -2,7 +2,8 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -59,6 +60,9 @@ PARTS: Mapping[str, Callable[[Context], Part]] = {
 _OF_ANSWERS = ("inputs", "corruptions")
 """What can be asked without looking inside."""
 
+_ON_TRAINING = ("layers", "inputs")
+"""What asks for training examples too."""
+
 
 @dataclass(frozen=True)
 class ExplainJob:
@@ -109,6 +113,7 @@ def run_explain(job: ExplainJob, listener: Listener) -> Record:
         policies = tuple(dict.fromkeys(job.policies)) or default_policies(record)
         check_policies(record, policies)
         job = replace(job, parts=_askable(job, record, policies, listener))
+        _kept(job, record, policies)
         if twin is not None:
             check_twin(record, twin)
         context = replace(_context(job, record, policies, listener), twin=twin)
@@ -153,7 +158,8 @@ def _askable(
 
 def _answers(job: ExplainJob, context: Context, listener: Listener) -> dict[str, Any]:
     """The fields of the explanation: kept from before, or worked out now."""
-    n_train = 0 if context.train is None else len(context.train.examples)
+    kept = _kept(job, context.record, context.everyone)
+    n_train = _training_examples_of(job, context, kept)
     answers: dict[str, Any] = {"policies": list(context.everyone), "n_train": n_train}
     # `assess --explain` that was killed assesses again: to the same record but for the times.
     untimed = context.record.provenance.model_copy(update={"started": "", "finished": ""})
@@ -162,19 +168,10 @@ def _answers(job: ExplainJob, context: Context, listener: Listener) -> dict[str,
     asked = [__version__, answers, twin, asdict(job.corrupting), job.fine_tune]
     text = json.dumps([record_json(bare), asked])
     fingerprint = hashlib.sha256(text.encode("utf-8", "backslashreplace")).hexdigest()
-    wanted = job.parts or tuple(PARTS)
-    before = context.record.explanation
-    if before and (before.policies, before.n_train) == (list(context.everyone), n_train):
-        kept = before.model_dump(mode="json")
-        rest = {name: kept[name] for name in PARTS if name not in wanted}
-        answers |= rest
-        if any(rest.values()):
-            answers["commands"] = [one for one in kept["commands"] if one != job.command]
-    elif before and job.parts:
-        listener.stage("Earlier answers are dropped: they are of other policies or training data")
+    answers |= kept
     found = _read_partial(job.run / _PARTIAL, fingerprint)
     for name in PARTS:
-        if name not in wanted:
+        if name not in (job.parts or PARTS):
             continue
         if name not in found:
             listener.stage(f"Explaining: {name}")
@@ -185,9 +182,53 @@ def _answers(job: ExplainJob, context: Context, listener: Listener) -> dict[str,
             partial = _Partial(fingerprint=fingerprint, answers=found)
             write_text_atomic(job.run / _PARTIAL, partial.model_dump_json())
         answers[name] = found[name]
-    if job.command:
-        answers["commands"] = [*answers.get("commands", ()), job.command]
+    before = context.record.explanation
+    commands = [one for one in before.commands if one != job.command] if before and kept else []
+    answers["commands"] = [*commands, job.command] if job.command else commands
     return answers
+
+
+def _kept(job: ExplainJob, record: Record, policies: Sequence[str]) -> dict[str, Any]:
+    """The answers there are to questions that are not asked now.
+
+    Raises:
+        InputError: they are of other policies, so that they could not stand beside the new ones.
+    """
+    if record.explanation is None or not job.parts:
+        return {}
+    before = record.explanation.model_dump(mode="json")
+    kept = {name: before[name] for name in PARTS if name not in job.parts and before[name]}
+    shipped = names_in_runtimes(record, policies)
+    if kept and before["policies"] != sorted(policies, key=lambda name: name in shipped):
+        raise InputError(
+            f"{job.run}: its answers to {', '.join(kept)} are about "
+            f"{', '.join(before['policies'])}, and would be lost; give the same --policy, or "
+            "explain a copy of the run"
+        )
+    return kept
+
+
+def _training_examples_of(job: ExplainJob, context: Context, kept: Mapping[str, Any]) -> int:
+    """How many training examples the answers, also those kept, speak of.
+
+    Raises:
+        InputError: the new ones would speak of others than those kept.
+    """
+    n_train = 0 if context.train is None else len(context.train.examples)
+    before = context.record.explanation
+    if before is None or not kept.keys() & {*_ON_TRAINING}:
+        return n_train
+    if _asks_for_training(job) and n_train != before.n_train:
+        raise InputError(
+            f"{job.run}: its answers to {', '.join(kept)} are about {before.n_train} training "
+            f"examples, not {n_train}, and would be lost; give --train-examples {before.n_train}, "
+            "or explain a copy of the run"
+        )
+    return before.n_train
+
+
+def _asks_for_training(job: ExplainJob) -> bool:
+    return not {*_ON_TRAINING}.isdisjoint(job.parts or PARTS)
 
 
 def _read_partial(path: Path, fingerprint: str) -> dict[str, dict[str, Any]]:
@@ -233,12 +274,12 @@ def _train_side(
 ) -> Side | None:
     """The training split, where the data has one; policies that look for their bits look anew,
     where the layers are asked about."""
-    if not job.n_train or assess.data_options.split == "train":
+    if not (job.n_train and _asks_for_training(job)) or assess.data_options.split == "train":
         return None
     examples = _training_examples(job, assess, test)
     if examples is None:
         return None
-    # The rest asks for the examples alone, and a search for the worst bits takes long.
+    # Other questions ask for the examples alone, and a search for the worst bits takes long.
     searched = policies if "layers" in (job.parts or PARTS) else ()
     if searched:
         listener.stage(f"Measuring the same policies on {len(examples)} training examples")
