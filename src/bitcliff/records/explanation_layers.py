@@ -9,6 +9,8 @@ from bitcliff.records.part import Part, Points, Share, check_interval
 from bitcliff.types.rate import Count, Rate
 
 Curve = Literal["before", "after", "single", "all-but"]
+SIGNIFICANT = 0.05
+"""Up to here a p-value tells a change from chance."""
 
 
 class Change(Part):

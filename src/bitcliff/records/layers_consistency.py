@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from bitcliff.records.explanation import Explanation
 from bitcliff.records.explanation_layers import (
+    SIGNIFICANT,
     Change,
     Curve,
     Layers,
@@ -189,3 +190,5 @@ def _inflection_problems(sweep: LayerSweep, named: list[int]) -> Iterator[str]:
         part = (step.change.pp or 0.0) / sweep.whole.pp if sweep.whole.pp else 0.0
         if abs(step.share - part) > 1e-6:
             yield f"a step at point {step.point} is {part} of the whole, not {step.share}"
+        if step.inflects != (step.p_holm <= SIGNIFICANT):
+            yield f"a step at point {step.point} inflects or not, against its p of {step.p_holm}"

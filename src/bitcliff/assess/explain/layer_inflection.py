@@ -27,11 +27,9 @@ from dataclasses import dataclass
 
 from bitcliff.assess.explain.layer_sweep import NOTHING, Cell, curves
 from bitcliff.assess.measured import Predictions
-from bitcliff.records.explanation_layers import Change, Curve, Step
+from bitcliff.records.explanation_layers import SIGNIFICANT, Change, Curve, Step
 from bitcliff.stats import holm, mcnemar, paired_difference, rate
 from bitcliff.types.rate import Rate
-
-SIGNIFICANT = 0.05
 
 
 @dataclass(frozen=True)

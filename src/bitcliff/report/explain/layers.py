@@ -4,13 +4,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from bitcliff.records import Record
-from bitcliff.records.explanation_layers import Change, Layers, LayerSweep
+from bitcliff.records.explanation_layers import SIGNIFICANT, Change, Layers, LayerSweep
 from bitcliff.report.explain.layer_figure import SPLITS, figure
 from bitcliff.report.explain.section import Section
 from bitcliff.report.plot import Plot
 from bitcliff.report.words import NOTHING, clean, decimal, p_text, percent, rate_text
-
-SIGNIFICANT = 0.05
 
 
 @dataclass(frozen=True)
