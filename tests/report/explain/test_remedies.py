@@ -131,7 +131,7 @@ def test_the_table_tells_which_places_a_remedy_picks() -> None:
         HELPS.model_copy(update={"float_points": [], "floors": dict.fromkeys(names, 5)}),
     ]
     assert [row.places for row in shown(record, remedies(*picked)).rows] == [
-        "", "2, 5", "3", "1", "",
+        "", "places 2, 5", "place 3", "place 1", "",
     ]  # fmt: skip
 
 

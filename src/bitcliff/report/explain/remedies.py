@@ -13,7 +13,7 @@ from bitcliff.report.words import clean, decimal, mean_text, noun, percent, rate
 
 @dataclass(frozen=True)
 class Row:
-    """One remedy in the table; `places`: the numbers of those it picks, "" for none or all."""
+    """One remedy in the table; `places`: those it picks by number, "" for none or all."""
 
     number: int
     words: str
@@ -194,7 +194,9 @@ def _picked(record: Record, row: Remedied) -> str:
     names = [point.name for point in record.subject.points if point.quantized]
     chosen = [place for place, name in enumerate(names, 1) if name in row.float_points]
     chosen = chosen or [place for place, name in enumerate(names, 1) if name in row.floors]
-    return ", ".join(map(str, chosen)) if len(chosen) < len(names) else ""
+    if not 0 < len(chosen) < len(names):
+        return ""
+    return f"place{'s' if len(chosen) > 1 else ''} {', '.join(map(str, chosen))}"
 
 
 def _notes(record: Record, remedies: Remedies) -> list[str]:
