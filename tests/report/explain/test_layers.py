@@ -10,6 +10,7 @@ from bitcliff.assess.explain.context import Context
 from bitcliff.assess.explain.layers import explain_layers
 from bitcliff.records import Record, record_json
 from bitcliff.records.explanation import Explanation
+from bitcliff.records.layers_consistency import layers_problems
 from bitcliff.report import render_html
 from bitcliff.report.explain import Section, sections
 from bitcliff.report.explain.layers import PolicyLayers
@@ -157,3 +158,18 @@ def test_no_answer_at_all_still_makes_a_page(explained: Make) -> None:
     changed = record.model_copy(update={"explanation": told})
     assert "Up to 64 of 64 test examples gave NaN or infinity" in text_of(changed)
     assert render_html(changed, judge(changed, 2.0))
+
+
+def test_a_verdict_that_its_p_value_does_not_give_is_a_problem(explained: Make) -> None:
+    record = explained({2, 4}, train=40)
+    told = record.explanation
+    assert told is not None
+    assert told.layers is not None
+    assert list(layers_problems(record, told, ["even"], told.layers)) == []
+    test, *others = told.layers.sweeps
+    weak = [step.model_copy(update={"p_holm": 0.9}) for step in test.large_steps]
+    sweeps = [test.model_copy(update={"large_steps": weak}), *others]
+    layers = told.layers.model_copy(update={"sweeps": sweeps})
+    problems = list(layers_problems(record, told, ["even"], layers))
+    assert len(problems) == len(weak) > 0
+    assert all("inflects or not, against its p of 0.9" in problem for problem in problems)
