@@ -3,7 +3,6 @@
 import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -198,7 +197,7 @@ def _kept(job: ExplainJob, record: Record, policies: Sequence[str]) -> dict[str,
         return {}
     before = record.explanation.model_dump(mode="json")
     kept = {name: before[name] for name in PARTS if name not in job.parts and before[name]}
-    shipped = names_in_runtimes(record, policies)
+    shipped = record.names_in_runtimes
     if kept and before["policies"] != sorted(policies, key=lambda name: name in shipped):
         raise InputError(
             f"{job.run}: its answers to {', '.join(kept)} are about "
