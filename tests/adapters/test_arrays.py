@@ -6,10 +6,12 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from torch import Tensor
 
 from bitcliff.adapters import load_examples
 from bitcliff.adapters.pictures import to_input
 from bitcliff.errors import InputError
+from bitcliff.types.subject import NamedInput, Subject
 from tests.adapters.subjects import PREPROCESSING, a_subject, damaged
 
 RNG = np.random.default_rng(0)
@@ -89,6 +91,71 @@ def test_arrays_that_cannot_be_used(tmp_path: Path, arrays: dict[str, Any], told
     with pytest.raises(InputError, match=told) as caught:
         load_examples(npz(tmp_path, **arrays), subject=a_subject(3))
     assert "data.npz" in str(caught.value)
+
+
+class Words(torch.nn.Module):
+    """Three scores of whole numbers, of truths, and of numbers."""
+
+    def forward(self, ids: Tensor, mask: Tensor, x: Tensor) -> Tensor:
+        return (x * mask.sum(1, keepdim=True) + ids.sum(1, keepdim=True))[:, :3]
+
+
+WORDS = Subject(
+    *("words.onnx", Words().eval(), None, None, "0" * 64),
+    named_inputs={
+        "ids": NamedInput(torch.int32, (None, 4)),
+        "mask": NamedInput(torch.bool, (None, None)),
+        "x": NamedInput(torch.float32, None),
+    },
+)
+NAMED = {"ids": np.arange(24).reshape(6, 4), "mask": np.ones((6, 4), bool), "x": FLOATS}
+
+
+def test_arrays_by_the_names_that_a_file_declares(tmp_path: Path) -> None:
+    spec = npz(tmp_path, **NAMED, y=LABELS, more=LABELS)
+    examples = load_examples(spec, subject=WORDS, limit=3)
+    assert isinstance(examples.inputs, dict)
+    rows = [int(name) for name in examples.ids]
+    for name, dtype in (("ids", torch.int32), ("mask", torch.bool), ("x", torch.float32)):
+        assert examples.inputs[name].dtype == dtype
+        assert (examples.inputs[name].numpy() == NAMED[name][rows]).all()
+    assert examples.labels is not None
+    assert examples.labels.tolist() == LABELS[rows].tolist()
+    assert examples.preprocessing == "none: taken as they are"
+
+
+@pytest.mark.parametrize(
+    ("arrays", "told"),
+    [
+        ({"x": None}, "has no array x (it has ids, mask, y)"),
+        ({"ids": None, "mask": None}, "has no array ids, mask (it has x, y)"),
+        ({"ids": NAMED["ids"] + 0.5}, "ids is float64; words.onnx takes int32"),
+        ({"ids": NAMED["ids"] + 2**40}, "ids holds 1099511627776, which int32 cannot hold"),
+        ({"mask": NAMED["ids"]}, "mask is int64; words.onnx takes bool"),
+        ({"ids": NAMED["ids"][:, :3]}, "ids has shape (6, 3); words.onnx takes (n, 4)"),
+        ({"mask": np.ones(6, bool)}, "mask has shape (6,); words.onnx takes (n, any)"),
+        ({"x": np.zeros(())}, "x has shape (); words.onnx takes (n)"),
+        ({"x": FLOATS[:5]}, "ids holds 6 examples, but x 5"),
+        ({"x": FLOATS * np.nan}, "x[0] holds NaN or infinity (6 examples do)"),
+        ({"y": LABELS[:5]}, "y has shape (5,); must be (6,), one label for each example"),
+    ],
+)
+def test_named_arrays_that_cannot_be_used(
+    tmp_path: Path, arrays: dict[str, Any], told: str
+) -> None:
+    given = {**NAMED, "y": LABELS, **arrays}
+    spec = npz(tmp_path, **{name: x for name, x in given.items() if x is not None})
+    with pytest.raises(InputError) as caught:
+        load_examples(spec, subject=WORDS)
+    assert str(caught.value).startswith(f"{spec}: ")
+    assert str(caught.value).endswith(told)
+
+
+def test_pictures_for_a_file_with_named_inputs(tmp_path: Path) -> None:
+    (tmp_path / "cat").mkdir()
+    Image.fromarray(PICTURES[0]).save(tmp_path / "cat" / "1.png")
+    with pytest.raises(InputError, match=r"takes ids, mask, x; give FILE\.npz"):
+        load_examples(str(tmp_path), subject=WORDS)
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, 1e300])

@@ -1,10 +1,12 @@
-"""A .npz file with arrays x and, if labelled, y."""
+"""A .npz file with arrays x, or by the names of a network's inputs, and, if labelled, y."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-from jaxtyping import Float32, Int64, Shaped
+import torch
+from jaxtyping import Float, Float32, Int64, Shaped
 
 from bitcliff.adapters.array_pictures import channels_last, preprocess_array, take_floats
 from bitcliff.adapters.containers import check_zip
@@ -13,7 +15,7 @@ from bitcliff.adapters.options import DataOptions
 from bitcliff.adapters.source import Progress, Source, Taken
 from bitcliff.adapters.wording import one_line
 from bitcliff.errors import InputError
-from bitcliff.types.subject import Subject
+from bitcliff.types.subject import Examples, NamedInput, Subject
 
 _LARGEST_LABEL = 10**9
 
@@ -22,7 +24,8 @@ def open_npz(spec: str, subject: Subject, options: DataOptions) -> Source:
     """x: (n, *rest), floating or 8-bit; y: (n,) integers. Never unpickles.
 
     8-bit arrays of pictures are preprocessed as pictures where the subject says how; all else is
-    taken as it is, in float32.
+    taken as it is, in float32. Instead of x, a subject with named inputs takes an array for each,
+    by its name and of its type and shape.
 
     Raises:
         InputError: damaged; no x; of the wrong type or shape; NaN or infinity in x.
@@ -30,7 +33,10 @@ def open_npz(spec: str, subject: Subject, options: DataOptions) -> Source:
     del options
     if subject.tokenizer is not None:
         raise InputError(f"{spec}: arrays, but {subject.name} takes text")
-    x, y = _read(Path(spec))
+    if subject.named_inputs is not None:
+        return _open_named(spec, subject.name, subject.named_inputs)
+    arrays = _read(Path(spec), ["x"])
+    x, y = arrays["x"], arrays.get("y")
     if x.ndim < 2 or 0 in x.shape:
         raise InputError(f"{spec}: x has shape {x.shape}; must be (n, ...) with n at least 1")
     labels = None if y is None else _labels(y, len(x), spec)
@@ -51,14 +57,55 @@ def open_npz(spec: str, subject: Subject, options: DataOptions) -> Source:
     return Source(ids, labels, lambda indices, _: take_floats(values, done, indices))
 
 
-def _read(path: Path) -> tuple[Shaped[np.ndarray, "*x"], Shaped[np.ndarray, "*y"] | None]:
-    """The arrays x and, if it is there, y."""
+def _open_named(spec: str, model: str, wanted: Mapping[str, NamedInput]) -> Source:
+    arrays = _read(Path(spec), list(wanted))
+    given = {
+        name: _as_declared(arrays[name], f"{spec}: {name}", model, wanted[name]) for name in wanted
+    }
+    (first, count), *others = ((name, len(values)) for name, values in given.items())
+    for name, length in others:
+        if length != count:
+            raise InputError(f"{spec}: {first} holds {count} examples, but {name} {length}")
+    y = arrays.get("y") if "y" not in wanted else None
+    labels = None if y is None else _labels(y, count, spec)
+
+    def take(indices: Sequence[int], _progress: Progress | None) -> Taken:
+        chosen = {name: torch.from_numpy(values[list(indices)]) for name, values in given.items()}
+        return Taken(chosen, Examples.preprocessing)
+
+    return Source(tuple(map(str, range(count))), labels, take)
+
+
+def _as_declared(
+    x: Shaped[np.ndarray, "*x"], what: str, model: str, wanted: NamedInput
+) -> Shaped[np.ndarray, "*x"]:
+    """Of the declared type, if nothing is lost by that."""
+    _, *sizes = wanted.shape or (None,) * max(x.ndim, 1)
+    alike = [size in (None, own) for size, own in zip(sizes, x.shape[1:], strict=False)]
+    if x.ndim != len(sizes) + 1 or not all(alike) or 0 in x.shape:
+        shape = ", ".join(["n", *("any" if size is None else str(size) for size in sizes)])
+        raise InputError(f"{what} has shape {x.shape}; {model} takes ({shape})")
+    kind = np.dtype(str(wanted.dtype).removeprefix("torch."))
+    if not np.can_cast(x.dtype, kind, "same_kind"):
+        raise InputError(f"{what} is {x.dtype}; {model} takes {kind}")
+    if kind.kind == "f":
+        return _finite(x, kind, what)
+    values = x.astype(kind)
+    if (values != x).any():
+        raise InputError(f"{what} holds {x[values != x][0]}, which {kind} cannot hold")
+    return values
+
+
+def _read(path: Path, needed: Sequence[str]) -> dict[str, Shaped[np.ndarray, "*shape"]]:
+    """The arrays of these names and, if it is there, y."""
     names = [member.removesuffix(".npy") for member in check_zip(path)]
-    if "x" not in names:
-        raise InputError(f"{path}: has no array x (it has {', '.join(names) or 'none'})")
+    if lacking := [name for name in needed if name not in names]:
+        raise InputError(
+            f"{path}: has no array {', '.join(lacking)} (it has {', '.join(names) or 'none'})"
+        )
     try:
         with quiet(), np.load(path, allow_pickle=False) as archive:
-            return archive["x"], archive["y"] if "y" in names else None
+            return {name: archive[name] for name in {*needed, "y"}.intersection(names)}
     except Exception as error:  # NumPy parses headers with much that can raise
         raise InputError(f"{path}: cannot be read as arrays ({one_line(error)})") from error
 
@@ -66,13 +113,19 @@ def _read(path: Path) -> tuple[Shaped[np.ndarray, "*x"], Shaped[np.ndarray, "*y"
 def _as_float(x: Shaped[np.ndarray, "n *rest"], spec: str) -> Float32[np.ndarray, "n *rest"]:
     if x.dtype != np.uint8 and not np.issubdtype(x.dtype, np.floating):
         raise InputError(f"{spec}: x is {x.dtype}; must be floating or uint8")
-    with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite, and is told so
-        values = x.astype(np.float32)
+    return _finite(x, np.dtype(np.float32), f"{spec}: x")
+
+
+def _finite(
+    x: Shaped[np.ndarray, "n *rest"], kind: "np.dtype[Any]", what: str
+) -> Float[np.ndarray, "n *rest"]:
+    with np.errstate(over="ignore"):  # what the type cannot hold becomes infinite, and is told so
+        values = x.astype(kind)
     finite = np.isfinite(values).reshape(len(values), -1).all(axis=1)
     if not finite.all():
         first = int(np.flatnonzero(~finite)[0])
         raise InputError(
-            f"{spec}: x[{first}] holds NaN or infinity ({int((~finite).sum())} examples do); "
+            f"{what}[{first}] holds NaN or infinity ({int((~finite).sum())} examples do); "
             "remove or repair them"
         )
     return values
@@ -80,7 +133,9 @@ def _as_float(x: Shaped[np.ndarray, "n *rest"], spec: str) -> Float32[np.ndarray
 
 def _labels(y: Shaped[np.ndarray, "*shape"], n: int, spec: str) -> Int64[np.ndarray, " n"]:
     if y.shape != (n,):
-        raise InputError(f"{spec}: y has shape {y.shape}; must be ({n},), one label for each of x")
+        raise InputError(
+            f"{spec}: y has shape {y.shape}; must be ({n},), one label for each example"
+        )
     if not np.issubdtype(y.dtype, np.integer):
         raise InputError(f"{spec}: y is {y.dtype}; labels must be integers")
     if y.min() < 0 or y.max() > _LARGEST_LABEL:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from torch import Tensor, nn
 
 from bitcliff.adapters.weights import Weights, refuse_non_finite
-from bitcliff.types.subject import Preprocessing, Subject, tensors_sha256
+from bitcliff.types.subject import NamedInput, Preprocessing, Subject, tensors_sha256
 
 
 def make_subject(
@@ -17,6 +17,7 @@ def make_subject(
     class_names: tuple[str, ...] | None = None,
     runs_user_code: bool = False,
     tokenizer: Callable[[list[str]], Mapping[str, Tensor]] | None = None,
+    named_inputs: Mapping[str, NamedInput] | None = None,
     weights_sha256: str | None = None,
 ) -> Subject:
     """Freezes the module and puts it in eval mode.
@@ -40,4 +41,5 @@ def make_subject(
         weights_sha256=digest,
         runs_user_code=runs_user_code,
         tokenizer=tokenizer,
+        named_inputs=named_inputs,
     )

@@ -36,6 +36,18 @@ class Preprocessing:
 
 
 @dataclass(frozen=True)
+class NamedInput:
+    """An input that a network's file declares.
+
+    Attributes:
+        dtype: of its values. shape: batch first, None for a size that is left open; None: any.
+    """
+
+    dtype: torch.dtype
+    shape: tuple[int | None, ...] | None
+
+
+@dataclass(frozen=True)
 class Subject:
     """A model under assessment: in eval mode, its parameters frozen.
 
@@ -49,6 +61,8 @@ class Subject:
         runs_user_code: the model came from `py:`, so the user's own code ran.
         black_box: only its answers are to be had: no points, no gradient, no weights.
         tokenizer: for text models from a Hugging Face folder: texts to keyword tensors.
+        named_inputs: for files that take several arrays, or whole numbers: what they declare, by
+            the keywords that the module is called with.
     """
 
     name: str
@@ -59,6 +73,7 @@ class Subject:
     runs_user_code: bool = False
     black_box: bool = False
     tokenizer: Callable[[list[str]], Mapping[str, Tensor]] | None = None
+    named_inputs: Mapping[str, NamedInput] | None = None
 
 
 @dataclass(frozen=True)

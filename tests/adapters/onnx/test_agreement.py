@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from onnx import helper
+from onnx import ModelProto, helper
 
 from bitcliff.adapters import load_model
 from bitcliff.adapters.onnx import operators
@@ -104,9 +104,52 @@ def test_answers_that_are_no_scores(tmp_path: Path) -> None:
         check_agreement(spec, load_model(spec).module, torch.zeros(3, 4))
 
 
-def test_several_inputs_are_refused(tmp_path: Path) -> None:
+def test_inputs_that_the_file_does_not_have_are_refused(tmp_path: Path) -> None:
     spec = save(perceptron(), tmp_path / "net.onnx")
-    with pytest.raises(InputError, match="takes one input, not ids, mask"):
+    with pytest.raises(InputError, match="takes x, each by its name"):
         check_agreement(
             spec, load_model(spec).module, {"ids": torch.zeros(2, 4), "mask": torch.zeros(2, 4)}
         )
+
+
+def several() -> tuple[ModelProto, dict[str, torch.Tensor]]:
+    """Rows of a table by whole numbers, times what a mask of truths leaves; and inputs."""
+    nodes = [
+        helper.make_node("Gather", ["table", "ids"], ["rows"], "look up"),
+        helper.make_node("Where", ["mask", "x", "zero"], ["left"], "mask out"),
+        helper.make_node("Add", ["rows", "left"], ["y"], "add"),
+    ]
+    table = np.random.default_rng(0).normal(size=(9, 4)).astype(np.float32)
+    model = by_hand(nodes, {"table": table, "zero": np.zeros(1, np.float32)})
+    for name, kind, shape in (("ids", 7, ["batch"]), ("mask", 9, ["batch", 4])):
+        model.graph.input.append(helper.make_tensor_value_info(name, kind, shape))
+    generator = torch.Generator().manual_seed(0)
+    return model, {
+        "mask": torch.rand(20, 4, generator=generator) < 0.5,
+        "ids": torch.randint(9, (20,), generator=generator),
+        "x": torch.randn(20, 4, generator=generator),
+    }
+
+
+def test_several_inputs_agree_by_their_names(tmp_path: Path) -> None:
+    model, inputs = several()
+    spec = save(model, tmp_path / "net.onnx")
+    assert check_agreement(spec, load_model(spec).module, inputs).examples == 20
+
+
+def test_a_wrong_operator_is_named_with_several_inputs_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model, inputs = several()
+    spec = save(model, tmp_path / "net.onnx")
+    monkeypatch.setitem(operators.OPERATORS, "Where", lambda mask, x, _: mask.logical_not() * x)
+    with pytest.raises(InputError, match=r"node mask out \(Where\) is the first that differs"):
+        check_agreement(spec, load_model(spec).module, inputs)
+
+
+def test_several_inputs_of_a_fixed_batch_are_asked_so(tmp_path: Path) -> None:
+    model, inputs = several()
+    for given in model.graph.input:
+        given.type.tensor_type.shape.dim[0].dim_value = 3
+    spec = save(model, tmp_path / "net.onnx")
+    assert check_agreement(spec, load_model(spec).module, inputs).examples == 20

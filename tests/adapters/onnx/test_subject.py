@@ -2,12 +2,13 @@ from pathlib import Path
 
 import pytest
 import torch
-from onnx import TensorProto, helper
+from onnx import ModelProto, TensorProto, helper
 
 from bitcliff.adapters import ModelOptions, load_model
 from bitcliff.adapters.onnx.subject import is_onnx
 from bitcliff.adapters.weights import file_sha256
 from bitcliff.errors import InputError
+from bitcliff.types.subject import NamedInput
 from tests.adapters.onnx.networks import by_hand, export, perceptron, pictures, save, small
 
 
@@ -65,14 +66,49 @@ def test_options_that_a_file_leaves_no_room_for(tmp_path: Path) -> None:
         load_model(spec, weights=tmp_path / "w.pt")
 
 
-def test_other_inputs(tmp_path: Path) -> None:
+def with_input(kind: int, shape: list[int | str]) -> ModelProto:
+    model = perceptron()
+    model.graph.input.append(helper.make_tensor_value_info("mask", kind, shape))
+    return model
+
+
+def test_several_inputs_are_declared_by_name(tmp_path: Path) -> None:
+    assert load_model(save(perceptron(), tmp_path / "net.onnx")).named_inputs is None
+    model = with_input(TensorProto.INT64, ["batch", 7, "words"])
+    subject = load_model(save(model, tmp_path / "net.onnx"), options=ModelOptions(image_size=8))
+    assert subject.named_inputs == {
+        "x": NamedInput(torch.float32, (None, 4)),
+        "mask": NamedInput(torch.int64, (None, 7, None)),
+    }
+    assert subject.preprocessing is not None  # which no array uses, so that the option is refused
+
+
+def test_one_input_of_whole_numbers_has_a_name_too(tmp_path: Path) -> None:
     model = perceptron()
     model.graph.input[0].type.tensor_type.elem_type = TensorProto.INT64
-    with pytest.raises(InputError, match="one input, of float32; its inputs are x"):
-        load_model(save(model, tmp_path / "net.onnx"))
-    model = perceptron()
-    model.graph.input.append(helper.make_tensor_value_info("mask", TensorProto.FLOAT, (1,)))
-    with pytest.raises(InputError, match="its inputs are x, mask"):
+    model.graph.input[0].type.tensor_type.ClearField("shape")
+    subject = load_model(save(model, tmp_path / "net.onnx"))
+    assert subject.named_inputs == {"x": NamedInput(torch.int64, None)}
+
+
+@pytest.mark.parametrize(
+    ("kind", "shape", "says"),
+    [
+        (TensorProto.STRING, ["batch"], "its input 'mask': tensors of type string cannot be"),
+        (TensorProto.FLOAT, [], "its input 'mask' is one number for a whole batch"),
+    ],
+)
+def test_inputs_that_cannot_be_given(
+    tmp_path: Path, kind: int, shape: list[int | str], says: str
+) -> None:
+    with pytest.raises(InputError, match=says):
+        load_model(save(with_input(kind, shape), tmp_path / "net.onnx"))
+
+
+def test_no_input_at_all(tmp_path: Path) -> None:
+    model = by_hand([helper.make_node("Constant", [], ["y"], value_float=1.0)])
+    del model.graph.input[:]
+    with pytest.raises(InputError, match="has no input"):
         load_model(save(model, tmp_path / "net.onnx"))
 
 

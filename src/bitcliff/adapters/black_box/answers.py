@@ -4,13 +4,15 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
 
 from bitcliff.errors import InputError
+from bitcliff.points.forward import batch_size, pad, take
 from bitcliff.types.black_box import Answers, Pictures
+from bitcliff.types.subject import Inputs
 
 _Result = TypeVar("_Result")
 
@@ -27,13 +29,13 @@ class Opened:
 
     Attributes:
         identity: see `BlackBox`.
-        answer: pictures to a tensor, unchecked. Raises NoAnswer.
-        batch: the only number of pictures it takes, if there is one.
+        answer: inputs to a tensor, unchecked. Raises NoAnswer.
+        batch: the only number of examples it takes, if there is one.
         retries: how often asking again may help.
     """
 
     identity: str
-    answer: Callable[[Pictures], Tensor]
+    answer: Callable[[Any], Tensor]
     batch: int | None = None
     retries: int = 0
 
@@ -85,19 +87,19 @@ class Form:
             raise NoAnswer(f"answered with class {low if low < 0 else high}; {wanted} are wanted")
 
 
-def checked(name: str, opened: Opened, form: Form, batch: int) -> Callable[[Pictures], Answers]:
-    """The function that splits pictures, asks, checks, and asks again."""
+def checked(name: str, opened: Opened, form: Form, batch: int) -> Callable[[Inputs], Answers]:
+    """The function that splits inputs, asks, checks, and asks again."""
 
-    def ask_part(part: Pictures) -> Answers:
+    def ask_part(given: Inputs, part: Tensor) -> Answers:
         size = opened.batch or len(part)
-        padding = part[-1:].expand(size - len(part), *part.shape[1:])
-        padded = torch.cat([part, padding]) if len(padding) else part
-        return form.check(opened.answer(padded), size)[: len(part)]
+        return form.check(opened.answer(take(given, pad(part, size))), size)[: len(part)]
 
-    def ask(pictures: Pictures) -> Answers:
-        parts = pictures.detach().float().split(opened.batch or batch)
-        answers = [insist(name, opened.retries, partial(ask_part, part)) for part in parts]
-        return torch.cat(answers).to(pictures.device)
+    def ask(inputs: Inputs) -> Answers:
+        given = inputs.detach().float() if isinstance(inputs, Tensor) else inputs
+        parts = torch.arange(batch_size(given)).split(opened.batch or batch)
+        answers = [insist(name, opened.retries, partial(ask_part, given, part)) for part in parts]
+        told = torch.cat(answers)
+        return told.to(inputs.device) if isinstance(inputs, Tensor) else told
 
     return ask
 
@@ -123,8 +125,10 @@ def insist(name: str, retries: int, ask: Callable[[], _Result]) -> _Result:
 def check_pictures(name: str, wanted: Sequence[int | str | None], pictures: Pictures) -> None:
     """InputError unless the pictures fit a declared input shape, batch first.
 
-    -1, 0 and names stand for any size.
+    -1, 0 and names stand for any size. One that declares nothing takes any.
     """
+    if not wanted:
+        return
     given = pictures.shape[1:]
     sizes = [size if isinstance(size, int) and size > 0 else None for size in wanted[1:]]
     if len(sizes) != len(given) or any(
@@ -136,5 +140,5 @@ def check_pictures(name: str, wanted: Sequence[int | str | None], pictures: Pict
 
 def fixed_batch(wanted: Sequence[int | str | None]) -> int | None:
     """The number of pictures that a declared input shape insists on, if it does."""
-    first = wanted[0]
+    first = wanted[0] if wanted else None
     return first if isinstance(first, int) and first > 0 else None

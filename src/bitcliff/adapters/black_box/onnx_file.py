@@ -13,17 +13,20 @@ from bitcliff.adapters.optional import quiet, require
 from bitcliff.adapters.runtimes.session import open_session
 from bitcliff.adapters.wording import one_line
 from bitcliff.errors import InputError
-from bitcliff.types.black_box import Pictures
+from bitcliff.types.subject import Inputs
 
 _OUTPUT_TYPES = tuple(
     f"tensor({kind})" for kind in ("float", "double", "float16", "int64", "int32")
 )
 
 
-def open_onnx(spec: str, settings: BlackBoxSettings) -> Opened:
-    """Loads an ONNX file with one float32 input, on the CPU.
+def open_onnx(spec: str, settings: BlackBoxSettings, pictures: bool = True) -> Opened:
+    """Loads an ONNX file, on the CPU.
 
     Weights in files of their own are read from the file's folder and below it, nowhere else.
+
+    Args:
+        pictures: it must take one input, of float32; else any, then given by their names.
 
     Raises:
         InputError: missing, cut off, not ONNX, operators that ONNX Runtime lacks, weights outside
@@ -31,12 +34,17 @@ def open_onnx(spec: str, settings: BlackBoxSettings) -> Opened:
     """
     file = read_onnx(Path(spec))
     session = _session(spec)
-    source, output = _input(session, spec), _output(session, spec, settings.output)
+    if pictures:
+        _check_input(session, spec)
+    source, output = session.get_inputs()[0], _output(session, spec, settings.output)
 
-    def answer(pictures: Pictures) -> Tensor:
-        check_pictures(spec, source.shape, pictures)
+    def answer(inputs: Inputs) -> Tensor:
+        if isinstance(inputs, Tensor):
+            check_pictures(spec, source.shape, inputs)
+            inputs = {source.name: inputs}
         try:
-            (result,) = session.run([output], {source.name: pictures.numpy(force=True)})
+            fed = {name: tensor.numpy(force=True) for name, tensor in inputs.items()}
+            (result,) = session.run([output], fed)
         except Exception as error:
             raise NoAnswer(f"ONNX Runtime failed ({one_line(error)})") from error
         return torch.as_tensor(result)
@@ -53,12 +61,11 @@ def _session(spec: str) -> Any:
         raise InputError(f"{spec}: ONNX Runtime cannot run it ({one_line(error)})") from error
 
 
-def _input(session: Any, spec: str) -> Any:
+def _check_input(session: Any, spec: str) -> None:
     inputs = session.get_inputs()
     if len(inputs) != 1 or inputs[0].type != "tensor(float)" or not inputs[0].shape:
         has = ", ".join(f"{given.name} {given.type}" for given in inputs) or "none"
         raise InputError(f"{spec}: must have one input of float32 pictures; it has {has}")
-    return inputs[0]
 
 
 def _output(session: Any, spec: str, wanted: str | None) -> str:

@@ -1,25 +1,28 @@
 """`--black-box FILE.onnx`: a network that is assessed by its answers alone."""
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from torch import Tensor, nn
 
-from bitcliff.adapters.black_box.load import load_black_box
+from bitcliff.adapters.black_box.answers import Form, checked
+from bitcliff.adapters.black_box.onnx_file import open_onnx
 from bitcliff.adapters.black_box.settings import BlackBoxSettings
 from bitcliff.adapters.onnx.file import read_onnx
-from bitcliff.adapters.onnx.subject import input_shape
+from bitcliff.adapters.onnx.subject import declared_inputs, plain_shape
 from bitcliff.adapters.optional import require
 from bitcliff.adapters.options import ModelOptions
 from bitcliff.adapters.preprocessing import override
 from bitcliff.errors import InputError
-from bitcliff.types.black_box import BlackBox
-from bitcliff.types.subject import Preprocessing, Subject
+from bitcliff.types.black_box import Answers
+from bitcliff.types.subject import Inputs, Preprocessing, Subject
 
-_DEFAULTS = ModelOptions()
+_NOTHING_ASKED = ModelOptions()
+_DEFAULTS = BlackBoxSettings()
 _AT_ONCE = 256
 
 
-def load_black_box_subject(spec: str, options: ModelOptions = _DEFAULTS) -> Subject:
+def load_black_box_subject(spec: str, options: ModelOptions = _NOTHING_ASKED) -> Subject:
     """An ONNX file that stays one: ONNX Runtime gives its scores in float, and nothing else.
 
     Pictures are brought to the size that the file declares and to 0..1, unless `options` say
@@ -30,21 +33,22 @@ def load_black_box_subject(spec: str, options: ModelOptions = _DEFAULTS) -> Subj
     """
     if not spec.lower().endswith(".onnx"):
         raise InputError(f"MODEL {spec}: --black-box takes a network as FILE.onnx")
-    settings = BlackBoxSettings(num_classes=options.num_classes, batch=_AT_ONCE)
-    box = load_black_box(spec, settings)
-    batch, *sizes = input_shape(read_onnx(Path(spec)).model.graph, spec)
-    if batch is not None and batch > 1:
+    opened = open_onnx(spec, _DEFAULTS, pictures=False)
+    if opened.batch is not None and opened.batch > 1:
         raise InputError(
-            f"{spec}: takes {batch} examples at once and no other number; export it again with "
-            "a batch dimension that is free, or 1"
+            f"{spec}: takes {opened.batch} examples at once and no other number; export it again "
+            "with a batch dimension that is free, or 1"
         )
+    inputs = declared_inputs(read_onnx(Path(spec)).model.graph, spec)
+    shape = plain_shape(inputs)
     return Subject(
         name=spec,
-        module=_Answers(box).eval(),
-        preprocessing=override(_pictures(sizes), options),
+        module=_Answers(checked(spec, opened, Form(options.num_classes), _AT_ONCE)).eval(),
+        preprocessing=override(None if shape is None else _pictures(shape[1:]), options),
         class_names=None,
-        weights_sha256=box.identity,
+        weights_sha256=opened.identity,
         black_box=True,
+        named_inputs=inputs if shape is None else None,
     )
 
 
@@ -65,15 +69,15 @@ def onnx_bytes(spec: str) -> bytes:
 class _Answers(nn.Module):
     """A black box where a module is wanted."""
 
-    def __init__(self, box: BlackBox) -> None:
+    def __init__(self, ask: Callable[[Inputs], Answers]) -> None:
         super().__init__()
-        self.box = box
+        self.ask = ask
 
-    def forward(self, inputs: Tensor) -> Tensor:
-        return self.box.ask(inputs)
+    def forward(self, *inputs: Tensor, **named: Tensor) -> Tensor:
+        return self.ask(inputs[0] if inputs else named)
 
 
-def _pictures(sizes: list[int | None]) -> Preprocessing | None:
+def _pictures(sizes: Sequence[int | None]) -> Preprocessing | None:
     if len(sizes) != 3 or sizes[0] not in (1, 3) or sizes[1] is None or sizes[2] is None:
         return None
     channels = sizes[0]

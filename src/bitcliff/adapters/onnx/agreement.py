@@ -17,7 +17,7 @@ from bitcliff.adapters.optional import quiet, require
 from bitcliff.adapters.runtimes.session import open_session
 from bitcliff.adapters.wording import one_line
 from bitcliff.errors import InputError
-from bitcliff.points.forward import logits_of
+from bitcliff.points.forward import batch_size, logits_of, take
 from bitcliff.types.subject import Inputs
 
 EXAMPLES = 64
@@ -48,29 +48,32 @@ def check_agreement(spec: str, network: nn.Module, inputs: Inputs) -> Agreement:
         InputError: another class for any example, or scores further off than `TOLERANCE`; the text
             names the first node that computes otherwise. Or a node fails, or ONNX Runtime does.
     """
-    if not isinstance(inputs, Tensor):
-        raise InputError(f"{spec}: takes one input, not {', '.join(inputs)}")
-    given = inputs[:EXAMPLES]
+    given = _first(inputs, EXAMPLES)
+    count = batch_size(given)
     ours = _ask(spec, network, given, None)
-    opened = open_onnx(spec, BlackBoxSettings())
+    opened = open_onnx(spec, BlackBoxSettings(), pictures=False)
     theirs = checked(spec, opened, Form(None), _BATCH)(given)
     largest, changed = _difference(ours, theirs), int(_other_class(ours, theirs).sum())
     if largest <= TOLERANCE and not changed:
-        return Agreement(len(given), largest)
+        return Agreement(count, largest)
     file = read_onnx(Path(spec))
     if opened.batch and _difference(_ask(spec, network, given, opened.batch), theirs) <= TOLERANCE:
         raise InputError(f"{spec}: {fixed_batch_advice(opened.batch)}")
     raise InputError(
         f"{spec}: the network built of it answers otherwise than ONNX Runtime ({changed} of "
-        f"{len(given)} examples change class, scores differ by {100 * largest:.2g} % of their "
-        f"spread): {_where(file, given[: opened.batch or 1])}"
+        f"{count} examples change class, scores differ by {100 * largest:.2g} % of their "
+        f"spread): {_where(file, _first(given, opened.batch or 1))}"
     )
 
 
-def _ask(spec: str, network: nn.Module, given: Tensor, batch: int | None) -> Scores:
+def _first(inputs: Inputs, most: int) -> Inputs:
+    return take(inputs, torch.arange(min(most, batch_size(inputs))))
+
+
+def _ask(spec: str, network: nn.Module, given: Inputs, batch: int | None) -> Scores:
     """All answers; `batch` is the only number of examples that the file knows."""
 
-    def answer(part: Tensor) -> Tensor:
+    def answer(part: Inputs) -> Tensor:
         with torch.no_grad(), quiet():
             return logits_of(network, part)
 
@@ -103,22 +106,23 @@ def _other_class(ours: Scores, theirs: Tensor) -> Tensor:
     return (ours.argmax(1) != theirs.argmax(1)) & (theirs.amax(1) - chosen > _A_TIE * spread)
 
 
-def _where(file: OnnxFile, given: Tensor) -> str:
+def _where(file: OnnxFile, given: Inputs) -> str:
     """The first node that gives otherwise, by ONNX Runtime with all its values exposed."""
     try:
         theirs = _all_values(file, given)
     except Exception as error:  # noqa: BLE001  (it only explains a refusal that stands anyway)
         return f"where is not known ({one_line(error)})"
     network = build_network(file, fold=False)
+    inputs = (given,) if isinstance(given, Tensor) else network.in_order(given)
     with torch.no_grad(), quiet():
-        for step, values in network.values(given):
+        for step, values in network.values(*inputs):
             for name, value in zip(step.outputs, values, strict=False):
                 if name in theirs and _differs(value, theirs[name]):
                     return f"{step.title} is the first that differs"
     return "no single node differs by as much"
 
 
-def _all_values(file: OnnxFile, given: Tensor) -> dict[str, Tensor]:
+def _all_values(file: OnnxFile, given: Inputs) -> dict[str, Tensor]:
     onnx = require("onnx", "onnx", str(file.path))
     runtime = require("onnxruntime", "onnx", str(file.path))
     model = onnx.ModelProto()
@@ -129,7 +133,8 @@ def _all_values(file: OnnxFile, given: Tensor) -> dict[str, Tensor]:
     model.graph.output.extend(onnx.ValueInfoProto(name=name) for name in names)
     with quiet():
         session = open_session(runtime, model.SerializeToString(), optimized=False)
-        values = session.run(names, {session.get_inputs()[0].name: given.numpy(force=True)})
+        fed = {session.get_inputs()[0].name: given} if isinstance(given, Tensor) else given
+        values = session.run(names, {name: x.numpy(force=True) for name, x in fed.items()})
     return {name: torch.as_tensor(value) for name, value in zip(names, values, strict=True)}
 
 

@@ -16,6 +16,7 @@ from bitcliff.adapters.onnx.modules import Call, as_layer
 from bitcliff.adapters.onnx.names import Paths, path_of_node
 from bitcliff.adapters.onnx.network import OnnxNetwork, Step
 from bitcliff.adapters.onnx.operators import OPERATORS
+from bitcliff.adapters.onnx.operators.sizes import also_on_sizes
 from bitcliff.adapters.onnx.tensors import read_tensor
 from bitcliff.adapters.optional import require
 from bitcliff.adapters.wording import listed, one_line, shortened
@@ -134,7 +135,7 @@ class _Builder:
         if layer is None:
             function = _bound(node.op_type, attributes, self.opset, len(outputs))
             step = Step(title, path, inputs, outputs)
-            self.steps.append((step, Call(function)))
+            self.steps.append((step, Call(also_on_sizes(node.op_type, attributes, function))))
         else:
             self.steps.append((Step(title, path, inputs[:1], outputs), layer))
         return None

@@ -30,6 +30,7 @@ class Step:
 
 class OnnxNetwork(nn.Module):
     """Runs the nodes in order. Constant inputs are buffers, weights are parameters of layers.
+    Single and whole numbers, which sizes and places are worked out from, are neither.
 
     The first pass is watched: a call that would take unreasonable memory is refused.
 
@@ -50,7 +51,11 @@ class OnnxNetwork(nn.Module):
         self.steps = tuple(step for step, _ in steps)
         self.constants = nn.Module()
         self._constants: dict[str, str] = {}
+        self._numbers: dict[str, Tensor] = {}
         for name, tensor in constants.items():
+            if tensor.numel() == 1 or not tensor.is_floating_point():
+                self._numbers[name] = tensor
+                continue
             self._constants[name] = free_name(self.constants, plain_name(name))
             self.constants.register_buffer(self._constants[name], tensor)
         for step, module in steps:
@@ -64,12 +69,15 @@ class OnnxNetwork(nn.Module):
         self._done_with = _last_uses(self.steps)
         self._watched = False
 
-    def forward(self, *inputs: Tensor) -> Any:
-        """The graph's first output.
+    def forward(self, *inputs: Tensor, **named: Tensor) -> Any:
+        """The graph's first output, of its inputs in order or by their names.
 
         Raises:
-            InputError: a node fails; it is named.
+            InputError: a node fails; it is named. Or other inputs.
         """
+        inputs = inputs or self.in_order(named)
+        if len(inputs) != len(self.inputs):
+            raise InputError(f"takes {', '.join(self.inputs)}, each by its name")
         result = None
         try:
             with nullcontext() if self._watched else SizeGuard():
@@ -83,9 +91,13 @@ class OnnxNetwork(nn.Module):
         self._watched = True
         return result
 
+    def in_order(self, named: Mapping[str, Tensor]) -> tuple[Tensor, ...]:
+        """Inputs given by name, as the file orders them."""
+        return tuple(named[name] for name in self.inputs if name in named)
+
     def values(self, *inputs: Tensor) -> Iterator[tuple[Step, tuple[Any, ...]]]:
         """Every node with what it gives, in order."""
-        held: dict[str, Any] = dict(zip(self.inputs, inputs, strict=True))
+        held: dict[str, Any] = dict(zip(self.inputs, inputs, strict=True)) | self._numbers
         held |= {name: getattr(self.constants, own) for name, own in self._constants.items()}
         modules = dict(self.named_modules())
         for step, done_with in zip(self.steps, self._done_with, strict=True):

@@ -1,19 +1,21 @@
 """`FILE.onnx`: an exported network as a subject."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from bitcliff.adapters.assembly import make_subject
 from bitcliff.adapters.onnx.build import build_network
 from bitcliff.adapters.onnx.file import read_onnx
+from bitcliff.adapters.onnx.tensors import torch_type
 from bitcliff.adapters.options import ModelOptions
 from bitcliff.adapters.preprocessing import override
 from bitcliff.adapters.weights import Weights
 from bitcliff.errors import InputError
-from bitcliff.types.subject import Preprocessing, Subject
-
-_FLOAT32 = 1
+from bitcliff.types.subject import NamedInput, Preprocessing, Subject
 
 
 def is_onnx(spec: str) -> bool:
@@ -34,30 +36,47 @@ def load_onnx(name: str, weights: Weights | None, options: ModelOptions) -> Subj
     if options.num_classes is not None or options.initial is not None:
         raise InputError(f"{name}: an ONNX file is fixed; it can be assessed, but not changed")
     file = read_onnx(Path(name))
-    shape = input_shape(file.model.graph, name)
+    inputs = declared_inputs(file.model.graph, name)
+    shape = plain_shape(inputs)
     return make_subject(
         name,
         build_network(file),
-        _preprocessing(shape, options, name),
+        override(None, options) if shape is None else _preprocessing(shape, options, name),
         None,
+        named_inputs=inputs if shape is None else None,
         weights_sha256=file.sha256,
     )
 
 
-def input_shape(graph: Any, name: str) -> list[int | None]:
-    """The sizes that the one input declares, batch first; None where they are left open."""
+def declared_inputs(graph: Any, name: str) -> dict[str, NamedInput]:
+    """What the file at `name` is given, in its order."""
     own = {tensor.name for tensor in graph.initializer}
-    inputs = [value for value in graph.input if value.name not in own]
-    kinds = [value.type.tensor_type.elem_type for value in inputs]
-    if kinds != [_FLOAT32]:
-        has = ", ".join(value.name for value in inputs) or "none"
-        raise InputError(f"{name}: must have one input, of float32; its inputs are {has}")
-    sizes = inputs[0].type.tensor_type.shape.dim
-    return [size.dim_value if size.dim_value > 0 else None for size in sizes]
+    inputs = {}
+    for value in graph.input:
+        if value.name in own:
+            continue
+        kind = value.type.tensor_type
+        try:
+            dtype = torch_type(kind.elem_type)
+        except InputError as error:
+            raise InputError(f"{name}: its input {value.name!r}: {error}") from error
+        sizes = tuple(size.dim_value if size.dim_value > 0 else None for size in kind.shape.dim)
+        if kind.HasField("shape") and not sizes:
+            raise InputError(f"{name}: its input {value.name!r} is one number for a whole batch")
+        inputs[value.name] = NamedInput(dtype, sizes or None)
+    if not inputs:
+        raise InputError(f"{name}: has no input")
+    return inputs
+
+
+def plain_shape(inputs: Mapping[str, NamedInput]) -> tuple[int | None, ...] | None:
+    """Of the one float input, batch first, which needs no name; None where there are others."""
+    one, *others = inputs.values()
+    return None if others or one.dtype != torch.float32 else one.shape or ()
 
 
 def _preprocessing(
-    shape: list[int | None], options: ModelOptions, name: str
+    shape: tuple[int | None, ...], options: ModelOptions, name: str
 ) -> Preprocessing | None:
     """A file says nothing of how pictures become its input but their size and channels."""
     channels, *size = shape[1:] if len(shape) == 4 else (None, None, None)

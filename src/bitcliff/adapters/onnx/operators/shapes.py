@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from bitcliff.adapters.onnx.operators.sizes import are_sizes, as_sizes
 from bitcliff.adapters.onnx.tensors import torch_type
 from bitcliff.errors import InputError
 
@@ -20,15 +21,18 @@ def constant(**given: Any) -> Tensor:
     return torch.tensor(value, dtype=torch.float32 if "float" in name else torch.int64)
 
 
-def constant_of_shape(shape: Tensor, *, value: Tensor | None = None) -> Tensor:
+def constant_of_shape(shape: Tensor, *, value: Tensor | None = None) -> Any:
     """One value everywhere."""
     fill = torch.zeros(1) if value is None else value
-    return torch.full(tuple(shape.tolist()), fill.item(), dtype=fill.dtype)
+    sizes = shape.tolist()
+    if are_sizes(shape) and len(sizes) == 1 and type(sizes[0]) is int and fill.dtype == torch.int64:
+        return as_sizes([int(fill.item())] * sizes[0])  # itself a shape, or part of one
+    return torch.full(tuple(sizes), fill.item(), dtype=fill.dtype)
 
 
-def shape_of(x: Tensor, *, start: int = 0, end: int | None = None) -> Tensor:
+def shape_of(x: Tensor, *, start: int = 0, end: int | None = None) -> Any:
     """All sizes, or a part of them."""
-    return torch.tensor(list(x.shape)[start:end], dtype=torch.int64)
+    return as_sizes(list(x.shape)[start:end])
 
 
 def reshape(x: Tensor, shape: Tensor, *, allowzero: int = 0) -> Tensor:
