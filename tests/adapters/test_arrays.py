@@ -108,7 +108,11 @@ WORDS = Subject(
         "x": NamedInput(torch.float32, None),
     },
 )
-NAMED = {"ids": np.arange(24).reshape(6, 4), "mask": np.ones((6, 4), bool), "x": FLOATS}
+NAMED: dict[str, Any] = {
+    "ids": np.arange(24).reshape(6, 4),
+    "mask": np.ones((6, 4), bool),
+    "x": FLOATS,
+}
 
 
 def test_arrays_by_the_names_that_a_file_declares(tmp_path: Path) -> None:
@@ -148,7 +152,7 @@ def test_named_arrays_that_cannot_be_used(
     with pytest.raises(InputError) as caught:
         load_examples(spec, subject=WORDS)
     assert str(caught.value).startswith(f"{spec}: ")
-    assert str(caught.value).endswith(told)
+    assert told in str(caught.value)
 
 
 def test_pictures_for_a_file_with_named_inputs(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from onnx import ModelProto, helper
+from onnx import ModelProto, TensorProto, helper
 
 from bitcliff.adapters import load_model
 from bitcliff.adapters.onnx import operators
@@ -121,8 +121,12 @@ def several() -> tuple[ModelProto, dict[str, torch.Tensor]]:
     ]
     table = np.random.default_rng(0).normal(size=(9, 4)).astype(np.float32)
     model = by_hand(nodes, {"table": table, "zero": np.zeros(1, np.float32)})
-    for name, kind, shape in (("ids", 7, ["batch"]), ("mask", 9, ["batch", 4])):
-        model.graph.input.append(helper.make_tensor_value_info(name, kind, shape))
+    model.graph.input.extend(
+        [
+            helper.make_tensor_value_info("ids", TensorProto.INT64, ["batch"]),
+            helper.make_tensor_value_info("mask", TensorProto.BOOL, ["batch", 4]),
+        ]
+    )
     generator = torch.Generator().manual_seed(0)
     return model, {
         "mask": torch.rand(20, 4, generator=generator) < 0.5,

@@ -7,6 +7,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from bitcliff.adapters.onnx.operators.sizes import Sizes
+
 _CONV: dict[int, Callable[..., nn.Module]] = {3: nn.Conv1d, 4: nn.Conv2d, 5: nn.Conv3d}
 _CONV_TRANSPOSE: dict[int, Callable[..., nn.Module]] = {
     3: nn.ConvTranspose1d,
@@ -26,7 +28,7 @@ class Call(nn.Module):
         super().__init__()
         self.function = function
 
-    def forward(self, *inputs: Tensor | None) -> Any:
+    def forward(self, *inputs: Tensor | Sizes | None) -> Any:
         """The function's result or results."""
         return self.function(*inputs)
 

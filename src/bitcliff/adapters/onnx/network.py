@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from bitcliff.adapters.onnx.guard import LARGEST_HELD, SizeGuard, check_bytes
 from bitcliff.adapters.onnx.names import free_name, plain_name
+from bitcliff.adapters.onnx.operators.sizes import Sizes
 from bitcliff.adapters.wording import one_line
 from bitcliff.errors import BitcliffError, InputError
 
@@ -119,7 +120,7 @@ def fixed_batch_advice(batch: int | None) -> str:
     )
 
 
-def _run(step: Step, module: nn.Module, given: Sequence[Tensor | None]) -> tuple[Any, ...]:
+def _run(step: Step, module: nn.Module, given: Sequence[Tensor | Sizes | None]) -> tuple[Any, ...]:
     try:
         results = module(*given)
     except InputError as error:

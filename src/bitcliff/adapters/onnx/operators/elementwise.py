@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
+from bitcliff.adapters.onnx.operators.sizes import number
 from bitcliff.adapters.onnx.tensors import torch_type
 from bitcliff.errors import InputError
 
@@ -48,8 +49,8 @@ def clip(
     max: float | None = None,
 ) -> Tensor:
     """By PyTorch's own bounded activation where it is one, so that it is known as such."""
-    least = min if low is None else low.item()
-    most = max if high is None else high.item()
+    least = min if low is None else number(low)
+    most = max if high is None else number(high)
     if least is None and most is None:
         return x
     if least is not None and most is not None and x.is_floating_point() and least < most:

@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from bitcliff.adapters.onnx.operators.sizes import Sizes, number
 from bitcliff.errors import InputError
 
 
@@ -51,8 +52,8 @@ def scatter_nd(x: Tensor, indices: Tensor, updates: Tensor, *, reduction: str = 
 
 def slice_of(
     x: Tensor,
-    first: Tensor | None = None,
-    last: Tensor | None = None,
+    first: Tensor | Sizes | None = None,
+    last: Tensor | Sizes | None = None,
     along: Tensor | None = None,
     by: Tensor | None = None,
     *,
@@ -81,7 +82,7 @@ def top_k(
 ) -> tuple[Tensor, Tensor]:
     """In order always; of equals the first comes first."""
     values, places = x.sort(dim=axis, descending=bool(largest), stable=True)
-    count = int(k.item())
+    count = int(number(k))
     if count > x.shape[axis]:
         raise InputError(f"the first {count} of {x.shape[axis]} are wanted")
     return values.narrow(axis, 0, count), places.narrow(axis, 0, count)
@@ -89,13 +90,13 @@ def top_k(
 
 def trilu(x: Tensor, k: Tensor | None = None, *, upper: int = 1) -> Tensor:
     """The part above a diagonal, or below it."""
-    diagonal = 0 if k is None else int(k.item())
+    diagonal = 0 if k is None else int(number(k))
     return torch.triu(x, diagonal) if upper else torch.tril(x, diagonal)
 
 
 def cumulative_sum(x: Tensor, axis: Tensor, *, exclusive: int = 0, reverse: int = 0) -> Tensor:
     """Without the entry itself if `exclusive`; from the end if `reverse`."""
-    along = int(axis.item())
+    along = int(number(axis))
     turned = x.flip(along) if reverse else x
     sums = turned.cumsum(along).to(x.dtype)
     sums = sums - turned if exclusive else sums
@@ -104,7 +105,7 @@ def cumulative_sum(x: Tensor, axis: Tensor, *, exclusive: int = 0, reverse: int 
 
 def one_hot(indices: Tensor, depth: Tensor, values: Tensor, *, axis: int = -1) -> Tensor:
     """Indices that are out of range give no one."""
-    count = int(depth.item())
+    count = int(number(depth))
     wrapped = torch.where(indices < 0, indices + count, indices)
     places = torch.arange(count).to(indices.dtype)
     along = axis % (indices.ndim + 1)
@@ -112,7 +113,7 @@ def one_hot(indices: Tensor, depth: Tensor, values: Tensor, *, axis: int = -1) -
     return torch.where(hot, values[1], values[0])
 
 
-def _from_start(indices: Tensor, size: int) -> Tensor:
+def _from_start(indices: Tensor, size: int | torch.SymInt) -> Tensor:
     indices = indices.long()
     return torch.where(indices < 0, indices + size, indices)
 

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from bitcliff.adapters.onnx.operators.sizes import are_sizes, as_sizes
+from bitcliff.adapters.onnx.operators.sizes import Sizes, are_sizes, as_sizes, number
 from bitcliff.adapters.onnx.tensors import torch_type
 from bitcliff.errors import InputError
 
@@ -21,21 +21,21 @@ def constant(**given: Any) -> Tensor:
     return torch.tensor(value, dtype=torch.float32 if "float" in name else torch.int64)
 
 
-def constant_of_shape(shape: Tensor, *, value: Tensor | None = None) -> Any:
+def constant_of_shape(shape: Tensor | Sizes, *, value: Tensor | None = None) -> Tensor | Sizes:
     """One value everywhere."""
     fill = torch.zeros(1) if value is None else value
     sizes = shape.tolist()
     if are_sizes(shape) and len(sizes) == 1 and type(sizes[0]) is int and fill.dtype == torch.int64:
-        return as_sizes([int(fill.item())] * sizes[0])  # itself a shape, or part of one
-    return torch.full(tuple(sizes), fill.item(), dtype=fill.dtype)
+        return as_sizes([int(number(fill))] * sizes[0])  # itself a shape, or part of one
+    return torch.full(tuple(sizes), number(fill), dtype=fill.dtype)
 
 
-def shape_of(x: Tensor, *, start: int = 0, end: int | None = None) -> Any:
+def shape_of(x: Tensor | Sizes, *, start: int = 0, end: int | None = None) -> Tensor | Sizes:
     """All sizes, or a part of them."""
     return as_sizes(list(x.shape)[start:end])
 
 
-def reshape(x: Tensor, shape: Tensor, *, allowzero: int = 0) -> Tensor:
+def reshape(x: Tensor, shape: Tensor | Sizes, *, allowzero: int = 0) -> Tensor:
     """Zero keeps an axis as it is, unless `allowzero`."""
     sizes = shape.tolist()
     if not allowzero:
@@ -68,7 +68,7 @@ def unsqueeze(x: Tensor, given: Tensor | None = None, *, axes: Sequence[int] = (
     return x
 
 
-def expand(x: Tensor, shape: Tensor) -> Tensor:
+def expand(x: Tensor, shape: Tensor | Sizes) -> Tensor:
     """Broadcasts both ways."""
     return x.expand(torch.broadcast_shapes(x.shape, tuple(shape.tolist())))
 
@@ -80,7 +80,7 @@ def transpose(x: Tensor, *, perm: Sequence[int] | None = None) -> Tensor:
 
 def split(
     x: Tensor,
-    given: Tensor | None = None,
+    given: Tensor | Sizes | None = None,
     *,
     axis: int = 0,
     split: Sequence[int] = (),
@@ -99,7 +99,7 @@ def split(
 
 def pad(
     x: Tensor,
-    given: Tensor | None = None,
+    given: Tensor | Sizes | None = None,
     value: Tensor | None = None,
     axes: Tensor | None = None,
     *,
@@ -115,7 +115,7 @@ def pad(
         for axis, before, after in pairs:
             place = 2 * (x.ndim - 1 - axis)
             flat[place : place + 2] = [before, after]
-        fill = 0 if value is None else value.item()
+        fill = 0 if value is None else number(value)
         return torch.nn.functional.pad(x, flat, value=fill)
     for axis, before, after in pairs:
         x = x.index_select(axis, _places(x.shape[axis], before, after, mode))
@@ -165,7 +165,7 @@ SHAPES: dict[str, Callable[..., Any]] = {
     "Flatten": flatten,
     "Pad": pad,
     "Range": lambda start, limit, step: torch.arange(
-        start.item(), limit.item(), step.item(), dtype=start.dtype
+        number(start), number(limit), number(step), dtype=start.dtype
     ),
     "Reshape": reshape,
     "Shape": shape_of,

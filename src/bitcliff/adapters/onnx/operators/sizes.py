@@ -10,16 +10,28 @@ from typing import Any
 
 import numpy as np
 import torch
+from jaxtyping import Shaped
 from torch import Tensor
 
 from bitcliff.adapters.onnx.tensors import torch_type
 
+Sizes = Shaped[np.ndarray, "..."]
+"""Of whole numbers, some of them symbols."""
 
-def as_sizes(sizes: Sequence[int]) -> Any:
+
+def as_sizes(sizes: Sequence[int | torch.SymInt]) -> Tensor | Sizes:
     """A tensor; an array of objects while the network is traced."""
     if torch.compiler.is_exporting():
         return np.array(sizes, dtype=object)
     return torch.tensor(sizes, dtype=torch.int64)
+
+
+def number(x: Tensor | Sizes) -> Any:
+    """The one number in it. Not by `item`, which a traced network has no answer to."""
+    value = x.tolist()
+    while isinstance(value, list):
+        (value,) = value
+    return value
 
 
 def are_sizes(value: Any) -> bool:
@@ -48,7 +60,7 @@ def also_on_sizes(
     return run
 
 
-def _traced(sizes: Any) -> Tensor:
+def _traced(sizes: Sizes) -> Tensor:
     values = [torch.scalar_tensor(size, dtype=torch.int64) for size in sizes.flat]
     return torch.stack(values).reshape(sizes.shape)
 
@@ -68,7 +80,7 @@ def _axes(given: Any, axes: Sequence[int]) -> tuple[int, ...]:
 
 
 # Their functions read sizes as numbers, not as tensors.
-_TAKE_SIZES = ("ConstantOfShape", "Expand", "Range", "Reshape", "Slice", "Split", "Tile")
+_TAKE_SIZES = ("ConstantOfShape", "Expand", "Pad", "Range", "Reshape", "Slice", "Split", "Tile")
 
 _ON_SIZES: Mapping[str, Callable[..., Any]] = {
     "Add": lambda x, y: x + y,
@@ -79,12 +91,14 @@ _ON_SIZES: Mapping[str, Callable[..., Any]] = {
     "Gather": lambda x, places, axis=0: np.take(x, places.astype(int), axis),
     "Identity": lambda x: x,
     "Max": lambda x, y: np.maximum(x, y),
+    "Mod": lambda x, y, **_: x % y,
     "Mul": lambda x, y: x * y,
     "Reshape": lambda x, shape, **_: x.reshape(shape.tolist()),
     "ReduceProd": lambda x, *_, keepdims=1: np.prod(x, keepdims=bool(keepdims)),
     "Slice": _slice,
     "Squeeze": lambda x, given=None, axes=(): np.squeeze(x, _axes(given, axes) or None),
     "Sub": lambda x, y: x - y,
+    "Transpose": lambda x, *, perm=None: x.transpose(perm),
     "Unsqueeze": lambda x, given=None, axes=(): np.expand_dims(x, _axes(given, axes)),
     "Where": lambda condition, x, y: np.where(condition.astype(bool), x, y),
 }
