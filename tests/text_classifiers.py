@@ -1,6 +1,9 @@
 """Small text classifiers, trained in seconds on real prose: which chapter is a paragraph of?"""
 
+import inspect
 import re
+import warnings
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from pydoc_data.topics import topics
@@ -9,8 +12,10 @@ from typing import Any
 import torch
 import transformers
 from tokenizers import BertWordPieceTokenizer
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
+
+from bitcliff.adapters.optional import quiet
 
 CHAPTERS = ("debugger", "string-methods", "specialnames", "compound")
 """Of the Python language's own documentation, which comes with it."""
@@ -20,14 +25,14 @@ _SIZES: dict[str, dict[str, Any]] = {
     "Bert": {
         "hidden_size": 32,
         "intermediate_size": 64,
-        "num_hidden_layers": 2,
+        "num_hidden_layers": 1,
         "num_attention_heads": 2,
         "max_position_embeddings": TOKENS,
     },
     "DistilBert": {
         "dim": 32,
         "hidden_dim": 64,
-        "n_layers": 2,
+        "n_layers": 1,
         "n_heads": 2,
         "max_position_embeddings": TOKENS,
     },
@@ -52,25 +57,27 @@ def save_tokenizer(folder: Path) -> Any:
     """Trained on all paragraphs, as `hf:DIR` finds it."""
     made = BertWordPieceTokenizer()
     made.train_from_iterator(paragraphs()[0], vocab_size=1000, show_progress=False)
+    folder.mkdir(exist_ok=True)
     made.save_model(str(folder))
     own = transformers.BertTokenizer(str(folder / "vocab.txt"), model_max_length=TOKENS)
     own.save_pretrained(folder)
     return own
 
 
-def tokens(tokenizer: Any, part: slice) -> tuple[dict[str, Tensor], Tensor]:
-    """Paragraphs as named tensors, all of `TOKENS` tokens, padded; and labels."""
+def tokens(model: Any, tokenizer: Any, part: slice) -> tuple[dict[str, Tensor], Tensor]:
+    """Paragraphs as the model's named tensors, all of `TOKENS` tokens, padded; and labels."""
     texts, labels = paragraphs()
     encoded = tokenizer(
         texts[part], padding="max_length", truncation=True, max_length=TOKENS, return_tensors="pt"
     )
-    return dict(encoded), torch.tensor(labels[part])
+    known = inspect.signature(model.forward).parameters
+    return {name: encoded[name] for name in encoded if name in known}, torch.tensor(labels[part])
 
 
 TRAINING, TESTING = slice(0, None, 2), slice(1, None, 2)
 
 
-def trained(kind: str, tokenizer: Any, steps: int = 60) -> Any:
+def trained(kind: str, tokenizer: Any, steps: int = 100) -> Any:
     """A classifier of this architecture ("Bert", "DistilBert" or "Roberta"), in eval mode."""
     torch.manual_seed(0)
     config = getattr(transformers, f"{kind}Config")(
@@ -81,10 +88,8 @@ def trained(kind: str, tokenizer: Any, steps: int = 60) -> Any:
         **_SIZES[kind],
     )
     model = getattr(transformers, f"{kind}ForSequenceClassification")(config).train()
-    inputs, labels = tokens(tokenizer, TRAINING)
-    if kind != "Bert":
-        del inputs["token_type_ids"]
-    optimizer = torch.optim.AdamW(model.parameters(), lr=2e-3)
+    inputs, labels = tokens(model, tokenizer, TRAINING)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=5e-3)
     for _ in range(steps):
         chosen = torch.randperm(len(labels))[:32]
         given = {name: values[chosen] for name, values in inputs.items()}
@@ -93,6 +98,38 @@ def trained(kind: str, tokenizer: Any, steps: int = 60) -> Any:
         loss.backward()
         optimizer.step()
     return model.eval().requires_grad_(False)
+
+
+class _InOrder(nn.Module):
+    """The scores alone, of inputs in their order, as the exporters want a network."""
+
+    def __init__(self, model: nn.Module, names: Sequence[str]) -> None:
+        super().__init__()
+        self.model, self.names = model, names
+
+    def forward(self, *inputs: Tensor) -> Tensor:
+        scores: Tensor = self.model(**dict(zip(self.names, inputs, strict=True))).logits
+        return scores
+
+
+def export(model: nn.Module, inputs: dict[str, Tensor], file: Path, dynamo: bool) -> None:
+    """By PyTorch's newer or older exporter, for any number of examples."""
+    axes = {0: "batch"}
+    with warnings.catch_warnings(), quiet():
+        warnings.simplefilter("ignore")
+        torch.onnx.export(
+            _InOrder(model, list(inputs)).eval(),
+            tuple(values[:2] for values in inputs.values()),
+            file,
+            dynamo=dynamo,
+            input_names=list(inputs),
+            verbose=False,
+            **(
+                {"dynamic_shapes": (tuple(axes for _ in inputs),), "external_data": False}
+                if dynamo
+                else {"dynamic_axes": dict.fromkeys(inputs, axes), "opset_version": 17}
+            ),
+        )
 
 
 def save_texts(folder: Path, count: int) -> None:
