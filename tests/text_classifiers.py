@@ -4,7 +4,7 @@ import inspect
 import re
 import warnings
 from collections.abc import Sequence
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from pydoc_data.topics import topics
 from typing import Any
@@ -112,24 +112,21 @@ class _InOrder(nn.Module):
         return scores
 
 
-def export(model: nn.Module, inputs: dict[str, Tensor], file: Path, dynamo: bool) -> None:
-    """By PyTorch's newer or older exporter, for any number of examples."""
-    axes = {0: "batch"}
+def export(
+    model: nn.Module, inputs: dict[str, Tensor], file: Path, dynamo: bool, any_length: bool
+) -> None:
+    """By PyTorch's newer or older exporter, for any number of examples, perhaps of any length."""
+    axes = {0: "batch", 1: "tokens"} if any_length else {0: "batch"}
+    network = _InOrder(model, list(inputs)).eval()
+    given = tuple(values[:2] for values in inputs.values())
+    export = partial(torch.onnx.export, network, given, file, input_names=list(inputs))
     with warnings.catch_warnings(), quiet():
         warnings.simplefilter("ignore")
-        torch.onnx.export(
-            _InOrder(model, list(inputs)).eval(),
-            tuple(values[:2] for values in inputs.values()),
-            file,
-            dynamo=dynamo,
-            input_names=list(inputs),
-            verbose=False,
-            **(
-                {"dynamic_shapes": (tuple(axes for _ in inputs),), "external_data": False}
-                if dynamo
-                else {"dynamic_axes": dict.fromkeys(inputs, axes), "opset_version": 17}
-            ),
-        )
+        if dynamo:
+            shapes = (tuple(axes for _ in inputs),)
+            export(dynamo=True, dynamic_shapes=shapes, external_data=False, verbose=False)
+        else:
+            export(dynamo=False, dynamic_axes=dict.fromkeys(inputs, axes), opset_version=17)
 
 
 def save_texts(folder: Path, count: int) -> None:

@@ -13,7 +13,7 @@ from bitcliff.adapters.containers import check_zip
 from bitcliff.adapters.optional import quiet
 from bitcliff.adapters.options import DataOptions
 from bitcliff.adapters.source import Progress, Source, Taken
-from bitcliff.adapters.wording import one_line
+from bitcliff.adapters.wording import listed, one_line, shortened
 from bitcliff.errors import InputError
 from bitcliff.types.subject import Examples, NamedInput, Subject
 
@@ -101,7 +101,8 @@ def _read(path: Path, needed: Sequence[str]) -> dict[str, Shaped[np.ndarray, "*s
     names = [member.removesuffix(".npy") for member in check_zip(path)]
     if lacking := [name for name in needed if name not in names]:
         raise InputError(
-            f"{path}: has no array {', '.join(lacking)} (it has {', '.join(names) or 'none'})"
+            f"{path}: has no array {listed(map(shortened, lacking))} "
+            f"(it has {', '.join(names) or 'none'})"
         )
     try:
         with quiet(), np.load(path, allow_pickle=False) as archive:

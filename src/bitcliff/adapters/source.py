@@ -7,6 +7,7 @@ import numpy as np
 from jaxtyping import Int64
 
 from bitcliff.adapters.options import DataOptions
+from bitcliff.adapters.wording import listed, shortened
 from bitcliff.errors import InputError
 from bitcliff.types.subject import Inputs, Preprocessing, Subject
 
@@ -60,7 +61,7 @@ def needed_preprocessing(subject: Subject, data: str) -> Preprocessing:
         if subject.tokenizer is not None:
             raise InputError(f"{data}: pictures, but {subject.name} takes text")
         if subject.named_inputs is not None:
-            names = ", ".join(subject.named_inputs)
+            names = listed(map(shortened, subject.named_inputs))
             raise InputError(f"{data}: pictures, but {subject.name} takes {names}; give FILE.npz")
         raise InputError(
             f"{data}: pictures, but {subject.name} does not say how it wants them; give "

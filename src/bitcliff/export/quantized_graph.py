@@ -55,6 +55,8 @@ def quantized_model(
     traced = _Traced(attachment, examples)
     named = named_inputs(examples)
     names = list(named) if isinstance(examples, Mapping) else None
+    if BITS in named:
+        raise InputError(f"cannot be exported: its input {BITS!r} has the name of the bit-widths")
     if source is None:
         named[BITS] = torch.full((2, len(attachment.plan)), 8)
     outputs = [SCORES, *([BITS] if isinstance(source, LearnedPolicy) else [])]

@@ -22,7 +22,7 @@ MOST_MEMORY, MOST_SECONDS = 2 * 2**30, 10
 
 def assessed(folder: Path, seconds: float) -> dict[str, Any]:
     x = np.random.default_rng(0).normal(size=(6, 4)).astype(np.float32)
-    np.savez(folder / "data.npz", x=x)
+    np.savez(folder / "data.npz", x=x, ids=np.full(6, HUGE))
     command = [sys.executable, "-m", "tests.adapters.onnx.hostile", str(folder)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=seconds, check=False)
     assert done.returncode == 0, done.stderr[-2000:]
@@ -85,6 +85,13 @@ def with_pictures(nodes: list[onnx.NodeProto], weight: list[int]) -> onnx.ModelP
     shape, w = np.array([-1, 1, 2, 2]), np.ones(weight, np.float32)
     first = node("Reshape", ["x", "shape"], ["p"])
     return by_hand([first, *nodes], {"shape": shape, "w": w})
+
+
+def with_ids(nodes: list[onnx.NodeProto]) -> onnx.ModelProto:
+    """A second input of whole numbers, each of them `HUGE`."""
+    model = by_hand(nodes, {"table": np.ones((3, 4), np.float32)})
+    model.graph.input.append(helper.make_tensor_value_info("ids", TensorProto.INT64, ["batch"]))
+    return model
 
 
 def nested(depth: int) -> onnx.ModelProto:
@@ -206,6 +213,19 @@ HOSTILE: dict[str, tuple[onnx.ModelProto, str]] = {
             ]
         ),
         "MiB of a few examples",
+    ),
+    "sizes of the input's own": (
+        with_ids(
+            [
+                node("ConstantOfShape", ["ids"], ["big"]),
+                node("Add", ["x", "big"], ["y"]),
+            ]
+        ),
+        "MiB of a few examples",
+    ),
+    "places out of a table": (
+        with_ids([node("Gather", ["table", "ids"], ["r"]), node("Add", ["x", "r"], ["y"])]),
+        r"\(Gather\) failed",
     ),
     "declared too large": (with_tensor(dims=[HUGE, HUGE]), "bytes of it"),
     "declared too small": (with_tensor(dims=[2, 2]), "bytes of it"),

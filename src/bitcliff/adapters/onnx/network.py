@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from bitcliff.adapters.onnx.guard import LARGEST_HELD, SizeGuard, check_bytes
 from bitcliff.adapters.onnx.names import free_name, plain_name
 from bitcliff.adapters.onnx.operators.sizes import Sizes
-from bitcliff.adapters.wording import one_line
+from bitcliff.adapters.wording import listed, one_line, shortened
 from bitcliff.errors import BitcliffError, InputError
 
 
@@ -78,7 +78,8 @@ class OnnxNetwork(nn.Module):
         """
         inputs = inputs or self.in_order(named)
         if len(inputs) != len(self.inputs):
-            raise InputError(f"takes {', '.join(self.inputs)}, each by its name")
+            names = listed(map(shortened, self.inputs))
+            raise InputError(f"takes {names}, each by its name")
         result = None
         try:
             with nullcontext() if self._watched else SizeGuard():

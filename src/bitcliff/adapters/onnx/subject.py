@@ -14,6 +14,7 @@ from bitcliff.adapters.onnx.tensors import torch_type
 from bitcliff.adapters.options import ModelOptions
 from bitcliff.adapters.preprocessing import override
 from bitcliff.adapters.weights import Weights
+from bitcliff.adapters.wording import shortened
 from bitcliff.errors import InputError
 from bitcliff.types.subject import NamedInput, Preprocessing, Subject
 
@@ -55,14 +56,14 @@ def declared_inputs(graph: Any, name: str) -> dict[str, NamedInput]:
     for value in graph.input:
         if value.name in own:
             continue
-        kind = value.type.tensor_type
+        kind, shown = value.type.tensor_type, shortened(value.name)
         try:
             dtype = torch_type(kind.elem_type)
         except InputError as error:
-            raise InputError(f"{name}: its input {value.name!r}: {error}") from error
+            raise InputError(f"{name}: its input {shown!r}: {error}") from error
         sizes = tuple(size.dim_value if size.dim_value > 0 else None for size in kind.shape.dim)
         if kind.HasField("shape") and not sizes:
-            raise InputError(f"{name}: its input {value.name!r} is one number for a whole batch")
+            raise InputError(f"{name}: its input {shown!r} is one number for a whole batch")
         inputs[value.name] = NamedInput(dtype, sizes or None)
     if not inputs:
         raise InputError(f"{name}: has no input")

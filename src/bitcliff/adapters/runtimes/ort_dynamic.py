@@ -59,7 +59,11 @@ def _quantized(data: bytes, folder: Path) -> Path:
     # It warns through the root logger about what it was told to do.
     logging.disable(logging.WARNING)
     try:
-        shapes.quant_pre_process(str(given), str(prepared))
+        try:
+            shapes.quant_pre_process(str(given), str(prepared))
+        except Exception:  # noqa: BLE001  (a bare one, where it cannot follow texts of any length)
+            given.write_bytes(_without_shapes(data))
+            shapes.quant_pre_process(str(given), str(prepared), skip_symbolic_shape=True)
         # Its integer convolution takes unsigned weights only.
         quantization.quantize_dynamic(
             prepared,
@@ -70,3 +74,11 @@ def _quantized(data: bytes, folder: Path) -> Path:
     finally:
         logging.disable(logging.NOTSET)
     return done
+
+
+def _without_shapes(data: bytes) -> bytes:
+    """The file without what its exporter noted of shapes inside, some of which may not be so."""
+    model = require("onnx", "onnx", f"--runtime {NAME}").load_model_from_string(data)
+    del model.graph.value_info[:]
+    written: bytes = model.SerializeToString()
+    return written
