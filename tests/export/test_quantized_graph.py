@@ -1,11 +1,14 @@
 """A quantized network as a file gives in ONNX Runtime what the simulation gives."""
 
+from collections.abc import Callable
 from typing import Any
 
 import onnx
 import onnxruntime as ort
 import pytest
 import torch
+from timm.models.swin_transformer import SwinTransformer
+from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor, nn
 
 from bitcliff.adapters import load_examples, load_model
@@ -50,6 +53,52 @@ def test_decisions_are_the_simulations_alone_and_in_a_batch(scheme: str) -> None
         one = slice(place, place + 1)
         (alone,) = session.run(None, {"input": inputs[one].numpy(), "bits": bits[one].numpy()})
         assert (alone == scores[one]).all()
+
+
+def small_swin() -> nn.Module:
+    """Two stages with windows of 4 by 4, shifted in every other layer."""
+    return SwinTransformer(
+        img_size=64, window_size=4, embed_dim=24, depths=(2, 2), num_heads=(2, 4), num_classes=10
+    )
+
+
+def small_vit() -> nn.Module:
+    """Two layers of fused attention."""
+    return VisionTransformer(
+        img_size=64, patch_size=16, embed_dim=32, depth=2, num_heads=2, num_classes=10
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("make", [small_swin, small_vit])
+def test_transformers_of_pictures_decide_alike(make: Callable[[], nn.Module]) -> None:
+    torch.manual_seed(0)
+    model, x = make().eval().requires_grad_(False), torch.randn(8, 3, 64, 64)
+    attachment = Attachment(model, discover(model, x), "onnx", 16)
+    bits = torch.randint(5, 11, (8, len(attachment.plan)))
+    with torch.no_grad():
+        expected = attachment.run(x, rounding_to(bits))
+    session = running(quantized_model(attachment, x))
+    (scores,) = session.run(None, {"input": x.numpy(), "bits": bits.numpy()})
+    assert scores.argmax(1).tolist() == expected.argmax(1).tolist()
+    (alone,) = session.run(None, {"input": x[:1].numpy(), "bits": bits[:1].numpy()})
+    assert alone[0].argmax() == scores[0].argmax()
+
+
+def test_an_input_cannot_be_named_as_the_bits_are() -> None:
+    class Named(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.head = nn.Linear(4, 3)
+
+        def forward(self, bits: Tensor) -> Tensor:
+            out: Tensor = self.head(bits)
+            return out
+
+    model, inputs = Named().eval(), {"bits": torch.randn(4, 4)}
+    plan = discover(model, inputs, Selection(include_stem=True))
+    with pytest.raises(InputError, match="its input 'bits' has the name of the bit-widths"):
+        quantized_model(Attachment(model, plan), inputs)
 
 
 def test_constant_bits_are_the_same_bits_as_an_input() -> None:
