@@ -51,7 +51,7 @@ def test_the_layer_to_blame_is_tried_first(cliff: Remedies) -> None:
     row = next(row for row in cliff.remedies if row.family == "float")
     assert row.float_points == ["middle"]
     floored = [row.floors for row in cliff.remedies if row.family == "floors"]
-    assert floored == [{"second": 8, "middle": 8, "last": 8}, {"middle": 10}]
+    assert floored == [{"second": 7, "middle": 7, "last": 7}, {"middle": 10}]
 
 
 def test_half_of_the_examples_choose_and_the_others_confirm(cliff: Remedies) -> None:
@@ -99,6 +99,14 @@ def test_without_labels_right_means_as_in_float() -> None:
     assert found.float_right.k == found.float_right.n == 24
     assert found.plan is not None
     assert {*found.plan.float_points, *found.plan.floors} == {"middle"}
+
+
+def test_a_floor_everywhere_leaves_bits_to_spend() -> None:
+    found = explain_remedies(cliff_context())
+    row = next(row for row in found.remedies if row.words.endswith("at every place"))
+    assert row.words == "at least 7 bits at every place"
+    assert row.cost.mean_bits == 8
+    assert row.cost.freedom_log2 > 0
 
 
 def test_nothing_lost_is_nothing_to_mend() -> None:

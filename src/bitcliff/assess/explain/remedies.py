@@ -200,7 +200,8 @@ class _Trials:
         return [*ranked, *(name for name in self._names if name not in ranked)]
 
     def _floor_everywhere(self) -> Searched | None:
-        floor = math.floor(self.mean)
+        # Below the mean: at the mean itself nothing would be left to choose, nor to look for.
+        floor = math.ceil(self.mean) - 1
         if floor <= self.before.audit.settings.bits[0]:
             return None
         floors = dict.fromkeys(self._names, floor)
