@@ -26,7 +26,7 @@ class Baseline(Part):
         random: in full batches with random others, one a draw.
         twin_alone, twin_random: of the float network in the same runtime, in the same batches.
         ours_same_bits: for each draw, whether our simulated path, one scale an example, gave the
-            very same scores as in a batch of copies.
+            very same scores as at the same place in a batch of copies.
     """
 
     float_prediction: int

@@ -1,10 +1,13 @@
 """Victims and companions in ONNX Runtime: a planted pair, and a network that is brittle."""
 
 from dataclasses import replace
+from typing import cast
 
 import pytest
 import torch
+from torch import Tensor, nn
 
+from bitcliff.adapters.assembly import make_subject
 from bitcliff.assess.batchmates import BatchmatesSettings, Measurement
 from bitcliff.assess.batchmates.attempt import Attempt
 from bitcliff.assess.batchmates.bench import Bench, beside
@@ -144,3 +147,25 @@ def test_settings_out_of_range_are_refused() -> None:
             brittle().bench,
             brittle().twin,
         )
+
+
+class _Placed(nn.Module):
+    """Scores hang on the place in the batch, as with kernels that sum in another order."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Linear(64, 10)
+
+    def forward(self, x: Tensor) -> Tensor:
+        place = torch.cumsum(torch.ones_like(x[:, :1]), 0)
+        return cast(Tensor, self.layer(x)) + 1e-3 * place
+
+
+def test_the_place_in_a_batch_is_not_the_companions_doing() -> None:
+    subject = make_subject("placed", _Placed(), None, None)
+    inputs = torch.rand(14, 64, generator=torch.Generator().manual_seed(0))
+    ids = tuple(map(str, range(14)))
+    examples = Examples("noise", inputs, None, ids, n_available=14, sha256="0" * 64)
+    found = Measurement(subject, examples, QUICK, *benches(subject, inputs))
+    rows = found.baseline(lambda _done, _whole: None)
+    assert all(same for row in rows for same in row.ours_same_bits)

@@ -99,7 +99,7 @@ class Measurement:
         for place in range(n):
             rows.append(self._alone(place))
             progress(place + 1, whole)
-        copies = torch.cat([self._ours_among(self._copies(place))[:1] for place in range(n)])
+        copies = torch.stack([self._ours_among(self._copies(place)) for place in range(n)])
         for draw in range(draws):
             self._draw(rows, copies, np.random.default_rng([self.settings.seed, draw]))
             progress(n + draw + 1, whole)
@@ -164,7 +164,12 @@ class Measurement:
             ours_same_bits=[],
         )
 
-    def _draw(self, rows: list[Baseline], copies: Tensor, rng: np.random.Generator) -> None:
+    def _draw(
+        self,
+        rows: list[Baseline],
+        copies: Float[Tensor, "n batch classes"],
+        rng: np.random.Generator,
+    ) -> None:
         """Share all examples out among full batches at random; the last is filled up by others."""
         n, size = len(rows), self.settings.batch
         order = rng.permutation(n)
@@ -174,7 +179,9 @@ class Measurement:
             index = torch.from_numpy(np.concatenate([members, others]))
             batch = take(self.examples.inputs, index)
             answers = [bench.scores(batch).argmax(1).tolist() for bench in (self.bench, self.twin)]
-            same = (self._ours_among(batch) == copies[index]).all(1).tolist()
+            # Kernels may sum in another order at another place of a batch, also in float.
+            alike = copies[index, torch.arange(size)]
+            same = (self._ours_among(batch) == alike).all(1).tolist()
             for place, example in enumerate(members.tolist()):
                 rows[example].random.append(answers[0][place])
                 rows[example].twin_random.append(answers[1][place])
