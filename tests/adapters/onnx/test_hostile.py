@@ -94,6 +94,12 @@ def with_ids(nodes: list[onnx.NodeProto]) -> onnx.ModelProto:
     return model
 
 
+def with_input_twice() -> onnx.ModelProto:
+    model = perceptron()
+    model.graph.input.append(model.graph.input[0])
+    return model
+
+
 def nested(depth: int) -> onnx.ModelProto:
     model = by_hand([node("Relu", ["x"], ["y"])])
     graph = model.graph
@@ -112,6 +118,17 @@ HOSTILE: dict[str, tuple[onnx.ModelProto, str]] = {
     "negative": (by_hand(made([-5])), "ConstantOfShape"),
     "expand": (by_hand(chain_of([], 1)), "must give class scores|classes|one example"),
     "held at once": (by_hand(chain_of([], 9)), "MiB of a few examples"),
+    "expanded, then read": (
+        by_hand(
+            [
+                node("Constant", [], ["shape"], value_ints=[2**20, 2**14, 1, 4]),
+                node("Expand", ["x", "shape"], ["e"]),
+                node("ReduceSum", ["e"], ["r"], keepdims=0),
+                node("Add", ["x", "r"], ["y"]),
+            ]
+        ),
+        "MiB of a few examples",
+    ),
     "range": (
         by_hand(
             [
@@ -250,6 +267,7 @@ HOSTILE: dict[str, tuple[onnx.ModelProto, str]] = {
     "before the start": (with_data_at("data.npz", offset="-8"), "after the end"),
     "no number": (with_data_at("data.npz", offset="nought"), "is no number"),
     "another length": (with_data_at("data.npz", length="999999999999"), "bytes of it"),
+    "an input twice": (with_input_twice(), "declared twice"),
     "nested": (nested(40), "cut off, or not an ONNX file|If"),
     "nested deep": (nested(300), "cut off, or not an ONNX file|If"),
 }

@@ -44,6 +44,11 @@ def test_pictures_need_one_option_and_get_the_files_size(tmp_path: Path) -> None
         load_model(spec, options=ModelOptions(image_size=16))
 
 
+def test_a_file_whose_input_is_longer_than_pictures_are(tmp_path: Path) -> None:
+    model = by_hand([helper.make_node("Flatten", ["x"], ["y"])], shape=["n", 1, 16000, 1])
+    assert load_model(save(model, tmp_path / "net.onnx")).preprocessing is None
+
+
 def test_a_file_that_leaves_the_size_open(tmp_path: Path) -> None:
     nodes = [
         helper.make_node("GlobalAveragePool", ["x"], ["pooled"]),

@@ -28,14 +28,20 @@ class SizeGuard(TorchDispatchMode):
     ) -> Any:
         kwargs = kwargs or {}
         given = [leaf for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, Tensor)]
-        if func.is_view:
-            return func(*args, **kwargs)
+        if func.is_view:  # costs nothing itself, but what reads an expanded one may never end
+            seen = func(*args, **kwargs)
+            _check_results(seen)
+            return seen
         if func is torch.ops.aten.nonzero.default:  # its result depends on values: at most all
             check_bytes(8 * given[0].ndim * given[0].numel())
-        for result in tree_leaves(_shaped(func, args, kwargs, made_of_nothing=not given)):
-            if isinstance(result, Tensor):
-                check_bytes(result.numel() * result.element_size())
+        _check_results(_shaped(func, args, kwargs, made_of_nothing=not given))
         return func(*args, **kwargs)
+
+
+def _check_results(results: Any) -> None:
+    for result in tree_leaves(results):
+        if isinstance(result, Tensor):
+            check_bytes(result.numel() * result.element_size())
 
 
 def _shaped(func: Any, args: tuple[Any, ...], kwargs: Any, made_of_nothing: bool) -> Any:

@@ -1,7 +1,6 @@
 """`FILE.onnx`: an exported network as a subject."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +56,8 @@ def declared_inputs(graph: Any, name: str) -> dict[str, NamedInput]:
         if value.name in own:
             continue
         kind, shown = value.type.tensor_type, shortened(value.name)
+        if value.name in inputs:
+            raise InputError(f"{name}: its input {shown!r} is declared twice")
         try:
             dtype = torch_type(kind.elem_type)
         except InputError as error:
@@ -81,14 +82,14 @@ def _preprocessing(
 ) -> Preprocessing | None:
     """A file says nothing of how pictures become its input but their size and channels."""
     channels, *size = shape[1:] if len(shape) == 4 else (None, None, None)
-    asked = replace(options, image_size=options.image_size or size[0])
-    if options == ModelOptions() or asked.image_size is None or channels not in (None, 1, 3):
+    side = options.image_size or size[0]
+    if options == ModelOptions() or side is None or channels not in (None, 1, 3):
         return override(None, options)
-    if any(side not in (None, asked.image_size) for side in size):
+    if any(own not in (None, side) for own in size):
         raise InputError(f"{name}: takes pictures of {size[0]} x {size[1]}; leave --image-size out")
     channels = channels or len(options.mean or options.std or (0.0,) * 3)
     base = Preprocessing(
-        size=(asked.image_size, asked.image_size),
+        size=(side, side),
         channels=channels,
         mean=(0.0,) * channels,
         std=(1.0,) * channels,
