@@ -133,6 +133,7 @@ def test_the_terminal_tells_the_finding_first() -> None:
     lines = batchmates_lines(record())
     assert lines[0] == "A chosen or crafted batch-mate changes 3 of 4 answers."
     assert any(line.startswith("at random") and "50.0 % (4/8)" in line for line in lines)
+    assert "At random, lost and gained are of each victim's first draw alone." in lines
 
 
 def test_no_flip_is_no_proof() -> None:

@@ -80,3 +80,14 @@ def test_the_worst_case_has_a_sentence_with_its_interval() -> None:
     assert f"({theirs.k}/{theirs.n}) right" in printed
     assert "simulated it is" in printed
     assert f"({ours.k}/{ours.n})." in printed
+
+
+def test_no_policy_loses_its_name_in_a_narrow_terminal() -> None:
+    record = with_one_put_right()
+    for width, shown in ((80, False), (120, True)):
+        console = Console(file=io.StringIO(), width=width)
+        render_verification(record, found_in(record), console)
+        printed = console.file.getvalue()  # type: ignore[attr-defined]
+        for policy in found_in(record).policies:
+            assert policy.policy in printed.split()
+        assert ("first" in printed.split()) is shown

@@ -108,6 +108,8 @@ def batchmates_lines(record: Batchmates) -> list[str]:
         interval = rate_interval(row.flips).replace("\u00a0", " ")
         counts = "" if row.lost is None else f"{row.lost:>5}{row.gained:>8}"
         lines.append(f"{row.name:<34}{flips:>18}  {interval:<18}{counts}".rstrip())
+    if rows[_RANDOM].lost is not None:
+        lines.append("At random, lost and gained are of each victim's first draw alone.")
     changed = rate_text(record.ours_changed).replace("\u00a0", " ")
     lines.append(f"Bitcliff's own path, one scale an example: bits changed in {changed}")
     return lines

@@ -31,6 +31,9 @@ DIFFERING = (
     "changes when nudged",
     "levels differ from",
 )
+_NAMES = (HEADINGS[-1], DIFFERING[-1])
+# Columns of a terminal; in a narrower one the first difference is left to the report.
+_ROOM_FOR_ALL = 100
 # A share is shown as whole only if it is.
 _ALMOST = 99.99
 
@@ -68,9 +71,12 @@ def render_verification(record: Record, found: Verification, console: "Console")
     """Print the same as a table."""
     from rich.text import Text
 
-    table = _table("policy", _headings(record))
+    headings = _headings(record)
+    if console.width < _ROOM_FOR_ALL:
+        headings = headings[:-1]
+    table = _table("policy", headings)
     for one in found.policies:
-        cells = _cells(record, one, _briefly)
+        cells = _cells(record, one, _briefly)[: len(headings)]
         style = "" if one.decisions.k == one.decisions.n else "bold red"
         table.add_row(Text(clean(one.policy, 40), style), *(Text(cell) for cell in cells))
     console.print(table)
@@ -86,13 +92,13 @@ def render_verification(record: Record, found: Verification, console: "Console")
 
 
 def _table(first: str, headings: Sequence[str]) -> "Table":
-    """Numbers to the right; the first and the last column are names."""
+    """Numbers to the right, names to the left."""
     from rich.table import Table
 
     table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column(first)
+    table.add_column(first, no_wrap=first == "policy")  # a name cut short may be another's
     for heading in headings:
-        table.add_column(heading, justify="left" if heading == headings[-1] else "right")
+        table.add_column(heading, justify="left" if heading in _NAMES else "right")
     return table
 
 
@@ -185,8 +191,8 @@ def _sentences(record: Record, found: Verification) -> Iterator[str]:
         ratio = found.seconds_runtime / found.seconds_ours
         yield (
             f"The file took {found.export_seconds:.0f} s to write. One example takes "
-            f"{1000 * found.seconds_runtime:.1f} ms in the runtime and "
-            f"{1000 * found.seconds_ours:.1f} ms in the simulation, {ratio:.2f} times as long."
+            f"{1000 * found.seconds_runtime:.2g} ms in the runtime and "
+            f"{1000 * found.seconds_ours:.2g} ms in the simulation, {ratio:.2f} times as long."
         )
 
 
