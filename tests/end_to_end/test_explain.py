@@ -91,7 +91,7 @@ def test_the_plan_is_honoured(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["explain", "nowhere"], "nowhere: no such file"),
+        (["explain", "nowhere"], "nowhere: no such folder"),
         (["explain", "run", "--only", "taste"], "--only taste: not known; there are layers"),
         (["explain", "run", "--policy", "worst-9"], "--policy worst-9: not a policy that"),
         (["explain", "run", "--degrees", "6"], "6"),
