@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from bitcliff.records import Record
 from bitcliff.records.verification import DifferingExample, Verification, VerifiedPolicy
@@ -92,13 +92,14 @@ def render_verification(record: Record, found: Verification, console: "Console")
 
 
 def _table(first: str, headings: Sequence[str]) -> "Table":
-    """Numbers to the right, names to the left."""
+    """Numbers to the right, names to the left; a name cut short may be another's."""
     from rich.table import Table
 
     table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column(first, no_wrap=first == "policy")  # a name cut short may be another's
+    table.add_column(first, no_wrap=first == "policy", overflow="fold")
     for heading in headings:
-        table.add_column(heading, justify="left" if heading in _NAMES else "right")
+        side: Literal["left", "right"] = "left" if heading in _NAMES else "right"
+        table.add_column(heading, justify=side, overflow="fold")
     return table
 
 
