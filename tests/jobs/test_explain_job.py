@@ -49,7 +49,7 @@ def contexts(run: Path, monkeypatch: pytest.MonkeyPatch) -> list[Context]:
     """What the questions are asked of, without asking them."""
     seen: list[Context] = []
 
-    def answers(_job: ExplainJob, context: Context, _listener: Listener) -> dict[str, Any]:
+    def answers(_job: ExplainJob, context: Context, *_: Any) -> dict[str, Any]:
         seen.append(context)
         n_train = 0 if context.train is None else len(context.train.examples)
         return {"policies": list(context.policies), "n_train": n_train}

@@ -112,11 +112,11 @@ def run_explain(job: ExplainJob, listener: Listener) -> Record:
         policies = tuple(dict.fromkeys(job.policies)) or default_policies(record)
         check_policies(record, policies)
         job = replace(job, parts=_askable(job, record, policies, listener))
-        _kept(job, record, policies)
+        kept = _kept(job, record, policies)
         if twin is not None:
             check_twin(record, twin)
         context = replace(_context(job, record, policies, listener), twin=twin)
-        answers = _answers(job, context, listener)
+        answers = _answers(job, context, kept, listener)
         record = record.model_copy(update={"explanation": Explanation.model_validate(answers)})
         write_record(record, job.run)
         _write_plan(record, job.run)
@@ -155,9 +155,10 @@ def _askable(
     return job.parts or _OF_ANSWERS
 
 
-def _answers(job: ExplainJob, context: Context, listener: Listener) -> dict[str, Any]:
+def _answers(
+    job: ExplainJob, context: Context, kept: Mapping[str, Any], listener: Listener
+) -> dict[str, Any]:
     """The fields of the explanation: kept from before, or worked out now."""
-    kept = _kept(job, context.record, context.everyone)
     n_train = _training_examples_of(job, context, kept)
     answers: dict[str, Any] = {"policies": list(context.everyone), "n_train": n_train}
     # `assess --explain` that was killed assesses again: to the same record but for the times.

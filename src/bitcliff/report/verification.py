@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Literal
 
 from bitcliff.records import Record
 from bitcliff.records.verification import DifferingExample, Verification, VerifiedPolicy
-from bitcliff.report.words import NOTHING, class_name, clean, rate_interval, rate_text
+from bitcliff.report.words import NOTHING, capital, class_name, clean, rate_interval, rate_text
 from bitcliff.stats import rate
 from bitcliff.types.rate import Rate
 
@@ -56,9 +56,9 @@ def verification_view(record: Record) -> View | None:
         return None
     return View(
         sentences=[*_sentences(record, found)],
-        headings=_capital(_headings(record)),
+        headings=[*map(capital, _headings(record))],
         lines=[(clean(one.policy), _cells(record, one, _in_full)) for one in found.policies],
-        differing_headings=_capital(DIFFERING),
+        differing_headings=[*map(capital, DIFFERING)],
         differing=[
             (clean(example.id, 80), _differing(record, one, example))
             for one in found.policies
@@ -101,10 +101,6 @@ def _table(first: str, headings: Sequence[str]) -> "Table":
         side: Literal["left", "right"] = "left" if heading in _NAMES else "right"
         table.add_column(heading, justify=side, overflow="fold")
     return table
-
-
-def _capital(headings: Sequence[str]) -> list[str]:
-    return [heading[:1].upper() + heading[1:] for heading in headings]
 
 
 def right_elsewhere(record: Record, one: VerifiedPolicy) -> tuple[Rate, Rate]:

@@ -11,6 +11,7 @@ from bitcliff.report.finding import Finding
 from bitcliff.report.policies import effort_text
 from bitcliff.report.repeats import nudged_sentence
 from bitcliff.report.words import (
+    capital,
     class_name,
     clean,
     count_text,
@@ -53,7 +54,7 @@ def split_sentence(verdict: Verdict) -> tuple[str, str]:
     """ "Fails" and the rest of the sentence, its first letter made large."""
     opening, _, rest = verdict.sentence.partition(": ")
     rest = clean(rest, 1000)
-    return opening, rest[:1].upper() + rest[1:]
+    return opening, capital(rest)
 
 
 def cards(record: Record, finding: Finding) -> list[Card]:

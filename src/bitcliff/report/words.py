@@ -134,6 +134,11 @@ def percent(share: float | None) -> str:
     return NOTHING if share is None else f"{100 * share:.1f}\u00a0%"
 
 
+def capital(text: str) -> str:
+    """With a large first letter; the others stay as they are."""
+    return text[:1].upper() + text[1:]
+
+
 def rate_text(rate: Rate | ClusteredRate | None) -> str:
     """ "90.0 % (18/20)"."""
     if rate is None or rate.value is None:

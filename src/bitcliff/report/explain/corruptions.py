@@ -12,7 +12,7 @@ from bitcliff.records.explanation_corruptions import (
 from bitcliff.report.explain.panels import Line, draw_panels, panels_size
 from bitcliff.report.explain.section import Section
 from bitcliff.report.plot import Plot, plot
-from bitcliff.report.words import NOTHING, clean, p_text, percent, signed
+from bitcliff.report.words import NOTHING, capital, clean, p_text, percent, signed
 from bitcliff.types.rate import ClusteredRate
 from bitcliff.verdict import policy_family
 
@@ -120,7 +120,7 @@ def corruptions_section(record: Record, found: Corruptions) -> Section:
         failed=sum(one.failed for cell in found.cells for one in cell.answers.values()),
         n=len(found.examples),
         seeds=len(found.seeds),
-        pictures=clean(found.pictures[:1].upper() + found.pictures[1:], 300),
+        pictures=clean(capital(found.pictures), 300),
     )
     return Section("corruptions", question, f"{fall} {hurt}", data)
 
