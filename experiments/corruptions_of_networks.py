@@ -16,8 +16,8 @@ from scipy import stats
 
 from bitcliff.errors import InputError
 from bitcliff.records import read_record, write_text_atomic
-from bitcliff.records.explanation_corruptions import CorruptionCell, Corruptions
-from bitcliff.report.explain.several import corruptions_of_networks
+from bitcliff.questions.corruptions.record import CorruptionCell, Corruptions
+from bitcliff.questions.corruptions.networks_plot import corruptions_of_networks
 
 _RESAMPLES = 10_000
 

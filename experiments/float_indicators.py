@@ -17,8 +17,8 @@ import torch
 from bitcliff.adapters import load_examples, load_model
 from bitcliff.assess import Audit
 from bitcliff.assess.explain import indicators
-from bitcliff.assess.explain.context import Side
-from bitcliff.records.explanation_indicators import (
+from bitcliff.questions.context import Side
+from bitcliff.questions.indicators.record import (
     IndicatorReference,
     ReferenceNetwork,
     Separation,

@@ -21,7 +21,7 @@ from bitcliff.adapters.corruptions import (
     blur_sigma,
     picture_corruptions,
 )
-from bitcliff.assess.explain.corrupting import corrupted, normalisation_shift, picture_scale
+from bitcliff.questions.corruptions.corrupting import corrupted, normalisation_shift, picture_scale
 from bitcliff.types.corruption import DEGREES, Corruption
 
 BY_NAME = {one.name: one for one in (*picture_corruptions(), normalisation_shift)}

@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 
 from bitcliff.records import Record, read_record
-from bitcliff.records.explanation_inputs import InputsAtRisk
+from bitcliff.questions.inputs.record import InputsAtRisk
 from tests.end_to_end.commands import bitcliff
 
 QUICK = ["--rounds", "2", "--exchanges", "4", "--evaluations", "0", "--draws", "2"]

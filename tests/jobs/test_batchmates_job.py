@@ -10,7 +10,7 @@ from bitcliff.assess.batchmates import BatchmatesSettings
 from bitcliff.errors import InputError
 from bitcliff.jobs.assess_job import AssessJob, Listener
 from bitcliff.jobs.batchmates_job import BatchmatesJob, run_batchmates
-from bitcliff.records.batchmates import read_batchmates
+from bitcliff.questions.batchmates.record import read_batchmates
 
 ATTACKING = "Chosen and crafted companions"
 

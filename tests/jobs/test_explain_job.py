@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from bitcliff.assess import AssessSettings
-from bitcliff.assess.explain.context import Context
+from bitcliff.questions.context import Context
 from bitcliff.assess.settings import SearchEffort
 from bitcliff.errors import InputError
 from bitcliff.jobs import explain_job

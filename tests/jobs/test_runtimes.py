@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from bitcliff.adapters import load_model
-from bitcliff.assess.explain.corrupting import CorruptionSettings
+from bitcliff.questions.corruptions.corrupting import CorruptionSettings
 from bitcliff.errors import InputError, MissingExtra
 from bitcliff.export import float_onnx
 from bitcliff.jobs.assess_job import AssessJob, run_assess, stored_job

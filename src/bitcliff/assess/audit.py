@@ -19,7 +19,7 @@ from bitcliff.assess.evaluate import Evaluator, Scores, laid_out_for_speed, marg
 from bitcliff.assess.folding import measure_folding
 from bitcliff.assess.measured import Measured, Predictions, predictions_of
 from bitcliff.assess.own import own_examples, own_subject
-from bitcliff.assess.runtimes import check_runtime, runtime_info
+from bitcliff.questions.runtimes.observe import check_runtime, runtime_info
 from bitcliff.assess.settings import AssessSettings, budgets_within
 from bitcliff.assess.suite import Step, Suite
 from bitcliff.budget import total_from_mean
@@ -29,7 +29,7 @@ from bitcliff.points.fold import fold_batchnorm
 from bitcliff.policy import Policy
 from bitcliff.records import Folding, Record
 from bitcliff.records.provenance import now
-from bitcliff.records.runtimes import RuntimeInfo
+from bitcliff.questions.runtimes.record import RuntimeInfo
 from bitcliff.types.runtime import Runtime
 from bitcliff.types.subject import Examples, Subject, tensors_sha256
 

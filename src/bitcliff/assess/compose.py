@@ -32,7 +32,7 @@ from bitcliff.records.provenance import (
     platform_name,
     revision,
 )
-from bitcliff.records.runtimes import RuntimeInfo
+from bitcliff.questions.runtimes.record import RuntimeInfo
 from bitcliff.types.subject import Examples, Subject
 
 # Examples at risk whose picture the record keeps.

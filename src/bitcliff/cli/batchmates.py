@@ -45,7 +45,7 @@ def batchmates(**options: Any) -> int:
     from bitcliff.assess.batchmates import BatchmatesSettings
     from bitcliff.jobs.batchmates_job import BatchmatesJob, run_batchmates
     from bitcliff.records import record_json
-    from bitcliff.report.batchmates import batchmates_lines
+    from bitcliff.questions.batchmates.page import batchmates_lines
 
     with Display() as display, stdout_set_aside():
         settings = BatchmatesSettings(

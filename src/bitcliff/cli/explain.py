@@ -89,7 +89,7 @@ def explain(
     RUN is the directory of a finished `bitcliff assess`; its record and report are extended.
     """
     _refuse_idle(only)
-    from bitcliff.assess.explain.corrupting import CorruptionSettings
+    from bitcliff.questions.corruptions.corrupting import CorruptionSettings
     from bitcliff.jobs.explain_job import ExplainJob, run_explain
 
     with Display() as display, stdout_set_aside():

@@ -26,7 +26,7 @@ def verify(run: Path, policies: tuple[str, ...]) -> int:
     from rich.console import Console
 
     from bitcliff.jobs.verify_job import VerifyJob, run_verify
-    from bitcliff.report.verification import render_verification
+    from bitcliff.questions.verification.page import render_verification
 
     with Display() as display, stdout_set_aside():
         display.waiting = None

@@ -23,8 +23,8 @@ from bitcliff.assess.batchmates import (
     planted_flips,
     planted_subject,
 )
-from bitcliff.assess.batchmates.measure import Tried
-from bitcliff.assess.batchmates.planted import planted_pair
+from bitcliff.questions.batchmates.observe import Tried
+from bitcliff.questions.batchmates.positive_control import planted_pair
 from bitcliff.errors import BitcliffError
 from bitcliff.export import float_onnx
 from bitcliff.jobs.assess_job import AssessJob, Listener, load_subject_and_data, resolved_config
@@ -43,9 +43,9 @@ from bitcliff.records import (
     write_bytes_atomic,
     write_text_atomic,
 )
-from bitcliff.records.batchmates import BATCHMATES_NAME, Baseline, Batchmates, Victim
+from bitcliff.questions.batchmates.record import BATCHMATES_NAME, Baseline, Batchmates, Victim
 from bitcliff.records.provenance import now
-from bitcliff.report.batchmates import render_batchmates
+from bitcliff.questions.batchmates.page import render_batchmates
 from bitcliff.types.subject import Inputs, tensors_sha256
 
 PAIRS = "pairs"

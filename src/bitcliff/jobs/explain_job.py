@@ -14,21 +14,21 @@ from bitcliff import __version__
 from bitcliff.adapters import DataOptions, load_examples
 from bitcliff.adapters.corruptions import picture_corruptions
 from bitcliff.assess import Audit
-from bitcliff.assess.explain.activations import explain_activations
-from bitcliff.assess.explain.context import (
+from bitcliff.questions.activations.observe import explain_activations
+from bitcliff.questions.context import (
     Context,
     Side,
     check_policies,
     default_policies,
     recorded_allocations,
 )
-from bitcliff.assess.explain.corrupting import CorruptionSettings
-from bitcliff.assess.explain.corruptions import explain_corruptions
-from bitcliff.assess.explain.indicators import explain_indicators
-from bitcliff.assess.explain.inputs import explain_inputs
-from bitcliff.assess.explain.layers import explain_layers
-from bitcliff.assess.explain.remedies import explain_remedies
-from bitcliff.assess.explain.twin import check_twin
+from bitcliff.questions.corruptions.corrupting import CorruptionSettings
+from bitcliff.questions.corruptions.observe import explain_corruptions
+from bitcliff.questions.indicators.observe import explain_indicators
+from bitcliff.questions.inputs.observe import explain_inputs
+from bitcliff.questions.layers.observe import explain_layers
+from bitcliff.questions.mitigations.observe import explain_remedies
+from bitcliff.questions.inputs.reference_run import check_twin
 from bitcliff.errors import InputError
 from bitcliff.jobs.assess_job import AssessJob, Listener
 from bitcliff.jobs.fine_tune import fine_tuner

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from bitcliff.adapters import DataOptions, load_examples
 from bitcliff.assess import Audit
-from bitcliff.assess.explain.context import Tell
+from bitcliff.questions.context import Tell
 from bitcliff.errors import InputError
 from bitcliff.records import write_bytes_atomic
 from bitcliff.train.checkpoint import Checkpoints

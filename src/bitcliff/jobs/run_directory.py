@@ -15,7 +15,7 @@ from bitcliff.errors import InputError
 from bitcliff.jobs.lock import flocked
 from bitcliff.jobs.training_run import LOCK
 from bitcliff.records import Record, is_leftover, read_record, write_text_atomic
-from bitcliff.records.batchmates import BATCHMATES_NAME
+from bitcliff.questions.batchmates.record import BATCHMATES_NAME
 from bitcliff.records.provenance import now
 from bitcliff.records.store import RECORD_NAME
 

@@ -1,64 +1,79 @@
 """The versioned record: the only thing between measuring and reporting."""
 
-from bitcliff.records.consistency import check_record
-from bitcliff.records.provenance import package_versions
-from bitcliff.records.schema import (
-    SCHEMA_VERSION,
+from bitcliff.records.conditions import Condition
+from bitcliff.records.figures import (
     ClassRate,
     Coverage,
     Distribution,
-    Effort,
-    ExampleRow,
+    Figures,
     Flips,
     FloatResult,
-    Folding,
-    Interval,
-    Outcome,
-    PointRow,
     PolicyResult,
+)
+from bitcliff.records.files import (
+    check_writable,
+    is_leftover,
+    make_folder,
+    write_bytes_atomic,
+    write_text_atomic,
+)
+from bitcliff.records.outcomes import (
+    Effort,
+    ExampleRow,
+    Measured,
+    Outcome,
+    Outcomes,
+    Table,
+)
+from bitcliff.records.provenance import package_versions
+from bitcliff.records.record import AnswerKind, Record, record_of, with_answer
+from bitcliff.records.schema import (
+    SCHEMA_VERSION,
+    Explained,
+    Folding,
+    Observed,
+    PointRow,
     Provenance,
-    Record,
     Settings,
     SubjectInfo,
     Uncovered,
 )
-from bitcliff.records.store import (
-    check_writable,
-    is_leftover,
-    make_folder,
-    read_record,
-    record_json,
-    write_bytes_atomic,
-    write_record,
-    write_text_atomic,
-)
+from bitcliff.records.store import read_record, record_json, write_record
 
 __all__ = [
     "SCHEMA_VERSION",
+    "AnswerKind",
     "ClassRate",
+    "Condition",
     "Coverage",
     "Distribution",
     "Effort",
     "ExampleRow",
+    "Explained",
+    "Figures",
     "Flips",
     "FloatResult",
     "Folding",
-    "Interval",
+    "Measured",
+    "Observed",
     "Outcome",
+    "Outcomes",
     "PointRow",
     "PolicyResult",
     "Provenance",
     "Record",
     "Settings",
     "SubjectInfo",
+    "Table",
     "Uncovered",
-    "check_record",
     "check_writable",
     "is_leftover",
     "make_folder",
     "package_versions",
     "read_record",
     "record_json",
+    "record_of",
+    "with_answer",
     "write_bytes_atomic",
     "write_record",
     "write_text_atomic",

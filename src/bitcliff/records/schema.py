@@ -1,27 +1,13 @@
-"""The record's schema. Every number of a report can be recomputed from `Record.examples`."""
+"""What a record holds that was observed; `bitcliff.records.figures` has what follows from it."""
 
 from typing import Literal
 
-from pydantic import ConfigDict, Field
+from pydantic import Field
 
-from bitcliff.records.explanation import Explanation
+from bitcliff.records.outcomes import Count, Measured, Table
 from bitcliff.records.part import Part
-from bitcliff.records.runtimes import RuntimeInfo
-from bitcliff.records.verification import Verification
-from bitcliff.types.rate import Rate
 
-SCHEMA_VERSION = "1.2"
-# Read as they are: what came later is absent in them.
-OLDER_VERSIONS = ("1.0", "1.1")
-
-Threat = Literal["none", "policy-only", "co-trained"]
-
-
-class Interval(Part):
-    """A two-sided 95 % interval, in the units of the field it stands beside."""
-
-    low: float
-    high: float
+SCHEMA_VERSION = "2.0"
 
 
 class Provenance(Part):
@@ -44,12 +30,16 @@ class Provenance(Part):
 
 
 class PointRow(Part):
-    """One quantization point. `shape` is one example's, `macs` one example's multiply-adds."""
+    """One quantization point. `shape` is one example's, `macs` one example's multiply-adds.
+
+    `site` is the call it belongs to, whose work counts once however many points it has.
+    """
 
     name: str
+    site: str
     kind: str
     shape: list[int]
-    macs: int
+    macs: Count
     quantized: bool
     reason: str = ""
 
@@ -62,22 +52,12 @@ class Uncovered(Part):
     reason: str
 
 
-class Coverage(Part):
-    """How much of the network is quantized.
-
-    `complete` is False when anything is in `uncovered`: the run is then inconclusive. `macs_share`
-    is of the network's multiply-adds; None where not known, as that of what is not covered.
-    """
-
-    complete: bool
-    quantized: int
-    left_out: int
-    macs_share: float | None
-    uncovered: list[Uncovered]
-
-
 class SubjectInfo(Part):
-    """The model and the data. `black_box`: it was not looked inside, and has no points here."""
+    """The model and the data.
+
+    `uncovered`: what a runtime would quantize and Bitcliff does not; the run is then inconclusive.
+    `black_box`: it was not looked inside, and has no points here.
+    """
 
     model: str
     data: str
@@ -88,7 +68,7 @@ class SubjectInfo(Part):
     preprocessing: str
     class_names: list[str] | None
     points: list[PointRow]
-    coverage: Coverage
+    uncovered: list[Uncovered]
     black_box: bool = False
 
 
@@ -121,169 +101,45 @@ class Settings(Part):
     randomised: bool = False
 
 
-class ClassRate(Part):
-    """The class that fares worst."""
-
-    label: int
-    accuracy: Rate
-
-
-class FloatResult(Part):
-    """The network in float on the same examples. `accuracy` is None without labels."""
-
-    accuracy: Rate | None
-    worst_class: ClassRate | None
-    numeric_failures: Rate
-
-
 class Folding(Part):
     """What folding BatchNorm into the layers before it changed in float.
 
     Attributes:
         names: the BatchNorms that are gone. largest_difference: of any logit.
-        changed: examples whose decision is another than that of the network as it came.
+        changed: places of the examples whose decision is another than that of the network as it
+            came.
     """
 
     names: list[str]
     largest_difference: float
-    changed: Rate
+    changed: list[Count]
 
 
-class Flips(Part):
-    """Float and quantized argmax differ. `lost` and `gained` need labels.
-
-    Attributes:
-        all: flips of any kind.
-        lost: right in float, wrong quantized. gained: the other way round.
-        upper_95: one-sided 95 % upper bound on the share of flips when none was seen, else None.
-    """
-
-    all: Rate
-    lost: Rate | None
-    gained: Rate | None
-    upper_95: float | None
-
-
-class Effort(Part):
-    """What was spent to find or measure this, in examples passed through the network.
-
-    A worst case that was found bounds the true one from one side only; `method` says how it was
-    looked for.
-    """
-
-    forward_passes: int
-    backward_passes: int
-    method: str
-
-
-class Distribution(Part):
-    """A random policy over its draws; the policy's own figures are those of its median draw."""
-
-    draws: int
-    median_draw: int
-    accuracy: list[Rate] | None
-    agreement: list[Rate]
-
-
-class PolicyResult(Part):
-    """One policy's figures, on the examples that have an outcome under its name.
+class Explained(Part):
+    """What `bitcliff explain` was asked.
 
     Attributes:
-        delta_pp: quantized minus float accuracy, percentage points; None without labels.
-        delta_pp_interval: paired 95 % interval of the same.
-        p_value: exact McNemar against float; p_value_holm: Holm-adjusted over the run's policies.
-        allocation: the bits at each point where all examples share them, else None.
-        policy_freedom_log2: log2 of the number of allocations that spend exactly `total_bits`.
-        runtime: of `Record.runtimes`, the one that it was measured in; None: simulated.
-        broken: ids of the examples that gave NaN or infinity under any allocation that was tried on
-            the way, in a search or in any draw, though perhaps not under the one shown.
-        repeated: of the flips that a search found, how many stay in every repeat with the input
-            nudged by one part in a million, which stands for another machine's arithmetic.
+        policies: the names of the policies that are explained, the one that matters most first.
+        n_train: examples of the training split that were used beside those of the record; 0 where
+            the data has no such split.
+        commands: those that were given, in their order; none where `assess --explain` was.
     """
 
-    name: str
-    threat: Threat
-    description: str
-    mean_bits: float | None
-    total_bits: int | None
-    policy_freedom_log2: float | None
-    allocation: list[int] | None
-    accuracy: Rate | None
-    agreement: Rate
-    flips: Flips
-    delta_pp: float | None
-    delta_pp_interval: Interval | None
-    p_value: float | None
-    p_value_holm: float | None
-    worst_class: ClassRate | None
-    numeric_failures: Rate
-    effort: Effort
-    broken: list[str] = Field(default_factory=list)
-    distribution: Distribution | None = None
-    repeated: Rate | None = None
-    runtime: str | None = None
+    policies: list[str] = Field(min_length=1)
+    n_train: Count
+    commands: list[str] = Field(default_factory=list)
 
 
-class Outcome(Part):
-    """One example under one policy.
+class Observed(Part):
+    """All that an assessment observed, and what was asked for.
 
-    Attributes:
-        prediction: argmax; None on a numeric failure.
-        margin: logit of the reference class minus the largest other; None on a numeric failure.
-        failed_at: the point at which a NaN or infinity first showed, else None.
-        bits: the allocation at the quantized points, in their order; None where nothing is rounded.
-        draws: for random policies, the prediction in each draw (None: numeric failure).
-        repeats: for searched policies, the prediction in each repeat with a nudged input.
+    `explained` is there once `bitcliff explain` has run, `folding` if it was asked for.
     """
 
-    prediction: int | None
-    margin: float | None
-    failed_at: str | None = None
-    bits: list[int] | None = None
-    draws: list[int | None] | None = None
-    repeats: list[int | None] | None = None
-
-
-class ExampleRow(Part):
-    """One example: what float said, and what each policy made of it.
-
-    `thumbnail` is a small picture as a data URI, kept for examples at risk only.
-    """
-
-    id: str
-    label: int | None
-    float_prediction: int | None
-    float_margin: float | None
-    outcomes: dict[str, Outcome]
-    thumbnail: str | None = None
-
-
-class Record(Part):
-    """A whole assessment.
-
-    `at_risk` holds the ids of examples that a policy-only worst case or a runtime flips, worst
-    margin first. `explanation` is there once `bitcliff explain` has run, `verification` once
-    `bitcliff verify` has, `folding` if it was asked for.
-    """
-
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", allow_inf_nan=False, populate_by_name=True
-    )
-
-    schema_version: str = SCHEMA_VERSION
     provenance: Provenance
     subject: SubjectInfo
     settings: Settings
-    float_: FloatResult = Field(alias="float")
-    policies: list[PolicyResult]
-    at_risk: list[str]
-    examples: list[ExampleRow]
-    explanation: Explanation | None = None
+    examples: Table
+    conditions: list[Measured]
     folding: Folding | None = None
-    runtimes: list[RuntimeInfo] = Field(default_factory=list)
-    verification: Verification | None = None
-
-    @property
-    def names_in_runtimes(self) -> set[str]:
-        """Of the policies that a runtime decides on, and that show no bits."""
-        return {policy.name for policy in self.policies if policy.runtime is not None}
+    explained: Explained | None = None

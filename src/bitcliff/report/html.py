@@ -15,8 +15,8 @@ from bitcliff.report.plot import colour_rules
 from bitcliff.report.policies import policy_groups
 from bitcliff.report.repeats import any_repeated, repeats_sentence
 from bitcliff.report.risk import SHOWN, at_risk_cards, changed_by
-from bitcliff.report.runtimes import runtime_blocks
-from bitcliff.report.verification import verification_view
+from bitcliff.questions.runtimes.page import runtime_blocks
+from bitcliff.questions.verification.page import verification_view
 from bitcliff.report.words import clean, noun, percent, rate_text
 from bitcliff.verdict import Verdict
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from bitcliff.records import Provenance, Record
-from bitcliff.records.batchmates import Batchmates
+from bitcliff.questions.batchmates.record import Batchmates
 from bitcliff.report.basis import folding_note
 from bitcliff.report.drawings import Squares, squares
 from bitcliff.report.finding import Finding

@@ -5,7 +5,7 @@ import unicodedata
 from dataclasses import dataclass
 
 from bitcliff.records import PolicyResult, Record
-from bitcliff.records.batchmates import Batchmates
+from bitcliff.questions.batchmates.record import Batchmates
 from bitcliff.types.rate import ClusteredRate, Rate
 from bitcliff.verdict import policy_family
 

@@ -4,8 +4,8 @@ from bitcliff.stats.clusters import clustered_rate
 from bitcliff.stats.draws import median_index
 from bitcliff.stats.groups import class_test, cramers_v, rank_test
 from bitcliff.stats.intervals import rate, upper_bound
-from bitcliff.stats.multiplicity import holm
-from bitcliff.stats.paired import mcnemar, paired_difference
+from bitcliff.stats.multiplicity import holm, with_holm
+from bitcliff.stats.paired import mcnemar, paired_change, paired_difference
 from bitcliff.stats.ranking import Auroc, auroc
 from bitcliff.stats.transitory import transitory
 
@@ -18,9 +18,11 @@ __all__ = [
     "holm",
     "mcnemar",
     "median_index",
+    "paired_change",
     "paired_difference",
     "rank_test",
     "rate",
     "transitory",
     "upper_bound",
+    "with_holm",
 ]

@@ -1,8 +1,28 @@
 """Correction of p-values for how many tests a run makes."""
 
 from collections.abc import Sequence
+from typing import TypeVar
+
+from pydantic import BaseModel
 
 from bitcliff.errors import InputError
+
+Tested = TypeVar("Tested", bound=BaseModel)
+"""Something with a `p_value` and a `p_holm`, either of which may be None."""
+
+
+def with_holm(family: Sequence[Tested | None]) -> list[Tested | None]:
+    """The same tests in the same order, each with its `p_holm` over all of them.
+
+    None, and a test without p-value, stays as it is and does not count.
+    """
+    tested = [place for place, one in enumerate(family) if getattr(one, "p_value", None) is not None]
+    adjusted = holm([getattr(family[place], "p_value") for place in tested])  # noqa: B009
+    found = list(family)
+    for place, p in zip(tested, adjusted, strict=True):
+        one = family[place]
+        found[place] = None if one is None else one.model_copy(update={"p_holm": p})
+    return found
 
 
 def holm(p_values: Sequence[float | int]) -> list[float]:

@@ -6,6 +6,7 @@ from scipy import optimize, stats
 
 from bitcliff.errors import InputError
 from bitcliff.stats.arguments import check_confidence, check_count
+from bitcliff.types.change import PairedChange
 
 
 def mcnemar(b: int, c: int) -> float:
@@ -46,6 +47,25 @@ def paired_difference(
     low = _lower_limit(n, lost, gained, z)
     high = 0.0 - _lower_limit(n, gained, lost, z)
     return value, low, high
+
+
+def paired_change(n: int, lost: int, gained: int, confidence: float = 0.95) -> PairedChange:
+    """The change with its interval and exact McNemar test; nothing to state where n is 0.
+
+    Raises:
+        InputError: as `paired_difference`, but n may be 0.
+    """
+    shares = paired_difference(n, lost, gained, confidence) if n else (None, None, None)
+    value, low, high = (None if share is None else 100 * share for share in shares)
+    return PairedChange(
+        n=n,
+        lost=lost,
+        gained=gained,
+        difference_pp=value,
+        low_pp=low,
+        high_pp=high,
+        p_value=mcnemar(lost, gained),
+    )
 
 
 def _lower_limit(n: int, lost: int, gained: int, z: float) -> float:

@@ -1,0 +1,1 @@
+"""One folder a question: what it observes, what a record keeps, the figures, the page, the plot."""

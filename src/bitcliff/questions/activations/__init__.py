@@ -1,0 +1,1 @@
+"""What rounding does to the values at each point."""

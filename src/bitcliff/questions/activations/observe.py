@@ -1,0 +1,244 @@
+"""What rounding does to the values at every point (paper section 4.2, figure 3).
+
+The values of all examples do not fit in memory. A first float pass finds each point's range; a
+second goes batch by batch, keeps one batch's float values, and holds them against those that the
+quantized network gets under each policy.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from jaxtyping import Float, Float64, Int
+from torch import Tensor
+
+from bitcliff import stats
+from bitcliff.assess.evaluate import Evaluator
+from bitcliff.questions.activations.causes import CAUSES, UNHARMED, cause_of_each, cause_of_point
+from bitcliff.questions.context import Context
+from bitcliff.questions.activations.row_statistics import Bins, collapsed, histogram, sqnr_db, tails
+from bitcliff.points import take
+from bitcliff.points.attach import OnPoint, Rounding, rounding_to
+from bitcliff.points.forward import pad
+from bitcliff.quant import MAX_BITS, fake_quantize
+from bitcliff.questions.activations.record import (
+    Activations,
+    Histogram,
+    Numbers,
+    PointActivations,
+    PolicyActivations,
+)
+
+# Values worked on at a time; in float64, with a few copies, some 100 MB.
+_CHUNK = 1 << 22
+
+_LOW_IS_BAD = ("bits", "local_db", "arriving_db", "earlier_db", "total_db")
+
+Columns = dict[str, Float64[Tensor, " m"]]
+
+
+@dataclass
+class _Gathered:
+    """What was seen at one point under one policy so far."""
+
+    bins: Bins
+    parts: list[Columns] = field(default_factory=list)
+    counts: Int[Tensor, "2 bins"] = field(init=False)
+    zeros: Int[Tensor, " 2"] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.counts = torch.zeros(2, self.bins.count, dtype=torch.int64)
+        self.zeros = torch.zeros(2, dtype=torch.int64)
+
+    def add(self, columns: Columns, before: Tensor, after: Tensor) -> None:
+        self.parts.append(columns)
+        for row, values in enumerate((before, after)):
+            self.counts[row] += histogram(values, self.bins).cpu()
+            self.zeros[row] += int((values == 0).sum())
+
+
+def explain_activations(context: Context) -> Activations:
+    """Histograms, sparsity, tails, signal to noise and cause of every point, for each policy."""
+    side = context.test
+    evaluator = side.evaluator
+    bins = _bins(context)
+    gathered = {policy: [_Gathered(each) for each in bins] for policy in context.policies}
+    for places in _batches(context, "values"):
+        kept = _float_values(evaluator, places)
+        for policy in context.policies:
+            _compare(evaluator, places, side.allocations[policy], kept, gathered[policy])
+    names = [point.name for point in evaluator.attachment.plan.points]
+    return Activations(
+        policies=[
+            PolicyActivations(
+                policy=policy,
+                points=[_point(*pair) for pair in zip(names, points, strict=True)],
+            )
+            for policy, points in gathered.items()
+        ]
+    )
+
+
+def _batches(context: Context, what: str) -> Iterator[Int[Tensor, " m"]]:
+    everyone = context.test.everyone
+    for places in everyone.split(context.test.evaluator.batch_size):
+        context.tell(f"activations: {what}", int(places[0]), len(everyone))
+        yield places
+
+
+def _observe(
+    evaluator: Evaluator, places: Int[Tensor, " m"], rounding: Rounding, on_point: OnPoint
+) -> None:
+    """One pass, padded as all passes are; `on_point` must leave the padding out."""
+    evaluator.attachment.on_point = on_point
+    try:
+        with torch.no_grad():
+            padded = pad(places, evaluator.batch_size)
+            evaluator.attachment.run(take(evaluator.inputs, padded), rounding)
+    finally:
+        evaluator.attachment.on_point = None
+
+
+def _observe_float(evaluator: Evaluator, places: Int[Tensor, " m"], on_point: OnPoint) -> None:
+    """The same in float: `on_point` must hand back the values as they came."""
+    bits = torch.full((evaluator.batch_size, len(evaluator.attachment.plan)), MAX_BITS)
+    _observe(evaluator, places, Rounding(bits=bits, weights=False), on_point)
+
+
+def _bins(context: Context) -> list[Bins]:
+    """One range a point for all examples, as in the paper: float's, and zero."""
+    evaluator = context.test.evaluator
+    ends = torch.zeros(len(evaluator.attachment.plan), 2, dtype=torch.float64)
+    for places in _batches(context, "ranges"):
+
+        def look(index: int, values: Tensor, _rounded: Tensor, m: int = len(places)) -> Tensor:
+            rows = values[:m].flatten(1)
+            finite = rows[torch.isfinite(rows).all(1)]
+            if finite.numel():
+                ends[index, 0] = torch.minimum(ends[index, 0], finite.amin().double().cpu())
+                ends[index, 1] = torch.maximum(ends[index, 1], finite.amax().double().cpu())
+            return values
+
+        _observe_float(evaluator, places, look)
+    return [Bins.over(low, high) for low, high in ends.tolist()]
+
+
+@dataclass(frozen=True)
+class _Base:
+    """A batch's values in float at one point, and how each example's lie."""
+
+    values: Float[Tensor, "m k"]
+    tails: Columns
+
+
+def _float_values(evaluator: Evaluator, places: Int[Tensor, " m"]) -> dict[int, _Base]:
+    """What is at every point that the batch reaches."""
+    kept: dict[int, _Base] = {}
+    scheme = evaluator.attachment.scheme
+
+    def keep(index: int, values: Tensor, _rounded: Tensor) -> Tensor:
+        rows = values[: len(places)].flatten(1).clone()
+        if rows.numel():
+            parts = [tails(part, scheme) for part in rows.split(_at_once(rows))]
+            columns = {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
+            kept[index] = _Base(rows, columns)
+        return values
+
+    _observe_float(evaluator, places, keep)
+    return kept
+
+
+def _compare(
+    evaluator: Evaluator,
+    places: Int[Tensor, " m"],
+    bits: Int[Tensor, "n points"],
+    kept: Mapping[int, _Base],
+    gathered: Sequence[_Gathered],
+) -> None:
+    """Hold a batch's values in the quantized run against those in float."""
+    scheme = evaluator.attachment.scheme
+    earlier = torch.full((len(places),), torch.nan, dtype=torch.float64)
+
+    def look(index: int, values: Tensor, rounded: Tensor) -> Tensor:
+        base = kept.get(index)
+        if base is None or base.values[0].numel() != values[0].numel():
+            return rounded  # The network runs otherwise in float: there is nothing to compare.
+        rows = [part[: len(places)].flatten(1) for part in (base.values, values, rounded)]
+        finite = torch.stack([torch.isfinite(part).all(1) for part in rows]).all(0).cpu()
+        for some in finite.nonzero().flatten().split(_at_once(rows[0])):
+            widths = bits[places[some], index]
+            before, arriving, after = (part[some] for part in rows)
+            local = fake_quantize(before, widths, scheme)
+            columns = {
+                "bits": widths.double(),
+                "local_db": sqnr_db(before, local),
+                "arriving_db": sqnr_db(before, arriving),
+                "earlier_db": earlier[some],
+                "total_db": sqnr_db(before, after),
+                "collapsed": collapsed(before, local),
+                **{name: column[some] for name, column in base.tails.items()},
+            }
+            earlier[some] = torch.fmin(earlier[some], columns["total_db"])
+            gathered[index].add(columns, before, after)
+        return rounded
+
+    padded = pad(places, evaluator.batch_size)
+    _observe(evaluator, places, rounding_to(bits[padded]), look)
+
+
+def _at_once(rows: Float[Tensor, "m k"]) -> int:
+    """How many examples to work on together: the work is done in float64."""
+    return max(1, _CHUNK // max(1, rows.shape[1]))
+
+
+def _point(name: str, gathered: _Gathered) -> PointActivations:
+    columns = {
+        key: torch.cat([part[key] for part in gathered.parts]).numpy()
+        for key in (gathered.parts[0] if gathered.parts else ())
+    }
+    causes = cause_of_each(columns) if columns else []
+    cause = cause_of_point(causes)
+    before, after = gathered.counts
+    all_values = int(before.sum())
+    about_zero = [
+        int(counts[-gathered.bins.first]) / all_values if all_values else None
+        for counts in (before, after)
+    ]
+    has_it = np.array([each == cause for each in causes], dtype=bool)
+    return PointActivations(
+        name=name,
+        n=len(causes),
+        bin_width=gathered.bins.width,
+        first_bin=gathered.bins.first,
+        before=Histogram(counts=before.tolist(), exactly_zero=int(gathered.zeros[0])),
+        after=Histogram(counts=after.tolist(), exactly_zero=int(gathered.zeros[1])),
+        sparsity_before=about_zero[0],
+        sparsity_after=about_zero[1],
+        cause=cause,
+        causes={each: causes.count(each) for each in CAUSES if each in causes},
+        harmed=stats.rate(len(causes) - causes.count(UNHARMED), len(causes)),
+        median=_medians(columns),
+        worst=_worst(columns),
+        typical=_medians({key: column[has_it] for key, column in columns.items()}),
+    )
+
+
+def _medians(columns: Mapping[str, Float64[np.ndarray, " m"]]) -> Numbers:
+    return _numbers(columns, dict.fromkeys(columns, np.median))
+
+
+def _worst(columns: Mapping[str, Float64[np.ndarray, " m"]]) -> Numbers:
+    return _numbers(columns, {key: np.min if key in _LOW_IS_BAD else np.max for key in columns})
+
+
+def _numbers(
+    columns: Mapping[str, Float64[np.ndarray, " m"]], how: Mapping[str, Callable[..., float]]
+) -> Numbers:
+    """Pooled over the examples that have the number; None where none has, or it has no bound."""
+    found: dict[str, float | None] = dict.fromkeys(Numbers.model_fields)
+    for key, column in columns.items():
+        known = column[~np.isnan(column)]
+        value = float(how[key](known)) if len(known) else np.nan
+        found[key] = value if np.isfinite(value) else None
+    return Numbers(**found)

@@ -1,0 +1,213 @@
+"""What rounding does to the values at each point: the paper's figure 3, and causes in words."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+from bitcliff.records import Record
+from bitcliff.questions.activations.record import (
+    Activations,
+    PointActivations,
+    PolicyActivations,
+)
+from bitcliff.questions.activations.plot import histograms
+from bitcliff.questions.layers.page import inflection
+from bitcliff.report.section import Section
+from bitcliff.report.plot import Plot
+from bitcliff.report.words import NOTHING, clean, decimal, mean_text, noun, percent
+
+SHOWN = 20
+"""Points in the figure at most: as many as the paper's has."""
+
+_NOT_ITS_OWN = ("unharmed", "signal already lost upstream")
+
+
+@dataclass(frozen=True)
+class PointLine:
+    """A point's row in the table; `number` is its place in the network, from 1."""
+
+    number: int
+    name: str
+    harmful: bool
+    cells: tuple[str, ...]
+    cause: str
+    examples: str
+
+
+@dataclass(frozen=True)
+class PolicyTable:
+    """All points under one policy, with the finding in a sentence."""
+
+    policy: str
+    finding: str
+    n: int
+    lines: tuple[PointLine, ...]
+
+
+@dataclass(frozen=True)
+class ActivationsView:
+    """The figure shows the policy of the first table."""
+
+    figure: Plot | None
+    tables: tuple[PolicyTable, ...]
+    noun: str
+
+
+def activations_section(record: Record, found: Activations) -> Section:
+    """The section; the layer analysis, where there is one, says which points to draw anyway."""
+    examples = noun(record)
+    first = found.policies[0]
+    measured = any(point.n for point in first.points)
+    view = ActivationsView(
+        _figure(first, inflection(record, first.policy), examples) if measured else None,
+        tuple(_table(policy, examples) for policy in found.policies),
+        examples,
+    )
+    return Section(
+        "activations",
+        "What does rounding do to the values?",
+        policy_finding(first, examples),
+        view,
+    )
+
+
+def policy_finding(found: PolicyActivations, examples: str) -> str:
+    """The worst damage that begins at a point, under one policy; or that there is none."""
+    policy = clean(found.policy)
+    measured = [point for point in found.points if point.n]
+    if not measured:
+        return f"Under {policy} nothing could be measured: no {examples} have finite values."
+    worst = min(measured, key=_damage)
+    if _sources(worst):
+        return f"Under {policy}, {_sentence(worst)} ({_sources(worst)} of {worst.n} {examples})."
+    most = max(measured, key=lambda point: point.harmed.k)
+    if most.cause == "unharmed":
+        return f"Under {policy} the values at every place stay close to those in float."
+    return (
+        f"Under {policy} no single place is to blame: small errors add up, and at "
+        f"{clean(most.name)} they are a third of the signal or more in {most.harmed.k} of "
+        f"{most.n} {examples}."
+    )
+
+
+def _sources(point: PointActivations) -> int:
+    """Examples with the point's cause, where that is damage that begins here."""
+    return 0 if point.cause in (None, *_NOT_ITS_OWN) else point.causes[point.cause]
+
+
+def _damage(point: PointActivations) -> tuple[int, float]:
+    """The lower, the more damage begins here, then the less is left here."""
+    left = point.median.total_db
+    return -_sources(point), 0.0 if left is None else left
+
+
+def _sentence(point: PointActivations) -> str:
+    """The cause with the numbers behind it."""
+    typical, where = point.typical, f"at {clean(point.name)}"
+    match point.cause:
+        case "long tail collapses to zero":
+            return (
+                f"{where} {percent(typical.collapsed)} of the values become zero: "
+                "a long tail collapses"
+            )
+        case "outlier":
+            return (
+                f"{where} the largest value is {_times(typical.peak)} the 99.9th percentile: "
+                "an outlier takes the range"
+            )
+        case "offset range":
+            return (
+                f"{where} {percent(typical.offset)} of the range lies between zero and the "
+                "values: an offset wastes it"
+            )
+        case "error amplified on the way here":
+            return (
+                f"the error that arrives {where} is {_error(typical.arriving_db)} of the signal, "
+                f"and was {_error(typical.earlier_db)} at most before: "
+                "the layers just before amplify it"
+            )
+        case _:
+            return (
+                f"{where} {mean_text(typical.bits)} bits are too few for how the values spread: "
+                f"rounding errs by {_error(typical.local_db)} of the signal"
+            )
+
+
+def _table(found: PolicyActivations, examples: str) -> PolicyTable:
+    lines = tuple(_line(number, point) for number, point in enumerate(found.points, 1))
+    n = max((point.n for point in found.points), default=0)
+    return PolicyTable(clean(found.policy), policy_finding(found, examples), n, lines)
+
+
+def _line(number: int, point: PointActivations) -> PointLine:
+    median, worst = point.median, point.worst
+    cells = (
+        mean_text(median.bits),
+        f"{percent(point.sparsity_before)} → {percent(point.sparsity_after)}",
+        percent(median.collapsed),
+        _pair(median.kurtosis, worst.kurtosis),
+        _pair(median.peak, worst.peak),
+        percent(median.offset),
+        _pair(median.local_db, worst.local_db),
+        _pair(median.arriving_db, worst.arriving_db),
+        _pair(median.total_db, worst.total_db),
+    )
+    count = point.causes.get(point.cause, 0) if point.cause else 0
+    return PointLine(
+        number,
+        clean(point.name),
+        point.cause not in (None, "unharmed"),
+        cells,
+        point.cause or "not measured",
+        f"{count} of {point.n}",
+    )
+
+
+def _pair(median: float | None, worst: float | None) -> str:
+    return f"{decimal(median)} ({decimal(worst)})"
+
+
+def _error(decibels: float | None) -> str:
+    """The error's size as a share of the signal's."""
+    return NOTHING if decibels is None else f"{100 * 10 ** (-decibels / 20):.0f}\u00a0%"
+
+
+def _times(value: float | None) -> str:
+    return "without bound above" if value is None else f"{value:.1f} times"
+
+
+def shown_points(points: Sequence[PointActivations], anyway: Collection[int]) -> list[int]:
+    """Places of those to draw, in order: all, or those `anyway` and the most damaged."""
+    places = [place for place, point in enumerate(points) if point.n]
+    ranked = sorted(places, key=lambda place: (place not in anyway, *_damage(points[place])))
+    return sorted(ranked[:SHOWN])
+
+
+def _figure(found: PolicyActivations, anyway: Collection[int], examples: str) -> Plot:
+    places = shown_points(found.points, anyway)
+    n = max(point.n for point in found.points)
+    bins = max(len(point.before.counts) for point in found.points)
+    which = (
+        f"all {len(places)} places"
+        if len(places) == len(found.points)
+        else f"the {len(places)} most damaged of {len(found.points)} places"
+    )
+    return histograms(
+        [(place + 1, found.points[place]) for place in places],
+        title=policy_finding(found, examples),
+        caption=(
+            f"Values at {which} under {clean(found.policy)}, {n} {examples}: in float (FP) and as "
+            "the quantized network gets them (Q). Across: the place’s range in float over all "
+            f"{examples}, in {bins} bins at most. Up: share of the values, 0.01 to 100 %, on a "
+            "logarithmic scale, without the bin about zero. Numbers below: share of the values in "
+            "that bin, in % (sparsity), float → quantized. Bold, coloured numbers: places that are "
+            "harmed. Places are numbered as in the table."
+        ),
+        words="Histograms of values. " + "; ".join(_words(found.points[p]) for p in places),
+    )
+
+
+def _words(point: PointActivations) -> str:
+    return (
+        f"{clean(point.name)}: sparsity {percent(point.sparsity_before)} in float, "
+        f"{percent(point.sparsity_after)} quantized, {point.cause}"
+    )

@@ -1,0 +1,1 @@
+"""Whose answer changes with the company it keeps."""

@@ -1,0 +1,150 @@
+"""What every question about a run begins with: the network attached, and what policies spend."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+import torch
+from jaxtyping import Int
+from torch import Tensor
+
+from bitcliff.assess.audit import Audit
+from bitcliff.assess.evaluate import Evaluator, Scores
+from bitcliff.questions.corruptions.corrupting import CorruptionSettings
+from bitcliff.assess.suite import Suite
+from bitcliff.errors import InputError
+from bitcliff.records import PolicyResult, Record
+from bitcliff.types.subject import Examples, Subject
+
+Tell = Callable[[str, int, int], None]
+"""Told what is being worked on, and work done and in all."""
+
+
+@dataclass(frozen=True)
+class Side:
+    """One split of the data.
+
+    Attributes:
+        audit: the subject, the examples, the points and the settings.
+        suite: the network attached (`suite.evaluator`, its reference set to what the search pushes
+            away from) and the right answers (`suite.wanted`).
+        base: what the network says in float.
+        allocations: bits (n, L) of each explained policy, for every example; on the training
+            split of none, where nobody asks for them.
+    """
+
+    split: Literal["test", "train"]
+    audit: Audit
+    suite: Suite
+    base: Scores
+    allocations: Mapping[str, Int[Tensor, "n points"]]
+
+    @property
+    def evaluator(self) -> Evaluator:
+        """The attached network."""
+        return self.suite.evaluator
+
+    @property
+    def examples(self) -> Examples:
+        """The data of this split."""
+        return self.audit.examples
+
+    @property
+    def everyone(self) -> Int[Tensor, " n"]:
+        """The places of all examples."""
+        return self.suite.everyone
+
+
+@dataclass(frozen=True)
+class Context:
+    """What is explained.
+
+    Attributes:
+        record: the run's. policies: the names of those explained, the one that matters most first.
+        runtimes: those explained that were measured in a runtime: without bits, so only what is
+            asked of answers can be asked of them.
+        test: the record's own examples. train: the split that the network was trained on, if the
+            data has one.
+        tell: hears of the progress.
+        twin: another network's record on the same data, to compare with.
+        corrupting: how much is measured on corrupted pictures.
+        tune: fine-tunes the network at a mean of bits; None where that was not asked for.
+    """
+
+    record: Record
+    policies: tuple[str, ...]
+    test: Side
+    train: Side | None = None
+    tell: Tell = field(default=lambda _what, _done, _whole: None)
+    twin: Record | None = None
+    corrupting: CorruptionSettings = field(default_factory=CorruptionSettings)
+    tune: Callable[[float], Subject] | None = None
+    runtimes: tuple[str, ...] = ()
+
+    @property
+    def everyone(self) -> tuple[str, ...]:
+        """The names of all that are explained."""
+        return (*self.policies, *self.runtimes)
+
+    @property
+    def sides(self) -> tuple[Side, ...]:
+        """The splits there are, test first."""
+        return (self.test,) if self.train is None else (self.test, self.train)
+
+
+def default_policies(record: Record) -> tuple[str, ...]:
+    """The deepest worst case, the policy the network was trained with, and the nearest even one.
+
+    Of a network that was not looked into, what its runtimes made of it.
+    """
+    if record.subject.black_box:
+        return tuple(policy.name for policy in record.policies)
+    everyone = [policy for policy in record.policies if _has_bits(record, policy)]
+    worst = [p for p in everyone if p.threat == "allocation"]
+    deepest = max(worst, key=_loss, default=None)
+    chosen = [] if deepest is None else [deepest]
+    chosen += [p for p in everyone if p.kind == "co-trained"]
+    mean = chosen[0].mean_bits if chosen else None
+    even = [p for p in everyone if p.kind == "uniform"]
+    if even:
+        chosen.append(min(even, key=lambda p: abs((p.mean_bits or 0) - (mean or 8))))
+    return tuple(policy.name for policy in chosen)
+
+
+def check_policies(record: Record, names: Sequence[str]) -> None:
+    """Refuse names that cannot be explained.
+
+    Raises:
+        InputError: not in the record, neither with bits nor in a runtime, or not measured on all
+            examples; or none.
+    """
+    known = [p.name for p in record.policies if _has_bits(record, p) or p.runtime is not None]
+    if not names:
+        raise InputError(
+            "this run has no worst case, trained or even policy to explain; "
+            + (f"name one with --policy: {', '.join(known)}" if known else "assess with more")
+        )
+    for name in names:
+        if name not in known:
+            raise InputError(
+                f"--policy {name}: not a policy that this run measured on all of its examples; "
+                f"it has {', '.join(known)}"
+            )
+
+
+def recorded_allocations(record: Record, name: str) -> Int[Tensor, "n points"]:
+    """What a policy of the record spent on each example."""
+    bits = record.outcomes[name].every_bits()
+    assert bits is not None  # noqa: S101  (`check_policies` has seen to it)
+    return torch.from_numpy(bits.astype("int64"))
+
+
+def _has_bits(record: Record, policy: PolicyResult) -> bool:
+    found = record.outcomes[policy.name]
+    return found.bits is not None and len(found) == len(record.table)
+
+
+def _loss(policy: PolicyResult) -> tuple[int, float]:
+    lost = policy.flips.lost if policy.flips.lost is not None else policy.flips.all
+    # Of equal ones the cheaper to bear: the one with more bits says more.
+    return lost.k, policy.mean_bits or 0.0

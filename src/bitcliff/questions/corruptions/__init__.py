@@ -1,0 +1,1 @@
+"""How float and quantized networks stand corrupted images."""

@@ -1,0 +1,1 @@
+"""Whether brittleness could have been told in float."""

@@ -1,0 +1,307 @@
+"""Float-only indicators: this network's values, and whether such numbers told anything."""
+
+import math
+from dataclasses import dataclass
+from statistics import median
+
+from bitcliff.records import Record
+from bitcliff.questions.indicators.record import (
+    Indicator,
+    Indicators,
+    ReferenceNetwork,
+    Separation,
+)
+from bitcliff.questions.indicators.plot import Strip, strips_plot
+from bitcliff.report.section import Section
+from bitcliff.report.plot import Plot
+from bitcliff.report.words import NOTHING, clean, noun
+
+_SURE = 0.05
+
+# The title, and what is measured.
+_WORDS = {
+    "weight_kurtosis_max": (
+        "Weight tails, worst layer",
+        "kurtosis of a layer’s weights, the largest of all layers",
+    ),
+    "weight_kurtosis_median": (
+        "Weight tails, usual layer",
+        "the same, the median of the layers",
+    ),
+    "activation_kurtosis_max": (
+        "Activation tails, worst place",
+        "kurtosis of an input’s activations, median over inputs, the largest of all places",
+    ),
+    "activation_kurtosis_median": (
+        "Activation tails, usual place",
+        "the same, the median of the places",
+    ),
+    "range_ratio_max": (
+        "Range ratio, worst place",
+        "largest activation over the 99.9th percentile, median over inputs, the largest of all "
+        "places",
+    ),
+    "margin_ratio": (
+        "Margin over its spread",
+        "median lead of the first class over the distance between the quartiles",
+    ),
+    "small_margins": ("Small margins", "share of inputs with less than a quarter of that lead"),
+    "local_lipschitz": (
+        "Steepness",
+        "steepest slope of the lead in the input, at the input and at 4 places around it, over the "
+        "median lead",
+    ),
+    "weight_sharpness": (
+        "Sharpness in the weights",
+        "rise of the loss with every filter moved at random by a tenth of its norm, mean of 10",
+    ),
+    "activation_sensitivity": (
+        "Sharpness in the activations",
+        "rise of the loss with noise at all places of a tenth of the values’ spread, mean of 5",
+    ),
+    "input_noise_gap": (
+        "Corruption gap",
+        "accuracy lost to Gaussian noise of half the inputs’ spread, mean of 5",
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Line:
+    """One indicator in the table; `usable` if it told brittle networks from the others."""
+
+    title: str
+    meaning: str
+    value: str
+    unit: str
+    standing: str
+    auroc: str
+    verdict: str
+    usable: bool
+
+
+@dataclass(frozen=True)
+class NetworkLine:
+    """One network of the reference."""
+
+    name: str
+    in_float: str
+    own: str
+    outcome: str
+    parity: str
+
+
+@dataclass(frozen=True)
+class IndicatorsData:
+    """What the template lays out."""
+
+    lines: list[Line]
+    plot: Plot
+    notes: list[str]
+    networks: list[NetworkLine]
+    about: str
+
+
+def indicators_section(record: Record, found: Indicators) -> Section:
+    """The section of the report."""
+    return Section(
+        key="indicators",
+        question="Could it have been told without quantizing?",
+        finding=_finding(found),
+        data=IndicatorsData(
+            lines=[_line(one, found) for one in _best_first(found)],
+            plot=_plot(found),
+            notes=_notes(found, record),
+            networks=[_network_line(one) for one in found.reference.networks],
+            about=clean(found.reference.about, 300),
+        ),
+    )
+
+
+def usable(one: Indicator) -> bool:
+    """It told brittle networks from others, corrected for all indicators that were tried."""
+    return one.separation is not None and one.separation.p_holm < _SURE
+
+
+def beyond_others(one: Indicator, found: Indicators) -> bool:
+    """The value lies where only brittle networks of the reference lie, or still farther out."""
+    _, others = _values(one.key, found)
+    if one.separation is None or one.value is None or not others:
+        return False
+    return one.value > max(others) if one.separation.auroc > 0.5 else one.value < min(others)
+
+
+def _values(key: str, found: Indicators) -> tuple[list[float], list[float]]:
+    """Of the brittle networks, and of the others; the explained one itself left out."""
+    known = [(one.brittle, one.values[key]) for one in found.reference.networks
+             if one.name != found.same_network]  # fmt: skip
+    brittle = [value for kind, value in known if kind and value is not None]
+    return brittle, [value for kind, value in known if not kind and value is not None]
+
+
+def _best_first(found: Indicators) -> list[Indicator]:
+    """By AUROC; of equal ones first that in which the groups lie farther apart."""
+
+    def worth(one: Indicator) -> tuple[float, float]:
+        if one.separation is None:
+            return -1.0, 0.0
+        usual = [median(group) for group in _values(one.key, found) if group]
+        apart = abs(math.log(usual[0] / usual[-1])) if min(usual, default=0) > 0 else 0.0
+        return abs(one.separation.auroc - 0.5), apart
+
+    return sorted(found.indicators, key=worth, reverse=True)
+
+
+def _finding(found: Indicators) -> str:
+    good = [one for one in _best_first(found) if usable(one)]
+    n = len(found.reference.networks)
+    if not found.same_family:
+        told = f"{len(good)} of {len(found.indicators)} indicators told brittle networks there"
+        return (
+            f"Not known for this network: the {n} networks that the indicators were tried on are "
+            f"of another kind. {told if good else 'None did better than chance there'}."
+        )
+    if not good:
+        return (
+            f"No: none of {len(found.indicators)} indicators did better than chance on {n} "
+            "networks like this one."
+        )
+    telling = [one for one in good if beyond_others(one, found)]
+    return (
+        f"On {n} networks like this one, {len(good)} of {len(found.indicators)} indicators told "
+        f"the brittle ones; by {len(telling) or 'none'} of these this network looks brittle. "
+        f"The best, {_title(good[0]).lower()}, is {_value(good[0])} here, "
+        f"{_standing(good[0], found)}; its AUROC is {_interval(good[0].separation)}."
+    )
+
+
+def _line(one: Indicator, found: Indicators) -> Line:
+    return Line(
+        title=_title(one),
+        meaning=_WORDS.get(one.key, ("", ""))[1],
+        value=_value(one) if one.value is not None else "not measured",
+        unit=clean(one.unit) if one.value is not None else f"because {clean(one.reason)}",
+        standing=_standing(one, found) if found.same_family else "not comparable",
+        auroc=_auroc(one),
+        verdict=_verdict(one),
+        usable=usable(one),
+    )
+
+
+def _title(one: Indicator) -> str:
+    return _WORDS[one.key][0] if one.key in _WORDS else clean(one.key)
+
+
+def _value(one: Indicator) -> str:
+    return NOTHING if one.value is None else number_text(one.value)
+
+
+def number_text(value: float) -> str:
+    """Three digits: "1,240", "0.0329"."""
+    return (f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}").replace("-", "−")
+
+
+def _standing(one: Indicator, found: Indicators) -> str:
+    if one.value is None:
+        return NOTHING
+    parts = [
+        f"{sum(value < one.value for value in group)} of {len(group)} {name}"
+        for group, name in zip(_values(one.key, found), ("brittle networks", "others"), strict=True)
+    ]
+    return f"above {' and '.join(parts)}"
+
+
+def _auroc(one: Indicator) -> str:
+    found = one.separation
+    if found is None:
+        return NOTHING
+    text = _interval(found)
+    held = one.separation_parity
+    if held is not None and (held.n_brittle, held.n_others) != (found.n_brittle, found.n_others):
+        text += f"; with parity alone {_interval(held)}"
+    return text
+
+
+def _interval(found: Separation | None) -> str:
+    return "" if found is None else f"{found.auroc:.2f} ({found.low:.2f} to {found.high:.2f})"
+
+
+def _verdict(one: Indicator) -> str:
+    found = one.separation
+    if found is None:
+        return "not tried on any network"
+    if found.low <= 0.5 <= found.high:
+        return "no better than chance: do not use"
+    if not usable(one):
+        return "not shown, with so many indicators tried"
+    return f"tells: brittle ones have {'more' if found.auroc > 0.5 else 'less'}"
+
+
+def _notes(found: Indicators, record: Record) -> list[str]:
+    notes = [
+        f"Measured in float on {found.n} {noun(record, found.n)}, nothing rounded. The reference: "
+        f"{clean(found.reference.about, 300)}.",
+        "Its brittle networks were all made in one way, together with a policy that breaks them. "
+        "A network that breaks for another reason need not look like them. An indicator is a "
+        "reason to look; only a run with rounding shows whether a network breaks.",
+    ]
+    if not found.same_family:
+        notes.insert(
+            1,
+            "This network has another architecture or other data, so its values must not be held "
+            "against the reference’s: they are given for the record.",
+        )
+    if found.same_network is not None:
+        notes.insert(
+            1,
+            f"This network is {clean(found.same_network)} of the reference itself; it is compared "
+            "with the others.",
+        )
+    return notes
+
+
+def _network_line(one: ReferenceNetwork) -> NetworkLine:
+    return NetworkLine(
+        name=clean(one.name),
+        in_float=f"{one.float_right} of {one.n}",
+        own=NOTHING if one.own_right is None else f"{one.own_right} of {one.n}",
+        outcome="brittle" if one.brittle else "not brittle",
+        parity="the base itself"
+        if one.made_to_be == "plain"
+        else "held"
+        if one.parity
+        else "failed",
+    )
+
+
+def _plot(found: Indicators) -> Plot:
+    strips = [_strip(one, found) for one in _best_first(found) if one.separation is not None]
+    n, good = len(found.reference.networks), sum(map(usable, found.indicators))
+    return strips_plot(
+        strips,
+        title=f"{good or 'None'} of {len(strips)} indicators set the brittle networks apart, "
+        f"as far as {n} networks can show",
+        caption=f"One mark a network, {n} networks of known outcome. Each line has its own scale, "
+        "from the smallest to the largest value, logarithmic where these differ more than "
+        "twentyfold; to the right the AUROC with its 95 % interval: 0.5 tells nothing, 0 and 1 "
+        "tell all.",
+    )
+
+
+def _strip(one: Indicator, found: Indicators) -> Strip:
+    networks = found.reference.networks
+    groups = {
+        name: [v for peer in chosen if (v := peer.values[one.key]) is not None]
+        for name, chosen in {
+            "plain": [p for p in networks if p.made_to_be == "plain" and not p.brittle],
+            "robust": [p for p in networks if p.made_to_be == "robust" and not p.brittle],
+            "failed": [p for p in networks if p.made_to_be == "brittle" and not p.brittle],
+            "brittle": [p for p in networks if p.brittle],
+        }.items()
+    }
+    return Strip(
+        title=_title(one),
+        auroc=_interval(one.separation),
+        groups=groups,
+        subject=one.value if found.same_family else None,
+    )

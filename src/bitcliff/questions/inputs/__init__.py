@@ -1,0 +1,1 @@
+"""Which inputs are at risk, and what they have in common."""

@@ -1,0 +1,119 @@
+"""The figure of margins: in float against under a policy."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from bitcliff.records import Record
+from bitcliff.questions.inputs.record import InputsAtRisk, PolicyRisk
+from bitcliff.questions.inputs.wording import short
+from bitcliff.report.plot import Plot, Theme, plain_axes, plot
+from bitcliff.report.words import clean, noun
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+# More marks of a kind would cover each other, and make the page heavy.
+_DRAWN = 500
+
+Pairs = Sequence[tuple[float, float]]
+
+
+@dataclass(frozen=True)
+class _Marks:
+    """(float margin, margin under the policy) of each example, by what became of it."""
+
+    lost: Pairs
+    kept: Pairs
+    wrong: Pairs
+
+    @property
+    def every(self) -> Pairs:
+        return [*self.lost, *self.kept, *self.wrong]
+
+
+def margins_plot(record: Record, part: InputsAtRisk, risk: PolicyRisk) -> Plot | None:
+    """Each example's margin before and after; None where no example has both."""
+    marks = _marks(record, risk.policy)
+    if not marks.every or risk.erosion is None:
+        return None
+    k, n, labelled = risk.at_risk.k, risk.at_risk.n, record.subject.labelled
+    median = risk.erosion.median
+    move = f"{'shrinks' if median > 0 else 'grows'} by {short(abs(median))} logits in the median"
+    if part.margin_scale:
+        move += f" ({abs(median) / part.margin_scale:.2f} times the median float margin)"
+    what = "right answers are lost" if labelled else "answers change"
+    title = f"Under {clean(risk.policy)} the margin {move}; {k} of {n} {what}"
+    against = "label" if record.settings.margin == "label" else "answer in float"
+    thinned = max(map(len, (marks.lost, marks.kept, marks.wrong))) > _DRAWN
+    caption = (
+        f"Margin of each of {len(marks.every)} {noun(record)}: logit of the {against} minus the "
+        "largest other, in float (across) and under the policy (up). On the dashed line nothing "
+        "changed; below zero another class leads."
+        + (f" At most {_DRAWN} marks of a kind are drawn, evenly chosen." if thinned else "")
+    )
+    words = f"{title}. {caption}"
+    return plot(
+        lambda figure, theme, narrow: _draw(figure, marks, labelled, theme, narrow),
+        title=title,
+        caption=caption,
+        words=words,
+        size=(9.2, 4.8),
+    )
+
+
+def _marks(record: Record, policy: str) -> _Marks:
+    lost, kept, wrong = [], [], []
+    for row in record.examples:
+        outcome = row.outcomes[policy]
+        if row.float_margin is None or outcome.margin is None:
+            continue
+        pair = (row.float_margin, outcome.margin)
+        if row.label is not None and row.label != row.float_prediction:
+            wrong.append(pair)
+        elif outcome.prediction != row.float_prediction:
+            lost.append(pair)
+        else:
+            kept.append(pair)
+    return _Marks(lost, kept, wrong)
+
+
+def _draw(figure: "Figure", marks: _Marks, labelled: bool, theme: Theme, narrow: bool) -> None:
+    axes = figure.add_axes((0.165, 0.1, 0.815, 0.74) if narrow else (0.09, 0.11, 0.66, 0.86))
+    in_float = [x for x, _ in marks.every]
+    left, right = min(in_float), max(in_float)
+    room = 0.03 * (right - left) or 1.0
+    axes.plot([left - room, right + room], [left - room, right + room], color=theme.muted,
+              linewidth=1.2, linestyle=(0, (5, 3)), label="as in float")  # fmt: skip
+    axes.axhline(0, color=theme.ink, linewidth=1)
+    kinds = (
+        (marks.wrong, "wrong in float", theme.muted, ".", 22),
+        (marks.kept, "still right" if labelled else "answer as in float", theme.even, "o", 20),
+        (marks.lost, "lost" if labelled else "answer changed", theme.worst, "x", 26),
+    )
+    for pairs, words, colour, marker, size in kinds:
+        if pairs:
+            drawn = pairs[:: -(-len(pairs) // _DRAWN)]
+            across, up = zip(*drawn, strict=True)
+            axes.scatter(
+                across,
+                up,
+                s=size,
+                c=colour,
+                marker=marker,
+                alpha=0.75,
+                linewidths=1.3 if marker == "x" else 0,
+                label=f"{words}: {len(pairs)}",
+                zorder=3,
+            )
+    plain_axes(axes, theme)
+    axes.set_xlabel("margin in float, logits")
+    axes.set_ylabel("margin under the policy, logits")
+    figure.legend(
+        loc="upper left",
+        bbox_to_anchor=(0.0, 1.0) if narrow else (0.76, 0.97),
+        frameon=False,
+        labelcolor=theme.ink,
+        ncols=2 if narrow else 1,
+        columnspacing=1,
+    )

@@ -1,0 +1,25 @@
+"""How a record reads the answer to each question: torch-free, in the order in which they build on
+one another."""
+
+from collections.abc import Mapping
+
+from bitcliff.questions.activations import statistics as activations
+from bitcliff.questions.corruptions import statistics as corruptions
+from bitcliff.questions.indicators import statistics as indicators
+from bitcliff.questions.inputs import statistics as inputs
+from bitcliff.questions.layers import statistics as layers
+from bitcliff.questions.mitigations import statistics as mitigations
+from bitcliff.questions.runtimes import statistics as runtimes
+from bitcliff.questions.verification import statistics as verification
+from bitcliff.records import AnswerKind
+
+KINDS: Mapping[str, AnswerKind] = {
+    "runtimes": runtimes.KIND,
+    "verification": verification.KIND,
+    "layers": layers.KIND,
+    "activations": activations.KIND,
+    "inputs": inputs.KIND,
+    "corruptions": corruptions.KIND,
+    "indicators": indicators.KIND,
+    "mitigations": mitigations.KIND,
+}

@@ -1,0 +1,193 @@
+"""Which layers break: each policy's four curves, and what the inflection points do, in words."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from bitcliff.records import Record
+from bitcliff.questions.layers.record import SIGNIFICANT, Change, Layers, LayerSweep
+from bitcliff.questions.layers.plot import SPLITS, figure
+from bitcliff.report.section import Section
+from bitcliff.report.plot import Plot
+from bitcliff.report.words import NOTHING, clean, decimal, p_text, percent, rate_text
+
+
+@dataclass(frozen=True)
+class LayerRow:
+    """One point in the table: its rates in the four curves as text."""
+
+    number: int
+    name: str
+    cells: tuple[str, ...]
+    inflects: bool
+
+
+@dataclass(frozen=True)
+class PolicyLayers:
+    """One policy: what was found, drawn, and the numbers behind it."""
+
+    policy: str
+    sentences: tuple[str, ...]
+    plot: Plot
+    rows: tuple[LayerRow, ...]
+    effort: str
+
+
+def layers_section(record: Record, layers: Layers) -> Section:
+    """The question's section; the first policy is the one that matters most."""
+    names = [clean(point.name, 60) for point in record.subject.points if point.quantized]
+    by_policy: dict[str, list[LayerSweep]] = {}
+    for sweep in layers.sweeps:
+        by_policy.setdefault(sweep.policy, []).append(sweep)
+    labelled = record.subject.labelled
+    policies = [_policy(sweeps, names, labelled) for sweeps in by_policy.values()]
+    finding = "No policy of this run could be explained."
+    if policies:
+        finding = policies[0].plot.title
+    return Section("layers", "Which layers break?", finding, policies)
+
+
+def inflection(record: Record, policy: str | None) -> list[int]:
+    """Places, from 0, of the points at which the layer analysis sees a policy break the network."""
+    layers = record.explanation.layers if record.explanation else None
+    sweeps = layers.sweeps if layers else []
+    return next((s.inflection for s in sweeps if (s.policy, s.split) == (policy, "test")), [])
+
+
+def _policy(sweeps: Sequence[LayerSweep], names: Sequence[str], labelled: bool) -> PolicyLayers:
+    test = sweeps[0]
+    return PolicyLayers(
+        policy=clean(test.policy),
+        sentences=(*_story(sweeps, names), *_not_measured(sweeps)),
+        plot=figure(sweeps, names, title=_title(test, names), labelled=labelled),
+        rows=tuple(
+            LayerRow(
+                k + 1,
+                name,
+                tuple(
+                    rate_text(curve[k])
+                    for curve in (test.before, test.after, test.single, test.all_but)
+                ),
+                k in test.inflection,
+            )
+            for k, name in enumerate(names)
+        ),
+        effort=_effort(test),
+    )
+
+
+def _title(test: LayerSweep, names: Sequence[str]) -> str:
+    """The finding in a sentence."""
+    policy, confirmed = clean(test.policy), test.confirmation
+    if confirmed is not None:
+        one = len(confirmed.points) == 1
+        which = f"{names[confirmed.points[0]]}, 1" if one else f"{len(confirmed.points)}"
+        return (
+            f"Under {policy}, quantizing only {which} of {len(names)} layers{',' * one} costs "
+            f"{_loss(confirmed.cost)}; keeping {'it' if one else 'them'} in float gives back "
+            f"{_gain(confirmed.regained)} of {_points(test.whole)}, with the bits as they "
+            "lie."
+        )
+    if _is_loss(test.whole):
+        return f"Under {policy}, {_loss(test.whole)} are lost, but no single layer stands out."
+    return f"Under {policy}, there are no inflection points: nothing is lost beyond chance."
+
+
+def _story(sweeps: Sequence[LayerSweep], names: Sequence[str]) -> list[str]:
+    test, whole = sweeps[0], sweeps[0].whole
+    found = [
+        f"With rounded weights and activations in float {rate_text(test.none)} are right, with all "
+        f"{len(names)} layers quantized {rate_text(test.all)}: {whole.lost} lost, {whole.gained} "
+        f"gained, a loss of {_loss(whole)}."
+    ]
+    if test.confirmation is not None:
+        found.append(f"Inflection points, by number and name: {_named(test.inflection, names)}.")
+        if (test.confirmation.regained.pp or 0.0) < -0.5 * (whole.pp or 0.0):
+            found.append("Most of the loss stays without them: other layers do harm together.")
+    elif _is_loss(whole):
+        found.append(_unproven(test, names))
+    return found + [text for train in sweeps[1:] for text in _on_training(test, train, names)]
+
+
+def _unproven(test: LayerSweep, names: Sequence[str]) -> str:
+    """Why no point is named though something is lost."""
+    rule = (
+        f"No step is both large (at least {percent(test.smallest_share)} of the whole loss) and "
+        "beyond chance"
+    )
+    if not test.large_steps:
+        return f"{rule}: no single layer carries that much; the loss grows from layer to layer."
+    best = min(test.large_steps, key=lambda step: (step.p_holm, -step.share, step.point))
+    return (
+        f"{rule}. The nearest is layer {best.point + 1}, {names[best.point]}, which loses "
+        f"{best.change.lost} and gains {best.change.gained} of {best.change.n} (adjusted p "
+        f"{p_text(best.p_holm)}): more examples would tell."
+    )
+
+
+def _on_training(test: LayerSweep, train: LayerSweep, names: Sequence[str]) -> list[str]:
+    found = []
+    if train.confirmation is not None:
+        found.append(
+            f"On {train.n} training examples, which had no part in the choice, quantizing only "
+            f"these costs {_loss(train.confirmation.cost)}, and keeping them in float gives back "
+            f"{_gain(train.confirmation.regained)} of {_points(train.whole)}."
+        )
+    if train.inflection != test.inflection:
+        named = _named(train.inflection, names) if train.inflection else "no layer"
+        found.append(f"On those alone, the same rule names {named}.")
+    elif train.inflection:
+        found.append("On those alone, the same rule names the same layers.")
+    return found
+
+
+def _not_measured(sweeps: Sequence[LayerSweep]) -> list[str]:
+    found = []
+    if all(sweep.split == "test" for sweep in sweeps):
+        found.append(
+            "The training split was not measured: the data has none, it was left out, or this "
+            "policy has no bits for it."
+        )
+    for sweep in sweeps:
+        rates = (*sweep.before, *sweep.after, *sweep.single, *sweep.all_but)
+        fewest = min(rate.n for rate in rates)
+        if fewest < sweep.n:
+            found.append(
+                f"Up to {sweep.n - fewest} of {sweep.n} {SPLITS[sweep.split]} examples gave NaN or "
+                "infinity; they are left out of the rates."
+            )
+    return found
+
+
+def _named(points: Sequence[int], names: Sequence[str]) -> str:
+    return ", ".join(f"{point + 1} ({names[point]})" for point in points)
+
+
+def _is_loss(whole: Change) -> bool:
+    return whole.pp is not None and whole.pp < 0 and whole.p_value <= SIGNIFICANT
+
+
+def _loss(change: Change) -> str:
+    """ "80.6 points (76.0 to 84.4)", positive where right answers are lost."""
+    return _with_interval(change, lambda pp: -pp)
+
+
+def _gain(change: Change) -> str:
+    return _with_interval(change, lambda pp: pp)
+
+
+def _with_interval(change: Change, turned: Callable[[float], float]) -> str:
+    if change.pp is None or change.low is None or change.high is None:
+        return NOTHING
+    low, high = sorted((turned(change.low), turned(change.high)))
+    return f"{decimal(turned(change.pp))} points ({decimal(low)} to {decimal(high)})"
+
+
+def _points(whole: Change) -> str:
+    return NOTHING if whole.pp is None else decimal(-whole.pp)
+
+
+def _effort(test: LayerSweep) -> str:
+    text = f"The curves took {percent(test.calls / test.naive_calls)} of the layer calls"
+    if test.naive_macs:
+        text += f" and {percent(test.macs / test.naive_macs)} of the multiply-adds"
+    return text + " that running each of their combinations by itself would have taken."

@@ -1,0 +1,1 @@
+"""What helps, each judged by a worst case that is looked for anew."""

@@ -1,0 +1,97 @@
+"""What the record says of a runtime beyond its decisions: what it quantized, how fast it is."""
+
+import time
+from collections.abc import Callable
+
+import numpy as np
+import torch
+
+from bitcliff.questions.runtimes.ablation import ladder
+from bitcliff.assess.measured import Predictions
+from bitcliff.assess.suite import Suite
+from bitcliff.errors import InputError
+from bitcliff.points import take
+from bitcliff.points.attach import rounding_to
+from bitcliff.points.forward import batch_size
+from bitcliff.records.provenance import cpu_flags
+from bitcliff.questions.runtimes.record import RuntimeDescription, RuntimeInfo, Seconds, Speed
+from bitcliff.types.runtime import Runtime
+
+_TAKES = 7
+_TIMED = 32
+# Where none of them is there, sums of unsigned by signed products of 8 bits may saturate.
+_INTEGER_SUMS = ("avx512_vnni", "avx_vnni", "amx_int8", "asimddp", "i8mm")
+
+
+def runtime_info(runtime: Runtime, suite: Suite, in_float: Predictions) -> RuntimeInfo:
+    """After `suite` has measured it. in_float: what the network says in float."""
+    # Of a network that is not looked into, nothing can be simulated.
+    rungs, left_out = ladder(runtime, suite, in_float) if suite.points else ([], [])
+    return RuntimeInfo(
+        **dict(described(runtime)),
+        cpu_flags=[flag for flag in _INTEGER_SUMS if flag in cpu_flags()],
+        speed=_speed(runtime, suite),
+        ladder=rungs,
+        left_out=left_out,
+    )
+
+
+def described(runtime: Runtime) -> RuntimeDescription:
+    """What it is, before anything is measured."""
+    return RuntimeDescription(
+        name=runtime.name,
+        version=runtime.version,
+        description=runtime.description,
+        quantized=dict(runtime.quantized),
+        in_float=dict(runtime.in_float),
+    )
+
+
+def check_runtime(runtime: Runtime, suite: Suite, classes: int) -> None:
+    """One example and one batch, before any long work.
+
+    Raises:
+        InputError: it cannot run them, or gives something else than a score for each class.
+    """
+    for size in (1, suite.evaluator.batch_size) if runtime.batches else (1,):
+        scores = runtime.run(take(suite.evaluator.inputs, torch.arange(size)))
+        if scores.shape != (size, classes):
+            raise InputError(
+                f"--runtime {runtime.name}: it gives {tuple(scores.shape)} for {size} examples "
+                f"and not ({size}, {classes}), as the network in float does"
+            )
+
+
+def _speed(runtime: Runtime, suite: Suite) -> Speed:
+    """By turns, so that whatever else the machine does falls on all alike."""
+    evaluator = suite.evaluator
+    size = min(_TIMED, evaluator.batch_size) if runtime.batches else 1
+    inputs = take(evaluator.inputs, torch.arange(size))
+    runs: dict[str, Callable[[], object]] = {
+        "quantized": lambda: runtime.run(inputs),
+        "in_float": lambda: runtime.run_float(inputs),
+    }
+    if suite.points:
+        rounding = rounding_to(torch.full((size, suite.points), 8))
+        runs["simulation"] = lambda: evaluator.attachment.run(inputs, rounding)
+    taken: dict[str, list[float]] = {name: [] for name in runs}
+    with torch.no_grad():
+        for take_number in range(1 + _TAKES):
+            for name, run in runs.items():
+                start = time.perf_counter()
+                run()
+                if take_number:  # the first is to warm up
+                    taken[name].append((time.perf_counter() - start) / batch_size(inputs))
+    seconds = {name: _quartiles(values) for name, values in taken.items()}
+    return Speed(
+        batch_size=size,
+        takes=_TAKES,
+        quantized=seconds["quantized"],
+        in_float=seconds["in_float"],
+        simulation=seconds.get("simulation"),
+    )
+
+
+def _quartiles(values: list[float]) -> Seconds:
+    low, median, high = np.quantile(values, [0.25, 0.5, 0.75]).tolist()
+    return Seconds(median=median, low=low, high=high)

@@ -1,0 +1,1 @@
+"""Is what was simulated what an exported file does?"""

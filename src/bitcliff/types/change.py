@@ -1,0 +1,32 @@
+"""A paired change as every part of Bitcliff states it: float against quantized, or before and
+after."""
+
+from pydantic import BaseModel, ConfigDict
+
+from bitcliff.types.rate import Count
+
+
+class PairedChange(BaseModel):
+    """A share of right answers, measured twice on the same n examples.
+
+    Attributes:
+        n: examples. lost: right the first time and wrong the second. gained: the other way round.
+        difference_pp: second minus first share, percentage points; None when n is 0.
+        low_pp, high_pp: its paired 95 % interval (Tango's; where one is stated for several
+            comparisons together, at their joint level).
+        p_value: exact McNemar. p_holm: the same, adjusted over all tests of its family; None where
+            there is no family.
+
+    Build one with `bitcliff.stats.paired_change`, which works it out.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    n: Count
+    lost: Count
+    gained: Count
+    difference_pp: float | None
+    low_pp: float | None
+    high_pp: float | None
+    p_value: float
+    p_holm: float | None = None

@@ -1,0 +1,34 @@
+"""Runs to remedy: assessed in memory, with the context that `explain` would load."""
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from bitcliff.assess import AssessSettings, Audit, SearchEffort
+from bitcliff.questions.context import Context, Side
+from tests.small_networks import Cliff
+
+EFFORT = SearchEffort(rounds=3, exchanges=12, evaluations=0, draws=4)
+SETTINGS = AssessSettings(
+    bits=tuple(range(3, 11)), budgets=(8.0,), uniform=(8,), effort=EFFORT, weight_bits=None
+)
+
+
+def context_of(model: nn.Module, data: list[Any], settings: AssessSettings = SETTINGS) -> Context:
+    audit = Audit(model.eval(), data, settings=settings)
+    record = audit.assess(command="bitcliff assess")
+    suite, base = audit.ready()
+    return Context(record, (), Side("test", audit, suite, base, {}))
+
+
+def signs(n: int = 24) -> Tensor:
+    return torch.randn(n, 2, generator=torch.Generator().manual_seed(0))
+
+
+def cliff_context(labelled: bool = True, n: int = 24) -> Context:
+    """One layer of three is to blame: with few bits there, half of the examples are lost."""
+    model, x = Cliff(), signs(n)
+    with torch.no_grad():
+        labels = model(x).argmax(1)
+    return context_of(model, [(x, labels)] if labelled else [x])

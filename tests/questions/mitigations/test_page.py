@@ -1,0 +1,195 @@
+from typing import Any
+
+import pytest
+
+from bitcliff.records import Record
+from bitcliff.records.explanation import Explanation
+from bitcliff.questions.mitigations.record import (
+    Change,
+    Cost,
+    Family,
+    RandomAllocation,
+    Remedied,
+    Remedies,
+)
+from bitcliff.records.plan import QuantizationPlan
+from bitcliff.questions.mitigations.page import RemediesShown, finding, remedies_section
+from bitcliff.report.html import render_html
+from bitcliff.stats import paired_difference, rate
+from bitcliff.verdict import judge
+from tests.report.example_record import example_record
+
+N = 100
+
+
+def change(lost: int, gained: int) -> Change:
+    value, low, high = paired_difference(N, lost, gained)
+    return Change(value=100 * value, low=100 * low, high=100 * high)
+
+
+def row(family: Family, words: str, right: int, in_float: int = 0, **changes: Any) -> Remedied:
+    """Of 100 examples, all right in float and 10 before."""
+    return Remedied(
+        family=family,
+        words=words,
+        float_points=[f"point{number}" for number in range(in_float)],
+        floors={},
+        scheme="onnx",
+        cost=Cost(
+            in_float=in_float,
+            float_macs=in_float / 20,
+            total_bits=5 * (20 - in_float),
+            mean_bits=5.0,
+            mean_with_float=5 + 27 * in_float / 20,
+            freedom_log2=30.0,
+        ),
+        right=rate(right, N),
+        before=rate(10, N),
+        regained=change(0, right - 10),
+        loss=change(N - right, 0),
+        failures=0,
+        passes=100,
+        **{"standing": "fail", "on_front": False, **changes},
+    )
+
+
+BASE = row("none", "nothing changed", 10)
+HELPS = row("float", "2 places kept in float", 100, in_float=2, standing="inconclusive")
+HALF = row("combined", "1 place kept in float, at least 5 bits at every other place", 60, 1)
+IDLE = row("percentile", "ranges clipped to 99 % of the values", 10)
+
+
+def remedies(*rows: Remedied, recommended: Remedied | None = None, **changes: Any) -> Remedies:
+    plan = QuantizationPlan(model="m", float_points=["<b>&"], budget=[5.0])
+    fields: dict[str, Any] = {
+        "max_drop": 2.0,
+        "worst": "worst-5",
+        "float_right": rate(N, N),
+        "unremedied": BASE,
+        "remedies": list(rows),
+        "recommended": [] if recommended is None else [recommended],
+        "plan": None if recommended is None else plan,
+    }
+    return Remedies(**{**fields, **changes})
+
+
+def shown(record: Record, found: Remedies) -> RemediesShown:
+    data: RemediesShown = remedies_section(record, found).data
+    return data
+
+
+def test_what_is_found_is_said_in_a_sentence() -> None:
+    record = example_record()
+    surely = HELPS.model_copy(update={"standing": "pass"})
+    said = {
+        "best": finding(record, remedies(IDLE, HALF, recommended=HALF)),
+        "measured": finding(record, remedies(IDLE, HELPS, recommended=HELPS)),
+        "surely": finding(record, remedies(IDLE, surely, recommended=surely)),
+        "none": finding(record, remedies(IDLE)),
+        "whole": finding(record, Remedies(max_drop=2.0, not_measured="nothing is lost")),
+    }
+    assert said["best"].startswith(
+        "Keeping 1 of 20 places in float, with at least 5 bits at every other place, gives back "
+        "50.0 of 90.0 points lost (95 % interval "
+    )
+    assert said["best"].endswith(
+        "40.0 points stay lost, more than the 2 allowed; no remedy tried keeps to that."
+    )
+    assert said["measured"].startswith("Keeping 2 of 20 places in float gives back 90.0 of 90.0")
+    assert "verified against a new search" in said["measured"]
+    assert "more examples would tell" in said["measured"]
+    assert "lies within the 2 points allowed" in said["surely"]
+    assert "No remedy tried gives back more than chance could: the most is 0.0" in said["none"]
+    assert said["whole"] == "Nothing to mend: nothing is lost."
+
+
+def test_where_another_remedy_keeps_to_the_limit_none_is_said_to_fail() -> None:
+    """The one recommended was chosen on other examples, where it may have kept to it as well."""
+    confirmed = {"recommended_on": N, "confirmed": [HALF]}
+    said = finding(example_record(), remedies(HALF, HELPS, recommended=HALF, **confirmed))
+    assert said.endswith(" 40.0 points stay lost, more than the 2 allowed.")
+
+
+def test_a_remedy_that_does_nothing_is_said_to_do_nothing() -> None:
+    rows = shown(example_record(), remedies(IDLE, HELPS, recommended=HELPS)).rows
+    assert [one.number for one in rows] == [0, 1, 2]
+    assert rows[1].regained.startswith("nothing beyond chance: 0.0 (")
+    assert rows[2].regained == "90.0 (82.6 to 94.5)"
+    assert rows[2].in_float == "2; 10.0\u00a0%"
+    assert rows[2].bits == "5; 7.7"
+
+
+def test_the_table_tells_which_places_a_remedy_picks() -> None:
+    record = example_record()
+    names = [point.name for point in record.subject.points if point.quantized]
+    picked = [
+        HELPS.model_copy(update={"float_points": [names[4], names[1]]}),
+        HELPS.model_copy(update={"float_points": [], "floors": {names[2]: 8}}),
+        HELPS.model_copy(
+            update={"float_points": [names[0]], "floors": dict.fromkeys(names[1:], 5)}
+        ),
+        HELPS.model_copy(update={"float_points": [], "floors": dict.fromkeys(names, 5)}),
+    ]
+    assert [row.places for row in shown(record, remedies(*picked)).rows] == [
+        "", "places 2, 5", "place 3", "place 1", "",
+    ]  # fmt: skip
+
+
+def test_how_to_use_the_plan() -> None:
+    record = example_record()
+    same = QuantizationPlan(model="m", weights_sha256=record.provenance.weights_sha256)
+    found = remedies(HELPS, recommended=HELPS, plan=same)
+    assert shown(record, found).use == [
+        f"{record.provenance.command} --plan RUN/plan.yaml --out RUN-with-plan"
+    ]
+    command = "bitcliff assess brittle-digits --examples 0 --out run"
+    shipped = record.model_copy(
+        update={
+            "provenance": record.provenance.model_copy(update={"command": command}),
+            "subject": record.subject.model_copy(
+                update={"model": "brittle-digits", "data": "digits"}
+            ),
+        }
+    )
+    tuned = QuantizationPlan(model="zoo:digits", weights_sha256="other")
+    assert shown(shipped, remedies(HELPS, recommended=HELPS, plan=tuned)).use == [
+        "bitcliff assess zoo:digits --examples 0 --out run --data digits "
+        "--weights RUN/network.safetensors --plan RUN/plan.yaml --out RUN-with-plan"
+    ]
+
+
+@pytest.mark.parametrize("labelled", [True, False])
+def test_the_page_shows_everything_and_escapes_names(labelled: bool) -> None:
+    record = example_record()
+    subject = record.subject.model_copy(update={"labelled": labelled})
+    drawn = RandomAllocation(draws=4, mean=rate(80, N), worst=rate(70, N), all_right=rate(9, N))
+    found = remedies(IDLE, HALF, HELPS, recommended=HELPS, random=drawn, chosen_on=50, tuned=True)
+    explanation = Explanation(policies=[], n_train=0, remedies=found)
+    record = record.model_copy(update={"subject": subject, "explanation": explanation})
+    page = render_html(record, judge(record, 2.0))
+    assert "&lt;b&gt;&amp;" in page
+    assert "<b>&" not in page
+    for words in (
+        "What helps?",
+        "over 4 draws",
+        "chosen on 50",
+        "network.safetensors",
+        "plan.yaml",
+    ):
+        assert words in page
+    data = shown(record, found)
+    assert data.plot is not None
+    assert (
+        data.plot.title
+        == "Without float nothing comes back; with 10.0\u00a0% of the work in float 90.0."
+    )
+
+
+def test_a_run_with_nothing_to_mend_has_a_section_without_table() -> None:
+    record = example_record()
+    found = Remedies(max_drop=2.0, not_measured="the worst case found loses nothing")
+    explanation = Explanation(policies=[], n_train=0, remedies=found)
+    record = record.model_copy(update={"explanation": explanation})
+    page = render_html(record, judge(record, 2.0))
+    assert "Nothing to mend: the worst case found loses nothing." in page
+    assert "caption-remedies" not in page

@@ -1,0 +1,174 @@
+"""Runtimes in an assessment: measured, judged, recorded, and compared with the simulation."""
+
+import pytest
+import torch
+
+from bitcliff.adapters.assembly import make_subject
+from bitcliff.adapters.runtimes import load_runtime
+from bitcliff.assess import Audit
+from bitcliff.questions.runtimes.observe import check_runtime
+from bitcliff.errors import InputError
+from bitcliff.export import float_onnx
+from bitcliff.records import Record, check_record
+from bitcliff.types.runtime import Runtime
+from bitcliff.types.subject import Examples, examples_sha256
+from bitcliff.verdict import judge
+from tests.contract.subjects import SETTINGS
+from tests.small_networks import DigitsCNN, chain
+
+N = 24
+
+
+def examples(inputs: torch.Tensor, labels: torch.Tensor | None) -> Examples:
+    ids = tuple(map(str, range(len(inputs))))
+    return Examples("mine", inputs, labels, ids, len(inputs), examples_sha256(inputs, labels))
+
+
+@pytest.fixture(scope="module")
+def audit() -> Audit:
+    """Examples of very different size, so that one scale for all of them loses the small."""
+    network = chain(0, points=4, width=10)
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randn(N, 4, generator=generator)
+    x[::2] *= 300
+    subject = make_subject("chain", network, None, None)
+    runtime = load_runtime("torch-dynamic", subject, bytes)
+    return Audit(subject, examples(x, network(x).argmax(1)), settings=SETTINGS, runtimes=[runtime])
+
+
+@pytest.fixture(scope="module")
+def record(audit: Audit) -> Record:
+    return audit.assess()
+
+
+def test_each_runtime_is_measured_by_itself_and_in_batches(audit: Audit, record: Record) -> None:
+    runtime, inputs = audit.runtimes[0], audit.examples.inputs
+    assert isinstance(inputs, torch.Tensor)
+    alone = torch.cat([runtime.run(one) for one in inputs.split(1)]).argmax(1).tolist()
+    batch = torch.cat([runtime.run(one) for one in inputs.split(N)]).argmax(1).tolist()
+    found = {
+        name: [row.outcomes[name].prediction for row in record.examples]
+        for name in ("torch-dynamic", "torch-dynamic-batch")
+    }
+    assert found == {"torch-dynamic": alone, "torch-dynamic-batch": batch}
+    assert alone != batch
+    results = {policy.name: policy for policy in record.policies if policy.runtime}
+    assert {policy.runtime for policy in results.values()} == {"torch-dynamic"}
+    assert results["torch-dynamic-batch"].effort.forward_passes == N
+    assert results["torch-dynamic-batch"].flips.all.k > 0
+    assert all(row.outcomes["torch-dynamic"].bits is None for row in record.examples)
+
+
+def test_a_flip_by_a_runtime_is_at_risk_and_is_judged(record: Record) -> None:
+    flipped = {
+        row.id
+        for row in record.examples
+        if row.outcomes["torch-dynamic-batch"].prediction != row.float_prediction
+    }
+    assert flipped
+    assert flipped <= set(record.at_risk)
+    verdict = judge(record, 2.0)
+    assert {"torch-dynamic", "torch-dynamic-batch"} <= {j.policy for j in verdict.judgements}
+    sentence = judge(record, 2.0, "torch-dynamic-batch").sentence
+    assert f"in torch-dynamic-batch ({record.runtimes[0].version})" in sentence
+
+
+def test_the_ladder_goes_from_the_simulation_to_the_runtime_one_change_at_a_time(
+    record: Record,
+) -> None:
+    rungs = {rung.name: rung for rung in record.runtimes[0].ladder}
+    # Weights have 8 bits and one scale already.
+    assert list(rungs) == ["simulation", "layers", "activations", "runtime", "batch"]
+    assert rungs["simulation"].changed is None
+    batch = next(p for p in record.policies if p.name == "torch-dynamic-batch")
+    assert rungs["batch"].from_float == batch.flips.all
+    assert rungs["runtime"].from_runtime.k == 0
+    assert rungs["runtime"].margin_gap == 0
+    assert rungs["batch"].changed == rungs["batch"].from_runtime
+    # With the runtime's own bits the simulation comes as near as it gets.
+    gaps = [rungs[name].margin_gap or 0.0 for name in ("simulation", "layers", "activations")]
+    assert gaps[2] == min(gaps)
+    assert gaps[2] < 0.1 * (rungs["batch"].margin_gap or 0.0)
+
+
+def test_it_says_what_was_quantized_and_how_long_it_takes(record: Record) -> None:
+    runtime = record.runtimes[0]
+    assert (runtime.quantized, runtime.in_float) == ({"Linear": 5}, {})
+    speed = runtime.speed
+    assert speed.batch_size == N
+    assert speed.simulation is not None
+    for seconds in (speed.quantized, speed.in_float, speed.simulation):
+        assert 0 < seconds.low <= seconds.median <= seconds.high
+
+
+class Own(torch.nn.Conv2d):
+    """A convolution under another name: in a runtime, a convolution like any other."""
+
+
+@pytest.mark.parametrize(
+    ("kind", "between"),
+    [
+        (torch.nn.Conv2d, torch.nn.Identity),
+        (Own, torch.nn.Identity),
+        (torch.nn.Conv2d, torch.nn.Tanh),
+    ],
+)
+def test_folding_is_a_rung_where_it_can_be_done(
+    kind: type[torch.nn.Conv2d], between: type[torch.nn.Module]
+) -> None:
+    torch.manual_seed(0)
+    network = torch.nn.Sequential(
+        kind(1, 4, 3, bias=False),
+        between(),
+        torch.nn.BatchNorm2d(4),
+        torch.nn.ReLU(),
+        torch.nn.Flatten(),
+        torch.nn.Linear(144, 3),
+    )
+    network(10 * torch.randn(64, 1, 8, 8))
+    subject = make_subject("folding", network, None, None)
+    x = torch.randn(8, 1, 8, 8)
+    runtime = load_runtime("ort-dynamic", subject, lambda: float_onnx(network, x))
+    record = Audit(subject, examples(x, None), settings=SETTINGS, runtimes=[runtime]).assess()
+    rungs = {rung.name: rung for rung in record.runtimes[0].ladder}
+    if between is torch.nn.Tanh:
+        assert "folded" not in rungs
+        why = "folded: 1 of 1 batch normalisations could not be folded"
+        assert record.runtimes[0].left_out == [why]
+    else:
+        assert "folded" in rungs
+        assert record.runtimes[0].left_out == []
+    assert network.training is False
+    assert isinstance(network[2], torch.nn.BatchNorm2d)
+
+
+def test_a_runtime_that_gives_other_scores_is_refused_before_any_work(audit: Audit) -> None:
+    def two(inputs: object) -> torch.Tensor:
+        assert isinstance(inputs, torch.Tensor)
+        return torch.zeros(len(inputs), 2)
+
+    suite, _ = audit.ready()
+    odd = Runtime("odd", "odd 1", "gives two scores", two, two, quantized={"Linear": 1})
+    with pytest.raises(InputError, match=r"--runtime odd: it gives \(1, 2\) for 1 examples"):
+        check_runtime(odd, suite, 3)
+
+
+def test_a_record_names_no_runtime_that_it_does_not_hold(record: Record) -> None:
+    check_record(record)
+    with pytest.raises(InputError, match="'torch-dynamic', which is not in the record's runtimes"):
+        check_record(record.model_copy(update={"runtimes": []}))
+
+
+def test_nan_of_a_runtime_is_a_numeric_failure() -> None:
+    subject = make_subject("cnn", DigitsCNN().eval(), None, None)
+    x = torch.randn(4, 1, 8, 8)
+
+    def broken(inputs: object) -> torch.Tensor:
+        assert isinstance(inputs, torch.Tensor)
+        return torch.full((len(inputs), 10), float("nan"))
+
+    runtime = Runtime("odd", "odd 1", "gives NaN", broken, broken, quantized={"Conv": 3})
+    record = Audit(subject, examples(x, None), settings=SETTINGS, runtimes=[runtime]).assess()
+    found = next(policy for policy in record.policies if policy.name == "odd")
+    assert (found.numeric_failures.k, found.agreement.n) == (4, 0)
+    assert judge(record, 2.0, "odd").status == "inconclusive"
