@@ -1,14 +1,11 @@
 """`bitcliff explain`: a finished run into the same run with its explanation."""
 
-import hashlib
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import torch
-from pydantic import BaseModel, ConfigDict, ValidationError
 
 from bitcliff import __version__
 from bitcliff.adapters import DataOptions, load_examples
@@ -17,6 +14,7 @@ from bitcliff.assess import Audit
 from bitcliff.errors import InputError
 from bitcliff.jobs.assess_job import AssessJob, Listener
 from bitcliff.jobs.fine_tune import fine_tuner
+from bitcliff.jobs.partial import Partial
 from bitcliff.jobs.plan_file import PLAN
 from bitcliff.jobs.run_directory import check_is_folder, finished_record, held
 from bitcliff.jobs.stored_run import open_stored
@@ -43,7 +41,7 @@ from bitcliff.records.part import Part
 from bitcliff.types.subject import Examples
 from bitcliff.verdict import judge
 
-_PARTIAL = "explanation.partial.json"
+_PARTIAL = "explanation.partial.jsonl"
 
 PARTS: Mapping[str, Callable[[Context], Part]] = {
     "layers": explain_layers,
@@ -87,15 +85,6 @@ class ExplainJob:
     command: str = ""
 
 
-class _Partial(BaseModel):
-    """Answers of an explanation that has not ended, and what they belong to."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    fingerprint: str
-    answers: dict[str, dict[str, Any]]
-
-
 def run_explain(job: ExplainJob, listener: Listener) -> Record:
     """Load what the run was about, ask each question, write record and report anew.
 
@@ -116,12 +105,18 @@ def run_explain(job: ExplainJob, listener: Listener) -> Record:
         if twin is not None:
             check_twin(record, twin)
         context = replace(_context(job, record, policies, listener), twin=twin)
-        answers = _answers(job, context, kept, listener)
+        about = {
+            "policies": list(context.everyone),
+            "n_train": _training_examples_of(job, context, kept),
+        }
+        partial = Partial(job.run / _PARTIAL, _basis(job, context, about))
+        answers = _answers(job, context, about | kept, partial, listener)
+        answers["commands"] = _commands(job, record.explanation, kept)
         record = record.model_copy(update={"explanation": Explanation.model_validate(answers)})
         write_record(record, job.run)
         _write_plan(record, job.run)
         write_run_report(record, judge(record, record.settings.max_drop), job.run)
-        (job.run / _PARTIAL).unlink(missing_ok=True)
+        partial.clear()
     return record
 
 
@@ -155,37 +150,44 @@ def _askable(
     return job.parts or _OF_ANSWERS
 
 
-def _answers(
-    job: ExplainJob, context: Context, kept: Mapping[str, Any], listener: Listener
-) -> dict[str, Any]:
-    """The fields of the explanation: kept from before, or worked out now."""
-    n_train = _training_examples_of(job, context, kept)
-    answers: dict[str, Any] = {"policies": list(context.everyone), "n_train": n_train}
+def _basis(job: ExplainJob, context: Context, about: Mapping[str, Any]) -> list[Any]:
+    """All that the answers follow from."""
     # `assess --explain` that was killed assesses again: to the same record but for the times.
     untimed = context.record.provenance.model_copy(update={"started": "", "finished": ""})
     bare = context.record.model_copy(update={"explanation": None, "provenance": untimed})
     twin = context.twin and record_json(context.twin)
-    asked = [__version__, answers, twin, asdict(job.corrupting), job.fine_tune]
-    text = json.dumps([record_json(bare), asked])
-    fingerprint = hashlib.sha256(text.encode("utf-8", "backslashreplace")).hexdigest()
-    answers |= kept
-    found = _read_partial(job.run / _PARTIAL, fingerprint)
+    settings = [asdict(job.corrupting), job.fine_tune]
+    return [__version__, record_json(bare), about, twin, settings]
+
+
+def _answers(
+    job: ExplainJob,
+    context: Context,
+    begun: Mapping[str, Any],
+    partial: Partial,
+    listener: Listener,
+) -> dict[str, Any]:
+    """The fields of the explanation: what has `begun` them, and an answer to each question."""
+    answers = dict(begun)
     for name in PARTS:
         if name not in (job.parts or PARTS):
             continue
-        if name not in found:
+        answer = partial.get(name)
+        if answer is None:
             listener.stage(f"Explaining: {name}")
             # A later question may build on an earlier answer: remedies on the layers that break.
             so_far = {"explanation": Explanation.model_validate(answers)}
             so_far_context = replace(context, record=context.record.model_copy(update=so_far))
-            found[name] = PARTS[name](so_far_context).model_dump(mode="json")
-            partial = _Partial(fingerprint=fingerprint, answers=found)
-            write_text_atomic(job.run / _PARTIAL, partial.model_dump_json())
-        answers[name] = found[name]
-    before = context.record.explanation
-    commands = [one for one in before.commands if one != job.command] if before and kept else []
-    answers["commands"] = [*commands, job.command] if job.command else commands
+            answer = PARTS[name](so_far_context).model_dump(mode="json")
+            partial.put(name, answer)
+        answers[name] = answer
     return answers
+
+
+def _commands(job: ExplainJob, before: Explanation | None, kept: Mapping[str, Any]) -> list[str]:
+    """The commands that gave the answers, this one last."""
+    commands = [one for one in before.commands if one != job.command] if before and kept else []
+    return [*commands, job.command] if job.command else commands
 
 
 def _kept(job: ExplainJob, record: Record, policies: Sequence[str]) -> dict[str, Any]:
@@ -229,14 +231,6 @@ def _training_examples_of(job: ExplainJob, context: Context, kept: Mapping[str, 
 
 def _asks_for_training(job: ExplainJob) -> bool:
     return not {*_ON_TRAINING}.isdisjoint(job.parts or PARTS)
-
-
-def _read_partial(path: Path, fingerprint: str) -> dict[str, dict[str, Any]]:
-    try:
-        partial = _Partial.model_validate_json(path.read_bytes())
-    except (OSError, ValidationError):
-        return {}
-    return partial.answers if partial.fingerprint == fingerprint else {}
 
 
 def _context(
