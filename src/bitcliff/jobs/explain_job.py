@@ -1,11 +1,9 @@
 """`bitcliff explain`: a finished run into the same run with its explanation."""
 
-from collections.abc from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
-
-import torch
 
 from bitcliff import __version__
 from bitcliff.adapters import DataOptions, load_examples
@@ -23,9 +21,9 @@ from bitcliff.questions.activations.observe import observe_activations
 from bitcliff.questions.context import (
     Context,
     Side,
+    allocation_of,
     check_policies,
     default_policies,
-    allocation_of,
 )
 from bitcliff.questions.corruptions.corrupting import CorruptionSettings
 from bitcliff.questions.corruptions.observe import observe_corruptions
@@ -150,8 +148,9 @@ def _askable(
                 f"--only {name}: {', '.join(policies)} shows no bits to explain; "
                 "name a policy that has some too"
             )
-    listener.stage(f"Asked of a runtime's answers alone: {' and '.join(job.questions or _OF_ANSWERS)}")
-    return job.questions or _OF_ANSWERS
+    asked = job.questions or _OF_ANSWERS
+    listener.stage(f"Asked of a runtime's answers alone: {' and '.join(asked)}")
+    return asked
 
 
 def _basis(job: ExplainJob, context: Context, explained: Explained) -> list[Any]:
