@@ -187,6 +187,19 @@ def older(_record: Record, answer: Any) -> dict[str, Any]:
     }
 
 
+def _pairs(points: int) -> dict[tuple[Cell, Cell], tuple[Curve, int]]:
+    """The two cells of every step, each step once, under the first curve that has it."""
+    ways, everything = curves(points), frozenset(range(points))
+    found: dict[tuple[Cell, Cell], tuple[Curve, int]] = {}
+    for k in range(points):
+        before, after = ways.before[k], ways.after[k]
+        found.setdefault((before - {k}, before), ("before", k))
+        found.setdefault((after - {k}, after), ("after", k))
+        found.setdefault((NOTHING, ways.single[k]), ("single", k))
+        found.setdefault((ways.all_but[k], everything), ("all-but", k))
+    return found
+
+
 def _figures(
     sweep: SweepObserved, found: CellPredictions, steps: list[LayerStep], named: list[int]
 ) -> LayerSweep:
