@@ -11,7 +11,11 @@ from bitcliff.adapters.assembly import make_subject
 from bitcliff.assess.batchmates import BatchmatesSettings, Measurement
 from bitcliff.questions.batchmates.companion_search import Attempt
 from bitcliff.questions.batchmates.bench import Bench, beside
-from bitcliff.questions.batchmates.positive_control import planted_flips, planted_pair, planted_subject
+from bitcliff.questions.batchmates.positive_control import (
+    planted_flips,
+    planted_pair,
+    planted_subject,
+)
 from bitcliff.errors import InputError, NumericError
 from bitcliff.questions.batchmates.record import Attack
 from bitcliff.types.runtime import Runtime

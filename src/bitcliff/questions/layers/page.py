@@ -3,9 +3,9 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from bitcliff.records import Record
 from bitcliff.questions.layers.plot import SPLITS, figure
 from bitcliff.questions.layers.record import SIGNIFICANT, Layers, LayerSweep
+from bitcliff.records import Record
 from bitcliff.report.plot import Plot
 from bitcliff.report.section import Section
 from bitcliff.report.words import NOTHING, clean, decimal, p_text, percent, rate_text
@@ -110,9 +110,7 @@ def _unproven(test: LayerSweep, names: Sequence[str]) -> str:
     )
     if not test.large_steps:
         return f"{rule}: no single layer carries that much; the loss grows from layer to layer."
-    best = min(
-        test.large_steps, key=lambda step: (_adjusted(step.change), -step.share, step.point)
-    )
+    best = min(test.large_steps, key=lambda step: (_adjusted(step.change), -step.share, step.point))
     return (
         f"{rule}. The nearest is layer {best.point + 1}, {names[best.point]}, which loses "
         f"{best.change.lost} and gains {best.change.gained} of {best.change.n} (adjusted p "
@@ -159,7 +157,9 @@ def _named(points: Sequence[int], names: Sequence[str]) -> str:
 
 
 def _is_loss(whole: PairedChange) -> bool:
-    return whole.difference_pp is not None and whole.difference_pp < 0 and whole.p_value <= SIGNIFICANT
+    return (
+        whole.difference_pp is not None and whole.difference_pp < 0 and whole.p_value <= SIGNIFICANT
+    )
 
 
 def _loss(change: PairedChange) -> str:

@@ -73,7 +73,9 @@ def _draw(
     for axes in panels[-columns:]:
         axes.set_xlabel("relative depth")
     drawn.supylabel(
-        "right predictions" if labelled else "predictions as in float", color=theme.muted, fontsize=10
+        "right predictions" if labelled else "predictions as in float",
+        color=theme.muted,
+        fontsize=10,
     )
     handles, labels = panels[0].get_legend_handles_labels()
     drawn.legend(
