@@ -23,7 +23,7 @@ from bitcliff.jobs.run_directory import held
 from bitcliff.jobs.stored_run import StoredRun, open_stored, record_to_export
 from bitcliff.records import Record, write_record
 from bitcliff.questions.verification.record import Verification
-from bitcliff.report import write_report
+from bitcliff.questions.sections import write_run_report
 from bitcliff.types.subject import Inputs
 from bitcliff.verdict import judge
 
@@ -52,7 +52,7 @@ def run_verify(job: VerifyJob, listener: Listener) -> Record:
         verification = _verification(record, names, stored, runtime, listener)
         record = record.model_copy(update={"verification": verification})
         write_record(record, job.run)
-        write_report(record, judge(record, record.settings.max_drop), job.run)
+        write_run_report(record, judge(record, record.settings.max_drop), job.run)
     return record
 
 
