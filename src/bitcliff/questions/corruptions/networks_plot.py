@@ -10,7 +10,7 @@ from bitcliff.records import Record
 from bitcliff.report.plot import LIGHT, svg_text
 from bitcliff.report.words import clean
 
-_COLOURS = ("even", "worst", "friendliest", "static", "own", "random")
+_COLOURS = ("even", "worst", "best", "static", "own", "random")
 _MARKERS = ("o", "v", "^", "s", "P", "D")
 
 

@@ -82,7 +82,7 @@ def _co_trained_policy(context: Context, name: str) -> Policy | None:
 
 
 def _bits_in_words(context: Context, name: str) -> str:
-    if runtime_run(context.test.suite, name) is not None:
+    if context.record.by_name[name].runtime is not None:
         return "the runtime rounds the corrupted image anew"
     if _co_trained_policy(context, name) is not None:
         return "the policy looks at the corrupted image and chooses anew"
@@ -124,7 +124,8 @@ class _Run:
         index, where = torch.arange(len(places)), torch.tensor(places)
         scores: dict[str, Scores] = {FLOAT: evaluator.float_scores(index)}
         for name in self.context.everyone:
-            shipped = runtime_run(self.context.test.suite, name)
+            condition = self.context.record.by_name[name].condition
+            shipped = runtime_run(self.context.test.suite, condition)
             if shipped is not None:
                 scores[name] = evaluator.runtime_scores(index, *shipped)
             else:

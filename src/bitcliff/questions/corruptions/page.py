@@ -20,7 +20,7 @@ _STYLES: Mapping[Kind, tuple[str, str]] = {
     "co-trained": ("own", "P"),
     "worst": ("worst", "v"),
     "worst-static": ("static", "s"),
-    "best": ("friendliest", "^"),
+    "best": ("best", "^"),
 }
 _OTHER_STYLE = ("random", "D")
 _SURE = 0.05

@@ -28,7 +28,7 @@ from bitcliff.types.rate import ClusteredRate
 
 CLEAN = "clean"
 
-Marks = npt.NDArray[np.str_]
+Marks = npt.NDArray[Any]
 """(seeds, examples) of 1, 0 or -."""
 
 

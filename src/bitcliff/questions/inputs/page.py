@@ -189,7 +189,7 @@ def _classes(record: Record, risk: PolicyRisk) -> str:
     texts = [
         "…"
         if one is None
-        else f"{class_name(record, one.label)} {one.at_risk.k} of {one.at_risk.n}"
+        else f"{class_name(record.subject, one.label)} {one.at_risk.k} of {one.at_risk.n}"
         for one in shown
     ]
     return "At risk by class: " + ", ".join(texts) + "."
@@ -201,8 +201,8 @@ def _worst(record: Record, risk: PolicyRisk, row: ExampleRow) -> Worst:
     return Worst(
         id=clean(row.id, 80),
         thumbnail=safe_thumbnail(row.thumbnail or images.get(row.id)),
-        label=None if row.label is None else class_name(record, row.label),
-        before=class_name(record, row.float_prediction),
-        after=class_name(record, outcome.prediction),
+        label=None if row.label is None else class_name(record.subject, row.label),
+        before=class_name(record.subject, row.float_prediction),
+        after=class_name(record.subject, outcome.prediction),
         margins=f"margin {short(row.float_margin)} → {short(outcome.margin)}",
     )

@@ -89,7 +89,8 @@ def _draw(figure: "Figure", marks: _Marks, labelled: bool, theme: Theme, narrow:
         if len(pairs):
             drawn = pairs[:: -(-len(pairs) // _DRAWN)]
             axes.scatter(
-                *drawn.T,
+                drawn[:, 0],
+                drawn[:, 1],
                 s=size,
                 c=colour,
                 marker=marker,

@@ -38,6 +38,8 @@ from bitcliff.types.rate import Rate
 _SHOWN = 12
 # Beyond what any network gives, and small enough for a mean of two.
 _LARGEST = 1e300
+# The observed order counts as one of the shuffles, which are 10,000 with it.
+_LEAST = 1e-4 - 1e-9
 
 Mask = npt.NDArray[np.bool_]
 Values = npt.NDArray[np.float64]
@@ -49,14 +51,14 @@ def figures(record: Record, observed: InputsObserved) -> InputsAtRisk:
     """Every figure that the outcomes of a record give, together with the features."""
     against = "label" if record.settings.margin == "label" else "float prediction"
     of_class = "the label" if record.subject.labelled else "the prediction in float"
-    found, reference = observed.features, observed.reference
+    reference = observed.reference
     risks = [_risk(record, observed, name) for name in observed.resampled]
     return InputsAtRisk(
         margin_scale=observed.margin_scale,
         features=[
             Feature(key="class", measured=of_class),
             Feature(key="margin", measured=f"in float, against the {against}, logits"),
-            *(Feature(key=one.key, measured=one.measured) for one in found),
+            *(Feature(key=one.key, measured=one.measured) for one in observed.features),
         ],
         not_measured=observed.not_measured,
         reference=None
@@ -101,7 +103,8 @@ def resampled(
     record: Record, features: Sequence[MeasuredFeature], policy: str
 ) -> dict[FeatureKey, float]:
     """The p-values of one policy's comparisons that are found by shuffling, to be kept."""
-    found, told = under(record, policy), {}
+    found = under(record, policy)
+    told: dict[FeatureKey, float] = {}
     for key in _shuffled(record, features, found):
         if key == "class":
             told[key] = class_test(*_class_counts(record, found)[1:])
@@ -259,7 +262,8 @@ def problems(record: Record, observed: InputsObserved) -> Iterator[str]:
     """What contradicts the record, or itself."""
     n = len(record.table)
     yield from twice(
-        (one.key for one in (*observed.features, *observed.not_measured)), "the feature"
+        [*(one.key for one in observed.features), *(one.key for one in observed.not_measured)],
+        "feature",
     )
     if unknown := observed.images.keys() - set(record.table.ids):
         yield f"an image of {sorted(unknown)[0]!r}, which is no example's id"
@@ -303,6 +307,8 @@ def _values_that_fit(record: Record, observed: InputsObserved) -> Iterator[str]:
     for policy, told in observed.resampled.items():
         if told.keys() != (due := {*_shuffled(record, observed.features, under(record, policy))}):
             yield f"p-values by shuffling of {sorted(told)} under {policy!r}, not of {sorted(due)}"
+        if told and min(told.values()) < _LEAST:
+            yield f"a p-value by shuffling of {min(told.values())}, which no shuffling gives"
 
 
 KIND = AnswerKind(InputsObserved, figures, problems)
