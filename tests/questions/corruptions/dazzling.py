@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from bitcliff.assess import AssessSettings, Audit, SearchEffort
 from bitcliff.policy import Batch, Policy
-from bitcliff.questions.context import Context, Side, recorded_allocations
+from bitcliff.questions.context import Context, Side, allocation_of
 from bitcliff.questions.corruptions.corrupting import CorruptionSettings
 from bitcliff.records import Explained
 from bitcliff.types.corruption import Corruption
@@ -98,6 +98,6 @@ def context_of(
     explained = Explained(policies=list(policies), n_train=0)
     record = replace(record, observed=record.observed.model_copy(update={"explained": explained}))
     suite, base = audit.ready()
-    allocations = {name: recorded_allocations(record, name) for name in policies}
+    allocations = {name: allocation_of(record.outcomes[name]) for name in policies}
     side = Side("test", audit, suite, base, allocations)
     return Context(record, policies, side, corrupting=corrupting)

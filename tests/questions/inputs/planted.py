@@ -108,7 +108,9 @@ def _explained(
 
 def context_of(record: Record, side: Side, reference: Record | None = None) -> Context:
     """All policies of the record are explained."""
-    return Context(record, tuple(policy.name for policy in record.policies), side, twin=reference)
+    return Context(
+        record, tuple(policy.name for policy in record.policies), side, reference=reference
+    )
 
 
 def answered(record: Record, side: Side, reference: Record | None = None) -> Record:

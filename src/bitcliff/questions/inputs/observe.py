@@ -11,10 +11,10 @@ def observe_inputs(context: Context) -> InputsObserved:
     """What there is to know of every input, to tell those at risk under a policy from the others.
 
     Raises:
-        InputError: the record of `context.twin` is of other data.
+        InputError: the record of `context.reference` is of other data.
     """
     record, names = context.record, context.everyone
-    reference = None if context.twin is None else reference_run(record, context.twin)
+    reference = None if context.reference is None else reference_run(record, context.reference)
     context.tell("features of the inputs", 0, 1 + len(names))
     features, not_measured = features_of(context)
     by_shuffling = {}
