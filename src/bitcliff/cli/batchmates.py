@@ -44,8 +44,8 @@ def batchmates(**options: Any) -> int:
     """
     from bitcliff.assess.batchmates import BatchmatesSettings
     from bitcliff.jobs.batchmates_job import BatchmatesJob, run_batchmates
-    from bitcliff.records import record_json
     from bitcliff.questions.batchmates.page import batchmates_lines
+    from bitcliff.records import record_json
 
     with Display() as display, stdout_set_aside():
         settings = BatchmatesSettings(

@@ -23,8 +23,6 @@ from bitcliff.assess.batchmates import (
     planted_flips,
     planted_subject,
 )
-from bitcliff.questions.batchmates.observe import Tried
-from bitcliff.questions.batchmates.positive_control import planted_pair
 from bitcliff.errors import BitcliffError
 from bitcliff.export import float_onnx
 from bitcliff.jobs.assess_job import AssessJob, Listener, load_subject_and_data, resolved_config
@@ -37,15 +35,17 @@ from bitcliff.jobs.run_directory import (
 )
 from bitcliff.jobs.runtimes import runtimes_of
 from bitcliff.points import logits_of, take
+from bitcliff.questions.batchmates.observe import Tried
+from bitcliff.questions.batchmates.page import render_batchmates
+from bitcliff.questions.batchmates.positive_control import planted_pair
+from bitcliff.questions.batchmates.record import BATCHMATES_NAME, Baseline, Batchmates, Victim
 from bitcliff.records import (
     make_folder,
     record_json,
     write_bytes_atomic,
     write_text_atomic,
 )
-from bitcliff.questions.batchmates.record import BATCHMATES_NAME, Baseline, Batchmates, Victim
 from bitcliff.records.provenance import now
-from bitcliff.questions.batchmates.page import render_batchmates
 from bitcliff.types.subject import Inputs, tensors_sha256
 
 PAIRS = "pairs"

@@ -14,16 +14,22 @@ from bitcliff.adapters.runtimes.onnx_graph import (
     require_exporter,
     runtime_version,
 )
-from bitcliff.questions.verification.observe import ExportedFile, Observed, Run, seconds_each, verify_policy
 from bitcliff.errors import InputError
 from bitcliff.export import drop_observed, named_inputs, quantized_model, serialized
 from bitcliff.export.quantized_graph import AFTER, BEFORE, BITS, SCORES
 from bitcliff.jobs.assess_job import Listener
 from bitcliff.jobs.run_directory import held
 from bitcliff.jobs.stored_run import StoredRun, open_stored, record_to_export
-from bitcliff.records import Record, write_record
+from bitcliff.questions.sections import write_run_report
+from bitcliff.questions.verification.observe import (
+    ExportedFile,
+    Observed,
+    Run,
+    seconds_each,
+    verify_policy,
+)
 from bitcliff.questions.verification.record import Verification
-from bitcliff.report import write_report
+from bitcliff.records import Record, write_record
 from bitcliff.types.subject import Inputs
 from bitcliff.verdict import judge
 
@@ -52,7 +58,7 @@ def run_verify(job: VerifyJob, listener: Listener) -> Record:
         verification = _verification(record, names, stored, runtime, listener)
         record = record.model_copy(update={"verification": verification})
         write_record(record, job.run)
-        write_report(record, judge(record, record.settings.max_drop), job.run)
+        write_run_report(record, judge(record, record.settings.max_drop), job.run)
     return record
 
 

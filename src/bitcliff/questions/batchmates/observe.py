@@ -11,17 +11,17 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from bitcliff.questions.batchmates.companion_search import Attempt
-from bitcliff.questions.batchmates.bench import Bench, beside, laid_out_alike
-from bitcliff.questions.batchmates.crafting import Workshop, by_gradient, by_random_search, workshop
-from bitcliff.questions.batchmates.images import legal
-from bitcliff.questions.batchmates.settings import BatchmatesSettings
-from bitcliff.questions.batchmates.per_batch_scale import BITS, SCHEME, SharedScale, eight_bits
 from bitcliff.assess.evaluate import margins
-from bitcliff.questions.corruptions.corrupting import picture_scale
 from bitcliff.errors import InputError
 from bitcliff.points import Attachment, Selection, discover, logits_of, take
+from bitcliff.questions.batchmates.bench import Bench, beside, laid_out_alike
+from bitcliff.questions.batchmates.companion_search import Attempt
+from bitcliff.questions.batchmates.crafting import Workshop, by_gradient, by_random_search, workshop
+from bitcliff.questions.batchmates.images import legal
+from bitcliff.questions.batchmates.per_batch_scale import BITS, SCHEME, SharedScale, eight_bits
 from bitcliff.questions.batchmates.record import Attack, Baseline, Checked
+from bitcliff.questions.batchmates.settings import BatchmatesSettings
+from bitcliff.questions.corruptions.corrupting import picture_scale
 from bitcliff.types.subject import Examples, Inputs, Subject
 
 Progress = Callable[[int, int], None]

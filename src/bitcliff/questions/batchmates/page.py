@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from typing import Any
 
-from bitcliff.questions.batchmates.record import Batchmates, Situation, Victim
 from bitcliff.questions.batchmates.plot import effort_plot
+from bitcliff.questions.batchmates.record import Batchmates, Situation, Victim
 from bitcliff.report.drawings import Squares, squares
 from bitcliff.report.html import render_page
 from bitcliff.report.thumbnails import safe_thumbnail

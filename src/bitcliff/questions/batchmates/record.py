@@ -6,8 +6,8 @@ from pathlib import Path
 from pydantic import Field, ValidationError
 
 from bitcliff.errors import InputError
-from bitcliff.records.part import Part
 from bitcliff.questions.runtimes.record import RuntimeDescription
+from bitcliff.records.part import Part
 from bitcliff.records.schema import Interval, Provenance, SubjectInfo
 from bitcliff.types.rate import ClusteredRate, Rate
 

@@ -3,15 +3,15 @@
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 
-from bitcliff.questions.batchmates.observe import DATA, Measurement
 from bitcliff.assess.compose import provenance_of, subject_info
-from bitcliff.questions.runtimes.observe import described
+from bitcliff.questions.batchmates.observe import DATA, Measurement
 from bitcliff.questions.batchmates.record import (
     Batchmates,
     BatchmatesSettingsInfo,
     Situation,
     Victim,
 )
+from bitcliff.questions.runtimes.observe import described
 from bitcliff.records.schema import Interval
 from bitcliff.stats import clustered_rate, holm, mcnemar, paired_difference, rate
 from bitcliff.types.rate import ClusteredRate

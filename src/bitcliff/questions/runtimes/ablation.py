@@ -20,8 +20,8 @@ from bitcliff.points import Attachment, Plan, discover
 from bitcliff.points.fold import fold_batchnorm
 from bitcliff.points.plan import Selection
 from bitcliff.quant import Scheme
-from bitcliff.records import Outcome
 from bitcliff.questions.runtimes.record import Rung
+from bitcliff.records import Outcome
 from bitcliff.stats import rate
 from bitcliff.types.rate import Rate
 from bitcliff.types.runtime import Runtime

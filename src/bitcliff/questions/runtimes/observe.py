@@ -6,15 +6,15 @@ from collections.abc import Callable
 import numpy as np
 import torch
 
-from bitcliff.questions.runtimes.ablation import ladder
 from bitcliff.assess.measured import Predictions
 from bitcliff.assess.suite import Suite
 from bitcliff.errors import InputError
 from bitcliff.points import take
 from bitcliff.points.attach import rounding_to
 from bitcliff.points.forward import batch_size
-from bitcliff.records.provenance import cpu_flags
+from bitcliff.questions.runtimes.ablation import ladder
 from bitcliff.questions.runtimes.record import RuntimeDescription, RuntimeInfo, Seconds, Speed
+from bitcliff.records.provenance import cpu_flags
 from bitcliff.types.runtime import Runtime
 
 _TAKES = 7

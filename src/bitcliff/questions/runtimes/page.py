@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from bitcliff.records import Record
 from bitcliff.questions.runtimes.record import Rung, RuntimeInfo, Seconds
+from bitcliff.records import Record
 from bitcliff.report.words import NOTHING, clean, rate_interval
 from bitcliff.types.rate import Rate
 

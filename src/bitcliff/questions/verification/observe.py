@@ -16,8 +16,8 @@ from bitcliff.points.attach import rounding_to
 from bitcliff.quant import Scheme, fake_quantize
 from bitcliff.quant.grid import make_grid
 from bitcliff.quant.rows import row_range
-from bitcliff.records import Outcome
 from bitcliff.questions.verification.record import DifferingExample, VerifiedPoint, VerifiedPolicy
+from bitcliff.records import Outcome
 from bitcliff.stats import rate
 from bitcliff.types.subject import Inputs
 

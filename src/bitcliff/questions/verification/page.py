@@ -4,8 +4,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from bitcliff.records import Record
 from bitcliff.questions.verification.record import DifferingExample, Verification, VerifiedPolicy
+from bitcliff.records import Record
 from bitcliff.report.words import NOTHING, capital, class_name, clean, rate_interval, rate_text
 from bitcliff.stats import rate
 from bitcliff.types.rate import Rate
