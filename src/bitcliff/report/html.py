@@ -59,10 +59,9 @@ def render_page(template: str, context: dict[str, Any]) -> str:
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
     # Ours, not data: the hash of the policy is over these very bytes, so they must not be escaped.
     trusted = {"style": Markup(style), "style_hash": digest}  # noqa: S704
-    page = environment.get_template(template)
-    # A question's template is included as it is; only its text comes from elsewhere.
+    # A question's template is laid out like any other; only its text comes from elsewhere.
     environment.filters["template"] = lambda section: environment.from_string(section.template)
-    return page.render(**trusted, **context)
+    return environment.get_template(template).render(**trusted, **context)
 
 
 def _resource(name: str) -> str:
