@@ -14,30 +14,23 @@ from pathlib import Path
 
 import numpy as np
 
-from bitcliff import stats
 from bitcliff.records import (
-    ClassRate,
-    Coverage,
-    Distribution,
+    Condition,
     Effort,
     ExampleRow,
-    Flips,
-    FloatResult,
-    Interval,
+    Observed,
     Outcome,
     PointRow,
-    PolicyResult,
     Provenance,
     Record,
     Settings,
     SubjectInfo,
     Uncovered,
 )
-from bitcliff.stats import holm, mcnemar, paired_difference, upper_bound
-from bitcliff.types.rate import Rate
+from bitcliff.records.conditions import Kind
+from tests.a_record import record_of_rows, table_of
 
 N_POINTS = 49
-rate = functools.cache(stats.rate)
 BITS = range(3, 11)
 LABELS = (
     243,
@@ -106,7 +99,7 @@ class Variant:
         cliff: False: no allocation loses anything.
         uniform: False: no policy that spends the bits evenly.
         failures: worst-7 gives NaN on three examples.
-        budgets: mean bits of the random, worst and friendliest policies.
+        budgets: mean bits of the random, worst and best policies.
         repeats: how often each searched flip was repeated; 0 for a record that knows no repeats.
         fragile: of ten flips in a row, how many do not stay in the last repeat.
     """
@@ -129,33 +122,31 @@ def example_record(variant: Variant | None = None) -> Record:
     """Build the record of that variant; the same one each time."""
     variant = variant or Variant()
     rows = [_example(variant, index) for index in range(variant.n)]
-    policies = _adjust_holm([_policy(variant, plan, rows) for plan in _plans(variant)])
-    worst = [policy.name for policy in policies if policy.threat == "policy-only"]
-    flipped = [
-        (min(row.outcomes[name].margin or 0.0 for name in worst if _flips(row, name)), row.id)
-        for row in rows
-        if any(_flips(row, name) for name in worst)
-    ]
-    at_risk = [name for _, name in sorted(flipped)]
-    kept = [
-        row if row.id in at_risk else row.model_copy(update={"thumbnail": None}) for row in rows
-    ]
-    return Record(
+    plans = {plan.name: plan for plan in _plans(variant)}
+    counts = {name: sum(name in row.outcomes for row in rows) for name in plans}
+    like = Observed(
         provenance=_provenance(variant),
         subject=_subject(variant),
         settings=_settings(variant),
-        float=_float(variant, rows),
-        policies=policies,
-        at_risk=at_risk,
-        examples=kept,
+        examples=table_of(rows),
+        conditions=[],
     )
+    record = record_of_rows(
+        like,
+        rows,
+        [_condition(variant, plan) for plan in plans.values()],
+        {name: _effort(plan, counts[name]) for name, plan in plans.items()},
+    )
+    kept = {name: one for name, one in record.table.thumbnails.items() if name in record.at_risk}
+    table = record.table.model_copy(update={"thumbnails": kept})
+    return Record(record.observed.model_copy(update={"examples": table}), record.figures)
 
 
 @dataclass(frozen=True)
 class _Plan:
-    """A policy: its family, mean bits, how many of 20 it gets right, and how it looks for them."""
+    """A policy: its kind, mean bits, how many of 20 it gets right, and how it looks for them."""
 
-    family: str
+    family: Kind
     mean: float | None
     right: int
     forward: int = 1
@@ -164,11 +155,11 @@ class _Plan:
 
     @property
     def name(self) -> str:
-        return self.family if self.mean is None else f"{self.family}-{self.mean:g}"
+        return _condition(Variant(), self).name
 
     @property
     def searched(self) -> bool:
-        return self.family.startswith("worst") or self.family == "friendliest"
+        return self.family.startswith("worst") or self.family == "best"
 
 
 def _plans(variant: Variant) -> list[_Plan]:
@@ -182,7 +173,7 @@ def _plans(variant: Variant) -> list[_Plan]:
         plans += [
             _Plan("random", mean, min(18, 17 + lost), 20),
             _Plan("random-static", mean, min(18, 16 + 2 * lost), 20),
-            _Plan("friendliest", mean, 18, 1200, 8),
+            _Plan("best", mean, 18, 1200, 8),
         ]
         if variant.adversary:
             plans += [
@@ -221,7 +212,8 @@ def _outcome(variant: Variant, plan: _Plan, index: int, rng: np.random.Generator
     other = LABELS[(index + 7) % 20]
     bits = _allocation(plan, rng)
     if variant.failures and plan.name == "worst-7" and index < 3:
-        return Outcome(prediction=None, margin=None, failed_at="blocks.3.depthwise_conv", bits=bits)
+        nothing: list[int | None] | None = [None] * variant.repeats or None
+        return Outcome(None, None, "blocks.3.depthwise_conv", bits, repeats=nothing)
     float_right = index % 20 < 18
     right = index % 20 >= 18 - plan.right and float_right
     prediction = (label if right else other) if float_right else wrong
@@ -264,107 +256,31 @@ def _allocation(plan: _Plan, rng: np.random.Generator) -> list[int] | None:
     return [int(value) for value in bits]
 
 
-def _flips(row: ExampleRow, name: str) -> bool:
-    outcome = row.outcomes.get(name)
-    return (
-        outcome is not None
-        and outcome.prediction is not None
-        and outcome.prediction != row.float_prediction
-    )
-
-
-def _policy(variant: Variant, plan: _Plan, rows: list[ExampleRow]) -> PolicyResult:
-    all_rows = [row for row in rows if plan.name in row.outcomes]
-    done = [row for row in all_rows if row.outcomes[plan.name].prediction is not None]
-    right = sum(row.outcomes[plan.name].prediction == row.label for row in done)
-    before = sum(row.float_prediction == row.label for row in done)
-    flips = sum(_flips(row, plan.name) for row in done)
-    lost = sum(_flips(row, plan.name) and row.float_prediction == row.label for row in done)
-    gained = right - before + lost
-    n, some = len(done), variant.labelled and len(done) > 0
-    change = paired_difference(n, lost, gained) if some else None
-    family = plan.family
-    return PolicyResult(
-        name=plan.name,
-        threat="policy-only" if family.startswith("worst") else "none",
-        description=HOSTILE[0] if variant.hostile else f"{family} at {plan.mean} bits",
+def _condition(variant: Variant, plan: _Plan) -> Condition:
+    return Condition(
+        kind=plan.family,
+        description=HOSTILE[0] if variant.hostile else f"{plan.family} at {plan.mean} bits",
+        width=int(plan.mean) if plan.family == "uniform" and plan.mean is not None else None,
         mean_bits=plan.mean,
         total_bits=None if plan.mean is None else round(plan.mean * N_POINTS),
         policy_freedom_log2=_freedom(plan),
-        allocation=(
-            done[0].outcomes[plan.name].bits
-            if done and (family == "uniform" or "static" in family)
-            else None
-        ),
-        accuracy=rate(right, n) if variant.labelled else None,
-        agreement=rate(n - flips, n),
-        flips=Flips(
-            all=rate(flips, n),
-            lost=rate(lost, n) if variant.labelled else None,
-            gained=rate(gained, n) if variant.labelled else None,
-            upper_95=None if flips or not n else upper_bound(0, n),
-        ),
-        delta_pp=None if change is None else 100 * change[0],
-        delta_pp_interval=(
-            None if change is None else Interval(low=100 * change[1], high=100 * change[2])
-        ),
-        p_value=mcnemar(lost, gained) if some else None,
-        p_value_holm=None,
-        worst_class=ClassRate(label=243, accuracy=rate(0, 1)) if some else None,
-        numeric_failures=rate(len(all_rows) - n, len(all_rows)),
-        effort=Effort(
-            forward_passes=plan.forward * len(all_rows),
-            backward_passes=plan.backward * len(all_rows),
-            method=_METHODS.get(family, "one pass over the examples"),
-        ),
-        distribution=_distribution(variant, plan, done) if "random" in family and done else None,
-        repeated=_repeated(plan, done) if variant.repeats and plan.searched else None,
     )
 
 
-def _repeated(plan: _Plan, rows: list[ExampleRow]) -> Rate:
-    flipped = [row for row in rows if _flips(row, plan.name)]
-    stays = 0
-    for row in flipped:
-        repeats = row.outcomes[plan.name].repeats
-        assert repeats is not None
-        stays += row.float_prediction not in repeats and None not in repeats
-    return rate(stays, len(flipped))
+def _effort(plan: _Plan, examples: int) -> Effort:
+    return Effort(
+        forward_passes=plan.forward * examples,
+        backward_passes=plan.backward * examples,
+        method=_METHODS.get(plan.family, "one pass over the examples"),
+    )
 
 
 _METHODS = {
     "worst": "gradient search, exact budget, 8 rounds, then exchanges",
     "worst-static": "gradient search on one half of the examples, reported on the other",
     "worst-evolutionary": "evolutionary search over the same budget",
-    "friendliest": "gradient search, exact budget, 8 rounds, then exchanges",
+    "best": "gradient search, exact budget, 8 rounds, then exchanges",
 }
-
-
-def _distribution(variant: Variant, plan: _Plan, rows: list[ExampleRow]) -> Distribution:
-    def share(draw: int, label: bool) -> Rate:
-        hits = 0
-        for row in rows:
-            draws = row.outcomes[plan.name].draws
-            assert draws is not None
-            hits += draws[draw] == (row.label if label else row.float_prediction)
-        return rate(hits, len(rows))
-
-    return Distribution(
-        draws=20,
-        median_draw=10,
-        accuracy=[share(draw, True) for draw in range(20)] if variant.labelled else None,
-        agreement=[share(draw, False) for draw in range(20)],
-    )
-
-
-def _adjust_holm(policies: list[PolicyResult]) -> list[PolicyResult]:
-    tested = [index for index, policy in enumerate(policies) if policy.p_value is not None]
-    adjusted = list(policies)
-    for index, value in zip(
-        tested, holm([policies[i].p_value or 0.0 for i in tested]), strict=True
-    ):
-        adjusted[index] = policies[index].model_copy(update={"p_value_holm": value})
-    return adjusted
 
 
 def _freedom(plan: _Plan) -> float | None:
@@ -401,18 +317,9 @@ def _thumbnail(index: int) -> str | None:
     return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()
 
 
-def _float(variant: Variant, rows: list[ExampleRow]) -> FloatResult:
-    right = sum(row.float_prediction == row.label for row in rows)
-    return FloatResult(
-        accuracy=rate(right, len(rows)) if variant.labelled else None,
-        worst_class=ClassRate(label=317, accuracy=rate(0, 1)) if variant.labelled else None,
-        numeric_failures=rate(0, len(rows)),
-    )
-
-
 def _points() -> list[PointRow]:
     stem = PointRow(
-        name="_conv_stem", kind="conv2d", shape=[3, 224, 224], macs=10838016, quantized=False,
+        name="_conv_stem", site="_conv_stem", kind="conv2d", shape=[3, 224, 224], macs=10838016, quantized=False,
         reason="the picture itself; --include-stem puts it in",
     )  # fmt: skip
     parts = ["depthwise_conv", "project_conv"]
@@ -424,6 +331,7 @@ def _points() -> list[PointRow]:
     return [stem] + [
         PointRow(
             name=name,
+            site=name,
             kind="linear" if name == "_fc" else "conv2d",
             shape=[1280]
             if name == "_fc"
@@ -457,13 +365,7 @@ def _subject(variant: Variant) -> SubjectInfo:
         preprocessing="(x − 127) / 128 at 224 px, centre crop 0.875, bicubic",
         class_names=names,
         points=points,
-        coverage=Coverage(
-            complete=variant.complete,
-            quantized=N_POINTS,
-            left_out=1,
-            macs_share=0.972,
-            uncovered=[] if variant.complete else uncovered,
-        ),
+        uncovered=[] if variant.complete else uncovered,
     )
 
 
