@@ -7,11 +7,11 @@ rest: how weights are rounded beyond their scale's place, the runtime's sums, sa
 
 from dataclasses import dataclass, replace
 
-import numpy as np
 import torch
 from torch import nn
 
-from bitcliff.assess.evaluate import Evaluator, margins
+from bitcliff.assess.evaluate import Evaluator
+from bitcliff.assess.measured import Trial, outcomes_of
 from bitcliff.assess.suite import Suite
 from bitcliff.errors import InputError
 from bitcliff.points import Attachment, Plan, discover
@@ -19,7 +19,6 @@ from bitcliff.points.fold import fold_batchnorm
 from bitcliff.points.plan import Selection
 from bitcliff.quant import Scheme
 from bitcliff.questions.runtimes.record import Simulated, SimulatedRung
-from bitcliff.records.arrays import NONE
 from bitcliff.types.runtime import Runtime
 from bitcliff.types.subject import Inputs
 
@@ -48,13 +47,9 @@ class _Variant:
         mine = Evaluator(attachment, evaluator.inputs, evaluator.batch_size)
         everyone = torch.arange(len(evaluator.reference))
         scores = mine.scores(everyone, torch.full((len(everyone), len(self.plan)), self.bits))
-        whole = scores.finite.numpy()
-        margin = margins(scores.logits, evaluator.reference).numpy()
+        found = outcomes_of(Trial(everyone, None, scores), evaluator.reference)
         return SimulatedRung(
-            name=name,
-            words=words,
-            prediction=np.where(whole, scores.predictions.numpy(), NONE).astype(np.int32),
-            margin=np.where(whole, margin, np.nan),
+            name=name, words=words, prediction=found.prediction, margin=found.margin
         )
 
 

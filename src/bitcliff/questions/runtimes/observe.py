@@ -28,7 +28,12 @@ def observe_runtimes(
     in_float: Predictions,
     progress: Callable[[str, int, int], None] | None,
 ) -> RuntimesObserved:
-    """Every runtime of `suite`, after it has been measured there."""
+    """Every runtime of `suite`, after it has been measured there.
+
+    Args:
+        in_float: what the network predicts in float; the record holds it, so it is not kept here.
+        progress: told which runtime is at work, how many are done, and of how many.
+    """
     found = []
     for number, runtime in enumerate(suite.runtimes):
         if progress is not None:
