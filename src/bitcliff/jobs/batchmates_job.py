@@ -15,16 +15,6 @@ from torch import Tensor
 
 from bitcliff.adapters.array_pictures import array_thumbnails
 from bitcliff.adapters.runtimes import load_runtime
-from bitcliff.assess.batchmates import (
-    BatchmatesSettings,
-    Bench,
-    Measurement,
-    compose_batchmates,
-    planted_flips,
-    planted_subject,
-)
-from bitcliff.questions.batchmates.observe import Tried
-from bitcliff.questions.batchmates.positive_control import planted_pair
 from bitcliff.errors import BitcliffError
 from bitcliff.export import float_onnx
 from bitcliff.jobs.assess_job import AssessJob, Listener, load_subject_and_data, resolved_config
@@ -37,15 +27,21 @@ from bitcliff.jobs.run_directory import (
 )
 from bitcliff.jobs.runtimes import runtimes_of
 from bitcliff.points import logits_of, take
-from bitcliff.records import (
-    make_folder,
-    record_json,
-    write_bytes_atomic,
-    write_text_atomic,
+from bitcliff.questions.batchmates.bench import Bench
+from bitcliff.questions.batchmates.observe import Measurement, Tried, observed_of
+from bitcliff.questions.batchmates.page import render_batchmates
+from bitcliff.questions.batchmates.positive_control import (
+    planted_flips,
+    planted_pair,
+    planted_subject,
 )
 from bitcliff.questions.batchmates.record import BATCHMATES_NAME, Baseline, Batchmates, Victim
+from bitcliff.questions.batchmates.settings import BatchmatesSettings
+from bitcliff.questions.batchmates.statistics import batchmates_of
+from bitcliff.questions.batchmates.store import batchmates_json
+from bitcliff.records import make_folder, write_bytes_atomic, write_text_atomic
 from bitcliff.records.provenance import now
-from bitcliff.questions.batchmates.page import render_batchmates
+from bitcliff.records.store import json_text
 from bitcliff.types.subject import Inputs, tensors_sha256
 
 PAIRS = "pairs"
@@ -94,11 +90,11 @@ def run_batchmates(job: BatchmatesJob, listener: Listener) -> Batchmates:
     with held(out):
         partial = _resumed(out, config, listener)
         victims = _victims(measurement, partial, out, listener)
-        record = compose_batchmates(
-            measurement, victims, planted, partial.started, job.what.command
+        record = batchmates_of(
+            observed_of(measurement, victims, planted, partial.started, job.what.command)
         )
         page = render_batchmates(record)
-        write_text_atomic(out / BATCHMATES_NAME, record_json(record))
+        write_text_atomic(out / BATCHMATES_NAME, batchmates_json(record))
         write_text_atomic(out / CONFIG, json.dumps(config, indent=2) + "\n")
         write_text_atomic(out / "report.html", page)
         (out / BATCHMATES_PARTIAL).unlink(missing_ok=True)
@@ -111,7 +107,7 @@ def _ready(job: BatchmatesJob, listener: Listener) -> tuple[Measurement, dict[st
     (runtime,) = runtimes_of([job.runtime], subject, examples)
     bench = Bench(runtime)
     listener.stage("Finding the points, and what widens their ranges")
-    measurement = Measurement(subject, examples, job.settings, bench, bench.float_twin())
+    measurement = Measurement(subject, examples, job.settings, bench, bench.in_float())
     listener.plan(measurement.plan)
     probed = take(examples.inputs, torch.arange(min(_PROBED, len(examples))))
     with torch.no_grad():
@@ -152,7 +148,7 @@ def _resumed(out: Path, config: dict[str, Any], listener: Listener) -> _Partial:
     # Of another run; its pairs would look like this one's.
     shutil.rmtree(out / PAIRS, ignore_errors=True)
     fresh = _Partial(fingerprint=fingerprint, started=now(), baselines=[], victims=[])
-    write_text_atomic(out / BATCHMATES_PARTIAL, record_json(fresh))
+    write_text_atomic(out / BATCHMATES_PARTIAL, json_text(fresh.model_dump()))
     return fresh
 
 
@@ -170,19 +166,19 @@ def _victims(
             _write_pair(out, place, measurement.one(place), tried.companion)
         victims.append(_victim(measurement, place, baselines[place], tried))
         kept = partial.model_copy(update={"baselines": baselines, "victims": victims})
-        write_text_atomic(out / BATCHMATES_PARTIAL, record_json(kept))
+        write_text_atomic(out / BATCHMATES_PARTIAL, json_text(kept.model_dump()))
     return victims
 
 
 def _victim(measurement: Measurement, place: int, baseline: Baseline, tried: Tried) -> Victim:
     examples = measurement.examples
-    picture = companion = None
+    image = companion = None
     worst = tried.attacks[tried.checked.attack]
     if worst.flipped_at is not None and examples.thumbnails is not None:
-        picture = examples.thumbnails[place]
-        if tried.picture is None:
+        image = examples.thumbnails[place]
+        if tried.image is None:
             companion = examples.thumbnails[examples.ids.index(worst.companion)]
-        elif drawn := array_thumbnails(tried.picture.numpy(), limits=(0.0, 1.0)):
+        elif drawn := array_thumbnails(tried.image.numpy(), limits=(0.0, 1.0)):
             companion = drawn[0]
     return Victim(
         id=examples.ids[place],
@@ -190,8 +186,8 @@ def _victim(measurement: Measurement, place: int, baseline: Baseline, tried: Tri
         baseline=baseline,
         attacks=tried.attacks,
         checked=tried.checked,
-        picture=picture,
-        companion_picture=companion,
+        image=image,
+        companion_image=companion,
     )
 
 
