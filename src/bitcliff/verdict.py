@@ -2,7 +2,6 @@
 
 import difflib
 import math
-import re
 from dataclasses import dataclass
 from typing import Literal
 
@@ -28,7 +27,7 @@ _PLACEMENT = {
     "worst": "the bits placed as badly as the search could find",
     "worst-static": "the bits placed badly, alike for all inputs",
     "worst-evolutionary": "the bits placed as badly as an evolutionary search could find",
-    "friendliest": "the bits placed as well as the search could find",
+    "best": "the bits placed as well as the search could find",
 }
 
 
@@ -68,9 +67,9 @@ def judge(record: Record, max_drop: float, policy: str | None = None) -> Verdict
     Args:
         record: as stored; it is not changed.
         max_drop: percentage points of accuracy that may be lost (of flips, without labels).
-        policy: judge this one only. By default the adversarial ones (threat "policy-only"), which
+        policy: judge this one only. By default the adversarial ones (threat "allocation"), which
             speak of the user's own model, and the runtimes, which are what it will run on; a
-            record without any is judged on every policy but the friendliest.
+            record without any is judged on every policy but the best found.
 
     Raises:
         InputError: `max_drop` is negative or not a number; no policy has that name.
@@ -82,11 +81,6 @@ def judge(record: Record, max_drop: float, policy: str | None = None) -> Verdict
     doubts = _doubts(record, judged)
     status = _overall(judgements, doubts)
     return Verdict(status, _overall_sentence(status, judgements, doubts), judgements)
-
-
-def policy_family(name: str) -> str:
-    """The name without its mean bits: "worst-static-7" is of the family "worst-static"."""
-    return re.sub(r"-\d+(\.\d+)?$", "", name)
 
 
 def _named(record: Record, name: str) -> PolicyResult:
@@ -102,9 +96,8 @@ def _named(record: Record, name: str) -> PolicyResult:
 
 def _judged_by_default(record: Record) -> list[PolicyResult]:
     # A good allocation says what could be reached, never what may be signed off.
-    candidates = [one for one in record.policies if policy_family(one.name) != "friendliest"]
-    certain = [p for p in candidates if p.threat == "policy-only" or p.runtime is not None]
-    return certain or [one for one in candidates if one.name != "float"]
+    candidates = [one for one in record.policies if one.kind != "best"]
+    return [one for one in candidates if one.by_adversary] or candidates
 
 
 def _judge_policy(record: Record, policy: PolicyResult, max_drop: float) -> Judgement:
@@ -128,11 +121,15 @@ def _drop(record: Record, policy: PolicyResult) -> tuple[float | None, float | N
             None if part is None else 100 * part for part in (share.value, share.low, share.high)
         )
         return value, low, high
-    interval = policy.delta_pp_interval
-    if policy.delta_pp is None or interval is None:
+    change = policy.change
+    if change is None or change.difference_pp is None:
         return None, None, None
     # 0.0 - x, not -x: a drop of minus zero would be printed as such.
-    return 0.0 - policy.delta_pp, 0.0 - interval.high, 0.0 - interval.low
+    return (
+        0.0 - change.difference_pp,
+        0.0 - (change.high_pp or 0.0),
+        0.0 - (change.low_pp or 0.0),
+    )
 
 
 def _doubts(record: Record, judged: list[PolicyResult]) -> list[str]:
@@ -140,9 +137,8 @@ def _doubts(record: Record, judged: list[PolicyResult]) -> list[str]:
     doubts = []
     if not judged or all(policy.agreement.n == 0 for policy in judged):
         doubts.append("there is nothing to judge: no example was measured under a judged policy.")
-    coverage = record.subject.coverage
-    if not coverage.complete:
-        count = len(coverage.uncovered)
+    if not record.coverage.complete:
+        count = len(record.subject.uncovered)
         places = f"{count} place{'s' * (count != 1)} in the network" if count else "the network"
         doubts.append(
             f"{places} would be quantized by a runtime but could not be tested, "
@@ -233,15 +229,15 @@ def _sentence(
 
 
 def _placement(record: Record, policy: PolicyResult) -> str:
-    words = _PLACEMENT.get(policy_family(policy.name))
+    words = _PLACEMENT.get(policy.kind)
     mean = []
-    if policy.mean_bits and policy.total_bits and record.subject.coverage.quantized:
+    if policy.mean_bits and policy.total_bits and record.coverage.quantized:
         # What is spent, which rounding to a whole total moves from the mean asked for.
-        spent = policy.total_bits / record.subject.coverage.quantized
+        spent = policy.total_bits / record.coverage.quantized
         mean = [f"{spent:.3g} bits on average"]
     part = _measured_on(record, policy)
     if policy.runtime is not None:
-        version = next((r.version for r in record.runtimes if r.name == policy.runtime), "")
+        version = policy.condition.runtime_version or ""
         return f"in {policy.name} ({', '.join([version, *part])})"
     if words is None:
         details = ", ".join(mean + part)

@@ -10,16 +10,16 @@ from torch import nn
 
 from bitcliff.assess.compose import (
     compose_record,
-    example_rows,
+    example_table,
     provenance_of,
     recorded_settings,
     subject_info,
 )
 from bitcliff.assess.evaluate import Evaluator, Scores, laid_out_for_speed, margins
 from bitcliff.assess.folding import measure_folding
-from bitcliff.assess.measured import Measured, Predictions, predictions_of
+from bitcliff.assess.measured import Predictions, predictions_of
 from bitcliff.assess.own import own_examples, own_subject
-from bitcliff.questions.runtimes.observe import check_runtime, runtime_info
+from bitcliff.assess.runtime_check import check_runtime
 from bitcliff.assess.settings import AssessSettings, budgets_within
 from bitcliff.assess.suite import Step, Suite
 from bitcliff.budget import total_from_mean
@@ -27,9 +27,8 @@ from bitcliff.errors import InputError, NumericError
 from bitcliff.points import Attachment, Plan, discover
 from bitcliff.points.fold import fold_batchnorm
 from bitcliff.policy import Policy
-from bitcliff.records import Folding, Record
+from bitcliff.records import Folding, Measured, Record
 from bitcliff.records.provenance import now
-from bitcliff.questions.runtimes.record import RuntimeInfo
 from bitcliff.types.runtime import Runtime
 from bitcliff.types.subject import Examples, Subject, tensors_sha256
 
@@ -138,22 +137,27 @@ class Audit:
         settings = self.settings
         if budgets is not None:
             settings = replace(settings, budgets=tuple(map(float, budgets)))
-        started = now() if store is None else store.started
         suite, base = self.ready(settings)
-        evaluator = suite.evaluator
-        self._measure(suite, progress, store)
-        done = list(suite.done.values())
+        self.measure(suite, progress, store)
+        started = now() if store is None else store.started
+        return self.record(suite, base, started, command)
+
+    def record(self, suite: Suite, base: Scores, started: str, command: str | None) -> Record:
+        """The record of what a suite has measured.
+
+        Args:
+            base: what the network says in float. started: when, UTC, ISO 8601.
+        """
+        evaluator, done = suite.evaluator, list(suite.done.values())
         strays = evaluator.attachment.incidents.strays.union(*(m.strays for m in done))
         classes = base.logits.shape[1]
         return compose_record(
-            example_rows(self.examples, base, evaluator, done),
+            example_table(self.examples, base, evaluator, done),
             done,
             subject_info(self.subject, self.examples, self.plan, strays, classes),
-            recorded_settings(settings, evaluator.batch_size),
-            provenance_of(self.subject, self.examples, settings.seed, started, command),
-            self.examples.thumbnails,
+            recorded_settings(suite.settings, evaluator.batch_size),
+            provenance_of(self.subject, self.examples, suite.settings.seed, started, command),
             folding=self._folding(evaluator.batch_size),
-            runtimes=self._runtime_infos(suite, base, progress),
         )
 
     def _folding(self, batch: int) -> Folding | None:
@@ -191,16 +195,6 @@ class Audit:
             evaluator.reference = labels
         wanted: Predictions = predictions_of(base) if labels is None else labels.tolist()
         return Suite(evaluator, wanted, settings, {}, self.policy, self.runtimes), base
-
-    def _runtime_infos(
-        self, suite: Suite, base: Scores, progress: Progress | None
-    ) -> list[RuntimeInfo]:
-        infos = []
-        for number, runtime in enumerate(self.runtimes):
-            if progress is not None:
-                progress(f"{runtime.name} against the simulation", number, len(self.runtimes))
-            infos.append(runtime_info(runtime, suite, predictions_of(base)))
-        return infos
 
     def _evaluator(self, settings: AssessSettings) -> Evaluator:
         self._check_budgets(settings)
@@ -259,13 +253,16 @@ class Audit:
                 f"(at {place}); give a model that works in float"
             )
 
-    def _measure(self, suite: Suite, progress: Progress | None, store: Store | None) -> None:
+    def measure(
+        self, suite: Suite, progress: Progress | None = None, store: Store | None = None
+    ) -> None:
+        """Measure every condition of the suite into `suite.done`, taking up what a store has."""
         steps = list(suite.steps())
         whole, done = sum(step.cost for step in steps), 0
         for step in steps:
             suite.evaluator.on_batch = _teller(suite, step, done, whole, progress)
             suite.evaluator.on_batch()
-            name = step.about.name
+            name = step.name
             measured = store.get(name) if store is not None else None
             if measured is None:
                 measured = suite.measure(step)
@@ -294,6 +291,6 @@ def _teller(
     def tell() -> None:
         if progress is not None:
             used = min(suite.evaluator.spent.cost - start, step.cost)
-            progress(step.about.name, done + used, whole)
+            progress(step.name, done + used, whole)
 
     return tell

@@ -8,23 +8,25 @@ import torch
 
 from bitcliff import __version__
 from bitcliff.assess.evaluate import Evaluator, Scores, margins
-from bitcliff.assess.figures import at_risk, float_figures, policy_figures, with_holm
-from bitcliff.assess.measured import Measured, predictions_of
+from bitcliff.assess.measured import predictions_of
 from bitcliff.assess.settings import AssessSettings
 from bitcliff.points import Plan
 from bitcliff.points.plan import Missed
 from bitcliff.records import (
-    Coverage,
-    ExampleRow,
     Folding,
+    Measured,
+    Observed,
     PointRow,
     Provenance,
     Record,
     Settings,
     SubjectInfo,
+    Table,
     Uncovered,
-    check_record,
+    record_of,
 )
+from bitcliff.records.arrays import classes
+from bitcliff.records.figures import at_risk
 from bitcliff.records.provenance import (
     cpu_flags,
     now,
@@ -32,74 +34,50 @@ from bitcliff.records.provenance import (
     platform_name,
     revision,
 )
-from bitcliff.questions.runtimes.record import RuntimeInfo
 from bitcliff.types.subject import Examples, Subject
 
-# Examples at risk whose picture the record keeps.
-_PICTURES = 24
+# Examples at risk whose thumbnail the record keeps.
+_THUMBNAILS = 24
 
 
-def example_rows(
+def example_table(
     examples: Examples, base: Scores, evaluator: Evaluator, done: Sequence[Measured]
-) -> list[ExampleRow]:
-    """What float said of each example, and what every policy made of it."""
+) -> Table:
+    """The examples and what float said of each, with thumbnails of those most at risk."""
     labels = examples.labels
-    found = margins(base.logits, evaluator.reference).tolist()
-    predictions = predictions_of(base)
-    return [
-        ExampleRow(
-            id=name,
-            label=None if labels is None else int(labels[place]),
-            float_prediction=predictions[place],
-            float_margin=None if base.failed_at[place] else found[place],
-            outcomes={m.name: m.outcomes[place] for m in done if place in m.outcomes},
-        )
-        for place, name in enumerate(examples.ids)
-    ]
+    found = margins(base.logits, evaluator.reference)
+    table = Table(
+        ids=list(examples.ids),
+        labels=None if labels is None else classes(labels.tolist()),
+        prediction=classes(predictions_of(base)),
+        margin=found.where(base.finite, float("nan")).numpy(),
+    )
+    if examples.thumbnails is None:
+        return table
+    shown = set(at_risk(table, done)[:_THUMBNAILS])
+    pairs = zip(examples.ids, examples.thumbnails, strict=True)
+    return table.model_copy(update={"thumbnails": {k: v for k, v in pairs if k in shown}})
 
 
 def compose_record(
-    rows: Sequence[ExampleRow],
+    table: Table,
     done: Sequence[Measured],
     subject: SubjectInfo,
     settings: Settings,
     provenance: Provenance,
-    pictures: Sequence[str] | None,
     folding: Folding | None = None,
-    runtimes: Sequence[RuntimeInfo] = (),
 ) -> Record:
-    """The whole record; every figure in it follows from `rows`.
-
-    Raises:
-        InputError: the parts contradict each other.
-    """
-    results = with_holm([policy_figures(rows, measured) for measured in done])
-    risky = at_risk(rows, results)
-    record = Record(
-        provenance=provenance,
-        subject=subject,
-        settings=settings,
-        float=float_figures(rows),
-        policies=results,
-        at_risk=risky,
-        examples=_with_pictures(rows, risky, pictures),
-        folding=folding,
-        runtimes=list(runtimes),
+    """The whole record; every figure in it follows from the outcomes."""
+    return record_of(
+        Observed(
+            provenance=provenance,
+            subject=subject,
+            settings=settings,
+            examples=table,
+            conditions=list(done),
+            folding=folding,
+        )
     )
-    check_record(record)
-    return record
-
-
-def _with_pictures(
-    rows: Sequence[ExampleRow], risky: Sequence[str], pictures: Sequence[str] | None
-) -> list[ExampleRow]:
-    if pictures is None:
-        return list(rows)
-    shown = set(risky[:_PICTURES])
-    return [
-        row.model_copy(update={"thumbnail": picture}) if row.id in shown else row
-        for row, picture in zip(rows, pictures, strict=True)
-    ]
 
 
 def provenance_of(
@@ -127,7 +105,7 @@ def provenance_of(
 def subject_info(
     subject: Subject, examples: Examples, plan: Plan, strays: Iterable[str], classes: int
 ) -> SubjectInfo:
-    """The model and the data, with the coverage of `plan`; `classes` is the number of outputs."""
+    """The model and the data, with what `plan` does not cover; `classes` is the number of outputs."""
     named = [names for names in (subject.class_names, examples.class_names) if names]
     # Names that are not the outputs' own would mislead.
     names = next((list(names) for names in named if len(names) == classes), None)
@@ -143,6 +121,7 @@ def subject_info(
         points=[
             PointRow(
                 name=point.name,
+                site=point.site,
                 kind=point.kind,
                 shape=list(point.shape),
                 macs=point.macs,
@@ -151,26 +130,16 @@ def subject_info(
             )
             for point in plan.seen
         ],
-        coverage=coverage_of(plan, strays),
+        uncovered=_uncovered(plan, strays),
         black_box=subject.black_box,
     )
 
 
-def coverage_of(plan: Plan, strays: Iterable[str] = ()) -> Coverage:
-    """How much of what was seen is covered; `strays` were met only after discovery."""
+def _uncovered(plan: Plan, strays: Iterable[str]) -> list[Uncovered]:
+    """What is not covered; `strays` were met only after discovery."""
     missed = list(plan.missed)
     missed += [Missed(name, "call", "met only after discovery") for name in sorted(strays)]
-    # Each call's work counts once, however many of its operands are points.
-    work = {point.site: point.macs for point in plan.seen}
-    covered = {point.site for point in plan.points}
-    total = sum(work.values())
-    return Coverage(
-        complete=not missed,
-        quantized=len(plan.points),
-        left_out=len(plan.seen) - len(plan.points),
-        macs_share=sum(work[site] for site in covered) / total if total and not missed else None,
-        uncovered=[Uncovered(name=m.name, kind=m.kind, reason=m.reason) for m in missed],
-    )
+    return [Uncovered(name=m.name, kind=m.kind, reason=m.reason) for m in missed]
 
 
 def recorded_settings(settings: AssessSettings, batch_size: int) -> Settings:

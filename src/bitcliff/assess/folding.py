@@ -8,7 +8,6 @@ from torch import nn
 from bitcliff.points import logits_of, take
 from bitcliff.points.forward import batch_size
 from bitcliff.records import Folding
-from bitcliff.stats import rate
 from bitcliff.types.subject import Inputs
 
 
@@ -20,12 +19,12 @@ def measure_folding(
     Args:
         names: the BatchNorms that are gone. inputs: all examples. batch: how many at once.
     """
-    changed, largest, n = 0, 0.0, batch_size(inputs)
-    for index in torch.arange(n).split(batch):
+    changed, largest = list[int](), 0.0
+    for index in torch.arange(batch_size(inputs)).split(batch):
         with torch.no_grad():
             own, folded = (logits_of(model, take(inputs, index)) for model in (before, after))
-        changed += int((own.argmax(1) != folded.argmax(1)).sum())
+        changed += index[own.argmax(1) != folded.argmax(1)].tolist()
         finite = torch.isfinite(own) & torch.isfinite(folded)
         gaps = (own - folded)[finite].abs()
         largest = max(largest, float(gaps.max()) if gaps.numel() else 0.0)
-    return Folding(names=list(names), largest_difference=largest, changed=rate(changed, n))
+    return Folding(names=list(names), largest_difference=largest, changed=changed)

@@ -1,49 +1,24 @@
-"""What measuring one policy yields, in a form that can be stored and taken up again."""
+"""From what a network said to outcomes."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+import numpy.typing as npt
 from jaxtyping import Int
-from pydantic import BaseModel, ConfigDict
 from torch import Tensor
 
 from bitcliff.assess.evaluate import Scores, margins
-from bitcliff.records import Effort, Outcome
-from bitcliff.records.schema import Threat
+from bitcliff.records import Outcomes
+from bitcliff.records.arrays import classes
 
 Predictions = Sequence[int | None]
 """One prediction an example; None on a numeric failure."""
 
 
 @dataclass(frozen=True)
-class About:
-    """What a policy is, before it is measured.
-
-    Attributes:
-        name: as in the record. description: in words.
-        mean_bits: as asked for; total_bits: spent by every example, exactly, so that the mean spent
-            may differ a little from the one asked for. None where activations stay in float.
-        policy_freedom_log2: log2 of the number of allocations the policy could choose among.
-        runtime: the name of the runtime that it was measured in; None: simulated here.
-    """
-
-    name: str
-    description: str
-    threat: Threat = "none"
-    mean_bits: float | None = None
-    total_bits: int | None = None
-    policy_freedom_log2: float | None = None
-    runtime: str | None = None
-
-    @property
-    def total(self) -> int:
-        """The same total as a number: 0 where activations stay in float."""
-        return self.total_bits or 0
-
-
-@dataclass(frozen=True)
 class Trial:
-    """Examples run under a policy.
+    """Examples run under a condition.
 
     Attributes:
         index: (m,) the examples, by their place in the data.
@@ -61,54 +36,24 @@ class Trial:
     draws: Sequence[Predictions] | None = None
     repeats: Sequence[Predictions] | None = None
 
-    @property
-    def shared_bits(self) -> list[int] | None:
-        """The allocation that all examples have in common, if there is one."""
-        if self.bits is None or not bool((self.bits == self.bits[0]).all()):
-            return None
-        return [int(width) for width in self.bits[0]]
 
-
-class Measured(BaseModel):
-    """A policy's outcomes, by the examples' places in the data.
-
-    `strays` are calls that discovery had not seen; they make a run incomplete, also a resumed one.
-    `broken` are the examples that gave NaN or infinity under any allocation that was tried.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-    name: str
-    threat: Threat
-    description: str
-    mean_bits: float | None
-    total_bits: int | None
-    policy_freedom_log2: float | None
-    allocation: list[int] | None
-    effort: Effort
-    outcomes: dict[int, Outcome]
-    broken: list[int]
-    strays: list[str]
-    runtime: str | None = None
-
-
-def outcomes_of(trial: Trial, reference: Int[Tensor, " n"]) -> dict[int, Outcome]:
-    """One outcome an example; `reference` is by place in the data."""
-    scores = trial.scores
-    found = margins(scores.logits, reference[trial.index]).tolist()
-    predictions = predictions_of(scores)
-    bits = None if trial.bits is None else trial.bits.tolist()
-    return {
-        place: Outcome(
-            prediction=predictions[row],
-            margin=None if scores.failed_at[row] else found[row],
-            failed_at=scores.failed_at[row],
-            bits=None if bits is None else bits[row],
-            draws=None if trial.draws is None else [draw[row] for draw in trial.draws],
-            repeats=None if trial.repeats is None else [again[row] for again in trial.repeats],
-        )
-        for row, place in enumerate(trial.index.tolist())
-    }
+def outcomes_of(trial: Trial, reference: Int[Tensor, " n"]) -> Outcomes:
+    """What became of the trial's examples; `reference` is by place in the data."""
+    scores, places = trial.scores, trial.index.numpy().astype(np.int32)
+    found = margins(scores.logits, reference[trial.index])
+    everyone = len(places) == len(reference) and bool((places == np.arange(len(places))).all())
+    bits = None if trial.bits is None else trial.bits.numpy().astype(np.uint8)
+    if bits is not None and len(bits) and bool((bits == bits[0]).all()):
+        bits = bits[:1]
+    return Outcomes(
+        places=None if everyone else places,
+        prediction=classes(predictions_of(scores)),
+        margin=found.where(scores.finite, float("nan")).numpy(),
+        failed_at={row: point for row, point in enumerate(scores.failed_at) if point is not None},
+        bits=bits,
+        draws=_table(trial.draws),
+        repeats=_table(trial.repeats),
+    )
 
 
 def predictions_of(scores: Scores) -> list[int | None]:
@@ -117,3 +62,7 @@ def predictions_of(scores: Scores) -> list[int | None]:
         None if failed else prediction
         for prediction, failed in zip(scores.predictions.tolist(), scores.failed_at, strict=True)
     ]
+
+
+def _table(runs: Sequence[Predictions] | None) -> npt.NDArray[np.int32] | None:
+    return None if runs is None else np.stack([classes(run) for run in runs])

@@ -5,7 +5,7 @@ store what it gets.
 """
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
@@ -14,15 +14,7 @@ from jaxtyping import Int
 from torch import Tensor
 
 from bitcliff.assess.evaluate import Evaluator
-from bitcliff.assess.figures import median_draw
-from bitcliff.assess.measured import (
-    About,
-    Measured,
-    Predictions,
-    Trial,
-    outcomes_of,
-    predictions_of,
-)
+from bitcliff.assess.measured import Predictions, Trial, outcomes_of, predictions_of
 from bitcliff.assess.search import (
     Best,
     Problem,
@@ -36,8 +28,10 @@ from bitcliff.assess.settings import AssessSettings
 from bitcliff.budget import freedom_log2, total_from_mean
 from bitcliff.points import take
 from bitcliff.policy import Batch, Policy, RandomPerExample, RandomStatic, Static, Uniform
-from bitcliff.records import Effort
-from bitcliff.records.schema import Threat
+from bitcliff.records import Condition, Effort, Measured
+from bitcliff.records.arrays import NONE, classes
+from bitcliff.records.conditions import Kind
+from bitcliff.records.figures import median_draw
 from bitcliff.types.runtime import Run, Runtime
 
 # A linearisation: a forward pass, and a backward pass that costs three, as `Spent.cost` has it.
@@ -47,7 +41,10 @@ _REPEATS = 3
 # A half must hold two examples or more.
 _FEWEST_FOR_HALVES = 4
 
-_DRAWS: Mapping[str, type[RandomPerExample | RandomStatic]] = {
+# Seeds are made of a condition's name; what was called otherwise at first keeps its numbers.
+_FIRST_CALLED = {"best": "friendliest"}
+
+_DRAWS: Mapping[Kind, type[RandomPerExample | RandomStatic]] = {
     "random": RandomPerExample,
     "random-static": RandomStatic,
 }
@@ -56,11 +53,16 @@ _DRAWS: Mapping[str, type[RandomPerExample | RandomStatic]] = {
 
 @dataclass(frozen=True)
 class Step:
-    """One policy to measure. `cost`: about how many examples to pass forward, for progress."""
+    """One condition to measure. `cost`: about how many examples to pass forward, for progress."""
 
-    about: About
+    condition: Condition
     cost: int
-    try_out: Callable[[About], Trial]
+    try_out: Callable[[Condition], Trial]
+
+    @property
+    def name(self) -> str:
+        """The condition's."""
+        return self.condition.name
 
 
 @dataclass
@@ -106,26 +108,36 @@ class Suite:
 
     def _runtime_steps(self, runtime: Runtime) -> Iterator[Step]:
         what = f"{runtime.version}: {runtime.description}"
-        for name, size in _batch_sizes(self, runtime).items():
+        sizes = [1, self.evaluator.batch_size] if runtime.batches else [1]
+        for size in dict.fromkeys(sizes):
             alone = f"batches of {size} as they come" if size > 1 else "each example by itself"
-            about = About(name, f"{what}; {alone}", runtime=runtime.name)
-            yield Step(about, len(self.wanted), partial(self._by_runtime, runtime, size))
+            condition = Condition(
+                kind="runtime",
+                description=f"{what}; {alone}",
+                runtime=runtime.name,
+                runtime_version=runtime.version,
+                batch_size=size,
+            )
+            yield Step(condition, len(self.wanted), partial(self._by_runtime, runtime))
 
     def _simulated_steps(self) -> Iterator[Step]:
         n, width = len(self.wanted), self.settings.weight_bits
         words = f"weights rounded to {width} bits, activations in float" if width else "float"
-        yield Step(About("weights-only", words), n, self._weights_only)
+        yield Step(Condition(kind="weights-only", description=words), n, self._weights_only)
         for width in () if self.settings.randomised else self.settings.uniform:
             policy, words = self._even(width), f"{width} bits at every point"
             words += ", or its floor where that is more" if self.floors else ""
-            mean = policy.total / self.points
-            yield Step(
-                About(f"uniform-{width}", words, "none", mean, policy.total, 0.0),
-                n,
-                partial(self._fixed, policy),
+            even = Condition(
+                kind="uniform",
+                description=words,
+                width=width,
+                mean_bits=policy.total / self.points,
+                total_bits=policy.total,
+                policy_freedom_log2=0.0,
             )
+            yield Step(even, n, partial(self._fixed, policy))
         if self.own is not None:
-            yield Step(_about_own(self.own), n, self._own)
+            yield Step(_co_trained(self.own), n, self._own)
         for mean in self.settings.budgets:
             yield from self._steps_at(mean)
 
@@ -133,58 +145,65 @@ class Suite:
         effort, n = self.settings.effort, len(self.wanted)
         bits = list(self.settings.bits)
         total = total_from_mean(mean, self.points, bits, self.floors)
-        spending = (float(mean), total, freedom_log2(self.points, bits, total, self.floors))
+        freedom = freedom_log2(self.points, bits, total, self.floors)
         draws = effort.draws * n
         rounds = effort.rounds * (_SLOPES_COST + 1) + 2
         search, shared = (rounds + moves for moves in (effort.exchanges, effort.exchanges // 2))
 
-        def about(kind: str, words: str, threat: Threat = "none") -> About:
-            return About(f"{kind}-{mean:g}", words, threat, *spending)
+        def step(kind: Kind, words: str, cost: int, try_out: Callable[[Condition], Trial]) -> Step:
+            condition = Condition(
+                kind=kind,
+                description=words,
+                mean_bits=mean,
+                total_bits=total,
+                policy_freedom_log2=freedom,
+            )
+            return Step(condition, cost, try_out)
 
-        yield Step(about("random", "bits drawn at random for each example"), draws, self._random)
+        yield step("random", "bits drawn at random for each example", draws, self._draws)
         if self.settings.randomised:
             return
-        yield Step(
-            about("random-static", "one random draw of bits for all"), draws, self._random_static
-        )
+        yield step("random-static", "one random draw of bits for all", draws, self._draws)
         words = "the worst bits found for each example by an adversary who sees it"
-        yield Step(about("worst", words, "policy-only"), search * n, self._worst)
+        yield step("worst", words, search * n, self._worst)
         if n >= _FEWEST_FOR_HALVES:
             words = (
                 "one bad allocation for all, chosen on one half of the examples, shown on the other"
             )
-            yield Step(
-                about("worst-static", words, "policy-only"), shared * n // 2, self._worst_static
-            )
+            yield step("worst-static", words, shared * n // 2, self._worst_static)
         if effort.evaluations:
             words = (
                 "the worst bits found for each example without gradients, as a check on the search"
             )
-            cost = effort.evaluations * n
-            yield Step(about("worst-evolutionary", words, "policy-only"), cost, self._evolutionary)
-        words = "the kindest bits found for each example: what a good policy could reach"
-        yield Step(about("friendliest", words), search * n, self._friendliest)
+            yield step("worst-evolutionary", words, effort.evaluations * n, self._evolutionary)
+        words = "the best bits found for each example: what a good policy could reach"
+        yield step("best", words, search * n, self._best)
 
     def measure_only(self, names: Collection[str], tell: Callable[[str, int, int], None]) -> None:
-        """Measure some policies into `done`, and the random draws that worst cases take up.
+        """Measure some conditions into `done`, and the random draws that worst cases take up.
 
         Without those draws a worst case would be less hard looked for than in a whole run.
         """
-        draws = {name.replace("worst", kind, 1) for name in names for kind in _DRAWS}
-        steps = [step for step in self.steps() if step.about.name in {*names, *draws}]
-        for number, step in enumerate(steps):
-            tell(step.about.name, number, len(steps))
-            self.done[step.about.name] = self.measure(step)
+        steps = list(self.steps())
+        worst = {s.condition.mean_bits for s in steps if s.name in names and s.condition.threat == "allocation"}
+        chosen = [
+            step
+            for step in steps
+            if step.name in names
+            or (step.condition.kind in _DRAWS and step.condition.mean_bits in worst)
+        ]
+        for number, step in enumerate(chosen):
+            tell(step.name, number, len(chosen))
+            self.done[step.name] = self.measure(step)
 
     def measure(self, step: Step) -> Measured:
-        """Measure one policy, and what that took."""
+        """Measure one condition, and what that took."""
         spent = self.evaluator.spent
         forward, backward = spent.forward, spent.backward
         self.evaluator.broken.clear()
-        trial = step.try_out(step.about)
+        trial = step.try_out(step.condition)
         return Measured(
-            **asdict(step.about),
-            allocation=trial.shared_bits,
+            condition=step.condition,
             effort=Effort(
                 forward_passes=spent.forward - forward,
                 backward_passes=spent.backward - backward,
@@ -195,11 +214,12 @@ class Suite:
             strays=sorted(self.evaluator.attachment.incidents.strays),
         )
 
-    def _weights_only(self, _about: About) -> Trial:
+    def _weights_only(self, _condition: Condition) -> Trial:
         scores = self.evaluator.weights_only_scores(self.everyone)
         return Trial(self.everyone, None, scores)
 
-    def _by_runtime(self, runtime: Runtime, size: int, _about: About) -> Trial:
+    def _by_runtime(self, runtime: Runtime, condition: Condition) -> Trial:
+        size = condition.batch_size or 1
         scores = self.evaluator.runtime_scores(self.everyone, runtime.run, size)
         words = f"measured once, in batches of {size}, the last one not filled up"
         return Trial(self.everyone, None, scores, "measured once" if size == 1 else words)
@@ -209,69 +229,63 @@ class Suite:
             return Uniform(self.points, width)
         return Static(torch.tensor(self.floors).clamp(min=width))
 
-    def _fixed(self, policy: Policy, _about: About) -> Trial:
+    def _fixed(self, policy: Policy, _condition: Condition) -> Trial:
         bits = self._bits(policy)
         return Trial(self.everyone, bits, self.evaluator.scores(self.everyone, bits))
 
-    def _own(self, _about: About) -> Trial:
+    def _own(self, _condition: Condition) -> Trial:
         assert self.own is not None  # noqa: S101  (`steps` has seen to it)
         bits = self._bits(self.own)
         words = f"measured once; {self.own.origin}" if self.own.origin else "measured once"
         return Trial(self.everyone, bits, self.evaluator.scores(self.everyone, bits), words)
 
-    def _random(self, about: About) -> Trial:
-        return self._draws(about, RandomPerExample)
-
-    def _random_static(self, about: About) -> Trial:
-        return self._draws(about, RandomStatic)
-
-    def _draws(self, about: About, kind: type[RandomPerExample | RandomStatic]) -> Trial:
+    def _draws(self, condition: Condition) -> Trial:
         """The distribution over draws; the outcomes are those of the draw of median accuracy."""
-        tables = [self._bits(policy) for policy in self._random_policies(about, kind)]
+        tables = [self._bits(policy) for policy in self._random_policies(condition)]
         scores = [self.evaluator.scores(self.everyone, bits) for bits in tables]
         predictions = [predictions_of(each) for each in scores]
-        middle = median_draw(predictions, self.wanted)
+        runs = np.stack([classes(each) for each in predictions])
+        middle = median_draw(runs, classes(self.wanted))
         words = f"{len(tables)} draws, uniform over all feasible allocations; median draw shown"
         return Trial(self.everyone, tables[middle], scores[middle], words, predictions)
 
-    def _random_policies(
-        self, about: About, kind: type[RandomPerExample | RandomStatic]
-    ) -> Iterator[Policy]:
-        seeds = self._seed(about.name).integers(0, 2**31, self.settings.effort.draws)
+    def _random_policies(self, condition: Condition) -> Iterator[Policy]:
+        kind = _DRAWS[condition.kind]
+        seeds = self._seed(condition.name).integers(0, 2**31, self.settings.effort.draws)
         for seed in seeds.tolist():
-            yield kind(self.points, self.settings.bits, about.total, seed, self.floors)
+            yield kind(self.points, self.settings.bits, condition.total, seed, self.floors)
 
-    def _worst(self, about: About) -> Trial:
-        best = self._gradient_search(about, self._problem(about))
-        self._flip_by_chance(about, best)
+    def _worst(self, condition: Condition) -> Trial:
+        best = self._gradient_search(condition, self._problem(condition))
+        self._flip_by_chance(condition, best)
         return self._found(best, self._gradient_words(best.problem))
 
-    def _friendliest(self, about: About) -> Trial:
-        best = self._gradient_search(about, self._problem(about, sign=-1))
+    def _best(self, condition: Condition) -> Trial:
+        best = self._gradient_search(condition, self._problem(condition, sign=-1))
         return self._found(best, self._gradient_words(best.problem))
 
-    def _evolutionary(self, about: About) -> Trial:
-        problem = self._problem(about)
+    def _evolutionary(self, condition: Condition) -> Trial:
+        problem = self._problem(condition)
         best = Best(problem, even_allocation(problem, self.points))
         evaluations = self.settings.effort.evaluations
-        evolve(problem, best, evaluations, self._seed(about.name))
+        evolve(problem, best, evaluations, self._search_seed(condition))
         words = f"evolution, {evaluations} evaluations an example at most, until it clearly flips"
         return self._found(best, words)
 
-    def _worst_static(self, about: About) -> Trial:
+    def _worst_static(self, condition: Condition) -> Trial:
         """Chosen on one half, reported on the other."""
         chosen, reported = self._halves()
         groups = torch.zeros(len(chosen), dtype=torch.int64)
-        problem = self._problem(about, index=chosen, groups=groups)
-        best = self._gradient_search(about, problem)
+        problem = self._problem(condition, index=chosen, groups=groups)
+        best = self._gradient_search(condition, problem)
         words = f"{self._gradient_words(problem)}; chosen on {len(chosen)} examples"
         return self._shown(reported, best.bits.expand(len(reported), -1), words)
 
-    def _gradient_search(self, about: About, problem: Problem) -> Best:
+    def _gradient_search(self, condition: Condition, problem: Problem) -> Best:
         best = Best(problem, even_allocation(problem, self.points))
         best.offer(best.bits.clone())
         slopes = relinearise(problem, best, self.settings.effort.rounds)
-        exchange(problem, best, slopes, self._exchanges(problem), self._seed(about.name))
+        exchange(problem, best, slopes, self._exchanges(problem), self._search_seed(condition))
         return best
 
     def _exchanges(self, problem: Problem) -> int:
@@ -279,24 +293,17 @@ class Suite:
         exchanges = self.settings.effort.exchanges
         return exchanges // 2 if problem.shared else exchanges
 
-    def _flip_by_chance(self, about: About, best: Best) -> None:
+    def _flip_by_chance(self, condition: Condition, best: Best) -> None:
         """Offer the random allocations that flip an example which the search has not flipped."""
-        reference = self.evaluator.reference.tolist()
-        for random, kind in _DRAWS.items():
-            name = about.name.replace("worst", random, 1)
-            if (known := self.done.get(name)) is None:
+        reference = self.evaluator.reference.numpy()
+        for known in self.done.values():
+            draws, same = known.outcomes.draws, known.condition.mean_bits == condition.mean_bits
+            if known.condition.kind not in _DRAWS or not same or draws is None:
                 continue
-            policies = self._random_policies(replace(about, name=name), kind)
-            for number, policy in enumerate(policies):
-                flipped = [
-                    place
-                    for place, outcome in known.outcomes.items()
-                    if (draw := (outcome.draws or [])[number]) is not None
-                    and draw != reference[place]
-                    and float(best.cost[place]) >= 0
-                ]
-                if flipped:
-                    only = torch.tensor(flipped)
+            for policy, draw in zip(self._random_policies(known.condition), draws, strict=True):
+                flips = torch.from_numpy((draw != NONE) & (draw != reference))
+                only = (flips & (best.cost >= 0)).nonzero().flatten()
+                if len(only):
                     best.offer(self._bits(policy, only), only)
 
     def _found(self, best: Best, method: str) -> Trial:
@@ -311,7 +318,7 @@ class Suite:
 
     def _problem(
         self,
-        about: About,
+        condition: Condition,
         sign: int = 1,
         index: Int[Tensor, " m"] | None = None,
         groups: Int[Tensor, " m"] | None = None,
@@ -319,7 +326,7 @@ class Suite:
         index = self.everyone if index is None else index
         groups = torch.arange(len(index)) if groups is None else groups
         options = torch.tensor(self.settings.bits)
-        return Problem(self.evaluator, index, groups, options, about.total, sign, self.floors)
+        return Problem(self.evaluator, index, groups, options, condition.total, sign, self.floors)
 
     def _bits(
         self, policy: Policy, index: Int[Tensor, " m"] | None = None
@@ -332,6 +339,10 @@ class Suite:
         order = torch.from_numpy(self._seed("halves").permutation(n).copy())
         return order[: n // 2].sort().values, order[n // 2 :].sort().values
 
+    def _search_seed(self, condition: Condition) -> np.random.Generator:
+        kind = _FIRST_CALLED.get(condition.kind, condition.kind)
+        return self._seed(f"{kind}-{condition.mean_bits:g}")
+
     def _seed(self, name: str) -> np.random.Generator:
         return generator(self.settings.seed, *name.encode())
 
@@ -343,25 +354,19 @@ class Suite:
         )
 
 
-def runtime_run(suite: Suite, name: str) -> tuple[Run, int] | None:
-    """The runtime behind a policy of this name, and its batch size; None: it is no runtime's."""
+def runtime_run(suite: Suite, condition: Condition) -> tuple[Run, int] | None:
+    """The runtime behind a condition, and its batch size; None: it is simulated."""
     for runtime in suite.runtimes:
-        size = _batch_sizes(suite, runtime).get(name)
-        if size is not None:
-            return runtime.run, size
+        if runtime.name == condition.runtime:
+            return runtime.run, condition.batch_size or 1
     return None
 
 
-def _batch_sizes(suite: Suite, runtime: Runtime) -> dict[str, int]:
-    """By the names under which a runtime is measured."""
-    sizes = {runtime.name: 1}
-    if runtime.batches:
-        sizes[f"{runtime.name}-batch"] = suite.evaluator.batch_size
-    return sizes
-
-
-def _about_own(policy: Policy) -> About:
-    mean = round(policy.total / policy.points, 6)
-    freedom = freedom_log2(policy.points, list(policy.options), policy.total)
-    words = "what the policy that was trained together with the network spends"
-    return About(f"co-trained-{mean:g}", words, "co-trained", mean, policy.total, freedom)
+def _co_trained(policy: Policy) -> Condition:
+    return Condition(
+        kind="co-trained",
+        description="what the policy that was trained together with the network spends",
+        mean_bits=round(policy.total / policy.points, 6),
+        total_bits=policy.total,
+        policy_freedom_log2=freedom_log2(policy.points, list(policy.options), policy.total),
+    )

@@ -138,7 +138,7 @@ def assess(**options: Any) -> int:
     if options["max_drop"] is not None:
         return EXIT_CODES[verdict.status]
     # Without a threshold nothing is gated, but what was not covered must not look like a pass.
-    return 0 if record.subject.coverage.complete else EXIT_CODES["inconclusive"]
+    return 0 if record.coverage.complete else EXIT_CODES["inconclusive"]
 
 
 def _run(job: "AssessJob", display: Display) -> "tuple[Record, Verdict]":

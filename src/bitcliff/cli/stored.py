@@ -56,13 +56,13 @@ def report(run: Path, max_drop: float | None) -> int:
     RUN is a run directory; report.html, junit.xml and examples.csv in it are replaced.
     """
     from bitcliff.jobs.run_directory import finished_record
-    from bitcliff.report import write_report
+    from bitcliff.questions.sections import write_run_report
     from bitcliff.verdict import judge
 
     record = finished_record(run)
     threshold = record.settings.max_drop if max_drop is None else max_drop
     directory = run if run.is_dir() else run.parent
-    write_report(record, judge(record, threshold), directory)
+    write_run_report(record, judge(record, threshold), directory)
     with reader_may_leave():
         click.echo(f"Report: {directory / 'report.html'}")
     return 0

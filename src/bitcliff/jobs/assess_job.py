@@ -15,15 +15,24 @@ from bitcliff.adapters.black_box.subject import load_black_box_subject
 from bitcliff.adapters.onnx.agreement import check_agreement
 from bitcliff.adapters.onnx.subject import is_onnx
 from bitcliff.assess import AssessSettings, Audit
+from bitcliff.assess.measured import predictions_of
 from bitcliff.errors import InputError
 from bitcliff.jobs.plan_file import PLAN, check_plan
 from bitcliff.jobs.run_directory import CONFIG, PartialResults, check_run_directory, held, open_run
 from bitcliff.jobs.runtimes import runtimes_of
 from bitcliff.points import Plan
 from bitcliff.policy.stored import StoredPolicy, read_policy
-from bitcliff.records import Record, package_versions, write_record, write_text_atomic
+from bitcliff.questions.kinds import KINDS
+from bitcliff.questions.runtimes.observe import observe_runtimes
+from bitcliff.questions.sections import write_run_report
+from bitcliff.records import (
+    Record,
+    package_versions,
+    with_answer,
+    write_record,
+    write_text_atomic,
+)
 from bitcliff.records.plan import QuantizationPlan
-from bitcliff.report import write_report
 from bitcliff.types.runtime import Runtime
 from bitcliff.types.subject import Examples, Subject, tensors_sha256
 from bitcliff.verdict import Verdict, judge
@@ -109,16 +118,27 @@ def run_assess(job: AssessJob, listener: Listener) -> tuple[Record, Verdict]:
         store = PartialResults(job.out, config)
         if store.resumed:
             listener.stage(f"Going on after {store.resumed} policies measured before")
-        record = audit.assess(progress=listener.progress, store=store, command=job.command)
+        record = _measured(audit, store, job, listener)
         verdict = judge(record, job.settings.max_drop)
         # The record first: a new configuration never stands beside an old record.
         write_record(record, job.out)
         if job.plan is None:  # A plan there is of the record before; else it may be this one.
             (job.out / PLAN).unlink(missing_ok=True)
         write_text_atomic(job.out / CONFIG, json.dumps(config, indent=2) + "\n")
-        write_report(record, verdict, job.out)
+        write_run_report(record, verdict, job.out)
         store.clear()
     return record, verdict
+
+
+def _measured(audit: Audit, store: PartialResults, job: AssessJob, listener: Listener) -> Record:
+    """Every condition measured; then what runtimes do beyond their outcomes."""
+    suite, base = audit.ready()
+    audit.measure(suite, listener.progress, store)
+    record = audit.record(suite, base, store.started, job.command)
+    if not audit.runtimes:
+        return record
+    found = observe_runtimes(suite, predictions_of(base), listener.progress)
+    return with_answer(record, "runtimes", found, KINDS["runtimes"])
 
 
 def _runtimes(

@@ -39,7 +39,7 @@ from bitcliff.policy.stored import StoredPolicy
 from bitcliff.records import Record, record_json, write_record, write_text_atomic
 from bitcliff.records.explanation import Explanation
 from bitcliff.records.part import Part
-from bitcliff.report import write_report
+from bitcliff.questions.sections import write_run_report
 from bitcliff.types.subject import Examples
 from bitcliff.verdict import judge
 
@@ -120,7 +120,7 @@ def run_explain(job: ExplainJob, listener: Listener) -> Record:
         record = record.model_copy(update={"explanation": Explanation.model_validate(answers)})
         write_record(record, job.run)
         _write_plan(record, job.run)
-        write_report(record, judge(record, record.settings.max_drop), job.run)
+        write_run_report(record, judge(record, record.settings.max_drop), job.run)
         (job.run / _PARTIAL).unlink(missing_ok=True)
     return record
 

@@ -10,11 +10,11 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from bitcliff.assess.measured import Measured
 from bitcliff.errors import InputError
 from bitcliff.jobs.lock import flocked
 from bitcliff.jobs.training_run import LOCK
-from bitcliff.records import Record, is_leftover, read_record, write_text_atomic
+from bitcliff.questions.kinds import KINDS
+from bitcliff.records import Measured, Record, is_leftover, read_record, write_text_atomic
 from bitcliff.questions.batchmates.record import BATCHMATES_NAME
 from bitcliff.records.provenance import now
 from bitcliff.records.store import RECORD_NAME
@@ -126,7 +126,7 @@ def finished_record(run: Path) -> Record:
         raise InputError(
             f"{run}: a finished `bitcliff batchmates`; read its report.html, or {_GIVE}"
         )
-    return read_record(run)
+    return read_record(run, KINDS)
 
 
 class PartialResults:

@@ -97,7 +97,11 @@ def _same_runtimes(
 ) -> list[Runtime]:
     """The runtimes behind these policies, in the versions of the run."""
     wanted = {policy.runtime for policy in record.policies if policy.name in names}
-    before = {one.name: one.version for one in record.runtimes if one.name in wanted}
+    before = {
+        one.runtime: one.runtime_version or ""
+        for one in (policy.condition for policy in record.policies)
+        if one.runtime is not None and one.runtime in wanted
+    }
     runtimes = runtimes_of(before, subject, examples)
     for runtime in runtimes:
         if runtime.version != before[runtime.name]:
@@ -126,11 +130,8 @@ def _check_same_answers(
     Another machine rounds otherwise, so margins need only be close.
     """
     found = margins(base.logits, evaluator.reference)
-    for row, margin, finite in zip(record.examples, found.tolist(), base.finite, strict=True):
-        known = row.float_margin if finite else None
-        if known is None and row.float_margin is None:
-            continue
-        if known is None or abs(known - margin) > _SAME_MARGIN * evaluator.scale:
-            raise InputError(
-                f"{run}: {model} answers otherwise in float than in the run; assess again"
-            )
+    known = torch.from_numpy(record.table.margin.copy())
+    same = torch.isfinite(known) == base.finite
+    apart = (known - found).abs().nan_to_num(0.0) > _SAME_MARGIN * evaluator.scale
+    if not bool(same.all()) or bool((apart & base.finite).any()):
+        raise InputError(f"{run}: {model} answers otherwise in float than in the run; assess again")

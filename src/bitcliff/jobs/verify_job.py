@@ -20,6 +20,7 @@ from bitcliff.export.quantized_graph import AFTER, BEFORE, BITS, SCORES
 from bitcliff.jobs.assess_job import Listener
 from bitcliff.jobs.run_directory import held
 from bitcliff.jobs.stored_run import StoredRun, open_stored, record_to_export
+from bitcliff.questions.sections import write_run_report
 from bitcliff.questions.verification.observe import (
     ExportedFile,
     FileOutput,
@@ -30,7 +31,6 @@ from bitcliff.questions.verification.observe import (
 from bitcliff.questions.verification.record import KEY, VerificationObserved
 from bitcliff.questions.verification.statistics import KIND
 from bitcliff.records import Record, with_answer, write_record
-from bitcliff.report import write_report
 from bitcliff.types.subject import Inputs
 from bitcliff.verdict import judge
 
@@ -59,7 +59,7 @@ def run_verify(job: VerifyJob, listener: Listener) -> Record:
         observed = _observe(record, names, stored, runtime, listener)
         record = with_answer(record, KEY, observed, KIND)
         write_record(record, job.run)
-        write_report(record, judge(record, record.settings.max_drop), job.run)
+        write_run_report(record, judge(record, record.settings.max_drop), job.run)
     return record
 
 

@@ -1,6 +1,7 @@
-"""The sections that answered questions add to the report."""
+"""A run's report, with the sections that answered questions add to it."""
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 from bitcliff.questions.activations.page import activations_section
@@ -12,7 +13,10 @@ from bitcliff.questions.mitigations.page import mitigations_section
 from bitcliff.questions.runtimes.page import runtimes_section
 from bitcliff.questions.verification.page import verification_section
 from bitcliff.records import Record
+from bitcliff.report.html import Sections
 from bitcliff.report.section import Section
+from bitcliff.report.write import write_report
+from bitcliff.verdict import Verdict
 
 _EXPLAINED: Mapping[str, Callable[[Record, Any], Section]] = {
     "layers": layers_section,
@@ -25,14 +29,22 @@ _EXPLAINED: Mapping[str, Callable[[Record, Any], Section]] = {
 """Of `bitcliff explain`, by the answer's key, in the order of the report."""
 
 
-def explained(record: Record) -> list[Section]:
-    """What `explain` has answered, in the order of the questions."""
-    return _sections(record, _EXPLAINED)
+def write_run_report(record: Record, verdict: Verdict, run: Path) -> None:
+    """Write a run's report.html, junit.xml and examples.csv into its folder.
+
+    Raises:
+        InputError: a file or the folder cannot be written.
+    """
+    write_report(record, verdict, run, sections_of(record))
 
 
-def measured(record: Record) -> list[Section]:
-    """What runtimes made of the network, and what `verify` found."""
-    return _sections(record, {"runtimes": runtimes_section, "verification": verification_section})
+def sections_of(record: Record) -> Sections:
+    """What each answered question adds to the page."""
+    return Sections(
+        runtimes=_sections(record, {"runtimes": runtimes_section}),
+        explained=_sections(record, _EXPLAINED),
+        verification=_sections(record, {"verification": verification_section}),
+    )
 
 
 def _sections(

@@ -8,6 +8,7 @@ import base64
 import binascii
 import math
 import zlib
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 import numpy as np
@@ -88,6 +89,6 @@ NONE = -1
 """What an array of classes holds where there is none: a numeric failure."""
 
 
-def classes(predictions: "list[int | None] | tuple[int | None, ...]") -> npt.NDArray[np.int32]:
+def classes(predictions: Sequence[int | None]) -> npt.NDArray[np.int32]:
     """Predictions as an array, a numeric failure (None) as -1."""
     return np.array([NONE if one is None else one for one in predictions], dtype=np.int32)

@@ -53,8 +53,8 @@ class Condition(Part):
         mean_bits: as asked for; total_bits: spent by every example, exactly, so that the mean spent
             may differ a little from the one asked for. None where activations stay in float.
         policy_freedom_log2: log2 of the number of allocations the policy could choose among.
-        runtime: the runtime that it was measured in; None: simulated. batch_size: of a runtime:
-            examples that it was handed at once.
+        runtime, runtime_version: the runtime that it was measured in; None: simulated. batch_size:
+            of a runtime: examples that it was handed at once.
     """
 
     kind: Kind
@@ -64,6 +64,7 @@ class Condition(Part):
     total_bits: Annotated[int, Field(ge=0)] | None = None
     policy_freedom_log2: Annotated[float, Field(ge=0)] | None = None
     runtime: str | None = None
+    runtime_version: str | None = None
     batch_size: Annotated[int, Field(ge=1)] | None = None
 
     @property

@@ -71,7 +71,7 @@ def _condition(
     }
     return {
         "condition": {
-            **_kind_and_parameters(policy, fields["settings"]),
+            **_kind_and_parameters(policy, fields),
             "description": policy["description"],
             "mean_bits": policy["mean_bits"],
             "total_bits": policy["total_bits"],
@@ -83,13 +83,17 @@ def _condition(
     }
 
 
-def _kind_and_parameters(
-    policy: Mapping[str, Any], settings: Mapping[str, Any]
-) -> dict[str, Any]:
+def _kind_and_parameters(policy: Mapping[str, Any], fields: Mapping[str, Any]) -> dict[str, Any]:
     name = policy["name"]
     if (runtime := policy.get("runtime")) is not None:
-        size = settings["batch_size"] if name != runtime else 1
-        return {"kind": "runtime", "runtime": runtime, "batch_size": size}
+        size = fields["settings"]["batch_size"] if name != runtime else 1
+        versions = {one["name"]: one["version"] for one in fields["runtimes"]}
+        return {
+            "kind": "runtime",
+            "runtime": runtime,
+            "runtime_version": versions[runtime],
+            "batch_size": size,
+        }
     if name == "weights-only":
         return {"kind": name}
     found = _NAME.fullmatch(name)

@@ -5,29 +5,25 @@ A fixed placement is reported on one half of the examples, and a numeric failure
 """
 
 from bitcliff.records import PolicyResult, Record
+from bitcliff.records.arrays import NONE
 from bitcliff.report.words import clean, noun
 from bitcliff.stats import rate
 from bitcliff.types.rate import Rate
-from bitcliff.verdict import policy_family
 
 
 def float_on_same(record: Record, policy: PolicyResult) -> Rate | None:
     """Float's right answers on the examples behind the policy's accuracy; None without labels."""
     if not record.subject.labelled:
         return None
-    rows = [
-        row
-        for row in record.examples
-        if row.float_prediction is not None
-        and policy.name in row.outcomes
-        and row.outcomes[policy.name].prediction is not None
-    ]
-    return rate(sum(row.float_prediction == row.label for row in rows), len(rows))
+    found, table = record.outcomes[policy.name], record.table
+    whole = (table.prediction[found.index] != NONE) & (found.prediction != NONE)
+    right = (table.prediction == table.wanted)[found.index]
+    return rate(int((right & whole).sum()), int(whole.sum()))
 
 
 def is_partial(record: Record, policy: PolicyResult) -> bool:
     """The policy speaks of fewer examples than float does."""
-    return 0 < policy.agreement.n < sum(row.float_prediction is not None for row in record.examples)
+    return 0 < policy.agreement.n < int((record.table.prediction != NONE).sum())
 
 
 def same_text(record: Record, policy: PolicyResult) -> str:
@@ -61,18 +57,18 @@ def folding_note(record: Record) -> str:
         return ""
     if not folding.names:
         return "BatchNorm: none that follows a layer alone, so nothing was folded."
-    count, largest, changed = len(folding.names), folding.largest_difference, folding.changed
+    count, largest = len(folding.names), folding.largest_difference
+    changed, n = len(folding.changed), record.subject.n_examples
     return (
         f"{count} BatchNorm{' was' if count == 1 else 's were'} folded into the layer before; in "
-        f"float this moves scores by at most {largest:.2g} and changes {changed.k} of {changed.n} "
+        f"float this moves scores by at most {largest:.2g} and changes {changed} of {n} "
         "decisions."
     )
 
 
 def _together(record: Record, names: list[str]) -> str:
-    """The names, those of a whole family as one."""
-    whole = {policy_family(name) for name in names} - {
-        policy_family(policy.name) for policy in record.policies if policy.name not in names
-    }
-    shown = [policy_family(name) if policy_family(name) in whole else name for name in names]
+    """The names, those of all conditions of a kind as one."""
+    kinds = {name: record.by_name[name].kind for name in names}
+    whole = {*kinds.values()} - {p.kind for p in record.policies if p.name not in names}
+    shown = [kinds[name] if kinds[name] in whole else name for name in names]
     return ", ".join(clean(name, 40) for name in dict.fromkeys(shown))

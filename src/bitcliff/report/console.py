@@ -17,7 +17,7 @@ from bitcliff.report.words import (
     signed,
 )
 from bitcliff.types.rate import Rate
-from bitcliff.verdict import Status, Verdict, policy_family
+from bitcliff.verdict import Status, Verdict
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -61,13 +61,13 @@ def render_summary(record: Record, verdict: Verdict, console: "Console") -> None
 
 def _hidden(record: Record, verdict: Verdict) -> set[str]:
     """Even spending at means that nothing else uses: in the report, too long for the terminal."""
-    others = {p.mean_bits for p in record.policies if policy_family(p.name) != "uniform"} - {None}
+    others = {p.mean_bits for p in record.policies if p.kind != "uniform"} - {None}
     judged = {judgement.policy for judgement in verdict.judgements}
     return {
         policy.name
         for policy in record.policies
         if others
-        and policy_family(policy.name) == "uniform"
+        and policy.kind == "uniform"
         and policy.mean_bits not in others
         and policy.name not in judged
     }
@@ -91,7 +91,7 @@ def _table(record: Record, verdict: Verdict, hidden: set[str], columns: tuple[st
     from rich.text import Text
 
     shown = [policy for policy in record.policies if policy.name not in hidden]
-    shown.sort(key=lambda one: (one.mean_bits or 0.0, family_order(one.name), one.name))
+    shown.sort(key=lambda one: (one.mean_bits or 0.0, family_order(one), one.name))
     headings = _headings(record, any(is_partial(record, policy) for policy in shown))
     kept = [column for column in columns if headings[column]]
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
@@ -137,7 +137,7 @@ def _policy_cells(record: Record, policy: PolicyResult) -> dict[str, str]:
         "share": _compact(policy.accuracy if record.subject.labelled else policy.agreement),
         "flips": f"{policy.flips.all.k}" + ("!" if policy.numeric_failures.k else ""),
         "drop": _drop(policy),
-        "holm": p_text(policy.p_value_holm),
+        "holm": p_text(None if policy.change is None else policy.change.p_holm),
     }
 
 
@@ -148,11 +148,12 @@ def _compact(rate: Rate | None) -> str:
 
 
 def _drop(policy: PolicyResult) -> str:
-    interval = policy.delta_pp_interval
-    if policy.delta_pp is None or interval is None:
+    change = policy.change
+    if change is None or change.difference_pp is None:
         return NOTHING
-    low, high = 0.0 - interval.high, 0.0 - interval.low
-    return f"{signed(0.0 - policy.delta_pp).removeprefix('+')} ({_short(low)} to {_short(high)})"
+    low, high = 0.0 - (change.high_pp or 0.0), 0.0 - (change.low_pp or 0.0)
+    drop = signed(0.0 - change.difference_pp).removeprefix("+")
+    return f"{drop} ({_short(low)} to {_short(high)})"
 
 
 def _short(points: float) -> str:
@@ -190,11 +191,11 @@ def _closing(record: Record, finding: Finding, hidden: set[str]) -> list[str]:
 def _coverage_line(record: Record) -> str:
     if record.subject.black_box:
         return "The network was not looked inside: its answers alone are compared."
-    coverage = record.subject.coverage
+    coverage = record.coverage
     share = coverage.macs_share
     return (
         f"Coverage: {coverage.quantized} places quantized, {coverage.left_out} left out on "
-        f"purpose, {len(coverage.uncovered)} not covered"
+        f"purpose, {len(record.subject.uncovered)} not covered"
         + ("." if share is None else f"; {100 * share:.1f} % of the arithmetic.")
     )
 

@@ -1,14 +1,14 @@
 """Accuracy against mean bits, drawn by matplotlib as SVG; the same record gives the same bytes."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bitcliff.records import PolicyResult, Record
+from bitcliff.records.conditions import Kind
 from bitcliff.report.plot import Plot, Theme, plain_axes, plot
 from bitcliff.types.rate import Rate
-from bitcliff.verdict import policy_family
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -26,9 +26,9 @@ class Series:
     highs: tuple[float, ...]
 
 
-_LABELS = {
+_LABELS: Mapping[Kind, str] = {
     "uniform": "spent evenly",
-    "friendliest": "best found",
+    "best": "best found",
     "random": "at random: median and range",
     "co-trained": "its own trained policy",
     "worst": "worst found",
@@ -36,17 +36,17 @@ _LABELS = {
 }
 
 
-def series_of(record: Record) -> dict[str, Series]:
-    """What the figure shows, by family; families with nothing measured are left out.
+def series_of(record: Record) -> dict[Kind, Series]:
+    """What the figure shows, by kind; kinds with nothing measured are left out.
 
     A random policy's ends are its smallest and largest draw, the others' their exact 95 % interval.
     """
-    found = {}
-    for family, label in _LABELS.items():
+    found: dict[Kind, Series] = {}
+    for kind, label in _LABELS.items():
         policies = [
             policy
             for policy in record.policies
-            if policy_family(policy.name) == family and policy.mean_bits is not None
+            if policy.kind == kind and policy.mean_bits is not None
         ]
         points = sorted(
             (policy.mean_bits or 0.0, value, low, high)
@@ -55,7 +55,7 @@ def series_of(record: Record) -> dict[str, Series]:
         )
         if points:
             means, values, lows, highs = zip(*points, strict=True)
-            found[family] = Series(label, means, values, lows, highs)
+            found[kind] = Series(label, means, values, lows, highs)
     return found
 
 
@@ -108,16 +108,16 @@ def _draw(figure: "Figure", record: Record, theme: Theme, narrow: bool) -> None:
     found = series_of(record)
     if "random" in found:
         _draw_random(axes, found["random"], theme)
-    styles = {
+    styles: Mapping[Kind, tuple[str, str, float, str]] = {
         "uniform": (theme.even, "o", 0.0, "-"),
-        "friendliest": (theme.friendliest, "^", -0.0155, "-"),
+        "best": (theme.best, "^", -0.0155, "-"),
         "co-trained": (theme.own, "P", 0.022, "-"),
         "worst": (theme.worst, "v", 0.006, "-"),
         "worst-static": (theme.static, "s", 0.0155, ":"),
     }
-    for family, (colour, marker, shift, line) in styles.items():
-        if family in found:
-            _draw_series(axes, found[family], colour, marker, shift, line, theme)
+    for kind, (colour, marker, shift, line) in styles.items():
+        if kind in found:
+            _draw_series(axes, found[kind], colour, marker, shift, line, theme)
     _draw_legend(figure, axes, theme, narrow)
 
 

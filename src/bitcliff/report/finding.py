@@ -7,7 +7,6 @@ from bitcliff.records import ExampleRow, PolicyResult, Record
 from bitcliff.report.words import clean, mean_text, noun
 from bitcliff.stats import rate
 from bitcliff.types.rate import Rate
-from bitcliff.verdict import policy_family
 
 
 @dataclass(frozen=True)
@@ -158,7 +157,7 @@ def _pair(record: Record) -> _Pair:
         worst = [
             policy
             for policy in record.policies
-            if policy_family(policy.name) in wanted and policy.agreement.n
+            if policy.kind in wanted and policy.agreement.n
         ]
         if worst:
             pairs = [_compare(record, _even_for(record, policy), policy) for policy in worst]
@@ -191,7 +190,7 @@ def _uniform(record: Record) -> list[PolicyResult]:
     found = [
         policy
         for policy in record.policies
-        if policy_family(policy.name) == "uniform" and policy.mean_bits and policy.agreement.n
+        if policy.kind == "uniform" and policy.mean_bits and policy.agreement.n
     ]
     return sorted(found, key=lambda policy: policy.mean_bits or 0.0)
 
@@ -226,9 +225,9 @@ def _cheapest_even(record: Record) -> PolicyResult | None:
 
 def _random_at(record: Record, pair: _Pair) -> PolicyResult | None:
     spent = pair.worst or pair.even
-    for family in ("random", "random-static"):
+    for kind in ("random", "random-static"):
         for policy in record.policies:
-            if policy_family(policy.name) == family and spent and _same(policy, spent):
+            if policy.kind == kind and spent and _same(policy, spent):
                 return policy
     return None
 

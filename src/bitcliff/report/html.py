@@ -2,28 +2,41 @@
 
 import base64
 import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
 from importlib.resources import files
 from typing import Any
 
 from bitcliff.records import Record
 from bitcliff.report import view
 from bitcliff.report.basis import partial_notes
-from bitcliff.report.explain import sections
 from bitcliff.report.figure import figure_plot
 from bitcliff.report.finding import find
 from bitcliff.report.plot import colour_rules
 from bitcliff.report.policies import policy_groups
 from bitcliff.report.repeats import any_repeated, repeats_sentence
+from bitcliff.report.section import Section
 from bitcliff.report.risk import SHOWN, at_risk_cards, changed_by
-from bitcliff.questions.runtimes.page import runtime_blocks
-from bitcliff.questions.verification.page import verification_view
 from bitcliff.report.words import clean, noun, percent, rate_text
 from bitcliff.verdict import Verdict
 
 
-def render_html(record: Record, verdict: Verdict) -> str:
+@dataclass(frozen=True)
+class Sections:
+    """What questions add to the page, each where it belongs.
+
+    Attributes:
+        runtimes: after the policies. explained: why, where and what to do. verification: after it.
+    """
+
+    runtimes: Sequence[Section] = ()
+    explained: Sequence[Section] = ()
+    verification: Sequence[Section] = ()
+
+
+def render_html(record: Record, verdict: Verdict, sections: Sections) -> str:
     """The whole page as text. The same record and verdict give the same bytes."""
-    return render_page("report.html.j2", _context(record, verdict))
+    return render_page("report.html.j2", {**_context(record, verdict), "sections": sections})
 
 
 def render_page(template: str, context: dict[str, Any]) -> str:
@@ -46,7 +59,10 @@ def render_page(template: str, context: dict[str, Any]) -> str:
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
     # Ours, not data: the hash of the policy is over these very bytes, so they must not be escaped.
     trusted = {"style": Markup(style), "style_hash": digest}  # noqa: S704
-    return environment.get_template(template).render(**trusted, **context)
+    page = environment.get_template(template)
+    # A question's template is included as it is; only its text comes from elsewhere.
+    environment.filters["template"] = lambda section: environment.from_string(section.template)
+    return page.render(**trusted, **context)
 
 
 def _resource(name: str) -> str:
@@ -71,7 +87,6 @@ def _context(record: Record, verdict: Verdict) -> dict[str, Any]:
         # Without places there is nothing to spend bits at.
         "figure": None if subject.black_box else figure_plot(record),
         "black_box": subject.black_box,
-        "runtimes": runtime_blocks(record),
         "changed_by": changed_by(record),
         "groups": policy_groups(record, verdict),
         "float_accuracy": rate_text(record.float_.accuracy),
@@ -83,27 +98,25 @@ def _context(record: Record, verdict: Verdict) -> dict[str, Any]:
         "noun": noun(record),
         "one": noun(record, 1),
         "points": view.point_lines(record, finding),
-        "coverage": subject.coverage,
+        "coverage": record.coverage,
         "macs_share": None
-        if subject.coverage.macs_share is None
-        else percent(subject.coverage.macs_share),
+        if record.coverage.macs_share is None
+        else percent(record.coverage.macs_share),
         "uncovered": [
             (clean(one.name), clean(one.kind), clean(one.reason, 300))
-            for one in subject.coverage.uncovered
+            for one in subject.uncovered
         ],
-        "explanation": sections(record),
-        "verification": verification_view(record),
         "effort": view.worst_effort(record),
         "partial": partial_notes(record),
         "any_repeated": any_repeated(record),
         "repeats": repeats_sentence(record, finding.worst),
         "settings": view.settings_lines(record),
-        "provenance": view.provenance_lines(record),
+        "provenance": view.provenance_lines(record.provenance, record.schema_version),
         "commands": [
             clean(command, 2000)
             for command in (
                 record.provenance.command,
-                *(record.explanation.commands if record.explanation else ()),
+                *(record.explained.commands if record.explained else ()),
             )
         ],
         "runs_user_code": record.provenance.runs_user_code,

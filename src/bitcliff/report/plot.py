@@ -25,7 +25,7 @@ class Theme:
     random: str
     worst: str
     static: str
-    friendliest: str
+    best: str
     own: str
 
 
@@ -38,7 +38,7 @@ LIGHT = Theme(
     random="#8a94a3",
     worst="#c94a00",
     static="#a3578a",
-    friendliest="#00825d",
+    best="#00825d",
     own="#8a6d00",
 )
 DARK = Theme(
@@ -50,7 +50,7 @@ DARK = Theme(
     random="#8794a6",
     worst="#ff8a4c",
     static="#dd92c2",
-    friendliest="#35c39a",
+    best="#35c39a",
     own="#e6c84f",
 )
 

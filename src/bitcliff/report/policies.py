@@ -76,10 +76,10 @@ class PolicyGroup:
 def policy_groups(record: Record, verdict: Verdict) -> list[PolicyGroup]:
     """All policies of the record, grouped by family in the report's order."""
     statuses = {judgement.policy: judgement.status for judgement in verdict.judgements}
-    ordered = sorted(record.policies, key=lambda one: (family_order(one.name), one.mean_bits or 0))
+    ordered = sorted(record.policies, key=lambda one: (family_order(one), one.mean_bits or 0))
     groups: dict[str, list[PolicyResult]] = {}
     for policy in ordered:
-        groups.setdefault(family_of(policy).key, []).append(policy)
+        groups.setdefault(policy.kind, []).append(policy)
     return [
         PolicyGroup(
             family_of(members[0]),
@@ -91,8 +91,9 @@ def policy_groups(record: Record, verdict: Verdict) -> list[PolicyGroup]:
 
 def _row(record: Record, policy: PolicyResult, status: Status | None) -> PolicyRow:
     shown = policy.accuracy if record.subject.labelled else policy.agreement
-    interval = policy.delta_pp_interval
+    change = policy.change
     flips, failures, effort = policy.flips, policy.numeric_failures, policy.effort
+    freedom = policy.condition.policy_freedom_log2
     return PolicyRow(
         name=clean(policy.name),
         threat=policy.threat,
@@ -107,15 +108,11 @@ def _row(record: Record, policy: PolicyResult, status: Status | None) -> PolicyR
         repeated=repeated_text(policy),
         lost=NOTHING if flips.lost is None else str(flips.lost.k),
         gained=NOTHING if flips.gained is None else str(flips.gained.k),
-        delta=signed(policy.delta_pp),
-        delta_interval=""
-        if interval is None
-        else f"{signed(interval.low)} to {signed(interval.high)}",
-        p_value=p_text(policy.p_value),
-        p_holm=p_text(policy.p_value_holm),
-        freedom=NOTHING
-        if policy.policy_freedom_log2 is None
-        else f"{policy.policy_freedom_log2:.1f}",
+        delta=signed(change.difference_pp if change else None),
+        delta_interval=f"{signed(change.low_pp)} to {signed(change.high_pp)}" if change else "",
+        p_value=p_text(change.p_value if change else None),
+        p_holm=p_text(change.p_holm if change else None),
+        freedom=NOTHING if freedom is None else f"{freedom:.1f}",
         worst_class=_worst_class(record, policy.worst_class),
         failures=f"{failures.k}/{failures.n}",
         any_failure=failures.k > 0,
@@ -158,4 +155,4 @@ def _draws(policy: PolicyResult, labelled: bool) -> str:
 def _worst_class(record: Record, worst: ClassRate | None) -> str:
     if worst is None:
         return NOTHING
-    return f"{class_name(record, worst.label)}: {worst.accuracy.k}/{worst.accuracy.n}"
+    return f"{class_name(record.subject, worst.label)}: {worst.accuracy.k}/{worst.accuracy.n}"

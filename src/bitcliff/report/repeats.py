@@ -67,13 +67,10 @@ def repeats_sentence(record: Record, policy: PolicyResult | None) -> str:
 
 def nudged_right(record: Record, policy: PolicyResult) -> list[int]:
     """How many examples are right in each repeat; empty without labels or repeats."""
-    rows = [(row.label, row.outcomes.get(policy.name)) for row in record.examples]
-    repeats = [
-        [again == label for again in outcome.repeats]
-        for label, outcome in rows
-        if label is not None and outcome is not None and outcome.repeats
-    ]
-    return [sum(right) for right in zip(*repeats, strict=True)]
+    found, labels = record.outcomes[policy.name], record.table.labels
+    if found.repeats is None or labels is None:
+        return []
+    return [int(right) for right in (found.repeats == labels[found.index]).sum(1)]
 
 
 def nudged_sentence(record: Record, policy: PolicyResult | None) -> str:
@@ -93,6 +90,6 @@ def nudged_sentence(record: Record, policy: PolicyResult | None) -> str:
 
 
 def _every(record: Record, policy: PolicyResult) -> str:
-    outcomes = [row.outcomes.get(policy.name) for row in record.examples]
-    most = max((len(one.repeats or []) for one in outcomes if one is not None), default=0)
+    repeats = record.outcomes[policy.name].repeats
+    most = 0 if repeats is None else len(repeats)
     return f"all {most} repeats" if most > 1 else "the repeat" if most == 1 else "every repeat"

@@ -34,19 +34,19 @@ class AtRisk:
 def changed_by(record: Record) -> str:
     """Who changes the answers of the examples at risk, by what was measured."""
     by = []
-    if any(policy.threat == "policy-only" for policy in record.policies):
+    if any(policy.threat == "allocation" for policy in record.policies):
         by.append("an adversary who spends the same bits")
-    if record.runtimes:
+    if record.names_in_runtimes:
         by.append("a runtime")
     return " or by ".join(by) or "an adversary who spends the same bits"
 
 
 def at_risk_cards(record: Record) -> list[AtRisk]:
     """The first twelve of the record's list, in its order: worst margin first."""
-    rows = {row.id: row for row in record.examples}
+    places = {name: place for place, name in enumerate(record.table.ids)}
     cards = []
     for name in record.at_risk[:SHOWN]:
-        row = rows[name]
+        row = record.examples[places[name]]
         broken = _deepest(record, row)
         if broken is not None:
             cards.append(_card(record, row, *broken))
@@ -60,11 +60,11 @@ def _deepest(record: Record, row: ExampleRow) -> tuple[PolicyResult, Outcome] | 
         if policy.name in row.outcomes
         and row.outcomes[policy.name].prediction not in (None, row.float_prediction)
     ]
-    certain = [p for p in flipped if p[0].threat == "policy-only" or p[0].runtime is not None]
+    certain = [pair for pair in flipped if pair[0].by_adversary]
 
     def depth(pair: tuple[PolicyResult, Outcome]) -> tuple[float, int]:
         policy, outcome = pair
-        return (0.0 if outcome.margin is None else outcome.margin), family_order(policy.name)
+        return (0.0 if outcome.margin is None else outcome.margin), family_order(policy)
 
     return min(certain or flipped, key=depth, default=None)
 
@@ -76,9 +76,9 @@ def _card(record: Record, row: ExampleRow, policy: PolicyResult, outcome: Outcom
     return AtRisk(
         id=clean(row.id, 80),
         thumbnail=safe_thumbnail(row.thumbnail),
-        label=None if row.label is None else class_name(record, row.label),
-        float_prediction=class_name(record, row.float_prediction),
-        prediction=class_name(record, outcome.prediction),
+        label=None if row.label is None else class_name(record.subject, row.label),
+        float_prediction=class_name(record.subject, row.float_prediction),
+        prediction=class_name(record.subject, outcome.prediction),
         policy=clean(policy.name),
         mean=mean_text(policy.mean_bits),
         margin="not recorded"

@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from bitcliff.records import Provenance, Record
-from bitcliff.questions.batchmates.record import Batchmates
+from bitcliff.records.conditions import SEARCHED
 from bitcliff.report.basis import folding_note
 from bitcliff.report.drawings import Squares, squares
 from bitcliff.report.finding import Finding
@@ -22,7 +22,7 @@ from bitcliff.report.words import (
     rate_interval,
 )
 from bitcliff.types.rate import Rate
-from bitcliff.verdict import Verdict, policy_family
+from bitcliff.verdict import Verdict
 
 
 @dataclass(frozen=True)
@@ -199,9 +199,8 @@ def point_lines(record: Record, finding: Finding) -> list[PointLine]:
 def _mean_bits(record: Record, finding: Finding) -> list[float]:
     if finding.worst is None:
         return []
-    outcomes = [row.outcomes.get(finding.worst.name) for row in record.examples]
-    given = [outcome.bits for outcome in outcomes if outcome is not None and outcome.bits]
-    return [sum(column) / len(column) for column in zip(*given, strict=True)]
+    bits = record.outcomes[finding.worst.name].every_bits()
+    return [] if bits is None or not len(bits) else [float(mean) for mean in bits.mean(0)]
 
 
 def settings_lines(record: Record) -> list[tuple[str, str]]:
@@ -243,9 +242,8 @@ def _patterns(patterns: list[str]) -> str:
     return ", ".join(clean(pattern) for pattern in patterns) or "none"
 
 
-def provenance_lines(record: Record | Batchmates) -> list[tuple[str, str]]:
+def provenance_lines(source: Provenance, schema_version: str) -> list[tuple[str, str]]:
     """Versions, seed and hashes: enough to make the numbers again."""
-    source = record.provenance
     packages = ", ".join(
         f"{clean(name, 60)} {clean(version, 40)}" for name, version in source.packages.items()
     )
@@ -259,7 +257,7 @@ def provenance_lines(record: Record | Batchmates) -> list[tuple[str, str]]:
         ("Data, SHA-256", clean(source.data_sha256)),
         ("Machine", f"{clean(source.platform)}, {source.threads} threads"),
         ("Processor flags", clean(" ".join(source.cpu_flags), 2000)),
-        ("Record's schema", record.schema_version),
+        ("Record's schema", schema_version),
     ]  # fmt: skip
 
 
@@ -268,11 +266,11 @@ def worst_effort(record: Record) -> list[tuple[str, str, str]]:
     searched = [
         policy
         for policy in record.policies
-        if policy.threat == "policy-only" or policy_family(policy.name) == "friendliest"
+        if policy.kind in SEARCHED
     ]
     return [
         (clean(policy.name), effort_text(policy.effort), clean(policy.effort.method, 300))
-        for policy in sorted(searched, key=lambda one: family_order(one.name))
+        for policy in sorted(searched, key=family_order)
     ]
 
 
@@ -281,4 +279,4 @@ def class_of_float(record: Record) -> str:
     worst = record.float_.worst_class
     if worst is None:
         return ""
-    return f"{class_name(record, worst.label)}: {worst.accuracy.k} of {worst.accuracy.n}"
+    return f"{class_name(record.subject, worst.label)}: {worst.accuracy.k} of {worst.accuracy.n}"

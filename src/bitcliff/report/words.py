@@ -5,18 +5,18 @@ import unicodedata
 from dataclasses import dataclass
 
 from bitcliff.records import PolicyResult, Record
-from bitcliff.questions.batchmates.record import Batchmates
+from bitcliff.records.conditions import Kind
+from bitcliff.records.schema import SubjectInfo
 from bitcliff.types.rate import ClusteredRate, Rate
-from bitcliff.verdict import policy_family
 
 NOTHING = "–"
 
 
 @dataclass(frozen=True)
 class Family:
-    """A family of policies: a short title, and what it does in a sentence."""
+    """The conditions of one kind: a short title, and what they do in a sentence."""
 
-    key: str
+    kind: Kind
     title: str
     meaning: str
 
@@ -62,38 +62,29 @@ FAMILIES = (
         "the other.",
     ),
     Family(
-        "friendliest",
+        "best",
         "Best found, per input",
         "The same total of bits placed as helpfully as the search could: what a good policy "
         "could reach.",
     ),
+    Family(
+        "runtime",
+        "What runtimes make of it",
+        "The same network, quantized to 8 bits by other people’s software: not simulated but run, "
+        "each example by itself and in batches.",
+    ),
 )
+_BY_KIND = {family.kind: (place, family) for place, family in enumerate(FAMILIES)}
 
 
-def family_order(name: str) -> int:
-    """Place of a policy's family in the report; families we do not know come last."""
-    keys = [family.key for family in FAMILIES]
-    key = policy_family(name)
-    return keys.index(key) if key in keys else len(keys)
-
-
-RUNTIMES = Family(
-    "runtimes",
-    "What runtimes make of it",
-    "The same network, quantized to 8 bits by other people’s software: not simulated but run, each "
-    "example by itself and in batches.",
-)
+def family_order(policy: PolicyResult) -> int:
+    """Place of a policy's family in the report."""
+    return _BY_KIND[policy.kind][0]
 
 
 def family_of(policy: PolicyResult) -> Family:
-    """The family a policy belongs to; one we do not know speaks for itself."""
-    if policy.runtime is not None:
-        return RUNTIMES
-    key = policy_family(policy.name)
-    for family in FAMILIES:
-        if family.key == key:
-            return family
-    return Family(key, clean(key), clean(policy.description, 400))
+    """The family a policy belongs to."""
+    return _BY_KIND[policy.kind][1]
 
 
 def clean(text: str, limit: int = 160) -> str:
@@ -113,11 +104,11 @@ def _visible(character: str) -> str:
     return character
 
 
-def class_name(record: Record | Batchmates, index: int | None) -> str:
+def class_name(subject: SubjectInfo, index: int | None) -> str:
     """A class as a person reads it: its name where known, and its number."""
     if index is None:
         return "none (NaN or infinity)"
-    names = record.subject.class_names
+    names = subject.class_names
     if names is None or not 0 <= index < len(names):
         return f"class {index}"
     return f"{clean(names[index], 60)} ({index})"
@@ -125,8 +116,7 @@ def class_name(record: Record | Batchmates, index: int | None) -> str:
 
 def noun(record: Record, count: int = 2) -> str:
     """What the examples are: pictures where any picture is kept, else examples."""
-    pictures = any(row.thumbnail for row in record.examples)
-    return ("picture" if pictures else "example") + ("" if count == 1 else "s")
+    return ("picture" if record.table.thumbnails else "example") + ("" if count == 1 else "s")
 
 
 def percent(share: float | None) -> str:

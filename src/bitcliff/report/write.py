@@ -6,17 +6,20 @@ from pathlib import Path
 from bitcliff.errors import InputError
 from bitcliff.records import Record, write_text_atomic
 from bitcliff.report.examples_csv import render_csv
-from bitcliff.report.html import render_html
+from bitcliff.report.html import Sections, render_html
 from bitcliff.report.junit import render_junit
 from bitcliff.verdict import Verdict
 
 
 def write_report(
-    record: Record, verdict: Verdict, directory: str | os.PathLike[str]
+    record: Record,
+    verdict: Verdict,
+    directory: str | os.PathLike[str],
+    sections: Sections | None = None,
 ) -> dict[str, Path]:
     """Write report.html, junit.xml and examples.csv, each whole or not at all.
 
-    All are rendered before the first is written. The directory is made if it is missing.
+    `sections`: what questions add to the page. All are rendered before the first is written. The directory is made if it is missing.
 
     Returns:
         Where each file is, by its name.
@@ -26,7 +29,7 @@ def write_report(
     """
     target = Path(directory)
     texts = {
-        "report.html": render_html(record, verdict),
+        "report.html": render_html(record, verdict, sections or Sections()),
         "junit.xml": render_junit(record, verdict),
         "examples.csv": render_csv(record),
     }

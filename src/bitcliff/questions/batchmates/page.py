@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bitcliff.questions.batchmates.plot import effort_plot
-from bitcliff.questions.batchmates.record import DATA, Batchmates, Situation, Victim
+from bitcliff.questions.batchmates.record import BATCHMATES_VERSION, DATA, Batchmates, Situation, Victim
 from bitcliff.questions.batchmates.statistics import ANY, RANDOM
 from bitcliff.report.drawings import Squares, squares
 from bitcliff.report.html import render_page
@@ -84,7 +84,7 @@ def render_batchmates(record: Batchmates) -> str:
             "runtime_description": clean(observed.runtime.description, 300),
             "layers": _layers(record),
             "command": clean(observed.provenance.command, 2000),
-            "facts": provenance_lines(record),
+            "facts": provenance_lines(observed.provenance, BATCHMATES_VERSION),
         },
     )
 
@@ -187,9 +187,9 @@ def _couple(record: Batchmates, victim: Victim) -> Couple:
         victim=safe_thumbnail(victim.image),
         companion=safe_thumbnail(victim.companion_image),
         companion_name=clean(attack.companion, 80),
-        label=None if victim.label is None else class_name(record, victim.label),
-        alone=class_name(record, victim.baseline.alone),
-        together=class_name(record, attack.prediction),
+        label=None if victim.label is None else class_name(record.subject, victim.label),
+        alone=class_name(record.subject, victim.baseline.alone),
+        together=class_name(record.subject, attack.prediction),
         stays=f"lead {_signed(victim.baseline.margin)} to {_signed(attack.margin)} logits; flips "
         f"in {stays} of {len(victim.checked.full)} full batches with that companion",
     )

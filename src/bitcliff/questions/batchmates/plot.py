@@ -13,7 +13,7 @@ _COLOURS = {
     "patterns": "static",
     "widest ranges": "own",
     "gradients": "worst",
-    "random search": "friendliest",
+    "random search": "best",
 }
 
 

@@ -128,6 +128,8 @@ def _runtime_problems(record: Record, observed: RuntimeObserved) -> Iterator[str
     sizes = [policy.condition.batch_size or 1 for policy in conditions]
     if sizes[:1] != [1] or sizes[1:2] == [1] or len(sizes) > 2:
         yield "was not measured with each example by itself, and once in batches at most"
+    if any(policy.condition.runtime_version != observed.version for policy in conditions):
+        yield f"was measured in another version than {observed.version!r}"
     if any(len(record.outcomes[policy.name]) != n for policy in conditions):
         yield "was not measured on every example"
     rungs = [rung.name for rung in observed.rungs]

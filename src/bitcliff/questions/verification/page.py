@@ -191,7 +191,7 @@ def _cliff(record: Record, figures: Verification) -> Iterator[str]:
 
 
 def _differing(record: Record, one: VerifiedPolicy, example: DifferingExample) -> list[str]:
-    ours, theirs = (class_name(record, index) for index in (example.ours, example.runtime))
+    ours, theirs = (class_name(record.subject, index) for index in (example.ours, example.runtime))
     nudged = example.nudged
     return [
         clean(one.policy, 40),
