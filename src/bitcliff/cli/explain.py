@@ -89,8 +89,8 @@ def explain(
     RUN is the directory of a finished `bitcliff assess`; its record and report are extended.
     """
     _refuse_idle(only)
-    from bitcliff.questions.corruptions.corrupting import CorruptionSettings
     from bitcliff.jobs.explain_job import ExplainJob, run_explain
+    from bitcliff.questions.corruptions.corrupting import CorruptionSettings
 
     with Display() as display, stdout_set_aside():
         display.waiting = None

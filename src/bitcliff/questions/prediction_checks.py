@@ -9,9 +9,7 @@ from bitcliff.records import Record
 from bitcliff.records.arrays import NONE
 
 
-def prediction_problems(
-    record: Record, prediction: npt.NDArray[np.int32], n: int
-) -> Iterator[str]:
+def prediction_problems(record: Record, prediction: npt.NDArray[np.int32], n: int) -> Iterator[str]:
     """What contradicts n predictions of the record's classes, -1 where there is none."""
     classes = record.subject.n_classes
     if len(prediction) != n:

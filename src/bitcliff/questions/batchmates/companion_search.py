@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from bitcliff.questions.batchmates.bench import Bench, beside
 from bitcliff.assess.evaluate import margins
+from bitcliff.questions.batchmates.bench import Bench, beside
 from bitcliff.questions.batchmates.record import Attack
 from bitcliff.types.subject import Inputs
 

@@ -13,12 +13,12 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.autograd.graph import allow_mutation_on_saved_tensors
 
+from bitcliff.assess.evaluate import margins
+from bitcliff.points import Plan
 from bitcliff.questions.batchmates.companion_search import Attempt
 from bitcliff.questions.batchmates.images import Images, legal, patterns
 from bitcliff.questions.batchmates.per_batch_scale import SharedScale
-from bitcliff.assess.evaluate import margins
 from bitcliff.questions.corruptions.corrupting import PictureScale
-from bitcliff.points import Plan
 from bitcliff.types.subject import Subject
 
 WIDEST_STEPS = 40

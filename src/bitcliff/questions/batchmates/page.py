@@ -4,7 +4,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from bitcliff.questions.batchmates.plot import effort_plot
-from bitcliff.questions.batchmates.record import BATCHMATES_VERSION, DATA, Batchmates, Situation, Victim
+from bitcliff.questions.batchmates.record import (
+    BATCHMATES_VERSION,
+    DATA,
+    Batchmates,
+    Situation,
+    Victim,
+)
 from bitcliff.questions.batchmates.statistics import ANY, RANDOM
 from bitcliff.report.drawings import Squares, squares
 from bitcliff.report.html import render_page

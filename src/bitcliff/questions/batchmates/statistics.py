@@ -73,8 +73,7 @@ def situations(victims: Sequence[Victim]) -> list[Situation]:
     )
     changes = with_holm([row.change for row in rows])
     rows = [
-        row.model_copy(update={"change": change})
-        for row, change in zip(rows, changes, strict=True)
+        row.model_copy(update={"change": change}) for row, change in zip(rows, changes, strict=True)
     ]
     return [*rows, *_controls(victims)]
 

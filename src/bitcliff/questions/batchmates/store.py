@@ -51,7 +51,9 @@ def read_batchmates(run: Path) -> Batchmates:
         )
     stored = fields.pop("figures", None)
     observed = valid(
-        BatchmatesObserved, fields if version != _OLDER else _observed_of_1x(fields, file), shown(file)
+        BatchmatesObserved,
+        fields if version != _OLDER else _observed_of_1x(fields, file),
+        shown(file),
     )
     for problem in problems(observed):
         raise InputError(f"{shown(file)}: inconsistent record: {one_line(problem)}")

@@ -9,11 +9,11 @@ import numpy.typing as npt
 
 from bitcliff.questions.prediction_checks import margin_problems, prediction_problems
 from bitcliff.questions.runtimes.record import (
+    Rung,
+    RungName,
     RuntimeFigures,
     RuntimeObserved,
     Runtimes,
-    Rung,
-    RungName,
     RuntimesObserved,
 )
 from bitcliff.questions.timing import times_as_long
@@ -55,9 +55,7 @@ def _figures(record: Record, observed: RuntimeObserved) -> RuntimeFigures:
 
 def _rungs(record: Record, observed: RuntimeObserved) -> list[Rung]:
     """The last ones are the runtime's own conditions: by itself, and in batches."""
-    steps = [
-        _Step(rung.name, rung.words, rung.prediction, rung.margin) for rung in observed.rungs
-    ]
+    steps = [_Step(rung.name, rung.words, rung.prediction, rung.margin) for rung in observed.rungs]
     target, *batch = (
         _measured(record, policy, observed.version) for policy in _conditions(record, observed.name)
     )
@@ -98,9 +96,7 @@ def _differ(before: Classes, after: Classes) -> Rate:
     return rate(int((both & (before != after)).sum()), int(both.sum()))
 
 
-def _gap(
-    target: npt.NDArray[np.float64], margin: npt.NDArray[np.float64]
-) -> float | None:
+def _gap(target: npt.NDArray[np.float64], margin: npt.NDArray[np.float64]) -> float | None:
     """The median distance of the margins, where both have one."""
     with np.errstate(over="ignore"):
         gaps = np.abs(margin - target)
