@@ -51,6 +51,4 @@ def record_of_rows(
     changes.setdefault("subject", like.subject)
     changes["subject"] = changes["subject"].model_copy(update=sizes)
     measured = [measured_of(rows, one, efforts.get(one.name, NO_EFFORT)) for one in conditions]
-    return record_of(
-        like.model_copy(update={"examples": table, "conditions": measured, **changes})
-    )
+    return record_of(like.model_copy(update={"examples": table, "conditions": measured, **changes}))

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from bitcliff.records import Record, read_record
 from bitcliff.questions.inputs.record import InputsAtRisk
+from bitcliff.records import Record, read_record
 from tests.end_to_end.commands import bitcliff
 
 QUICK = ["--rounds", "2", "--exchanges", "4", "--evaluations", "0", "--draws", "2"]

@@ -4,9 +4,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from bitcliff.assess.batchmates import BatchmatesSettings
 from safetensors.torch import load_file
 
-from bitcliff.assess.batchmates import BatchmatesSettings
 from bitcliff.errors import InputError
 from bitcliff.jobs.assess_job import AssessJob, Listener
 from bitcliff.jobs.batchmates_job import BatchmatesJob, run_batchmates

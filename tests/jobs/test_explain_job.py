@@ -10,13 +10,13 @@ import pytest
 import torch
 
 from bitcliff.assess import AssessSettings
-from bitcliff.questions.context import Context
 from bitcliff.assess.settings import SearchEffort
 from bitcliff.errors import InputError
 from bitcliff.jobs import explain_job
 from bitcliff.jobs.assess_job import AssessJob, Listener, run_assess
 from bitcliff.jobs.explain_job import PARTS, ExplainJob, run_explain
 from bitcliff.jobs.run_directory import held
+from bitcliff.questions.context import Context
 from bitcliff.records import Record, read_record, write_record
 from bitcliff.records.part import Part
 

@@ -10,10 +10,10 @@ import torch
 from bitcliff.jobs.assess_job import AssessJob, run_assess
 from bitcliff.jobs.explain_job import ExplainJob, run_explain
 from bitcliff.jobs.plan_file import planned, read_plan
-from bitcliff.records import read_record
 from bitcliff.questions.mitigations.page import finding
-from tests.questions.mitigations.mitigated import SETTINGS, signs
+from bitcliff.records import read_record
 from tests.jobs.test_assess_job import Notes
+from tests.questions.mitigations.mitigated import SETTINGS, signs
 from tests.small_networks import Cliff
 
 

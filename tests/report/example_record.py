@@ -319,7 +319,8 @@ def _thumbnail(index: int) -> str | None:
 
 def _points() -> list[PointRow]:
     stem = PointRow(
-        name="_conv_stem", site="_conv_stem", kind="conv2d", shape=[3, 224, 224], macs=10838016, quantized=False,
+        name="_conv_stem", site="_conv_stem", kind="conv2d", shape=[3, 224, 224], macs=10838016,
+        quantized=False,
         reason="the picture itself; --include-stem puts it in",
     )  # fmt: skip
     parts = ["depthwise_conv", "project_conv"]

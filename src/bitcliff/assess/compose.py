@@ -105,7 +105,7 @@ def provenance_of(
 def subject_info(
     subject: Subject, examples: Examples, plan: Plan, strays: Iterable[str], classes: int
 ) -> SubjectInfo:
-    """The model and the data, with what `plan` does not cover; `classes` is the number of outputs."""
+    """The model and the data, with what `plan` does not cover; `classes`: how many outputs."""
     named = [names for names in (subject.class_names, examples.class_names) if names]
     # Names that are not the outputs' own would mislead.
     names = next((list(names) for names in named if len(names) == classes), None)

@@ -185,7 +185,11 @@ class Suite:
         Without those draws a worst case would be less hard looked for than in a whole run.
         """
         steps = list(self.steps())
-        worst = {s.condition.mean_bits for s in steps if s.name in names and s.condition.threat == "allocation"}
+        worst = {
+            s.condition.mean_bits
+            for s in steps
+            if s.name in names and s.condition.threat == "allocation"
+        }
         chosen = [
             step
             for step in steps

@@ -14,6 +14,13 @@ from bitcliff import __version__
 from bitcliff.adapters import DataOptions, load_examples
 from bitcliff.adapters.corruptions import picture_corruptions
 from bitcliff.assess import Audit
+from bitcliff.errors import InputError
+from bitcliff.jobs.assess_job import AssessJob, Listener
+from bitcliff.jobs.fine_tune import fine_tuner
+from bitcliff.jobs.plan_file import PLAN
+from bitcliff.jobs.run_directory import check_is_folder, finished_record, held
+from bitcliff.jobs.stored_run import open_stored
+from bitcliff.policy.stored import StoredPolicy
 from bitcliff.questions.activations.observe import explain_activations
 from bitcliff.questions.context import (
     Context,
@@ -26,20 +33,13 @@ from bitcliff.questions.corruptions.corrupting import CorruptionSettings
 from bitcliff.questions.corruptions.observe import explain_corruptions
 from bitcliff.questions.indicators.observe import explain_indicators
 from bitcliff.questions.inputs.observe import explain_inputs
+from bitcliff.questions.inputs.reference_run import check_twin
 from bitcliff.questions.layers.observe import explain_layers
 from bitcliff.questions.mitigations.observe import explain_remedies
-from bitcliff.questions.inputs.reference_run import check_twin
-from bitcliff.errors import InputError
-from bitcliff.jobs.assess_job import AssessJob, Listener
-from bitcliff.jobs.fine_tune import fine_tuner
-from bitcliff.jobs.plan_file import PLAN
-from bitcliff.jobs.run_directory import check_is_folder, finished_record, held
-from bitcliff.jobs.stored_run import open_stored
-from bitcliff.policy.stored import StoredPolicy
+from bitcliff.questions.sections import write_run_report
 from bitcliff.records import Record, record_json, write_record, write_text_atomic
 from bitcliff.records.explanation import Explanation
 from bitcliff.records.part import Part
-from bitcliff.questions.sections import write_run_report
 from bitcliff.types.subject import Examples
 from bitcliff.verdict import judge
 

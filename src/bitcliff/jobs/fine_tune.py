@@ -12,8 +12,8 @@ from torch import Tensor
 
 from bitcliff.adapters import DataOptions, load_examples
 from bitcliff.assess import Audit
-from bitcliff.questions.context import Tell
 from bitcliff.errors import InputError
+from bitcliff.questions.context import Tell
 from bitcliff.records import write_bytes_atomic
 from bitcliff.train.checkpoint import Checkpoints
 from bitcliff.train.data import Split, hold_out

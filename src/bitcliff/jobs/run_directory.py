@@ -13,9 +13,9 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from bitcliff.errors import InputError
 from bitcliff.jobs.lock import flocked
 from bitcliff.jobs.training_run import LOCK
+from bitcliff.questions.batchmates.record import BATCHMATES_NAME
 from bitcliff.questions.kinds import KINDS
 from bitcliff.records import Measured, Record, is_leftover, read_record, write_text_atomic
-from bitcliff.questions.batchmates.record import BATCHMATES_NAME
 from bitcliff.records.provenance import now
 from bitcliff.records.store import RECORD_NAME
 

@@ -10,9 +10,9 @@ from torch import Tensor
 
 from bitcliff.assess.audit import Audit
 from bitcliff.assess.evaluate import Evaluator, Scores
-from bitcliff.questions.corruptions.corrupting import CorruptionSettings
 from bitcliff.assess.suite import Suite
 from bitcliff.errors import InputError
+from bitcliff.questions.corruptions.corrupting import CorruptionSettings
 from bitcliff.records import PolicyResult, Record
 from bitcliff.types.subject import Examples, Subject
 

@@ -229,9 +229,7 @@ def parse_json(text: str, source: str, file_name: str = RECORD_NAME) -> dict[str
             f"give the {file_name} of a run that finished"
         ) from error
     except (ValueError, RecursionError) as error:
-        raise InputError(
-            f"{source}: not a Bitcliff record: {one_line(str(error))}"
-        ) from error
+        raise InputError(f"{source}: not a Bitcliff record: {one_line(str(error))}") from error
     if not isinstance(fields, dict) or "schema_version" not in fields:
         raise InputError(
             f"{source}: not a Bitcliff record: no schema_version; "
@@ -283,7 +281,9 @@ def _dumps(value: Any) -> str:
 
 def _one_item_a_line(value: Any) -> str:
     if isinstance(value, dict) and any(isinstance(one, dict | list) for one in value.values()):
-        return "{\n" + ",\n".join(f"{_dumps(str(k))}: {_dumps(v)}" for k, v in value.items()) + "\n}"
+        return (
+            "{\n" + ",\n".join(f"{_dumps(str(k))}: {_dumps(v)}" for k, v in value.items()) + "\n}"
+        )
     if not (isinstance(value, list) and value and isinstance(value[0], dict)):
         return _dumps(value)
     return "[\n" + ",\n".join(_dumps(item) for item in value) + "\n]"

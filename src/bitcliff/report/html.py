@@ -15,8 +15,8 @@ from bitcliff.report.finding import find
 from bitcliff.report.plot import colour_rules
 from bitcliff.report.policies import policy_groups
 from bitcliff.report.repeats import any_repeated, repeats_sentence
-from bitcliff.report.section import Section
 from bitcliff.report.risk import SHOWN, at_risk_cards, changed_by
+from bitcliff.report.section import Section
 from bitcliff.report.words import clean, noun, percent, rate_text
 from bitcliff.verdict import Verdict
 
@@ -102,8 +102,7 @@ def _context(record: Record, verdict: Verdict) -> dict[str, Any]:
         if record.coverage.macs_share is None
         else percent(record.coverage.macs_share),
         "uncovered": [
-            (clean(one.name), clean(one.kind), clean(one.reason, 300))
-            for one in subject.uncovered
+            (clean(one.name), clean(one.kind), clean(one.reason, 300)) for one in subject.uncovered
         ],
         "effort": view.worst_effort(record),
         "partial": partial_notes(record),

@@ -263,11 +263,7 @@ def provenance_lines(source: Provenance, schema_version: str) -> list[tuple[str,
 
 def worst_effort(record: Record) -> list[tuple[str, str, str]]:
     """(policy, passes, method) of every policy that was searched for."""
-    searched = [
-        policy
-        for policy in record.policies
-        if policy.kind in SEARCHED
-    ]
+    searched = [policy for policy in record.policies if policy.kind in SEARCHED]
     return [
         (clean(policy.name), effort_text(policy.effort), clean(policy.effort.method, 300))
         for policy in sorted(searched, key=family_order)

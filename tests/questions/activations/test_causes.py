@@ -6,10 +6,10 @@ import torch
 from torch import Tensor
 
 from bitcliff.adapters import DataOptions, load_examples, load_model
-from bitcliff.questions.activations.observe import explain_activations
 from bitcliff.questions.activations.causes import CAUSES, cause_of_each, cause_of_point
-from bitcliff.records import Record
+from bitcliff.questions.activations.observe import explain_activations
 from bitcliff.questions.activations.record import Cause, PointActivations
+from bitcliff.records import Record
 from tests.questions.activations.cases import (
     TwoPoints,
     context_of,

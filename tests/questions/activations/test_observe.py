@@ -10,12 +10,12 @@ import torch
 from torch import Tensor, nn
 
 from bitcliff.adapters import DataOptions, load_examples, load_model
-from bitcliff.questions.activations.observe import explain_activations
-from bitcliff.questions.context import Context
-from bitcliff.questions.activations.row_statistics import STEPS
 from bitcliff.quant import fake_quantize, fake_quantize_weight
-from bitcliff.records import Record
+from bitcliff.questions.activations.observe import explain_activations
 from bitcliff.questions.activations.record import Activations, PointActivations
+from bitcliff.questions.activations.row_statistics import STEPS
+from bitcliff.questions.context import Context
+from bitcliff.records import Record
 from bitcliff.types.subject import Examples, Subject
 from tests.questions.activations.cases import TwoPoints, context_of, normal, shuffled
 from tests.small_networks import Overflowing

@@ -4,10 +4,17 @@ from typing import Any
 from xml.etree import ElementTree
 
 import pytest
+from bitcliff.records.explanation import Explanation
+from bitcliff.report.explain import sections
 
 from bitcliff import stats
-from bitcliff.records import Record
-from bitcliff.records.explanation import Explanation
+from bitcliff.questions.activations.page import (
+    SHOWN,
+    activations_section,
+    policy_finding,
+    shown_points,
+)
+from bitcliff.questions.activations.plot import shares
 from bitcliff.questions.activations.record import (
     Activations,
     Cause,
@@ -16,14 +23,7 @@ from bitcliff.questions.activations.record import (
     PointActivations,
     PolicyActivations,
 )
-from bitcliff.report.explain import sections
-from bitcliff.questions.activations.page import (
-    SHOWN,
-    activations_section,
-    policy_finding,
-    shown_points,
-)
-from bitcliff.questions.activations.plot import shares
+from bitcliff.records import Record
 from bitcliff.report.html import render_html
 from bitcliff.verdict import judge
 

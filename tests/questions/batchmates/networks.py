@@ -2,9 +2,10 @@
 
 import functools
 
+from bitcliff.assess.batchmates import BatchmatesSettings, Bench, Measurement
+
 from bitcliff.adapters import load_examples, load_model
 from bitcliff.adapters.runtimes import load_runtime
-from bitcliff.assess.batchmates import BatchmatesSettings, Bench, Measurement
 from bitcliff.export import float_onnx
 from bitcliff.types.subject import Inputs, Subject
 

@@ -5,14 +5,18 @@ from typing import cast
 
 import pytest
 import torch
+from bitcliff.assess.batchmates import BatchmatesSettings, Measurement
 from torch import Tensor, nn
 
 from bitcliff.adapters.assembly import make_subject
-from bitcliff.assess.batchmates import BatchmatesSettings, Measurement
-from bitcliff.questions.batchmates.companion_search import Attempt
-from bitcliff.questions.batchmates.bench import Bench, beside
-from bitcliff.questions.batchmates.positive_control import planted_flips, planted_pair, planted_subject
 from bitcliff.errors import InputError, NumericError
+from bitcliff.questions.batchmates.bench import Bench, beside
+from bitcliff.questions.batchmates.companion_search import Attempt
+from bitcliff.questions.batchmates.positive_control import (
+    planted_flips,
+    planted_pair,
+    planted_subject,
+)
 from bitcliff.questions.batchmates.record import Attack
 from bitcliff.types.runtime import Runtime
 from bitcliff.types.subject import Examples

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser
 
-from bitcliff.questions.batchmates.statistics import situations
+from bitcliff.questions.batchmates.page import batchmates_lines, render_batchmates
+from bitcliff.questions.batchmates.plot import curve
 from bitcliff.questions.batchmates.record import (
     Attack,
     Baseline,
@@ -15,9 +16,8 @@ from bitcliff.questions.batchmates.record import (
     Checked,
     Victim,
 )
+from bitcliff.questions.batchmates.statistics import situations
 from bitcliff.questions.runtimes.record import RuntimeDescription
-from bitcliff.questions.batchmates.page import batchmates_lines, render_batchmates
-from bitcliff.questions.batchmates.plot import curve
 from bitcliff.stats import rate
 from tests.browser import Visit, contrast, inks, launched
 from tests.report.example_record import HOSTILE as HOSTILE_NAMES

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from bitcliff.errors import InputError
-from bitcliff.records import record_json, write_text_atomic
 from bitcliff.questions.batchmates.record import BATCHMATES_NAME, read_batchmates
+from bitcliff.records import record_json, write_text_atomic
 from tests.report.test_batchmates import record
 
 

@@ -5,9 +5,9 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
 from bitcliff.assess import AssessSettings, Audit, SearchEffort
+from bitcliff.policy import Batch, Policy
 from bitcliff.questions.context import Context, Side, recorded_allocations
 from bitcliff.questions.corruptions.corrupting import CorruptionSettings
-from bitcliff.policy import Batch, Policy
 from bitcliff.types.corruption import Corruption
 from bitcliff.types.subject import Examples, Inputs
 

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 import torch
 
+from bitcliff.errors import InputError
 from bitcliff.questions.corruptions.corrupting import (
     SHIFT,
     CorruptionSettings,
@@ -9,7 +10,6 @@ from bitcliff.questions.corruptions.corrupting import (
     normalisation_shift,
     picture_scale,
 )
-from bitcliff.errors import InputError
 from bitcliff.types.corruption import DEGREES, Corruption
 from bitcliff.types.subject import Preprocessing
 

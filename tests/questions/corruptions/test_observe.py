@@ -5,14 +5,16 @@ import pytest
 import torch
 
 from bitcliff.adapters.corruptions import picture_corruptions
-from bitcliff.questions.corruptions.corrupting import CorruptionSettings, corrupted, picture_scale
-from bitcliff.questions.corruptions.observe import explain_corruptions
 from bitcliff.assess.quantized import quantized
 from bitcliff.errors import MissingExtra
 from bitcliff.policy import Uniform
+from bitcliff.questions.corruptions.corrupting import CorruptionSettings, corrupted, picture_scale
+from bitcliff.questions.corruptions.observe import explain_corruptions
 from bitcliff.questions.corruptions.record import CorruptionCell, Corruptions
 from bitcliff.stats import clustered_rate, holm, mcnemar
 from bitcliff.types.corruption import DEGREES, Corruption
+from tests.contract.subjects import SETTINGS as TOKEN_SETTINGS
+from tests.contract.subjects import Tokens
 from tests.questions.corruptions.dazzling import (
     GLARE,
     SPOT,
@@ -21,8 +23,6 @@ from tests.questions.corruptions.dazzling import (
     context_of,
     some_pictures,
 )
-from tests.contract.subjects import SETTINGS as TOKEN_SETTINGS
-from tests.contract.subjects import Tokens
 from tests.small_networks import chain
 
 

@@ -1,22 +1,22 @@
 import re
 
 import pytest
-
-from bitcliff.questions.corruptions.corrupting import CorruptionSettings
-from bitcliff.questions.corruptions.observe import explain_corruptions
-from bitcliff.errors import InputError
-from bitcliff.records import Record
 from bitcliff.records.explanation import Explanation
-from bitcliff.questions.corruptions.record import Corruptions
-from bitcliff.report import render_html
 from bitcliff.report.explain import sections
+
+from bitcliff.errors import InputError
+from bitcliff.questions.corruptions.corrupting import CorruptionSettings
+from bitcliff.questions.corruptions.networks_plot import corruptions_of_networks
+from bitcliff.questions.corruptions.observe import explain_corruptions
 from bitcliff.questions.corruptions.page import (
     CorruptionsData,
     corruptions_section,
     float_sentence,
     hurt_sentence,
 )
-from bitcliff.questions.corruptions.networks_plot import corruptions_of_networks
+from bitcliff.questions.corruptions.record import Corruptions
+from bitcliff.records import Record
+from bitcliff.report import render_html
 from bitcliff.verdict import judge
 from tests.questions.corruptions.dazzling import GLARE, SPOT, Dazzled, context_of, some_pictures
 

@@ -6,6 +6,7 @@ from torch import Tensor, nn
 
 from bitcliff.adapters import load_examples, load_model
 from bitcliff.assess import Audit
+from bitcliff.assess.settings import AssessSettings
 from bitcliff.questions.context import Context, Side
 from bitcliff.questions.indicators.observe import (
     ABOUT,
@@ -16,9 +17,8 @@ from bitcliff.questions.indicators.observe import (
     read_reference,
     separations,
 )
-from bitcliff.assess.settings import AssessSettings
-from bitcliff.records import Record
 from bitcliff.questions.indicators.record import Indicators, ReferenceNetwork
+from bitcliff.records import Record
 from bitcliff.types.subject import Examples
 from bitcliff.zoo.resnet import digits
 from tests.contract.subjects import Tokens

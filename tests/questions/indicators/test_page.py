@@ -2,19 +2,19 @@ import functools
 from typing import Any, Literal
 
 import pytest
+from bitcliff.records.explanation import Explanation
+from bitcliff.report.explain import sections
 
 from bitcliff.questions.indicators.observe import ABOUT, separations
-from bitcliff.records import Record
-from bitcliff.records.explanation import Explanation
+from bitcliff.questions.indicators.page import IndicatorsData, indicators_section, number_text
+from bitcliff.questions.indicators.plot import Strip
 from bitcliff.questions.indicators.record import (
     Indicator,
     IndicatorReference,
     Indicators,
     ReferenceNetwork,
 )
-from bitcliff.report.explain import sections
-from bitcliff.questions.indicators.plot import Strip
-from bitcliff.questions.indicators.page import IndicatorsData, indicators_section, number_text
+from bitcliff.records import Record
 from bitcliff.report.html import render_html
 from bitcliff.verdict import judge
 

@@ -3,11 +3,11 @@
 from collections.abc import Collection
 
 import torch
+from bitcliff.assess.figures import float_figures, policy_figures
 from torch import Tensor, nn
 
 from bitcliff.assess import AssessSettings, Audit, SearchEffort
 from bitcliff.questions.context import Context, Side
-from bitcliff.assess.figures import float_figures, policy_figures
 from bitcliff.records import ExampleRow, Outcome, Record
 from bitcliff.types.subject import Examples
 from tests.a_measured import a_measured

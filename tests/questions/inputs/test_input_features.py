@@ -18,8 +18,8 @@ from bitcliff.questions.inputs.input_features import (
     traits,
 )
 from bitcliff.types.subject import Preprocessing
-from tests.questions.inputs.planted import context_of, steady_run
 from tests.contract.subjects import SETTINGS, Tokens
+from tests.questions.inputs.planted import context_of, steady_run
 
 
 def _pictures(channels: int) -> torch.Tensor:

@@ -8,10 +8,10 @@ import torch
 
 from bitcliff.assess import Audit
 from bitcliff.questions.context import Context, Side, default_policies
-from bitcliff.questions.inputs.observe import explain_inputs, groups_of
 from bitcliff.questions.inputs.input_features import features_of, traits
-from bitcliff.records import Outcome, Record
+from bitcliff.questions.inputs.observe import explain_inputs, groups_of
 from bitcliff.questions.inputs.record import InputsAtRisk
+from bitcliff.records import Outcome, Record
 from tests.questions.inputs.planted import (
     SETTINGS,
     context_of,

@@ -6,9 +6,10 @@ from typing import Any
 from xml.etree import ElementTree
 
 import pytest
-
-from bitcliff.records import Record
 from bitcliff.records.explanation import Explanation
+from bitcliff.report.explain import sections
+
+from bitcliff.questions.inputs.plot import margins_plot
 from bitcliff.questions.inputs.record import (
     ClassAtRisk,
     Comparison,
@@ -20,9 +21,8 @@ from bitcliff.questions.inputs.record import (
     TraitKey,
     Twin,
 )
-from bitcliff.report.explain import sections
-from bitcliff.questions.inputs.plot import margins_plot
 from bitcliff.questions.inputs.wording import answer, effect_text, short
+from bitcliff.records import Record
 from bitcliff.report.html import render_html
 from bitcliff.stats import rate
 from bitcliff.verdict import judge

@@ -4,9 +4,9 @@ from collections.abc import Callable
 
 import pytest
 
+from bitcliff.errors import InputError
 from bitcliff.questions.inputs.observe import explain_inputs
 from bitcliff.questions.inputs.reference_run import check_twin, transitory_points
-from bitcliff.errors import InputError
 from bitcliff.records import ExampleRow, Record
 from tests.questions.inputs.planted import context_of, steady_run, with_policy
 

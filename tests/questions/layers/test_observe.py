@@ -8,10 +8,10 @@ from torch import nn
 
 from bitcliff.assess import AssessSettings
 from bitcliff.questions.context import Context, Side
-from bitcliff.questions.layers.sweep import Cell, curves
 from bitcliff.questions.layers.observe import explain_layers
-from bitcliff.records import Record
 from bitcliff.questions.layers.record import Layers, LayerSweep, range_text, unpack
+from bitcliff.questions.layers.sweep import Cell, curves
+from bitcliff.records import Record
 from bitcliff.types.rate import Rate
 from bitcliff.types.subject import Examples
 from tests.questions.planted import Planted, examples, side_of

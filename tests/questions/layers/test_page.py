@@ -4,16 +4,16 @@ import re
 from collections.abc import Callable, Collection
 
 import pytest
+from bitcliff.records.explanation import Explanation
+from bitcliff.records.layers_consistency import layers_problems
+from bitcliff.report.explain import Section, sections
 
 from bitcliff.assess import AssessSettings, SearchEffort
 from bitcliff.questions.context import Context
 from bitcliff.questions.layers.observe import explain_layers
-from bitcliff.records import Record, record_json
-from bitcliff.records.explanation import Explanation
-from bitcliff.records.layers_consistency import layers_problems
-from bitcliff.report import render_html
-from bitcliff.report.explain import Section, sections
 from bitcliff.questions.layers.page import PolicyLayers
+from bitcliff.records import Record, record_json
+from bitcliff.report import render_html
 from bitcliff.verdict import judge
 from tests.questions.planted import Planted, examples, side_of
 

@@ -9,8 +9,8 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
 from bitcliff.assess.evaluate import Evaluator, laid_out_for_speed
-from bitcliff.questions.layers.sweep import NOTHING, Cell, Sweep, curves
 from bitcliff.points import Attachment, Selection, discover
+from bitcliff.questions.layers.sweep import NOTHING, Cell, Sweep, curves
 from bitcliff.types.subject import Inputs
 from bitcliff.zoo.resnet import ThinResNet
 from tests.points.networks import (

@@ -4,11 +4,11 @@ import pytest
 import torch
 
 from bitcliff.questions.mitigations.observe import _before, _Trials, candidates, explain_remedies
-from bitcliff.questions.mitigations.search import Remedy, search_again
 from bitcliff.questions.mitigations.record import Remedies
+from bitcliff.questions.mitigations.search import Remedy, search_again
 from bitcliff.types.subject import Subject
-from tests.questions.mitigations.mitigated import SETTINGS, cliff_context, context_of, signs
 from tests.contract.subjects import Tokens
+from tests.questions.mitigations.mitigated import SETTINGS, cliff_context, context_of, signs
 from tests.small_networks import Cliff, OnTheGrid, Overflowing
 
 

@@ -1,9 +1,9 @@
 from typing import Any
 
 import pytest
-
-from bitcliff.records import Record
 from bitcliff.records.explanation import Explanation
+
+from bitcliff.questions.mitigations.page import RemediesShown, finding, remedies_section
 from bitcliff.questions.mitigations.record import (
     Change,
     Cost,
@@ -12,8 +12,8 @@ from bitcliff.questions.mitigations.record import (
     Remedied,
     Remedies,
 )
+from bitcliff.records import Record
 from bitcliff.records.plan import QuantizationPlan
-from bitcliff.questions.mitigations.page import RemediesShown, finding, remedies_section
 from bitcliff.report.html import render_html
 from bitcliff.stats import paired_difference, rate
 from bitcliff.verdict import judge

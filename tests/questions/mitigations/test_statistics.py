@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from bitcliff.questions.mitigations.statistics import random_allocation, recommend, with_front
 from bitcliff.questions.mitigations.record import Change, Cost, Remedied
+from bitcliff.questions.mitigations.statistics import random_allocation, recommend, with_front
 from bitcliff.stats import rate
 
 

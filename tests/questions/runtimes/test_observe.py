@@ -6,9 +6,9 @@ import torch
 from bitcliff.adapters.assembly import make_subject
 from bitcliff.adapters.runtimes import load_runtime
 from bitcliff.assess import Audit
-from bitcliff.questions.runtimes.observe import check_runtime
 from bitcliff.errors import InputError
 from bitcliff.export import float_onnx
+from bitcliff.questions.runtimes.observe import check_runtime
 from bitcliff.records import Record, check_record
 from bitcliff.types.runtime import Runtime
 from bitcliff.types.subject import Examples, examples_sha256

@@ -1,9 +1,9 @@
 """What the report says of runtimes."""
 
+from bitcliff.questions.runtimes.page import runtime_blocks
 from bitcliff.questions.runtimes.record import Rung, RuntimeInfo, Seconds, Speed
 from bitcliff.report.html import render_html
 from bitcliff.report.risk import changed_by
-from bitcliff.questions.runtimes.page import runtime_blocks
 from bitcliff.stats import rate
 from bitcliff.verdict import judge
 from tests.report.example_record import example_record

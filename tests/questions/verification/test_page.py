@@ -4,9 +4,13 @@ import io
 
 from rich.console import Console
 
-from bitcliff.records import Record
+from bitcliff.questions.verification.page import (
+    render_verification,
+    right_elsewhere,
+    verification_view,
+)
 from bitcliff.questions.verification.record import DifferingExample, Verification
-from bitcliff.questions.verification.page import render_verification, right_elsewhere, verification_view
+from bitcliff.records import Record
 from bitcliff.stats import rate
 from tests.records.test_verification import verified
 

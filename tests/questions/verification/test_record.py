@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from bitcliff.errors import InputError
-from bitcliff.records import Record, check_record
 from bitcliff.questions.verification.record import Verification, VerifiedPoint, VerifiedPolicy
+from bitcliff.records import Record, check_record
 from bitcliff.stats import rate
 from tests.report.example_record import example_record
 

@@ -15,13 +15,11 @@ from torch import Tensor
 
 from bitcliff import stats
 from bitcliff.assess.evaluate import Evaluator
-from bitcliff.questions.activations.causes import CAUSES, UNHARMED, cause_of_each, cause_of_point
-from bitcliff.questions.context import Context
-from bitcliff.questions.activations.row_statistics import Bins, collapsed, histogram, sqnr_db, tails
 from bitcliff.points import take
 from bitcliff.points.attach import OnPoint, Rounding, rounding_to
 from bitcliff.points.forward import pad
 from bitcliff.quant import MAX_BITS, fake_quantize
+from bitcliff.questions.activations.causes import CAUSES, UNHARMED, cause_of_each, cause_of_point
 from bitcliff.questions.activations.record import (
     Activations,
     Histogram,
@@ -29,6 +27,8 @@ from bitcliff.questions.activations.record import (
     PointActivations,
     PolicyActivations,
 )
+from bitcliff.questions.activations.row_statistics import Bins, collapsed, histogram, sqnr_db, tails
+from bitcliff.questions.context import Context
 
 # Values worked on at a time; in float64, with a few copies, some 100 MB.
 _CHUNK = 1 << 22

@@ -3,16 +3,16 @@
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from bitcliff.records import Record
+from bitcliff.questions.activations.plot import histograms
 from bitcliff.questions.activations.record import (
     Activations,
     PointActivations,
     PolicyActivations,
 )
-from bitcliff.questions.activations.plot import histograms
 from bitcliff.questions.layers.page import inflection
-from bitcliff.report.section import Section
+from bitcliff.records import Record
 from bitcliff.report.plot import Plot
+from bitcliff.report.section import Section
 from bitcliff.report.words import NOTHING, clean, decimal, mean_text, noun, percent
 
 SHOWN = 20

@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 
 from bitcliff.errors import InputError
-from bitcliff.records import Record
-from bitcliff.questions.corruptions.record import Corruptions
 from bitcliff.questions.corruptions.page import FLOAT, lines_of
 from bitcliff.questions.corruptions.panels_plot import Line, draw_panels, panels_size
+from bitcliff.questions.corruptions.record import Corruptions
+from bitcliff.records import Record
 from bitcliff.report.plot import LIGHT, svg_text
 from bitcliff.report.words import clean
 

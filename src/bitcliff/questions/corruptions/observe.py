@@ -13,6 +13,10 @@ from jaxtyping import Int
 from torch import Tensor
 
 from bitcliff.assess.evaluate import Evaluator, Scores, laid_out_for_speed
+from bitcliff.assess.measured import Predictions, predictions_of
+from bitcliff.assess.suite import runtime_run
+from bitcliff.errors import InputError
+from bitcliff.policy import Batch, Policy
 from bitcliff.questions.context import Context
 from bitcliff.questions.corruptions.corrupting import (
     CorruptionSettings,
@@ -21,10 +25,6 @@ from bitcliff.questions.corruptions.corrupting import (
     normalisation_shift,
     picture_scale,
 )
-from bitcliff.assess.measured import Predictions, predictions_of
-from bitcliff.assess.suite import runtime_run
-from bitcliff.errors import InputError
-from bitcliff.policy import Batch, Policy
 from bitcliff.questions.corruptions.record import (
     AgainstClean,
     Answers,

@@ -3,15 +3,15 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from bitcliff.records import Record
+from bitcliff.questions.corruptions.panels_plot import Line, draw_panels, panels_size
 from bitcliff.questions.corruptions.record import (
     AgainstClean,
     CorruptionCell,
     Corruptions,
 )
-from bitcliff.questions.corruptions.panels_plot import Line, draw_panels, panels_size
-from bitcliff.report.section import Section
+from bitcliff.records import Record
 from bitcliff.report.plot import Plot, plot
+from bitcliff.report.section import Section
 from bitcliff.report.words import NOTHING, capital, clean, p_text, percent, signed
 from bitcliff.types.rate import ClusteredRate
 from bitcliff.verdict import policy_family

@@ -10,7 +10,15 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from bitcliff.points import take
 from bitcliff.questions.context import Context, Side, Tell
+from bitcliff.questions.indicators.record import (
+    Indicator,
+    IndicatorReference,
+    Indicators,
+    ReferenceNetwork,
+    Separation,
+)
 from bitcliff.questions.indicators.sensitivity_indicators import (
     FloatNetwork,
     Watched,
@@ -25,14 +33,6 @@ from bitcliff.questions.indicators.shape_indicators import (
     margin_ratio,
     range_ratio,
     small_margins,
-)
-from bitcliff.points import take
-from bitcliff.questions.indicators.record import (
-    Indicator,
-    IndicatorReference,
-    Indicators,
-    ReferenceNetwork,
-    Separation,
 )
 from bitcliff.stats import auroc, holm
 from bitcliff.types.subject import tensors_sha256

@@ -4,16 +4,16 @@ import math
 from dataclasses import dataclass
 from statistics import median
 
-from bitcliff.records import Record
+from bitcliff.questions.indicators.plot import Strip, strips_plot
 from bitcliff.questions.indicators.record import (
     Indicator,
     Indicators,
     ReferenceNetwork,
     Separation,
 )
-from bitcliff.questions.indicators.plot import Strip, strips_plot
-from bitcliff.report.section import Section
+from bitcliff.records import Record
 from bitcliff.report.plot import Plot
+from bitcliff.report.section import Section
 from bitcliff.report.words import NOTHING, clean, noun
 
 _SURE = 0.05

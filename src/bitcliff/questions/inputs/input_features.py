@@ -11,10 +11,10 @@ from jaxtyping import Float
 from torch import Tensor
 
 from bitcliff.assess.evaluate import Evaluator
-from bitcliff.questions.context import Context, Side
-from bitcliff.questions.indicators.sensitivity_indicators import Watched
 from bitcliff.assess.measured import Predictions, predictions_of
 from bitcliff.points.forward import raw_tensors
+from bitcliff.questions.context import Context, Side
+from bitcliff.questions.indicators.sensitivity_indicators import Watched
 from bitcliff.questions.inputs.record import NotMeasured, Trait
 from bitcliff.types.subject import Examples
 

@@ -6,11 +6,9 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
+from bitcliff.assess.measured import Predictions
 from bitcliff.questions.context import Context
 from bitcliff.questions.inputs.input_features import Measurement, classes_of, traits
-from bitcliff.questions.inputs.reference_run import check_twin, transitory_points
-from bitcliff.assess.measured import Predictions
-from bitcliff.records import ExampleRow, Outcome, Record
 from bitcliff.questions.inputs.record import (
     ClassAtRisk,
     Comparison,
@@ -19,6 +17,8 @@ from bitcliff.questions.inputs.record import (
     Quantiles,
     Trait,
 )
+from bitcliff.questions.inputs.reference_run import check_twin, transitory_points
+from bitcliff.records import ExampleRow, Outcome, Record
 from bitcliff.stats import auroc, class_test, cramers_v, holm, rate
 
 _SHOWN = 12

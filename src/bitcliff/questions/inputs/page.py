@@ -3,9 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from bitcliff.records import ExampleRow, Record
-from bitcliff.questions.inputs.record import Comparison, InputsAtRisk, PolicyRisk
 from bitcliff.questions.inputs.plot import margins_plot
+from bitcliff.questions.inputs.record import Comparison, InputsAtRisk, PolicyRisk
 from bitcliff.questions.inputs.wording import (
     HEADINGS,
     answer,
@@ -13,8 +12,9 @@ from bitcliff.questions.inputs.wording import (
     effect_text,
     short,
 )
-from bitcliff.report.section import Section
+from bitcliff.records import ExampleRow, Record
 from bitcliff.report.plot import Plot
+from bitcliff.report.section import Section
 from bitcliff.report.thumbnails import safe_thumbnail
 from bitcliff.report.words import (
     NOTHING,

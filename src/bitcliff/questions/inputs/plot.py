@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from bitcliff.records import Record
 from bitcliff.questions.inputs.record import InputsAtRisk, PolicyRisk
 from bitcliff.questions.inputs.wording import short
+from bitcliff.records import Record
 from bitcliff.report.plot import Plot, Theme, plain_axes, plot
 from bitcliff.report.words import clean, noun
 

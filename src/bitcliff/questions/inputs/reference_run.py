@@ -1,8 +1,8 @@
 """Comparing with another network on the same data: the paper's transitory points of a pair."""
 
 from bitcliff.errors import InputError
-from bitcliff.records import Record
 from bitcliff.questions.inputs.record import Twin
+from bitcliff.records import Record
 from bitcliff.stats import transitory
 from bitcliff.types.rate import Rate
 

@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping
 
-from bitcliff.records import Record
 from bitcliff.questions.inputs.record import Comparison, PolicyRisk, TraitKey
+from bitcliff.records import Record
 from bitcliff.report.words import NOTHING, clean, noun, p_text
 
 # A Holm-adjusted p-value below this is called a difference.

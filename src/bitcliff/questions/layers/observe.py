@@ -6,16 +6,9 @@ from dataclasses import replace
 from jaxtyping import Int
 from torch import Tensor
 
-from bitcliff.questions.context import Context, Side
-from bitcliff.questions.layers.statistics import (
-    Answers,
-    inflection_points,
-    large_steps,
-    smallest_share,
-)
-from bitcliff.questions.layers.sweep import NOTHING, Cell, Sweep, curves
 from bitcliff.assess.measured import predictions_of
 from bitcliff.points.replay import Work
+from bitcliff.questions.context import Context, Side
 from bitcliff.questions.layers.record import (
     Confirmation,
     Layers,
@@ -23,6 +16,13 @@ from bitcliff.questions.layers.record import (
     pack,
     range_text,
 )
+from bitcliff.questions.layers.statistics import (
+    Answers,
+    inflection_points,
+    large_steps,
+    smallest_share,
+)
+from bitcliff.questions.layers.sweep import NOTHING, Cell, Sweep, curves
 
 
 def explain_layers(context: Context) -> Layers:

@@ -3,11 +3,11 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from bitcliff.records import Record
-from bitcliff.questions.layers.record import SIGNIFICANT, Change, Layers, LayerSweep
 from bitcliff.questions.layers.plot import SPLITS, figure
-from bitcliff.report.section import Section
+from bitcliff.questions.layers.record import SIGNIFICANT, Change, Layers, LayerSweep
+from bitcliff.records import Record
 from bitcliff.report.plot import Plot
+from bitcliff.report.section import Section
 from bitcliff.report.words import NOTHING, clean, decimal, p_text, percent, rate_text
 
 

@@ -25,9 +25,9 @@ inflection points off the before and after curves, section 4.2.)
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from bitcliff.questions.layers.sweep import NOTHING, Cell, curves
 from bitcliff.assess.measured import Predictions
 from bitcliff.questions.layers.record import SIGNIFICANT, Change, Curve, Step
+from bitcliff.questions.layers.sweep import NOTHING, Cell, curves
 from bitcliff.stats import holm, mcnemar, paired_difference, rate
 from bitcliff.types.rate import Rate
 

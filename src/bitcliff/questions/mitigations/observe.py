@@ -12,7 +12,12 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
+from bitcliff.assess.figures import right_answers
+from bitcliff.assess.search import generator
+from bitcliff.errors import InfeasibleBudget
 from bitcliff.questions.context import Context
+from bitcliff.questions.mitigations.record import RandomAllocation, Remedied, Remedies
+from bitcliff.questions.mitigations.search import Remedy, Searched, most_to_blame, search_again
 from bitcliff.questions.mitigations.statistics import (
     Before,
     float_right,
@@ -22,12 +27,7 @@ from bitcliff.questions.mitigations.statistics import (
     unremedied,
     with_front,
 )
-from bitcliff.questions.mitigations.search import Remedy, Searched, most_to_blame, search_again
-from bitcliff.assess.figures import right_answers
-from bitcliff.assess.search import generator
-from bitcliff.errors import InfeasibleBudget
 from bitcliff.records import PolicyResult, Record
-from bitcliff.questions.mitigations.record import RandomAllocation, Remedied, Remedies
 from bitcliff.records.plan import QuantizationPlan
 
 # Points kept in float, or given a floor, one after the other; never more than half of all.

@@ -2,12 +2,12 @@
 
 from dataclasses import dataclass
 
-from bitcliff.records import Record
-from bitcliff.questions.mitigations.record import Change, Remedied, Remedies
 from bitcliff.questions.layers.page import inflection
 from bitcliff.questions.mitigations.plot import figure
-from bitcliff.report.section import Section
+from bitcliff.questions.mitigations.record import Change, Remedied, Remedies
+from bitcliff.records import Record
 from bitcliff.report.plot import Plot
+from bitcliff.report.section import Section
 from bitcliff.report.words import clean, decimal, mean_text, noun, percent, rate_interval, rate_text
 
 

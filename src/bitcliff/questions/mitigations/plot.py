@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from bitcliff.records import Record
 from bitcliff.questions.mitigations.record import Family, Remedied, Remedies
+from bitcliff.records import Record
 from bitcliff.report.plot import Plot, Theme, plain_axes, plot
 from bitcliff.report.words import clean, noun, percent, rate_text
 

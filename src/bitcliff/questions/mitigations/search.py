@@ -9,11 +9,11 @@ from torch import Tensor
 
 from bitcliff.assess.audit import Audit
 from bitcliff.assess.evaluate import margins
-from bitcliff.questions.context import Tell
 from bitcliff.assess.measured import Measured
 from bitcliff.assess.suite import Suite
 from bitcliff.points import take
 from bitcliff.quant import MAX_BITS
+from bitcliff.questions.context import Tell
 from bitcliff.questions.mitigations.record import Family
 from bitcliff.types.subject import Examples, Subject
 

@@ -5,10 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from bitcliff.assess.audit import Audit
-from bitcliff.questions.mitigations.search import Searched
 from bitcliff.assess.measured import Predictions
 from bitcliff.points import Plan
-from bitcliff.records import PolicyResult
 from bitcliff.questions.mitigations.record import (
     Change,
     Cost,
@@ -16,6 +14,8 @@ from bitcliff.questions.mitigations.record import (
     Remedied,
     Standing,
 )
+from bitcliff.questions.mitigations.search import Searched
+from bitcliff.records import PolicyResult
 from bitcliff.stats import paired_difference, rate
 from bitcliff.types.rate import Rate
 
