@@ -29,12 +29,12 @@ from bitcliff.records import (
     PolicyResult,
     Provenance,
     Record,
-    Settings,
     SubjectInfo,
     Uncovered,
 )
 from bitcliff.stats import holm, mcnemar, paired_difference, upper_bound
 from bitcliff.types.rate import Rate
+from bitcliff.types.settings import AssessSettings
 
 N_POINTS = 49
 rate = functools.cache(stats.rate)
@@ -467,11 +467,9 @@ def _subject(variant: Variant) -> SubjectInfo:
     )
 
 
-def _settings(variant: Variant) -> Settings:
-    return Settings(
-        bits=list(BITS), budgets=[float(mean) for mean in variant.budgets], scheme="paper",
-        weight_bits=16, per_channel=False, points="inputs", include=[], exclude=[],
-        include_stem=False, batch_size=20, uniform=list(range(2, 11)), draws=20, rounds=8,
+def _settings(variant: Variant) -> AssessSettings:
+    return AssessSettings(
+        bits=tuple(BITS), budgets=variant.budgets, scheme="paper", batch_size=20, rounds=8,
         exchanges=400, evaluations=2400,
         margin="prediction", max_drop=2.0,
     )  # fmt: skip

@@ -11,7 +11,7 @@ from bitcliff.records.batchmates import (
     Attack,
     Baseline,
     Batchmates,
-    BatchmatesSettingsInfo,
+    BatchmatesSettings,
     Checked,
     Victim,
 )
@@ -91,7 +91,7 @@ def record(labelled: bool = True) -> Batchmates:
         subject=like.subject,
         runtime=runtime,
         twin=runtime,
-        settings=BatchmatesSettingsInfo(batch=8, draws=2, candidates=3, effort=20, seed=0),
+        settings=BatchmatesSettings(batch=8, draws=2, candidates=3, effort=20, seed=0),
         planted_flips=True,
         crafting="8-bit pictures",
         accuracy_alone=rate(3, 4) if labelled else None,

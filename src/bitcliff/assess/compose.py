@@ -10,7 +10,6 @@ from bitcliff import __version__
 from bitcliff.assess.evaluate import Evaluator, Scores, margins
 from bitcliff.assess.figures import at_risk, float_figures, policy_figures, with_holm
 from bitcliff.assess.measured import Measured, predictions_of
-from bitcliff.assess.settings import AssessSettings
 from bitcliff.points import Plan
 from bitcliff.points.plan import Missed
 from bitcliff.records import (
@@ -20,7 +19,6 @@ from bitcliff.records import (
     PointRow,
     Provenance,
     Record,
-    Settings,
     SubjectInfo,
     Uncovered,
     check_record,
@@ -33,6 +31,7 @@ from bitcliff.records.provenance import (
     revision,
 )
 from bitcliff.records.runtimes import RuntimeInfo
+from bitcliff.types.settings import AssessSettings
 from bitcliff.types.subject import Examples, Subject
 
 # Examples at risk whose picture the record keeps.
@@ -62,7 +61,7 @@ def compose_record(
     rows: Sequence[ExampleRow],
     done: Sequence[Measured],
     subject: SubjectInfo,
-    settings: Settings,
+    settings: AssessSettings,
     provenance: Provenance,
     pictures: Sequence[str] | None,
     folding: Folding | None = None,
@@ -170,32 +169,4 @@ def coverage_of(plan: Plan, strays: Iterable[str] = ()) -> Coverage:
         left_out=len(plan.seen) - len(plan.points),
         macs_share=sum(work[site] for site in covered) / total if total and not missed else None,
         uncovered=[Uncovered(name=m.name, kind=m.kind, reason=m.reason) for m in missed],
-    )
-
-
-def recorded_settings(settings: AssessSettings, batch_size: int) -> Settings:
-    """The settings in the record's words."""
-    selection, effort = settings.selection, settings.effort
-    return Settings(
-        bits=list(settings.bits),
-        budgets=list(settings.budgets),
-        scheme=settings.scheme,
-        weight_bits=settings.weight_bits,
-        per_channel=settings.per_channel,
-        points=selection.where,
-        include=list(selection.include),
-        exclude=list(selection.exclude),
-        include_stem=selection.include_stem,
-        fold_batchnorm=settings.fold_batchnorm,
-        in_float=list(selection.in_float),
-        floors=dict(settings.floors),
-        randomised=settings.randomised,
-        batch_size=batch_size,
-        uniform=list(settings.uniform),
-        draws=effort.draws,
-        rounds=effort.rounds,
-        exchanges=effort.exchanges,
-        evaluations=effort.evaluations,
-        margin="label" if settings.margin == "label" else "prediction",
-        max_drop=settings.max_drop,
     )

@@ -18,13 +18,13 @@ from bitcliff.assess.suite import Suite
 from bitcliff.errors import InputError
 from bitcliff.points import Attachment, Plan, discover
 from bitcliff.points.fold import fold_batchnorm
-from bitcliff.points.plan import Selection
 from bitcliff.quant import Scheme
 from bitcliff.records import Outcome
 from bitcliff.records.runtimes import Rung
 from bitcliff.stats import rate
 from bitcliff.types.rate import Rate
 from bitcliff.types.runtime import Runtime
+from bitcliff.types.settings import Selection
 from bitcliff.types.subject import Inputs
 
 _WEIGHT_BITS = 8

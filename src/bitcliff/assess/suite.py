@@ -32,13 +32,13 @@ from bitcliff.assess.search import (
     generator,
     relinearise,
 )
-from bitcliff.assess.settings import AssessSettings
 from bitcliff.budget import freedom_log2, total_from_mean
-from bitcliff.points import take
+from bitcliff.points import floors_at, take
 from bitcliff.policy import Batch, Policy, RandomPerExample, RandomStatic, Static, Uniform
 from bitcliff.records import Effort
 from bitcliff.records.schema import Threat
 from bitcliff.types.runtime import Run, Runtime
+from bitcliff.types.settings import AssessSettings
 
 # A linearisation: a forward pass, and a backward pass that costs three, as `Spent.cost` has it.
 _SLOPES_COST = 4
@@ -90,7 +90,7 @@ class Suite:
     @property
     def floors(self) -> list[int] | None:
         """The least width at each point; None: every width everywhere."""
-        return self.settings.floors_at(self.evaluator.attachment.plan)
+        return floors_at(self.settings, self.evaluator.attachment.plan)
 
     @property
     def everyone(self) -> Int[Tensor, " n"]:
@@ -130,13 +130,13 @@ class Suite:
             yield from self._steps_at(mean)
 
     def _steps_at(self, mean: float) -> Iterator[Step]:
-        effort, n = self.settings.effort, len(self.wanted)
-        bits = list(self.settings.bits)
+        asked, n = self.settings, len(self.wanted)
+        bits = list(asked.bits)
         total = total_from_mean(mean, self.points, bits, self.floors)
         spending = (float(mean), total, freedom_log2(self.points, bits, total, self.floors))
-        draws = effort.draws * n
-        rounds = effort.rounds * (_SLOPES_COST + 1) + 2
-        search, shared = (rounds + moves for moves in (effort.exchanges, effort.exchanges // 2))
+        draws = asked.draws * n
+        rounds = asked.rounds * (_SLOPES_COST + 1) + 2
+        search, shared = (rounds + moves for moves in (asked.exchanges, asked.exchanges // 2))
 
         def about(kind: str, words: str, threat: Threat = "none") -> About:
             return About(f"{kind}-{mean:g}", words, threat, *spending)
@@ -156,11 +156,11 @@ class Suite:
             yield Step(
                 about("worst-static", words, "policy-only"), shared * n // 2, self._worst_static
             )
-        if effort.evaluations:
+        if asked.evaluations:
             words = (
                 "the worst bits found for each example without gradients, as a check on the search"
             )
-            cost = effort.evaluations * n
+            cost = asked.evaluations * n
             yield Step(about("worst-evolutionary", words, "policy-only"), cost, self._evolutionary)
         words = "the kindest bits found for each example: what a good policy could reach"
         yield Step(about("friendliest", words), search * n, self._friendliest)
@@ -237,7 +237,7 @@ class Suite:
     def _random_policies(
         self, about: About, kind: type[RandomPerExample | RandomStatic]
     ) -> Iterator[Policy]:
-        seeds = self._seed(about.name).integers(0, 2**31, self.settings.effort.draws)
+        seeds = self._seed(about.name).integers(0, 2**31, self.settings.draws)
         for seed in seeds.tolist():
             yield kind(self.points, self.settings.bits, about.total, seed, self.floors)
 
@@ -253,7 +253,7 @@ class Suite:
     def _evolutionary(self, about: About) -> Trial:
         problem = self._problem(about)
         best = Best(problem, even_allocation(problem, self.points))
-        evaluations = self.settings.effort.evaluations
+        evaluations = self.settings.evaluations
         evolve(problem, best, evaluations, self._seed(about.name))
         words = f"evolution, {evaluations} evaluations an example at most, until it clearly flips"
         return self._found(best, words)
@@ -270,13 +270,13 @@ class Suite:
     def _gradient_search(self, about: About, problem: Problem) -> Best:
         best = Best(problem, even_allocation(problem, self.points))
         best.offer(best.bits.clone())
-        slopes = relinearise(problem, best, self.settings.effort.rounds)
+        slopes = relinearise(problem, best, self.settings.rounds)
         exchange(problem, best, slopes, self._exchanges(problem), self._seed(about.name))
         return best
 
     def _exchanges(self, problem: Problem) -> int:
         """Half as many where all examples share an allocation: each move runs all of them."""
-        exchanges = self.settings.effort.exchanges
+        exchanges = self.settings.exchanges
         return exchanges // 2 if problem.shared else exchanges
 
     def _flip_by_chance(self, about: About, best: Best) -> None:
@@ -338,7 +338,7 @@ class Suite:
     def _gradient_words(self, problem: Problem) -> str:
         each = "in all" if problem.shared else "an example"
         return (
-            f"gradient, exact knapsack, {self.settings.effort.rounds} rounds; "
+            f"gradient, exact knapsack, {self.settings.rounds} rounds; "
             f"then up to {self._exchanges(problem)} exchange moves {each}"
         )
 

@@ -4,7 +4,7 @@ import hashlib
 import json
 import shutil
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -120,7 +120,7 @@ def _ready(job: BatchmatesJob, listener: Listener) -> tuple[Measurement, dict[st
         job.what, subject, examples, float_sha256=tensors_sha256({"logits": scores})
     )
     config |= {
-        "settings": asdict(job.settings),
+        "settings": job.settings.model_dump(),
         "runtime": job.runtime,
         "runtime_version": runtime.version,
     }

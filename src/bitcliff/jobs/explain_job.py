@@ -22,7 +22,6 @@ from bitcliff.assess.explain.context import (
     default_policies,
     recorded_allocations,
 )
-from bitcliff.assess.explain.corrupting import CorruptionSettings
 from bitcliff.assess.explain.corruptions import explain_corruptions
 from bitcliff.assess.explain.indicators import explain_indicators
 from bitcliff.assess.explain.inputs import explain_inputs
@@ -40,6 +39,7 @@ from bitcliff.records import Record, record_json, write_record, write_text_atomi
 from bitcliff.records.explanation import Explanation
 from bitcliff.records.part import Part
 from bitcliff.report import write_report
+from bitcliff.types.settings import CorruptionSettings
 from bitcliff.types.subject import Examples
 from bitcliff.verdict import judge
 

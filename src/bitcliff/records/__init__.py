@@ -18,7 +18,6 @@ from bitcliff.records.schema import (
     PolicyResult,
     Provenance,
     Record,
-    Settings,
     SubjectInfo,
     Uncovered,
 )
@@ -49,7 +48,6 @@ __all__ = [
     "PolicyResult",
     "Provenance",
     "Record",
-    "Settings",
     "SubjectInfo",
     "Uncovered",
     "check_record",

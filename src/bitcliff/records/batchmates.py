@@ -10,6 +10,7 @@ from bitcliff.records.part import Part
 from bitcliff.records.runtimes import RuntimeDescription
 from bitcliff.records.schema import Interval, Provenance, SubjectInfo
 from bitcliff.types.rate import ClusteredRate, Rate
+from bitcliff.types.settings import BatchmatesSettings
 
 BATCHMATES_NAME = "batchmates.json"
 BATCHMATES_VERSION = "1.0"
@@ -111,16 +112,6 @@ class Situation(Part):
     runs: int | None = None
 
 
-class BatchmatesSettingsInfo(Part):
-    """Settings of the measurement; see `bitcliff.assess.batchmates.BatchmatesSettings`."""
-
-    batch: int
-    draws: int
-    candidates: int
-    effort: int
-    seed: int
-
-
 class Batchmates(Part):
     """A whole measurement.
 
@@ -137,7 +128,7 @@ class Batchmates(Part):
     subject: SubjectInfo
     runtime: RuntimeDescription
     twin: RuntimeDescription
-    settings: BatchmatesSettingsInfo
+    settings: BatchmatesSettings
     planted_flips: bool | None
     crafting: str
     accuracy_alone: Rate | None
@@ -170,6 +161,10 @@ def read_batchmates(run: Path) -> Batchmates:
         where = ".".join(map(str, first["loc"]))
         raise InputError(
             f"{file}: not a record of `bitcliff batchmates`: {where}: {first['msg']}"
+        ) from error
+    except InputError as error:  # of the settings, whose checks tell it by the option
+        raise InputError(
+            f"{file}: not a record of `bitcliff batchmates`: settings: {error}"
         ) from error
     if record.schema_version != BATCHMATES_VERSION:
         raise InputError(

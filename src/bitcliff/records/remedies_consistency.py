@@ -56,10 +56,9 @@ def _plan_problems(record: Record, found: Remedies, plan: QuantizationPlan | Non
         yield "what is confirmed is not what is recommended"
     if plan is None:
         return
-    if len(plan.budget) != len(found.recommended) or not set(plan.budget) <= set(
-        record.settings.budgets
-    ):
-        yield f"the plan's budgets are {plan.budget}, those of the run {record.settings.budgets}"
+    budgets = list(record.settings.budgets)
+    if len(plan.budget) != len(found.recommended) or not set(plan.budget) <= set(budgets):
+        yield f"the plan's budgets are {plan.budget}, those of the run {budgets}"
     if plan.randomised:
         yield "the plan draws at random, which is no remedy that was tried"
     tried = {row.words for row in found.remedies}
@@ -96,7 +95,7 @@ def _row_problems(record: Record, row: Remedied) -> Iterator[str]:
         if name not in names:
             yield f"{name!r} is no point's name"
     if not set(row.floors.values()) <= set(asked.bits):
-        yield f"its floors are {sorted(row.floors.values())}, the bits {asked.bits}"
+        yield f"its floors are {sorted(row.floors.values())}, the bits {list(asked.bits)}"
     clipped = row.scheme.startswith("percentile(") and row.family == "percentile"
     if not clipped and row.scheme != asked.scheme:
         yield f"its scheme is {row.scheme}, the run's {asked.scheme}"

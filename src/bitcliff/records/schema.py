@@ -2,13 +2,14 @@
 
 from typing import Literal
 
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, field_validator
 
 from bitcliff.records.explanation import Explanation
 from bitcliff.records.part import Part
 from bitcliff.records.runtimes import RuntimeInfo
 from bitcliff.records.verification import Verification
 from bitcliff.types.rate import Rate
+from bitcliff.types.settings import AssessSettings
 
 SCHEMA_VERSION = "1.2"
 # Read as they are: what came later is absent in them.
@@ -90,35 +91,6 @@ class SubjectInfo(Part):
     points: list[PointRow]
     coverage: Coverage
     black_box: bool = False
-
-
-class Settings(Part):
-    """What was asked for, resolved.
-
-    `in_float`, `floors` and `randomised` are a plan's; see `bitcliff.records.plan`.
-    """
-
-    bits: list[int]
-    budgets: list[float]
-    scheme: str
-    weight_bits: int | None
-    per_channel: bool
-    points: Literal["inputs", "outputs"]
-    include: list[str]
-    exclude: list[str]
-    include_stem: bool
-    batch_size: int
-    uniform: list[int]
-    draws: int
-    rounds: int
-    exchanges: int
-    evaluations: int
-    margin: Literal["prediction", "label"]
-    max_drop: float
-    fold_batchnorm: bool = False
-    in_float: list[str] = Field(default_factory=list)
-    floors: dict[str, int] = Field(default_factory=dict)
-    randomised: bool = False
 
 
 class ClassRate(Part):
@@ -273,7 +245,7 @@ class Record(Part):
     schema_version: str = SCHEMA_VERSION
     provenance: Provenance
     subject: SubjectInfo
-    settings: Settings
+    settings: AssessSettings
     float_: FloatResult = Field(alias="float")
     policies: list[PolicyResult]
     at_risk: list[str]
@@ -282,6 +254,14 @@ class Record(Part):
     folding: Folding | None = None
     runtimes: list[RuntimeInfo] = Field(default_factory=list)
     verification: Verification | None = None
+
+    @field_validator("settings")
+    @classmethod
+    def _are_resolved(cls, settings: AssessSettings) -> AssessSettings:
+        """What was left open when asked for is not what was done."""
+        if settings.batch_size is None or settings.margin == "auto":
+            raise ValueError("batch_size and margin should say what was measured with")
+        return settings
 
     @property
     def names_in_runtimes(self) -> set[str]:

@@ -5,7 +5,7 @@ from collections.abc import Collection
 import torch
 from torch import Tensor, nn
 
-from bitcliff.assess import AssessSettings, Audit, SearchEffort
+from bitcliff.assess import AssessSettings, Audit
 from bitcliff.assess.explain.context import Context, Side
 from bitcliff.assess.figures import float_figures, policy_figures
 from bitcliff.records import ExampleRow, Outcome, Record
@@ -13,8 +13,8 @@ from bitcliff.types.subject import Examples
 from tests.a_measured import a_measured
 
 CLASSES = 4
-EFFORT = SearchEffort(rounds=1, exchanges=2, evaluations=0, draws=2)
-SETTINGS = AssessSettings(bits=(2, 3), budgets=(2.5,), uniform=(3,), effort=EFFORT)
+EFFORT = AssessSettings(rounds=1, exchanges=2, evaluations=0, draws=2)
+SETTINGS = EFFORT.changed(bits=(2, 3), budgets=(2.5,), uniform=(3,))
 
 
 class Steady(nn.Module):

@@ -5,14 +5,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from bitcliff.assess import AssessSettings, Audit, SearchEffort
+from bitcliff.assess import AssessSettings, Audit
 from bitcliff.assess.explain.context import Context, Side
 from tests.small_networks import Cliff
 
-EFFORT = SearchEffort(rounds=3, exchanges=12, evaluations=0, draws=4)
-SETTINGS = AssessSettings(
-    bits=tuple(range(3, 11)), budgets=(8.0,), uniform=(8,), effort=EFFORT, weight_bits=None
-)
+EFFORT = AssessSettings(rounds=3, exchanges=12, evaluations=0, draws=4)
+SETTINGS = EFFORT.changed(bits=tuple(range(3, 11)), budgets=(8.0,), uniform=(8,), weight_bits=None)
 
 
 def context_of(model: nn.Module, data: list[Any], settings: AssessSettings = SETTINGS) -> Context:

@@ -4,13 +4,13 @@ import torch
 
 from bitcliff.assess.explain.corrupting import (
     SHIFT,
-    CorruptionSettings,
     corrupted,
     normalisation_shift,
     picture_scale,
 )
 from bitcliff.errors import InputError
-from bitcliff.types.corruption import DEGREES, Corruption
+from bitcliff.types.corruption import Corruption
+from bitcliff.types.settings import DEGREES, CorruptionSettings
 from bitcliff.types.subject import Preprocessing
 
 NOTHING = Corruption("nothing", "", (0, 0, 0, 0, 0), lambda x, _degree, _rng: x)
@@ -138,7 +138,7 @@ def test_what_is_not_pictures_is_refused(inputs: torch.Tensor, why: str) -> None
         ({"examples": 0}, "--corruption-examples must be 1 or more, not 0"),
     ],
 )
-def test_impossible_settings_are_refused(settings: dict[str, object], message: str) -> None:
+def test_impossible_settings_are_refused(settings: dict[str, Any], message: str) -> None:
     with pytest.raises(InputError) as error:
-        CorruptionSettings(**settings)  # type: ignore[arg-type]
+        CorruptionSettings(**settings)
     assert str(error.value) == message

@@ -5,14 +5,15 @@ import pytest
 import torch
 
 from bitcliff.adapters.corruptions import picture_corruptions
-from bitcliff.assess.explain.corrupting import CorruptionSettings, corrupted, picture_scale
+from bitcliff.assess.explain.corrupting import corrupted, picture_scale
 from bitcliff.assess.explain.corruptions import explain_corruptions
 from bitcliff.assess.quantized import quantized
 from bitcliff.errors import MissingExtra
 from bitcliff.policy import Uniform
 from bitcliff.records.explanation_corruptions import CorruptionCell, Corruptions
 from bitcliff.stats import clustered_rate, holm, mcnemar
-from bitcliff.types.corruption import DEGREES, Corruption
+from bitcliff.types.corruption import Corruption
+from bitcliff.types.settings import DEGREES, CorruptionSettings
 from tests.assess.explain.dazzling import (
     GLARE,
     SPOT,

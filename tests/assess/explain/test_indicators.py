@@ -16,9 +16,9 @@ from bitcliff.assess.explain.indicators import (
     read_reference,
     separations,
 )
-from bitcliff.assess.settings import AssessSettings
 from bitcliff.records import Record
 from bitcliff.records.explanation_indicators import Indicators, ReferenceNetwork
+from bitcliff.types.settings import AssessSettings
 from bitcliff.types.subject import Examples
 from bitcliff.zoo.resnet import digits
 from tests.contract.subjects import Tokens

@@ -2,7 +2,6 @@ import re
 
 import pytest
 
-from bitcliff.assess.explain.corrupting import CorruptionSettings
 from bitcliff.assess.explain.corruptions import explain_corruptions
 from bitcliff.errors import InputError
 from bitcliff.records import Record
@@ -17,6 +16,7 @@ from bitcliff.report.explain.corruptions import (
     hurt_sentence,
 )
 from bitcliff.report.explain.several import corruptions_of_networks
+from bitcliff.types.settings import CorruptionSettings
 from bitcliff.verdict import judge
 from tests.assess.explain.dazzling import GLARE, SPOT, Dazzled, context_of, some_pictures
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Collection
 
 import pytest
 
-from bitcliff.assess import AssessSettings, SearchEffort
+from bitcliff.assess import AssessSettings
 from bitcliff.assess.explain.context import Context
 from bitcliff.assess.explain.layers import explain_layers
 from bitcliff.records import Record, record_json
@@ -35,9 +35,15 @@ def explained() -> Make:
 
 
 def _explained(places: Collection[int], n: int, train: int) -> Record:
-    effort = SearchEffort(rounds=1, exchanges=1, evaluations=0, draws=1)
     settings = AssessSettings(
-        bits=(3, 4), budgets=(3.5,), uniform=(3,), effort=effort, batch_size=16
+        bits=(3, 4),
+        budgets=(3.5,),
+        uniform=(3,),
+        batch_size=16,
+        rounds=1,
+        exchanges=1,
+        evaluations=0,
+        draws=1,
     )
     model = Planted(6, places)
     test = side_of(model, examples(n), settings=settings)

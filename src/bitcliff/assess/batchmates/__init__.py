@@ -4,7 +4,7 @@ from bitcliff.assess.batchmates.bench import Bench
 from bitcliff.assess.batchmates.compose import compose_batchmates
 from bitcliff.assess.batchmates.measure import Measurement
 from bitcliff.assess.batchmates.planted import planted_flips, planted_subject
-from bitcliff.assess.batchmates.settings import BatchmatesSettings
+from bitcliff.types.settings import BatchmatesSettings
 
 __all__ = [
     "BatchmatesSettings",

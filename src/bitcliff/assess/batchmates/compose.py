@@ -1,14 +1,12 @@
 """Per-victim outcomes into the record, with the figures that follow from them."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
 
 from bitcliff.assess.batchmates.measure import DATA, Measurement
 from bitcliff.assess.compose import provenance_of, subject_info
 from bitcliff.assess.runtimes import described
 from bitcliff.records.batchmates import (
     Batchmates,
-    BatchmatesSettingsInfo,
     Situation,
     Victim,
 )
@@ -50,7 +48,7 @@ def compose_batchmates(
         subject=subject_info(subject, examples, plan, strays, measurement.classes),
         runtime=described(measurement.bench.runtime),
         twin=described(measurement.twin.runtime),
-        settings=BatchmatesSettingsInfo(**asdict(measurement.settings)),
+        settings=measurement.settings,
         planted_flips=planted,
         crafting=measurement.crafting,
         accuracy_alone=right,

@@ -15,13 +15,13 @@ from bitcliff.assess.batchmates.attempt import Attempt
 from bitcliff.assess.batchmates.bench import Bench, beside, laid_out_alike
 from bitcliff.assess.batchmates.crafting import Workshop, by_gradient, by_random_search, workshop
 from bitcliff.assess.batchmates.pictures import legal
-from bitcliff.assess.batchmates.settings import BatchmatesSettings
 from bitcliff.assess.batchmates.sharing import BITS, SCHEME, SharedScale, eight_bits
 from bitcliff.assess.evaluate import margins
 from bitcliff.assess.explain.corrupting import picture_scale
 from bitcliff.errors import InputError
 from bitcliff.points import Attachment, Selection, discover, logits_of, take
 from bitcliff.records.batchmates import Attack, Baseline, Checked
+from bitcliff.types.settings import BatchmatesSettings
 from bitcliff.types.subject import Examples, Inputs, Subject
 
 Progress = Callable[[int, int], None]

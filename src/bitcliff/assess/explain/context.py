@@ -10,10 +10,10 @@ from torch import Tensor
 
 from bitcliff.assess.audit import Audit
 from bitcliff.assess.evaluate import Evaluator, Scores
-from bitcliff.assess.explain.corrupting import CorruptionSettings
 from bitcliff.assess.suite import Suite
 from bitcliff.errors import InputError
 from bitcliff.records import PolicyResult, Record
+from bitcliff.types.settings import CorruptionSettings
 from bitcliff.types.subject import Examples, Subject
 
 Tell = Callable[[str, int, int], None]

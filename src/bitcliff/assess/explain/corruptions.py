@@ -15,7 +15,6 @@ from torch import Tensor
 from bitcliff.assess.evaluate import Evaluator, Scores, laid_out_for_speed
 from bitcliff.assess.explain.context import Context
 from bitcliff.assess.explain.corrupting import (
-    CorruptionSettings,
     PictureScale,
     corrupted,
     normalisation_shift,
@@ -36,6 +35,7 @@ from bitcliff.records.explanation_corruptions import (
 from bitcliff.stats import clustered_rate, holm, mcnemar, paired_difference
 from bitcliff.types.corruption import Corruption
 from bitcliff.types.rate import ClusteredRate
+from bitcliff.types.settings import CorruptionSettings
 from bitcliff.verdict import policy_family
 
 FLOAT = "float"

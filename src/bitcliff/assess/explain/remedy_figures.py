@@ -44,7 +44,7 @@ def remedied(before: Before, found: Searched, places: Sequence[int]) -> Remedied
     return Remedied(
         family=remedy.family,
         words=remedy.words,
-        float_points=list(settings.selection.in_float),
+        float_points=list(settings.in_float),
         floors=dict(settings.floors),
         scheme=settings.scheme,
         cost=cost_of(
@@ -62,7 +62,7 @@ def unremedied(before: Before, places: Sequence[int]) -> Remedied:
     return Remedied(
         family="none",
         words="nothing changed",
-        float_points=list(settings.selection.in_float),
+        float_points=list(settings.in_float),
         floors=dict(settings.floors),
         scheme=settings.scheme,
         cost=cost_of(
