@@ -230,6 +230,26 @@ def test_unknown_fields_are_refused(record: Record, tmp_path: Path) -> None:
         read_record(written(tmp_path, record, surprise=1))
 
 
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"bits": [5, 4]}, "settings: --bits must increase without repeats"),
+        ({"bits": "all"}, "settings: --bits 'all': Input should be a valid tuple"),
+        ({"floors": {"a\nb": 99}}, "settings: floors: a b must get 99 bits or more"),
+        ({"effort": 3}, "settings: AssessSettings: effort: Extra inputs are not permitted"),
+        ({"batch_size": None}, "settings: Value error, batch_size and margin should say"),
+        ({"margin": "auto"}, "settings: Value error, batch_size and margin should say"),
+    ],
+)
+def test_settings_that_no_run_had_are_refused(
+    changes: dict[str, Any], says: str, record: Record, tmp_path: Path
+) -> None:
+    settings = json.loads(record_json(record))["settings"] | changes
+    with pytest.raises(InputError) as error:
+        read_record(written(tmp_path, record, settings=settings))
+    assert f"record.json: not a Bitcliff record: {says}" in one_line(error)
+
+
 def test_inconsistent_records_are_refused(record: Record, tmp_path: Path) -> None:
     rows = json.loads(record_json(record))["examples"]
     with pytest.raises(InputError) as error:

@@ -11,7 +11,6 @@ from bitcliff.records.batchmates import (
     Attack,
     Baseline,
     Batchmates,
-    BatchmatesSettings,
     Checked,
     Victim,
 )
@@ -19,6 +18,7 @@ from bitcliff.records.runtimes import RuntimeDescription
 from bitcliff.report.batchmates import batchmates_lines, render_batchmates
 from bitcliff.report.batchmates_plot import curve
 from bitcliff.stats import rate
+from bitcliff.types.settings import BatchmatesSettings
 from tests.browser import Visit, contrast, inks, launched
 from tests.report.example_record import HOSTILE as HOSTILE_NAMES
 from tests.report.example_record import Variant, example_record

@@ -139,7 +139,9 @@ def read_record(path: str | os.PathLike[str]) -> Record:
             f"{_shown(file)}: not a Bitcliff record: {_one_line(where)}: {_one_line(first['msg'])}"
         ) from error
     except InputError as error:  # of the settings, whose checks tell it by the option
-        raise InputError(f"{_shown(file)}: not a Bitcliff record: settings: {error}") from error
+        raise InputError(
+            f"{_shown(file)}: not a Bitcliff record: settings: {_one_line(str(error))}"
+        ) from error
     check_record(record, _shown(file))
     return record
 
