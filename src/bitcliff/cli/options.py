@@ -55,7 +55,7 @@ def settings_from(kind: "type[Given]", options: dict[str, Any], **more: Any) -> 
     from bitcliff.types.settings import option_of
 
     found = {
-        name: options.get((option_of(kind, name).name or name).replace("-", "_"))
+        name: options.get(option_of(kind, name).name.replace("-", "_"))
         for name in kind.model_fields
     }
     given = {name: value for name, value in found.items() if value not in (None, ())}
@@ -84,12 +84,11 @@ def _of_type(annotation: Any, option: "Option") -> dict[str, Any]:
         return {"is_flag": True, "default": None}
     if get_origin(annotation) is not tuple:
         return {"type": annotation}
-    match get_args(annotation)[0]():
-        case int():
-            return {"type": Widths(option.such_as) if option.such_as else Widths()}
-        case float():
-            return {"type": Numbers()}
-    return {"multiple": True}
+    if get_args(annotation)[0] is str:
+        return {"multiple": True}
+    if get_args(annotation)[0] is float:
+        return {"type": Numbers()}
+    return {"type": Widths(option.such_as) if option.such_as else Widths()}
 
 
 def _shown(default: Any) -> str:

@@ -6,7 +6,7 @@ A field stands here once: its meaning is the text below it, which is the help of
 
 import math
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -39,7 +39,7 @@ class Option:
         absent: why the command line has no such option.
     """
 
-    name: str | None = None
+    name: str = ""
     default: str | None = None
     such_as: tuple[str, str] | None = None
     absent: str | None = None
@@ -73,9 +73,9 @@ class Settings(BaseModel):
 
 def option_of(kind: type[Settings], field: str) -> Option:
     """What a field says of its option; its name is always there."""
-    told = next((one for one in kind.model_fields[field].metadata if isinstance(one, Option)), None)
-    name = (told and told.name) or field.replace("_", "-")
-    return Option(name) if told is None else Option(name, told.default, told.such_as, told.absent)
+    found = (one for one in kind.model_fields[field].metadata if isinstance(one, Option))
+    told = next(found, Option())
+    return replace(told, name=told.name or field.replace("_", "-"))
 
 
 def _told(kind: type[Settings], error: ValidationError) -> str:
