@@ -209,7 +209,7 @@ def test_include_exclude_and_stem() -> None:
 
 
 def test_outputs_are_those_of_activation_functions() -> None:
-    plan = discover(timm_model("resnet18"), pictures(64), Selection(where="outputs"))
+    plan = discover(timm_model("resnet18"), pictures(64), Selection(points="outputs"))
     assert len(plan) == 17
     assert {p.kind for p in plan.points} == {"relu"}
     assert not plan.missed

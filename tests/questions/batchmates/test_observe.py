@@ -1,6 +1,5 @@
 """Victims and companions in ONNX Runtime: a planted pair, and a network that is brittle."""
 
-from dataclasses import replace
 from typing import cast
 
 import pytest
@@ -43,7 +42,7 @@ def test_a_planted_victim_among_others_is_found_with_its_companion() -> None:
         n_available=6,
         sha256="0" * 64,
     )
-    settings = replace(QUICK, batch=4)
+    settings = QUICK.changed(batch=4)
     found = Measurement(subject, examples, settings, *benches(subject, examples.inputs))
     assert found.shop is None
     assert found.crafting.startswith("none: the inputs are not pictures")
@@ -98,7 +97,7 @@ def test_attacks_spend_what_they_may_and_tell_what_they_found(
 
 def test_no_effort_leaves_the_searches_out() -> None:
     measurement = brittle()
-    lazy = replace(QUICK, effort=0)
+    lazy = QUICK.changed(effort=0)
     baseline = measurement._alone(0)
     measurement.settings = lazy
     try:
@@ -147,7 +146,7 @@ def test_settings_out_of_range_are_refused() -> None:
         Measurement(
             brittle().subject,
             brittle().examples,
-            replace(QUICK, batch=20),
+            QUICK.changed(batch=20),
             brittle().bench,
             brittle().twin,
         )

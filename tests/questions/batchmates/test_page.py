@@ -12,13 +12,13 @@ from bitcliff.questions.batchmates.record import (
     Attack,
     Baseline,
     Batchmates,
-    BatchmatesSettingsInfo,
     Checked,
     Victim,
 )
 from bitcliff.questions.batchmates.statistics import situations
 from bitcliff.questions.runtimes.record import RuntimeDescription
 from bitcliff.stats import rate
+from bitcliff.types.settings import BatchmatesSettings
 from tests.browser import Visit, contrast, inks, launched
 from tests.report.example_record import HOSTILE as HOSTILE_NAMES
 from tests.report.example_record import Variant, example_record
@@ -91,7 +91,7 @@ def record(labelled: bool = True) -> Batchmates:
         subject=like.subject,
         runtime=runtime,
         twin=runtime,
-        settings=BatchmatesSettingsInfo(batch=8, draws=2, candidates=3, effort=20, seed=0),
+        settings=BatchmatesSettings(batch=8, draws=2, candidates=3, effort=20, seed=0),
         planted_flips=True,
         crafting="8-bit pictures",
         accuracy_alone=rate(3, 4) if labelled else None,

@@ -23,6 +23,10 @@ def test_what_is_no_such_record_is_refused_in_one_line(tmp_path: Path) -> None:
     (tmp_path / BATCHMATES_NAME).write_text(json.dumps({**fields, "schema_version": "9.0"}))
     with pytest.raises(InputError, match=r"schema_version 9\.0, but this Bitcliff reads 1\.0"):
         read_batchmates(tmp_path)
+    settings = {"settings": {**fields["settings"], "batch": 1}}
+    (tmp_path / BATCHMATES_NAME).write_text(json.dumps({**fields, **settings}))
+    with pytest.raises(InputError, match="batchmates`: settings: --batch must be 2 or more, not 1"):
+        read_batchmates(tmp_path)
     del fields["victims"]
     (tmp_path / BATCHMATES_NAME).write_text(json.dumps(fields))
     with pytest.raises(InputError, match="not a record of `bitcliff batchmates`: victims: Field"):

@@ -89,7 +89,7 @@ def test_few_examples_choose_and_show_alike() -> None:
 
 def test_draws_of_nobody(cliff: Remedies) -> None:
     assert cliff.random is not None
-    assert cliff.random.draws == SETTINGS.effort.draws
+    assert cliff.random.draws == SETTINGS.draws
     assert cliff.random.all_right.k <= cliff.random.worst.k <= cliff.random.mean.k
 
 
@@ -111,7 +111,7 @@ def test_a_floor_everywhere_leaves_bits_to_spend() -> None:
 
 def test_nothing_lost_is_nothing_to_mend() -> None:
     x = torch.stack([torch.randperm(4) for _ in range(12)]).float()
-    settings = replace(SETTINGS, bits=(2, 4, 8), budgets=(4.0,))
+    settings = SETTINGS.changed(bits=(2, 4, 8), budgets=(4.0,))
     found = explain_remedies(context_of(OnTheGrid(), [x], settings))
     assert found.not_measured == "the worst case found loses nothing"
     assert found.plan is None
@@ -119,7 +119,7 @@ def test_nothing_lost_is_nothing_to_mend() -> None:
 
 
 def test_a_run_that_only_drew_at_random_has_no_worst_case() -> None:
-    context = context_of(Cliff(), [signs()], replace(SETTINGS, randomised=True))
+    context = context_of(Cliff(), [signs()], SETTINGS.changed(randomised=True))
     assert [policy.name for policy in context.record.policies] == ["weights-only", "random-8"]
     assert explain_remedies(context).not_measured == "the run looked for no worst case"
 
@@ -127,7 +127,7 @@ def test_a_run_that_only_drew_at_random_has_no_worst_case() -> None:
 def test_numeric_failures_are_counted_apart() -> None:
     generator = torch.Generator().manual_seed(3)
     x = torch.rand(16, 3, generator=generator) * 1.05
-    settings = replace(SETTINGS, bits=(2, 3, 4), budgets=(3.0,), scheme="onnx")
+    settings = SETTINGS.changed(bits=(2, 3, 4), budgets=(3.0,), scheme="onnx")
     found = explain_remedies(context_of(Overflowing(), [x], settings))
     assert found.unremedied is not None
     for row in (found.unremedied, *found.remedies):
@@ -139,7 +139,7 @@ def test_text_models() -> None:
     generator = torch.Generator().manual_seed(0)
     tokens = torch.randint(0, 11, (12, 5), generator=generator)
     data = {"tokens": tokens, "mask": torch.ones(12, 5, dtype=torch.bool)}
-    settings = replace(SETTINGS, bits=(2, 3, 4, 5), budgets=(2.5,))
+    settings = SETTINGS.changed(bits=(2, 3, 4, 5), budgets=(2.5,))
     found = explain_remedies(context_of(Tokens().eval(), [data], settings))
     assert {row.family for row in found.remedies} >= {"float", "percentile"}
 
@@ -163,10 +163,10 @@ def test_a_tuned_network_is_judged_anew() -> None:
 def test_a_plan_of_the_run_itself_is_kept() -> None:
     context = cliff_context()
     audit = context.test.audit
-    settings = replace(audit.settings, floors={"second": 4, "middle": 4})
+    settings = audit.settings.changed(floors={"second": 4, "middle": 4})
     planned = context_of(audit.subject.module, [(signs(), audit.examples.labels)], settings)
     remedy = Remedy("float", "1 place in float", in_float=("middle",))
     found = search_again(remedy, planned.test.audit, 8.0, lambda *_: None)
     assert found.audit.settings.floors == {"second": 4}
-    assert found.audit.settings.selection.in_float == ("middle",)
+    assert found.audit.settings.in_float == ("middle",)
     assert bool((found.bits[:, 0] >= 4).all())

@@ -227,7 +227,7 @@ def _trial(found: Searched, mean: float, on_half: Ints | None = None) -> Trial:
     return Trial(
         family=found.mitigation.family,
         words=found.mitigation.words,
-        float_points=list(settings.selection.in_float),
+        float_points=list(settings.in_float),
         floors=dict(settings.floors),
         scheme=settings.scheme,
         worst=_worst_case(found, mean),

@@ -1,4 +1,4 @@
-"""From a mitigation's worst case to its figures: what it gives back, what it costs, which to take."""
+"""From a mitigation's worst case to its figures: what it gives back and costs, which to take."""
 
 from collections.abc import Iterator
 from typing import Any
