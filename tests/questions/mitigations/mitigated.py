@@ -1,5 +1,6 @@
-"""Runs to remedy: assessed in memory, with the context that `explain` would load."""
+"""Runs to mend: assessed in memory, with the context that `explain` would load."""
 
+import functools
 from typing import Any
 
 import torch
@@ -7,6 +8,9 @@ from torch import Tensor, nn
 
 from bitcliff.assess import AssessSettings, Audit
 from bitcliff.questions.context import Context, Side
+from bitcliff.questions.mitigations.observe import observe_mitigations
+from bitcliff.questions.mitigations.record import MitigationsObserved
+from bitcliff.records import Record
 from tests.small_networks import Cliff
 
 SETTINGS = AssessSettings(
@@ -38,3 +42,10 @@ def cliff_context(labelled: bool = True, n: int = 24) -> Context:
     with torch.no_grad():
         labels = model(x).argmax(1)
     return context_of(model, [(x, labels)] if labelled else [x])
+
+
+@functools.cache
+def observed_cliff(labelled: bool = True) -> tuple[Record, MitigationsObserved]:
+    """The record of a cliff, and what was observed of its mitigations; made once."""
+    context = cliff_context(labelled)
+    return context.record, observe_mitigations(context)
