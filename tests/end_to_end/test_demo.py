@@ -19,7 +19,7 @@ def test_a_short_search_finds_the_cliff() -> None:
     examples = load_examples("imagenet-20", subject=subject, limit=8, seed=0)
     assert examples.labels is not None
     effort = SearchEffort(rounds=2, exchanges=0, evaluations=0, draws=1)
-    settings = AssessSettings(budgets=(7,), uniform=(7,), margin="label", effort=effort)
+    settings = AssessSettings(budgets=(7.0,), uniform=(7,), margin="label", effort=effort)
     suite, _ = Audit(subject, examples, settings=settings).ready()
     steps = {step.about.name: step for step in suite.steps()}
     right = {}
