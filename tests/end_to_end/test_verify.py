@@ -17,7 +17,18 @@ from bitcliff.records import Record, read_record, record_of, write_record
 from tests.browser import Visit, contrast, inks, launched
 from tests.end_to_end.commands import bitcliff
 
-QUICK = ["--rounds", "1", "--exchanges", "2", "--evaluations", "0", "--draws", "2"]
+QUICK = [
+    "--budget",
+    "5.5",
+    "--rounds",
+    "1",
+    "--exchanges",
+    "2",
+    "--evaluations",
+    "0",
+    "--draws",
+    "2",
+]
 N = 24
 
 

@@ -567,6 +567,11 @@ def test_a_pattern_that_names_no_point_is_a_slip(option: str) -> None:
         discover(frozen(SmallConvNet()), pictures(), selection)
 
 
+def test_to_leave_out_everything_is_refused() -> None:
+    with pytest.raises(InputError, match="no quantization point"):
+        discover(frozen(SmallConvNet()), pictures(), Selection(exclude=("*",)))
+
+
 def test_the_stem_is_what_takes_the_picture_in() -> None:
     def wiring(self: Any, x: Tensor) -> Tensor:
         scaled = (x - 0.5) * 2
