@@ -4,6 +4,7 @@ from typing import cast
 
 import pytest
 import torch
+from bitcliff.questions.batchmates.settings import BatchmatesSettings
 from torch import Tensor, nn
 
 from bitcliff.adapters.assembly import make_subject
@@ -17,7 +18,6 @@ from bitcliff.questions.batchmates.positive_control import (
     planted_subject,
 )
 from bitcliff.questions.batchmates.record import Attack
-from bitcliff.questions.batchmates.settings import BatchmatesSettings
 from bitcliff.types.runtime import Runtime
 from bitcliff.types.subject import Examples
 from tests.questions.batchmates.networks import QUICK, benches, brittle
