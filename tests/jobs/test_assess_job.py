@@ -11,8 +11,7 @@ import torch
 from bitcliff.assess.measured import Measured
 from bitcliff.errors import InputError, NumericError
 from bitcliff.jobs import assess_job
-from bitcliff.jobs.assess_job import AssessJob, Listener, run_assess
-from bitcliff.jobs.run_directory import PartialResults
+from bitcliff.jobs.assess_job import AssessJob, Listener, MeasuredBefore, run_assess
 from bitcliff.points import Plan
 from bitcliff.records import read_record
 from tests.contract import recompute
@@ -86,16 +85,16 @@ def test_the_same_job_gives_the_same_record(job: AssessJob) -> None:
 
 
 def break_down(monkeypatch: pytest.MonkeyPatch, after: int) -> None:
-    put, count = PartialResults.put, 0
+    put, count = MeasuredBefore.put, 0
 
-    def counting(self: PartialResults, measured: Measured) -> None:
+    def counting(self: MeasuredBefore, measured: Measured) -> None:
         nonlocal count
         put(self, measured)
         count += 1
         if count == after:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(PartialResults, "put", counting)
+    monkeypatch.setattr(MeasuredBefore, "put", counting)
 
 
 def test_an_interrupted_run_goes_on_to_the_same_record(
@@ -106,7 +105,7 @@ def test_an_interrupted_run_goes_on_to_the_same_record(
         break_down(patch, after=7)
         with pytest.raises(KeyboardInterrupt):
             run_assess(job, Notes().listener())
-    assert [path.name for path in job.out.iterdir()] == ["partial.json"]
+    assert [path.name for path in job.out.iterdir()] == ["partial.jsonl"]
     notes = Notes()
     run_assess(job, notes.listener())
     assert notes.stages[-1] == "Going on after 7 policies measured before"

@@ -33,12 +33,12 @@ def listener(told: list[str], stop_at: int | None = None) -> Listener:
 def test_an_interrupted_run_goes_on_and_ends_as_if_it_had_not_been(tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         run_batchmates(job(tmp_path / "cut"), listener([], stop_at=5))
-    assert [path.name for path in (tmp_path / "cut").glob("*.*")] == ["batchmates.partial.json"]
+    assert [path.name for path in (tmp_path / "cut").glob("*.*")] == ["batchmates.partial.jsonl"]
     told = list[str]()
     resumed = run_batchmates(job(tmp_path / "cut"), listener(told))
     assert "Going on after 5 victims measured before" in told
     assert told.count(ATTACKING) == 3
-    assert not (tmp_path / "cut" / "batchmates.partial.json").exists()
+    assert not (tmp_path / "cut" / "batchmates.partial.jsonl").exists()
     whole = run_batchmates(job(tmp_path / "whole"), listener([]))
     assert resumed.victims == whole.victims
     assert resumed.situations == whole.situations

@@ -183,7 +183,7 @@ def other_answers(run: Path) -> None:
         (odd_limit, "config.json: not the configuration of an assessment"),
         (other_scheme, "config.json: not the settings of the run's record"),
         (lambda run: (run / "config.json").write_text("[" * 200_000), "not a run's"),
-        (lambda run: (run / "partial.json").write_text("{}"), "its last run was interrupted"),
+        (lambda run: (run / "partial.jsonl").write_text("{}"), "its last run was interrupted"),
         (lambda run: (run / "record.json").write_text("{"), "not a whole JSON file"),
         (other_data, "the data of brittle-digits on digits changed since the run; assess again"),
         (other_answers, "base-digits answers otherwise in float than in the run"),

@@ -1,4 +1,4 @@
-"""`bitcliff batchmates`: whether one example changes another's answer in a shared batch."""
+"""`bitcliff batchmates`: whether one example changes another's prediction in a shared batch."""
 
 from pathlib import Path
 from typing import Any
@@ -35,17 +35,17 @@ _AS_FOR_ASSESS = (
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the record on stdout.")
 def batchmates(**options: Any) -> int:
-    """Find victims whose answer flips when they share a batch with a chosen or crafted companion.
+    """Find victims whose prediction flips beside a chosen or crafted companion in their batch.
 
-    Runtimes that take one scale for a whole batch let one example change another's answer. Each
+    Runtimes that take one scale for a whole batch let one example change another's prediction. Each
     victim is run alone, in random batches, and beside the worst companions that can be found.
 
     Exit codes: 0 done, 2 bad input.
     """
-    from bitcliff.assess.batchmates import BatchmatesSettings
     from bitcliff.jobs.batchmates_job import BatchmatesJob, run_batchmates
     from bitcliff.questions.batchmates.page import batchmates_lines
-    from bitcliff.records import record_json
+    from bitcliff.questions.batchmates.settings import BatchmatesSettings
+    from bitcliff.questions.batchmates.store import batchmates_json
 
     with Display() as display, stdout_set_aside():
         settings = BatchmatesSettings(
@@ -56,7 +56,7 @@ def batchmates(**options: Any) -> int:
         record = run_batchmates(job, display.listener())
     with reader_may_leave():
         if options["as_json"]:
-            click.echo(record_json(record).encode("utf-8", "backslashreplace"), nl=False)
+            click.echo(batchmates_json(record).encode("utf-8", "backslashreplace"), nl=False)
         else:
             click.echo("\n".join(batchmates_lines(record)))
             click.echo(f"Report: {what.out / 'report.html'}")

@@ -17,8 +17,9 @@ from bitcliff.adapters.onnx.subject import is_onnx
 from bitcliff.assess import AssessSettings, Audit
 from bitcliff.assess.measured import predictions_of
 from bitcliff.errors import InputError
+from bitcliff.jobs.partial import Partial
 from bitcliff.jobs.plan_file import PLAN, check_plan
-from bitcliff.jobs.run_directory import CONFIG, PartialResults, check_run_directory, held, open_run
+from bitcliff.jobs.run_directory import CONFIG, PARTIAL, check_run_directory, held, open_run
 from bitcliff.jobs.runtimes import runtimes_of
 from bitcliff.points import Plan
 from bitcliff.policy.stored import StoredPolicy, read_policy
@@ -26,6 +27,7 @@ from bitcliff.questions.kinds import KINDS
 from bitcliff.questions.runtimes.observe import observe_runtimes
 from bitcliff.questions.sections import write_run_report
 from bitcliff.records import (
+    Measured,
     Record,
     package_versions,
     with_answer,
@@ -115,10 +117,10 @@ def run_assess(job: AssessJob, listener: Listener) -> tuple[Record, Verdict]:
     listener.plan(audit.plan)
     open_run(job.out)
     with held(job.out):
-        store = PartialResults(job.out, config)
-        if store.resumed:
-            listener.stage(f"Going on after {store.resumed} policies measured before")
-        record = _measured(audit, store, job, listener)
+        partial = Partial(job.out / PARTIAL, config)
+        if partial.resumed:
+            listener.stage(f"Going on after {partial.resumed} policies measured before")
+        record = _measured(audit, MeasuredBefore(partial), job, listener)
         verdict = judge(record, job.settings.max_drop)
         # The record first: a new configuration never stands beside an old record.
         write_record(record, job.out)
@@ -126,11 +128,30 @@ def run_assess(job: AssessJob, listener: Listener) -> tuple[Record, Verdict]:
             (job.out / PLAN).unlink(missing_ok=True)
         write_text_atomic(job.out / CONFIG, json.dumps(config, indent=2) + "\n")
         write_run_report(record, verdict, job.out)
-        store.clear()
+        partial.clear()
     return record, verdict
 
 
-def _measured(audit: Audit, store: PartialResults, job: AssessJob, listener: Listener) -> Record:
+class MeasuredBefore:
+    """Measured policies by name, written after each one, so that a killed run goes on from there.
+
+    Those of another configuration are not used: it covers settings, weights, data, what the network
+    computes in float, versions and thread count.
+    """
+
+    def __init__(self, partial: Partial) -> None:
+        self._partial, self.started = partial, partial.started
+
+    def get(self, name: str) -> Measured | None:
+        """What was measured under this name, if anything."""
+        return self._partial.get_as(name, Measured.model_validate)
+
+    def put(self, measured: Measured) -> None:
+        """Keep it, on disk at once."""
+        self._partial.put(measured.name, measured.model_dump(mode="json"))
+
+
+def _measured(audit: Audit, store: MeasuredBefore, job: AssessJob, listener: Listener) -> Record:
     """Every condition measured; then what runtimes do beyond their outcomes."""
     suite, base = audit.ready()
     audit.measure(suite, listener.progress, store)

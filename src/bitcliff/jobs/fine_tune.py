@@ -1,7 +1,6 @@
 """A run's network, fine-tuned for a few epochs to bear rounding: the robust half of a pair."""
 
 import hashlib
-import json
 import shutil
 from collections.abc import Callable
 from dataclasses import asdict, replace
@@ -13,6 +12,7 @@ from torch import Tensor
 from bitcliff.adapters import DataOptions, load_examples
 from bitcliff.assess import Audit
 from bitcliff.errors import InputError
+from bitcliff.jobs.partial import fingerprint
 from bitcliff.questions.context import Tell
 from bitcliff.records import write_bytes_atomic
 from bitcliff.train.checkpoint import Checkpoints
@@ -83,7 +83,7 @@ def _stage(audit: Audit, split: Split, mean: float) -> PairStage:
 def _name(audit: Audit, split: Split, mean: float, epochs: int) -> str:
     """Of the checkpoints: those of another network, other data or settings are not taken up."""
     about = [asdict(audit.settings), audit.subject.weights_sha256, len(split), mean, epochs]
-    return hashlib.sha256(json.dumps(about).encode()).hexdigest()[:12]
+    return fingerprint(about)[:12]
 
 
 def _training_split(audit: Audit, data: str) -> Split:

@@ -13,7 +13,7 @@ from bitcliff.assess.evaluate import Evaluator, Scores
 from bitcliff.assess.suite import Suite
 from bitcliff.errors import InputError
 from bitcliff.questions.corruptions.corrupting import CorruptionSettings
-from bitcliff.records import PolicyResult, Record
+from bitcliff.records import Outcomes, PolicyResult, Record
 from bitcliff.types.subject import Examples, Subject
 
 Tell = Callable[[str, int, int], None]
@@ -66,7 +66,7 @@ class Context:
         test: the record's own examples. train: the split that the network was trained on, if the
             data has one.
         tell: hears of the progress.
-        twin: another network's record on the same data, to compare with.
+        reference: another network's record on the same data, to compare with.
         corrupting: how much is measured on corrupted pictures.
         tune: fine-tunes the network at a mean of bits; None where that was not asked for.
     """
@@ -76,7 +76,7 @@ class Context:
     test: Side
     train: Side | None = None
     tell: Tell = field(default=lambda _what, _done, _whole: None)
-    twin: Record | None = None
+    reference: Record | None = None
     corrupting: CorruptionSettings = field(default_factory=CorruptionSettings)
     tune: Callable[[float], Subject] | None = None
     runtimes: tuple[str, ...] = ()
@@ -132,10 +132,15 @@ def check_policies(record: Record, names: Sequence[str]) -> None:
             )
 
 
-def recorded_allocations(record: Record, name: str) -> Int[Tensor, "n points"]:
-    """What a policy of the record spent on each example."""
-    bits = record.outcomes[name].every_bits()
-    assert bits is not None  # noqa: S101  (`check_policies` has seen to it)
+def allocation_of(outcomes: Outcomes) -> Int[Tensor, "n points"]:
+    """What was spent on each example that was measured, in their order.
+
+    Raises:
+        InputError: nothing was, since they show no bits.
+    """
+    bits = outcomes.every_bits()
+    if bits is None:
+        raise InputError("activations stay in float there, or a runtime shows no bits")
     return torch.from_numpy(bits.astype("int64"))
 
 

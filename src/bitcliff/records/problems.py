@@ -102,7 +102,8 @@ def _measured(observed: Observed, measured: Measured) -> Iterator[str]:
         return
     wrong = list(_places("places", found.index.tolist(), n))
     yield from wrong
-    if wrong:
+    if wrong or bool((np.diff(found.index) <= 0).any()):
+        yield "has places that do not increase"
         return
     classes = observed.subject.n_classes
     yield from _classes("an outcome", found.prediction, NONE, classes)
