@@ -4,13 +4,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from bitcliff.questions.batchmates.settings import BatchmatesSettings
 from safetensors.torch import load_file
 
 from bitcliff.errors import InputError
 from bitcliff.jobs.assess_job import AssessJob, Listener
 from bitcliff.jobs.batchmates_job import BatchmatesJob, run_batchmates
 from bitcliff.questions.batchmates.store import read_batchmates
+from bitcliff.types.settings import BatchmatesSettings
 
 ATTACKING = "Chosen and crafted companions"
 

@@ -1,4 +1,4 @@
-"""`bitcliff batchmates`: whether one example changes another's answer in a shared batch."""
+"""`bitcliff batchmates`: whether one example changes another's prediction in a shared batch."""
 
 from pathlib import Path
 from typing import Any

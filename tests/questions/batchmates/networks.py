@@ -2,13 +2,12 @@
 
 import functools
 
-from bitcliff.questions.batchmates.settings import BatchmatesSettings
-
 from bitcliff.adapters import load_examples, load_model
 from bitcliff.adapters.runtimes import load_runtime
 from bitcliff.export import float_onnx
 from bitcliff.questions.batchmates.bench import Bench
 from bitcliff.questions.batchmates.observe import Measurement
+from bitcliff.types.settings import BatchmatesSettings
 from bitcliff.types.subject import Inputs, Subject
 
 QUICK = BatchmatesSettings(batch=6, draws=3, candidates=6, effort=8)

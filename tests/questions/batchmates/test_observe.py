@@ -4,7 +4,6 @@ from typing import cast
 
 import pytest
 import torch
-from bitcliff.questions.batchmates.settings import BatchmatesSettings
 from torch import Tensor, nn
 
 from bitcliff.adapters.assembly import make_subject
@@ -19,6 +18,7 @@ from bitcliff.questions.batchmates.positive_control import (
 )
 from bitcliff.questions.batchmates.record import Attack
 from bitcliff.types.runtime import Runtime
+from bitcliff.types.settings import BatchmatesSettings
 from bitcliff.types.subject import Examples
 from tests.questions.batchmates.networks import QUICK, benches, brittle
 

@@ -5,12 +5,12 @@ from bitcliff.questions.batchmates.record import (
     Baseline,
     Batchmates,
     BatchmatesObserved,
-    BatchmatesSettingsInfo,
     Checked,
     Victim,
 )
 from bitcliff.questions.batchmates.statistics import batchmates_of
 from bitcliff.questions.runtime_description import RuntimeDescription
+from bitcliff.types.settings import BatchmatesSettings
 from tests.report.example_record import HOSTILE as HOSTILE_NAMES
 from tests.report.example_record import Variant, example_record
 
@@ -89,7 +89,7 @@ def observed(some: list[Victim] | None = None, labelled: bool = True) -> Batchma
         subject=like.subject.model_copy(update={"n_examples": len(some)}),
         runtime=runtime,
         reference_runtime=runtime,
-        settings=BatchmatesSettingsInfo(batch=8, draws=2, candidates=3, effort=20, seed=0),
+        settings=BatchmatesSettings(batch=8, draws=2, candidates=3, effort=20, seed=0),
         positive_control=True,
         crafting="8-bit images",
         victims=some,

@@ -57,7 +57,7 @@ def test_the_page_escapes_what_a_runtime_calls_itself() -> None:
     assert "&lt;b&gt;ort" in page
     assert "<b>ort" not in page
     assert "From the simulation to" in page
-    assert changed_by(record) == "an adversary who spends the same bits or by a runtime"
+    assert changed_by(record) == "a runtime"
 
 
 def test_without_runtimes_the_page_does_not_speak_of_them() -> None:
