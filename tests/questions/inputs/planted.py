@@ -78,7 +78,7 @@ def with_policy(record: Record, hit: Collection[int], name: str = PLANTED) -> Re
         assert row.float_prediction is not None
         assert row.float_margin is not None
         other = (row.float_prediction + 1) % CLASSES
-        kept = Outcome(prediction=row.float_prediction, margin=row.float_margin - 0.5)
+        kept = Outcome(prediction=row.float_prediction, margin=0.9 * row.float_margin)
         outcomes.append(Outcome(prediction=other, margin=-1.0) if place in hit else kept)
     return with_outcomes(record, outcomes, name)
 

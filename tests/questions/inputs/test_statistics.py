@@ -264,7 +264,7 @@ def _reference(places: list[int], predictions: list[int]) -> ReferenceRun:
         ({"reference": _reference([1, 1], [0, 0])}, "must be there, each once"),
         ({"reference": _reference([12], [0])}, "not among 12 examples"),
         ({"reference": _reference([1], [])}, "0 predictions for 1"),
-        ({"reference": _reference([1], [4])}, "not 0 to 3"),
+        ({"reference": _reference([1], [4])}, "a class that is none of the 4"),
         ({"resampled": {"planted": {"class": 0.5}}}, "not about the explained policies"),
         ({"resampled": {"planted": {}, "other": {"class": 0.5}}}, "not of ['class']"),
         ({"resampled": {"planted": {"class": 0.5}, "other": {"class": 0.0}}}, "no shuffling gives"),
