@@ -204,11 +204,13 @@ def _with_reference(
     settings: AssessSettings,
 ) -> Evaluator:
     """The same, knowing what margins are measured against and which are usual."""
-    by_label = labels is not None and settings.margin == "label"
+    against = in_float.predictions
+    if labels is not None and settings.margin == "label":
+        against = labels
     sizes = margins(in_float.logits, in_float.predictions)[in_float.finite]
     return replace(
         evaluator,
-        reference=labels if by_label else in_float.predictions,
+        reference=against,
         scale=float(sizes.median()),
     )
 

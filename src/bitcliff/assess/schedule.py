@@ -1,7 +1,7 @@
 """The conditions of a run: each one measured, in order, on frozen weights.
 
-`Schedule.steps` lists them with their cost, so that a caller can show progress, skip what it has, and
-store what it gets.
+`Schedule.steps` lists them with their cost, so that a caller can show progress, skip what it has,
+and store what it gets.
 """
 
 from collections.abc import Callable, Collection, Iterator, Mapping
@@ -185,8 +185,8 @@ class Schedule:
                 policy_freedom_log2=0.0,
             )
             yield Step(even, n, partial(self._fixed, policy))
-        if (policy := self.prepared.policy) is not None:
-            yield Step(_co_trained(policy), n, partial(self._co_trained, policy))
+        if (trained := self.prepared.policy) is not None:
+            yield Step(_co_trained(trained), n, partial(self._co_trained, trained))
         for mean in self.settings.budgets:
             yield from self._steps_at(mean)
 

@@ -117,7 +117,7 @@ def _source(job: ExportJob, record: Record, stored: StoredRun) -> Source:
     if policy is None:
         return None
     if policy.threat == "co-trained":
-        return stored.prepared.policy
+        return stored.co_trained
     return None if policy.allocation is None else torch.tensor(policy.allocation)
 
 

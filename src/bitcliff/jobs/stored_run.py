@@ -17,6 +17,7 @@ from bitcliff.jobs.assess_job import (
 )
 from bitcliff.jobs.run_directory import CONFIG, check_is_folder, finished_record
 from bitcliff.jobs.runtimes import runtimes_of
+from bitcliff.policy.learned import LearnedPolicy
 from bitcliff.records import Record
 from bitcliff.types.runtime import Runtime
 from bitcliff.types.subject import Examples, Subject
@@ -35,6 +36,12 @@ class StoredRun:
 
     assess: AssessJob
     prepared: Prepared
+
+    @property
+    def co_trained(self) -> LearnedPolicy | None:
+        """The policy that was trained together with the network, if any."""
+        policy = self.prepared.policy
+        return policy if isinstance(policy, LearnedPolicy) else None
 
 
 def record_to_export(run: Path) -> Record:

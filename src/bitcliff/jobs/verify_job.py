@@ -104,7 +104,7 @@ def _observe(
         listener.progress(name, number, len(names))
         run = given_bits
         if record.by_name[name].kind == "co-trained":
-            chosen = quantized_model(attachment, inputs, stored.prepared.policy)
+            chosen = quantized_model(attachment, inputs, stored.co_trained)
             run = _as_run(load_graph(serialized(chosen)))
         file, ids = ExportedFile(run, observe), stored.prepared.examples.ids
         found.append(verify_policy(name, evaluator, record.outcomes[name], file, ids))
