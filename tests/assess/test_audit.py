@@ -308,10 +308,9 @@ def test_an_adversary_gives_no_right_answers_back() -> None:
     other = Audit(model, [(x, y)], settings=pushed).assess().by_name["worst-2.5"]
     assert other.flips.gained is not None
     assert worst.flips.gained.k < other.flips.gained.k
-    drops = [one.change.difference_pp for one in (worst, other) if one.change is not None]
-    assert None not in drops
-    assert drops == sorted(set(drops))
-    assert len(drops) == 2
+    assert worst.change is not None
+    assert other.change is not None
+    assert (worst.change.difference_pp or 0.0) < (other.change.difference_pp or 0.0)
 
 
 def test_means_that_spend_the_same_bits_are_refused() -> None:

@@ -26,13 +26,8 @@ def test_places_are_left_out_where_all_are_measured_in_order() -> None:
     everyone = Trial(torch.arange(3), None, SCORES)
     assert outcomes_of(everyone, REFERENCE[:3]).places is None
     assert outcomes_of(everyone, REFERENCE).places is not None
-    assert outcomes_of(
-        Trial(torch.tensor([0, 2, 1]), None, SCORES), REFERENCE[:3]
-    ).index.tolist() == [
-        0,
-        2,
-        1,
-    ]
+    shuffled = Trial(torch.tensor([0, 2, 1]), None, SCORES)
+    assert outcomes_of(shuffled, REFERENCE[:3]).index.tolist() == [0, 2, 1]
 
 
 def test_shared_bits_are_those_of_all() -> None:

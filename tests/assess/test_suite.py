@@ -10,7 +10,6 @@ from bitcliff.assess.measured import predictions_of
 from bitcliff.assess.suite import Suite
 from bitcliff.policy import Batch
 from bitcliff.records import Measured, Record
-from bitcliff.records.conditions import Kind
 from bitcliff.types.subject import Examples
 from tests.assess.searching import evaluator_of
 from tests.contract.subjects import SETTINGS
@@ -88,12 +87,7 @@ def test_more_effort_with_the_same_seed_never_finds_less(more: dict[str, int]) -
     base = SearchEffort(rounds=2, exchanges=3, evaluations=5, draws=3)
     less, harder = measured_with(base), measured_with(replace(base, **more))
     for mean in ("2.5", "4"):
-        kinds: tuple[tuple[Kind, int], ...] = (
-            ("worst", 1),
-            ("worst-evolutionary", 1),
-            ("best", -1),
-        )
-        for kind, sign in kinds:
+        for kind, sign in (("worst", 1), ("worst-evolutionary", 1), ("best", -1)):
             margins = (each[f"{kind}-{mean}"].outcomes.margin for each in (less, harder))
             for before, after in zip(*margins, strict=True):
                 if not sign * before < 0:  # what is decided may rest

@@ -5,13 +5,17 @@ import re
 import shutil
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
 import onnx
 import onnxruntime as ort
 import pytest
 import torch
 
 from bitcliff.adapters import load_examples, load_model
-from bitcliff.records import read_record, write_record
+from bitcliff.questions.kinds import KINDS
+from bitcliff.questions.verification.record import Verification, VerificationObserved
+from bitcliff.records import Measured, Record, read_record, record_of, write_record
 from tests.browser import Visit, contrast, inks, launched
 from tests.end_to_end.commands import bitcliff
 
@@ -35,15 +39,17 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_every_policy_with_bits_is_decided_alike_and_rounded_to_the_bit(folder: Path) -> None:
-    record = read_record(folder / "run")
-    found = record.verification
+    record = read_record(folder / "run", KINDS)
+    found = record.answer("verification", Verification)
+    observed = record.observed_by("verification", VerificationObserved)
     assert found is not None
+    assert observed is not None
     spending = [policy.name for policy in record.policies if policy.mean_bits is not None]
     assert [one.policy for one in found.policies] == spending
-    for one in found.policies:
+    for one, seen in zip(found.policies, observed.policies, strict=True):
         assert one.decisions.k == one.decisions.n > 0
-        assert one.compared == one.decisions.n
-        for point in one.points:
+        assert seen.compared == one.decisions.n
+        for point in seen.points:
             assert point.rounded_alike == point.values > 0
             assert point.same_level / point.values > 0.9
     (own,) = [one for one in found.policies if one.policy.startswith("co-trained")]
@@ -69,24 +75,36 @@ def test_the_page_fits_and_can_be_read(folder: Path, width: int, scheme: str) ->
             assert contrast(ink, ground) >= 4.5, (ink, ground, where)
 
 
+def with_predictions(record: Record, name: str, prediction: npt.NDArray[np.int32]) -> Record:
+    """The record with other predictions under a condition."""
+
+    def changed(one: Measured) -> Measured:
+        if one.name != name:
+            return one
+        outcomes = one.outcomes.model_copy(update={"prediction": prediction})
+        return one.model_copy(update={"outcomes": outcomes})
+
+    conditions = [changed(one) for one in record.observed.conditions]
+    return record_of(record.observed.model_copy(update={"conditions": conditions}))
+
+
 def test_a_decision_that_is_not_as_recorded_is_told(folder: Path, tmp_path: Path) -> None:
     run = Path(shutil.copytree(folder / "run", tmp_path / "run"))
-    name, record = "co-trained-5.5", read_record(run)
-    # From one wrong class to another: no count of the record follows from that.
+    name, record = "co-trained-5.5", read_record(run, KINDS)
+    # From one wrong class to another.
     place, row = next(
         (place, row)
         for place, row in enumerate(record.examples)
         if row.outcomes[name].prediction not in (row.label, row.float_prediction)
     )
     known = {row.label, row.float_prediction, row.outcomes[name].prediction}
-    wrong = row.outcomes[name].model_copy(update={"prediction": min(set(range(10)) - known)})
-    rows = list(record.examples)
-    rows[place] = row.model_copy(update={"outcomes": {**row.outcomes, name: wrong}})
-    write_record(record.model_copy(update={"examples": rows}), run)
+    prediction = record.outcomes[name].prediction.copy()
+    prediction[place] = min(set(range(10)) - known)
+    write_record(with_predictions(record, name, prediction), run)
     done = bitcliff(tmp_path, "verify", "run", "--policy", name)
     assert done.returncode == 1, done.stderr
     assert f"{N - 1}/{N}" in done.stdout
-    found = read_record(run).verification
+    found = read_record(run, KINDS).answer("verification", Verification)
     assert found is not None
     assert [one.id for one in found.policies[0].differing] == [row.id]
 
@@ -102,7 +120,7 @@ def test_a_file_runs_elsewhere_and_says_what_it_is(
     assert done.returncode == 0, done.stderr
     file = folder / "run" / f"{policy}.onnx"
     assert done.stdout == f"Written: run/{policy}.onnx\n"
-    record = read_record(folder / "run")
+    record = read_record(folder / "run", KINDS)
     about = {one.key: one.value for one in onnx.load(file).metadata_props}
     assert about["policy"] == policy
     assert about["weights_sha256"] == record.provenance.weights_sha256
@@ -121,7 +139,7 @@ def test_a_file_runs_elsewhere_and_says_what_it_is(
 
 
 def test_a_plan_keeps_its_points_in_float_and_its_floors(folder: Path) -> None:
-    record = read_record(folder / "run")
+    record = read_record(folder / "run", KINDS)
     names = [point.name for point in record.subject.points if point.quantized]
     plan = f"model: brittle-digits\nfloat_points: [{names[0]}]\nfloors: {{{names[1]}: 9}}\n"
     (folder / "plan.yaml").write_text(plan)
