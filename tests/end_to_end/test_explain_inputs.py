@@ -11,7 +11,8 @@ from bitcliff.questions.kinds import KINDS
 from bitcliff.records import Record, read_record
 from tests.end_to_end.commands import bitcliff
 
-QUICK = ["--rounds", "2", "--exchanges", "4", "--evaluations", "0", "--draws", "2"]
+QUICK = ["--budget", "5.5", "--uniform", "5", "--rounds", "2", "--exchanges", "4"]
+LEAST = ["--evaluations", "0", "--draws", "2"]
 NAMES = ("uniform-5", "co-trained-5.5", "worst-5.5")
 
 
@@ -20,7 +21,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Both networks of the shipped pair, the brittle one explained against the robust one."""
     folder = tmp_path_factory.mktemp("pair")
     for model in ("brittle-digits", "robust-digits"):
-        arguments = ["assess", model, "--examples", "90", "--out", model, *QUICK]
+        arguments = ["assess", model, "--examples", "90", "--out", model, *QUICK, *LEAST]
         done = bitcliff(folder, *arguments)
         assert done.returncode in (0, 1, 3), done.stderr
     chosen = [word for name in NAMES for word in ("--policy", name)]

@@ -4,6 +4,8 @@ import os
 import subprocess
 import sys
 
+import pytest
+
 SCRIPT = """
 import sys
 from tests.report.example_record import example_record
@@ -56,6 +58,7 @@ def test_costs_little_to_import() -> None:
     assert run(LIGHT) == "[]"
 
 
+@pytest.mark.slow
 def test_the_same_bytes_in_another_process() -> None:
     """Neither the order of sets, nor the clock's zone, nor the locale shows in the page."""
     one = run(PAGE, PYTHONHASHSEED="1", TZ="UTC")

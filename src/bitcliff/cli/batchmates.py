@@ -5,29 +5,29 @@ from typing import Any
 
 import click
 
-from bitcliff.cli.assess import assess, named_job
+from bitcliff.cli.assess import assess, named_job, subject_options
 from bitcliff.cli.display import Display, stdout_set_aside
+from bitcliff.cli.options import SettingsCommand, options_of, settings_from
 from bitcliff.cli.output import reader_may_leave
 
 # What names the model and its data is the same for both commands.
-_AS_FOR_ASSESS = (
-    *("data", "weights", "num_classes", "image_size", "mean", "std", "crop", "interpolation"),
-    *("split", "seed", "threads"),
+_AS_FOR_ASSESS = ("data", "weights", "threads")
+
+
+def _settings_options() -> list[click.Option]:
+    from bitcliff.types.settings import BatchmatesSettings
+
+    return [*options_of(BatchmatesSettings), *subject_options()]
+
+
+@click.command(
+    cls=SettingsCommand,
+    made=_settings_options,
+    params=[option for option in assess.params if option.name in _AS_FOR_ASSESS],
 )
-
-
-@click.command(params=[option for option in assess.params if option.name in _AS_FOR_ASSESS])
 @click.argument("model", default="efficientnet-lite0")
 @click.option("--runtime", default="ort-dynamic", show_default=True, help="Who quantizes and runs.")
-@click.option("--batch", default=8, show_default=True, help="Examples in a full batch.")
 @click.option("--examples", default=60, show_default=True, help="Victims, at most; 0 keeps all.")
-@click.option("--draws", default=20, show_default=True, help="Random batches for each victim.")
-@click.option(
-    "--candidates", default=100, show_default=True, help="Companions from the data for each victim."
-)
-@click.option(
-    "--effort", default=100, show_default=True, help="Runs of each crafted attack on each victim."
-)
 @click.option(
     "--out",
     type=click.Path(path_type=Path),
@@ -44,13 +44,11 @@ def batchmates(**options: Any) -> int:
     """
     from bitcliff.jobs.batchmates_job import BatchmatesJob, run_batchmates
     from bitcliff.questions.batchmates.page import batchmates_lines
-    from bitcliff.questions.batchmates.settings import BatchmatesSettings
     from bitcliff.questions.batchmates.store import batchmates_json
+    from bitcliff.types.settings import BatchmatesSettings
 
     with Display() as display, stdout_set_aside():
-        settings = BatchmatesSettings(
-            **{name: options[name] for name in ("batch", "draws", "candidates", "effort", "seed")}
-        )
+        settings = settings_from(BatchmatesSettings, options)
         what = named_job(options, "-batchmates")
         job = BatchmatesJob(what, options["runtime"], settings)
         record = run_batchmates(job, display.listener())

@@ -3,7 +3,7 @@
 import json
 import shutil
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -36,10 +36,10 @@ from bitcliff.questions.batchmates.positive_control import (
     planted_subject,
 )
 from bitcliff.questions.batchmates.record import BATCHMATES_NAME, Baseline, Batchmates, Victim
-from bitcliff.questions.batchmates.settings import BatchmatesSettings
 from bitcliff.questions.batchmates.statistics import batchmates_of
 from bitcliff.questions.batchmates.store import batchmates_json
 from bitcliff.records import make_folder, write_bytes_atomic, write_text_atomic
+from bitcliff.types.settings import BatchmatesSettings
 from bitcliff.types.subject import Inputs, tensors_sha256
 
 PAIRS = "pairs"
@@ -104,7 +104,7 @@ def _ready(job: BatchmatesJob, listener: Listener) -> tuple[Measurement, dict[st
         job.what, subject, examples, float_sha256=tensors_sha256({"logits": scores})
     )
     config |= {
-        "settings": asdict(job.settings),
+        "settings": job.settings.model_dump(),
         "runtime": job.runtime,
         "runtime_version": runtime.version,
     }

@@ -1,7 +1,7 @@
 """`bitcliff explain`: a finished run into the same run with its explanation."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,6 @@ from bitcliff.questions.context import (
     check_policies,
     default_policies,
 )
-from bitcliff.questions.corruptions.corrupting import CorruptionSettings
 from bitcliff.questions.corruptions.observe import observe_corruptions
 from bitcliff.questions.indicators.observe import observe_indicators
 from bitcliff.questions.inputs.observe import observe_inputs
@@ -45,6 +44,7 @@ from bitcliff.records import (
     write_text_atomic,
 )
 from bitcliff.records.part import Part
+from bitcliff.types.settings import CorruptionSettings
 from bitcliff.types.subject import Examples
 from bitcliff.verdict import judge
 
@@ -161,7 +161,7 @@ def _basis(job: ExplainJob, context: Context, explained: Explained) -> list[Any]
     measured = record_json(record_of(context.record.observed.model_copy(update=bare)))
     about = explained.model_dump(exclude={"commands"})
     reference = context.reference and record_json(context.reference)
-    settings = [asdict(job.corrupting), job.fine_tune]
+    settings = [job.corrupting.model_dump(), job.fine_tune]
     return [__version__, measured, about, reference, settings]
 
 

@@ -17,6 +17,8 @@ def problems(observed: Observed) -> Iterator[str]:
     yield from twice(observed.examples.ids, "example id")
     yield from twice(names, "condition")
     yield from twice((point.name for point in observed.subject.points), "point")
+    if observed.provenance.seed != observed.settings.seed:
+        yield f"the seed is {observed.provenance.seed}, and {observed.settings.seed} in settings"
     yield from _subject(observed.subject, observed.examples)
     yield from _table(observed)
     for measured in observed.conditions:

@@ -6,17 +6,23 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
-from bitcliff.assess import AssessSettings, Audit, SearchEffort
+from bitcliff.assess import AssessSettings, Audit
 from bitcliff.policy import Batch, Policy
 from bitcliff.questions.context import Context, Side, allocation_of
-from bitcliff.questions.corruptions.corrupting import CorruptionSettings
 from bitcliff.records import Explained
 from bitcliff.types.corruption import Corruption
+from bitcliff.types.settings import CorruptionSettings
 from bitcliff.types.subject import Examples, Inputs
 
-EFFORT = SearchEffort(rounds=1, exchanges=2, evaluations=0, draws=2)
 SETTINGS = AssessSettings(
-    bits=(4, 8), budgets=(6.0,), uniform=(4, 8), effort=EFFORT, weight_bits=None
+    bits=(4, 8),
+    budgets=(6.0,),
+    uniform=(4, 8),
+    rounds=1,
+    exchanges=2,
+    evaluations=0,
+    draws=2,
+    weight_bits=None,
 )
 EVERYTHING = CorruptionSettings()
 GLARING = (0.68, 0.76, 0.84, 0.92, 1.0)

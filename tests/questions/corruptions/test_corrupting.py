@@ -5,12 +5,12 @@ import torch
 from bitcliff.errors import InputError
 from bitcliff.questions.corruptions.corrupting import (
     SHIFT,
-    CorruptionSettings,
     corrupted,
     normalisation_shift,
     picture_scale,
 )
 from bitcliff.types.corruption import DEGREES, Corruption
+from bitcliff.types.settings import CorruptionSettings
 from bitcliff.types.subject import Preprocessing
 
 NOTHING = Corruption("nothing", "", (0, 0, 0, 0, 0), lambda x, _degree, _rng: x)

@@ -8,10 +8,11 @@ from bitcliff.adapters.corruptions import picture_corruptions
 from bitcliff.assess.quantized import quantized
 from bitcliff.errors import MissingExtra
 from bitcliff.policy import Uniform
-from bitcliff.questions.corruptions.corrupting import CorruptionSettings, corrupted, picture_scale
+from bitcliff.questions.corruptions.corrupting import corrupted, picture_scale
 from bitcliff.questions.corruptions.observe import observe_corruptions
 from bitcliff.questions.corruptions.record import CorruptionsObserved
 from bitcliff.types.corruption import DEGREES, Corruption
+from bitcliff.types.settings import CorruptionSettings
 from tests.contract.subjects import SETTINGS as TOKEN_SETTINGS
 from tests.contract.subjects import Tokens
 from tests.questions.corruptions.dazzling import (

@@ -3,7 +3,6 @@ import re
 import pytest
 
 from bitcliff.errors import InputError
-from bitcliff.questions.corruptions.corrupting import CorruptionSettings
 from bitcliff.questions.corruptions.networks_plot import corruptions_of_networks
 from bitcliff.questions.corruptions.observe import observe_corruptions
 from bitcliff.questions.corruptions.page import (
@@ -20,6 +19,7 @@ from bitcliff.records.record import Answer
 from bitcliff.report import render_html
 from bitcliff.report.html import Sections
 from bitcliff.stats import paired_change
+from bitcliff.types.settings import CorruptionSettings
 from bitcliff.verdict import judge
 from tests.questions.corruptions.dazzling import GLARE, SPOT, Dazzled, context_of, some_images
 

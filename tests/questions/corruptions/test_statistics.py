@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 from bitcliff.errors import InputError
-from bitcliff.questions.corruptions.corrupting import CorruptionSettings
 from bitcliff.questions.corruptions.observe import observe_corruptions
 from bitcliff.questions.corruptions.record import (
     CorruptionCell,
@@ -19,6 +18,7 @@ from bitcliff.questions.corruptions.statistics import KIND, figures, older, prob
 from bitcliff.questions.explained import about_explained
 from bitcliff.records import Record, read_record, record_json, with_answer
 from bitcliff.stats import clustered_rate, holm, mcnemar, paired_difference
+from bitcliff.types.settings import CorruptionSettings
 from tests.questions.corruptions.dazzling import GLARE, SPOT, Dazzled, context_of, some_images
 from tests.questions.damage import (
     check_figures_are_guarded,

@@ -6,7 +6,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor, nn
 
-from bitcliff.assess import AssessSettings, Audit, SearchEffort
+from bitcliff.assess import AssessSettings, Audit
 from bitcliff.questions.context import Context, Side
 from bitcliff.questions.inputs.observe import observe_inputs
 from bitcliff.questions.inputs.record import InputsAtRisk, InputsObserved
@@ -16,8 +16,9 @@ from bitcliff.types.subject import Examples
 from tests.a_record import record_of_rows
 
 CLASSES = 4
-EFFORT = SearchEffort(rounds=1, exchanges=2, evaluations=0, draws=2)
-SETTINGS = AssessSettings(bits=(2, 3), budgets=(2.5,), uniform=(3,), effort=EFFORT)
+SETTINGS = AssessSettings(
+    bits=(2, 3), budgets=(2.5,), uniform=(3,), rounds=1, exchanges=2, evaluations=0, draws=2
+)
 PLANTED = "planted"
 
 

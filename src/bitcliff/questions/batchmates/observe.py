@@ -4,7 +4,7 @@ A batch of two is enough to attack with: further copies of a companion widen no 
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -25,13 +25,12 @@ from bitcliff.questions.batchmates.record import (
     Attack,
     Baseline,
     BatchmatesObserved,
-    BatchmatesSettingsInfo,
     Checked,
     Victim,
 )
-from bitcliff.questions.batchmates.settings import BatchmatesSettings
 from bitcliff.questions.corruptions.corrupting import picture_scale
 from bitcliff.questions.runtime_description import described
+from bitcliff.types.settings import BatchmatesSettings
 from bitcliff.types.subject import Examples, Inputs, Subject
 
 Progress = Callable[[int, int], None]
@@ -267,7 +266,7 @@ def observed_of(
         subject=subject_info(subject, examples, measurement.plan, strays, measurement.classes),
         runtime=described(measurement.bench.runtime),
         reference_runtime=described(measurement.reference.runtime),
-        settings=BatchmatesSettingsInfo(**asdict(measurement.settings)),
+        settings=measurement.settings,
         positive_control=positive_control,
         crafting=measurement.crafting,
         victims=list(victims),

@@ -10,6 +10,7 @@ from bitcliff.records.part import Part
 from bitcliff.records.schema import Provenance, SubjectInfo
 from bitcliff.types.change import PairedChange
 from bitcliff.types.rate import ClusteredRate, Count, Rate
+from bitcliff.types.settings import BatchmatesSettings
 
 BATCHMATES_NAME = "batchmates.json"
 BATCHMATES_VERSION = "2.0"
@@ -94,16 +95,6 @@ class Victim(Part):
     companion_image: str | None = None
 
 
-class BatchmatesSettingsInfo(Part):
-    """Observed: settings of the measurement; see `BatchmatesSettings`."""
-
-    batch: int
-    draws: int
-    candidates: int
-    effort: int
-    seed: int
-
-
 class BatchmatesObserved(Part):
     """All that a measurement observed.
 
@@ -118,7 +109,7 @@ class BatchmatesObserved(Part):
     subject: SubjectInfo
     runtime: RuntimeDescription
     reference_runtime: RuntimeDescription
-    settings: BatchmatesSettingsInfo
+    settings: BatchmatesSettings
     positive_control: bool | None
     crafting: str
     victims: list[Victim] = Field(min_length=1)

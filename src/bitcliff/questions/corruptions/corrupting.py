@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from bitcliff.errors import InputError
-from bitcliff.types.corruption import DEGREES, Corruption
+from bitcliff.types.corruption import Corruption
 from bitcliff.types.subject import Inputs, Preprocessing
 
 # Undoing a normalisation in float32 ends this close to [0, 1].
@@ -18,31 +18,6 @@ NORMALISATION_SHIFT = "normalisation shift"
 SHIFT = (0.1, 0.2, 0.3, 0.4, 0.5)
 
 PerChannel = Float[Tensor, "channels 1 1"]
-
-
-@dataclass(frozen=True)
-class CorruptionSettings:
-    """How much is measured.
-
-    Attributes:
-        degrees: increasing, of 1 to 5. seeds: draws of each corruption for each example.
-        examples: how many examples, at most.
-    """
-
-    degrees: tuple[int, ...] = DEGREES
-    seeds: int = 3
-    examples: int = 60
-
-    def __post_init__(self) -> None:
-        given = ",".join(map(str, self.degrees)) or "none"
-        if not self.degrees or not set(self.degrees) <= set(DEGREES):
-            raise InputError(f"--degrees {given}: degrees go from 1 to 5, such as 1:5 or 1,3,5")
-        if list(self.degrees) != sorted(set(self.degrees)):
-            raise InputError(f"--degrees {given}: must increase without repeats, such as 1,3,5")
-        if self.seeds < 1:
-            raise InputError(f"--corruption-seeds must be 1 or more, not {self.seeds}")
-        if self.examples < 1:
-            raise InputError(f"--corruption-examples must be 1 or more, not {self.examples}")
 
 
 @dataclass(frozen=True)

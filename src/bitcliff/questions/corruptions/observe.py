@@ -15,7 +15,6 @@ from bitcliff.errors import InputError
 from bitcliff.policy import Batch, Policy
 from bitcliff.questions.context import Context
 from bitcliff.questions.corruptions.corrupting import (
-    CorruptionSettings,
     PictureScale,
     corrupted,
     normalisation_shift,
@@ -30,6 +29,7 @@ from bitcliff.questions.corruptions.record import (
 from bitcliff.questions.corruptions.statistics import marks_of, was_searched
 from bitcliff.records.arrays import classes
 from bitcliff.types.corruption import Corruption
+from bitcliff.types.settings import CorruptionSettings
 
 
 def observe_corruptions(

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from bitcliff.assess.search import generator
 from bitcliff.errors import InfeasibleBudget
-from bitcliff.questions.context import Context, recorded_allocations
+from bitcliff.questions.context import Context, allocation_of
 from bitcliff.questions.layers.statistics import inflection
 from bitcliff.questions.mitigations.judging import (
     Before,
@@ -73,7 +73,7 @@ def candidates(context: Context, places: Int[Tensor, " m"]) -> list[str]:
     before = deepest(context.record)
     if before is None:
         return []
-    bits = recorded_allocations(context.record, before.policy.name)
+    bits = allocation_of(context.record.outcomes[before.policy.name])
     return most_to_blame(context.test.suite, bits, places)
 
 
@@ -227,7 +227,7 @@ def _trial(found: Searched, mean: float, on_half: Ints | None = None) -> Trial:
     return Trial(
         family=found.mitigation.family,
         words=found.mitigation.words,
-        float_points=list(settings.selection.in_float),
+        float_points=list(settings.in_float),
         floors=dict(settings.floors),
         scheme=settings.scheme,
         worst=_worst_case(found, mean),

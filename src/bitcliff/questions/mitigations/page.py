@@ -148,7 +148,7 @@ def _reaches(row: Mitigated, found: Mitigations) -> str:
 
 
 def _chosen(found: Mitigations) -> Mitigated | None:
-    """The recommended one, at the mean of bits of the mitigations, on what was held out if it was."""
+    """The recommended one, at the mean of bits of those tried, on what was held out if it was."""
     if found.unmitigated is None:
         return None
     mean, rows = found.unmitigated.cost.mean_bits, found.confirmed or found.recommended

@@ -79,9 +79,9 @@ def figure(record: Record, found: Mitigations) -> Plot:
         title=_title(rows),
         caption=(
             f"Share of {rows[0].right.n} {noun(record)} right under the worst case found anew for "
-            "each mitigation, against the share of multiply-adds taken back to float; numbers as in "
-            "the table. Bars: exact 95 % intervals. Line: float; dotted: the loss allowed. Dashed: "
-            "mitigations that no other outdoes. Those of equal cost stand side by side."
+            "each mitigation, against the share of multiply-adds taken back to float; numbers as "
+            "in the table. Bars: exact 95 % intervals. Line: float; dotted: the loss allowed. "
+            "Dashed: mitigations that no other outdoes. Those of equal cost stand side by side."
         ),
         words="; ".join(words) + ".",
     )

@@ -1,4 +1,4 @@
-"""What helps, and what it costs: each mitigation judged by a worst case that was looked for anew."""
+"""What helps, and what it costs: each mitigation judged by a worst case looked for anew."""
 
 from typing import Annotated, Literal
 

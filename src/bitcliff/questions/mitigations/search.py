@@ -41,15 +41,14 @@ class Mitigation:
         What the run itself kept in float or floored stays so.
         """
         asked = audit.settings
-        in_float = dict.fromkeys((*asked.selection.in_float, *self.in_float))
+        in_float = dict.fromkeys((*asked.in_float, *self.in_float))
         floors = {
             name: bits
             for name, bits in {**asked.floors, **self.floors}.items()
             if name not in in_float
         }
-        settings = replace(
-            asked,
-            selection=replace(asked.selection, in_float=tuple(in_float)),
+        settings = asked.changed(
+            in_float=tuple(in_float),
             floors=floors,
             scheme=self.scheme or asked.scheme,
             budgets=(mean,),

@@ -1,4 +1,4 @@
-"""From a mitigation's worst case to its figures: what it gives back, what it costs, which to take."""
+"""From the worst case under each mitigation to every figure, and to the one to recommend."""
 
 from collections.abc import Iterator
 from typing import Any

@@ -16,10 +16,10 @@ from bitcliff.assess.suite import Suite
 from bitcliff.errors import InputError
 from bitcliff.points import Attachment, Plan, discover
 from bitcliff.points.fold import fold_batchnorm
-from bitcliff.points.plan import Selection
 from bitcliff.quant import Scheme
 from bitcliff.questions.runtimes.record import Simulated, SimulatedRung
 from bitcliff.types.runtime import Runtime
+from bitcliff.types.settings import Selection
 from bitcliff.types.subject import Inputs
 
 _WEIGHT_BITS = 8
