@@ -1,21 +1,26 @@
-"""Records damaged by hand: every place of an explanation, one after the other."""
+"""Records damaged by hand: every place of their answers, one after the other."""
 
+import math
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from copy import copy
 from typing import Any
 
+import numpy as np
+
+from bitcliff.records.arrays import pack, unpack
+
 Path = tuple[str | int, ...]
 Damage = tuple[Path, Any]
 
 # Their keys come from data: one of each stands for all.
-_BY_DATA = {"predictions", "answers", "losses", "bits", "floors", "pictures", "values", "causes"}
+_BY_DATA = {"bits", "floors", "images", "marks", "predictions", "resampled"}
 
 
-def damages(explanation: dict[str, Any]) -> list[Damage]:
+def damages(answers: dict[str, Any]) -> list[Damage]:
     """What else could stand at each place; of a list's items the first and the last are enough."""
     alike: dict[Any, list[Path]] = {}
-    for path, value in _places(explanation, ()):
+    for path, value in _places(answers, ()):
         kind = tuple(
             "*" if isinstance(step, int) or before in _BY_DATA else step
             for before, step in zip(("", *path), path, strict=False)
@@ -25,7 +30,7 @@ def damages(explanation: dict[str, Any]) -> list[Damage]:
         (path, other)
         for paths in alike.values()
         for path in dict.fromkeys((paths[0], paths[-1]))
-        for other in _others(_at(explanation, path))
+        for other in _others(_at(answers, path))
     ]
 
 
@@ -77,11 +82,32 @@ def _places(node: Any, path: Path) -> Iterator[tuple[Path, Any]]:
     if path:
         yield path, node
     steps = node if isinstance(node, dict) else range(len(node)) if isinstance(node, list) else ()
-    for step in steps:
+    for step in () if _is_packed(node) else steps:
         yield from _places(node[step], (*path, step))
 
 
+def _is_packed(node: Any) -> bool:
+    return isinstance(node, dict) and node.keys() == {"dtype", "shape", "zlib"}
+
+
+def _other_arrays(packed: dict[str, Any]) -> list[Any]:
+    """Shorter, longer, and with another last entry, as far as its type has such."""
+    values = unpack(packed)
+    found = [{**packed, "zlib": ""}, *map(pack, (values[:-1], np.concatenate([values, values])))]
+    for entry in (-1, 0, 255, 10**9, math.nan, math.inf) if values.size else ():
+        is_whole = isinstance(entry, int)
+        if (is_whole and np.can_cast(np.min_scalar_type(entry), values.dtype)) or (
+            values.dtype.kind == "f"
+        ):
+            other = values.copy()
+            other.flat[-1] = entry
+            found.append(pack(other))
+    return [one for one in found if one != packed]
+
+
 def _others(value: Any) -> list[Any]:
+    if _is_packed(value):
+        return _other_arrays(value)
     match value:
         case bool():
             return [not value]
