@@ -16,8 +16,8 @@ import torch
 
 from bitcliff.adapters import load_examples, load_model
 from bitcliff.assess import Audit
-from bitcliff.assess.explain import indicators
 from bitcliff.questions.context import Side
+from bitcliff.questions.indicators import observe, statistics
 from bitcliff.questions.indicators.record import (
     IndicatorReference,
     ReferenceNetwork,
@@ -26,7 +26,7 @@ from bitcliff.questions.indicators.record import (
 from bitcliff.types.subject import tensors_sha256
 from experiments.indicator_networks import Made, networks_of
 
-REFERENCE = Path(indicators.__file__).with_name("indicator_reference.json")
+REFERENCE = Path(observe.__file__).with_name("reference.json")
 BRITTLE_DROP = 20.0
 _LIMIT = 200
 _MODEL, _DATA = "zoo:digits", "digits"
@@ -58,7 +58,7 @@ def measured(made: Made) -> ReferenceNetwork:
     subject = load_model(_MODEL, weights=made.folder / "network.safetensors")
     audit = Audit(subject, load_examples(_DATA, subject=subject, limit=_LIMIT, seed=0))
     side = Side("test", audit, *audit.ready(), {})
-    values = indicators.indicator_values(indicators.float_network(side))
+    values = observe.indicator_values(observe.float_network(side))
     return ReferenceNetwork(
         name=made.name,
         made_to_be=made.made_to_be,
@@ -78,7 +78,7 @@ def reference_of(networks: Sequence[ReferenceNetwork], seeds: int) -> IndicatorR
     return IndicatorReference(
         about=f"thin ResNets on scikit-learn's digits: {seeds} plain ones, and a robust and a "
         "brittle one made from each by training together with a policy",
-        architecture=indicators.architecture(load_model(_MODEL).module),
+        architecture=observe.architecture(load_model(_MODEL).module),
         data=_DATA,
         networks=list(networks),
     )
@@ -110,7 +110,7 @@ def line_of(one: ReferenceNetwork) -> str:
 def print_table(networks: list[ReferenceNetwork]) -> None:
     """Each indicator's AUROC; larger than a half: brittle networks have the larger values."""
     print("| indicator | AUROC | p | Holm | brittle | others |\n|---|---|---|---|---|---|")
-    for key, found in indicators.separations(networks).items():
+    for key, found in statistics.separations(networks, {}).items():
         print(f"| {key} | " + (" | ".join(_cells(key, found, networks)) if found else "–") + " |")
 
 

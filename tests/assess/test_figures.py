@@ -1,7 +1,6 @@
 """Corners that an assessment seldom reaches; all else is in tests/contract."""
 
 import pytest
-
 from bitcliff.assess.figures import (
     at_risk,
     float_figures,
@@ -10,6 +9,7 @@ from bitcliff.assess.figures import (
     right_answers,
     with_holm,
 )
+
 from bitcliff.assess.measured import Measured
 from bitcliff.records import ExampleRow, Outcome, PolicyResult
 from bitcliff.records.schema import Threat

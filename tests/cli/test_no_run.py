@@ -10,10 +10,10 @@ from bitcliff.records import Record, write_record
 GIVE = "give a run directory that `bitcliff assess` wrote"
 FOLDERS = {
     "empty": [],
-    "killed": ["partial.json"],
-    "mates-killed": ["batchmates.partial.json"],
+    "killed": ["partial.jsonl"],
+    "mates-killed": ["batchmates.partial.jsonl"],
     "mates": ["batchmates.json", "config.json", "report.html"],
-    "mates-killed-again": ["batchmates.json", "batchmates.partial.json"],
+    "mates-killed-again": ["batchmates.json", "batchmates.partial.jsonl"],
 }
 OF_A_RUN = ["verify", "export", "explain"]
 OF_A_RECORD = ["gate", "report"]
@@ -49,7 +49,7 @@ def test_it_is_said_what_the_folder_is(
     here: Path, command: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     # What lies beside a run that is not there says nothing of it.
-    (here / "partial.json").write_text("{}")
+    (here / "partial.jsonl").write_text("{}")
     before = sorted(here.rglob("*"))
     for folder, said in SAID.items():
         assert said in refused(command, folder, capsys)

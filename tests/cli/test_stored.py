@@ -70,7 +70,7 @@ def test_a_damaged_record_is_refused(
 def test_an_older_record_is_not_taken_for_an_interrupted_runs(
     stored: Path, capsys: pytest.CaptureFixture[str], command: str
 ) -> None:
-    (stored / "partial.json").write_text("{}")
+    (stored / "partial.jsonl").write_text("{}")
     assert run([command, str(stored)]) == 2
     out, err = capsys.readouterr()
     assert out == ""

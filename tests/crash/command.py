@@ -107,8 +107,8 @@ def finish(child: int) -> int:
 
 
 def results(out: Path) -> dict[str, bytes]:
-    """All a run leaves, save its lock and all but the newest checkpoint of each aim."""
-    files = [file for file in out.rglob("*") if file.is_file() and file.name != "lock"]
+    """All a run leaves, save all but the newest checkpoint of each aim."""
+    files = [file for file in out.rglob("*") if file.is_file()]
     older = [file for aim in AIMS for file in _all_but_newest(out / "seed-0" / aim)]
     return {str(file.relative_to(out)): file.read_bytes() for file in files if file not in older}
 

@@ -68,7 +68,7 @@ def started(folder: Path) -> "subprocess.Popen[str]":
         # Whoever runs the tests in the background has Ctrl-C ignored, and children inherit that.
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 300
     while measured(folder) < 2 and time.monotonic() < deadline:
         assert process.poll() is None, process.communicate()
         time.sleep(0.005)
@@ -77,7 +77,7 @@ def started(folder: Path) -> "subprocess.Popen[str]":
 
 def measured(folder: Path) -> int:
     try:
-        return len(json.loads((folder / "run" / "partial.json").read_text())["measured"])
+        return (folder / "run" / "partial.jsonl").read_text().count("\n") - 1
     except OSError:
         return 0
 
@@ -100,7 +100,7 @@ def test_killed_in_the_middle(
     assert process.returncode == -signal.SIGKILL
     assert not (folder / "run" / "record.json").exists()
     # A write that was under way leaves its temporary file behind; the next run clears it away.
-    (folder / "run" / ".partial.json.0123456789ab.tmp").write_text('{"half": ')
+    (folder / "run" / ".partial.jsonl.0123456789ab.tmp").write_text('{"half": ')
     assert finish(folder) == undisturbed
 
 
@@ -115,7 +115,7 @@ def test_interrupted_from_the_keyboard(
     assert out == ""
     assert err.splitlines()[-1] == f"{LINE}interrupted; the same command goes on from here"
     assert "Traceback" not in err
-    assert [path.name for path in (folder / "run").iterdir()] == ["partial.json"]
+    assert [path.name for path in (folder / "run").iterdir()] == ["partial.jsonl"]
     assert finish(folder) == undisturbed
 
 
@@ -161,8 +161,11 @@ def check_disk_error(done: "subprocess.CompletedProcess[str]", folder: Path) -> 
     assert "Traceback" not in done.stderr
     errors = [line for line in done.stderr.splitlines() if line.startswith(LINE)]
     assert errors == done.stderr.splitlines()[-1:]
-    assert "partial.json: cannot be written" in errors[0]
+    assert "partial.jsonl: cannot be written" in errors[0]
     assert "space" in errors[0]
     left = [path.name for path in (folder / "run").iterdir()]
-    assert left == ["partial.json"]
-    json.loads((folder / "run" / "partial.json").read_text())
+    assert left == ["partial.jsonl"]
+    *whole, _torn = (folder / "run" / "partial.jsonl").read_text().split("\n")
+    assert len(whole) > 1
+    for line in whole:
+        json.loads(line)

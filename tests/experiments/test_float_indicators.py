@@ -4,7 +4,7 @@ import pytest
 from experiments.float_indicators import groupings, line_of, measured, print_table, reference_of
 from experiments.indicator_networks import Made, networks_of
 
-from bitcliff.questions.indicators.observe import ABOUT
+from bitcliff.questions.indicators.statistics import ABOUT
 
 
 @pytest.fixture(scope="module")

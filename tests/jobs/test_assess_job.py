@@ -11,8 +11,7 @@ import torch
 from bitcliff.assess.measured import Measured
 from bitcliff.errors import InputError, NumericError
 from bitcliff.jobs import assess_job
-from bitcliff.jobs.assess_job import AssessJob, Listener, run_assess
-from bitcliff.jobs.run_directory import PartialResults
+from bitcliff.jobs.assess_job import AssessJob, Listener, MeasuredBefore, run_assess
 from bitcliff.points import Plan
 from bitcliff.records import read_record
 from tests.contract import recompute
@@ -86,16 +85,16 @@ def test_the_same_job_gives_the_same_record(job: AssessJob) -> None:
 
 
 def break_down(monkeypatch: pytest.MonkeyPatch, after: int) -> None:
-    put, count = PartialResults.put, 0
+    put, count = MeasuredBefore.put, 0
 
-    def counting(self: PartialResults, measured: Measured) -> None:
+    def counting(self: MeasuredBefore, measured: Measured) -> None:
         nonlocal count
         put(self, measured)
         count += 1
         if count == after:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(PartialResults, "put", counting)
+    monkeypatch.setattr(MeasuredBefore, "put", counting)
 
 
 def test_an_interrupted_run_goes_on_to_the_same_record(
@@ -106,7 +105,7 @@ def test_an_interrupted_run_goes_on_to_the_same_record(
         break_down(patch, after=7)
         with pytest.raises(KeyboardInterrupt):
             run_assess(job, Notes().listener())
-    assert [path.name for path in job.out.iterdir()] == ["partial.json"]
+    assert [path.name for path in job.out.iterdir()] == ["partial.jsonl"]
     notes = Notes()
     run_assess(job, notes.listener())
     assert notes.stages[-1] == "Going on after 7 policies measured before"
@@ -134,9 +133,9 @@ def test_only_what_still_holds_is_taken_up(
         arrays = dict(np.load("data.npz"))
         np.savez("data.npz", **{**arrays, "x": arrays["x"] + 1})
     elif change == "seed":
-        job = replace(job, settings=replace(SETTINGS, seed=9))
+        job = replace(job, settings=SETTINGS.changed(seed=9))
     else:
-        job = replace(job, settings=replace(SETTINGS, max_drop=50.0))
+        job = replace(job, settings=SETTINGS.changed(max_drop=50.0))
     notes = Notes()
     run_assess(job, notes.listener())
     assert any("Going on" in stage for stage in notes.stages) == (change == "threshold")
@@ -153,7 +152,7 @@ def test_only_what_still_holds_is_taken_up(
         ({"data": "missing.npz"}, InputError, "missing.npz: no such file"),
         ({"weights": Path("missing.pt")}, InputError, "missing.pt: no such file"),
         (
-            {"settings": replace(SETTINGS, bits=(4, 8), budgets=(5.4,))},
+            {"settings": SETTINGS.changed(bits=(4, 8), budgets=(5.4,))},
             InputError,
             "feasible totals",
         ),
@@ -192,7 +191,7 @@ def test_an_old_record_stays_whole_until_the_new_one_is(
 ) -> None:
     run_assess(job, Notes().listener())
     before = {name: (job.out / name).read_bytes() for name in FILES}
-    other = replace(job, settings=replace(SETTINGS, seed=5))
+    other = replace(job, settings=SETTINGS.changed(seed=5))
     break_down(monkeypatch, after=3)
     with pytest.raises(KeyboardInterrupt):
         run_assess(other, Notes().listener())

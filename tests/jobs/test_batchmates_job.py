@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 from safetensors.torch import load_file
 
-from bitcliff.assess.batchmates import BatchmatesSettings
 from bitcliff.errors import InputError
 from bitcliff.jobs.assess_job import AssessJob, Listener
 from bitcliff.jobs.batchmates_job import BatchmatesJob, run_batchmates
-from bitcliff.questions.batchmates.record import read_batchmates
+from bitcliff.questions.batchmates.store import read_batchmates
+from bitcliff.types.settings import BatchmatesSettings
 
 ATTACKING = "Chosen and crafted companions"
 
@@ -33,20 +33,20 @@ def listener(told: list[str], stop_at: int | None = None) -> Listener:
 def test_an_interrupted_run_goes_on_and_ends_as_if_it_had_not_been(tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         run_batchmates(job(tmp_path / "cut"), listener([], stop_at=5))
-    assert [path.name for path in (tmp_path / "cut").glob("*.*")] == ["batchmates.partial.json"]
+    assert [path.name for path in (tmp_path / "cut").glob("*.*")] == ["batchmates.partial.jsonl"]
     told = list[str]()
     resumed = run_batchmates(job(tmp_path / "cut"), listener(told))
     assert "Going on after 5 victims measured before" in told
     assert told.count(ATTACKING) == 3
-    assert not (tmp_path / "cut" / "batchmates.partial.json").exists()
+    assert not (tmp_path / "cut" / "batchmates.partial.jsonl").exists()
     whole = run_batchmates(job(tmp_path / "whole"), listener([]))
     assert resumed.victims == whole.victims
-    assert resumed.situations == whole.situations
-    assert resumed.planted_flips
+    assert resumed.figures == whole.figures
+    assert resumed.observed.positive_control
     assert read_batchmates(tmp_path / "cut") == resumed
     for place, victim in enumerate(whole.victims):
         pair = tmp_path / "whole" / "pairs" / f"{place:05d}.safetensors"
-        assert pair.exists() == (victim.companion_picture is not None)
+        assert pair.exists() == (victim.companion_image is not None)
         if pair.exists():
             assert sorted(load_file(pair)) == ["companion.input", "victim.input"]
 

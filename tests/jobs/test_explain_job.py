@@ -10,22 +10,22 @@ import pytest
 import torch
 
 from bitcliff.assess import AssessSettings
-from bitcliff.questions.context import Context
-from bitcliff.assess.settings import SearchEffort
 from bitcliff.errors import InputError
 from bitcliff.jobs import explain_job
 from bitcliff.jobs.assess_job import AssessJob, Listener, run_assess
 from bitcliff.jobs.explain_job import PARTS, ExplainJob, run_explain
 from bitcliff.jobs.run_directory import held
+from bitcliff.questions.context import Context
 from bitcliff.records import Record, read_record, write_record
 from bitcliff.records.part import Part
 
-LITTLE = SearchEffort(rounds=1, exchanges=2, evaluations=0, draws=2)
 QUIET = Listener(lambda _text: None, lambda _plan: None, lambda *_step: None)
 
 
 def assessed(out: Path, data: str = "digits", n: int = 24) -> Record:
-    settings = AssessSettings(budgets=(5.5,), uniform=(5, 8), effort=LITTLE)
+    settings = AssessSettings(
+        budgets=(5.5,), uniform=(5, 8), rounds=1, exchanges=2, evaluations=0, draws=2
+    )
     job = AssessJob("brittle-digits", data, out, "bitcliff", limit=n, settings=settings)
     return run_assess(job, QUIET)[0]
 
@@ -183,7 +183,7 @@ def other_answers(run: Path) -> None:
         (odd_limit, "config.json: not the configuration of an assessment"),
         (other_scheme, "config.json: not the settings of the run's record"),
         (lambda run: (run / "config.json").write_text("[" * 200_000), "not a run's"),
-        (lambda run: (run / "partial.json").write_text("{}"), "its last run was interrupted"),
+        (lambda run: (run / "partial.jsonl").write_text("{}"), "its last run was interrupted"),
         (lambda run: (run / "record.json").write_text("{"), "not a whole JSON file"),
         (other_data, "the data of brittle-digits on digits changed since the run; assess again"),
         (other_answers, "base-digits answers otherwise in float than in the run"),

@@ -1,26 +1,20 @@
+"""Whose a run folder is, one process at a time, and whether its run has ended."""
+
+import errno
+import os
+import subprocess
+import sys
+import textwrap
 from pathlib import Path
 
 import pytest
 
-from bitcliff.assess.measured import Measured
 from bitcliff.errors import InputError
-from bitcliff.jobs.run_directory import (
-    PartialResults,
-    check_run_directory,
-    finished_record,
-    held,
-    open_run,
-)
-from bitcliff.records import Outcome, Record, write_record
-from tests.a_measured import a_measured
+from bitcliff.jobs.partial import Partial
+from bitcliff.jobs.run_directory import check_run_directory, finished_record, held, open_run
+from bitcliff.records import Record, write_record
 
-CONFIG = {"seed": 1, "bits": [3, 4]}
-LEFTOVER = ".partial.json.0123456789ab.tmp"
-
-
-def measured(name: str = "worst-4") -> Measured:
-    outcomes = {7: Outcome(prediction=1, margin=0.1 + 0.2, bits=[3, 5])}
-    return a_measured(name=name, description="Ünïcødé", outcomes=outcomes)
+LEFTOVER = ".partial.jsonl.0123456789ab.tmp"
 
 
 @pytest.mark.parametrize(
@@ -28,8 +22,9 @@ def measured(name: str = "worst-4") -> Measured:
     [
         [],
         ["config.json", "record.json"],
-        ["partial.json"],
+        ["partial.jsonl"],
         [LEFTOVER],
+        [".lock"],
         ["config.json", "notes.txt"],
     ],
     ids=str,
@@ -39,7 +34,10 @@ def test_a_folder_of_a_run_or_empty_is_taken(tmp_path: Path, names: list[str]) -
         (tmp_path / name).write_text("x")
     check_run_directory(tmp_path, "assess")
     open_run(tmp_path)
-    assert sorted(p.name for p in tmp_path.iterdir()) == sorted(set(names) - {LEFTOVER})
+    with held(tmp_path):
+        pass
+    left = set(names) - {LEFTOVER, ".lock"}
+    assert sorted(p.name for p in tmp_path.iterdir()) == sorted(left)
 
 
 def test_a_missing_folder_is_made_only_when_the_run_begins(tmp_path: Path) -> None:
@@ -59,18 +57,18 @@ def test_a_folder_of_something_else_is_left_alone(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("owner", "files"),
     [
-        ("assess", ["partial.json"]),
+        ("assess", ["partial.jsonl"]),
         ("assess", ["config.json", "record.json"]),
-        ("batchmates", ["batchmates.partial.json"]),
+        ("batchmates", ["batchmates.partial.jsonl"]),
         ("batchmates", ["config.json", "batchmates.json"]),
-        ("train", ["config.json", "lock"]),
+        ("train", ["config.json"]),
     ],
 )
 def test_a_folder_holds_the_runs_of_one_command(
     tmp_path: Path, owner: str, files: list[str]
 ) -> None:
     for name in files:
-        (tmp_path / name).write_text("{}")
+        (tmp_path / name).write_text('{"seeds": [0]}' if owner == "train" else "{}")
     for command in ("assess", "batchmates"):
         if command == owner:
             check_run_directory(tmp_path, command)
@@ -88,62 +86,74 @@ def test_what_cannot_be_a_folder_is_refused(tmp_path: Path, out: str) -> None:
     assert "\n" not in str(caught.value)
 
 
-def test_what_was_measured_is_found_again_by_the_same_configuration_only(tmp_path: Path) -> None:
-    store = PartialResults(tmp_path, CONFIG)
-    assert store.resumed == 0
-    store.put(measured())
-    store.put(measured("worst-5"))
-    again = PartialResults(tmp_path, dict(reversed(CONFIG.items())))
-    assert again.resumed == 2
-    assert again.get("worst-4") == measured()
-    assert again.get("worst-9") is None
-    assert PartialResults(tmp_path, {**CONFIG, "seed": 2}).resumed == 0
-
-
-def test_a_run_that_ended_leaves_nothing_to_take_up(tmp_path: Path) -> None:
-    store = PartialResults(tmp_path, CONFIG)
-    store.put(measured())
-    store.clear()
-    store.clear()
-    assert list(tmp_path.iterdir()) == []
-
-
-@pytest.mark.parametrize("damage", ["cut", "garbage", "empty", "binary", "field"])
-def test_a_damaged_file_is_as_good_as_none(tmp_path: Path, damage: str) -> None:
-    store = PartialResults(tmp_path, CONFIG)
-    store.put(measured())
-    path = tmp_path / "partial.json"
-    data = path.read_bytes()
-    damaged = {
-        "cut": data[: len(data) // 2],
-        "garbage": b"[1, 2]",
-        "empty": b"",
-        "binary": bytes(range(256)),
-        "field": data.replace(b'"margin"', b'"marlin"'),
-    }
-    path.write_bytes(damaged[damage])
-    assert PartialResults(tmp_path, CONFIG).resumed == 0
-
-
-def test_two_runs_do_not_write_into_one_folder(tmp_path: Path) -> None:
+def test_a_folder_is_held_by_one_that_is_named_and_is_free_afterwards(tmp_path: Path) -> None:
     with (
         held(tmp_path),
-        pytest.raises(InputError, match="another run is writing into it"),
+        pytest.raises(InputError, match=rf"--out .*: in use by process {os.getpid()} on "),
         held(tmp_path),
     ):
         pass
+    with held(tmp_path):
+        assert [path.name for path in tmp_path.iterdir()] == [".lock"]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_a_running_process_writes_is_not_cleared_away(tmp_path: Path) -> None:
+    with held(tmp_path):
+        (tmp_path / LEFTOVER).write_text("being written")
+        with pytest.raises(InputError, match="in use by"), held(tmp_path):
+            pass
+        assert (tmp_path / LEFTOVER).exists()
+
+
+def test_a_killed_process_holds_nothing(tmp_path: Path) -> None:
+    code = f"""
+        import time
+        from pathlib import Path
+        from bitcliff.jobs.run_directory import held
+        with held(Path({str(tmp_path)!r})):
+            print("held", flush=True)
+            time.sleep(600)
+    """
+    command = [sys.executable, "-c", textwrap.dedent(code)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "held\n"
+        with pytest.raises(InputError, match=f"in use by process {process.pid} "), held(tmp_path):
+            pass
+        process.kill()
+    assert [path.name for path in tmp_path.iterdir()] == [".lock"]
+    check_run_directory(tmp_path, "assess")
     with held(tmp_path):
         pass
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_folder_that_cannot_be_written_into_is_refused_in_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_descriptor: int, _length: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "ftruncate", full)
+    with (
+        pytest.raises(InputError, match=r"--out .*: cannot be used: No space left"),
+        held(tmp_path),
+    ):
+        pass
+    monkeypatch.undo()
+    (tmp_path / ".lock").unlink(missing_ok=True)
+    (tmp_path / ".lock").mkdir()
+    with pytest.raises(InputError, match=r"--out .*: cannot be used: "), held(tmp_path):
+        pass
+
+
 def test_a_run_is_unfinished_from_its_beginning_to_its_end(record: Record, tmp_path: Path) -> None:
     write_record(record, tmp_path)
     assert finished_record(tmp_path) == record
-    store = PartialResults(tmp_path, CONFIG)
+    partial = Partial(tmp_path / "partial.jsonl", {})
     for run in (tmp_path, tmp_path / "record.json"):
         with pytest.raises(InputError, match="its last run was interrupted"):
             finished_record(run)
-    assert PartialResults(tmp_path, CONFIG).started == store.started
-    store.clear()
+    partial.clear()
     assert finished_record(tmp_path) == record

@@ -9,7 +9,6 @@ import pytest
 import torch
 
 from bitcliff.adapters import load_model
-from bitcliff.questions.corruptions.corrupting import CorruptionSettings
 from bitcliff.errors import InputError, MissingExtra
 from bitcliff.export import float_onnx
 from bitcliff.jobs.assess_job import AssessJob, run_assess, stored_job
@@ -17,6 +16,7 @@ from bitcliff.jobs.explain_job import ExplainJob, run_explain
 from bitcliff.jobs.export_job import ExportJob, run_export
 from bitcliff.jobs.verify_job import VerifyJob, run_verify
 from bitcliff.records import read_record
+from bitcliff.types.settings import CorruptionSettings
 from tests.contract.subjects import SETTINGS
 from tests.jobs.test_assess_job import FILES, Notes, break_down, figures, job
 

@@ -9,6 +9,7 @@ import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from bitcliff.errors import InputError, MissingExtra
+from bitcliff.jobs.run_directory import check_run_directory
 from bitcliff.jobs.train_config import DistillConfig, TeacherConfig
 from bitcliff.jobs.train_job import Run, TrainListener, run_distill, run_teacher
 from bitcliff.train.loop import Metrics, Stopped
@@ -93,3 +94,5 @@ def test_a_run_is_resumed_on_what_it_began_on(tmp_path: Path, changes: dict[str,
     assert json.loads((tmp_path / "config.json").read_text())["runs_on"] == "cpu"
     with pytest.raises(InputError, match=f"{next(iter(changes))} was .*, is "):
         run_teacher(config(epochs=1, **changes), tmp_path, True, Ear().listener)
+    with pytest.raises(InputError, match="holds a run of `bitcliff train`; name another"):
+        check_run_directory(tmp_path, "assess")

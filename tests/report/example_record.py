@@ -23,11 +23,11 @@ from bitcliff.records import (
     PointRow,
     Provenance,
     Record,
-    Settings,
     SubjectInfo,
     Uncovered,
 )
 from bitcliff.records.conditions import Kind
+from bitcliff.types.settings import AssessSettings
 from tests.a_record import record_of_rows, table_of
 
 N_POINTS = 49
@@ -319,7 +319,8 @@ def _thumbnail(index: int) -> str | None:
 
 def _points() -> list[PointRow]:
     stem = PointRow(
-        name="_conv_stem", site="_conv_stem", kind="conv2d", shape=[3, 224, 224], macs=10838016, quantized=False,
+        name="_conv_stem", site="_conv_stem", kind="conv2d", shape=[3, 224, 224], macs=10838016,
+        quantized=False,
         reason="the picture itself; --include-stem puts it in",
     )  # fmt: skip
     parts = ["depthwise_conv", "project_conv"]
@@ -369,11 +370,11 @@ def _subject(variant: Variant) -> SubjectInfo:
     )
 
 
-def _settings(variant: Variant) -> Settings:
-    return Settings(
-        bits=list(BITS), budgets=[float(mean) for mean in variant.budgets], scheme="paper",
-        weight_bits=16, per_channel=False, points="inputs", include=[], exclude=[],
-        include_stem=False, batch_size=20, uniform=list(range(2, 11)), draws=20, rounds=8,
+def _settings(variant: Variant) -> AssessSettings:
+    return AssessSettings(
+        bits=tuple(BITS), budgets=tuple(float(mean) for mean in variant.budgets), scheme="paper",
+        weight_bits=16, per_channel=False, points="inputs", include=(), exclude=(),
+        include_stem=False, batch_size=20, uniform=tuple(range(2, 11)), draws=20, rounds=8,
         exchanges=400, evaluations=2400,
         margin="prediction", max_drop=2.0,
     )  # fmt: skip

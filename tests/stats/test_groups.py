@@ -9,7 +9,7 @@ import pytest
 from scipy import stats
 
 from bitcliff.errors import InputError
-from bitcliff.stats import class_test, cramers_v, rank_test
+from bitcliff.stats import class_test, cramers_v, rank_test, resamples
 
 Values = npt.NDArray[np.float64]
 
@@ -31,28 +31,67 @@ def test_rank_test_without_ties_is_enumeration(seed: int) -> None:
     assert rank_test(a, b) == pytest.approx(extreme.mean())
 
 
-@pytest.mark.parametrize("seed", range(10))
-def test_rank_test_with_ties_is_enumeration(seed: int) -> None:
-    rng = np.random.default_rng(seed)
-    a, b = rng.integers(0, 4, 4).astype(float), rng.integers(0, 3, 6).astype(float)
+def _enumerated(a: Values, b: Values) -> float:
+    """Share of all ways to deal the values whose rank sum is as far from the middle."""
     pooled = stats.rankdata(np.concatenate([a, b]))
-    sums = np.array([pooled[list(c)].sum() for c in itertools.combinations(range(10), 4)])
-    exact = (abs(sums - 22) >= abs(pooled[:4].sum() - 22) - 1e-9).mean()
+    deals = itertools.combinations(range(len(pooled)), len(a))
+    sums = np.array([pooled[list(chosen)].sum() for chosen in deals])
+    middle = len(a) * (len(pooled) + 1) / 2
+    return float((abs(sums - middle) >= abs(pooled[: len(a)].sum() - middle)).mean())
+
+
+@pytest.mark.parametrize("m", [1, 2, 4])
+@pytest.mark.parametrize("seed", range(5))
+def test_rank_test_of_few_with_ties_is_enumeration(m: int, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    a, b = rng.integers(0, 4, m).astype(float), rng.integers(0, 3, 6).astype(float)
+    for pair in ((a, b), (b, a)):
+        assert not resamples(*pair)
+        assert rank_test(*pair) == pytest.approx(_enumerated(*pair))
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_rank_test_that_resamples_is_enumeration_nearly(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    a, b = rng.integers(0, 9, 6).astype(float), rng.integers(0, 7, 14).astype(float)
+    assert resamples(a, b)
     # 9,999 shuffles: four standard errors at most.
-    assert rank_test(a, b) == pytest.approx(exact, abs=0.02)
+    assert rank_test(a, b) == pytest.approx(_enumerated(a, b), abs=0.02)
+    assert rank_test(a, b) == rank_test(a, b)
+
+
+def test_what_resamples() -> None:
+    tied, many = np.array([1.0, 1, 2, 3, 4, 5]), np.arange(20.0)
+    assert resamples(tied, many)
+    assert resamples(many, tied)
+    assert not resamples(many[:6], many + 0.5)  # no ties
+    assert not resamples(np.repeat(tied, 2), many)  # more than 8 in both
+    assert not resamples(np.ones(6), np.ones(20))  # all the same
+    assert not resamples(tied[:3], many[:10])  # 286 ways: each is counted
+    assert not resamples(tied[:1], np.arange(20_000.0))  # one alone: each place is counted
+    with pytest.raises(InputError, match="second: must hold finite values"):
+        resamples(tied, np.array([np.nan]))
 
 
 def test_constants_do_not_differ() -> None:
     assert rank_test(np.ones(20), np.ones(30)) == 1.0
 
 
-@pytest.mark.parametrize("seed", range(8))
-def test_class_test_is_scipys(seed: int) -> None:
+@pytest.mark.parametrize("seed", range(5))
+def test_class_test_is_enumeration(seed: int) -> None:
     rng = np.random.default_rng(seed)
-    a, b = rng.integers(0, 9, 5), rng.integers(0, 9, 5) + 1
-    drawn = stats.MonteCarloMethod(n_resamples=9999, rng=np.random.default_rng(9))
-    reference = stats.chi2_contingency([a, b], correction=False, method=drawn)
-    assert class_test(a.tolist(), b.tolist()) == pytest.approx(reference.pvalue, abs=0.03)
+    a, b = rng.integers(0, 3, 3) + 1, rng.integers(0, 3, 3) + 1
+    classes = np.repeat(np.arange(3), a + b)
+    expected = (a + b) * a.sum() / len(classes)
+
+    def distance(counts: npt.NDArray[np.int64]) -> float:
+        return float(((counts - expected) ** 2 / expected).sum())
+
+    deals = itertools.combinations(range(len(classes)), int(a.sum()))
+    found = [distance(np.bincount(classes[list(deal)], minlength=3)) for deal in deals]
+    exact = np.mean(np.array(found) >= distance(a) - 1e-9)
+    # 9,999 tables: four standard errors at most.
+    assert class_test(a.tolist(), b.tolist()) == pytest.approx(exact, abs=0.02)
 
 
 def test_class_test_of_two_classes_is_fishers() -> None:
@@ -81,7 +120,8 @@ def _many_classes(rng: np.random.Generator) -> float:
 
 
 def _few_with_ties(rng: np.random.Generator) -> float:
-    return rank_test(rng.integers(0, 5, 6).astype(float), rng.integers(0, 5, 14).astype(float))
+    # All 210 ways are counted; that shuffles come near it, a test above sees.
+    return rank_test(rng.integers(0, 5, 4).astype(float), rng.integers(0, 5, 6).astype(float))
 
 
 def _many_with_ties(rng: np.random.Generator) -> float:

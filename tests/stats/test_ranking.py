@@ -1,4 +1,3 @@
-import itertools
 import math
 
 import numpy as np
@@ -26,21 +25,6 @@ def test_the_area_is_scikit_learns(m: int, n: int, ties: bool) -> None:
     assert found.value == pytest.approx(wins / (m * n), abs=1e-12)
 
 
-def test_the_p_value_counts_all_ways_to_deal_the_numbers() -> None:
-    numbers = np.array([0.1, 0.9, 1.4, 2.2, 2.9, 3.5, 5.1, 5.8])
-    chosen = (1, 4, 6, 7)
-
-    def wins(places: tuple[int, ...]) -> int:
-        others = [p for p in range(len(numbers)) if p not in places]
-        return int((numbers[list(places)][:, None] > numbers[others]).sum())
-
-    deals = list(itertools.combinations(range(len(numbers)), 4))
-    far = [abs(wins(deal) - 8) >= abs(wins(chosen) - 8) for deal in deals]
-    rest = [p for p in range(len(numbers)) if p not in chosen]
-    found = auroc(numbers[list(chosen)].tolist(), numbers[rest].tolist())
-    assert found.p_value == pytest.approx(sum(far) / len(deals))
-
-
 @pytest.mark.parametrize(("m", "n"), [(4, 8), (6, 12), (3, 3)])
 def test_the_limits_are_where_the_score_test_turns(m: int, n: int) -> None:
     """Newcombe's interval is all that the test does not reject: looked for on a grid."""
@@ -61,8 +45,8 @@ def test_the_limits_are_where_the_score_test_turns(m: int, n: int) -> None:
 def test_exchanging_the_groups_mirrors_all() -> None:
     above, below = RNG.normal(1, 1, 5).tolist(), RNG.normal(0, 1, 9).tolist()
     one, other = auroc(above, below), auroc(below, above)
-    assert (one.value, one.low, one.high, one.p_value) == pytest.approx(
-        (1 - other.value, 1 - other.high, 1 - other.low, other.p_value)
+    assert (one.value, one.low, one.high) == pytest.approx(
+        (1 - other.value, 1 - other.high, 1 - other.low)
     )
 
 
@@ -70,9 +54,9 @@ def test_perfect_separation_keeps_an_interval() -> None:
     found = auroc([10.0, 11.0, 12.0, 13.0], [float(place) for place in range(8)])
     assert (found.value, found.high) == (1, 1)
     assert 0.6 < found.low < 0.8
-    assert found.p_value == pytest.approx(2 / math.comb(12, 4))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("m", "n"), [(4, 8), (6, 12)])
 @pytest.mark.parametrize("truth", [0.5, 0.8, 0.95])
 def test_the_interval_covers_the_truth(m: int, n: int, truth: float) -> None:

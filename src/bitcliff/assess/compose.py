@@ -7,19 +7,18 @@ from collections.abc import Iterable, Sequence
 import torch
 
 from bitcliff import __version__
-from bitcliff.assess.evaluate import Evaluator, Scores, margins
+from bitcliff.assess.evaluate import margins
 from bitcliff.assess.measured import predictions_of
-from bitcliff.assess.settings import AssessSettings
+from bitcliff.assess.prepare import Prepared
+from bitcliff.assess.schedule import Schedule
 from bitcliff.points import Plan
 from bitcliff.points.plan import Missed
 from bitcliff.records import (
-    Folding,
     Measured,
     Observed,
     PointRow,
     Provenance,
     Record,
-    Settings,
     SubjectInfo,
     Table,
     Uncovered,
@@ -40,44 +39,47 @@ from bitcliff.types.subject import Examples, Subject
 _THUMBNAILS = 24
 
 
-def example_table(
-    examples: Examples, base: Scores, evaluator: Evaluator, done: Sequence[Measured]
-) -> Table:
+def record_of_schedule(schedule: Schedule, started: str, command: str | None) -> Record:
+    """The record of what a schedule has measured; every figure in it follows from the outcomes.
+
+    Args:
+        started: when, UTC, ISO 8601. command: the command line; None: this process's.
+    """
+    prepared, done = schedule.prepared, list(schedule.done.values())
+    incidents = schedule.evaluator.attachment.incidents
+    strays = incidents.strays.union(*(measured.strays for measured in done))
+    settings = prepared.settings.changed(batch_size=schedule.evaluator.batch_size)
+    return record_of(
+        Observed(
+            provenance=provenance_of(
+                prepared.subject, prepared.examples, settings.seed, started, command
+            ),
+            subject=subject_info(
+                prepared.subject, prepared.examples, prepared.points, strays, prepared.n_classes
+            ),
+            settings=settings,
+            examples=example_table(prepared, done),
+            conditions=done,
+            folding=prepared.folding,
+        )
+    )
+
+
+def example_table(prepared: Prepared, done: Sequence[Measured]) -> Table:
     """The examples and what float said of each, with thumbnails of those most at risk."""
-    labels = examples.labels
-    found = margins(base.logits, evaluator.reference)
+    examples, in_float = prepared.examples, prepared.in_float
+    found = margins(in_float.logits, prepared.evaluator.reference)
     table = Table(
         ids=list(examples.ids),
-        labels=None if labels is None else classes(labels.tolist()),
-        prediction=classes(predictions_of(base)),
-        margin=found.where(base.finite, float("nan")).numpy(),
+        labels=None if examples.labels is None else classes(examples.labels.tolist()),
+        prediction=classes(predictions_of(in_float)),
+        margin=found.where(in_float.finite, float("nan")).numpy(),
     )
     if examples.thumbnails is None:
         return table
     shown = set(at_risk(table, done)[:_THUMBNAILS])
     pairs = zip(examples.ids, examples.thumbnails, strict=True)
     return table.model_copy(update={"thumbnails": {k: v for k, v in pairs if k in shown}})
-
-
-def compose_record(
-    table: Table,
-    done: Sequence[Measured],
-    subject: SubjectInfo,
-    settings: Settings,
-    provenance: Provenance,
-    folding: Folding | None = None,
-) -> Record:
-    """The whole record; every figure in it follows from the outcomes."""
-    return record_of(
-        Observed(
-            provenance=provenance,
-            subject=subject,
-            settings=settings,
-            examples=table,
-            conditions=list(done),
-            folding=folding,
-        )
-    )
 
 
 def provenance_of(
@@ -105,7 +107,7 @@ def provenance_of(
 def subject_info(
     subject: Subject, examples: Examples, plan: Plan, strays: Iterable[str], classes: int
 ) -> SubjectInfo:
-    """The model and the data, with what `plan` does not cover; `classes` is the number of outputs."""
+    """The model and the data, with what `plan` does not cover; `classes`: how many outputs."""
     named = [names for names in (subject.class_names, examples.class_names) if names]
     # Names that are not the outputs' own would mislead.
     names = next((list(names) for names in named if len(names) == classes), None)
@@ -140,31 +142,3 @@ def _uncovered(plan: Plan, strays: Iterable[str]) -> list[Uncovered]:
     missed = list(plan.missed)
     missed += [Missed(name, "call", "met only after discovery") for name in sorted(strays)]
     return [Uncovered(name=m.name, kind=m.kind, reason=m.reason) for m in missed]
-
-
-def recorded_settings(settings: AssessSettings, batch_size: int) -> Settings:
-    """The settings in the record's words."""
-    selection, effort = settings.selection, settings.effort
-    return Settings(
-        bits=list(settings.bits),
-        budgets=list(settings.budgets),
-        scheme=settings.scheme,
-        weight_bits=settings.weight_bits,
-        per_channel=settings.per_channel,
-        points=selection.where,
-        include=list(selection.include),
-        exclude=list(selection.exclude),
-        include_stem=selection.include_stem,
-        fold_batchnorm=settings.fold_batchnorm,
-        in_float=list(selection.in_float),
-        floors=dict(settings.floors),
-        randomised=settings.randomised,
-        batch_size=batch_size,
-        uniform=list(settings.uniform),
-        draws=effort.draws,
-        rounds=effort.rounds,
-        exchanges=effort.exchanges,
-        evaluations=effort.evaluations,
-        margin="label" if settings.margin == "label" else "prediction",
-        max_drop=settings.max_drop,
-    )

@@ -1,33 +1,23 @@
 """`bitcliff batchmates`: a model, its data and a runtime into a run directory."""
 
-import hashlib
 import json
 import shutil
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
-from pydantic import BaseModel, ConfigDict
+from pydantic import TypeAdapter
 from safetensors.torch import save
 from torch import Tensor
 
 from bitcliff.adapters.array_pictures import array_thumbnails
 from bitcliff.adapters.runtimes import load_runtime
-from bitcliff.assess.batchmates import (
-    BatchmatesSettings,
-    Bench,
-    Measurement,
-    compose_batchmates,
-    planted_flips,
-    planted_subject,
-)
-from bitcliff.questions.batchmates.observe import Tried
-from bitcliff.questions.batchmates.positive_control import planted_pair
 from bitcliff.errors import BitcliffError
 from bitcliff.export import float_onnx
 from bitcliff.jobs.assess_job import AssessJob, Listener, load_subject_and_data, resolved_config
+from bitcliff.jobs.partial import Partial
 from bitcliff.jobs.run_directory import (
     BATCHMATES_PARTIAL,
     CONFIG,
@@ -37,20 +27,25 @@ from bitcliff.jobs.run_directory import (
 )
 from bitcliff.jobs.runtimes import runtimes_of
 from bitcliff.points import logits_of, take
-from bitcliff.records import (
-    make_folder,
-    record_json,
-    write_bytes_atomic,
-    write_text_atomic,
+from bitcliff.questions.batchmates.bench import Bench
+from bitcliff.questions.batchmates.observe import Measurement, Tried, observed_of
+from bitcliff.questions.batchmates.page import render_batchmates
+from bitcliff.questions.batchmates.positive_control import (
+    planted_flips,
+    planted_pair,
+    planted_subject,
 )
 from bitcliff.questions.batchmates.record import BATCHMATES_NAME, Baseline, Batchmates, Victim
-from bitcliff.records.provenance import now
-from bitcliff.questions.batchmates.page import render_batchmates
+from bitcliff.questions.batchmates.statistics import batchmates_of
+from bitcliff.questions.batchmates.store import batchmates_json
+from bitcliff.records import make_folder, write_bytes_atomic, write_text_atomic
+from bitcliff.types.settings import BatchmatesSettings
 from bitcliff.types.subject import Inputs, tensors_sha256
 
 PAIRS = "pairs"
 # Enough to tell whether the network computes what it did before an interruption.
 _PROBED = 8
+_BASELINES = TypeAdapter(list[Baseline])
 
 
 @dataclass(frozen=True)
@@ -67,17 +62,6 @@ class BatchmatesJob:
     settings: BatchmatesSettings = field(default_factory=BatchmatesSettings)
 
 
-class _Partial(BaseModel):
-    """Victims measured by a run that has not ended, and the configuration they belong to."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    fingerprint: str
-    started: str
-    baselines: list[Baseline]
-    victims: list[Victim]
-
-
 def run_batchmates(job: BatchmatesJob, listener: Listener) -> Batchmates:
     """Load, measure every victim, write. Bad input is refused before anything is written.
 
@@ -92,16 +76,16 @@ def run_batchmates(job: BatchmatesJob, listener: Listener) -> Batchmates:
     planted = _planted(job.runtime)
     open_run(out)
     with held(out):
-        partial = _resumed(out, config, listener)
+        partial = _begun(out, config, listener)
         victims = _victims(measurement, partial, out, listener)
-        record = compose_batchmates(
-            measurement, victims, planted, partial.started, job.what.command
+        record = batchmates_of(
+            observed_of(measurement, victims, planted, partial.started, job.what.command)
         )
         page = render_batchmates(record)
-        write_text_atomic(out / BATCHMATES_NAME, record_json(record))
+        write_text_atomic(out / BATCHMATES_NAME, batchmates_json(record))
         write_text_atomic(out / CONFIG, json.dumps(config, indent=2) + "\n")
         write_text_atomic(out / "report.html", page)
-        (out / BATCHMATES_PARTIAL).unlink(missing_ok=True)
+        partial.clear()
     return record
 
 
@@ -111,7 +95,7 @@ def _ready(job: BatchmatesJob, listener: Listener) -> tuple[Measurement, dict[st
     (runtime,) = runtimes_of([job.runtime], subject, examples)
     bench = Bench(runtime)
     listener.stage("Finding the points, and what widens their ranges")
-    measurement = Measurement(subject, examples, job.settings, bench, bench.float_twin())
+    measurement = Measurement(subject, examples, job.settings, bench, bench.in_float())
     listener.plan(measurement.plan)
     probed = take(examples.inputs, torch.arange(min(_PROBED, len(examples))))
     with torch.no_grad():
@@ -120,7 +104,7 @@ def _ready(job: BatchmatesJob, listener: Listener) -> tuple[Measurement, dict[st
         job.what, subject, examples, float_sha256=tensors_sha256({"logits": scores})
     )
     config |= {
-        "settings": asdict(job.settings),
+        "settings": job.settings.model_dump(),
         "runtime": job.runtime,
         "runtime_version": runtime.version,
     }
@@ -140,49 +124,53 @@ def _planted(runtime: str) -> bool | None:
         return None
 
 
-def _resumed(out: Path, config: dict[str, Any], listener: Listener) -> _Partial:
-    fingerprint = hashlib.sha256(json.dumps(config, sort_keys=True).encode()).hexdigest()
-    try:
-        found = _Partial.model_validate(json.loads((out / BATCHMATES_PARTIAL).read_bytes()))
-    except (OSError, ValueError):
-        found = None
-    if found is not None and found.fingerprint == fingerprint:
-        listener.stage(f"Going on after {len(found.victims)} victims measured before")
-        return found
-    # Of another run; its pairs would look like this one's.
-    shutil.rmtree(out / PAIRS, ignore_errors=True)
-    fresh = _Partial(fingerprint=fingerprint, started=now(), baselines=[], victims=[])
-    write_text_atomic(out / BATCHMATES_PARTIAL, record_json(fresh))
-    return fresh
+def _begun(out: Path, config: dict[str, Any], listener: Listener) -> Partial:
+    """What is kept of the run: the baselines, then each victim by its number."""
+    partial = Partial(out / BATCHMATES_PARTIAL, config)
+    if partial.resumed:
+        listener.stage(f"Going on after {partial.resumed - 1} victims measured before")
+    else:  # Pairs there are of another run, and would look like this one's.
+        shutil.rmtree(out / PAIRS, ignore_errors=True)
+    return partial
 
 
 def _victims(
-    measurement: Measurement, partial: _Partial, out: Path, listener: Listener
+    measurement: Measurement, partial: Partial, out: Path, listener: Listener
 ) -> list[Victim]:
-    baselines = partial.baselines or measurement.baseline(
-        lambda done, whole: listener.progress("Alone, and in random batches", done, whole)
-    )
-    victims = list(partial.victims)
-    for place in range(len(victims), len(baselines)):
-        listener.progress("Chosen and crafted companions", place, len(baselines))
-        tried = measurement.attack(place, baselines[place])
-        if tried.attacks[tried.checked.attack].flipped_at is not None:
-            _write_pair(out, place, measurement.one(place), tried.companion)
-        victims.append(_victim(measurement, place, baselines[place], tried))
-        kept = partial.model_copy(update={"baselines": baselines, "victims": victims})
-        write_text_atomic(out / BATCHMATES_PARTIAL, record_json(kept))
+    baselines = _baselines(measurement, partial, listener)
+    victims = []
+    for place, baseline in enumerate(baselines):
+        victim = partial.get_as(str(place), Victim.model_validate)
+        if victim is None:
+            listener.progress("Chosen and crafted companions", place, len(baselines))
+            tried = measurement.attack(place, baseline)
+            if tried.attacks[tried.checked.attack].flipped_at is not None:
+                _write_pair(out, place, measurement.one(place), tried.companion)
+            victim = _victim(measurement, place, baseline, tried)
+            partial.put(str(place), victim.model_dump())
+        victims.append(victim)
     return victims
+
+
+def _baselines(measurement: Measurement, partial: Partial, listener: Listener) -> list[Baseline]:
+    kept = partial.get_as("baselines", _BASELINES.validate_python)
+    if kept is None:
+        kept = measurement.baseline(
+            lambda done, whole: listener.progress("Alone, and in random batches", done, whole)
+        )
+        partial.put("baselines", _BASELINES.dump_python(kept))
+    return kept
 
 
 def _victim(measurement: Measurement, place: int, baseline: Baseline, tried: Tried) -> Victim:
     examples = measurement.examples
-    picture = companion = None
+    image = companion = None
     worst = tried.attacks[tried.checked.attack]
     if worst.flipped_at is not None and examples.thumbnails is not None:
-        picture = examples.thumbnails[place]
-        if tried.picture is None:
+        image = examples.thumbnails[place]
+        if tried.image is None:
             companion = examples.thumbnails[examples.ids.index(worst.companion)]
-        elif drawn := array_thumbnails(tried.picture.numpy(), limits=(0.0, 1.0)):
+        elif drawn := array_thumbnails(tried.image.numpy(), limits=(0.0, 1.0)):
             companion = drawn[0]
     return Victim(
         id=examples.ids[place],
@@ -190,8 +178,8 @@ def _victim(measurement: Measurement, place: int, baseline: Baseline, tried: Tri
         baseline=baseline,
         attacks=tried.attacks,
         checked=tried.checked,
-        picture=picture,
-        companion_picture=companion,
+        image=image,
+        companion_image=companion,
     )
 
 

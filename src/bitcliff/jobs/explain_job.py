@@ -1,59 +1,64 @@
 """`bitcliff explain`: a finished run into the same run with its explanation."""
 
-import hashlib
-import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
-
-import torch
-from pydantic import BaseModel, ConfigDict, ValidationError
 
 from bitcliff import __version__
 from bitcliff.adapters import DataOptions, load_examples
 from bitcliff.adapters.corruptions import picture_corruptions
-from bitcliff.assess import Audit
-from bitcliff.questions.activations.observe import explain_activations
-from bitcliff.questions.context import (
-    Context,
-    Side,
-    check_policies,
-    default_policies,
-    recorded_allocations,
-)
-from bitcliff.questions.corruptions.corrupting import CorruptionSettings
-from bitcliff.questions.corruptions.observe import explain_corruptions
-from bitcliff.questions.indicators.observe import explain_indicators
-from bitcliff.questions.inputs.observe import explain_inputs
-from bitcliff.questions.layers.observe import explain_layers
-from bitcliff.questions.mitigations.observe import explain_remedies
-from bitcliff.questions.inputs.reference_run import check_twin
+from bitcliff.assess.prepare import prepare
+from bitcliff.assess.schedule import Schedule
 from bitcliff.errors import InputError
 from bitcliff.jobs.assess_job import AssessJob, Listener
 from bitcliff.jobs.fine_tune import fine_tuner
+from bitcliff.jobs.partial import Partial
 from bitcliff.jobs.plan_file import PLAN
 from bitcliff.jobs.run_directory import check_is_folder, finished_record, held
 from bitcliff.jobs.stored_run import open_stored
-from bitcliff.policy.stored import StoredPolicy
-from bitcliff.records import Record, record_json, write_record, write_text_atomic
-from bitcliff.records.explanation import Explanation
-from bitcliff.records.part import Part
+from bitcliff.questions.activations.observe import observe_activations
+from bitcliff.questions.context import (
+    Context,
+    Side,
+    allocation_of,
+    check_policies,
+    default_policies,
+)
+from bitcliff.questions.corruptions.observe import observe_corruptions
+from bitcliff.questions.indicators.observe import observe_indicators
+from bitcliff.questions.inputs.observe import observe_inputs
+from bitcliff.questions.inputs.reference_run import reference_run
+from bitcliff.questions.kinds import KINDS
+from bitcliff.questions.layers.observe import observe_layers
+from bitcliff.questions.mitigations.observe import observe_mitigations
+from bitcliff.questions.mitigations.record import Mitigations
 from bitcliff.questions.sections import write_run_report
+from bitcliff.records import (
+    Explained,
+    Record,
+    record_json,
+    record_of,
+    with_answer,
+    write_record,
+    write_text_atomic,
+)
+from bitcliff.records.part import Part
+from bitcliff.types.settings import CorruptionSettings
 from bitcliff.types.subject import Examples
 from bitcliff.verdict import judge
 
-_PARTIAL = "explanation.partial.json"
+_PARTIAL = "explanation.partial.jsonl"
 
-PARTS: Mapping[str, Callable[[Context], Part]] = {
-    "layers": explain_layers,
-    "activations": explain_activations,
-    "inputs": explain_inputs,
-    "corruptions": lambda context: explain_corruptions(context, picture_corruptions),
-    "indicators": explain_indicators,
-    "remedies": explain_remedies,
+QUESTIONS: Mapping[str, Callable[[Context], Part]] = {
+    "layers": observe_layers,
+    "activations": observe_activations,
+    "inputs": observe_inputs,
+    "corruptions": lambda context: observe_corruptions(context, picture_corruptions),
+    "indicators": observe_indicators,
+    "mitigations": observe_mitigations,
 }
-"""One question each, by the name of its field in `Explanation`, in the order of the report."""
+"""One each, by its key in a record, in the order of the report."""
 
 
 _OF_ANSWERS = ("inputs", "corruptions")
@@ -69,31 +74,22 @@ class ExplainJob:
 
     Attributes:
         run: the run directory. policies: names in its record; none: the ones that matter most.
-        parts: the questions to ask, of `PARTS`; none: all.
+        questions: those to ask, of `QUESTIONS`; none: all.
         n_train: examples of the training split, at most; 0 leaves it out.
         against: another network's run on the same data, for transitory points of the two.
-        corrupting: how much is measured on corrupted pictures.
-        fine_tune: epochs of fine-tuning as one of the remedies; 0 leaves it out.
+        corrupting: how much is measured on corrupted images.
+        fine_tune: epochs of fine-tuning as one of the mitigations; 0 leaves it out.
         command: the command line, for the record; "" where that of the run tells it.
     """
 
     run: Path
     policies: tuple[str, ...] = ()
-    parts: tuple[str, ...] = ()
+    questions: tuple[str, ...] = ()
     n_train: int = 200
     against: Path | None = None
     corrupting: CorruptionSettings = field(default_factory=CorruptionSettings)
     fine_tune: int = 0
     command: str = ""
-
-
-class _Partial(BaseModel):
-    """Answers of an explanation that has not ended, and what they belong to."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    fingerprint: str
-    answers: dict[str, dict[str, Any]]
 
 
 def run_explain(job: ExplainJob, listener: Listener) -> Record:
@@ -104,39 +100,40 @@ def run_explain(job: ExplainJob, listener: Listener) -> Record:
     Raises:
         InputError: not a finished run, or its model or data are not what they were.
     """
-    _check_parts(job.parts)
+    for name in job.questions:
+        if name not in QUESTIONS:
+            raise InputError(f"--only {name}: not known; there are {', '.join(QUESTIONS)}")
     check_is_folder(job.run)
-    twin = None if job.against is None else finished_record(job.against)
+    reference = None if job.against is None else finished_record(job.against)
     with held(job.run):
         record = finished_record(job.run)
         policies = tuple(dict.fromkeys(job.policies)) or default_policies(record)
         check_policies(record, policies)
-        job = replace(job, parts=_askable(job, record, policies, listener))
+        job = replace(job, questions=_askable(job, record, policies, listener))
         kept = _kept(job, record, policies)
-        if twin is not None:
-            check_twin(record, twin)
-        context = replace(_context(job, record, policies, listener), twin=twin)
-        answers = _answers(job, context, kept, listener)
-        record = record.model_copy(update={"explanation": Explanation.model_validate(answers)})
+        if reference is not None:
+            reference_run(record, reference)  # before any work
+        context = replace(_context(job, record, policies, listener), reference=reference)
+        explained = Explained(
+            policies=list(context.everyone),
+            n_train=_training_examples_of(job, context, kept),
+            commands=_commands(job, record.explained, kept),
+        )
+        partial = Partial(job.run / _PARTIAL, _basis(job, context, explained))
+        record = _answered(job, context, explained, kept, partial, listener)
         write_record(record, job.run)
         _write_plan(record, job.run)
         write_run_report(record, judge(record, record.settings.max_drop), job.run)
-        (job.run / _PARTIAL).unlink(missing_ok=True)
+        partial.clear()
     return record
 
 
 def _write_plan(record: Record, run: Path) -> None:
-    remedies = record.explanation.remedies if record.explanation else None
-    if remedies is None or remedies.plan is None:
+    found = record.answer("mitigations", Mitigations)
+    if found is None or found.plan is None:
         (run / PLAN).unlink(missing_ok=True)  # of an earlier explanation
     else:
-        write_text_atomic(run / PLAN, remedies.plan.text())
-
-
-def _check_parts(parts: tuple[str, ...]) -> None:
-    for part in parts:
-        if part not in PARTS:
-            raise InputError(f"--only {part}: not known; there are {', '.join(PARTS)}")
+        write_text_atomic(run / PLAN, found.plan.text())
 
 
 def _askable(
@@ -144,79 +141,90 @@ def _askable(
 ) -> tuple[str, ...]:
     """The questions; of runtimes alone, which show no bits, only those about answers."""
     if not record.names_in_runtimes.issuperset(policies):
-        return job.parts
-    for part in job.parts:
-        if part not in _OF_ANSWERS:
+        return job.questions
+    for name in job.questions:
+        if name not in _OF_ANSWERS:
             raise InputError(
-                f"--only {part}: {', '.join(policies)} shows no bits to explain; "
+                f"--only {name}: {', '.join(policies)} shows no bits to explain; "
                 "name a policy that has some too"
             )
-    listener.stage(f"Asked of a runtime's answers alone: {' and '.join(job.parts or _OF_ANSWERS)}")
-    return job.parts or _OF_ANSWERS
+    asked = job.questions or _OF_ANSWERS
+    listener.stage(f"Asked of a runtime's answers alone: {' and '.join(asked)}")
+    return asked
 
 
-def _answers(
-    job: ExplainJob, context: Context, kept: Mapping[str, Any], listener: Listener
-) -> dict[str, Any]:
-    """The fields of the explanation: kept from before, or worked out now."""
-    n_train = _training_examples_of(job, context, kept)
-    answers: dict[str, Any] = {"policies": list(context.everyone), "n_train": n_train}
+def _basis(job: ExplainJob, context: Context, explained: Explained) -> list[Any]:
+    """All that the answers follow from."""
     # `assess --explain` that was killed assesses again: to the same record but for the times.
     untimed = context.record.provenance.model_copy(update={"started": "", "finished": ""})
-    bare = context.record.model_copy(update={"explanation": None, "provenance": untimed})
-    twin = context.twin and record_json(context.twin)
-    asked = [__version__, answers, twin, asdict(job.corrupting), job.fine_tune]
-    text = json.dumps([record_json(bare), asked])
-    fingerprint = hashlib.sha256(text.encode("utf-8", "backslashreplace")).hexdigest()
-    answers |= kept
-    found = _read_partial(job.run / _PARTIAL, fingerprint)
-    for name in PARTS:
-        if name not in (job.parts or PARTS):
+    bare = {"explained": None, "provenance": untimed}
+    measured = record_json(record_of(context.record.observed.model_copy(update=bare)))
+    about = explained.model_dump(exclude={"commands"})
+    reference = context.reference and record_json(context.reference)
+    settings = [job.corrupting.model_dump(), job.fine_tune]
+    return [__version__, measured, about, reference, settings]
+
+
+def _answered(
+    job: ExplainJob,
+    context: Context,
+    explained: Explained,
+    kept: Sequence[str],
+    partial: Partial,
+    listener: Listener,
+) -> Record:
+    """The record with an answer to each question that is asked, beside those that are kept."""
+    observed = context.record.observed.model_copy(update={"explained": explained})
+    before = {key: one.observed for key, one in context.record.answers.items()}
+    others = {key: one for key, one in before.items() if key in kept or key not in QUESTIONS}
+    record = record_of(observed, others, KINDS)
+    for name, observe in QUESTIONS.items():
+        if name not in (job.questions or QUESTIONS):
             continue
-        if name not in found:
+        answer = partial.get_as(name, KINDS[name].observed.model_validate)
+        if answer is None:
             listener.stage(f"Explaining: {name}")
-            # A later question may build on an earlier answer: remedies on the layers that break.
-            so_far = {"explanation": Explanation.model_validate(answers)}
-            so_far_context = replace(context, record=context.record.model_copy(update=so_far))
-            found[name] = PARTS[name](so_far_context).model_dump(mode="json")
-            partial = _Partial(fingerprint=fingerprint, answers=found)
-            write_text_atomic(job.run / _PARTIAL, partial.model_dump_json())
-        answers[name] = found[name]
-    before = context.record.explanation
+            # A later question may build on an earlier one: mitigations on the layers that break.
+            answer = observe(replace(context, record=record))
+            partial.put(name, answer.model_dump())
+        record = with_answer(record, name, answer, KINDS[name])
+    # In the order in which a reader works them out.
+    return record_of(observed, {key: one.observed for key, one in record.answers.items()}, KINDS)
+
+
+def _commands(job: ExplainJob, before: Explained | None, kept: Sequence[str]) -> list[str]:
+    """The commands that gave the answers, this one last."""
     commands = [one for one in before.commands if one != job.command] if before and kept else []
-    answers["commands"] = [*commands, job.command] if job.command else commands
-    return answers
+    return [*commands, job.command] if job.command else commands
 
 
-def _kept(job: ExplainJob, record: Record, policies: Sequence[str]) -> dict[str, Any]:
-    """The answers there are to questions that are not asked now.
+def _kept(job: ExplainJob, record: Record, policies: Sequence[str]) -> list[str]:
+    """The questions that are not asked now and have been answered before.
 
     Raises:
         InputError: they are of other policies, so that they could not stand beside the new ones.
     """
-    if record.explanation is None or not job.parts:
-        return {}
-    before = record.explanation.model_dump(mode="json")
-    kept = {name: before[name] for name in PARTS if name not in job.parts and before[name]}
-    shipped = record.names_in_runtimes
-    if kept and before["policies"] != sorted(policies, key=lambda name: name in shipped):
+    if record.explained is None or not job.questions:
+        return []
+    kept = [name for name in QUESTIONS if name not in job.questions and name in record.answers]
+    shipped, before = record.names_in_runtimes, record.explained.policies
+    if kept and before != sorted(policies, key=lambda name: name in shipped):
         raise InputError(
-            f"{job.run}: its answers to {', '.join(kept)} are about "
-            f"{', '.join(before['policies'])}, and would be lost; give the same --policy, or "
-            "explain a copy of the run"
+            f"{job.run}: its answers to {', '.join(kept)} are about {', '.join(before)}, and would "
+            "be lost; give the same --policy, or explain a copy of the run"
         )
     return kept
 
 
-def _training_examples_of(job: ExplainJob, context: Context, kept: Mapping[str, Any]) -> int:
+def _training_examples_of(job: ExplainJob, context: Context, kept: Sequence[str]) -> int:
     """How many training examples the answers, also those kept, speak of.
 
     Raises:
         InputError: the new ones would speak of others than those kept.
     """
     n_train = 0 if context.train is None else len(context.train.examples)
-    before = context.record.explanation
-    if before is None or not kept.keys() & {*_ON_TRAINING}:
+    before = context.record.explained
+    if before is None or {*_ON_TRAINING}.isdisjoint(kept):
         return n_train
     if _asks_for_training(job) and n_train != before.n_train:
         raise InputError(
@@ -228,15 +236,7 @@ def _training_examples_of(job: ExplainJob, context: Context, kept: Mapping[str, 
 
 
 def _asks_for_training(job: ExplainJob) -> bool:
-    return not {*_ON_TRAINING}.isdisjoint(job.parts or PARTS)
-
-
-def _read_partial(path: Path, fingerprint: str) -> dict[str, dict[str, Any]]:
-    try:
-        partial = _Partial.model_validate_json(path.read_bytes())
-    except (OSError, ValidationError):
-        return {}
-    return partial.answers if partial.fingerprint == fingerprint else {}
+    return not {*_ON_TRAINING}.isdisjoint(job.questions or QUESTIONS)
 
 
 def _context(
@@ -245,13 +245,13 @@ def _context(
     shipped = tuple(name for name in policies if name in record.names_in_runtimes)
     policies = tuple(name for name in policies if name not in shipped)
     stored = open_stored(job.run, record, listener, in_runtimes=shipped)
-    assess, audit, own = stored.assess, stored.audit, stored.own
-    allocations = {name: recorded_allocations(record, name) for name in policies}
-    test = Side("test", audit, stored.suite, stored.base, allocations)
-    train = _train_side(job, assess, test, own, policies, listener)
+    assess, prepared = stored.assess, stored.prepared
+    allocations = {name: allocation_of(record.outcomes[name]) for name in policies}
+    test = Side("test", prepared, allocations)
+    train = _train_side(job, assess, test, policies, listener)
     tune = None
-    if job.fine_tune and "remedies" in (job.parts or PARTS):
-        tune = fine_tuner(audit, assess.data, job.fine_tune, job.run, listener.progress)
+    if job.fine_tune and "mitigations" in (job.questions or QUESTIONS):
+        tune = fine_tuner(prepared, assess.data, job.fine_tune, job.run, listener.progress)
     return Context(
         record,
         policies,
@@ -268,7 +268,6 @@ def _train_side(
     job: ExplainJob,
     assess: AssessJob,
     test: Side,
-    own: StoredPolicy | None,
     policies: tuple[str, ...],
     listener: Listener,
 ) -> Side | None:
@@ -280,25 +279,17 @@ def _train_side(
     if examples is None:
         return None
     # Other questions ask for the examples alone, and a search for the worst bits takes long.
-    searched = policies if "layers" in (job.parts or PARTS) else ()
+    searched = policies if "layers" in (job.questions or QUESTIONS) else ()
     if searched:
         listener.stage(f"Measuring the same policies on {len(examples)} training examples")
-    audit = Audit(
-        test.audit.subject,
-        examples,
-        settings=test.audit.settings,
-        policy=None if own is None else own.policy,
-    )
-    suite, base = audit.ready()
-    suite.measure_only(
+    run = test.prepared
+    schedule = Schedule(prepare(run.subject, examples, run.settings, lambda _points: run.policy))
+    schedule.measure_only(
         searched,
         lambda name, done, whole: listener.progress(f"{name}, training split", done, whole),
     )
-    allocations = {
-        name: torch.tensor([suite.done[name].outcomes[p].bits for p in range(len(examples))])
-        for name in searched
-    }
-    return Side("train", audit, suite, base, allocations)
+    allocations = {name: allocation_of(schedule.done[name].outcomes) for name in searched}
+    return Side("train", schedule.prepared, allocations)
 
 
 def _training_examples(job: ExplainJob, assess: AssessJob, test: Side) -> Examples | None:
@@ -307,7 +298,7 @@ def _training_examples(job: ExplainJob, assess: AssessJob, test: Side) -> Exampl
     def drawn(limit: int, options: DataOptions) -> Examples:
         return load_examples(
             assess.data,
-            subject=test.audit.subject,
+            subject=test.prepared.subject,
             limit=limit,
             seed=assess.settings.seed,
             options=options,

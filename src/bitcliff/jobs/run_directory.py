@@ -1,43 +1,28 @@
-"""The folder a run writes into, and what of an interrupted run can be used again."""
+"""The folder a run writes into: whose it is, held by one process, finished or not."""
 
-import hashlib
 import json
 import os
+import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from filelock import FileLock, Timeout
 
 from bitcliff.errors import InputError
-from bitcliff.jobs.lock import flocked
-from bitcliff.jobs.training_run import LOCK
-from bitcliff.questions.kinds import KINDS
-from bitcliff.records import Measured, Record, is_leftover, read_record, write_text_atomic
 from bitcliff.questions.batchmates.record import BATCHMATES_NAME
-from bitcliff.records.provenance import now
+from bitcliff.questions.kinds import KINDS
+from bitcliff.records import Record, is_leftover, make_folder, read_record
 from bitcliff.records.store import RECORD_NAME
 
-CONFIG, PARTIAL = "config.json", "partial.json"
-BATCHMATES_PARTIAL = "batchmates.partial.json"
+CONFIG, PARTIAL, LOCK = "config.json", "partial.jsonl", ".lock"
+BATCHMATES_PARTIAL = "batchmates.partial.jsonl"
 # By its command, what tells a run: of these, a folder holds one command's alone.
 _TOLD_BY = {
     "assess": {RECORD_NAME, PARTIAL},
     "batchmates": {BATCHMATES_NAME, BATCHMATES_PARTIAL},
-    "train": {LOCK},
 }
 _GIVE = "give a run directory that `bitcliff assess` wrote"
-
-
-class _Partial(BaseModel):
-    """Policies measured by a run that has not ended, and the configuration they belong to."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    fingerprint: str
-    started: str
-    measured: list[Measured]
 
 
 def check_run_directory(directory: Path, command: str) -> None:
@@ -53,47 +38,96 @@ def check_run_directory(directory: Path, command: str) -> None:
         raise InputError(
             f"--out {directory}: not usable as a run directory: {reason}; name another folder"
         ) from error
-    foreign = {name for name in names if not is_leftover(name)}
+    foreign = {name for name in names if not is_leftover(name) and name != LOCK}
     if foreign and not foreign & {CONFIG, PARTIAL, BATCHMATES_PARTIAL}:
         raise InputError(
             f"--out {directory}: the folder is not empty and holds no run; name another"
         )
-    for other, files in _TOLD_BY.items():
-        if other != command and foreign & files:
+    for other in _commands(directory, foreign):
+        if other != command:
             raise InputError(
                 f"--out {directory}: the folder holds a run of `bitcliff {other}`; name another"
             )
 
 
+def _commands(directory: Path, names: set[str]) -> list[str]:
+    """The commands whose runs the folder, which holds these names, has in it."""
+    found = [command for command, files in _TOLD_BY.items() if names & files]
+    return [*found, "train"] if CONFIG in names and _of_training(directory / CONFIG) else found
+
+
+def _of_training(config: Path) -> bool:
+    """Its configuration is there from the beginning, and has what no other command's has."""
+    try:
+        found = json.loads(config.read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return False
+    return isinstance(found, dict) and "seeds" in found
+
+
 def open_run(directory: Path) -> None:
-    """Make the folder, or clear away what a killed run left half-written.
+    """Make the folder, where it is not there.
 
     Raises:
         InputError: it cannot be made.
     """
     try:
-        directory.mkdir(parents=True, exist_ok=True)
-        for entry in directory.iterdir():
-            if is_leftover(entry.name):
-                entry.unlink()
-    except OSError as error:
-        reason = error.strerror or str(error)
-        raise InputError(f"--out {directory}: the folder cannot be made: {reason}") from error
+        make_folder(directory)
+    except InputError as error:
+        raise InputError(f"--out {error}") from error
 
 
 @contextmanager
 def held(directory: Path) -> Iterator[None]:
-    """Keep other runs out of the folder; the system lets go of it when the process ends.
+    """Keep other runs out of the folder, and clear away what a killed one left half-written.
+
+    The system lets go of it when the process ends, however it does. A file in it says who holds it,
+    is no part of the run and goes with the lock; after a kill it stays, and holds nothing.
 
     Raises:
-        InputError: another run is writing into it.
+        InputError: another process holds it, which the text names, or it cannot be written into.
     """
-    busy = f"--out {directory}: another run is writing into it; wait for it or name another folder"
-    if os.name != "posix":  # folders cannot even be opened elsewhere
+    file = directory / LOCK
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(FileLock(file, blocking=False, on_acquired=_sign))
+            stack.callback(_remove, file)
+            _clear_leftovers(directory)
+        except Timeout as error:
+            raise InputError(
+                f"--out {directory}: in use by {_holder(file)}; "
+                "wait for it, stop it or name another folder"
+            ) from error
+        except OSError as error:
+            reason = error.strerror or str(error)
+            raise InputError(f"--out {directory}: cannot be used: {reason}") from error
         yield
-        return
-    with flocked(directory, os.O_RDONLY, lambda _folder: busy):
-        yield
+
+
+def _sign(descriptor: int) -> None:
+    os.ftruncate(descriptor, 0)
+    os.pwrite(descriptor, f"process {os.getpid()} on {socket.gethostname()}".encode(), 0)
+
+
+def _holder(file: Path) -> str:
+    try:
+        return file.read_text(errors="replace")[:200] or "another process"
+    except OSError:  # just let go of, or not to be read while it is held, as on Windows
+        return "another process"
+
+
+def _remove(file: Path) -> None:
+    # While it is held: another process that has opened it sees that it is gone, and takes no lock.
+    with suppress(OSError):  # as on Windows, where it goes with the lock
+        file.unlink()
+
+
+def _clear_leftovers(directory: Path) -> None:
+    # Not all that lies below: the folder may hold other runs, with writes under way.
+    for pattern in (".*.tmp", "seed-*/**/.*.tmp"):
+        for file in directory.glob(pattern):
+            if is_leftover(file.name):
+                file.unlink()
 
 
 def check_is_folder(run: Path) -> None:
@@ -127,54 +161,3 @@ def finished_record(run: Path) -> Record:
             f"{run}: a finished `bitcliff batchmates`; read its report.html, or {_GIVE}"
         )
     return read_record(run, KINDS)
-
-
-class PartialResults:
-    """Measured policies, written after each one, so that a killed run goes on from there.
-
-    Results of another configuration are not used: the fingerprint covers settings, weights, data,
-    what the network computes in float, versions and thread count.
-    """
-
-    def __init__(self, directory: Path, config: dict[str, Any]) -> None:
-        self._path = directory / PARTIAL
-        text = json.dumps(config, sort_keys=True)
-        self._fingerprint = hashlib.sha256(text.encode()).hexdigest()
-        found = self._read()
-        self.started = found.started if found else now()
-        self._measured = {measured.name: measured for measured in (found.measured if found else [])}
-        if not found:
-            self._write()
-
-    @property
-    def resumed(self) -> int:
-        """How many policies an earlier, interrupted run has left."""
-        return len(self._measured)
-
-    def get(self, name: str) -> Measured | None:
-        """What was measured under this name, if anything."""
-        return self._measured.get(name)
-
-    def put(self, measured: Measured) -> None:
-        """Keep it, on disk at once."""
-        self._measured[measured.name] = measured
-        self._write()
-
-    def clear(self) -> None:
-        """The run has ended: nothing to take up again."""
-        self._path.unlink(missing_ok=True)
-
-    def _write(self) -> None:
-        partial = _Partial(
-            fingerprint=self._fingerprint,
-            started=self.started,
-            measured=list(self._measured.values()),
-        )
-        write_text_atomic(self._path, partial.model_dump_json())
-
-    def _read(self) -> _Partial | None:
-        try:
-            partial = _Partial.model_validate_json(self._path.read_bytes())
-        except (OSError, ValidationError):
-            return None
-        return partial if partial.fingerprint == self._fingerprint else None

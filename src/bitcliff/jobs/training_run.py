@@ -1,76 +1,53 @@
 """The folder of a training run: locked, its configuration fixed, its metrics kept in step."""
 
 import json
-import os
-import socket
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from bitcliff.errors import InputError
-from bitcliff.jobs.lock import flocked
-from bitcliff.records import is_leftover, make_folder, write_text_atomic
+from bitcliff.jobs.run_directory import CONFIG, LOCK, held, open_run
+from bitcliff.records import make_folder, read_json_lines, write_text_atomic
 
-CONFIG, LOCK, METRICS = "config.json", "lock", "metrics.jsonl"
+METRICS = "metrics.jsonl"
 
 
 @contextmanager
 def locked(directory: Path) -> Iterator[None]:
-    """Hold the folder, made if need be; the system lets go of it when the process ends.
-
-    What a killed run left half-written is cleared away.
+    """Hold the folder, made if need be; what was refused before any training leaves no trace.
 
     Raises:
-        InputError: it cannot be made, or another process holds it; the text says which.
+        InputError: it cannot be made or used, or another process holds it; the text says which.
     """
-
-    def busy(file: int) -> str:
-        holder = os.read(file, 200).decode(errors="replace") or "another process"
-        return f"--out {directory}: in use by {holder}; wait or stop it"
-
     made = [folder for folder in (directory, *directory.parents) if not folder.exists()]
-    make_folder(directory)
+    open_run(directory)
     before = _names(directory)
-    with ExitStack() as held:
-        try:
-            file = held.enter_context(flocked(directory / LOCK, os.O_RDWR | os.O_CREAT, busy))
-            os.ftruncate(file, 0)
-            os.pwrite(file, f"process {os.getpid()} on {socket.gethostname()}".encode(), 0)
-            _clear_leftovers(directory)
-        except OSError as error:
-            raise InputError(f"--out {directory}: cannot be used: {error.strerror}") from error
-        try:
-            yield
-        except BaseException:
-            _forget_unbegun(directory, before, made)
-            raise
-
-
-def _forget_unbegun(directory: Path, before: set[str], made: list[Path]) -> None:
-    """What was refused before any training must not stand in the way of the mended command.
-
-    `before`: what lay there, and is not this command's. `made`: folders, the deepest first.
-    """
-    written = _names(directory) - before
-    if written <= {CONFIG, LOCK}:
-        for name in written:
-            (directory / name).unlink()
-        with suppress(OSError):  # another run may have come to the folder above
-            for folder in made:
+    try:
+        with held(directory):
+            try:
+                yield
+            except BaseException:
+                _forget_unbegun(directory, before)
+                raise
+    except BaseException:
+        with suppress(OSError):  # they hold something by now
+            for folder in made:  # the deepest first
                 folder.rmdir()
+        raise
+
+
+def _forget_unbegun(directory: Path, before: set[str]) -> None:
+    """Without any training, a configuration must not stand in the way of the mended command.
+
+    `before`: what lay there, and is not this command's.
+    """
+    if _names(directory) - before <= {CONFIG, LOCK} and CONFIG not in before:
+        (directory / CONFIG).unlink(missing_ok=True)
 
 
 def _names(directory: Path) -> set[str]:
     return {entry.name for entry in directory.iterdir()}
-
-
-def _clear_leftovers(directory: Path) -> None:
-    # Not all that lies below: the folder may hold other runs, with writes under way.
-    for pattern in (".*.tmp", "seed-*/**/.*.tmp"):
-        for file in directory.glob(pattern):
-            if is_leftover(file.name):
-                file.unlink()
 
 
 def fix_config(directory: Path, config: dict[str, Any], resume: bool) -> None:
@@ -112,16 +89,6 @@ class MetricsFile:
             InputError: the file cannot be written.
         """
         make_folder(self._path.parent)
-        write_text_atomic(self._path, self._before(entry["step"]) + json.dumps(entry) + "\n")
-
-    def _before(self, step: int) -> str:
-        """The lines of earlier steps."""
-        kept = []
-        for line in self._path.read_text().splitlines() if self._path.exists() else []:
-            try:
-                entry = json.loads(line)
-            except ValueError:  # damaged: what follows is measured again, or was lost with it
-                break
-            if entry["step"] < step:
-                kept.append(line + "\n")
-        return "".join(kept)
+        before = [line for line in read_json_lines(self._path) if line["step"] < entry["step"]]
+        text = "".join(json.dumps(line) + "\n" for line in [*before, entry])
+        write_text_atomic(self._path, text)

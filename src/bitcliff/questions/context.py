@@ -8,12 +8,11 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
-from bitcliff.assess.audit import Audit
-from bitcliff.assess.evaluate import Evaluator, Scores
-from bitcliff.questions.corruptions.corrupting import CorruptionSettings
-from bitcliff.assess.suite import Suite
+from bitcliff.assess.evaluate import Evaluator
+from bitcliff.assess.prepare import Prepared
 from bitcliff.errors import InputError
-from bitcliff.records import PolicyResult, Record
+from bitcliff.records import Outcomes, PolicyResult, Record
+from bitcliff.types.settings import CorruptionSettings
 from bitcliff.types.subject import Examples, Subject
 
 Tell = Callable[[str, int, int], None]
@@ -25,34 +24,29 @@ class Side:
     """One split of the data.
 
     Attributes:
-        audit: the subject, the examples, the points and the settings.
-        suite: the network attached (`suite.evaluator`, its reference set to what the search pushes
-            away from) and the right answers (`suite.wanted`).
-        base: what the network says in float.
+        prepared: the network attached to the examples, and what it says of them in float.
         allocations: bits (n, L) of each explained policy, for every example; on the training
             split of none, where nobody asks for them.
     """
 
     split: Literal["test", "train"]
-    audit: Audit
-    suite: Suite
-    base: Scores
+    prepared: Prepared
     allocations: Mapping[str, Int[Tensor, "n points"]]
 
     @property
     def evaluator(self) -> Evaluator:
         """The attached network."""
-        return self.suite.evaluator
+        return self.prepared.evaluator
 
     @property
     def examples(self) -> Examples:
         """The data of this split."""
-        return self.audit.examples
+        return self.prepared.examples
 
     @property
     def everyone(self) -> Int[Tensor, " n"]:
         """The places of all examples."""
-        return self.suite.everyone
+        return self.prepared.everyone
 
 
 @dataclass(frozen=True)
@@ -66,7 +60,7 @@ class Context:
         test: the record's own examples. train: the split that the network was trained on, if the
             data has one.
         tell: hears of the progress.
-        twin: another network's record on the same data, to compare with.
+        reference: another network's record on the same data, to compare with.
         corrupting: how much is measured on corrupted pictures.
         tune: fine-tunes the network at a mean of bits; None where that was not asked for.
     """
@@ -76,7 +70,7 @@ class Context:
     test: Side
     train: Side | None = None
     tell: Tell = field(default=lambda _what, _done, _whole: None)
-    twin: Record | None = None
+    reference: Record | None = None
     corrupting: CorruptionSettings = field(default_factory=CorruptionSettings)
     tune: Callable[[float], Subject] | None = None
     runtimes: tuple[str, ...] = ()
@@ -132,10 +126,15 @@ def check_policies(record: Record, names: Sequence[str]) -> None:
             )
 
 
-def recorded_allocations(record: Record, name: str) -> Int[Tensor, "n points"]:
-    """What a policy of the record spent on each example."""
-    bits = record.outcomes[name].every_bits()
-    assert bits is not None  # noqa: S101  (`check_policies` has seen to it)
+def allocation_of(outcomes: Outcomes) -> Int[Tensor, "n points"]:
+    """What was spent on each example that was measured, in their order.
+
+    Raises:
+        InputError: nothing was, since they show no bits.
+    """
+    bits = outcomes.every_bits()
+    if bits is None:
+        raise InputError("activations stay in float there, or a runtime shows no bits")
     return torch.from_numpy(bits.astype("int64"))
 
 

@@ -5,10 +5,12 @@ from pathlib import Path
 from typing import Any
 
 from bitcliff.questions.activations.page import activations_section
+from bitcliff.questions.activations.record import Activations
 from bitcliff.questions.corruptions.page import corruptions_section
 from bitcliff.questions.indicators.page import indicators_section
 from bitcliff.questions.inputs.page import inputs_section
 from bitcliff.questions.layers.page import layers_section
+from bitcliff.questions.layers.statistics import inflection
 from bitcliff.questions.mitigations.page import mitigations_section
 from bitcliff.questions.runtimes.page import runtimes_section
 from bitcliff.questions.verification.page import verification_section
@@ -18,9 +20,15 @@ from bitcliff.report.section import Section
 from bitcliff.report.write import write_report
 from bitcliff.verdict import Verdict
 
+
+def _activations(record: Record, found: Activations) -> Section:
+    """With the points at which the layer analysis, where there is one, sees the network break."""
+    return activations_section(record, found, inflection(record, found.policies[0].policy))
+
+
 _EXPLAINED: Mapping[str, Callable[[Record, Any], Section]] = {
     "layers": layers_section,
-    "activations": activations_section,
+    "activations": _activations,
     "inputs": inputs_section,
     "corruptions": corruptions_section,
     "indicators": indicators_section,

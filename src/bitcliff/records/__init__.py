@@ -11,9 +11,11 @@ from bitcliff.records.figures import (
     PolicyResult,
 )
 from bitcliff.records.files import (
+    append_json_line,
     check_writable,
     is_leftover,
     make_folder,
+    read_json_lines,
     write_bytes_atomic,
     write_text_atomic,
 )
@@ -34,7 +36,6 @@ from bitcliff.records.schema import (
     Observed,
     PointRow,
     Provenance,
-    Settings,
     SubjectInfo,
     Uncovered,
 )
@@ -62,14 +63,15 @@ __all__ = [
     "PolicyResult",
     "Provenance",
     "Record",
-    "Settings",
     "SubjectInfo",
     "Table",
     "Uncovered",
+    "append_json_line",
     "check_writable",
     "is_leftover",
     "make_folder",
     "package_versions",
+    "read_json_lines",
     "read_record",
     "record_json",
     "record_of",

@@ -274,9 +274,7 @@ def _change(flips: Flips) -> PairedChange | None:
     return paired_change(flips.all.n, flips.lost.k, flips.gained.k)
 
 
-def _repeated(
-    found: Outcomes, before: Classes, whole: npt.NDArray[np.bool_]
-) -> Rate | None:
+def _repeated(found: Outcomes, before: Classes, whole: npt.NDArray[np.bool_]) -> Rate | None:
     """Of the flips, how many stay flips in every repeat; None where nothing was repeated."""
     if found.repeats is None or not whole.any():
         return None

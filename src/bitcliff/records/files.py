@@ -2,11 +2,13 @@
 
 import contextlib
 import errno
+import json
 import os
 import re
 import secrets
 import tempfile
 from pathlib import Path
+from typing import Any
 
 from bitcliff.errors import InputError
 
@@ -43,6 +45,42 @@ def write_bytes_atomic(path: str | os.PathLike[str], data: bytes) -> None:
         # Also after Ctrl-C; after a success the temporary name is gone already.
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
+
+
+def append_json_line(path: str | os.PathLike[str], value: Any) -> None:
+    """Add `value` as a line of JSON to a file that is there, on disk at once.
+
+    What was there stays. A kill or a full disk leaves all of the line, none of it, or a part
+    without the newline, which `read_json_lines` passes over.
+
+    Raises:
+        InputError: the file cannot be written.
+    """
+    left = (json.dumps(value) + "\n").encode()
+    target = Path(path)
+    try:
+        with target.open("r+b", buffering=0) as file:
+            file.seek(0, os.SEEK_END)
+            while left:
+                left = left[file.write(left) :]
+            os.fsync(file.fileno())
+    except OSError as error:
+        raise InputError(_unwritable(shown(target), error)) from error
+
+
+def read_json_lines(path: str | os.PathLike[str]) -> list[Any]:
+    """The values of a file of JSON lines, up to the first that is torn or damaged.
+
+    A file that is not there or cannot be read has none.
+    """
+    values: list[Any] = []
+    try:
+        *lines, _torn = Path(path).read_bytes().split(b"\n")
+        for line in lines:
+            values.append(json.loads(line))
+    except (OSError, ValueError, RecursionError):
+        pass
+    return values
 
 
 def check_writable(path: str | os.PathLike[str], option: str) -> None:

@@ -114,6 +114,10 @@ def valid(kind: type[Kind], fields: object, source: str, where: str = "") -> Kin
         raise InputError(
             f"{source}: not a Bitcliff record: {one_line(place)}: {one_line(first['msg'])}"
         ) from error
+    except InputError as error:  # of the settings, whose checks tell it by the option
+        raise InputError(
+            f"{source}: not a Bitcliff record: settings: {one_line(str(error))}"
+        ) from error
 
 
 def check_figures(stored: object, worked_out: object, source: str) -> None:
@@ -149,7 +153,7 @@ def _checked(
     for key, kind in kinds.items():
         if key not in answers:
             continue
-        given = kind.older(record, answers[key]) if older else answers[key]
+        given = _of_older(kind, record, answers[key], source) if older else answers[key]
         if given is None:  # an older file does not hold what this answer rests on
             continue
         part = valid(kind.observed, given, source, f"answers.{key}")
@@ -157,6 +161,15 @@ def _checked(
             raise InputError(f"{source}: inconsistent record: {key}: {one_line(problem)}")
         record = with_answer(record, key, part, kind)
     return record
+
+
+def _of_older(kind: AnswerKind, record: Record, answer: Any, source: str) -> Any:
+    try:
+        return kind.older(record, answer)
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+        raise InputError(
+            f"{source}: not a Bitcliff record of schema 1.x: {one_line(repr(error))}"
+        ) from error
 
 
 def _figures_of(record: Record) -> dict[str, Any]:
@@ -229,9 +242,7 @@ def parse_json(text: str, source: str, file_name: str = RECORD_NAME) -> dict[str
             f"give the {file_name} of a run that finished"
         ) from error
     except (ValueError, RecursionError) as error:
-        raise InputError(
-            f"{source}: not a Bitcliff record: {one_line(str(error))}"
-        ) from error
+        raise InputError(f"{source}: not a Bitcliff record: {one_line(str(error))}") from error
     if not isinstance(fields, dict) or "schema_version" not in fields:
         raise InputError(
             f"{source}: not a Bitcliff record: no schema_version; "
@@ -283,7 +294,9 @@ def _dumps(value: Any) -> str:
 
 def _one_item_a_line(value: Any) -> str:
     if isinstance(value, dict) and any(isinstance(one, dict | list) for one in value.values()):
-        return "{\n" + ",\n".join(f"{_dumps(str(k))}: {_dumps(v)}" for k, v in value.items()) + "\n}"
+        return (
+            "{\n" + ",\n".join(f"{_dumps(str(k))}: {_dumps(v)}" for k, v in value.items()) + "\n}"
+        )
     if not (isinstance(value, list) and value and isinstance(value[0], dict)):
         return _dumps(value)
     return "[\n" + ",\n".join(_dumps(item) for item in value) + "\n]"

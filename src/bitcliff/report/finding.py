@@ -155,9 +155,7 @@ def _pair(record: Record) -> _Pair:
     for wanted in families:
         # A fixed placement is reported on half the examples only: second choice for a headline.
         worst = [
-            policy
-            for policy in record.policies
-            if policy.kind in wanted and policy.agreement.n
+            policy for policy in record.policies if policy.kind in wanted and policy.agreement.n
         ]
         if worst:
             pairs = [_compare(record, _even_for(record, policy), policy) for policy in worst]

@@ -15,8 +15,8 @@ from bitcliff.report.finding import find
 from bitcliff.report.plot import colour_rules
 from bitcliff.report.policies import policy_groups
 from bitcliff.report.repeats import any_repeated, repeats_sentence
-from bitcliff.report.section import Section
 from bitcliff.report.risk import SHOWN, at_risk_cards, changed_by
+from bitcliff.report.section import Section
 from bitcliff.report.words import clean, noun, percent, rate_text
 from bitcliff.verdict import Verdict
 
@@ -59,14 +59,13 @@ def render_page(template: str, context: dict[str, Any]) -> str:
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
     # Ours, not data: the hash of the policy is over these very bytes, so they must not be escaped.
     trusted = {"style": Markup(style), "style_hash": digest}  # noqa: S704
-    page = environment.get_template(template)
-    # A question's template is included as it is; only its text comes from elsewhere.
-    environment.filters["template"] = lambda section: environment.from_string(section.template)
-    return page.render(**trusted, **context)
+    return environment.get_template(template).render(**trusted, **context)
 
 
 def _resource(name: str) -> str:
-    return files("bitcliff.report").joinpath("templates", name).read_text(encoding="utf-8")
+    """A file of the frame, or a question's own, whose name begins with `questions/`."""
+    folder = "" if name.startswith("questions/") else "report/templates"
+    return files("bitcliff").joinpath(folder, name).read_text(encoding="utf-8")
 
 
 def _context(record: Record, verdict: Verdict) -> dict[str, Any]:
@@ -103,8 +102,7 @@ def _context(record: Record, verdict: Verdict) -> dict[str, Any]:
         if record.coverage.macs_share is None
         else percent(record.coverage.macs_share),
         "uncovered": [
-            (clean(one.name), clean(one.kind), clean(one.reason, 300))
-            for one in subject.uncovered
+            (clean(one.name), clean(one.kind), clean(one.reason, 300)) for one in subject.uncovered
         ],
         "effort": view.worst_effort(record),
         "partial": partial_notes(record),

@@ -1,5 +1,6 @@
 """What the page says, worked out from the record; the template only lays it out."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -238,7 +239,7 @@ def settings_lines(record: Record) -> list[tuple[str, str]]:
     ]  # fmt: skip
 
 
-def _patterns(patterns: list[str]) -> str:
+def _patterns(patterns: Sequence[str]) -> str:
     return ", ".join(clean(pattern) for pattern in patterns) or "none"
 
 
@@ -263,11 +264,7 @@ def provenance_lines(source: Provenance, schema_version: str) -> list[tuple[str,
 
 def worst_effort(record: Record) -> list[tuple[str, str, str]]:
     """(policy, passes, method) of every policy that was searched for."""
-    searched = [
-        policy
-        for policy in record.policies
-        if policy.kind in SEARCHED
-    ]
+    searched = [policy for policy in record.policies if policy.kind in SEARCHED]
     return [
         (clean(policy.name), effort_text(policy.effort), clean(policy.effort.method, 300))
         for policy in sorted(searched, key=family_order)

@@ -19,7 +19,10 @@ def write_report(
 ) -> dict[str, Path]:
     """Write report.html, junit.xml and examples.csv, each whole or not at all.
 
-    `sections`: what questions add to the page. All are rendered before the first is written. The directory is made if it is missing.
+    All are rendered before the first is written. The directory is made if it is missing.
+
+    Args:
+        sections: what questions add to the page.
 
     Returns:
         Where each file is, by its name.

@@ -2,7 +2,7 @@
 
 from bitcliff.stats.clusters import clustered_rate
 from bitcliff.stats.draws import median_index
-from bitcliff.stats.groups import class_test, cramers_v, rank_test
+from bitcliff.stats.groups import class_test, cramers_v, rank_test, resamples
 from bitcliff.stats.intervals import rate, upper_bound
 from bitcliff.stats.multiplicity import holm, with_holm
 from bitcliff.stats.paired import mcnemar, paired_change, paired_difference
@@ -22,6 +22,7 @@ __all__ = [
     "paired_difference",
     "rank_test",
     "rate",
+    "resamples",
     "transitory",
     "upper_bound",
     "with_holm",

@@ -16,7 +16,9 @@ def with_holm(family: Sequence[Tested | None]) -> list[Tested | None]:
 
     None, and a test without p-value, stays as it is and does not count.
     """
-    tested = [place for place, one in enumerate(family) if getattr(one, "p_value", None) is not None]
+    tested = [
+        place for place, one in enumerate(family) if getattr(one, "p_value", None) is not None
+    ]
     adjusted = holm([getattr(family[place], "p_value") for place in tested])  # noqa: B009
     found = list(family)
     for place, p in zip(tested, adjusted, strict=True):

@@ -9,7 +9,7 @@ from scipy import optimize, stats
 
 from bitcliff.errors import InputError
 from bitcliff.stats.arguments import check_confidence
-from bitcliff.stats.groups import Values, rank_test
+from bitcliff.stats.groups import Values
 
 
 @dataclass(frozen=True)
@@ -18,13 +18,12 @@ class Auroc:
 
     Attributes:
         value: the chance that a positive's number exceeds a negative's, ties counted half.
-        low, high: its interval. p_value: two-sided, of the numbers being alike in both groups.
+        low, high: its interval.
     """
 
     value: float
     low: float
     high: float
-    p_value: float
 
 
 def auroc(
@@ -32,11 +31,11 @@ def auroc(
     negatives: Sequence[float] | Values,
     confidence: float = 0.95,
 ) -> Auroc:
-    """AUROC with Newcombe's score interval and the permutation test of Mann and Whitney.
+    """AUROC with Newcombe's score interval; `rank_test` is the test that goes with it.
 
     For few numbers: the interval takes its variance at the limit it tests, not at what was seen. So
     it keeps a width at perfect separation, where a bootstrap's, DeLong's and Hanley and McNeil's
-    shrink to a point. The test is `rank_test`.
+    shrink to a point.
 
     Raises:
         InputError: a group is empty or holds a value that is not finite, or `confidence` is not
@@ -55,7 +54,6 @@ def auroc(
         value=value,
         low=_lower_limit(value, m, n, z),
         high=1 - _lower_limit(1 - value, m, n, z),
-        p_value=rank_test(above, below),
     )
 
 

@@ -6,6 +6,9 @@ import torch
 from torch import Tensor, nn
 
 from bitcliff.assess import AssessSettings, Audit
+from bitcliff.questions.activations.observe import observe_activations
+from bitcliff.questions.activations.record import Activations, PointActivations
+from bitcliff.questions.activations.statistics import figures
 from bitcliff.questions.context import Context, Side
 from bitcliff.records import Record
 from bitcliff.types.subject import Examples, Inputs, Subject
@@ -81,3 +84,13 @@ def context_of(
     audit = Audit(module, inputs, settings=settings)
     suite, base = audit.ready()
     return Context(record, tuple(bits), Side("test", audit, suite, base, bits))
+
+
+def measured(context: Context) -> Activations:
+    """The figures of what is observed."""
+    return figures(context.record, observe_activations(context))
+
+
+def points_of(context: Context) -> list[PointActivations]:
+    """Those of the first policy."""
+    return measured(context).policies[0].points

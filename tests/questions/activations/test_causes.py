@@ -6,10 +6,9 @@ import torch
 from torch import Tensor
 
 from bitcliff.adapters import DataOptions, load_examples, load_model
-from bitcliff.questions.activations.observe import explain_activations
 from bitcliff.questions.activations.causes import CAUSES, cause_of_each, cause_of_point
-from bitcliff.records import Record
 from bitcliff.questions.activations.record import Cause, PointActivations
+from bitcliff.records import Record
 from tests.questions.activations.cases import (
     TwoPoints,
     context_of,
@@ -17,6 +16,7 @@ from tests.questions.activations.cases import (
     normal,
     offset,
     one_outlier,
+    points_of,
     shuffled,
 )
 
@@ -29,7 +29,7 @@ def explained(
 ) -> list[PointActivations]:
     table = torch.tensor([bits]).expand(len(pictures), -1)
     context = context_of(TwoPoints(mix), pictures, {"p": table}, record, scheme=scheme)
-    return explain_activations(context).policies[0].points
+    return points_of(context)
 
 
 @pytest.mark.parametrize(
@@ -85,7 +85,7 @@ def test_a_shipped_network_at_eight_bits_is_unharmed(record: Record) -> None:
     options = DataOptions(split="test")
     examples = load_examples("digits", subject=subject, limit=24, seed=0, options=options)
     context = context_of(subject, examples, {"uniform-8": torch.full((24, 20), 8)}, record)
-    points = explain_activations(context).policies[0].points
+    points = points_of(context)
     assert len(points) == 20
     assert {(point.cause, point.harmed.k) for point in points} == {("unharmed", 0)}
 

@@ -10,14 +10,26 @@ import torch
 from torch import Tensor, nn
 
 from bitcliff.adapters import DataOptions, load_examples, load_model
-from bitcliff.questions.activations.observe import explain_activations
-from bitcliff.questions.context import Context
-from bitcliff.questions.activations.row_statistics import STEPS
 from bitcliff.quant import fake_quantize, fake_quantize_weight
+from bitcliff.questions.activations.observe import observe_activations
+from bitcliff.questions.activations.record import (
+    ActivationsObserved,
+    PointActivations,
+    PointObserved,
+)
+from bitcliff.questions.activations.row_statistics import STEPS
+from bitcliff.questions.activations.statistics import figures
+from bitcliff.questions.context import Context
 from bitcliff.records import Record
-from bitcliff.questions.activations.record import Activations, PointActivations
 from bitcliff.types.subject import Examples, Subject
-from tests.questions.activations.cases import TwoPoints, context_of, normal, shuffled
+from tests.questions.activations.cases import (
+    TwoPoints,
+    context_of,
+    measured,
+    normal,
+    points_of,
+    shuffled,
+)
 from tests.small_networks import Overflowing
 
 N = 10
@@ -39,14 +51,16 @@ def brittle() -> tuple[Subject, Examples]:
 @pytest.fixture(scope="module")
 def explained(
     brittle: tuple[Subject, Examples], digits_bits: Tensor, record: Record
-) -> tuple[Context, Activations]:
+) -> tuple[Context, ActivationsObserved]:
     context = context_of(*brittle, {"any": digits_bits}, record, batch_size=N)
-    return context, explain_activations(context)
+    return context, observe_activations(context)
 
 
 @pytest.fixture(scope="module")
 def hooked(
-    brittle: tuple[Subject, Examples], explained: tuple[Context, Activations], digits_bits: Tensor
+    brittle: tuple[Subject, Examples],
+    explained: tuple[Context, ActivationsObserved],
+    digits_bits: Tensor,
 ) -> dict[str, dict[str, Tensor]]:
     """Values at each point by plain hooks: float, arriving in the quantized run, and rounded."""
     subject, examples = load_model("brittle-digits"), brittle[1]
@@ -81,8 +95,13 @@ def hooked(
     return seen
 
 
-def points_of(explained: tuple[Context, Activations]) -> list[PointActivations]:
-    return explained[1].policies[0].points
+def pairs_of(
+    explained: tuple[Context, ActivationsObserved],
+) -> list[tuple[PointActivations, PointObserved]]:
+    """The figures of each point, and what was observed there."""
+    context, observed = explained
+    found = figures(context.record, observed)
+    return list(zip(found.policies[0].points, observed.policies[0].points, strict=True))
 
 
 def flat(values: Tensor) -> np.ndarray:
@@ -94,14 +113,14 @@ def decibels(signal: np.ndarray, error: np.ndarray) -> np.ndarray:
 
 
 def test_ratios_are_those_of_forward_hooks(
-    explained: tuple[Context, Activations],
+    explained: tuple[Context, ActivationsObserved],
     hooked: dict[str, dict[str, Tensor]],
     digits_bits: Tensor,
 ) -> None:
     totals: list[np.ndarray] = []
-    for place, point in enumerate(points_of(explained)):
+    for index, (point, _) in enumerate(pairs_of(explained)):
         x, arriving, after = (flat(hooked[point.name][k]) for k in ("float", "arriving", "rounded"))
-        local = flat(fake_quantize(hooked[point.name]["float"], digits_bits[:, place], "onnx"))
+        local = flat(fake_quantize(hooked[point.name]["float"], digits_bits[:, index], "onnx"))
         total = decibels(x, after - x)
         for name, expected in (
             ("local_db", decibels(x, local - x)),
@@ -109,9 +128,9 @@ def test_ratios_are_those_of_forward_hooks(
             ("total_db", total),
         ):
             # What arrives at the first point differs from float by the last bits of weights.
-            close = pytest.approx(np.median(expected), abs=0.5 if place == 0 else 1e-3)
+            close = pytest.approx(np.median(expected), abs=0.5 if index == 0 else 1e-3)
             assert getattr(point.median, name) == close
-            close = pytest.approx(expected.min(), abs=0.5 if place == 0 else 1e-3)
+            close = pytest.approx(expected.min(), abs=0.5 if index == 0 else 1e-3)
             assert getattr(point.worst, name) == close
         if totals:
             expected = np.median(np.min(totals, axis=0))
@@ -123,11 +142,11 @@ def test_ratios_are_those_of_forward_hooks(
 
 
 def test_tails_are_those_of_forward_hooks(
-    explained: tuple[Context, Activations],
+    explained: tuple[Context, ActivationsObserved],
     hooked: dict[str, dict[str, Tensor]],
     digits_bits: Tensor,
 ) -> None:
-    for place, point in enumerate(points_of(explained)):
+    for index, (point, _) in enumerate(pairs_of(explained)):
         x = flat(hooked[point.name]["float"])
         kurtosis = scipy.stats.kurtosis(x, axis=1)
         assert point.median.kurtosis == pytest.approx(np.median(kurtosis), rel=1e-4)
@@ -135,21 +154,21 @@ def test_tails_are_those_of_forward_hooks(
         peak = x.max(1) / np.percentile(x, 99.9, axis=1, method="lower")
         assert point.median.peak == pytest.approx(np.median(peak), rel=1e-4)
         assert point.worst.peak == pytest.approx(peak.max(), rel=1e-4)
-        assert point.median.bits == np.median(digits_bits[:, place])
-        assert point.worst.bits == digits_bits[:, place].min()
+        assert point.median.bits == np.median(digits_bits[:, index])
+        assert point.worst.bits == digits_bits[:, index].min()
         assert point.median.offset == 0
 
 
 def test_histograms_and_sparsity_are_literal_counts(
-    explained: tuple[Context, Activations], hooked: dict[str, dict[str, Tensor]]
+    explained: tuple[Context, ActivationsObserved], hooked: dict[str, dict[str, Tensor]]
 ) -> None:
-    for point in points_of(explained):
+    for point, observed in pairs_of(explained):
         x = flat(hooked[point.name]["float"])
         width = x.max() / STEPS
-        assert point.first_bin == 0
-        assert point.bin_width == pytest.approx(width, rel=1e-5)
-        edges = (np.arange(len(point.before.counts) + 1) - 0.5) * width
-        for key, found in (("float", point.before), ("rounded", point.after)):
+        assert observed.first_bin == 0
+        assert observed.bin_width == pytest.approx(width, rel=1e-5)
+        edges = (np.arange(len(observed.before.counts) + 1) - 0.5) * width
+        for key, found in (("float", observed.before), ("rounded", observed.after)):
             values = flat(hooked[point.name][key])
             assert sum(found.counts) == values.size
             counts = np.histogram(values.clip(edges[0], np.nextafter(edges[-1], 0)), edges)[0]
@@ -162,43 +181,43 @@ def test_histograms_and_sparsity_are_literal_counts(
         assert [point.sparsity_before, point.sparsity_after] == pytest.approx(shares, abs=2e-3)
     assert any(
         (point.sparsity_after or 0) > (point.sparsity_before or 0) + 0.05
-        for point in points_of(explained)
+        for point, _ in pairs_of(explained)
     )
 
 
 @pytest.mark.parametrize("batch_size", [1, 3, 4])
 def test_the_batch_size_changes_nothing(batch_size: int, record: Record) -> None:
-    pictures = shuffled(normal(), 6)
+    images = shuffled(normal(), 6)
     bits = torch.tensor([[3, 8], [4, 8], [5, 8], [3, 6], [4, 6], [5, 6]])
 
-    def measured(size: int) -> Activations:
-        context = context_of(TwoPoints([[1.0]]), pictures, {"p": bits}, record, batch_size=size)
-        return explain_activations(context)
+    def packed(size: int) -> dict[str, object]:
+        context = context_of(TwoPoints([[1.0]]), images, {"p": bits}, record, batch_size=size)
+        return observe_activations(context).model_dump()
 
-    assert measured(batch_size) == measured(6)
+    assert packed(batch_size) == packed(6)
 
 
 def test_padding_does_not_count(record: Record) -> None:
-    pictures = shuffled(normal(), 5)
+    images = shuffled(normal(), 5)
     bits = torch.full((5, 2), 6)
-    context = context_of(TwoPoints([[1.0]]), pictures, {"p": bits}, record, batch_size=4)
-    for point in explain_activations(context).policies[0].points:
-        assert point.n == 5
-        assert sum(point.before.counts) == sum(point.after.counts) == pictures.numel()
+    context = context_of(TwoPoints([[1.0]]), images, {"p": bits}, record, batch_size=4)
+    for point in observe_activations(context).policies[0].points:
+        assert point.columns.shape == (10, 5)
+        assert sum(point.before.counts) == sum(point.after.counts) == images.numel()
 
 
 def test_each_policy_is_measured_by_itself(record: Record) -> None:
-    pictures = shuffled(normal(), 3)
+    images = shuffled(normal(), 3)
     bits = {"coarse": torch.full((3, 2), 2), "fine": torch.full((3, 2), 10)}
-    context = context_of(TwoPoints([[1.0]]), pictures, bits, record)
-    both = explain_activations(context)
+    context = context_of(TwoPoints([[1.0]]), images, bits, record)
+    both = measured(context)
     assert [found.policy for found in both.policies] == ["coarse", "fine"]
     for name, found in zip(bits, both.policies, strict=True):
-        alone = context_of(TwoPoints([[1.0]]), pictures, {name: bits[name]}, record)
-        assert explain_activations(alone).policies == [found]
+        alone = context_of(TwoPoints([[1.0]]), images, {name: bits[name]}, record)
+        assert measured(alone).policies == [found]
 
 
-def test_the_network_is_left_as_it_was(explained: tuple[Context, Activations]) -> None:
+def test_the_network_is_left_as_it_was(explained: tuple[Context, ActivationsObserved]) -> None:
     side = explained[0].test
     assert side.evaluator.attachment.on_point is None
     again = side.evaluator.float_scores(side.everyone)
@@ -210,8 +229,8 @@ def test_examples_that_fail_are_left_out_from_there_on(record: Record) -> None:
     # Rounding at two bits lifts the second one over the limit, beyond which it is infinite.
     bits = torch.tensor([[8, 8], [2, 8], [8, 8]])
     context = context_of(Overflowing(limit=0.62).eval(), x, {"p": bits}, record)
-    points = explain_activations(context).policies[0].points
-    assert [point.n for point in points] == [3, 2]
+    points = observe_activations(context).policies[0].points
+    assert [point.columns.shape[1] for point in points] == [3, 2]
     assert sum(points[1].after.counts) == 6
 
 
@@ -219,7 +238,7 @@ def test_nothing_finite_is_said_to_be_unmeasured(record: Record) -> None:
     x = torch.tensor([[5.0, 0.2, 0.1], [0.5, 0.2, 0.1]])
     context = context_of(Overflowing().eval(), x, {"p": torch.full((2, 2), 8)}, record)
     context.test.evaluator.inputs = x[:1].expand(2, -1)
-    _, head = explain_activations(context).policies[0].points
+    _, head = points_of(context)
     assert (head.n, head.cause, head.causes) == (0, None, {})
     assert head.sparsity_before is None
     assert head.median.kurtosis is None
@@ -250,7 +269,7 @@ def test_a_point_that_float_does_not_reach_is_not_measured(record: Record) -> No
     bits = torch.tensor([[2, 8, 8]] * 3)
     context = context_of(Detour().eval(), large, {"p": bits}, record)
     context.test.evaluator.inputs = small
-    points = explain_activations(context).policies[0].points
+    points = points_of(context)
     assert [(point.name, point.n) for point in points] == [
         ("hidden", 3),
         ("detour", 0),
@@ -278,6 +297,6 @@ def test_a_text_model_is_measured(record: Record) -> None:
     ids = torch.randint(0, 50, (5, 7), generator=drawn)
     inputs = {"ids": ids, "mask": torch.ones(5, 7)}
     context = context_of(Named().eval(), inputs, {"p": torch.full((5, 2), 8)}, record, batch_size=2)
-    points = explain_activations(context).policies[0].points
-    assert [point.n for point in points] == [5, 5]
+    points = observe_activations(context).policies[0].points
+    assert [point.columns.shape[1] for point in points] == [5, 5]
     assert sum(points[0].before.counts) == 5 * 7 * 8

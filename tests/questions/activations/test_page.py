@@ -1,22 +1,13 @@
 """Sentences, choice of points and numbers of the section on activations."""
 
+from dataclasses import replace
 from typing import Any
 from xml.etree import ElementTree
 
+import numpy as np
 import pytest
 
 from bitcliff import stats
-from bitcliff.records import Record
-from bitcliff.records.explanation import Explanation
-from bitcliff.questions.activations.record import (
-    Activations,
-    Cause,
-    Histogram,
-    Numbers,
-    PointActivations,
-    PolicyActivations,
-)
-from bitcliff.report.explain import sections
 from bitcliff.questions.activations.page import (
     SHOWN,
     activations_section,
@@ -24,8 +15,28 @@ from bitcliff.questions.activations.page import (
     shown_points,
 )
 from bitcliff.questions.activations.plot import shares
-from bitcliff.report.html import render_html
-from bitcliff.verdict import judge
+from bitcliff.questions.activations.record import (
+    Activations,
+    ActivationsObserved,
+    Cause,
+    Histogram,
+    Numbers,
+    PointActivations,
+    PointObserved,
+    PolicyActivations,
+    PolicyObserved,
+)
+from bitcliff.records import Record
+from bitcliff.records.record import Answer
+from bitcliff.report.section import Section
+from tests.report.example_record import example_record
+
+
+@pytest.fixture(scope="module")
+def record() -> Record:
+    """Any; only its examples are called something."""
+    return example_record()
+
 
 NUMBERS = Numbers(
     bits=4.5,
@@ -50,10 +61,6 @@ def point(
     given: dict[str, Any] = {
         "name": name,
         "n": 10,
-        "bin_width": 0.1,
-        "first_bin": -1,
-        "before": Histogram(counts=[10, 60, 20, 10], exactly_zero=55),
-        "after": Histogram(counts=[5, 80, 15, 0], exactly_zero=80),
         "sparsity_before": 0.6,
         "sparsity_after": 0.8,
         "cause": cause,
@@ -67,11 +74,42 @@ def point(
 
 
 def unmeasured() -> PointActivations:
-    empty = Histogram(counts=[0], exactly_zero=0)
     nothing: dict[str, Any] = dict.fromkeys(("cause", "sparsity_before", "sparsity_after"))
-    nothing |= dict.fromkeys(("median", "worst", "typical"), NOTHING)
-    nothing |= {"n": 0, "first_bin": 0, "before": empty, "after": empty, "causes": {}}
+    nothing |= dict.fromkeys(("median", "worst", "typical"), NOTHING) | {"n": 0, "causes": {}}
     return PointActivations(**(dict(point()) | nothing | {"harmed": stats.rate(0, 0)}))
+
+
+BEFORE = Histogram(counts=[10, 60, 20, 10], exactly_zero=55)
+AFTER = Histogram(counts=[5, 80, 15, 0], exactly_zero=80)
+
+
+def answered(record: Record, found: Activations) -> Record:
+    """The record with these figures; every point has the same histograms."""
+    observed = ActivationsObserved(
+        policies=[
+            PolicyObserved(
+                policy=policy.policy,
+                points=[
+                    PointObserved(
+                        name=point.name,
+                        bin_width=0.1,
+                        first_bin=-1,
+                        before=BEFORE,
+                        after=AFTER,
+                        columns=np.ones((10, point.n), dtype=np.float32),
+                    )
+                    for point in policy.points
+                ],
+            )
+            for policy in found.policies
+        ]
+    )
+    return replace(record, answers={"activations": Answer(observed, found)})
+
+
+def section_of(record: Record, *policies: PolicyActivations) -> Section:
+    found = Activations(policies=list(policies))
+    return activations_section(answered(record, found), found)
 
 
 def under(*points: PointActivations) -> PolicyActivations:
@@ -88,14 +126,14 @@ def under(*points: PointActivations) -> PolicyActivations:
         ("too few bits for the spread", "4.5 bits are too few"),
     ],
 )
-def test_the_finding_names_place_cause_and_numbers(cause: Cause, words: str) -> None:
+def test_the_finding_names_point_cause_and_numbers(cause: Cause, words: str) -> None:
     found = policy_finding(under(point(), point(cause, name="stages.6.conv2")), "pictures")
     assert words in found.replace("\u00a0", " ")
     assert "stages.6.conv2" in found
     assert found.endswith("(9 of 10 pictures).")
 
 
-def test_the_place_where_most_examples_are_harmed_comes_first() -> None:
+def test_the_point_where_most_examples_are_harmed_comes_first() -> None:
     later = point("signal already lost upstream", 10, "later")
     found = policy_finding(
         under(point("outlier", 3, "few"), point("outlier", 8, "many"), later), ""
@@ -103,11 +141,11 @@ def test_the_place_where_most_examples_are_harmed_comes_first() -> None:
     assert "at many" in found
 
 
-def test_without_a_place_to_blame_it_says_so() -> None:
+def test_without_a_point_to_blame_it_says_so() -> None:
     assert "stay close" in policy_finding(under(point(), point()), "pictures")
     later = point("signal already lost upstream", 4, "fc")
     found = policy_finding(under(point(), later), "pictures")
-    assert "no single place is to blame" in found
+    assert "no single point is to blame" in found
     assert "at fc they are a third of the signal or more in 4 of 10 pictures" in found
 
 
@@ -118,7 +156,7 @@ def test_a_peak_without_bound_is_words() -> None:
 
 
 def test_the_zero_bin_is_dropped_and_the_rest_is_one() -> None:
-    assert shares(point().before, -1) == [0.25, 0, 0.5, 0.25]
+    assert shares(BEFORE, -1) == [0.25, 0, 0.5, 0.25]
     assert shares(Histogram(counts=[7, 0], exactly_zero=7), 0) == [0, 0]
 
 
@@ -138,8 +176,7 @@ def test_of_many_the_inflection_points_and_the_most_damaged_are_drawn() -> None:
 
 
 def test_the_section_has_a_figure_and_a_table_for_each_policy(record: Record) -> None:
-    found = Activations(policies=[under(point("outlier")), under(point())])
-    section = activations_section(record, found)
+    section = section_of(record, under(point("outlier")), under(point()))
     figure, tables = section.data.figure, section.data.tables
     assert section.finding == figure.title == tables[0].finding
     assert "10 pictures" in figure.caption
@@ -152,30 +189,25 @@ def test_the_section_has_a_figure_and_a_table_for_each_policy(record: Record) ->
 
 
 def test_the_same_record_gives_the_same_figure(record: Record) -> None:
-    found = Activations(policies=[under(point("outlier"), point())])
-    assert activations_section(record, found) == activations_section(record, found)
+    policy = under(point("outlier"), point())
+    assert section_of(record, policy) == section_of(record, policy)
 
 
 def test_nothing_measured_is_said(record: Record) -> None:
-    section = activations_section(record, Activations(policies=[under(unmeasured())]))
+    section = section_of(record, under(unmeasured()))
     assert "nothing could be measured" in section.finding
     assert section.data.figure is None
     assert section.data.tables[0].lines[0].cause == "not measured"
     assert "nan" not in str(section.data.tables).lower()
 
 
-def test_the_page_shows_it_and_escapes_names(record: Record) -> None:
-    found = Activations(policies=[under(point("outlier", name="<b>$x$")), under(unmeasured())])
-    explanation = Explanation(policies=["worst-5.5"], n_train=0, activations=found)
-    explained = record.model_copy(update={"explanation": explanation})
-    assert [section.key for section in sections(explained)] == ["activations"]
-    page = render_html(explained, judge(explained, 5.0))
-    assert "What does rounding do to the values?" in page
-    assert "&lt;b&gt;$x$" in page
-    assert "<b>$x$" not in page
-
-
-def test_without_an_explanation_there_is_no_section(record: Record) -> None:
-    assert sections(record) == []
-    explanation = Explanation(policies=[], n_train=0)
-    assert sections(record.model_copy(update={"explanation": explanation})) == []
+def test_names_are_kept_as_they_are_and_points_drawn_that_are_asked_for(record: Record) -> None:
+    points = [point("outlier", 9) for _ in range(SHOWN)] + [point(name="<b>$x$")]
+    found = Activations(policies=[under(*points)])
+    without = activations_section(answered(record, found), found).data
+    asked = activations_section(answered(record, found), found, anyway=[SHOWN]).data
+    assert "<b>$x$" not in without.figure.words
+    assert "<b>$x$" in asked.figure.words
+    # The template escapes it; in the drawing it is text of a drawing.
+    assert asked.tables[0].lines[-1].name == "<b>$x$"
+    assert "<b>" not in asked.figure.wide

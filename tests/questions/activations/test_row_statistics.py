@@ -5,6 +5,7 @@ import pytest
 import scipy.stats
 import torch
 
+from bitcliff.quant import Scheme, fake_quantize
 from bitcliff.questions.activations.row_statistics import (
     LIMIT_DB,
     Bins,
@@ -13,7 +14,6 @@ from bitcliff.questions.activations.row_statistics import (
     sqnr_db,
     tails,
 )
-from bitcliff.quant import Scheme, fake_quantize
 
 ONNX = Scheme("onnx")
 

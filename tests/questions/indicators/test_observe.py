@@ -8,17 +8,16 @@ from bitcliff.adapters import load_examples, load_model
 from bitcliff.assess import Audit
 from bitcliff.questions.context import Context, Side
 from bitcliff.questions.indicators.observe import (
-    ABOUT,
     architecture,
-    explain_indicators,
     float_network,
     indicator_values,
+    observe_indicators,
     read_reference,
-    separations,
 )
-from bitcliff.assess.settings import AssessSettings
+from bitcliff.questions.indicators.record import IndicatorsObserved
+from bitcliff.questions.indicators.statistics import ABOUT
 from bitcliff.records import Record
-from bitcliff.questions.indicators.record import Indicators, ReferenceNetwork
+from bitcliff.types.settings import AssessSettings
 from bitcliff.types.subject import Examples
 from bitcliff.zoo.resnet import digits
 from tests.contract.subjects import Tokens
@@ -31,50 +30,6 @@ SETTINGS = AssessSettings(bits=(2, 3, 4, 5), budgets=(3.0,))
 def context_of(record: Record, audit: Audit) -> Context:
     """Of indicators, only the test side matters; the record is another network's."""
     return Context(record, (), Side("test", audit, *audit.ready(), {}))
-
-
-def reference_network(name: str, brittle: bool, **values: float | None) -> ReferenceNetwork:
-    return ReferenceNetwork(
-        name=name,
-        made_to_be="brittle" if brittle else "plain",
-        sha256="0" * 64,
-        n=100,
-        float_right=90,
-        own_right=40 if brittle else 90,
-        brittle=brittle,
-        parity=True,
-        values={**dict.fromkeys(ABOUT, 1.0), **values},
-    )
-
-
-def test_a_planted_indicator_tells_and_a_useless_one_does_not() -> None:
-    networks = [
-        reference_network(f"{place}", place < 5, weight_sharpness=-place, small_margins=place % 3)
-        for place in range(15)
-    ]
-    found = separations(networks)
-    sharp, small = found["weight_sharpness"], found["small_margins"]
-    assert sharp is not None
-    assert small is not None
-    assert (sharp.auroc, sharp.high, sharp.n_brittle, sharp.n_others) == (1, 1, 5, 10)
-    assert sharp.p_holm == pytest.approx(sharp.p_value * len(ABOUT))
-    assert sharp.p_holm < 0.05
-    assert small.low < 0.5 < small.high
-    assert small.p_holm == 1
-
-
-def test_what_was_not_measured_is_left_out() -> None:
-    networks = [
-        reference_network(
-            f"{place}", place < 3, input_noise_gap=None if place == 0 else 1.0 + place
-        )
-        for place in range(9)
-    ]
-    found = separations(networks)["input_noise_gap"]
-    assert found is not None
-    assert (found.n_brittle, found.n_others, found.auroc) == (2, 6, 0)
-    only_brittle = separations([one for one in networks if one.brittle])
-    assert set(only_brittle.values()) == {None}
 
 
 def test_the_reference_that_ships_is_whole() -> None:
@@ -95,17 +50,17 @@ def test_the_reference_that_ships_is_whole() -> None:
 
 
 @pytest.fixture(scope="module")
-def shipped(record: Record) -> dict[str, Indicators]:
+def shipped(record: Record) -> dict[str, IndicatorsObserved]:
     found = {}
     for name in ("base-digits", "robust-digits", "brittle-digits"):
         subject = load_model(name)
         audit = Audit(subject, load_examples("digits", subject=subject, limit=200, seed=0))
-        found[name] = explain_indicators(context_of(record, audit))
+        found[name] = observe_indicators(context_of(record, audit))
     return found
 
 
-def test_the_shipped_brittle_network_shows_in_float(shipped: dict[str, Indicators]) -> None:
-    values = [{one.key: one.value for one in found.indicators} for found in shipped.values()]
+def test_the_shipped_brittle_network_shows_in_float(shipped: dict[str, IndicatorsObserved]) -> None:
+    values = [{key: one.value for key, one in found.values.items()} for found in shipped.values()]
     for key in ("weight_sharpness", "activation_sensitivity"):
         base, robust, brittle = (found[key] for found in values)
         assert base is not None
@@ -116,11 +71,11 @@ def test_the_shipped_brittle_network_shows_in_float(shipped: dict[str, Indicator
     assert {found.n for found in shipped.values()} == {200}
 
 
-def test_values_repeat(shipped: dict[str, Indicators]) -> None:
+def test_values_repeat(shipped: dict[str, IndicatorsObserved]) -> None:
     subject = load_model("base-digits")
     audit = Audit(subject, load_examples("digits", subject=subject, limit=200, seed=0))
     again = indicator_values(float_network(Side("test", audit, *audit.ready(), {})))
-    assert again == {one.key: one.value for one in shipped["base-digits"].indicators}
+    assert again == {key: one.value for key, one in shipped["base-digits"].values.items()}
 
 
 def test_another_network_is_not_of_the_family(
@@ -128,17 +83,17 @@ def test_another_network_is_not_of_the_family(
 ) -> None:
     told: list[tuple[str, int, int]] = []
     context = context_of(record, Audit(mlp, held_out, settings=SETTINGS))
-    found = explain_indicators(replace(context, tell=lambda *step: told.append(step)))
+    found = observe_indicators(replace(context, tell=lambda *step: told.append(step)))
     assert not found.same_family
     assert found.same_network is None
     assert found.n == 40
-    assert all(one.value is not None for one in found.indicators)
+    assert all(one.value is not None for one in found.values.values())
     assert told[-1][1] == told[-1][2] == len(told)
 
 
 def values_of(record: Record, audit: Audit) -> dict[str, tuple[float | None, str]]:
-    found = explain_indicators(context_of(record, audit))
-    return {one.key: (one.value, one.reason) for one in found.indicators}
+    found = observe_indicators(context_of(record, audit))
+    return {key: (one.value, one.reason) for key, one in found.values.items()}
 
 
 def test_without_labels_all_but_one_is_measured(record: Record) -> None:
@@ -147,7 +102,7 @@ def test_without_labels_all_but_one_is_measured(record: Record) -> None:
     assert missing == {"input_noise_gap": "it needs labels, and inputs that are numbers"}
 
 
-def test_tokens_have_no_slope_and_no_noise(record: Record) -> None:
+def test_tokens_have_no_gradient_and_no_noise(record: Record) -> None:
     words = torch.randint(0, 11, (12, 5), generator=torch.Generator().manual_seed(4))
     batch: dict[str, Tensor] = {
         "tokens": words,
@@ -166,6 +121,6 @@ def test_examples_that_fail_in_float_are_left_out(record: Record) -> None:
     side = Side("test", audit, *audit.ready(), {})
     failed = len(x) - int(side.base.finite.sum())
     assert failed >= 4
-    found = explain_indicators(Context(record, (), side))
+    found = observe_indicators(Context(record, (), side))
     assert found.n == len(x) - failed
-    assert any(one.value is not None for one in found.indicators)
+    assert any(one.value is not None for one in found.values.values())

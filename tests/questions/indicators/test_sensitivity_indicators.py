@@ -4,11 +4,12 @@ from collections.abc import Callable
 import pytest
 import torch
 import torch.nn.functional as F  # noqa: N812
+from bitcliff.assess.explain import float_probes
 from torch import Tensor, nn
 from torch.func import functional_call
 
 from bitcliff.assess.evaluate import margins
-from bitcliff.assess.explain import float_probes
+from bitcliff.points import discover
 from bitcliff.questions.indicators.sensitivity_indicators import (
     FloatNetwork,
     Watched,
@@ -21,7 +22,6 @@ from bitcliff.questions.indicators.sensitivity_indicators import (
     weights_moved,
     weights_of,
 )
-from bitcliff.points import discover
 from bitcliff.types.subject import Inputs
 from tests.contract.subjects import Tokens
 from tests.small_networks import chain

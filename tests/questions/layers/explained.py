@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import torch
 
-from bitcliff.assess import AssessSettings, SearchEffort
+from bitcliff.assess import AssessSettings
 from bitcliff.questions.context import Context, Side
 from bitcliff.questions.layers.observe import observe_layers
 from bitcliff.questions.layers.statistics import KIND
@@ -18,7 +18,10 @@ SETTINGS = AssessSettings(
     bits=(3, 4),
     budgets=(3.5,),
     uniform=(3,),
-    effort=SearchEffort(rounds=1, exchanges=1, evaluations=0, draws=1),
+    rounds=1,
+    exchanges=1,
+    evaluations=0,
+    draws=1,
     batch_size=16,
 )
 

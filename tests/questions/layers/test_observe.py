@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from bitcliff.assess import AssessSettings
-from bitcliff.questions.context import Context, Side, recorded_allocations
+from bitcliff.questions.context import Context, Side, allocation_of
 from bitcliff.questions.layers.cells import NOTHING, Cell, curves, range_text
 from bitcliff.questions.layers.observe import observe_layers
 from bitcliff.questions.layers.record import LayersObserved, LayerSweep, SweepObserved
@@ -140,7 +140,7 @@ def test_a_real_networks_sweep_ends_at_the_policys_own_accuracy(
 ) -> None:
     """All quantized is what the run measured, and before L, after 1 are the same."""
     side = side_of(mlp, held_out, settings=quick_settings)
-    bits = recorded_allocations(record, "worst-3")
+    bits = allocation_of(record.outcomes["worst-3"])
     answer = observe_layers(
         Context(record, ("worst-3",), replace(side, allocations={"worst-3": bits}))
     )

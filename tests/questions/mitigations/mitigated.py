@@ -6,16 +6,22 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from bitcliff.assess import AssessSettings, Audit, SearchEffort
+from bitcliff.assess import AssessSettings, Audit
 from bitcliff.questions.context import Context, Side
 from bitcliff.questions.mitigations.observe import observe_mitigations
 from bitcliff.questions.mitigations.record import MitigationsObserved
 from bitcliff.records import Record
 from tests.small_networks import Cliff
 
-EFFORT = SearchEffort(rounds=3, exchanges=12, evaluations=0, draws=4)
 SETTINGS = AssessSettings(
-    bits=tuple(range(3, 11)), budgets=(8.0,), uniform=(8,), effort=EFFORT, weight_bits=None
+    bits=tuple(range(3, 11)),
+    budgets=(8.0,),
+    uniform=(8,),
+    rounds=3,
+    exchanges=12,
+    evaluations=0,
+    draws=4,
+    weight_bits=None,
 )
 
 

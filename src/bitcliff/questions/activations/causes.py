@@ -53,7 +53,7 @@ UNHARMED: Cause = "unharmed"
 
 
 def cause_of_each(numbers: Mapping[str, Float64[np.ndarray, " n"]]) -> list[Cause]:
-    """The cause for each example; `numbers` as in `records.Numbers`, NaN where not defined."""
+    """The cause for each example; `numbers` as in `record.Numbers`, NaN where not defined."""
     local, arriving, total = (
         numbers[name] - numbers["constant_db"] for name in ("local_db", "arriving_db", "total_db")
     )
@@ -68,7 +68,7 @@ def cause_of_each(numbers: Mapping[str, Float64[np.ndarray, " n"]]) -> list[Caus
         numbers["peak"] >= PEAK,
         (numbers["collapsed"] >= COLLAPSED) & (numbers["kurtosis"] >= HEAVY),
     ]
-    return [CAUSES[place] for place in np.select(tests, range(len(tests)), len(tests))]
+    return [CAUSES[index] for index in np.select(tests, range(len(tests)), len(tests))]
 
 
 def cause_of_point(causes: Sequence[Cause]) -> Cause | None:

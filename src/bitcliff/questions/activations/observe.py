@@ -5,35 +5,30 @@ second goes batch by batch, keeps one batch's float values, and holds them again
 quantized network gets under each policy.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-import numpy as np
 import torch
 from jaxtyping import Float, Float64, Int
 from torch import Tensor
 
-from bitcliff import stats
 from bitcliff.assess.evaluate import Evaluator
-from bitcliff.questions.activations.causes import CAUSES, UNHARMED, cause_of_each, cause_of_point
-from bitcliff.questions.context import Context
-from bitcliff.questions.activations.row_statistics import Bins, collapsed, histogram, sqnr_db, tails
 from bitcliff.points import take
 from bitcliff.points.attach import OnPoint, Rounding, rounding_to
 from bitcliff.points.forward import pad
 from bitcliff.quant import MAX_BITS, fake_quantize
 from bitcliff.questions.activations.record import (
-    Activations,
+    COLUMNS,
+    ActivationsObserved,
     Histogram,
-    Numbers,
-    PointActivations,
-    PolicyActivations,
+    PointObserved,
+    PolicyObserved,
 )
+from bitcliff.questions.activations.row_statistics import Bins, collapsed, histogram, sqnr_db, tails
+from bitcliff.questions.context import Context
 
 # Values worked on at a time; in float64, with a few copies, some 100 MB.
 _CHUNK = 1 << 22
-
-_LOW_IS_BAD = ("bits", "local_db", "arriving_db", "earlier_db", "total_db")
 
 Columns = dict[str, Float64[Tensor, " m"]]
 
@@ -58,8 +53,8 @@ class _Gathered:
             self.zeros[row] += int((values == 0).sum())
 
 
-def explain_activations(context: Context) -> Activations:
-    """Histograms, sparsity, tails, signal to noise and cause of every point, for each policy."""
+def observe_activations(context: Context) -> ActivationsObserved:
+    """Histograms of every point, tails and signal to noise of each example, for each policy."""
     side = context.test
     evaluator = side.evaluator
     bins = _bins(context)
@@ -69,9 +64,9 @@ def explain_activations(context: Context) -> Activations:
         for policy in context.policies:
             _compare(evaluator, places, side.allocations[policy], kept, gathered[policy])
     names = [point.name for point in evaluator.attachment.plan.points]
-    return Activations(
+    return ActivationsObserved(
         policies=[
-            PolicyActivations(
+            PolicyObserved(
                 policy=policy,
                 points=[_point(*pair) for pair in zip(names, points, strict=True)],
             )
@@ -192,53 +187,18 @@ def _at_once(rows: Float[Tensor, "m k"]) -> int:
     return max(1, _CHUNK // max(1, rows.shape[1]))
 
 
-def _point(name: str, gathered: _Gathered) -> PointActivations:
-    columns = {
-        key: torch.cat([part[key] for part in gathered.parts]).numpy()
-        for key in (gathered.parts[0] if gathered.parts else ())
-    }
-    causes = cause_of_each(columns) if columns else []
-    cause = cause_of_point(causes)
-    before, after = gathered.counts
-    all_values = int(before.sum())
-    about_zero = [
-        int(counts[-gathered.bins.first]) / all_values if all_values else None
-        for counts in (before, after)
-    ]
-    has_it = np.array([each == cause for each in causes], dtype=bool)
-    return PointActivations(
+def _point(name: str, gathered: _Gathered) -> PointObserved:
+    before, after = (
+        Histogram(counts=counts.tolist(), exactly_zero=int(zeros))
+        for counts, zeros in zip(gathered.counts, gathered.zeros, strict=True)
+    )
+    rows = [torch.stack([part[key] for key in COLUMNS]) for part in gathered.parts]
+    columns = torch.cat(rows, 1) if rows else torch.empty(len(COLUMNS), 0)
+    return PointObserved(
         name=name,
-        n=len(causes),
         bin_width=gathered.bins.width,
         first_bin=gathered.bins.first,
-        before=Histogram(counts=before.tolist(), exactly_zero=int(gathered.zeros[0])),
-        after=Histogram(counts=after.tolist(), exactly_zero=int(gathered.zeros[1])),
-        sparsity_before=about_zero[0],
-        sparsity_after=about_zero[1],
-        cause=cause,
-        causes={each: causes.count(each) for each in CAUSES if each in causes},
-        harmed=stats.rate(len(causes) - causes.count(UNHARMED), len(causes)),
-        median=_medians(columns),
-        worst=_worst(columns),
-        typical=_medians({key: column[has_it] for key, column in columns.items()}),
+        before=before,
+        after=after,
+        columns=columns.float().numpy(),
     )
-
-
-def _medians(columns: Mapping[str, Float64[np.ndarray, " m"]]) -> Numbers:
-    return _numbers(columns, dict.fromkeys(columns, np.median))
-
-
-def _worst(columns: Mapping[str, Float64[np.ndarray, " m"]]) -> Numbers:
-    return _numbers(columns, {key: np.min if key in _LOW_IS_BAD else np.max for key in columns})
-
-
-def _numbers(
-    columns: Mapping[str, Float64[np.ndarray, " m"]], how: Mapping[str, Callable[..., float]]
-) -> Numbers:
-    """Pooled over the examples that have the number; None where none has, or it has no bound."""
-    found: dict[str, float | None] = dict.fromkeys(Numbers.model_fields)
-    for key, column in columns.items():
-        known = column[~np.isnan(column)]
-        value = float(how[key](known)) if len(known) else np.nan
-        found[key] = value if np.isfinite(value) else None
-    return Numbers(**found)

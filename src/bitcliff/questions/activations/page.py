@@ -3,16 +3,17 @@
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from bitcliff.records import Record
+from bitcliff.questions.activations.plot import histograms
 from bitcliff.questions.activations.record import (
     Activations,
+    ActivationsObserved,
     PointActivations,
+    PointObserved,
     PolicyActivations,
 )
-from bitcliff.questions.activations.plot import histograms
-from bitcliff.questions.layers.page import inflection
-from bitcliff.report.section import Section
+from bitcliff.records import Record
 from bitcliff.report.plot import Plot
+from bitcliff.report.section import Section
 from bitcliff.report.words import NOTHING, clean, decimal, mean_text, noun, percent
 
 SHOWN = 20
@@ -23,7 +24,7 @@ _NOT_ITS_OWN = ("unharmed", "signal already lost upstream")
 
 @dataclass(frozen=True)
 class PointLine:
-    """A point's row in the table; `number` is its place in the network, from 1."""
+    """A point's row in the table; `number` counts the network's points from 1."""
 
     number: int
     name: str
@@ -52,13 +53,16 @@ class ActivationsView:
     noun: str
 
 
-def activations_section(record: Record, found: Activations) -> Section:
-    """The section; the layer analysis, where there is one, says which points to draw anyway."""
+def activations_section(
+    record: Record, found: Activations, anyway: Collection[int] = ()
+) -> Section:
+    """The section; `anyway`: indices of points that are to be drawn, however little harmed."""
     examples = noun(record)
-    first = found.policies[0]
-    measured = any(point.n for point in first.points)
+    first, observed = found.policies[0], record.observed_by("activations", ActivationsObserved)
     view = ActivationsView(
-        _figure(first, inflection(record, first.policy), examples) if measured else None,
+        _figure(first, observed.policies[0].points, anyway, examples)
+        if observed is not None and any(point.n for point in first.points)
+        else None,
         tuple(_table(policy, examples) for policy in found.policies),
         examples,
     )
@@ -81,9 +85,9 @@ def policy_finding(found: PolicyActivations, examples: str) -> str:
         return f"Under {policy}, {_sentence(worst)} ({_sources(worst)} of {worst.n} {examples})."
     most = max(measured, key=lambda point: point.harmed.k)
     if most.cause == "unharmed":
-        return f"Under {policy} the values at every place stay close to those in float."
+        return f"Under {policy} the values at every point stay close to those in float."
     return (
-        f"Under {policy} no single place is to blame: small errors add up, and at "
+        f"Under {policy} no single point is to blame: small errors add up, and at "
         f"{clean(most.name)} they are a third of the signal or more in {most.harmed.k} of "
         f"{most.n} {examples}."
     )
@@ -176,33 +180,38 @@ def _times(value: float | None) -> str:
 
 
 def shown_points(points: Sequence[PointActivations], anyway: Collection[int]) -> list[int]:
-    """Places of those to draw, in order: all, or those `anyway` and the most damaged."""
-    places = [place for place, point in enumerate(points) if point.n]
-    ranked = sorted(places, key=lambda place: (place not in anyway, *_damage(points[place])))
+    """Indices of those to draw, in order: all, or those `anyway` and the most damaged."""
+    measured = [index for index, point in enumerate(points) if point.n]
+    ranked = sorted(measured, key=lambda index: (index not in anyway, *_damage(points[index])))
     return sorted(ranked[:SHOWN])
 
 
-def _figure(found: PolicyActivations, anyway: Collection[int], examples: str) -> Plot:
-    places = shown_points(found.points, anyway)
+def _figure(
+    found: PolicyActivations,
+    observed: Sequence[PointObserved],
+    anyway: Collection[int],
+    examples: str,
+) -> Plot:
+    shown = shown_points(found.points, anyway)
     n = max(point.n for point in found.points)
-    bins = max(len(point.before.counts) for point in found.points)
+    bins = max(len(point.before.counts) for point in observed)
     which = (
-        f"all {len(places)} places"
-        if len(places) == len(found.points)
-        else f"the {len(places)} most damaged of {len(found.points)} places"
+        f"all {len(shown)} points"
+        if len(shown) == len(found.points)
+        else f"the {len(shown)} most damaged of {len(found.points)} points"
     )
     return histograms(
-        [(place + 1, found.points[place]) for place in places],
+        [(index + 1, found.points[index], observed[index]) for index in shown],
         title=policy_finding(found, examples),
         caption=(
             f"Values at {which} under {clean(found.policy)}, {n} {examples}: in float (FP) and as "
-            "the quantized network gets them (Q). Across: the place’s range in float over all "
+            "the quantized network gets them (Q). Across: the point’s range in float over all "
             f"{examples}, in {bins} bins at most. Up: share of the values, 0.01 to 100 %, on a "
             "logarithmic scale, without the bin about zero. Numbers below: share of the values in "
-            "that bin, in % (sparsity), float → quantized. Bold, coloured numbers: places that are "
-            "harmed. Places are numbered as in the table."
+            "that bin, in % (sparsity), float → quantized. Bold, coloured numbers: points that are "
+            "harmed. Points are numbered as in the table."
         ),
-        words="Histograms of values. " + "; ".join(_words(found.points[p]) for p in places),
+        words="Histograms of values. " + "; ".join(_words(found.points[index]) for index in shown),
     )
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from bitcliff.questions.activations.record import Histogram, PointActivations
+from bitcliff.questions.activations.record import Histogram, PointActivations, PointObserved
 from bitcliff.report.plot import Plot, Theme, plot
 from bitcliff.report.words import clean
 
@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-Numbered = Sequence[tuple[int, PointActivations]]
-"""Points with their place in the network, from 1."""
+Numbered = Sequence[tuple[int, PointActivations, PointObserved]]
+"""Points with their number in the network, from 1, their figures and what was seen there."""
 
 _WIDE, _NARROW = 10, 5  # histograms in a row
 _BLOCK = 1.95  # inches
@@ -45,14 +45,14 @@ def _draw(figure: "Figure", theme: Theme, points: Numbered, narrow: bool) -> Non
     columns = _NARROW if narrow else _WIDE
     left, width = (0.075, 0.92) if narrow else (0.04, 0.955)
     pitch, high = width / columns, 1 / -(-len(points) // columns)
-    for place, (number, point) in enumerate(points):
-        block, column = divmod(place, columns)
+    for index, (number, point, observed) in enumerate(points):
+        block, column = divmod(index, columns)
         x, top = left + pitch * column, 1 - high * block
-        for row, histogram in enumerate((point.before, point.after)):
+        for row, histogram in enumerate((observed.before, observed.after)):
             box = (x, top - (0.48 + 0.31 * row) * high, 0.9 * pitch, 0.28 * high)
             axes = figure.add_axes(box)
             colour = theme.worst if row else theme.even
-            _draw_one(axes, histogram, point.first_bin, colour, theme)
+            _draw_one(axes, histogram, observed.first_bin, colour, theme)
             if not column:
                 axes.set_ylabel("Q" if row else "FP", rotation=0, ha="right", va="center")
                 axes.yaxis.label.set_color(colour)
@@ -64,10 +64,10 @@ def _label(
     theme: Theme,
     number: int,
     point: PointActivations,
-    place: tuple[float, float, float],
+    where: tuple[float, float, float],
 ) -> None:
-    """Number and name above, sparsity below; `place`: the middle, the top and the height."""
-    middle, top, high = place
+    """Number and name above, sparsity below; `where`: the middle, the top and the height."""
+    middle, top, high = where
     harmed = point.cause != "unharmed"
     name = clean(point.name)
     name = name if len(name) <= _NAME else "…" + name[1 - _NAME :]
@@ -88,7 +88,7 @@ def _draw_one(
     axes: "Axes", histogram: Histogram, first_bin: int, colour: str, theme: Theme
 ) -> None:
     heights = shares(histogram, first_bin)
-    edges = [first_bin - 0.5 + place for place in range(len(heights) + 1)]
+    edges = [first_bin - 0.5 + number for number in range(len(heights) + 1)]
     axes.set_yscale("log")
     axes.set_ylim(_FLOOR, 1)
     axes.set_xlim(edges[0], edges[-1])

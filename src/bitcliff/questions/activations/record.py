@@ -1,9 +1,10 @@
-"""What rounding does to the values at each point, and the cause of the damage in words."""
+"""What rounding does to the values at each point: what was observed, and the figures."""
 
 from typing import Annotated, Literal
 
 from pydantic import Field
 
+from bitcliff.records.arrays import Floats2
 from bitcliff.records.part import Part, Share
 from bitcliff.types.rate import Count, Rate
 
@@ -49,6 +50,10 @@ class Numbers(Part):
     constant_db: Decibels | None
 
 
+COLUMNS = tuple(Numbers.model_fields)
+"""The rows of `PointObserved.columns`."""
+
+
 class Histogram(Part):
     """Values of all examples together.
 
@@ -60,19 +65,50 @@ class Histogram(Part):
     exactly_zero: Count
 
 
+class PointObserved(Part):
+    """What was seen at one point under one policy.
+
+    Attributes:
+        name: the point's.
+        bin_width: of the histograms. first_bin: bin i holds values about (first_bin + i) bin_width,
+            so the one about zero is at -first_bin; the end bins also hold what lies beyond.
+        before: float. after: what the network gets in the quantized run.
+        columns: (10, n), the `Numbers` of each example by itself, in their order; NaN where it does
+            not have one, and a `peak` of infinity where nothing but a few values differs from zero.
+            Of the n examples whose values are finite in both runs.
+    """
+
+    name: str
+    bin_width: Annotated[float, Field(gt=0)]
+    first_bin: int
+    before: Histogram
+    after: Histogram
+    columns: Floats2
+
+
+class PolicyObserved(Part):
+    """All points in order, under one policy."""
+
+    policy: str
+    points: list[PointObserved]
+
+
+class ActivationsObserved(Part):
+    """What each explained policy does to the values, the policy that matters most first."""
+
+    policies: list[PolicyObserved]
+
+
 class PointActivations(Part):
-    """One point under one policy.
+    """The figures of one point under one policy.
 
     Sparsity is a plain share of values, without an interval: the values of an example hang
     together, so that an interval over them would promise too much.
 
     Attributes:
         name: the point's. n: examples measured, those whose values are finite in both runs.
-        bin_width: of the histograms. first_bin: bin i holds values about (first_bin + i) bin_width,
-            so the one about zero is at -first_bin; the end bins also hold what lies beyond.
-        before: float. after: what the network gets in the quantized run.
         sparsity_before, sparsity_after: share of the values in the bin about zero.
-        cause: by the rule of `assess.explain.causes`; None with n = 0.
+        cause: by the rule of `questions.activations.causes`; None with n = 0.
         causes: how many examples each cause has. harmed: examples whose cause is not "unharmed".
         median, worst: over all examples; worst is the lowest for dB, else the highest (bits: the
             fewest). typical: medians over the examples that have the point's cause.
@@ -80,10 +116,6 @@ class PointActivations(Part):
 
     name: str
     n: Count
-    bin_width: float
-    first_bin: int
-    before: Histogram
-    after: Histogram
     sparsity_before: Share | None
     sparsity_after: Share | None
     cause: Cause | None
@@ -95,13 +127,13 @@ class PointActivations(Part):
 
 
 class PolicyActivations(Part):
-    """All points in order, under one policy."""
+    """The figures of all points in order, under one policy."""
 
     policy: str
     points: list[PointActivations]
 
 
 class Activations(Part):
-    """What each explained policy does to the values, the policy that matters most first."""
+    """The figures of each explained policy, the policy that matters most first."""
 
     policies: list[PolicyActivations]

@@ -1,16 +1,17 @@
-"""Can brittleness be told in float? Indicators of this network, and how good they proved to be."""
+"""Can brittleness be told in float? The indicators of this network are measured here."""
 
 import hashlib
 import math
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable
 from importlib.resources import files
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from bitcliff.points import take
 from bitcliff.questions.context import Context, Side, Tell
+from bitcliff.questions.indicators.record import IndicatorReference, IndicatorsObserved, Value
 from bitcliff.questions.indicators.sensitivity_indicators import (
     FloatNetwork,
     Watched,
@@ -26,15 +27,7 @@ from bitcliff.questions.indicators.shape_indicators import (
     range_ratio,
     small_margins,
 )
-from bitcliff.points import take
-from bitcliff.questions.indicators.record import (
-    Indicator,
-    IndicatorReference,
-    Indicators,
-    ReferenceNetwork,
-    Separation,
-)
-from bitcliff.stats import auroc, holm
+from bitcliff.questions.indicators.statistics import ABOUT, draws, held_parity
 from bitcliff.types.subject import tensors_sha256
 
 # Examples, and passes of each: enough for a median.
@@ -42,62 +35,30 @@ _MOST = 200
 _PASSES = 26
 
 
-@dataclass(frozen=True)
-class About:
-    """An indicator: its unit, and why it may be missing."""
-
-    unit: str
-    missing: str
-
-
-_KURTOSIS = "excess: a normal distribution’s is 0"
-_ALIKE = "its values are all the same"
-_NO_NUMBERS = "the inputs are not numbers, or the network has no gradient"
-ABOUT: Mapping[str, About] = {
-    "weight_kurtosis_max": About(_KURTOSIS, _ALIKE),
-    "weight_kurtosis_median": About(_KURTOSIS, _ALIKE),
-    "activation_kurtosis_max": About(_KURTOSIS, _ALIKE),
-    "activation_kurtosis_median": About(_KURTOSIS, _ALIKE),
-    "range_ratio_max": About("ratio", "its values are nearly all zero"),
-    "margin_ratio": About("ratio", "all margins are the same"),
-    "small_margins": About("% of examples", ""),
-    "local_lipschitz": About("usual margins a unit of input", _NO_NUMBERS),
-    "weight_sharpness": About("nats", "the scores are not finite once weights are moved"),
-    "activation_sensitivity": About("nats", "the scores are not finite under noise"),
-    "input_noise_gap": About("points", "it needs labels, and inputs that are numbers"),
-}
-
-
-def explain_indicators(context: Context) -> Indicators:
+def observe_indicators(context: Context) -> IndicatorsObserved:
     """What the float network's indicators say, beside what they said of networks known."""
     reference = read_reference()
     network = float_network(context.test, context.tell)
     values = indicator_values(network)
-    alone, held = separations(reference.networks), separations(_held_parity(reference.networks))
-    module, data = context.test.audit.subject.module, context.test.examples.name
+    module, data = context.test.prepared.subject.module, context.test.examples.name
     same = tensors_sha256(module.state_dict())
-    return Indicators(
+    return IndicatorsObserved(
         n=len(network.logits),
         same_family=(architecture(module), data) == (reference.architecture, reference.data),
         same_network=next((one.name for one in reference.networks if one.sha256 == same), None),
-        indicators=[
-            Indicator(
-                key=key,
-                unit=about.unit,
-                value=values[key],
-                reason="" if values[key] is not None else about.missing,
-                separation=alone[key],
-                separation_parity=held[key],
-            )
+        values={
+            key: Value(value=values[key], reason="" if values[key] is not None else about.missing)
             for key, about in ABOUT.items()
-        ],
+        },
         reference=reference,
+        drawn=draws(reference.networks),
+        drawn_parity=draws(held_parity(reference.networks)),
     )
 
 
 def read_reference() -> IndicatorReference:
     """The reference that `experiments/float_indicators.py` made."""
-    file = files("bitcliff.assess.explain").joinpath("indicator_reference.json")
+    file = files("bitcliff.questions.indicators").joinpath("reference.json")
     return IndicatorReference.model_validate_json(file.read_bytes())
 
 
@@ -159,49 +120,17 @@ def _over(summary: Callable[[list[float]], float], values: list[float]) -> float
     return float(summary(measured)) if measured else None
 
 
-def separations(networks: list[ReferenceNetwork]) -> dict[str, Separation | None]:
-    """How well each indicator tells the brittle ones, corrected for how many there are."""
-    groups = {key: _groups(key, networks) for key in ABOUT}
-    told = {key: auroc(*pair) for key, pair in groups.items() if all(pair)}
-    corrected = dict(zip(told, holm([one.p_value for one in told.values()]), strict=True))
-    return {
-        key: Separation(
-            auroc=told[key].value,
-            low=told[key].low,
-            high=told[key].high,
-            p_value=told[key].p_value,
-            p_holm=corrected[key],
-            n_brittle=len(brittle),
-            n_others=len(others),
-        )
-        if key in told
-        else None
-        for key, (brittle, others) in groups.items()
-    }
-
-
-def _groups(key: str, networks: list[ReferenceNetwork]) -> tuple[list[float], list[float]]:
-    """An indicator's values of the brittle networks and of the others."""
-    known = [(one.brittle, one.values[key]) for one in networks]
-    brittle = [value for kind, value in known if kind and value is not None]
-    return brittle, [value for kind, value in known if not kind and value is not None]
-
-
-def _held_parity(networks: list[ReferenceNetwork]) -> list[ReferenceNetwork]:
-    return [one for one in networks if one.parity]
-
-
 def float_network(side: Side, tell: Tell = lambda _what, _done, _whole: None) -> FloatNetwork:
     """The examples of a side, at most 200, that float gives finite scores for."""
-    kept = side.base.finite.nonzero().flatten()[:_MOST]
+    kept = side.prepared.in_float.finite.nonzero().flatten()[:_MOST]
     evaluator, labels = side.evaluator, side.examples.labels
     batches = _PASSES * math.ceil(len(kept) / evaluator.batch_size)
     done = iter(range(1, batches + 1))
     return FloatNetwork(
         evaluator.attachment.model,
-        side.audit.plan,
+        side.prepared.points,
         take(evaluator.inputs, kept),
-        side.base.logits[kept],
+        side.prepared.in_float.logits[kept],
         None if labels is None else labels[kept],
         evaluator.batch_size,
         lambda: tell("Probing the float network", next(done, batches), batches),

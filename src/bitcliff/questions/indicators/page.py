@@ -1,22 +1,20 @@
 """Float-only indicators: this network's values, and whether such numbers told anything."""
 
-import math
+from collections.abc import Sequence
 from dataclasses import dataclass
-from statistics import median
 
-from bitcliff.records import Record
+from bitcliff.questions.indicators.plot import Strip, strips_plot
 from bitcliff.questions.indicators.record import (
     Indicator,
     Indicators,
+    IndicatorsObserved,
     ReferenceNetwork,
     Separation,
 )
-from bitcliff.questions.indicators.plot import Strip, strips_plot
-from bitcliff.report.section import Section
+from bitcliff.records import Record
 from bitcliff.report.plot import Plot
+from bitcliff.report.section import Section
 from bitcliff.report.words import NOTHING, clean, noun
-
-_SURE = 0.05
 
 # The title, and what is measured.
 _WORDS = {
@@ -29,17 +27,17 @@ _WORDS = {
         "the same, the median of the layers",
     ),
     "activation_kurtosis_max": (
-        "Activation tails, worst place",
-        "kurtosis of an input’s activations, median over inputs, the largest of all places",
+        "Activation tails, worst point",
+        "kurtosis of an input’s activations, median over inputs, the largest of all points",
     ),
     "activation_kurtosis_median": (
-        "Activation tails, usual place",
-        "the same, the median of the places",
+        "Activation tails, usual point",
+        "the same, the median of the points",
     ),
     "range_ratio_max": (
-        "Range ratio, worst place",
+        "Range ratio, worst point",
         "largest activation over the 99.9th percentile, median over inputs, the largest of all "
-        "places",
+        "points",
     ),
     "margin_ratio": (
         "Margin over its spread",
@@ -48,8 +46,8 @@ _WORDS = {
     "small_margins": ("Small margins", "share of inputs with less than a quarter of that lead"),
     "local_lipschitz": (
         "Steepness",
-        "steepest slope of the lead in the input, at the input and at 4 places around it, over the "
-        "median lead",
+        "largest gradient of the lead in the input, at the input and at 4 inputs around it, over "
+        "the median lead",
     ),
     "weight_sharpness": (
         "Sharpness in the weights",
@@ -57,7 +55,7 @@ _WORDS = {
     ),
     "activation_sensitivity": (
         "Sharpness in the activations",
-        "rise of the loss with noise at all places of a tenth of the values’ spread, mean of 5",
+        "rise of the loss with noise at all points of a tenth of the values’ spread, mean of 5",
     ),
     "input_noise_gap": (
         "Corruption gap",
@@ -104,57 +102,25 @@ class IndicatorsData:
 
 def indicators_section(record: Record, found: Indicators) -> Section:
     """The section of the report."""
+    observed = record.observed_by("indicators", IndicatorsObserved)
+    about = observed.reference.about if observed else ""
+    networks = observed.reference.networks if observed else []
     return Section(
         key="indicators",
         question="Could it have been told without quantizing?",
         finding=_finding(found),
         data=IndicatorsData(
-            lines=[_line(one, found) for one in _best_first(found)],
-            plot=_plot(found),
-            notes=_notes(found, record),
-            networks=[_network_line(one) for one in found.reference.networks],
-            about=clean(found.reference.about, 300),
+            lines=[_line(one, found) for one in found.indicators],
+            plot=_plot(found, networks),
+            notes=_notes(found, clean(about, 300), record),
+            networks=[_network_line(one) for one in networks],
+            about=clean(about, 300),
         ),
     )
 
 
-def usable(one: Indicator) -> bool:
-    """It told brittle networks from others, corrected for all indicators that were tried."""
-    return one.separation is not None and one.separation.p_holm < _SURE
-
-
-def beyond_others(one: Indicator, found: Indicators) -> bool:
-    """The value lies where only brittle networks of the reference lie, or still farther out."""
-    _, others = _values(one.key, found)
-    if one.separation is None or one.value is None or not others:
-        return False
-    return one.value > max(others) if one.separation.auroc > 0.5 else one.value < min(others)
-
-
-def _values(key: str, found: Indicators) -> tuple[list[float], list[float]]:
-    """Of the brittle networks, and of the others; the explained one itself left out."""
-    known = [(one.brittle, one.values[key]) for one in found.reference.networks
-             if one.name != found.same_network]  # fmt: skip
-    brittle = [value for kind, value in known if kind and value is not None]
-    return brittle, [value for kind, value in known if not kind and value is not None]
-
-
-def _best_first(found: Indicators) -> list[Indicator]:
-    """By AUROC; of equal ones first that in which the groups lie farther apart."""
-
-    def worth(one: Indicator) -> tuple[float, float]:
-        if one.separation is None:
-            return -1.0, 0.0
-        usual = [median(group) for group in _values(one.key, found) if group]
-        apart = abs(math.log(usual[0] / usual[-1])) if min(usual, default=0) > 0 else 0.0
-        return abs(one.separation.auroc - 0.5), apart
-
-    return sorted(found.indicators, key=worth, reverse=True)
-
-
 def _finding(found: Indicators) -> str:
-    good = [one for one in _best_first(found) if usable(one)]
-    n = len(found.reference.networks)
+    good, n = [one for one in found.indicators if one.usable], found.n_networks
     if not found.same_family:
         told = f"{len(good)} of {len(found.indicators)} indicators told brittle networks there"
         return (
@@ -166,12 +132,12 @@ def _finding(found: Indicators) -> str:
             f"No: none of {len(found.indicators)} indicators did better than chance on {n} "
             "networks like this one."
         )
-    telling = [one for one in good if beyond_others(one, found)]
+    telling = [one for one in good if one.beyond_others]
     return (
         f"On {n} networks like this one, {len(good)} of {len(found.indicators)} indicators told "
         f"the brittle ones; by {len(telling) or 'none'} of these this network looks brittle. "
         f"The best, {_title(good[0]).lower()}, is {_value(good[0])} here, "
-        f"{_standing(good[0], found)}; its AUROC is {_interval(good[0].separation)}."
+        f"{_standing(good[0])}; its AUROC is {_interval(good[0].separation)}."
     )
 
 
@@ -181,10 +147,10 @@ def _line(one: Indicator, found: Indicators) -> Line:
         meaning=_WORDS.get(one.key, ("", ""))[1],
         value=_value(one) if one.value is not None else "not measured",
         unit=clean(one.unit) if one.value is not None else f"because {clean(one.reason)}",
-        standing=_standing(one, found) if found.same_family else "not comparable",
+        standing=_standing(one) if found.same_family else "not comparable",
         auroc=_auroc(one),
         verdict=_verdict(one),
-        usable=usable(one),
+        usable=one.usable,
     )
 
 
@@ -201,14 +167,14 @@ def number_text(value: float) -> str:
     return (f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}").replace("-", "−")
 
 
-def _standing(one: Indicator, found: Indicators) -> str:
-    if one.value is None:
+def _standing(one: Indicator) -> str:
+    found = one.standing
+    if found is None:
         return NOTHING
-    parts = [
-        f"{sum(value < one.value for value in group)} of {len(group)} {name}"
-        for group, name in zip(_values(one.key, found), ("brittle networks", "others"), strict=True)
-    ]
-    return f"above {' and '.join(parts)}"
+    return (
+        f"above {found.above_brittle} of {found.n_brittle} brittle networks and "
+        f"{found.above_others} of {found.n_others} others"
+    )
 
 
 def _auroc(one: Indicator) -> str:
@@ -232,15 +198,15 @@ def _verdict(one: Indicator) -> str:
         return "not tried on any network"
     if found.low <= 0.5 <= found.high:
         return "no better than chance: do not use"
-    if not usable(one):
+    if not one.usable:
         return "not shown, with so many indicators tried"
     return f"tells: brittle ones have {'more' if found.auroc > 0.5 else 'less'}"
 
 
-def _notes(found: Indicators, record: Record) -> list[str]:
+def _notes(found: Indicators, about: str, record: Record) -> list[str]:
     notes = [
         f"Measured in float on {found.n} {noun(record, found.n)}, nothing rounded. The reference: "
-        f"{clean(found.reference.about, 300)}.",
+        f"{about}.",
         "Its brittle networks were all made in one way, together with a policy that breaks them. "
         "A network that breaks for another reason need not look like them. An indicator is a "
         "reason to look; only a run with rounding shows whether a network breaks.",
@@ -274,9 +240,10 @@ def _network_line(one: ReferenceNetwork) -> NetworkLine:
     )
 
 
-def _plot(found: Indicators) -> Plot:
-    strips = [_strip(one, found) for one in _best_first(found) if one.separation is not None]
-    n, good = len(found.reference.networks), sum(map(usable, found.indicators))
+def _plot(found: Indicators, networks: Sequence[ReferenceNetwork]) -> Plot:
+    shown = [one for one in found.indicators if one.separation is not None]
+    strips = [_strip(one, found.same_family, networks) for one in shown]
+    n, good = found.n_networks, sum(one.usable for one in found.indicators)
     return strips_plot(
         strips,
         title=f"{good or 'None'} of {len(strips)} indicators set the brittle networks apart, "
@@ -288,8 +255,7 @@ def _plot(found: Indicators) -> Plot:
     )
 
 
-def _strip(one: Indicator, found: Indicators) -> Strip:
-    networks = found.reference.networks
+def _strip(one: Indicator, same_family: bool, networks: Sequence[ReferenceNetwork]) -> Strip:
     groups = {
         name: [v for peer in chosen if (v := peer.values[one.key]) is not None]
         for name, chosen in {
@@ -303,5 +269,5 @@ def _strip(one: Indicator, found: Indicators) -> Strip:
         title=_title(one),
         auroc=_interval(one.separation),
         groups=groups,
-        subject=one.value if found.same_family else None,
+        subject=one.value if same_family else None,
     )

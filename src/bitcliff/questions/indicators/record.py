@@ -1,11 +1,9 @@
-"""What `bitcliff explain` records of float-only indicators: values, and their worth."""
+"""Float-only indicators: what was observed, and the figures on what they are worth."""
 
 from collections.abc import Mapping
 from typing import Literal
 
-from pydantic import model_validator
-
-from bitcliff.records.part import Part, Share, check_interval
+from bitcliff.records.part import Part, Share
 from bitcliff.types.rate import Count
 
 
@@ -45,6 +43,35 @@ class IndicatorReference(Part):
     networks: list[ReferenceNetwork]
 
 
+class Value(Part):
+    """Of an indicator, for the explained network; None: not measured, because of `reason`."""
+
+    value: float | None
+    reason: str = ""
+
+
+class IndicatorsObserved(Part):
+    """What the float network shows, and what networks of known outcome did.
+
+    Attributes:
+        n: examples the values were measured on. values: by the indicator's key.
+        same_family: the network has the architecture and the data of the reference. Otherwise the
+            reference does not speak of it.
+        same_network: the name of the network of the reference that this one is, if it is one.
+        drawn, drawn_parity: p-values by shuffles, by the indicator's key, on all networks of the
+            reference and on those that held parity. Another version of a library may shuffle
+            otherwise, so that these are not worked out anew.
+    """
+
+    n: Count
+    same_family: bool
+    same_network: str | None
+    values: Mapping[str, Value]
+    reference: IndicatorReference
+    drawn: Mapping[str, Share]
+    drawn_parity: Mapping[str, Share]
+
+
 class Separation(Part):
     """How well an indicator told brittle networks from the others.
 
@@ -58,23 +85,31 @@ class Separation(Part):
     low: Share
     high: Share
     p_value: Share
-    p_holm: Share
+    p_holm: Share | None = None
     n_brittle: Count
     n_others: Count
 
-    @model_validator(mode="after")
-    def _holds_its_value(self) -> "Separation":
-        check_interval(self.low, self.auroc, self.high)
-        return self
+
+class Standing(Part):
+    """How many networks of the reference, other than the explained one, have a lower value."""
+
+    above_brittle: Count
+    n_brittle: Count
+    above_others: Count
+    n_others: Count
 
 
 class Indicator(Part):
-    """One number that needs no quantization.
+    """The figures of one number that needs no quantization.
 
     Attributes:
         value: of the explained network, in `unit`; None: not measured, because of `reason`.
         separation: on all networks of the reference; separation_parity: on those alone that held
             parity. None where one of the groups is empty.
+        usable: it told brittle networks from others, corrected for all indicators tried.
+        beyond_others: the value lies where only brittle networks of the reference lie, or still
+            farther out.
+        standing: None where the value is.
     """
 
     key: str
@@ -83,20 +118,22 @@ class Indicator(Part):
     reason: str
     separation: Separation | None
     separation_parity: Separation | None
+    usable: bool
+    beyond_others: bool
+    standing: Standing | None
 
 
 class Indicators(Part):
-    """Whether brittleness could be told in float.
+    """Figures on whether brittleness could be told in float.
 
     Attributes:
-        n: examples the values were measured on.
-        same_family: the network has the architecture and the data of the reference. Otherwise the
-            reference does not speak of it.
-        same_network: the name of the network of the reference that this one is, if it is one.
+        n, same_family, same_network: as observed. n_networks: of the reference.
+        indicators: the best first: by AUROC, and of equal ones that in which the groups lie farther
+            apart.
     """
 
     n: Count
     same_family: bool
     same_network: str | None
+    n_networks: Count
     indicators: list[Indicator]
-    reference: IndicatorReference

@@ -6,15 +6,14 @@ from collections.abc import Callable
 import numpy as np
 import torch
 
-from bitcliff.questions.runtimes.ablation import ladder
-from bitcliff.assess.measured import Predictions
-from bitcliff.assess.suite import Suite
-from bitcliff.errors import InputError
+from bitcliff.assess.prepare import Prepared
 from bitcliff.points import take
 from bitcliff.points.attach import rounding_to
 from bitcliff.points.forward import batch_size
+from bitcliff.questions.runtime_description import described
+from bitcliff.questions.runtimes.ablation import simulated_rungs
+from bitcliff.questions.runtimes.record import RuntimeObserved, RuntimesObserved, Seconds, Speed
 from bitcliff.records.provenance import cpu_flags
-from bitcliff.questions.runtimes.record import RuntimeDescription, RuntimeInfo, Seconds, Speed
 from bitcliff.types.runtime import Runtime
 
 _TAKES = 7
@@ -23,56 +22,46 @@ _TIMED = 32
 _INTEGER_SUMS = ("avx512_vnni", "avx_vnni", "amx_int8", "asimddp", "i8mm")
 
 
-def runtime_info(runtime: Runtime, suite: Suite, in_float: Predictions) -> RuntimeInfo:
-    """After `suite` has measured it. in_float: what the network says in float."""
+def observe_runtimes(
+    prepared: Prepared,
+    progress: Callable[[str, int, int], None] | None,
+) -> RuntimesObserved:
+    """Every runtime that the network was handed to.
+
+    Args:
+        progress: told which runtime is at work, how many are done, and of how many.
+    """
+    found = []
+    for number, runtime in enumerate(prepared.runtimes):
+        if progress is not None:
+            progress(f"{runtime.name} against the simulation", number, len(prepared.runtimes))
+        found.append(_observe(runtime, prepared))
+    return RuntimesObserved(runtimes=found)
+
+
+def _observe(runtime: Runtime, prepared: Prepared) -> RuntimeObserved:
     # Of a network that is not looked into, nothing can be simulated.
-    rungs, left_out = ladder(runtime, suite, in_float) if suite.points else ([], [])
-    return RuntimeInfo(
+    rungs, left_out = simulated_rungs(runtime, prepared) if prepared.points else ([], [])
+    return RuntimeObserved(
         **dict(described(runtime)),
         cpu_flags=[flag for flag in _INTEGER_SUMS if flag in cpu_flags()],
-        speed=_speed(runtime, suite),
-        ladder=rungs,
+        speed=_speed(runtime, prepared),
+        rungs=rungs,
         left_out=left_out,
     )
 
 
-def described(runtime: Runtime) -> RuntimeDescription:
-    """What it is, before anything is measured."""
-    return RuntimeDescription(
-        name=runtime.name,
-        version=runtime.version,
-        description=runtime.description,
-        quantized=dict(runtime.quantized),
-        in_float=dict(runtime.in_float),
-    )
-
-
-def check_runtime(runtime: Runtime, suite: Suite, classes: int) -> None:
-    """One example and one batch, before any long work.
-
-    Raises:
-        InputError: it cannot run them, or gives something else than a score for each class.
-    """
-    for size in (1, suite.evaluator.batch_size) if runtime.batches else (1,):
-        scores = runtime.run(take(suite.evaluator.inputs, torch.arange(size)))
-        if scores.shape != (size, classes):
-            raise InputError(
-                f"--runtime {runtime.name}: it gives {tuple(scores.shape)} for {size} examples "
-                f"and not ({size}, {classes}), as the network in float does"
-            )
-
-
-def _speed(runtime: Runtime, suite: Suite) -> Speed:
+def _speed(runtime: Runtime, prepared: Prepared) -> Speed:
     """By turns, so that whatever else the machine does falls on all alike."""
-    evaluator = suite.evaluator
+    evaluator = prepared.evaluator
     size = min(_TIMED, evaluator.batch_size) if runtime.batches else 1
     inputs = take(evaluator.inputs, torch.arange(size))
     runs: dict[str, Callable[[], object]] = {
         "quantized": lambda: runtime.run(inputs),
         "in_float": lambda: runtime.run_float(inputs),
     }
-    if suite.points:
-        rounding = rounding_to(torch.full((size, suite.points), 8))
+    if prepared.points:
+        rounding = rounding_to(torch.full((size, len(prepared.points)), 8))
         runs["simulation"] = lambda: evaluator.attachment.run(inputs, rounding)
     taken: dict[str, list[float]] = {name: [] for name in runs}
     with torch.no_grad():
