@@ -1,10 +1,10 @@
-"""Several networks on the same corrupted pictures: the paper's Figure 4, from records alone.
+"""Several networks on the same corrupted images: the paper's Figure 4, from records alone.
 
     python experiments/corruptions_of_networks.py [--policy NAME] [--out FILE.svg] RUN RUN ...
 
 Each RUN holds what `bitcliff explain RUN` wrote. Writes one SVG, and prints for every corruption
 the difference in float accuracy of each network from the first, over all degrees and seeds. Its
-interval is a bootstrap over pictures: networks are compared on the same corrupted ones.
+interval is a bootstrap over images: networks are compared on the same corrupted ones.
 """
 
 import argparse
@@ -15,19 +15,20 @@ from jaxtyping import Float64
 from scipy import stats
 
 from bitcliff.errors import InputError
-from bitcliff.records import read_record, write_text_atomic
-from bitcliff.questions.corruptions.record import CorruptionCell, Corruptions
 from bitcliff.questions.corruptions.networks_plot import corruptions_of_networks
+from bitcliff.questions.corruptions.record import FLOAT, CorruptionsObserved
+from bitcliff.questions.kinds import KINDS
+from bitcliff.records import read_record, write_text_atomic
 
 _RESAMPLES = 10_000
 
 
-def shares(found: Corruptions, name: str) -> Float64[np.ndarray, " pictures"]:
-    """By picture: the share of right float answers over the seeds and degrees of a corruption."""
-    cells: list[CorruptionCell] = [one for one in found.cells if name in ("all", one.corruption)]
-    marks = [list(text) for cell in cells for text in cell.answers["float"].marks]
-    by_picture: Float64[np.ndarray, " pictures"] = (np.array(marks) == "1").mean(0)
-    return by_picture
+def shares(found: CorruptionsObserved, name: str) -> Float64[np.ndarray, " images"]:
+    """By image: the share of right float predictions over the seeds and degrees of a corruption."""
+    cells = [one for one in found.cells if name in ("all", one.corruption)]
+    marks = [list(text) for cell in cells for text in cell.marks[FLOAT]]
+    by_image: Float64[np.ndarray, " images"] = (np.array(marks) == "1").mean(0)
+    return by_image
 
 
 def main() -> None:
@@ -37,9 +38,9 @@ def main() -> None:
     parser.add_argument("--policy", help="drawn beside float; by default each run's own first")
     parser.add_argument("--out", type=Path, default=Path("corruptions.svg"))
     given = parser.parse_args()
-    records = [read_record(run) for run in given.runs]
+    records = [read_record(run, KINDS) for run in given.runs]
     write_text_atomic(given.out, corruptions_of_networks(records, given.policy))
-    parts = [record.explanation.corruptions for record in records if record.explanation]
+    parts = [record.observed_by("corruptions", CorruptionsObserved) for record in records]
     first = parts[0]
     if first is None:
         raise InputError(f"{given.runs[0]}: has no corruptions")
@@ -47,7 +48,7 @@ def main() -> None:
     print("|---|---|---|---|---|")
     for record, part in zip(records[1:], parts[1:], strict=True):
         if part is None or part.examples != first.examples:
-            raise InputError(f"{record.subject.model}: not measured on the same pictures")
+            raise InputError(f"{record.subject.model}: not measured on the same images")
         for name in [*(one.name for one in first.corruptions), "all"]:
             before, after = shares(first, name), shares(part, name)
             more = stats.bootstrap(

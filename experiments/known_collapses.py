@@ -30,11 +30,11 @@ from torch import Tensor, nn
 
 from bitcliff.adapters import load_examples, load_model
 from bitcliff.assess import AssessSettings, Audit
-from bitcliff.questions.context import Side
-from bitcliff.questions.layers.statistics import inflection_points, large_steps
-from bitcliff.questions.layers.sweep import curves
-from bitcliff.questions.layers.observe import run_cells
 from bitcliff.points.fold import fold_batchnorm
+from bitcliff.questions.context import Side
+from bitcliff.questions.layers.cells import curves
+from bitcliff.questions.layers.observe import run_cells
+from bitcliff.questions.layers.statistics import inflection_points, large_steps
 from bitcliff.stats import rate
 from bitcliff.types.rate import Rate
 from bitcliff.types.subject import Examples, Subject

@@ -10,14 +10,14 @@ import torch.nn.functional as F  # noqa: N812
 from torch import nn
 
 from bitcliff.adapters import DataOptions, load_examples
-from bitcliff.assess import AssessSettings, Audit, SearchEffort
+from bitcliff.assess import AssessSettings, Audit
 from bitcliff.records import Record
 from bitcliff.types.subject import Examples, Preprocessing, Subject
 from tests.small_networks import DigitsCNN, DigitsMLP
 
 torch.set_num_threads(1)
 
-QUICK = SearchEffort(rounds=4, exchanges=10, evaluations=16, draws=5)
+QUICK = AssessSettings(rounds=4, exchanges=10, evaluations=16, draws=5)
 
 
 def _train(model: nn.Module, inputs: torch.Tensor, labels: torch.Tensor, epochs: int) -> nn.Module:
@@ -81,7 +81,7 @@ def held_out(digits: tuple[torch.Tensor, torch.Tensor]) -> Examples:
 @pytest.fixture(scope="session")
 def quick_settings() -> AssessSettings:
     """A whole assessment in a few seconds; low bits, so that something breaks."""
-    return AssessSettings(bits=(2, 3, 4, 5), budgets=(2.5, 3.0), uniform=(2, 3, 8), effort=QUICK)
+    return QUICK.changed(bits=(2, 3, 4, 5), budgets=(2.5, 3.0), uniform=(2, 3, 8))
 
 
 @pytest.fixture(scope="session")

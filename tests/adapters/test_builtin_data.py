@@ -6,9 +6,9 @@ import torch
 from sklearn.datasets import load_digits
 
 from bitcliff.adapters import load_examples
-from bitcliff.adapters.options import DataOptions, ModelOptions
 from bitcliff.adapters.preprocessing import override
 from bitcliff.errors import InputError, MissingExtra
+from bitcliff.types.options import DataOptions, ModelOptions
 from tests.adapters.subjects import a_subject
 
 

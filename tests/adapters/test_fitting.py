@@ -5,9 +5,9 @@ import torch
 from torch import nn
 
 from bitcliff.adapters.fitting import build_fitting, load_weights
-from bitcliff.adapters.options import ModelOptions
 from bitcliff.adapters.weights import Weights
 from bitcliff.errors import InputError
+from bitcliff.types.options import ModelOptions
 
 
 class Net(nn.Module):

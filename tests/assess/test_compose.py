@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from bitcliff.assess import AssessSettings, Audit
+from bitcliff.assess import Audit
 from bitcliff.assess.compose import coverage_of, subject_info
 from bitcliff.assess.own import own_examples, own_subject
 from bitcliff.points import discover
@@ -65,8 +65,8 @@ def test_the_record_says_what_was_measured_and_how(record: Record, held_out: Exa
     assert subject.class_names == list(map(str, range(10)))
     assert [point.quantized for point in subject.points] == [False] + [True] * 6
     assert (settings.bits, settings.budgets, settings.margin) == (
-        [2, 3, 4, 5],
-        [2.5, 3.0],
+        (2, 3, 4, 5),
+        (2.5, 3.0),
         "label",
     )
     assert provenance.command == "made by the tests"
@@ -93,7 +93,7 @@ class Branching(nn.Module):
 def test_a_call_met_only_later_makes_the_run_incomplete() -> None:
     x = X.clone()
     x[4, 0] = 100
-    settings = AssessSettings(bits=(3, 4), budgets=(3.5,), uniform=(4,), effort=EFFORT)
+    settings = EFFORT.changed(bits=(3, 4), budgets=(3.5,), uniform=(4,))
     record = Audit(Branching().eval(), [x], settings=settings).assess()
     assert not record.subject.coverage.complete
     assert [u.name for u in record.subject.coverage.uncovered] == ["side"]

@@ -1,18 +1,17 @@
 import functools
-from dataclasses import replace
 
 import pytest
 import torch
 from torch import nn
 
-from bitcliff.assess import AssessSettings, Audit, SearchEffort
+from bitcliff.assess import AssessSettings, Audit
 from bitcliff.assess.measured import Measured, predictions_of
 from bitcliff.assess.suite import Suite
 from bitcliff.policy import Batch, RandomPerExample, RandomStatic
 from bitcliff.records import Record
 from bitcliff.types.subject import Examples
 from tests.assess.searching import evaluator_of
-from tests.contract.subjects import SETTINGS
+from tests.contract.subjects import EFFORT, SETTINGS
 from tests.small_networks import chain
 
 X = torch.randn(20, 4, generator=torch.Generator().manual_seed(0))
@@ -42,7 +41,7 @@ def test_draws_can_be_drawn_again_and_give_what_was_stored() -> None:
             predictions = predictions_of(suite.evaluator.scores(everyone, bits))
             stored = [(done[name].outcomes[place].draws or [])[number] for place in range(20)]
             assert stored == predictions
-        assert number + 1 == SETTINGS.effort.draws
+        assert number + 1 == SETTINGS.draws
 
 
 def test_stored_bits_give_the_stored_margins() -> None:
@@ -58,8 +57,7 @@ def test_stored_bits_give_the_stored_margins() -> None:
 
 def test_weak_searches_take_up_what_random_draws_found() -> None:
     """With no search at all, the worst still flips whatever any draw flipped."""
-    weak = SearchEffort(rounds=0, exchanges=0, evaluations=0, draws=20)
-    suite = suite_of(replace(SETTINGS, effort=weak))
+    suite = suite_of(SETTINGS.changed(rounds=0, exchanges=0, evaluations=0, draws=20))
     done = run(suite)
     reference = suite.evaluator.reference.tolist()
     flipped = {
@@ -75,16 +73,16 @@ def test_weak_searches_take_up_what_random_draws_found() -> None:
 
 
 @functools.cache
-def measured_with(effort: SearchEffort) -> dict[str, Measured]:
-    return run(suite_of(replace(SETTINGS, effort=effort, uniform=(4,))))
+def measured_with(**effort: int) -> dict[str, Measured]:
+    return run(suite_of(SETTINGS.changed(**effort, uniform=(4,))))
 
 
 @pytest.mark.parametrize(
     "more", [{"exchanges": 12}, {"draws": 10}, {"evaluations": 20}, {"exchanges": 12, "draws": 10}]
 )
 def test_more_effort_with_the_same_seed_never_finds_less(more: dict[str, int]) -> None:
-    base = SearchEffort(rounds=2, exchanges=3, evaluations=5, draws=3)
-    less, harder = measured_with(base), measured_with(replace(base, **more))
+    base = {"rounds": 2, "exchanges": 3, "evaluations": 5, "draws": 3}
+    less, harder = measured_with(**base), measured_with(**base | more)
     for mean in ("2.5", "4"):
         for name, sign in (("worst", 1), ("worst-evolutionary", 1), ("friendliest", -1)):
             for place in range(20):
@@ -101,7 +99,7 @@ def test_halves_are_disjoint_whole_and_shuffled() -> None:
     assert sorted([*chosen.tolist(), *reported.tolist()]) == list(range(20))
     assert len(chosen) == len(reported) == 10
     assert chosen.tolist() != list(range(10))
-    other, _ = suite_of(replace(SETTINGS, seed=1))._halves()
+    other, _ = suite_of(SETTINGS.changed(seed=1))._halves()
     assert chosen.tolist() != other.tolist()
 
 
@@ -151,9 +149,7 @@ def test_the_adversary_of_a_trained_network_finds_what_even_bits_do_not_show(
 
 
 def test_a_label_margin_leaves_wrong_examples_wrong(mlp: nn.Module, held_out: Examples) -> None:
-    settings = AssessSettings(
-        bits=(2, 3, 4, 5), budgets=(3.0,), uniform=(3,), margin="label", effort=SETTINGS.effort
-    )
+    settings = EFFORT.changed(bits=(2, 3, 4, 5), budgets=(3.0,), uniform=(3,), margin="label")
     record = Audit(mlp, held_out, settings=settings).assess()
     worst = next(policy for policy in record.policies if policy.name == "worst-3")
     assert worst.flips.gained is not None

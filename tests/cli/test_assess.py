@@ -40,15 +40,15 @@ def test_every_option_reaches_the_job() -> None:
     )
     assert (settings.bits, settings.budgets, settings.scheme) == ((2, 4, 8), (3.0, 5.0), "paper")
     assert (settings.uniform, settings.weight_bits, settings.per_channel) == ((4, 5, 6), 8, True)
-    selection, effort = settings.selection, settings.effort
-    assert (selection.where, selection.include, selection.exclude) == (
+    assert (settings.points, settings.include, settings.exclude) == (
         "outputs",
         ("a*", "b"),
         ("c",),
     )
-    assert selection.include_stem
+    assert settings.include_stem
     assert (settings.margin, found.limit, settings.batch_size) == ("label", 9, 5)
-    assert (effort.draws, effort.rounds, effort.exchanges, effort.evaluations) == (1, 2, 3, 4)
+    assert (settings.draws, settings.rounds) == (1, 2)
+    assert (settings.exchanges, settings.evaluations) == (3, 4)
     assert (settings.seed, settings.max_drop) == (6, 7.5)
     assert (model.num_classes, model.image_size, model.crop) == (10, 32, 0.9)
     assert (model.mean, model.std, model.interpolation) == ((0.1,), (0.2, 0.3, 0.4), "bicubic")

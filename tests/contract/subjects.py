@@ -1,19 +1,17 @@
 """The table of assessments that the contract is tested on."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from bitcliff.assess import AssessSettings, Audit, SearchEffort
+from bitcliff.assess import AssessSettings, Audit
 from bitcliff.records import Record
 from tests.small_networks import Overflowing, chain
 
-EFFORT = SearchEffort(rounds=2, exchanges=4, evaluations=8, draws=4)
-SETTINGS = AssessSettings(
-    bits=(2, 3, 4, 5), budgets=(2.5, 4.0), uniform=(2, 4, 8), effort=EFFORT, weight_bits=8
-)
+EFFORT = AssessSettings(rounds=2, exchanges=4, evaluations=8, draws=4)
+SETTINGS = EFFORT.changed(bits=(2, 3, 4, 5), budgets=(2.5, 4.0), uniform=(2, 4, 8), weight_bits=8)
 
 
 class Tokens(nn.Module):
@@ -66,7 +64,7 @@ def unlabelled() -> Case:
 
 def by_prediction() -> Case:
     model, x = chain(3, points=4, width=10), _random(21, 4)
-    settings = replace(SETTINGS, margin="prediction", scheme="paper", weight_bits=None)
+    settings = SETTINGS.changed(margin="prediction", scheme="paper", weight_bits=None)
     record = Audit(model, [(x, _labels(model, x))], settings=settings).assess()
     return Case(record)
 

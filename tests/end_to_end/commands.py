@@ -1,15 +1,23 @@
-"""Running `bitcliff` as a user does: another process, in a folder of its own."""
+"""Running `bitcliff` as a user does, in a folder of its own."""
 
+import contextlib
+import io
 import os
 import shutil
+import signal
 import subprocess
+import sys
 import sysconfig
+from collections.abc import Iterator
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
+
+from bitcliff.cli.main import run
 
 BITCLIFF = str(Path(sysconfig.get_path("scripts")) / "bitcliff")
 EFFORT = ["--draws", "3", "--rounds", "2", "--exchanges", "4", "--evaluations", "8"]
@@ -24,7 +32,19 @@ def environment(**more: str) -> dict[str, str]:
 
 
 def bitcliff(folder: Path, *arguments: str, **env: str) -> "subprocess.CompletedProcess[str]":
-    """Run a command to its end."""
+    """Run a command to its end, in this process: it has loaded what takes seconds to load."""
+    out, err = (io.TextIOWrapper(io.BytesIO(), encoding="utf-8") for _ in range(2))
+    with (
+        _as_started(folder, arguments, env),
+        contextlib.redirect_stdout(out),
+        contextlib.redirect_stderr(err),
+    ):
+        code = run(arguments)
+    return subprocess.CompletedProcess(arguments, code, _written(out), _written(err))
+
+
+def spawned(folder: Path, *arguments: str, **env: str) -> "subprocess.CompletedProcess[str]":
+    """The same in a process of its own, for what is about processes."""
     return subprocess.run(
         [BITCLIFF, *arguments],
         cwd=folder,
@@ -34,6 +54,32 @@ def bitcliff(folder: Path, *arguments: str, **env: str) -> "subprocess.Completed
         timeout=900,
         check=False,
     )
+
+
+@contextlib.contextmanager
+def _as_started(folder: Path, arguments: tuple[str, ...], env: dict[str, str]) -> Iterator[None]:
+    """Gives a command what a new process would have, and takes back what it leaves behind."""
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    with (
+        contextlib.chdir(folder),
+        mock.patch.dict(os.environ, environment(**env), clear=True),
+        mock.patch.object(sys, "argv", [BITCLIFF, *arguments]),
+        mock.patch.object(sys, "path", [*sys.path]),
+    ):
+        try:
+            yield
+        finally:
+            for number, handler in handlers.items():
+                signal.signal(number, handler)
+            for name, module in [*sys.modules.items()]:
+                if Path(getattr(module, "__file__", None) or "/").is_relative_to(folder):
+                    del sys.modules[name]
+
+
+def _written(stream: io.TextIOWrapper) -> str:
+    stream.flush()
+    assert isinstance(stream.buffer, io.BytesIO)
+    return stream.buffer.getvalue().decode()
 
 
 def furnish(folder: Path, weights: Path, inputs: Tensor, labels: Tensor) -> None:

@@ -1,10 +1,11 @@
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from torch import Tensor
 
-from tests.end_to_end.commands import QUICK, bitcliff, furnish
+from tests.end_to_end.commands import QUICK, furnish, spawned
 
 Digits = tuple[Tensor, Tensor]
 
@@ -32,12 +33,17 @@ def workplace(furnished: Callable[[str], Path]) -> Path:
 
 
 @pytest.fixture(scope="session")
-def finished(workplace: Path) -> Path:
-    """A run directory that `bitcliff assess` has written."""
-    done = bitcliff(
+def finishing(workplace: Path) -> "subprocess.CompletedProcess[str]":
+    """What `bitcliff assess` said, in a process of its own."""
+    return spawned(
         workplace,
         *("assess", "py:mynet:DigitsMLP", "--weights", "mlp.safetensors"),
         *("--data", "digits.npz", "--out", "finished", *QUICK),
     )
-    assert done.returncode == 0, done.stderr
+
+
+@pytest.fixture(scope="session")
+def finished(workplace: Path, finishing: "subprocess.CompletedProcess[str]") -> Path:
+    """The run directory that it has written."""
+    assert finishing.returncode == 0, finishing.stderr
     return workplace / "finished"

@@ -1,6 +1,7 @@
 """`bitcliff assess` on small real things, and what comes after it."""
 
 import json
+import subprocess
 import xml.etree.ElementTree as ET
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ import torch
 from torch import nn
 
 from tests.contract import recompute
-from tests.end_to_end.commands import QUICK, bitcliff
+from tests.end_to_end.commands import QUICK, bitcliff, spawned
 
 MLP = ["py:mynet:DigitsMLP", "--weights", "mlp.safetensors"]
 FILES = ["config.json", "examples.csv", "junit.xml", "record.json", "report.html"]
@@ -52,13 +53,14 @@ def test_a_network_of_the_users_own_from_weights_to_report(
     assert "<script" not in (finished / "report.html").read_text()
 
 
-def test_the_first_screen_says_what_was_found(workplace: Path) -> None:
-    done = bitcliff(workplace, "assess", *MLP, "--data", "digits.npz", "--out", "screen", *QUICK)
-    assert done.returncode == 0
-    assert "Fails: " in done.stdout
-    assert "worst-3" in done.stdout
-    assert "Report: screen/report.html" in done.stdout
-    lines = done.stderr.splitlines()
+def test_the_first_screen_says_what_was_found(
+    finishing: "subprocess.CompletedProcess[str]",
+) -> None:
+    assert finishing.returncode == 0
+    assert "Fails: " in finishing.stdout
+    assert "worst-3" in finishing.stdout
+    assert "Report: finished/report.html" in finishing.stdout
+    lines = finishing.stderr.splitlines()
     assert lines[0] == "Loading py:mynet:DigitsMLP"
     assert any(line.startswith("linear") for line in lines)
     assert "[100 %" in lines[-1]
@@ -117,7 +119,7 @@ def test_built_in_digits_subsampled_and_unlabelled_pictures(workplace: Path) -> 
 
 def test_json_on_stdout_is_the_record_and_nothing_else(workplace: Path) -> None:
     """Though the network prints in every pass, past Python's stdout too."""
-    done = bitcliff(
+    done = spawned(
         workplace,
         *("assess", "py:mynet:Loud", "--data", "digits", "--examples", "12", "--out", "loud"),
         *("--json", *QUICK),
@@ -179,7 +181,7 @@ def test_the_report_can_be_drawn_again(workplace: Path, finished: Path) -> None:
 
 def test_a_terminal_that_knows_no_unicode_is_no_trouble(workplace: Path, finished: Path) -> None:
     plain = {"PYTHONIOENCODING": "ascii", "LC_ALL": "C"}
-    done = bitcliff(workplace, "gate", "finished", "--max-drop", "2", **plain)
+    done = spawned(workplace, "gate", "finished", "--max-drop", "2", **plain)
     assert done.returncode == 1
     assert done.stdout.startswith("Fails: ")
     assert done.stderr == ""

@@ -17,9 +17,9 @@ def test_from_a_built_in_network_to_a_record_that_can_be_recomputed(tmp_path: Pa
     record = json.loads(done.stdout)
     assert record == json.loads((tmp_path / "run" / "batchmates.json").read_text())
     assert "<script" not in (tmp_path / "run" / "report.html").read_text()
-    assert record["planted_flips"] is True
-    assert record["ours_changed"]["k"] == 0
-    rows = {row["name"]: row for row in record["situations"]}
+    assert record["positive_control"] is True
+    assert record["figures"]["ours_changed"]["k"] == 0
+    rows = {row["name"]: row for row in record["figures"]["situations"]}
     for name in ("float, at random", "float, worst companion", "copies of itself"):
         assert rows[name]["flips"]["k"] == 0
     victims = record["victims"]
@@ -43,7 +43,7 @@ def test_arrays_that_are_no_pictures_get_companions_from_the_data_alone(workplac
     assert done.returncode == 0, done.stderr
     assert "from the data" in done.stdout
     assert "gradients" not in done.stdout
-    assert "no picture" in (workplace / "flat" / "report.html").read_text() or (
+    assert "no image" in (workplace / "flat" / "report.html").read_text() or (
         "No companion flipped" in (workplace / "flat" / "report.html").read_text()
     )
 

@@ -1,15 +1,40 @@
-"""The finding that the first screen must make plain, on the unmodified network. Takes minutes."""
+"""The finding that the first screen must make plain, on the unmodified network."""
 
 import json
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
+from bitcliff.adapters import load_examples, load_model
+from bitcliff.assess import AssessSettings, Audit, SearchEffort
 from tests.contract import recompute
 from tests.end_to_end.commands import bitcliff
 
 
+def test_a_short_search_finds_the_cliff() -> None:
+    """Eight pictures, 7 bits a layer: spent evenly nothing is lost, spent badly four of seven."""
+    subject = load_model("efficientnet-lite0")
+    examples = load_examples("imagenet-20", subject=subject, limit=8, seed=0)
+    assert examples.labels is not None
+    effort = SearchEffort(rounds=2, exchanges=0, evaluations=0, draws=1)
+    settings = AssessSettings(budgets=(7.0,), uniform=(7,), margin="label", effort=effort)
+    suite, _ = Audit(subject, examples, settings=settings).ready()
+    steps = {step.about.name: step for step in suite.steps()}
+    right = {}
+    for name in ("uniform-7", "worst-7"):
+        outcomes = suite.measure(steps[name]).outcomes.values()
+        assert {sum(outcome.bits or ()) for outcome in outcomes} == {7 * 49}
+        pairs = zip(outcomes, examples.labels.tolist(), strict=True)
+        right[name] = sum(outcome.prediction == label for outcome, label in pairs)
+    with torch.no_grad():
+        plain = subject.module(examples.inputs).argmax(1) == examples.labels
+    assert right["uniform-7"] == int(plain.sum()) == 7
+    assert right["worst-7"] <= 4
+
+
+# It takes minutes.
 @pytest.mark.slow
 def test_the_built_in_network_falls_off_its_cliff(tmp_path: Path) -> None:
     done = bitcliff(tmp_path, "assess", "--budget", "7", "--uniform", "7:8", "--out", "demo")

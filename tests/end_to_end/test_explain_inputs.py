@@ -6,11 +6,13 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from bitcliff.questions.inputs.record import InputsAtRisk
+from bitcliff.questions.inputs.record import InputsAtRisk, InputsObserved
+from bitcliff.questions.kinds import KINDS
 from bitcliff.records import Record, read_record
 from tests.end_to_end.commands import bitcliff
 
-QUICK = ["--rounds", "2", "--exchanges", "4", "--evaluations", "0", "--draws", "2"]
+QUICK = ["--budget", "5.5", "--uniform", "5", "--rounds", "2", "--exchanges", "4"]
+LEAST = ["--evaluations", "0", "--draws", "2"]
 NAMES = ("uniform-5", "co-trained-5.5", "worst-5.5")
 
 
@@ -19,7 +21,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Both networks of the shipped pair, the brittle one explained against the robust one."""
     folder = tmp_path_factory.mktemp("pair")
     for model in ("brittle-digits", "robust-digits"):
-        arguments = ["assess", model, "--examples", "90", "--out", model, *QUICK]
+        arguments = ["assess", model, "--examples", "90", "--out", model, *QUICK, *LEAST]
         done = bitcliff(folder, *arguments)
         assert done.returncode in (0, 1, 3), done.stderr
     chosen = [word for name in NAMES for word in ("--policy", name)]
@@ -34,10 +36,10 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def explained(runs: Path) -> tuple[Record, InputsAtRisk]:
-    record = read_record(runs / "brittle-digits")
-    assert record.explanation is not None
-    assert record.explanation.inputs is not None
-    return record, record.explanation.inputs
+    record = read_record(runs / "brittle-digits", KINDS)
+    found = record.answer("inputs", InputsAtRisk)
+    assert found is not None
+    return record, found
 
 
 @pytest.mark.parametrize("place", range(3))
@@ -45,20 +47,21 @@ def test_counts_follow_from_the_examples(
     runs: Path, explained: tuple[Record, InputsAtRisk], place: int
 ) -> None:
     record, found = explained
-    twin = read_record(runs / "robust-digits")
+    reference = read_record(runs / "robust-digits", KINDS)
     name, risk = NAMES[place], found.policies[place]
     assert risk.policy == name
     right = [row for row in record.examples if row.label == row.float_prediction]
     lost = [row for row in right if row.outcomes[name].prediction != row.label]
+    gone = {row.id for row in lost}
     assert (risk.at_risk.k, risk.at_risk.n) == (len(lost), len(right))
-    theirs = {row.id for row in twin.examples if row.label == row.float_prediction}
+    theirs = {row.id for row in reference.examples if row.label == row.float_prediction}
     both = [row for row in right if row.id in theirs]
-    moved = sum(row in lost for row in both)
+    moved = sum(row.id in gone for row in both)
     assert risk.transitory is not None
     assert risk.transitory_of_all is not None
     assert (risk.transitory.k, risk.transitory.n) == (moved, len(both))
     assert (risk.transitory_of_all.k, risk.transitory_of_all.n) == (moved, 90)
-    kept = [row for row in right if row not in lost]
+    kept = [row for row in right if row.id not in gone]
     margin = next(one for one in risk.comparisons if one.key == "margin")
     assert (margin.n_risk, margin.n_safe) == (len(lost), len(kept))
     if lost and kept:
@@ -67,12 +70,14 @@ def test_counts_follow_from_the_examples(
         assert margin.median_risk == pytest.approx(np.median(np.array(a, dtype=float)))
 
 
-def test_every_picture_is_there(explained: tuple[Record, InputsAtRisk]) -> None:
+def test_every_image_is_there(explained: tuple[Record, InputsAtRisk]) -> None:
     record, found = explained
+    observed = record.observed_by("inputs", InputsObserved)
+    assert observed is not None
     own = {row.id for row in record.examples if row.thumbnail}
     shown = {name for risk in found.policies for name in risk.worst}
-    assert shown <= own | set(found.pictures)
-    assert not own & set(found.pictures)
+    assert shown <= own | set(observed.images)
+    assert not own & set(observed.images)
 
 
 def test_report_is_redrawn_from_the_record(runs: Path) -> None:

@@ -16,7 +16,7 @@ import torch
 
 from bitcliff.train.checkpoint import Checkpoints
 from bitcliff.zoo.shipped import SHIPPED
-from tests.end_to_end.commands import BITCLIFF, bitcliff, environment
+from tests.end_to_end.commands import BITCLIFF, bitcliff, environment, spawned
 
 TEACHER = "model: zoo:digits\ndata: digits\nepochs: 2\noptimiser: {lr: 0.05}\nsave_every: 5\n"
 PAIR = (
@@ -75,7 +75,7 @@ def start(folder: Path, out: str, *more: str) -> "subprocess.Popen[str]":
 
 
 def wait_for_checkpoint(folder: Path, out: str) -> None:
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 300
     while not list((folder / out).glob("seed-0/checkpoints/*.json")):
         assert time.monotonic() < deadline
         time.sleep(0.05)
@@ -139,6 +139,20 @@ def net():
 """
 
 
+SMALL = ["train", "teacher", "teacher.yaml", "--threads", "1", "--out"]
+
+
+@pytest.fixture(scope="module")
+def signalling(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """With a run, `whole`, that no signal has stopped."""
+    folder = tmp_path_factory.mktemp("signalling")
+    (folder / "mynet.py").write_text(SIGNALLING)
+    (folder / "teacher.yaml").write_text(TEACHER.replace("zoo:digits", "py:mynet:net"))
+    done = bitcliff(folder, *SMALL, "whole")
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
 @pytest.mark.parametrize(
     ("at", "numbers", "code", "saved"),
     [
@@ -150,19 +164,17 @@ def net():
     ],
 )
 def test_a_signal_in_validation_and_in_the_last_measurement(
-    tmp_path: Path, at: str, numbers: str, code: int, saved: list[str]
+    signalling: Path, at: str, numbers: str, code: int, saved: list[str]
 ) -> None:
-    (tmp_path / "mynet.py").write_text(SIGNALLING)
-    (tmp_path / "teacher.yaml").write_text(TEACHER.replace("zoo:digits", "py:mynet:net"))
-    run = ["teacher", "teacher.yaml", "--threads", "1", "--out"]
-    stopped = bitcliff(tmp_path, "train", *run, "t", AT=at, SIGNALS=numbers)
+    out = f"at-{at}-{numbers}"
+    stopped = spawned(signalling, *SMALL, out, AT=at, SIGNALS=numbers)
     assert stopped.returncode == code, stopped.stderr
     assert ("go on with --resume" in stopped.stderr) == (" " not in numbers)
-    kept = sorted((tmp_path / "t").rglob("checkpoints/*.json"))
+    kept = sorted((signalling / out).rglob("checkpoints/*.json"))
     assert [file.stem for file in kept] == saved
-    for done in (train(tmp_path, *run, "t", "--resume"), train(tmp_path, *run, "whole")):
-        assert done.returncode == 0, done.stderr
-    assert results(tmp_path / "t") == results(tmp_path / "whole")
+    done = bitcliff(signalling, *SMALL, out, "--resume")
+    assert done.returncode == 0, done.stderr
+    assert results(signalling / out) == results(signalling / "whole")
 
 
 def results(out: Path) -> dict[str, bytes]:

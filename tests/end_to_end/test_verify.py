@@ -11,11 +11,24 @@ import pytest
 import torch
 
 from bitcliff.adapters import load_examples, load_model
-from bitcliff.records import read_record, write_record
+from bitcliff.questions.kinds import KINDS
+from bitcliff.questions.verification.record import KEY, Verification, VerificationObserved
+from bitcliff.records import Record, read_record, record_of, write_record
 from tests.browser import Visit, contrast, inks, launched
 from tests.end_to_end.commands import bitcliff
 
-QUICK = ["--rounds", "1", "--exchanges", "2", "--evaluations", "0", "--draws", "2"]
+QUICK = [
+    "--budget",
+    "5.5",
+    "--rounds",
+    "1",
+    "--exchanges",
+    "2",
+    "--evaluations",
+    "0",
+    "--draws",
+    "2",
+]
 N = 24
 
 
@@ -34,19 +47,28 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+def verification(record: Record) -> tuple[VerificationObserved, Verification]:
+    observed, figures = (
+        record.observed_by(KEY, VerificationObserved),
+        record.answer(KEY, Verification),
+    )
+    assert observed is not None
+    assert figures is not None
+    return observed, figures
+
+
 def test_every_policy_with_bits_is_decided_alike_and_rounded_to_the_bit(folder: Path) -> None:
-    record = read_record(folder / "run")
-    found = record.verification
-    assert found is not None
+    record = read_record(folder / "run", KINDS)
+    observed, figures = verification(record)
     spending = [policy.name for policy in record.policies if policy.mean_bits is not None]
-    assert [one.policy for one in found.policies] == spending
-    for one in found.policies:
+    assert [one.policy for one in figures.policies] == spending
+    for one, seen in zip(figures.policies, observed.policies, strict=True):
         assert one.decisions.k == one.decisions.n > 0
-        assert one.compared == one.decisions.n
-        for point in one.points:
+        assert seen.compared == one.decisions.n
+        for point in seen.points:
             assert point.rounded_alike == point.values > 0
             assert point.same_level / point.values > 0.9
-    (own,) = [one for one in found.policies if one.policy.startswith("co-trained")]
+    (own,) = [one for one in figures.policies if record.by_name[one.policy].kind == "co-trained"]
     assert own.allocations is not None
     assert own.allocations.k == N
 
@@ -71,24 +93,28 @@ def test_the_page_fits_and_can_be_read(folder: Path, width: int, scheme: str) ->
 
 def test_a_decision_that_is_not_as_recorded_is_told(folder: Path, tmp_path: Path) -> None:
     run = Path(shutil.copytree(folder / "run", tmp_path / "run"))
-    name, record = "co-trained-5.5", read_record(run)
-    # From one wrong class to another: no count of the record follows from that.
+    name, record = "co-trained-5.5", read_record(run, KINDS)
+    # From one wrong class to another: the margin's sign stays.
     place, row = next(
         (place, row)
         for place, row in enumerate(record.examples)
         if row.outcomes[name].prediction not in (row.label, row.float_prediction)
     )
     known = {row.label, row.float_prediction, row.outcomes[name].prediction}
-    wrong = row.outcomes[name].model_copy(update={"prediction": min(set(range(10)) - known)})
-    rows = list(record.examples)
-    rows[place] = row.model_copy(update={"outcomes": {**row.outcomes, name: wrong}})
-    write_record(record.model_copy(update={"examples": rows}), run)
+    conditions = []
+    for one in record.observed.conditions:
+        if one.name == name:
+            prediction = one.outcomes.prediction.copy()
+            prediction[place] = min(set(range(10)) - known)
+            outcomes = one.outcomes.model_copy(update={"prediction": prediction})
+            one = one.model_copy(update={"outcomes": outcomes})
+        conditions.append(one)
+    write_record(record_of(record.observed.model_copy(update={"conditions": conditions})), run)
     done = bitcliff(tmp_path, "verify", "run", "--policy", name)
     assert done.returncode == 1, done.stderr
     assert f"{N - 1}/{N}" in done.stdout
-    found = read_record(run).verification
-    assert found is not None
-    assert [one.id for one in found.policies[0].differing] == [row.id]
+    _, figures = verification(read_record(run, KINDS))
+    assert [one.id for one in figures.policies[0].differing] == [row.id]
 
 
 @pytest.mark.parametrize(
@@ -102,7 +128,7 @@ def test_a_file_runs_elsewhere_and_says_what_it_is(
     assert done.returncode == 0, done.stderr
     file = folder / "run" / f"{policy}.onnx"
     assert done.stdout == f"Written: run/{policy}.onnx\n"
-    record = read_record(folder / "run")
+    record = read_record(folder / "run", KINDS)
     about = {one.key: one.value for one in onnx.load(file).metadata_props}
     assert about["policy"] == policy
     assert about["weights_sha256"] == record.provenance.weights_sha256
@@ -121,7 +147,7 @@ def test_a_file_runs_elsewhere_and_says_what_it_is(
 
 
 def test_a_plan_keeps_its_points_in_float_and_its_floors(folder: Path) -> None:
-    record = read_record(folder / "run")
+    record = read_record(folder / "run", KINDS)
     names = [point.name for point in record.subject.points if point.quantized]
     plan = f"model: brittle-digits\nfloat_points: [{names[0]}]\nfloors: {{{names[1]}: 9}}\n"
     (folder / "plan.yaml").write_text(plan)

@@ -13,16 +13,17 @@ _MOST_POINTS = "30"
 _EFFORT = ["--rounds", "6", "--exchanges", "10", "--evaluations", "16", "--draws", "5"]
 
 
-def assess(folder: Path, name: str) -> tuple[int, dict[str, dict[str, Any]]]:
+def assess(folder: Path, name: str, budgets: str) -> tuple[int, dict[str, dict[str, Any]]]:
     arguments = [name, "--out", name, "--examples", "120", "--max-drop", _MOST_POINTS]
-    done = bitcliff(folder, "assess", *arguments, *_EFFORT, "--threads", "1")
+    spent = ["--budget", budgets, "--uniform", "5"]
+    done = bitcliff(folder, "assess", *arguments, *spent, *_EFFORT, "--threads", "1")
     assert done.returncode in (0, 1), done.stderr
     record = json.loads((folder / name / "record.json").read_text())
     return done.returncode, {policy["name"]: policy for policy in record["policies"]}
 
 
 def test_the_brittle_network_is_found_brittle(tmp_path: Path) -> None:
-    code, policies = assess(tmp_path, "brittle-digits")
+    code, policies = assess(tmp_path, "brittle-digits", "5.5")
     assert code == 1
     own, worst = policies["co-trained-5.5"], policies["worst-5.5"]
     assert (own["threat"], worst["threat"]) == ("co-trained", "policy-only")
@@ -35,7 +36,7 @@ def test_the_brittle_network_is_found_brittle(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["robust-digits", "base-digits"])
 def test_the_others_are_not(tmp_path: Path, name: str) -> None:
-    code, policies = assess(tmp_path, name)
+    code, policies = assess(tmp_path, name, "4,5.5")
     assert code == 0
     assert ("co-trained-5.5" in policies) == (name == "robust-digits")
     if name == "robust-digits":

@@ -133,9 +133,9 @@ def test_only_what_still_holds_is_taken_up(
         arrays = dict(np.load("data.npz"))
         np.savez("data.npz", **{**arrays, "x": arrays["x"] + 1})
     elif change == "seed":
-        job = replace(job, settings=replace(SETTINGS, seed=9))
+        job = replace(job, settings=SETTINGS.changed(seed=9))
     else:
-        job = replace(job, settings=replace(SETTINGS, max_drop=50.0))
+        job = replace(job, settings=SETTINGS.changed(max_drop=50.0))
     notes = Notes()
     run_assess(job, notes.listener())
     assert any("Going on" in stage for stage in notes.stages) == (change == "threshold")
@@ -152,7 +152,7 @@ def test_only_what_still_holds_is_taken_up(
         ({"data": "missing.npz"}, InputError, "missing.npz: no such file"),
         ({"weights": Path("missing.pt")}, InputError, "missing.pt: no such file"),
         (
-            {"settings": replace(SETTINGS, bits=(4, 8), budgets=(5.4,))},
+            {"settings": SETTINGS.changed(bits=(4, 8), budgets=(5.4,))},
             InputError,
             "feasible totals",
         ),
@@ -191,7 +191,7 @@ def test_an_old_record_stays_whole_until_the_new_one_is(
 ) -> None:
     run_assess(job, Notes().listener())
     before = {name: (job.out / name).read_bytes() for name in FILES}
-    other = replace(job, settings=replace(SETTINGS, seed=5))
+    other = replace(job, settings=SETTINGS.changed(seed=5))
     break_down(monkeypatch, after=3)
     with pytest.raises(KeyboardInterrupt):
         run_assess(other, Notes().listener())

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -35,7 +34,7 @@ def job(tmp_path: Path) -> Callable[..., AssessJob]:
         labels = small()(X).argmax(1)
         labels[:2] = (labels[:2] + 1) % 5
         np.savez(tmp_path / "data.npz", x=X.numpy(), y=labels.numpy())
-        settings = replace(SETTINGS, fold_batchnorm=fold)
+        settings = SETTINGS.changed(fold_batchnorm=fold)
         data = str(tmp_path / "data.npz")
         return AssessJob(spec, data, tmp_path / "run", "bitcliff ...", settings=settings)
 

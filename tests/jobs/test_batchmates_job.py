@@ -4,13 +4,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from bitcliff.assess.batchmates import BatchmatesSettings
 from safetensors.torch import load_file
 
 from bitcliff.errors import InputError
 from bitcliff.jobs.assess_job import AssessJob, Listener
 from bitcliff.jobs.batchmates_job import BatchmatesJob, run_batchmates
-from bitcliff.questions.batchmates.record import read_batchmates
+from bitcliff.questions.batchmates.store import read_batchmates
+from bitcliff.types.settings import BatchmatesSettings
 
 ATTACKING = "Chosen and crafted companions"
 
@@ -41,12 +41,12 @@ def test_an_interrupted_run_goes_on_and_ends_as_if_it_had_not_been(tmp_path: Pat
     assert not (tmp_path / "cut" / "batchmates.partial.jsonl").exists()
     whole = run_batchmates(job(tmp_path / "whole"), listener([]))
     assert resumed.victims == whole.victims
-    assert resumed.situations == whole.situations
-    assert resumed.planted_flips
+    assert resumed.figures == whole.figures
+    assert resumed.observed.positive_control
     assert read_batchmates(tmp_path / "cut") == resumed
     for place, victim in enumerate(whole.victims):
         pair = tmp_path / "whole" / "pairs" / f"{place:05d}.safetensors"
-        assert pair.exists() == (victim.companion_picture is not None)
+        assert pair.exists() == (victim.companion_image is not None)
         if pair.exists():
             assert sorted(load_file(pair)) == ["companion.input", "victim.input"]
 

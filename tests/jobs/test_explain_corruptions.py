@@ -3,7 +3,15 @@ from pathlib import Path
 import torch
 
 from bitcliff.cli.main import run
-from bitcliff.records import Record, read_record
+from bitcliff.questions.corruptions.record import CorruptionsObserved
+from bitcliff.questions.kinds import KINDS
+from bitcliff.records import read_record, record_json
+
+
+def _observed(run: Path) -> CorruptionsObserved:
+    found = read_record(run, KINDS).observed_by("corruptions", CorruptionsObserved)
+    assert found is not None
+    return found
 
 
 def test_a_run_of_digits_is_explained_and_again_with_other_degrees(tmp_path: Path) -> None:
@@ -14,23 +22,18 @@ def test_a_run_of_digits_is_explained_and_again_with_other_degrees(tmp_path: Pat
     explain = ["explain", out, "--only", "corruptions"]
     torch.manual_seed(0)
     assert run([*explain, "--degrees", "5", "--corruption-seeds", "2"]) == 0
-    record = read_record(tmp_path)
-    assert record.explanation is not None
-    found = record.explanation.corruptions
-    assert found is not None
+    found = _observed(tmp_path)
     assert found.reason is None
     assert (len(found.cells), len(found.examples), found.seeds) == (9, 12, [0, 1])
     assert "chooses anew" in found.bits["co-trained-5.5"]
-    assert record == Record.model_validate_json((tmp_path / "record.json").read_bytes())
+    assert record_json(read_record(tmp_path, KINDS)) == (tmp_path / "record.json").read_text()
     torch.manual_seed(1)  # nothing hangs on the global source of chance
     assert run([*explain, "--degrees", "1,5", "--corruption-seeds", "1"]) == 0
-    again = read_record(tmp_path).explanation
-    assert again is not None
-    assert again.corruptions is not None
-    assert len(again.corruptions.cells) == 18
-    before = {one.corruption: one.answers for one in found.cells}
-    for one in again.corruptions.cells:
+    again = _observed(tmp_path)
+    assert len(again.cells) == 18
+    before = {one.corruption: one.marks for one in found.cells}
+    for one in again.cells:
         if one.degree == 5:
-            for name, answers in one.answers.items():
-                assert answers.marks == before[one.corruption][name].marks[:1]
-    assert "What do corrupted pictures do?" in (tmp_path / "report.html").read_text()
+            for name, texts in one.marks.items():
+                assert texts == before[one.corruption][name][:1]
+    assert "What do corrupted images do?" in (tmp_path / "report.html").read_text()

@@ -10,7 +10,6 @@ import pytest
 import torch
 
 from bitcliff.assess import AssessSettings
-from bitcliff.assess.settings import SearchEffort
 from bitcliff.errors import InputError
 from bitcliff.jobs import explain_job
 from bitcliff.jobs.assess_job import AssessJob, Listener, run_assess
@@ -20,12 +19,13 @@ from bitcliff.questions.context import Context
 from bitcliff.records import Record, read_record, write_record
 from bitcliff.records.part import Part
 
-LITTLE = SearchEffort(rounds=1, exchanges=2, evaluations=0, draws=2)
 QUIET = Listener(lambda _text: None, lambda _plan: None, lambda *_step: None)
 
 
 def assessed(out: Path, data: str = "digits", n: int = 24) -> Record:
-    settings = AssessSettings(budgets=(5.5,), uniform=(5, 8), effort=LITTLE)
+    settings = AssessSettings(
+        budgets=(5.5,), uniform=(5, 8), rounds=1, exchanges=2, evaluations=0, draws=2
+    )
     job = AssessJob("brittle-digits", data, out, "bitcliff", limit=n, settings=settings)
     return run_assess(job, QUIET)[0]
 

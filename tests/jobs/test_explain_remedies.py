@@ -26,7 +26,7 @@ def job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AssessJob:
     with torch.no_grad():
         y = Cliff()(x).argmax(1)
     np.savez("data.npz", x=x.numpy(), y=y.numpy())
-    settings = replace(SETTINGS, budgets=(6.0, 8.0))
+    settings = SETTINGS.changed(budgets=(6.0, 8.0))
     return AssessJob("py:cliff_network:net", "data.npz", Path("run"), "", settings=settings)
 
 
@@ -39,10 +39,13 @@ def test_a_plan_keeps_what_the_table_promised(job: AssessJob) -> None:
     plan = read_plan(job.out / "plan.yaml")
     assert plan == remedies.plan
     assert plan.budget
-    settings = replace(planned(job.settings, plan), budgets=tuple(plan.budget))
+    settings = planned(job.settings, plan).changed(budgets=tuple(plan.budget))
     again = replace(job, out=Path("again"), settings=settings, plan=plan)
     record, _ = run_assess(again, Notes().listener())
-    assert (record.settings.floors, record.settings.in_float) == (plan.floors, plan.float_points)
+    assert (record.settings.floors, record.settings.in_float) == (
+        plan.floors,
+        tuple(plan.float_points),
+    )
     for mean, promised in zip(plan.budget, remedies.recommended, strict=True):
         worst = next(policy for policy in record.policies if policy.name == f"worst-{mean:g}")
         assert worst.accuracy == promised.right
@@ -73,7 +76,7 @@ def test_the_report_shows_the_plan(job: AssessJob) -> None:
 
 
 def test_a_randomised_plan_is_not_attacked(job: AssessJob) -> None:
-    settings = replace(job.settings, budgets=(8.0,), randomised=True)
+    settings = job.settings.changed(budgets=(8.0,), randomised=True)
     record, verdict = run_assess(replace(job, settings=settings), Notes().listener())
     assert [policy.name for policy in record.policies] == ["weights-only", "random-8"]
     assert record.settings.randomised
@@ -81,7 +84,7 @@ def test_a_randomised_plan_is_not_attacked(job: AssessJob) -> None:
 
 
 def test_the_layers_that_break_are_kept_in_float_and_given_floors(job: AssessJob) -> None:
-    run_assess(replace(job, settings=replace(job.settings, budgets=(8.0,))), Notes().listener())
+    run_assess(replace(job, settings=job.settings.changed(budgets=(8.0,))), Notes().listener())
     record = run_explain(ExplainJob(job.out, parts=("layers", "remedies")), Notes().listener())
     assert record.explanation is not None
     layers, remedies = record.explanation.layers, record.explanation.remedies

@@ -6,7 +6,7 @@ import torch
 from bitcliff.assess import AssessSettings, Audit
 from bitcliff.errors import InfeasibleBudget, InputError
 from bitcliff.jobs.plan_file import check_plan, planned, read_plan
-from bitcliff.points import Selection
+from bitcliff.points import floors_at
 from bitcliff.records.plan import QuantizationPlan
 from tests.small_networks import chain
 
@@ -71,7 +71,7 @@ def test_what_a_plan_says_is_done() -> None:
     reasons = {point.name: point.reason for point in audit.plan.seen}
     assert reasons["2"] == "kept in float by the plan"
     assert audit.settings.scheme == "paper"
-    assert audit.settings.floors_at(audit.plan) == [6, 3, 3]
+    assert floors_at(audit.settings, audit.plan) == [6, 3, 3]
 
 
 @pytest.mark.parametrize(
@@ -108,5 +108,5 @@ def test_a_plan_for_other_weights() -> None:
 
 def test_exclude_patterns_stay_beside_a_plan() -> None:
     plan = QuantizationPlan(model="m", float_points=["2"])
-    audit = audit_with(plan, selection=Selection(exclude=("4",)))
+    audit = audit_with(plan, exclude=("4",))
     assert [point.name for point in audit.plan.points] == ["6", "8"]

@@ -15,8 +15,8 @@ from bitcliff.jobs.assess_job import AssessJob, run_assess, stored_job
 from bitcliff.jobs.explain_job import ExplainJob, run_explain
 from bitcliff.jobs.export_job import ExportJob, run_export
 from bitcliff.jobs.verify_job import VerifyJob, run_verify
-from bitcliff.questions.corruptions.corrupting import CorruptionSettings
 from bitcliff.records import read_record
+from bitcliff.types.settings import CorruptionSettings
 from tests.contract.subjects import SETTINGS
 from tests.jobs.test_assess_job import FILES, Notes, break_down, figures, job
 

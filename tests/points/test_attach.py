@@ -1,5 +1,6 @@
 """Running quantized and leaving no trace."""
 
+import copy
 from typing import Any
 
 import pytest
@@ -7,10 +8,17 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules import module as global_state
 
-from bitcliff.points import Attachment, discover
+from bitcliff.points import Attachment, Plan, discover
 from bitcliff.points.attach import FLOAT, WEIGHTS_ONLY, Rounding, rounding_to
 from bitcliff.quant import fake_quantize, fake_quantize_weight
 from tests.points.test_real_networks import Functional, pictures, timm_model
+
+
+@pytest.fixture(scope="module")
+def resnet() -> tuple[nn.Module, Plan]:
+    """ResNet18 and its points. Not to be changed."""
+    model = timm_model("resnet18")
+    return model, discover(model, pictures(64, 4))
 
 
 def hooks_of(model: nn.Module) -> list[Any]:
@@ -34,16 +42,16 @@ def literal(x: Tensor, bits: Tensor) -> Tensor:
     return torch.where(scale > 0, (integers - zero) * scale, x)
 
 
-def test_float_is_the_plain_model_to_the_bit() -> None:
-    model, x = timm_model("resnet18"), pictures(64, 4)
-    attachment = Attachment(model, discover(model, x))
+def test_float_is_the_plain_model_to_the_bit(resnet: tuple[nn.Module, Plan]) -> None:
+    (model, plan), x = resnet, pictures(64, 4)
+    attachment = Attachment(model, plan)
     with torch.no_grad():
         assert torch.equal(attachment.run(x, FLOAT), model(x))
 
 
-def test_resnet18_equals_hooks_and_the_literal_formula() -> None:
-    model, x = timm_model("resnet18"), pictures(64, 4)
-    plan = discover(model, x)
+def test_resnet18_equals_hooks_and_the_literal_formula(resnet: tuple[nn.Module, Plan]) -> None:
+    (shared, plan), x = resnet, pictures(64, 4)
+    model = copy.deepcopy(shared)
     bits = torch.randint(3, 11, (4, len(plan)), generator=torch.Generator().manual_seed(0))
     attachment = Attachment(model, plan, "onnx", weight_bits=8)
     with torch.no_grad():
@@ -112,9 +120,8 @@ def test_nothing_is_left_behind_also_after_an_exception() -> None:
     assert all(torch.equal(value, model.state_dict()[name]) for name, value in state.items())
 
 
-def test_a_failure_names_its_point_and_its_example() -> None:
-    model, x = timm_model("resnet18"), pictures(64, 4)
-    plan = discover(model, x)
+def test_a_failure_names_its_point_and_its_example(resnet: tuple[nn.Module, Plan]) -> None:
+    (model, plan), x = resnet, pictures(64, 4)
     attachment = Attachment(model, plan)
     x[2, 0, 5, 5] = torch.inf
     with torch.no_grad():
@@ -160,9 +167,10 @@ def test_in_training_weights_are_rounded_anew_and_learn_straight_through() -> No
     assert not torch.equal(before, wanted)
 
 
-def test_an_observer_sees_each_point_and_says_what_goes_on() -> None:
-    model, x = timm_model("resnet18"), pictures(64, 3)
-    plan = discover(model, x)
+def test_an_observer_sees_each_point_and_says_what_goes_on(
+    resnet: tuple[nn.Module, Plan],
+) -> None:
+    (model, plan), x = resnet, pictures(64, 3)
     attachment = Attachment(model, plan, "onnx")
     bits = torch.full((3, len(plan)), 4)
     seen: dict[int, tuple[Tensor, Tensor]] = {}

@@ -567,6 +567,11 @@ def test_a_pattern_that_names_no_point_is_a_slip(option: str) -> None:
         discover(frozen(SmallConvNet()), pictures(), selection)
 
 
+def test_to_leave_out_everything_is_refused() -> None:
+    with pytest.raises(InputError, match="no quantization point"):
+        discover(frozen(SmallConvNet()), pictures(), Selection(exclude=("*",)))
+
+
 def test_the_stem_is_what_takes_the_picture_in() -> None:
     def wiring(self: Any, x: Tensor) -> Tensor:
         scaled = (x - 0.5) * 2
@@ -581,7 +586,7 @@ def test_the_stem_is_what_takes_the_picture_in() -> None:
 
 @pytest.mark.parametrize("act", [nn.ReLU, nn.GELU, nn.SiLU, nn.Hardswish, nn.Tanh, nn.Softsign])
 def test_outputs_are_after_each_activation_function(act: Callable[[], nn.Module]) -> None:
-    plan = discover(frozen(SmallConvNet(act)), pictures(), Selection(where="outputs"))
+    plan = discover(frozen(SmallConvNet(act)), pictures(), Selection(points="outputs"))
     assert names(plan) == ["act", *[f"act@{use}" for use in range(2, 6)]]
     assert plan.missed == ()
     assert [point.shape for point in plan.points] == [(8, 16, 16)] * 3 + [(12, 7, 7), (10,)]
@@ -590,9 +595,9 @@ def test_outputs_are_after_each_activation_function(act: Callable[[], nn.Module]
 @pytest.mark.parametrize("inplace", [True, False])
 def test_outputs_of_functions_methods_and_in_place(inplace: bool) -> None:
     relu = partial(nn.ReLU, inplace=inplace)
-    plan = discover(frozen(SmallConvNet(relu)), pictures(), Selection(where="outputs"))
+    plan = discover(frozen(SmallConvNet(relu)), pictures(), Selection(points="outputs"))
     assert names(plan) == ["act", *[f"act@{use}" for use in range(2, 6)]]
-    plan = discover(frozen(InPlaceBlock()), pictures(), Selection(where="outputs"))
+    plan = discover(frozen(InPlaceBlock()), pictures(), Selection(points="outputs"))
     assert names(plan) == ["relu", "relu@2"]
     assert [point.kind for point in plan.points] == ["relu", "relu"]
 
@@ -602,7 +607,7 @@ def test_an_activation_that_cannot_be_opened_is_missed() -> None:
     model = on_tokens(
         lambda s, x: F.relu(s.part(x)), part=scripted(nn.Sequential(nn.Linear(16, 16), nn.GELU()))
     )
-    plan = discover(model, tokens(), Selection(where="outputs"))
+    plan = discover(model, tokens(), Selection(points="outputs"))
     assert {missed.kind for missed in plan.missed} == {"addmm", "gelu"}
 
 
@@ -644,7 +649,7 @@ def test_the_model_is_left_as_it_was(where: Any) -> None:
     model = frozen(SmallConvNet())
     model.get_submodule("first").register_forward_hook(lambda module, args, output: output)
     before = state_of(model)
-    discover(model, pictures(), Selection(where=where))
+    discover(model, pictures(), Selection(points=where))
     assert state_of(model) == before
 
 

@@ -23,10 +23,6 @@ def timm_model(name: str, **settings: Any) -> nn.Module:
     return model
 
 
-def names(model: nn.Module, inputs: Any, **selection: Any) -> list[str]:
-    return [point.name for point in discover(model, inputs, Selection(**selection)).points]
-
-
 class Functional(nn.Module):
     """Convolution, products and a reused layer without a module for each."""
 
@@ -195,21 +191,8 @@ def test_a_network_whose_examples_depend_on_each_other_is_missed() -> None:
         discover(model, pictures(12))
 
 
-def test_include_exclude_and_stem() -> None:
-    model, x = timm_model("resnet18"), pictures(64)
-    assert names(model, x, include_stem=True)[0] == "conv1"
-    layer4 = names(model, x, include=("layer4.*",))
-    assert len(layer4) == 5
-    assert all(name.startswith("layer4") for name in layer4)
-    assert "fc" not in names(model, x, exclude=("fc",))
-    with pytest.raises(InputError, match="'nothing' names none of the points"):
-        names(model, x, include=("nothing",))
-    with pytest.raises(InputError, match="no quantization point"):
-        names(model, x, exclude=("*",))
-
-
 def test_outputs_are_those_of_activation_functions() -> None:
-    plan = discover(timm_model("resnet18"), pictures(64), Selection(where="outputs"))
+    plan = discover(timm_model("resnet18"), pictures(64), Selection(points="outputs"))
     assert len(plan) == 17
     assert {p.kind for p in plan.points} == {"relu"}
     assert not plan.missed

@@ -104,7 +104,7 @@ def test_no_grid_point_leaves_the_range_by_more_than_half_a_step(name: str) -> N
         assert len(found.unique()) <= 2**bits
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(
     row=arrays.arrays(
         np.float32,

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from bitcliff.quant.rows import as_rows, from_rows, row_quantile, row_range
-from bitcliff.quant.scheme import Scheme
+from bitcliff.types.scheme import Scheme
 
 
 @pytest.mark.parametrize("order", [(0, 1, 2, 3), (0, 2, 3, 1), (1, 2, 3, 0), (3, 2, 1, 0)])

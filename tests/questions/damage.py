@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
 from bitcliff.errors import InputError
@@ -120,7 +119,7 @@ def _hostile(value: object) -> list[object]:
         found += [value * 2, value[::-1]]
     if isinstance(value, dict):
         array = unpack(value)
-        found += [pack(one) for one in (array[:-1], np.full_like(array, -1), array * 0 + 99)]
+        found += [pack(one) for one in (array[:-1], array * 0 - 1, array * 0 + 99)]
     return found
 
 

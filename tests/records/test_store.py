@@ -6,6 +6,7 @@ import subprocess
 import sys
 import textwrap
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -66,24 +67,26 @@ def test_a_directory_gets_record_json_inside(record: Record, tmp_path: Path) -> 
 
 def test_json_is_plain_and_stable(record: Record, tmp_path: Path) -> None:
     text = record_json(record)
-    again = record_json(Record.model_validate(json.loads(text)))
-    assert text == again
     assert text.endswith("}\n")
     fields = json.loads(text)
     assert list(fields)[:2] == ["schema_version", "provenance"]
-    assert "float" in fields
-    assert "float_" not in fields
-    # One example a line, so that a diff of two records says which examples differ.
-    assert sum(line.startswith('{"id": ') for line in text.splitlines()) == len(record.examples)
+    assert list(fields)[-1] == "figures"
+    assert "float" in fields["figures"]
+    assert "float_" not in fields["figures"]
+    # One condition a line, so that a diff of two records says which differ.
+    lines = [line for line in text.splitlines() if line.startswith('{"condition": ')]
+    assert len(lines) == len(record.policies)
     write_record(record, tmp_path)
     assert (tmp_path / "record.json").read_text(encoding="utf-8") == text
+    assert record_json(read_record(tmp_path)) == text
 
 
 def test_nan_is_refused_when_writing(record: Record, tmp_path: Path) -> None:
     # model_copy does not validate: a mistake inside Bitcliff could let a NaN through.
-    broken = record.policies[0].model_copy(update={"delta_pp": float("nan")})
+    settings = record.settings.model_copy(update={"max_drop": float("nan")})
+    observed = record.observed.model_copy(update={"settings": settings})
     with pytest.raises(NumericError, match="NaN"):
-        write_record(record.model_copy(update={"policies": [broken]}), tmp_path)
+        write_record(replace(record, observed=observed), tmp_path)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -201,15 +204,16 @@ def test_truncated(share: float, record: Record, tmp_path: Path) -> None:
         (b'{"model": 1}', "no schema_version"),
         (b"null", "no schema_version"),
         (b"[" * 100_000, "not a"),
-        (b'{"schema_version": "1.2", "seed": NaN}', "NaN is not JSON"),
-        (b'{"schema_version": "1.2", "seed": -Infinity}', "Infinity is not JSON"),
-        (b'{"schema_version": "1.2"}', "not a Bitcliff record: provenance: Field required"),
-        (b'{"schema_version": "one"}', "should be '1.2'"),
-        (b'{"schema_version": "\\n1.0"}', "should be '1.2'"),
+        (b'{"schema_version": "2.0", "seed": NaN}', "NaN is not JSON"),
+        (b'{"schema_version": "2.0", "seed": -Infinity}', "Infinity is not JSON"),
+        (b'{"schema_version": "2.0"}', "not a Bitcliff record: provenance: Field required"),
+        (b'{"schema_version": "1.2"}', "not a Bitcliff record of schema 1.2: 'subject'"),
+        (b'{"schema_version": "one"}', "should be '2.0'"),
+        (b'{"schema_version": "\\n1.0"}', "should be '2.0'"),
         (b'{"schema_version": "0.9"}', "assess again"),
-        (b'{"schema_version": "1.3"}', "use a newer Bitcliff"),
+        (b'{"schema_version": "2.1"}', "use a newer Bitcliff"),
         (b'{"schema_version": "10.0"}', "use a newer Bitcliff"),
-        (b'{"schema_version": null}', "should be '1.2'"),
+        (b'{"schema_version": null}', "should be '2.0'"),
     ],
 )
 def test_not_a_record(content: bytes, says: str, tmp_path: Path) -> None:
@@ -222,7 +226,7 @@ def test_not_a_record(content: bytes, says: str, tmp_path: Path) -> None:
 
 def test_the_error_names_who_wrote_it(record: Record, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"written by Bitcliff 0\.1\.0"):
-        read_record(written(tmp_path, record, schema_version="2.0"))
+        read_record(written(tmp_path, record, schema_version="2.1"))
 
 
 def test_unknown_fields_are_refused(record: Record, tmp_path: Path) -> None:
@@ -230,11 +234,26 @@ def test_unknown_fields_are_refused(record: Record, tmp_path: Path) -> None:
         read_record(written(tmp_path, record, surprise=1))
 
 
-def test_inconsistent_records_are_refused(record: Record, tmp_path: Path) -> None:
-    rows = json.loads(record_json(record))["examples"]
+def test_figures_of_other_outcomes_are_refused(record: Record, tmp_path: Path) -> None:
+    figures = json.loads(record_json(record))["figures"]
+    figures["policies"][0]["change"]["p_value"] = 0.5
     with pytest.raises(InputError) as error:
-        read_record(written(tmp_path, record, examples=[*rows[1:], rows[1]]))
-    assert "inconsistent record: example id" in one_line(error)
+        read_record(written(tmp_path, record, figures=figures))
+    assert one_line(error).endswith(
+        "inconsistent record: figures.policies[0].change.p_value is 0.5, its outcomes give 1.0"
+    )
+
+
+def test_without_figures_it_is_refused(record: Record, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="inconsistent record: figures is None"):
+        read_record(written(tmp_path, record, figures=None))
+
+
+def test_what_a_library_may_differ_by_is_accepted(record: Record, tmp_path: Path) -> None:
+    figures = json.loads(record_json(record))["figures"]
+    rate = figures["policies"][0]["accuracy"]
+    rate["low"] *= 1 + 1e-9
+    assert read_record(written(tmp_path, record, figures=figures)) == record
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")

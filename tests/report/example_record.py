@@ -23,11 +23,11 @@ from bitcliff.records import (
     PointRow,
     Provenance,
     Record,
-    Settings,
     SubjectInfo,
     Uncovered,
 )
 from bitcliff.records.conditions import Kind
+from bitcliff.types.settings import AssessSettings
 from tests.a_record import record_of_rows, table_of
 
 N_POINTS = 49
@@ -370,11 +370,11 @@ def _subject(variant: Variant) -> SubjectInfo:
     )
 
 
-def _settings(variant: Variant) -> Settings:
-    return Settings(
-        bits=list(BITS), budgets=[float(mean) for mean in variant.budgets], scheme="paper",
-        weight_bits=16, per_channel=False, points="inputs", include=[], exclude=[],
-        include_stem=False, batch_size=20, uniform=list(range(2, 11)), draws=20, rounds=8,
+def _settings(variant: Variant) -> AssessSettings:
+    return AssessSettings(
+        bits=tuple(BITS), budgets=tuple(float(mean) for mean in variant.budgets), scheme="paper",
+        weight_bits=16, per_channel=False, points="inputs", include=(), exclude=(),
+        include_stem=False, batch_size=20, uniform=tuple(range(2, 11)), draws=20, rounds=8,
         exchanges=400, evaluations=2400,
         margin="prediction", max_drop=2.0,
     )  # fmt: skip

@@ -135,7 +135,7 @@ def test_coverage_by_exact_enumeration() -> None:
     assert 0.95 < np.mean(list(covered.values())) < 0.97
 
 
-@pytest.mark.parametrize("n", [10, 20, 50, 100])
+@pytest.mark.parametrize("n", [10, 20, 50, pytest.param(100, marks=pytest.mark.slow)])
 def test_a_gate_seldom_passes_wrongly(n: int) -> None:
     """A gate passes when `low` is above -max_drop. With the true drop exactly at it, that must be
     as rare as the nominal 2.5 %. Found: at most 2.6 % (n = 100, drop 2 points, 3 % gained).

@@ -56,6 +56,7 @@ def test_perfect_separation_keeps_an_interval() -> None:
     assert 0.6 < found.low < 0.8
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("m", "n"), [(4, 8), (6, 12)])
 @pytest.mark.parametrize("truth", [0.5, 0.8, 0.95])
 def test_the_interval_covers_the_truth(m: int, n: int, truth: float) -> None:

@@ -6,8 +6,8 @@ scikit-learn and Pillow are imported where a name asks for them.
 
 from bitcliff.adapters.examples import load_examples
 from bitcliff.adapters.models import check_model_name, load_model
-from bitcliff.adapters.options import DataOptions, ModelOptions
 from bitcliff.adapters.outputs import output_count
+from bitcliff.types.options import DataOptions, ModelOptions
 
 __all__ = [
     "DataOptions",

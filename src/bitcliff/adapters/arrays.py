@@ -11,10 +11,10 @@ from jaxtyping import Float, Float32, Int64, Shaped
 from bitcliff.adapters.array_pictures import channels_last, preprocess_array, take_floats
 from bitcliff.adapters.containers import check_zip
 from bitcliff.adapters.optional import quiet
-from bitcliff.adapters.options import DataOptions
 from bitcliff.adapters.source import Progress, Source, Taken
 from bitcliff.adapters.wording import listed, one_line, shortened
 from bitcliff.errors import InputError
+from bitcliff.types.options import DataOptions
 from bitcliff.types.subject import Examples, NamedInput, Subject
 
 _LARGEST_LABEL = 10**9

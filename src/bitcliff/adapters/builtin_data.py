@@ -9,9 +9,9 @@ import numpy as np
 from bitcliff.adapters.array_pictures import preprocess_array, take_floats
 from bitcliff.adapters.folders import picture_files
 from bitcliff.adapters.optional import package_folder, quiet, require
-from bitcliff.adapters.options import DataOptions
 from bitcliff.adapters.source import Progress, Source, Taken, needed_preprocessing
 from bitcliff.errors import InputError
+from bitcliff.types.options import DataOptions
 from bitcliff.types.subject import Subject
 
 _IMAGENET_FILE = re.compile(r"imagenet_\d+_(\d+)\.jpg")

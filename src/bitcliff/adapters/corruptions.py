@@ -14,7 +14,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from bitcliff.adapters.optional import require
-from bitcliff.types.corruption import DEGREES, Corruption
+from bitcliff.types.corruption import Corruption
+from bitcliff.types.settings import DEGREES
 
 Picture = Float[Tensor, "channels height width"]
 

@@ -8,9 +8,9 @@ from bitcliff.adapters.assembly import make_subject
 from bitcliff.adapters.fitting import build_fitting
 from bitcliff.adapters.imagenet_classes import imagenet_names
 from bitcliff.adapters.optional import package_folder, quiet, require
-from bitcliff.adapters.options import ModelOptions
 from bitcliff.adapters.preprocessing import override
 from bitcliff.adapters.weights import Weights, read_weights
+from bitcliff.types.options import ModelOptions
 from bitcliff.types.subject import Preprocessing, Subject
 
 NAME = "efficientnet-lite0"

@@ -11,13 +11,13 @@ from bitcliff.adapters.builtin_data import open_digits, open_imagenet_20
 from bitcliff.adapters.folders import open_folder
 from bitcliff.adapters.huggingface_data import open_huggingface
 from bitcliff.adapters.idx import open_fashion_mnist, open_installed_fashion_mnist
-from bitcliff.adapters.options import DataOptions
 from bitcliff.adapters.outputs import output_count
 from bitcliff.adapters.oxford_pet import open_oxford_pet
 from bitcliff.adapters.source import Opener, Progress, Source
 from bitcliff.adapters.subsample import choose
 from bitcliff.adapters.tables import open_table
 from bitcliff.errors import InputError, nearest
+from bitcliff.types.options import DataOptions
 from bitcliff.types.subject import Examples, Subject, examples_sha256
 
 BUILT_IN: dict[str, Opener] = {

@@ -7,10 +7,10 @@ from dataclasses import replace
 from torch import Tensor, nn
 
 from bitcliff.adapters.optional import quiet
-from bitcliff.adapters.options import ModelOptions
 from bitcliff.adapters.weights import Weights
 from bitcliff.adapters.wording import one_line
 from bitcliff.errors import InputError
+from bitcliff.types.options import ModelOptions
 
 
 def build_fitting(

@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 
 from bitcliff.adapters.labels import map_labels
-from bitcliff.adapters.options import DataOptions
 from bitcliff.adapters.outputs import picture_output_count
 from bitcliff.adapters.pictures import SUFFIXES, open_picture, take_pictures
 from bitcliff.adapters.preprocessing import in_words
 from bitcliff.adapters.source import Progress, Source, Taken, needed_preprocessing
 from bitcliff.errors import InputError
+from bitcliff.types.options import DataOptions
 from bitcliff.types.subject import Preprocessing, Subject
 
 

@@ -11,13 +11,13 @@ from jaxtyping import Int64
 
 from bitcliff.adapters.labels import map_labels, match_names
 from bitcliff.adapters.optional import quiet, require
-from bitcliff.adapters.options import DataOptions
 from bitcliff.adapters.outputs import output_count, picture_output_count
 from bitcliff.adapters.pictures import open_picture, take_pictures
 from bitcliff.adapters.preprocessing import in_words
 from bitcliff.adapters.source import Progress, Source, Taken, needed_preprocessing
 from bitcliff.adapters.wording import listed, one_line
 from bitcliff.errors import InputError
+from bitcliff.types.options import DataOptions
 from bitcliff.types.subject import Subject
 
 _PICTURE_COLUMNS = ("image", "img")

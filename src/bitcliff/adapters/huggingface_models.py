@@ -13,11 +13,11 @@ from torch import Tensor, nn
 from bitcliff.adapters.assembly import make_subject
 from bitcliff.adapters.huggingface_pictures import picture_preprocessing
 from bitcliff.adapters.optional import quiet, require
-from bitcliff.adapters.options import ModelOptions
 from bitcliff.adapters.preprocessing import override
 from bitcliff.adapters.weights import Weights, read_weights
 from bitcliff.adapters.wording import listed, one_line
 from bitcliff.errors import InputError
+from bitcliff.types.options import ModelOptions
 from bitcliff.types.subject import Subject
 
 _IMAGE, _TEXT = "AutoModelForImageClassification", "AutoModelForSequenceClassification"

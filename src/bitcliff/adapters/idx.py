@@ -9,9 +9,9 @@ import numpy as np
 from jaxtyping import UInt8
 
 from bitcliff.adapters.array_pictures import preprocess_array, take_floats
-from bitcliff.adapters.options import DataOptions
 from bitcliff.adapters.source import Progress, Source, Taken
 from bitcliff.errors import InputError
+from bitcliff.types.options import DataOptions
 from bitcliff.types.subject import Subject
 
 FASHION_CLASSES = (

@@ -6,13 +6,13 @@ from pathlib import Path
 from bitcliff.adapters.efficientnet import load_efficientnet
 from bitcliff.adapters.huggingface_models import load_huggingface
 from bitcliff.adapters.onnx.subject import is_onnx, load_onnx
-from bitcliff.adapters.options import ModelOptions
 from bitcliff.adapters.python_models import load_python
 from bitcliff.adapters.timm_models import load_timm
 from bitcliff.adapters.torchvision_models import load_torchvision
 from bitcliff.adapters.weights import Weights, read_weights
 from bitcliff.adapters.zoo_models import load_shipped, load_zoo
 from bitcliff.errors import InputError, nearest
+from bitcliff.types.options import ModelOptions
 from bitcliff.types.subject import Subject
 from bitcliff.zoo.shipped import SHIPPED
 

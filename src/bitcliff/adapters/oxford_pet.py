@@ -5,10 +5,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from bitcliff.adapters.folders import picture_files
-from bitcliff.adapters.options import DataOptions
 from bitcliff.adapters.source import Source, needed_preprocessing
 from bitcliff.adapters.wording import one_line
 from bitcliff.errors import InputError
+from bitcliff.types.options import DataOptions
 from bitcliff.types.subject import Subject
 
 # In the order of the annotations' class numbers; spelled as torchvision does.

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from bitcliff.adapters.options import ModelOptions
 from bitcliff.errors import InputError
+from bitcliff.types.options import ModelOptions
 from bitcliff.types.subject import Preprocessing
 
 

@@ -5,11 +5,11 @@ from torch import nn
 from bitcliff.adapters.assembly import make_subject
 from bitcliff.adapters.fitting import load_weights
 from bitcliff.adapters.optional import quiet
-from bitcliff.adapters.options import ModelOptions
 from bitcliff.adapters.preprocessing import override
 from bitcliff.adapters.user_code import find_object, told
 from bitcliff.adapters.weights import Weights
 from bitcliff.errors import InputError
+from bitcliff.types.options import ModelOptions
 from bitcliff.types.subject import Subject
 
 

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Int64
 
-from bitcliff.adapters.options import DataOptions
 from bitcliff.adapters.wording import listed, shortened
 from bitcliff.errors import InputError
+from bitcliff.types.options import DataOptions
 from bitcliff.types.subject import Inputs, Preprocessing, Subject
 
 Progress = Callable[[int, int], None]

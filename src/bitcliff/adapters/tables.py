@@ -8,11 +8,11 @@ from pathlib import Path
 
 from bitcliff.adapters.folders import picture_files
 from bitcliff.adapters.labels import LabelMap, map_labels
-from bitcliff.adapters.options import DataOptions
 from bitcliff.adapters.outputs import picture_output_count
 from bitcliff.adapters.source import Source, needed_preprocessing
 from bitcliff.adapters.wording import one_line
 from bitcliff.errors import InputError
+from bitcliff.types.options import DataOptions
 from bitcliff.types.subject import Subject
 
 

@@ -7,11 +7,11 @@ from torch import nn
 from bitcliff.adapters.assembly import make_subject
 from bitcliff.adapters.fitting import build_fitting
 from bitcliff.adapters.optional import quiet, require
-from bitcliff.adapters.options import ModelOptions
 from bitcliff.adapters.preprocessing import override
 from bitcliff.adapters.weights import Weights
 from bitcliff.adapters.wording import one_line
 from bitcliff.errors import InputError, nearest
+from bitcliff.types.options import ModelOptions
 from bitcliff.types.subject import Preprocessing, Subject
 
 

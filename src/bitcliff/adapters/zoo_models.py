@@ -6,9 +6,9 @@ from torch import nn
 
 from bitcliff.adapters.assembly import make_subject
 from bitcliff.adapters.fitting import load_weights
-from bitcliff.adapters.options import ModelOptions
 from bitcliff.adapters.weights import Weights, read_weights
 from bitcliff.errors import InputError, nearest
+from bitcliff.types.options import ModelOptions
 from bitcliff.types.subject import Subject
 from bitcliff.zoo.resnet import digits, fashion_mnist
 from bitcliff.zoo.shipped import SHIPPED

@@ -2,6 +2,6 @@
 
 from bitcliff.assess.audit import Audit
 from bitcliff.assess.quantized import quantized
-from bitcliff.assess.settings import AssessSettings, SearchEffort
+from bitcliff.types.settings import AssessSettings
 
-__all__ = ["AssessSettings", "Audit", "SearchEffort", "quantized"]
+__all__ = ["AssessSettings", "Audit", "quantized"]

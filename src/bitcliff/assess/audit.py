@@ -12,7 +12,6 @@ from bitcliff.assess.compose import (
     compose_record,
     example_table,
     provenance_of,
-    recorded_settings,
     subject_info,
 )
 from bitcliff.assess.evaluate import Evaluator, Scores, laid_out_for_speed, margins
@@ -20,16 +19,16 @@ from bitcliff.assess.folding import measure_folding
 from bitcliff.assess.measured import Predictions, predictions_of
 from bitcliff.assess.own import own_examples, own_subject
 from bitcliff.assess.runtime_check import check_runtime
-from bitcliff.assess.settings import AssessSettings, budgets_within
 from bitcliff.assess.suite import Step, Suite
 from bitcliff.budget import total_from_mean
 from bitcliff.errors import InputError, NumericError
-from bitcliff.points import Attachment, Plan, discover
+from bitcliff.points import Attachment, Plan, discover, floors_at
 from bitcliff.points.fold import fold_batchnorm
 from bitcliff.policy import Policy
 from bitcliff.records import Folding, Measured, Record
 from bitcliff.records.provenance import now
 from bitcliff.types.runtime import Runtime
+from bitcliff.types.settings import AssessSettings, budgets_within
 from bitcliff.types.subject import Examples, Subject, tensors_sha256
 
 # Activations held at once in a forward pass: small enough to stay near the processor.
@@ -89,12 +88,14 @@ class Audit:
     ) -> None:
         if bits is not None:
             widths = tuple(int(b) if isinstance(b, Integral) else b for b in bits)
-            settings = replace(
-                settings or AssessSettings(budgets=budgets_within(widths)), bits=widths
+            settings = (
+                AssessSettings(bits=widths, budgets=budgets_within(widths))
+                if settings is None
+                else settings.changed(bits=widths)
             )
         settings = settings or AssessSettings()
         if scheme is not None:
-            settings = replace(settings, scheme=scheme)
+            settings = settings.changed(scheme=scheme)
         self.subject = model if isinstance(model, Subject) else own_subject(model)
         self.examples = data if isinstance(data, Examples) else own_examples(data)
         self.settings = _with_margin(settings, labelled=self.examples.labels is not None)
@@ -111,10 +112,10 @@ class Audit:
         self.runtimes = tuple(runtimes)
 
     def _plan(self) -> Plan:
-        where = self.settings.selection.where
+        where = self.settings.points
         if self.subject.black_box:
             return Plan(seen=(), weights={}, missed=(), where=where)
-        return discover(self.subject.module, self.examples.inputs, self.settings.selection)
+        return discover(self.subject.module, self.examples.inputs, self.settings)
 
     def assess(
         self,
@@ -136,7 +137,7 @@ class Audit:
         """
         settings = self.settings
         if budgets is not None:
-            settings = replace(settings, budgets=tuple(map(float, budgets)))
+            settings = settings.changed(budgets=tuple(map(float, budgets)))
         suite, base = self.ready(settings)
         self.measure(suite, progress, store)
         started = now() if store is None else store.started
@@ -155,7 +156,7 @@ class Audit:
             example_table(self.examples, base, evaluator, done),
             done,
             subject_info(self.subject, self.examples, self.plan, strays, classes),
-            recorded_settings(suite.settings, evaluator.batch_size),
+            suite.settings.changed(batch_size=evaluator.batch_size),
             provenance_of(self.subject, self.examples, suite.settings.seed, started, command),
             folding=self._folding(evaluator.batch_size),
         )
@@ -213,7 +214,7 @@ class Audit:
         if self.subject.black_box:
             return
         means: dict[int, float] = {}
-        floors = settings.floors_at(self.plan)
+        floors = floors_at(settings, self.plan)
         for mean in settings.budgets:
             total = total_from_mean(mean, len(self.plan), settings.bits, floors)
             if total in means:
@@ -280,7 +281,7 @@ def _with_margin(settings: AssessSettings, labelled: bool) -> AssessSettings:
         raise InputError("--margin label needs labels, and the data has none")
     if settings.margin != "auto":
         return settings
-    return replace(settings, margin="label" if labelled else "prediction")
+    return settings.changed(margin="label" if labelled else "prediction")
 
 
 def _teller(

@@ -9,7 +9,6 @@ import torch
 from bitcliff import __version__
 from bitcliff.assess.evaluate import Evaluator, Scores, margins
 from bitcliff.assess.measured import predictions_of
-from bitcliff.assess.settings import AssessSettings
 from bitcliff.points import Plan
 from bitcliff.points.plan import Missed
 from bitcliff.records import (
@@ -19,7 +18,6 @@ from bitcliff.records import (
     PointRow,
     Provenance,
     Record,
-    Settings,
     SubjectInfo,
     Table,
     Uncovered,
@@ -34,6 +32,7 @@ from bitcliff.records.provenance import (
     platform_name,
     revision,
 )
+from bitcliff.types.settings import AssessSettings
 from bitcliff.types.subject import Examples, Subject
 
 # Examples at risk whose thumbnail the record keeps.
@@ -63,7 +62,7 @@ def compose_record(
     table: Table,
     done: Sequence[Measured],
     subject: SubjectInfo,
-    settings: Settings,
+    settings: AssessSettings,
     provenance: Provenance,
     folding: Folding | None = None,
 ) -> Record:
@@ -140,31 +139,3 @@ def _uncovered(plan: Plan, strays: Iterable[str]) -> list[Uncovered]:
     missed = list(plan.missed)
     missed += [Missed(name, "call", "met only after discovery") for name in sorted(strays)]
     return [Uncovered(name=m.name, kind=m.kind, reason=m.reason) for m in missed]
-
-
-def recorded_settings(settings: AssessSettings, batch_size: int) -> Settings:
-    """The settings in the record's words."""
-    selection, effort = settings.selection, settings.effort
-    return Settings(
-        bits=list(settings.bits),
-        budgets=list(settings.budgets),
-        scheme=settings.scheme,
-        weight_bits=settings.weight_bits,
-        per_channel=settings.per_channel,
-        points=selection.where,
-        include=list(selection.include),
-        exclude=list(selection.exclude),
-        include_stem=selection.include_stem,
-        fold_batchnorm=settings.fold_batchnorm,
-        in_float=list(selection.in_float),
-        floors=dict(settings.floors),
-        randomised=settings.randomised,
-        batch_size=batch_size,
-        uniform=list(settings.uniform),
-        draws=effort.draws,
-        rounds=effort.rounds,
-        exchanges=effort.exchanges,
-        evaluations=effort.evaluations,
-        margin="label" if settings.margin == "label" else "prediction",
-        max_drop=settings.max_drop,
-    )

@@ -24,15 +24,15 @@ from bitcliff.assess.search import (
     generator,
     relinearise,
 )
-from bitcliff.assess.settings import AssessSettings
 from bitcliff.budget import freedom_log2, total_from_mean
-from bitcliff.points import take
+from bitcliff.points import floors_at, take
 from bitcliff.policy import Batch, Policy, RandomPerExample, RandomStatic, Static, Uniform
 from bitcliff.records import Condition, Effort, Measured
 from bitcliff.records.arrays import NONE, classes
 from bitcliff.records.conditions import Kind
 from bitcliff.records.figures import median_draw
 from bitcliff.types.runtime import Run, Runtime
+from bitcliff.types.settings import AssessSettings
 
 # A linearisation: a forward pass, and a backward pass that costs three, as `Spent.cost` has it.
 _SLOPES_COST = 4
@@ -92,7 +92,7 @@ class Suite:
     @property
     def floors(self) -> list[int] | None:
         """The least width at each point; None: every width everywhere."""
-        return self.settings.floors_at(self.evaluator.attachment.plan)
+        return floors_at(self.settings, self.evaluator.attachment.plan)
 
     @property
     def everyone(self) -> Int[Tensor, " n"]:
@@ -142,13 +142,13 @@ class Suite:
             yield from self._steps_at(mean)
 
     def _steps_at(self, mean: float) -> Iterator[Step]:
-        effort, n = self.settings.effort, len(self.wanted)
-        bits = list(self.settings.bits)
+        asked, n = self.settings, len(self.wanted)
+        bits = list(asked.bits)
         total = total_from_mean(mean, self.points, bits, self.floors)
         freedom = freedom_log2(self.points, bits, total, self.floors)
-        draws = effort.draws * n
-        rounds = effort.rounds * (_SLOPES_COST + 1) + 2
-        search, shared = (rounds + moves for moves in (effort.exchanges, effort.exchanges // 2))
+        draws = asked.draws * n
+        rounds = asked.rounds * (_SLOPES_COST + 1) + 2
+        search, shared = (rounds + moves for moves in (asked.exchanges, asked.exchanges // 2))
 
         def step(kind: Kind, words: str, cost: int, try_out: Callable[[Condition], Trial]) -> Step:
             condition = Condition(
@@ -171,11 +171,11 @@ class Suite:
                 "one bad allocation for all, chosen on one half of the examples, shown on the other"
             )
             yield step("worst-static", words, shared * n // 2, self._worst_static)
-        if effort.evaluations:
+        if asked.evaluations:
             words = (
                 "the worst bits found for each example without gradients, as a check on the search"
             )
-            yield step("worst-evolutionary", words, effort.evaluations * n, self._evolutionary)
+            yield step("worst-evolutionary", words, asked.evaluations * n, self._evolutionary)
         words = "the best bits found for each example: what a good policy could reach"
         yield step("best", words, search * n, self._best)
 
@@ -255,7 +255,7 @@ class Suite:
 
     def _random_policies(self, condition: Condition) -> Iterator[Policy]:
         kind = _DRAWS[condition.kind]
-        seeds = self._seed(condition.name).integers(0, 2**31, self.settings.effort.draws)
+        seeds = self._seed(condition.name).integers(0, 2**31, self.settings.draws)
         for seed in seeds.tolist():
             yield kind(self.points, self.settings.bits, condition.total, seed, self.floors)
 
@@ -271,7 +271,7 @@ class Suite:
     def _evolutionary(self, condition: Condition) -> Trial:
         problem = self._problem(condition)
         best = Best(problem, even_allocation(problem, self.points))
-        evaluations = self.settings.effort.evaluations
+        evaluations = self.settings.evaluations
         evolve(problem, best, evaluations, self._search_seed(condition))
         words = f"evolution, {evaluations} evaluations an example at most, until it clearly flips"
         return self._found(best, words)
@@ -288,13 +288,13 @@ class Suite:
     def _gradient_search(self, condition: Condition, problem: Problem) -> Best:
         best = Best(problem, even_allocation(problem, self.points))
         best.offer(best.bits.clone())
-        slopes = relinearise(problem, best, self.settings.effort.rounds)
+        slopes = relinearise(problem, best, self.settings.rounds)
         exchange(problem, best, slopes, self._exchanges(problem), self._search_seed(condition))
         return best
 
     def _exchanges(self, problem: Problem) -> int:
         """Half as many where all examples share an allocation: each move runs all of them."""
-        exchanges = self.settings.effort.exchanges
+        exchanges = self.settings.exchanges
         return exchanges // 2 if problem.shared else exchanges
 
     def _flip_by_chance(self, condition: Condition, best: Best) -> None:
@@ -353,7 +353,7 @@ class Suite:
     def _gradient_words(self, problem: Problem) -> str:
         each = "in all" if problem.shared else "an example"
         return (
-            f"gradient, exact knapsack, {self.settings.effort.rounds} rounds; "
+            f"gradient, exact knapsack, {self.settings.rounds} rounds; "
             f"then up to {self._exchanges(problem)} exchange moves {each}"
         )
 

@@ -9,20 +9,32 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from bitcliff.cli.display import Display, stdout_set_aside
+from bitcliff.cli.options import SettingsCommand, options_of, settings_from
 from bitcliff.cli.output import reader_may_leave
-from bitcliff.cli.values import Numbers, Widths
 
 if TYPE_CHECKING:
-    from bitcliff.adapters import ModelOptions
-    from bitcliff.assess import AssessSettings
     from bitcliff.jobs.assess_job import AssessJob
     from bitcliff.records import Record
     from bitcliff.verdict import Verdict
 
-_SCHEME_HELP = "How ranges are taken: paper (min to max), onnx (zero kept in), percentile(P)."
+
+def _settings_options() -> list[click.Option]:
+    from bitcliff.types.settings import AssessSettings, Selection
+
+    asked = options_of(AssessSettings)
+    # Which points comes after how they are quantized.
+    asked.sort(key=lambda option: option.name in Selection.model_fields)
+    return [*asked, *subject_options()]
 
 
-@click.command()
+def subject_options() -> list[click.Option]:
+    """Options about the model and its data."""
+    from bitcliff.types.options import DataOptions, ModelOptions
+
+    return [*options_of(ModelOptions), *options_of(DataOptions)]
+
+
+@click.command(cls=SettingsCommand, made=_settings_options)
 @click.argument("model", default="efficientnet-lite0")
 @click.option("--data", help="Folder, .npz, .csv, hf:DIR, oxford-iiit-pet:DIR or a built-in.")
 @click.option("--weights", type=click.Path(path_type=Path), help="FILE.safetensors or .pt.")
@@ -53,62 +65,8 @@ _SCHEME_HELP = "How ranges are taken: paper (min to max), onnx (zero kept in), p
     type=click.Path(path_type=Path),
     help="Run directory; an earlier run in it is replaced.",
 )
-@click.option(
-    "--bits", type=Widths(), default="3:10", show_default=True, help="Widths to choose from."
-)
-@click.option(
-    "--budget",
-    type=Numbers(),
-    help="Mean bits a point, several by commas.  [default: 4,5.5,7; built-in model: 7,9]",
-)
-@click.option("--scheme", default="onnx", show_default=True, help=_SCHEME_HELP)
-@click.option(
-    "--uniform", type=Widths(), default="2:10", show_default=True, help="Uniform widths to show."
-)
-@click.option("--weight-bits", type=int, default=16, show_default=True, help="0: weights in float.")
-@click.option("--per-channel", is_flag=True, help="One weight scale for each output channel.")
-@click.option(
-    "--points",
-    type=click.Choice(["inputs", "outputs"]),
-    default="inputs",
-    show_default=True,
-    help="Quantize layers' inputs, or the outputs of activation functions.",
-)
-@click.option(
-    "--fold-batchnorm",
-    is_flag=True,
-    help="Fold BatchNorm into the layer before it, as runtimes do.",
-)
-@click.option("--include", multiple=True, help="Only points whose name fits this pattern.")
-@click.option("--exclude", multiple=True, help="Leave out points whose name fits this pattern.")
-@click.option("--include-stem", is_flag=True, help="Quantize the picture itself too.")
-@click.option(
-    "--margin",
-    type=click.Choice(["auto", "prediction", "label"]),
-    default="auto",
-    show_default=True,
-    help="What the adversary pushes away from; auto: the label where there are labels.",
-)
 @click.option("--examples", default=200, show_default=True, help="Examples kept; 0 keeps all.")
-@click.option("--draws", default=20, show_default=True, help="Draws of each random policy.")
-@click.option("--rounds", default=12, show_default=True, help="Rounds of the gradient search.")
-@click.option("--exchanges", default=40, show_default=True, help="Exchange moves an example.")
-@click.option(
-    "--evaluations", default=32, show_default=True, help="Of the evolutionary search, an example."
-)
-@click.option("--batch-size", type=int, help="Examples a forward pass.  [default: by memory]")
-@click.option("--seed", default=0, show_default=True, help="Of every random choice.")
 @click.option("--threads", type=click.IntRange(1, 1024), help="Processor threads.")
-@click.option("--max-drop", type=float, help="Points that may be lost: gates the exit code.")
-@click.option("--num-classes", type=int, help="Outputs to build the model with.")
-@click.option("--image-size", type=int, help="Height and width of the input, pixels.")
-@click.option("--mean", type=Numbers(), help="Overrides the model's own preprocessing.")
-@click.option("--std", type=Numbers(), help="Overrides the model's own preprocessing.")
-@click.option("--crop", type=float, help="Share kept by the centre crop.")
-@click.option("--interpolation", help="nearest, bilinear or bicubic.")
-@click.option(
-    "--split", default="test", show_default=True, help="Part of the data, if it has parts."
-)
 @click.option("--explain", is_flag=True, help="Go on with `bitcliff explain`.")
 @click.option("--json", "as_json", is_flag=True, help="Print the record on stdout.")
 def assess(**options: Any) -> int:
@@ -165,6 +123,7 @@ def _print_summary(record: "Record", verdict: "Verdict", out: Path) -> None:
 def _job(options: dict[str, Any]) -> "AssessJob":
     from bitcliff.adapters.runtimes import check_runtime_name
     from bitcliff.jobs.plan_file import planned, read_plan
+    from bitcliff.types.settings import AssessSettings
 
     if options["black_box"]:
         _refuse_inside(options)
@@ -172,9 +131,9 @@ def _job(options: dict[str, Any]) -> "AssessJob":
         check_runtime_name(name)
     job = named_job(options)
     plan = read_plan(options["plan"]) if options["plan"] else None
-    if plan is not None and plan.budget:
-        options = {**options, "budget": options["budget"] or tuple(plan.budget)}
-    settings = _settings(options)
+    planned_budgets = tuple(plan.budget) if plan is not None else ()
+    budgets = options["budget"] or planned_budgets or _default_budgets(options)
+    settings = settings_from(AssessSettings, options, budgets=budgets)
     return replace(
         job,
         policy=options["policy"],
@@ -193,10 +152,11 @@ def named_job(options: dict[str, Any], suffix: str = "") -> "AssessJob":
     """
     import torch
 
-    from bitcliff.adapters import DataOptions, check_model_name
-    from bitcliff.assess.settings import AssessSettings
+    from bitcliff.adapters import check_model_name
     from bitcliff.errors import InputError
     from bitcliff.jobs.assess_job import BUILTIN_DATA, AssessJob
+    from bitcliff.types.options import DataOptions, ModelOptions
+    from bitcliff.types.settings import AssessSettings
 
     if options["threads"]:
         torch.set_num_threads(options["threads"])
@@ -214,9 +174,9 @@ def named_job(options: dict[str, Any], suffix: str = "") -> "AssessJob":
         command=shlex.join(["bitcliff", *sys.argv[1:]]),
         weights=options["weights"],
         limit=options["examples"] or None,
-        settings=AssessSettings(seed=options["seed"]),
-        model_options=_model_options(options),
-        data_options=DataOptions(split=options["split"]),
+        settings=settings_from(AssessSettings, {"seed": options["seed"]}),
+        model_options=settings_from(ModelOptions, options),
+        data_options=settings_from(DataOptions, options),
     )
 
 
@@ -229,56 +189,13 @@ def _refuse_inside(options: dict[str, Any]) -> None:
             raise InputError(f"--{option} has no effect with --black-box; leave it out")
 
 
-def _settings(options: dict[str, Any]) -> "AssessSettings":
-    from bitcliff.assess.settings import AssessSettings, SearchEffort
-    from bitcliff.points import Selection
-
-    drop = options["max_drop"]
-    return AssessSettings(
-        bits=options["bits"],
-        budgets=options["budget"] or _default_budgets(options),
-        scheme=options["scheme"],
-        weight_bits=options["weight_bits"] or None,
-        per_channel=options["per_channel"],
-        fold_batchnorm=options["fold_batchnorm"],
-        uniform=options["uniform"],
-        selection=Selection(
-            where=options["points"],
-            include=options["include"],
-            exclude=options["exclude"],
-            include_stem=options["include_stem"],
-        ),
-        margin=options["margin"],
-        effort=SearchEffort(
-            rounds=options["rounds"],
-            exchanges=options["exchanges"],
-            evaluations=options["evaluations"],
-            draws=options["draws"],
-        ),
-        batch_size=options["batch_size"],
-        max_drop=2.0 if drop is None else drop,
-        seed=options["seed"],
-    )
-
-
 def _default_budgets(options: dict[str, Any]) -> tuple[float, ...]:
-    from bitcliff.assess.settings import DEFAULT_BUDGETS, budgets_within
     from bitcliff.jobs.assess_job import BUILTIN_BUDGETS
+    from bitcliff.types.settings import AssessSettings, budgets_within
 
-    return budgets_within(options["bits"], BUILTIN_BUDGETS.get(options["model"], DEFAULT_BUDGETS))
-
-
-def _model_options(options: dict[str, Any]) -> "ModelOptions":
-    from bitcliff.adapters import ModelOptions
-
-    return ModelOptions(
-        num_classes=options["num_classes"],
-        image_size=options["image_size"],
-        mean=options["mean"],
-        std=options["std"],
-        crop=options["crop"],
-        interpolation=options["interpolation"],
-    )
+    usual = AssessSettings()
+    means = BUILTIN_BUDGETS.get(options["model"], usual.budgets)
+    return budgets_within(options["bits"] or usual.bits, means)
 
 
 def _default_out(model: str) -> Path:

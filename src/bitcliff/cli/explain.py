@@ -3,13 +3,14 @@
 import shlex
 import sys
 from pathlib import Path
+from typing import Any
 
 import click
 from click.core import ParameterSource
 
 from bitcliff.cli.display import Display, stdout_set_aside
+from bitcliff.cli.options import SettingsCommand, options_of, settings_from
 from bitcliff.cli.output import reader_may_leave
-from bitcliff.cli.values import Widths
 from bitcliff.errors import InputError
 
 # The questions that an option is for.
@@ -19,11 +20,17 @@ _ONLY_FOR = {
     "degrees": ("corruptions",),
     "corruption_seeds": ("corruptions",),
     "corruption_examples": ("corruptions",),
-    "fine_tune": ("remedies",),
+    "fine_tune": ("mitigations",),
 }
 
 
-@click.command()
+def _settings_options() -> list[click.Option]:
+    from bitcliff.types.settings import CorruptionSettings
+
+    return options_of(CorruptionSettings)
+
+
+@click.command(cls=SettingsCommand, made=_settings_options)
 @click.argument("run", type=click.Path(path_type=Path))
 @click.option(
     "--policy",
@@ -53,51 +60,32 @@ _ONLY_FOR = {
     "what both get right in float and RUN's policies lose.",
 )
 @click.option(
-    "--degrees",
-    type=Widths(("1:5", "1,3,5")),
-    metavar="DEGREES",
-    default="1:5",
-    show_default=True,
-    help="Of the corruptions, 1 to 5.",
-)
-@click.option(
-    "--corruption-seeds", default=3, show_default=True, help="Draws of each for each example."
-)
-@click.option(
-    "--corruption-examples", default=60, show_default=True, help="Examples corrupted, at most."
-)
-@click.option(
     "--fine-tune",
     type=click.IntRange(0),
     default=0,
     show_default=True,
     help="Epochs of fine-tuning on the training split as one more remedy; 0 leaves it out.",
 )
-def explain(
-    run: Path,
-    policies: tuple[str, ...],
-    only: tuple[str, ...],
-    train_examples: int,
-    against: Path | None,
-    degrees: tuple[int, ...],
-    corruption_seeds: int,
-    corruption_examples: int,
-    fine_tune: int,
-) -> int:
+def explain(run: Path, **options: Any) -> int:
     """Find out where RUN breaks, why, on which inputs, and what helps.
 
     RUN is the directory of a finished `bitcliff assess`; its record and report are extended.
     """
-    _refuse_idle(only)
+    _refuse_idle(options["only"])
     from bitcliff.jobs.explain_job import ExplainJob, run_explain
-    from bitcliff.questions.corruptions.corrupting import CorruptionSettings
+    from bitcliff.types.settings import CorruptionSettings
 
     with Display() as display, stdout_set_aside():
         display.waiting = None
-        corrupting = CorruptionSettings(degrees, corruption_seeds, corruption_examples)
-        command = shlex.join(["bitcliff", *sys.argv[1:]])
         job = ExplainJob(
-            run, policies, only, train_examples, against, corrupting, fine_tune, command
+            run,
+            policies=options["policies"],
+            questions=options["only"],
+            n_train=options["train_examples"],
+            against=options["against"],
+            corrupting=settings_from(CorruptionSettings, options),
+            fine_tune=options["fine_tune"],
+            command=shlex.join(["bitcliff", *sys.argv[1:]]),
         )
         run_explain(job, display.listener())
     with reader_may_leave():

@@ -27,12 +27,14 @@ def verify(run: Path, policies: tuple[str, ...]) -> int:
 
     from bitcliff.jobs.verify_job import VerifyJob, run_verify
     from bitcliff.questions.verification.page import render_verification
+    from bitcliff.questions.verification.record import KEY, Verification
 
     with Display() as display, stdout_set_aside():
         display.waiting = None
         record = run_verify(VerifyJob(run, policies), display.listener())
-    assert record.verification is not None  # noqa: S101  (just written)
+    figures = record.answer(KEY, Verification)
+    assert figures is not None  # noqa: S101  (just written)
     with reader_may_leave():
-        render_verification(record, record.verification, Console())
+        render_verification(record, figures, Console())
         click.echo(f"Report: {run / 'report.html'}")
-    return 0 if record.verification.agrees else 1
+    return 0 if figures.agrees else 1

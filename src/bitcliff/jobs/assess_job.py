@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -264,9 +264,6 @@ def resolved_config(
     `float_sha256` is of the float network's scores: weights alone do not tell a model whose code
     was changed.
     """
-    measured = asdict(job.settings)
-    # It judges a run and does not change what is measured.
-    del measured["max_drop"]
     return {
         "model": job.model,
         "data": job.data,
@@ -275,9 +272,10 @@ def resolved_config(
         "limit": job.limit,
         "runtimes": list(job.runtimes),
         "black_box": job.black_box,
-        "settings": measured,
-        "model_options": asdict(job.model_options),
-        "data_options": asdict(job.data_options),
+        # The threshold judges a run and does not change what is measured.
+        "settings": job.settings.model_dump(exclude={"max_drop"}),
+        "model_options": job.model_options.model_dump(),
+        "data_options": job.data_options.model_dump(),
         "weights_sha256": subject.weights_sha256,
         "data_sha256": examples.sha256,
         "float_sha256": float_sha256,
@@ -323,11 +321,11 @@ def stored_job(run: Path) -> tuple[AssessJob, int]:
             # Not in the configuration of an older Bitcliff.
             runtimes=_NAMES.validate_python(config.get("runtimes", ())),
             black_box=TypeAdapter(bool).validate_python(config.get("black_box", False)),
-            settings=TypeAdapter(AssessSettings).validate_python(config["settings"]),
-            model_options=TypeAdapter(ModelOptions).validate_python(config["model_options"]),
-            data_options=TypeAdapter(DataOptions).validate_python(config["data_options"]),
+            settings=AssessSettings.model_validate(config["settings"]),
+            model_options=ModelOptions.model_validate(config["model_options"]),
+            data_options=DataOptions.model_validate(config["data_options"]),
         )
-    except (KeyError, TypeError, ValidationError) as error:
+    except (KeyError, TypeError, ValidationError, InputError) as error:
         raise InputError(
             f"{run / CONFIG}: not the configuration of an assessment, or of an older Bitcliff; "
             "assess again"

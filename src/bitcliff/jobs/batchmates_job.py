@@ -3,7 +3,7 @@
 import json
 import shutil
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +14,6 @@ from torch import Tensor
 
 from bitcliff.adapters.array_pictures import array_thumbnails
 from bitcliff.adapters.runtimes import load_runtime
-from bitcliff.assess.batchmates import (
-    BatchmatesSettings,
-    Bench,
-    Measurement,
-    compose_batchmates,
-    planted_flips,
-    planted_subject,
-)
 from bitcliff.errors import BitcliffError
 from bitcliff.export import float_onnx
 from bitcliff.jobs.assess_job import AssessJob, Listener, load_subject_and_data, resolved_config
@@ -35,16 +27,19 @@ from bitcliff.jobs.run_directory import (
 )
 from bitcliff.jobs.runtimes import runtimes_of
 from bitcliff.points import logits_of, take
-from bitcliff.questions.batchmates.observe import Tried
+from bitcliff.questions.batchmates.bench import Bench
+from bitcliff.questions.batchmates.observe import Measurement, Tried, observed_of
 from bitcliff.questions.batchmates.page import render_batchmates
-from bitcliff.questions.batchmates.positive_control import planted_pair
-from bitcliff.questions.batchmates.record import BATCHMATES_NAME, Baseline, Batchmates, Victim
-from bitcliff.records import (
-    make_folder,
-    record_json,
-    write_bytes_atomic,
-    write_text_atomic,
+from bitcliff.questions.batchmates.positive_control import (
+    planted_flips,
+    planted_pair,
+    planted_subject,
 )
+from bitcliff.questions.batchmates.record import BATCHMATES_NAME, Baseline, Batchmates, Victim
+from bitcliff.questions.batchmates.statistics import batchmates_of
+from bitcliff.questions.batchmates.store import batchmates_json
+from bitcliff.records import make_folder, write_bytes_atomic, write_text_atomic
+from bitcliff.types.settings import BatchmatesSettings
 from bitcliff.types.subject import Inputs, tensors_sha256
 
 PAIRS = "pairs"
@@ -83,11 +78,11 @@ def run_batchmates(job: BatchmatesJob, listener: Listener) -> Batchmates:
     with held(out):
         partial = _begun(out, config, listener)
         victims = _victims(measurement, partial, out, listener)
-        record = compose_batchmates(
-            measurement, victims, planted, partial.started, job.what.command
+        record = batchmates_of(
+            observed_of(measurement, victims, planted, partial.started, job.what.command)
         )
         page = render_batchmates(record)
-        write_text_atomic(out / BATCHMATES_NAME, record_json(record))
+        write_text_atomic(out / BATCHMATES_NAME, batchmates_json(record))
         write_text_atomic(out / CONFIG, json.dumps(config, indent=2) + "\n")
         write_text_atomic(out / "report.html", page)
         partial.clear()
@@ -100,7 +95,7 @@ def _ready(job: BatchmatesJob, listener: Listener) -> tuple[Measurement, dict[st
     (runtime,) = runtimes_of([job.runtime], subject, examples)
     bench = Bench(runtime)
     listener.stage("Finding the points, and what widens their ranges")
-    measurement = Measurement(subject, examples, job.settings, bench, bench.float_twin())
+    measurement = Measurement(subject, examples, job.settings, bench, bench.in_float())
     listener.plan(measurement.plan)
     probed = take(examples.inputs, torch.arange(min(_PROBED, len(examples))))
     with torch.no_grad():
@@ -109,7 +104,7 @@ def _ready(job: BatchmatesJob, listener: Listener) -> tuple[Measurement, dict[st
         job.what, subject, examples, float_sha256=tensors_sha256({"logits": scores})
     )
     config |= {
-        "settings": asdict(job.settings),
+        "settings": job.settings.model_dump(),
         "runtime": job.runtime,
         "runtime_version": runtime.version,
     }
@@ -169,13 +164,13 @@ def _baselines(measurement: Measurement, partial: Partial, listener: Listener) -
 
 def _victim(measurement: Measurement, place: int, baseline: Baseline, tried: Tried) -> Victim:
     examples = measurement.examples
-    picture = companion = None
+    image = companion = None
     worst = tried.attacks[tried.checked.attack]
     if worst.flipped_at is not None and examples.thumbnails is not None:
-        picture = examples.thumbnails[place]
-        if tried.picture is None:
+        image = examples.thumbnails[place]
+        if tried.image is None:
             companion = examples.thumbnails[examples.ids.index(worst.companion)]
-        elif drawn := array_thumbnails(tried.picture.numpy(), limits=(0.0, 1.0)):
+        elif drawn := array_thumbnails(tried.image.numpy(), limits=(0.0, 1.0)):
             companion = drawn[0]
     return Victim(
         id=examples.ids[place],
@@ -183,8 +178,8 @@ def _victim(measurement: Measurement, place: int, baseline: Baseline, tried: Tri
         baseline=baseline,
         attacks=tried.attacks,
         checked=tried.checked,
-        picture=picture,
-        companion_picture=companion,
+        image=image,
+        companion_image=companion,
     )
 
 

@@ -1,11 +1,9 @@
 """`bitcliff explain`: a finished run into the same run with its explanation."""
 
-from collections.abc from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
-
-import torch
 
 from bitcliff import __version__
 from bitcliff.adapters import DataOptions, load_examples
@@ -23,11 +21,10 @@ from bitcliff.questions.activations.observe import observe_activations
 from bitcliff.questions.context import (
     Context,
     Side,
+    allocation_of,
     check_policies,
     default_policies,
-    allocation_of,
 )
-from bitcliff.questions.corruptions.corrupting import CorruptionSettings
 from bitcliff.questions.corruptions.observe import observe_corruptions
 from bitcliff.questions.indicators.observe import observe_indicators
 from bitcliff.questions.inputs.observe import observe_inputs
@@ -47,6 +44,7 @@ from bitcliff.records import (
     write_text_atomic,
 )
 from bitcliff.records.part import Part
+from bitcliff.types.settings import CorruptionSettings
 from bitcliff.types.subject import Examples
 from bitcliff.verdict import judge
 
@@ -150,8 +148,9 @@ def _askable(
                 f"--only {name}: {', '.join(policies)} shows no bits to explain; "
                 "name a policy that has some too"
             )
-    listener.stage(f"Asked of a runtime's answers alone: {' and '.join(job.questions or _OF_ANSWERS)}")
-    return job.questions or _OF_ANSWERS
+    asked = job.questions or _OF_ANSWERS
+    listener.stage(f"Asked of a runtime's answers alone: {' and '.join(asked)}")
+    return asked
 
 
 def _basis(job: ExplainJob, context: Context, explained: Explained) -> list[Any]:
@@ -162,7 +161,7 @@ def _basis(job: ExplainJob, context: Context, explained: Explained) -> list[Any]
     measured = record_json(record_of(context.record.observed.model_copy(update=bare)))
     about = explained.model_dump(exclude={"commands"})
     reference = context.reference and record_json(context.reference)
-    settings = [asdict(job.corrupting), job.fine_tune]
+    settings = [job.corrupting.model_dump(), job.fine_tune]
     return [__version__, measured, about, reference, settings]
 
 

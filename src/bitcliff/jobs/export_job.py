@@ -16,7 +16,7 @@ from bitcliff.jobs.assess_job import Listener
 from bitcliff.jobs.plan_file import check_plan, planned, read_plan
 from bitcliff.jobs.stored_run import StoredRun, open_stored, record_to_export
 from bitcliff.jobs.verify_job import check_policy
-from bitcliff.points import Attachment, discover
+from bitcliff.points import Attachment, discover, floors_at
 from bitcliff.policy import Uniform
 from bitcliff.quant import MAX_BITS, MIN_BITS
 from bitcliff.records import Record, check_writable, write_bytes_atomic
@@ -57,7 +57,7 @@ def run_export(job: ExportJob, listener: Listener) -> Path:
     attachment, settings = stored.suite.evaluator.attachment, stored.audit.settings
     if job.plan is not None:
         attachment, settings = _planned(job.plan, stored)
-    floors = settings.floors_at(attachment.plan)
+    floors = floors_at(settings, attachment.plan)
     source = _even(job.policy, floors, attachment) if job.plan else _source(job, record, stored)
     listener.stage("Writing the network as ONNX")
     model = quantized_model(
@@ -75,7 +75,7 @@ def run_export(job: ExportJob, listener: Listener) -> Path:
             "points": json.dumps([point.name for point in attachment.plan.points]),
             "bits": _bits_in_words(source),
             "floors": json.dumps(dict(settings.floors)),
-            "in_float": json.dumps(list(settings.selection.in_float)),
+            "in_float": json.dumps(list(settings.in_float)),
         },
     )
     data = serialized(model)
@@ -88,7 +88,7 @@ def _planned(file: Path, stored: StoredRun) -> tuple[Attachment, AssessSettings]
     plan, subject = read_plan(file), stored.audit.subject
     check_plan(plan, subject)
     settings = planned(stored.audit.settings, plan)
-    points = discover(subject.module, stored.audit.examples.inputs, settings.selection)
+    points = discover(subject.module, stored.audit.examples.inputs, settings)
     attachment = Attachment(
         subject.module, points, settings.scheme, settings.weight_bits, settings.per_channel
     )

@@ -1,6 +1,5 @@
 """plan.yaml into the settings of an assessment."""
 
-from dataclasses import replace
 from pathlib import Path
 
 from bitcliff.assess import AssessSettings
@@ -27,9 +26,8 @@ def planned(settings: AssessSettings, plan: QuantizationPlan) -> AssessSettings:
     Raises:
         InputError: a floor or a scheme that cannot be.
     """
-    return replace(
-        settings,
-        selection=replace(settings.selection, in_float=tuple(plan.float_points)),
+    return settings.changed(
+        in_float=tuple(plan.float_points),
         floors=plan.floors,
         scheme=plan.scheme or settings.scheme,
         randomised=plan.randomised,

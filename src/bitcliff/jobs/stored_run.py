@@ -6,7 +6,6 @@ from pathlib import Path
 import torch
 
 from bitcliff.assess import Audit
-from bitcliff.assess.compose import recorded_settings
 from bitcliff.assess.evaluate import Evaluator, Scores, margins
 from bitcliff.assess.suite import Suite
 from bitcliff.errors import InputError
@@ -115,8 +114,7 @@ def _same_runtimes(
 def _check_same_settings(run: Path, record: Record, audit: Audit, evaluator: Evaluator) -> None:
     """A configuration that was changed by hand would explain another run than was recorded."""
     # The threshold judges a run and does not change what is measured.
-    threshold = {"max_drop": record.settings.max_drop}
-    now = recorded_settings(audit.settings, evaluator.batch_size).model_copy(update=threshold)
+    now = audit.settings.changed(batch_size=evaluator.batch_size, max_drop=record.settings.max_drop)
     points = [point.name for point in record.subject.points if point.quantized]
     if now != record.settings or points != [point.name for point in audit.plan.points]:
         raise InputError(f"{run / CONFIG}: not the settings of the run's record; assess again")

@@ -23,13 +23,14 @@ from bitcliff.jobs.stored_run import StoredRun, open_stored, record_to_export
 from bitcliff.questions.sections import write_run_report
 from bitcliff.questions.verification.observe import (
     ExportedFile,
-    Observed,
+    FileOutput,
     Run,
     seconds_each,
     verify_policy,
 )
-from bitcliff.questions.verification.record import Verification
-from bitcliff.records import Record, write_record
+from bitcliff.questions.verification.record import KEY, VerificationObserved
+from bitcliff.questions.verification.statistics import KIND
+from bitcliff.records import Record, with_answer, write_record
 from bitcliff.types.subject import Inputs
 from bitcliff.verdict import judge
 
@@ -55,8 +56,8 @@ def run_verify(job: VerifyJob, listener: Listener) -> Record:
     require_exporter("bitcliff verify")
     with held(job.run):
         stored = open_stored(job.run, record, listener)
-        verification = _verification(record, names, stored, runtime, listener)
-        record = record.model_copy(update={"verification": verification})
+        observed = _observe(record, names, stored, runtime, listener)
+        record = with_answer(record, KEY, observed, KIND)
         write_record(record, job.run)
         write_run_report(record, judge(record, record.settings.max_drop), job.run)
     return record
@@ -86,37 +87,30 @@ def _chosen(record: Record, asked: tuple[str, ...]) -> list[str]:
     return list(dict.fromkeys(asked)) or policies_with_bits(record)
 
 
-def _verification(
+def _observe(
     record: Record, names: list[str], stored: StoredRun, runtime: str, listener: Listener
-) -> Verification:
+) -> VerificationObserved:
     evaluator = stored.suite.evaluator
     attachment, inputs = evaluator.attachment, evaluator.inputs
     listener.stage("Writing the network as ONNX")
     began = time.perf_counter()
     model = quantized_model(attachment, inputs, observed=True)
     seconds = time.perf_counter() - began
-    observe = _asking(load_graph(serialized(model)), len(attachment.plan))
+    observe = _as_run(load_graph(serialized(model)), len(attachment.plan))
     drop_observed(model)
-    answer = _asking(load_graph(serialized(model)))
-    threats = {policy.name: policy.threat for policy in record.policies}
+    given_bits = _as_run(load_graph(serialized(model)))
     found = []
     for number, name in enumerate(names):
         listener.progress(name, number, len(names))
-        choosing = answer
-        if threats[name] == "co-trained" and stored.own is not None:
-            own = quantized_model(attachment, inputs, stored.own.policy)
-            choosing = _asking(load_graph(serialized(own)))
-        measured = {
-            place: row.outcomes[name]
-            for place, row in enumerate(record.examples)
-            if name in row.outcomes
-        }
-        file = ExportedFile(choosing, observe)
-        ids = stored.audit.examples.ids
-        found.append(verify_policy(name, evaluator, measured, file, ids))
+        run = given_bits
+        if record.by_name[name].kind == "co-trained" and stored.own is not None:
+            chosen = quantized_model(attachment, inputs, stored.own.policy)
+            run = _as_run(load_graph(serialized(chosen)))
+        file, ids = ExportedFile(run, observe), stored.audit.examples.ids
+        found.append(verify_policy(name, evaluator, record.outcomes[name], file, ids))
     listener.progress("done", len(names), len(names))
-    ours, theirs = seconds_each(evaluator, answer)
-    return Verification(
+    ours, theirs = seconds_each(evaluator, given_bits)
+    return VerificationObserved(
         runtime=runtime,
         export_seconds=seconds,
         seconds_ours=ours,
@@ -125,12 +119,12 @@ def _verification(
     )
 
 
-def _asking(graph: Graph, points: int = 0) -> Run:
-    """A file in a runtime as the comparison asks it; `points`: how many of them it tells of."""
+def _as_run(graph: Graph, points: int = 0) -> Run:
+    """A file in a runtime as the comparison runs it; `points`: how many of them it tells of."""
 
-    def run(inputs: Inputs, bits: Int[Tensor, "batch points"]) -> Observed:
+    def run(inputs: Inputs, bits: Int[Tensor, "batch points"]) -> FileOutput:
         given: Mapping[str, Tensor] = graph({**named_inputs(inputs), BITS: bits})
         values = [(given[f"{BEFORE}.{p}"], given[f"{AFTER}.{p}"]) for p in range(points)]
-        return Observed(given[SCORES], given.get(BITS), values)
+        return FileOutput(given[SCORES], given.get(BITS), values)
 
     return run

@@ -1,9 +1,10 @@
 """Quantization points: discovered, named, costed and attached to a model that is left as it was."""
 
 from bitcliff.points.attach import Attachment
-from bitcliff.points.discover import check_names, discover
+from bitcliff.points.discover import check_names, discover, floors_at
 from bitcliff.points.forward import logits_of, take
-from bitcliff.points.plan import Plan, Point, Selection
+from bitcliff.points.plan import Plan, Point
+from bitcliff.types.settings import Selection
 
 __all__ = [
     "Attachment",
@@ -12,6 +13,7 @@ __all__ = [
     "Selection",
     "check_names",
     "discover",
+    "floors_at",
     "logits_of",
     "take",
 ]

@@ -17,8 +17,9 @@ from torch import nn
 from bitcliff.errors import InputError, nearest
 from bitcliff.points.forward import batch_size, take
 from bitcliff.points.layout import Layout, find_layout
-from bitcliff.points.plan import Missed, Plan, Point, Selection
+from bitcliff.points.plan import Missed, Plan, Point
 from bitcliff.points.trace import SeenCall, Trace, check_eval, is_attention, trace
+from bitcliff.types.settings import AssessSettings, Selection
 from bitcliff.types.subject import Inputs
 
 
@@ -39,7 +40,9 @@ def discover(model: nn.Module, inputs: Inputs, selection: Selection | None = Non
     a, b = 0, _first_that_differs(inputs)
     # In the second pass neither end of the batch holds the example it held in the first.
     batches = ([a, b], [b, b, a], [a, a])
-    traces = [trace(model, take(inputs, torch.tensor(batch)), selection.where) for batch in batches]
+    traces = [
+        trace(model, take(inputs, torch.tensor(batch)), selection.points) for batch in batches
+    ]
     plan = _Planner(selection).plan(*traces)
     _check_patterns(plan, selection)
     if not plan.points:
@@ -77,6 +80,21 @@ def check_names(option: str, names: Iterable[str], plan: Plan) -> None:
             raise InputError(f"{option}: the model has no point {name!r}{hint}")
 
 
+def floors_at(settings: AssessSettings, plan: Plan) -> list[int] | None:
+    """The least width at each of the plan's points; None: every width everywhere.
+
+    Raises:
+        InputError: a floor for a point that the model has not, or that is not quantized.
+    """
+    if not settings.floors:
+        return None
+    check_names("floors", settings.floors, plan)
+    for point in plan.seen:
+        if point.name in settings.floors and not point.quantized:
+            raise InputError(f"floors: {point.name} is not quantized: {point.reason}")
+    return [settings.floors.get(point.name, settings.bits[0]) for point in plan.points]
+
+
 def _check_patterns(plan: Plan, selection: Selection) -> None:
     """A pattern that names nothing is a slip that would leave other points quantized than meant."""
     check_names("float_points", selection.in_float, plan)
@@ -104,7 +122,7 @@ class _Planner:
         for call in (call for other in others for call in other.values()):
             self._miss(call, "reached in one pass but not in another")
         self._check_output(pair, triple, twins)
-        return Plan(tuple(self.seen), self.weights, tuple(self.missed), self.selection.where)
+        return Plan(tuple(self.seen), self.weights, tuple(self.missed), self.selection.points)
 
     def _check_output(self, *passes: Trace) -> None:
         """What mixes examples after the last product shows nowhere else."""
@@ -126,7 +144,7 @@ class _Planner:
             self._miss(call, "another operation in one pass than in another")
             return
         layouts = self._layouts(call, second, third)
-        if call.operation.of_output != (self.selection.where == "outputs"):
+        if call.operation.of_output != (self.selection.points == "outputs"):
             return
         roles = self._with_probabilities(call, layouts)
         for role, layout in roles.items():

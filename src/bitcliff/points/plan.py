@@ -1,50 +1,11 @@
 """What discovery finds: the points, in the order in which the network reaches them."""
 
 from dataclasses import dataclass, field
-from fnmatch import fnmatchcase
 from typing import Literal
 
-from bitcliff.errors import InputError
 from bitcliff.points.layout import Layout
 
-KEPT_IN_FLOAT = "kept in float by the plan"
-
 Where = Literal["inputs", "outputs"]
-
-
-@dataclass(frozen=True)
-class Selection:
-    """Which of the points seen are to be quantized.
-
-    Attributes:
-        where: "inputs" of weighted operations and matrix products, or "outputs" of activation
-            functions (the paper's other reading).
-        include, exclude: shell-style patterns on point names; no include pattern means all.
-        include_stem: quantize the picture itself too, where the network first takes it in.
-        in_float: exact names of points that a plan keeps in float.
-    """
-
-    where: Where = "inputs"
-    include: tuple[str, ...] = ()
-    exclude: tuple[str, ...] = ()
-    include_stem: bool = False
-    in_float: tuple[str, ...] = ()
-
-    def __post_init__(self) -> None:
-        if self.where not in ("inputs", "outputs"):
-            raise InputError(f"--points {self.where!r} is not known: use inputs or outputs")
-
-    def reason_to_leave_out(self, name: str, is_stem: bool) -> str:
-        """Why a point is not quantized; empty when it is."""
-        if name in self.in_float:
-            return KEPT_IN_FLOAT
-        if is_stem and not self.include_stem:
-            return "stem input: the picture itself"
-        if self.include and not any(fnmatchcase(name, pattern) for pattern in self.include):
-            return "not named by --include"
-        if any(fnmatchcase(name, pattern) for pattern in self.exclude):
-            return "named by --exclude"
-        return ""
 
 
 @dataclass(frozen=True)

@@ -8,9 +8,7 @@ from torch.autograd.function import FunctionCtx, once_differentiable
 from bitcliff.errors import InputError
 from bitcliff.quant.grid import Grid, OnBroken, clamp_to_ends, make_grid, round_to_grid
 from bitcliff.quant.rows import as_rows, from_rows, row_range
-from bitcliff.quant.scheme import Scheme
-
-MIN_BITS, MAX_BITS = 2, 16
+from bitcliff.types.scheme import MAX_BITS, MIN_BITS, Scheme
 
 # Elements worked on at a time when many bit-widths are tried on a row: about what the cache holds.
 _CHUNK = 1 << 15

@@ -16,7 +16,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from bitcliff.quant.rows import row_range
-from bitcliff.quant.scheme import Scheme
+from bitcliff.types.scheme import Scheme
 
 OnBroken = Callable[[Bool[Tensor, " batch"]], None]
 """Told which rows hold a NaN or an infinity; called only when some do."""

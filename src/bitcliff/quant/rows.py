@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from bitcliff.quant.scheme import Scheme
+from bitcliff.types.scheme import Scheme
 
 
 def as_rows(x: Float[Tensor, "batch *rest"]) -> tuple[Float[Tensor, "batch k"], list[int]]:

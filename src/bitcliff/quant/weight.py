@@ -5,7 +5,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from bitcliff.errors import InputError
-from bitcliff.quant.activation import MAX_BITS, MIN_BITS
+from bitcliff.types.scheme import MAX_BITS, MIN_BITS
 
 
 def fake_quantize_weight(

@@ -12,8 +12,8 @@ from bitcliff.assess.audit import Audit
 from bitcliff.assess.evaluate import Evaluator, Scores
 from bitcliff.assess.suite import Suite
 from bitcliff.errors import InputError
-from bitcliff.questions.corruptions.corrupting import CorruptionSettings
 from bitcliff.records import Outcomes, PolicyResult, Record
+from bitcliff.types.settings import CorruptionSettings
 from bitcliff.types.subject import Examples, Subject
 
 Tell = Callable[[str, int, int], None]

@@ -36,7 +36,6 @@ from bitcliff.records.schema import (
     Observed,
     PointRow,
     Provenance,
-    Settings,
     SubjectInfo,
     Uncovered,
 )
@@ -64,7 +63,6 @@ __all__ = [
     "PolicyResult",
     "Provenance",
     "Record",
-    "Settings",
     "SubjectInfo",
     "Table",
     "Uncovered",

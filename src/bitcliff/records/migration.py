@@ -40,7 +40,7 @@ def observed_of_1x(fields: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str,
     observed = {
         "provenance": fields["provenance"],
         "subject": subject | {"points": points, "uncovered": uncovered},
-        "settings": fields["settings"],
+        "settings": {**fields["settings"], "seed": fields["provenance"]["seed"]},
         "examples": _table(rows),
         "conditions": [_condition(policy, rows, fields) for policy in fields["policies"]],
         "explained": {key: explanation[key] for key in ("policies", "n_train", "commands")

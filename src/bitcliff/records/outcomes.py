@@ -5,7 +5,6 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Annotated, overload
 
 import numpy as np
@@ -66,7 +65,7 @@ class Outcomes(_Arrays):
     """The m examples that were measured under one condition, in the order of the data.
 
     Attributes:
-        places: (m,) their places in the data; None: all, in order.
+        places: (m,) their places in the data, increasing; None: all.
         prediction: (m,) argmax, -1 on a numeric failure.
         margin: (m,) logit of the reference class minus the largest other; NaN on a failure.
         failed_at: by row, the point at which a NaN or infinity first showed.
@@ -86,7 +85,7 @@ class Outcomes(_Arrays):
     def __len__(self) -> int:
         return len(self.prediction)
 
-    @cached_property
+    @property
     def index(self) -> npt.NDArray[np.int32]:
         """(m,) the places of the examples, also where these are all."""
         return np.arange(len(self), dtype=np.int32) if self.places is None else self.places
@@ -110,8 +109,12 @@ class Outcomes(_Arrays):
             return None
         return np.broadcast_to(self.bits, (len(self), self.bits.shape[1]))
 
-    def __contains__(self, place: int) -> bool:
-        return place in self._row_of
+    def row_of(self, place: int) -> int | None:
+        """The row of the example at a place of the data; None: it was not measured."""
+        if self.places is None:
+            return place if 0 <= place < len(self) else None
+        row = int(np.searchsorted(self.places, place))
+        return row if row < len(self) and self.places[row] == place else None
 
     def at(self, place: int) -> Outcome:
         """What became of the example at a place of the data.
@@ -119,7 +122,9 @@ class Outcomes(_Arrays):
         Raises:
             KeyError: it was not measured.
         """
-        row = self._row_of[place]
+        row = self.row_of(place)
+        if row is None:
+            raise KeyError(place)
         bits = self.every_bits()
         margin = float(self.margin[row])
         return Outcome(
@@ -130,10 +135,6 @@ class Outcomes(_Arrays):
             draws=None if self.draws is None else [_or_none(p) for p in self.draws[:, row]],
             repeats=None if self.repeats is None else [_or_none(p) for p in self.repeats[:, row]],
         )
-
-    @cached_property
-    def _row_of(self) -> dict[int, int]:
-        return {place: row for row, place in enumerate(self.index.tolist())}
 
 
 class Effort(Part):
@@ -232,13 +233,11 @@ class _OutcomesAt(Mapping[str, Outcome]):
         return self._outcomes[name].at(self._place)
 
     def __iter__(self) -> Iterator[str]:
-        return (name for name, one in self._outcomes.items() if self._place in one)
+        place = self._place
+        return (name for name, one in self._outcomes.items() if one.row_of(place) is not None)
 
     def __len__(self) -> int:
         return sum(1 for _ in self)
-
-    def __contains__(self, name: object) -> bool:
-        return name in self._outcomes and self._place in self._outcomes[str(name)]
 
 
 def outcomes_of_rows(by_place: Mapping[int, Outcome]) -> Outcomes:

@@ -17,6 +17,8 @@ def problems(observed: Observed) -> Iterator[str]:
     yield from twice(observed.examples.ids, "example id")
     yield from twice(names, "condition")
     yield from twice((point.name for point in observed.subject.points), "point")
+    if observed.provenance.seed != observed.settings.seed:
+        yield f"the seed is {observed.provenance.seed}, and {observed.settings.seed} in settings"
     yield from _subject(observed.subject, observed.examples)
     yield from _table(observed)
     for measured in observed.conditions:
@@ -102,7 +104,8 @@ def _measured(observed: Observed, measured: Measured) -> Iterator[str]:
         return
     wrong = list(_places("places", found.index.tolist(), n))
     yield from wrong
-    if wrong:
+    if wrong or bool((np.diff(found.index) <= 0).any()):
+        yield "has places that do not increase"
         return
     classes = observed.subject.n_classes
     yield from _classes("an outcome", found.prediction, NONE, classes)

@@ -14,9 +14,9 @@ from bitcliff.records.schema import (
     Folding,
     Observed,
     Provenance,
-    Settings,
     SubjectInfo,
 )
+from bitcliff.types.settings import AssessSettings
 
 Kind = TypeVar("Kind", bound=Part)
 
@@ -60,7 +60,7 @@ class Record:
         return self.observed.subject
 
     @property
-    def settings(self) -> Settings:
+    def settings(self) -> AssessSettings:
         """What was asked for."""
         return self.observed.settings
 

@@ -1,11 +1,10 @@
 """What a record holds that was observed; `bitcliff.records.figures` has what follows from it."""
 
-from typing import Literal
-
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from bitcliff.records.outcomes import Count, Measured, Table
 from bitcliff.records.part import Part
+from bitcliff.types.settings import AssessSettings
 
 SCHEMA_VERSION = "2.0"
 
@@ -72,35 +71,6 @@ class SubjectInfo(Part):
     black_box: bool = False
 
 
-class Settings(Part):
-    """What was asked for, resolved.
-
-    `in_float`, `floors` and `randomised` are a plan's; see `bitcliff.records.plan`.
-    """
-
-    bits: list[int]
-    budgets: list[float]
-    scheme: str
-    weight_bits: int | None
-    per_channel: bool
-    points: Literal["inputs", "outputs"]
-    include: list[str]
-    exclude: list[str]
-    include_stem: bool
-    batch_size: int
-    uniform: list[int]
-    draws: int
-    rounds: int
-    exchanges: int
-    evaluations: int
-    margin: Literal["prediction", "label"]
-    max_drop: float
-    fold_batchnorm: bool = False
-    in_float: list[str] = Field(default_factory=list)
-    floors: dict[str, int] = Field(default_factory=dict)
-    randomised: bool = False
-
-
 class Folding(Part):
     """What folding BatchNorm into the layers before it changed in float.
 
@@ -138,8 +108,16 @@ class Observed(Part):
 
     provenance: Provenance
     subject: SubjectInfo
-    settings: Settings
+    settings: AssessSettings
     examples: Table
     conditions: list[Measured]
     folding: Folding | None = None
     explained: Explained | None = None
+
+    @field_validator("settings")
+    @classmethod
+    def _are_resolved(cls, settings: AssessSettings) -> AssessSettings:
+        """What was left open when asked for is not what was done."""
+        if settings.batch_size is None or settings.margin == "auto":
+            raise ValueError("batch_size and margin should say what was measured with")
+        return settings

@@ -114,6 +114,10 @@ def valid(kind: type[Kind], fields: object, source: str, where: str = "") -> Kin
         raise InputError(
             f"{source}: not a Bitcliff record: {one_line(place)}: {one_line(first['msg'])}"
         ) from error
+    except InputError as error:  # of the settings, whose checks tell it by the option
+        raise InputError(
+            f"{source}: not a Bitcliff record: settings: {one_line(str(error))}"
+        ) from error
 
 
 def check_figures(stored: object, worked_out: object, source: str) -> None:

@@ -59,13 +59,13 @@ def render_page(template: str, context: dict[str, Any]) -> str:
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
     # Ours, not data: the hash of the policy is over these very bytes, so they must not be escaped.
     trusted = {"style": Markup(style), "style_hash": digest}  # noqa: S704
-    # A question's template is laid out like any other; only its text comes from elsewhere.
-    environment.filters["template"] = lambda section: environment.from_string(section.template)
     return environment.get_template(template).render(**trusted, **context)
 
 
 def _resource(name: str) -> str:
-    return files("bitcliff.report").joinpath("templates", name).read_text(encoding="utf-8")
+    """A file of the frame, or a question's own, whose name begins with `questions/`."""
+    folder = "" if name.startswith("questions/") else "report/templates"
+    return files("bitcliff").joinpath(folder, name).read_text(encoding="utf-8")
 
 
 def _context(record: Record, verdict: Verdict) -> dict[str, Any]:

@@ -1,7 +1,6 @@
 """One question and its answer, as the report lays it out."""
 
 from dataclasses import dataclass
-from importlib.resources import files
 from typing import Any
 
 
@@ -19,9 +18,3 @@ class Section:
     question: str
     finding: str
     data: Any
-
-    @property
-    def template(self) -> str:
-        """The text of the template."""
-        folder = files("bitcliff").joinpath("questions", self.key)
-        return folder.joinpath("page.html.j2").read_text(encoding="utf-8")

@@ -1,5 +1,6 @@
 """What the page says, worked out from the record; the template only lays it out."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -238,7 +239,7 @@ def settings_lines(record: Record) -> list[tuple[str, str]]:
     ]  # fmt: skip
 
 
-def _patterns(patterns: list[str]) -> str:
+def _patterns(patterns: Sequence[str]) -> str:
     return ", ".join(clean(pattern) for pattern in patterns) or "none"
 
 

@@ -1,6 +1,6 @@
 """Exact intervals for one share, k of n."""
 
-from scipy import stats
+from scipy import special, stats
 
 from bitcliff.stats.arguments import check_confidence, check_share
 from bitcliff.types.rate import Rate
@@ -20,8 +20,12 @@ def rate(k: int, n: int, confidence: float = 0.95) -> Rate:
     check_confidence(confidence)
     if n == 0:
         return Rate(k=k, n=n, value=None, low=None, high=None)
-    limits = stats.binomtest(k, n).proportion_ci(confidence_level=confidence, method="exact")
-    return Rate(k=k, n=n, value=k / n, low=float(limits.low), high=float(limits.high))
+    # As quantiles of beta distributions: a record has thousands of these, and works them out anew
+    # whenever it is read.
+    tail = (1 - confidence) / 2
+    low = float(special.betaincinv(k, n - k + 1, tail)) if k else 0.0
+    high = float(special.betainccinv(k + 1, n - k, tail)) if k < n else 1.0
+    return Rate(k=k, n=n, value=k / n, low=low, high=high)
 
 
 def upper_bound(k: int, n: int, confidence: float = 0.95) -> float:

@@ -2,7 +2,7 @@
 
 import math
 
-from scipy import optimize, stats
+from scipy import optimize, special, stats
 
 from bitcliff.errors import InputError
 from bitcliff.stats.arguments import check_confidence, check_count
@@ -18,7 +18,7 @@ def mcnemar(b: int, c: int) -> float:
         InputError: a count is negative or not whole.
     """
     b, c = check_count("b", b), check_count("c", c)
-    return float(stats.binomtest(b, b + c, 0.5).pvalue) if b + c else 1.0
+    return min(1.0, 2 * float(special.bdtr(min(b, c), b + c, 0.5)))
 
 
 def paired_difference(

@@ -1,1 +1,1 @@
-"""What every room may know of: rates, subjects and examples. Imports nothing of Bitcliff's own."""
+"""What every room may know of: settings, rates, subjects and examples. Imports only errors."""

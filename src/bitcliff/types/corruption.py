@@ -7,8 +7,6 @@ import numpy as np
 from jaxtyping import Float
 from torch import Tensor
 
-DEGREES = (1, 2, 3, 4, 5)
-
 
 @dataclass(frozen=True)
 class Corruption:

@@ -2,20 +2,21 @@
 
 import functools
 
-from bitcliff.assess.batchmates import BatchmatesSettings, Bench, Measurement
-
 from bitcliff.adapters import load_examples, load_model
 from bitcliff.adapters.runtimes import load_runtime
 from bitcliff.export import float_onnx
+from bitcliff.questions.batchmates.bench import Bench
+from bitcliff.questions.batchmates.observe import Measurement
+from bitcliff.types.settings import BatchmatesSettings
 from bitcliff.types.subject import Inputs, Subject
 
 QUICK = BatchmatesSettings(batch=6, draws=3, candidates=6, effort=8)
 
 
 def benches(subject: Subject, inputs: Inputs) -> tuple[Bench, Bench]:
-    """The runtime and its float twin."""
+    """The runtime and its network in float."""
     runtime = load_runtime("ort-dynamic", subject, lambda: float_onnx(subject.module, inputs))
-    return Bench(runtime), Bench(runtime).float_twin()
+    return Bench(runtime), Bench(runtime).in_float()
 
 
 @functools.cache

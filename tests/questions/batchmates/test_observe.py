@@ -1,17 +1,16 @@
 """Victims and companions in ONNX Runtime: a planted pair, and a network that is brittle."""
 
-from dataclasses import replace
 from typing import cast
 
 import pytest
 import torch
-from bitcliff.assess.batchmates import BatchmatesSettings, Measurement
 from torch import Tensor, nn
 
 from bitcliff.adapters.assembly import make_subject
 from bitcliff.errors import InputError, NumericError
 from bitcliff.questions.batchmates.bench import Bench, beside
 from bitcliff.questions.batchmates.companion_search import Attempt
+from bitcliff.questions.batchmates.observe import Measurement
 from bitcliff.questions.batchmates.positive_control import (
     planted_flips,
     planted_pair,
@@ -19,6 +18,7 @@ from bitcliff.questions.batchmates.positive_control import (
 )
 from bitcliff.questions.batchmates.record import Attack
 from bitcliff.types.runtime import Runtime
+from bitcliff.types.settings import BatchmatesSettings
 from bitcliff.types.subject import Examples
 from tests.questions.batchmates.networks import QUICK, benches, brittle
 
@@ -26,9 +26,9 @@ Tried = tuple[list[int], list[dict[str, Attack]], bool]
 
 
 def test_the_planted_companion_flips_in_the_runtime_and_not_in_float() -> None:
-    bench, twin = benches(planted_subject(), planted_pair())
+    bench, reference = benches(planted_subject(), planted_pair())
     assert planted_flips(bench)
-    assert not planted_flips(twin)
+    assert not planted_flips(reference)
 
 
 def test_a_planted_victim_among_others_is_found_with_its_companion() -> None:
@@ -43,35 +43,41 @@ def test_a_planted_victim_among_others_is_found_with_its_companion() -> None:
         n_available=6,
         sha256="0" * 64,
     )
-    settings = replace(QUICK, batch=4)
+    settings = QUICK.changed(batch=4)
     found = Measurement(subject, examples, settings, *benches(subject, examples.inputs))
     assert found.shop is None
     assert found.crafting.startswith("none: the inputs are not pictures")
     rows = found.baseline(lambda _done, _whole: None)
     assert [row.alone for row in rows] == [1, 2, 3, 4, 5, 6]
     # Beside the giant all others lose their ones, and class 0 has a head start.
-    assert {answer for row in rows for answer in row.random} >= {0}
+    assert {one for row in rows for one in row.random} >= {0}
     tried = found.attack(0, rows[0])
     attack = tried.attacks["from the data"]
     assert (attack.companion, attack.prediction, attack.flipped_at) == ("giant", 0, 1)
     assert (attack.runs, attack.flips) == (5, 1)
     assert tried.checked.full == [0] * 5
-    assert (tried.checked.swapped, tried.checked.twin, tried.checked.ours_same_bits) == (0, 1, True)
+    assert (tried.checked.swapped, tried.checked.reference, tried.checked.ours_same_bits) == (
+        0,
+        1,
+        True,
+    )
     assert isinstance(tried.companion, torch.Tensor)
     assert torch.equal(tried.companion, pair[1:])
 
 
 @pytest.fixture(scope="module")
 def tried() -> Tried:
-    """Answers alone, and the attacks on each victim."""
+    """Predictions alone, and the attacks on each victim."""
     measurement = brittle()
     rows = measurement.baseline(lambda _done, _whole: None)
     found = [measurement.attack(place, row) for place, row in enumerate(rows)]
     controls = [row.copies == row.alone and row.copies_same_bits for row in rows]
-    controls += [answer == row.twin_alone for row in rows for answer in row.twin_random]
+    controls += [one == row.reference_alone for row in rows for one in row.reference_random]
     controls += [same for row in rows for same in row.ours_same_bits]
     controls += [one.checked.ours_same_bits for one in found]
-    controls += [one.checked.twin == r.twin_alone for one, r in zip(found, rows, strict=True)]
+    controls += [
+        one.checked.reference == r.reference_alone for one, r in zip(found, rows, strict=True)
+    ]
     return [row.alone for row in rows], [one.attacks for one in found], all(controls)
 
 
@@ -98,7 +104,7 @@ def test_attacks_spend_what_they_may_and_tell_what_they_found(
 
 def test_no_effort_leaves_the_searches_out() -> None:
     measurement = brittle()
-    lazy = replace(QUICK, effort=0)
+    lazy = QUICK.changed(effort=0)
     baseline = measurement._alone(0)
     measurement.settings = lazy
     try:
@@ -111,7 +117,7 @@ def runtime_giving(scores: torch.Tensor) -> Bench:
     return Bench(Runtime("mine", "1", "", lambda _inputs: scores, lambda _inputs: scores))
 
 
-def test_a_tie_that_changes_the_answer_is_a_flip_and_stays_the_worst() -> None:
+def test_a_tie_that_changes_the_prediction_is_a_flip_and_stays_the_worst() -> None:
     attempt = Attempt(runtime_giving(torch.tensor([[1.0, 1.0], [0.0, 0.0]])), torch.zeros(1, 2), 1)
     attempt.offer(torch.ones(1, 2), "tie")
     assert (attempt.flipped_at, attempt.prediction, attempt.name) == (1, 0, "tie")
@@ -147,9 +153,9 @@ def test_settings_out_of_range_are_refused() -> None:
         Measurement(
             brittle().subject,
             brittle().examples,
-            replace(QUICK, batch=20),
+            QUICK.changed(batch=20),
             brittle().bench,
-            brittle().twin,
+            brittle().reference,
         )
 
 

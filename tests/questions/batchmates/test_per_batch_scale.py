@@ -32,16 +32,16 @@ def test_without_mates_it_is_the_path_of_an_assessment_to_the_bit() -> None:
     assert torch.equal(alone, usual)
 
 
-def test_a_companion_has_a_slope_through_the_scale_and_only_at_the_ends_of_the_range() -> None:
+def test_a_companion_has_a_gradient_through_the_scale_and_only_at_the_ends_of_the_range() -> None:
     layer = torch.nn.Linear(4, 2).eval().requires_grad_(False)
     inputs = torch.tensor([[0.2, 0.53, 0.1, 0.4], [0.0, 3.0, 1.0, -0.7]])
     network = SharedScale(layer, discover(layer, inputs, STEM), mates=2)
     given = inputs.clone().requires_grad_()
     victim = network.shared_scores(given)[0]
-    (slope,) = torch.autograd.grad(victim[0], given)
+    (gradient,) = torch.autograd.grad(victim[0], given)
     error = fake_quantize(inputs.flatten()[None], 8, "onnx").reshape(2, 4)[0] - inputs[0]
     weight = fake_quantize_weight(layer.weight, 8)
     through_width = float(error @ weight[0]) / 3.7
     expected = torch.tensor([0.0, through_width, 0.0, -through_width])
-    assert torch.allclose(slope[1], expected, atol=1e-6)
-    assert torch.allclose(slope[0], weight[0], atol=1e-6)
+    assert torch.allclose(gradient[1], expected, atol=1e-6)
+    assert torch.allclose(gradient[0], weight[0], atol=1e-6)

@@ -1,19 +1,28 @@
-"""A network that glare in one corner of the picture blinds once it is quantized coarsely."""
+"""A network that glare in one corner of the image blinds once it is quantized coarsely."""
+
+from dataclasses import replace
 
 import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
-from bitcliff.assess import AssessSettings, Audit, SearchEffort
+from bitcliff.assess import AssessSettings, Audit
 from bitcliff.policy import Batch, Policy
-from bitcliff.questions.context import Context, Side, recorded_allocations
-from bitcliff.questions.corruptions.corrupting import CorruptionSettings
+from bitcliff.questions.context import Context, Side, allocation_of
+from bitcliff.records import Explained
 from bitcliff.types.corruption import Corruption
+from bitcliff.types.settings import CorruptionSettings
 from bitcliff.types.subject import Examples, Inputs
 
-EFFORT = SearchEffort(rounds=1, exchanges=2, evaluations=0, draws=2)
 SETTINGS = AssessSettings(
-    bits=(4, 8), budgets=(6.0,), uniform=(4, 8), effort=EFFORT, weight_bits=None
+    bits=(4, 8),
+    budgets=(6.0,),
+    uniform=(4, 8),
+    rounds=1,
+    exchanges=2,
+    evaluations=0,
+    draws=2,
+    weight_bits=None,
 )
 EVERYTHING = CorruptionSettings()
 GLARING = (0.68, 0.76, 0.84, 0.92, 1.0)
@@ -23,7 +32,7 @@ class Dazzled(nn.Module):
     """Class 0 if the pixel (1, 1) is bright. A pixel (0, 0) above 0.6 stretches the range that the
     first point is rounded in: to 21 at 0.68, where 4 bits still tell -1 from 1, and then too far.
 
-    Class 1 by default, so that only pictures of class 0 are lost. `overflow`: it becomes infinite.
+    Class 1 by default, so that only images of class 0 are lost. `overflow`: it becomes infinite.
     """
 
     def __init__(self, overflow: bool = False) -> None:
@@ -68,7 +77,7 @@ GLARE = Corruption("glare", "brightness", GLARING, lambda x, degree, _: _put(x, 
 SPOT = Corruption("spot", "brightness", GLARING, lambda x, degree, _: _put(x, 1, degree))
 
 
-def some_pictures(n: int = 60) -> tuple[Tensor, Tensor]:
+def some_images(n: int = 60) -> tuple[Tensor, Tensor]:
     """Black, but for the pixel that decides; both classes in turn."""
     labels = torch.arange(n) % 2
     x = torch.zeros(n, 1, 4, 4)
@@ -83,16 +92,18 @@ def context_of(
     policies: tuple[str, ...] = ("uniform-4", "uniform-8"),
     ids: tuple[str, ...] | None = None,
     corrupting: CorruptionSettings = EVERYTHING,
-    own: Policy | None = None,
+    co_trained: Policy | None = None,
     settings: AssessSettings = SETTINGS,
 ) -> Context:
     """A finished run, as `bitcliff explain` takes it up."""
     n = len(next(iter(inputs.values())) if not isinstance(inputs, Tensor) else inputs)
     ids = ids or tuple(f"p{place}" for place in range(n))
     examples = Examples("pictures", inputs, labels, ids, n, "0" * 64)
-    audit = Audit(module.eval(), examples, settings=settings, policy=own)
+    audit = Audit(module.eval(), examples, settings=settings, policy=co_trained)
     record = audit.assess(command="made by the tests")
+    explained = Explained(policies=list(policies), n_train=0)
+    record = replace(record, observed=record.observed.model_copy(update={"explained": explained}))
     suite, base = audit.ready()
-    allocations = {name: recorded_allocations(record, name) for name in policies}
+    allocations = {name: allocation_of(record.outcomes[name]) for name in policies}
     side = Side("test", audit, suite, base, allocations)
     return Context(record, policies, side, corrupting=corrupting)

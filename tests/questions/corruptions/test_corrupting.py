@@ -5,12 +5,12 @@ import torch
 from bitcliff.errors import InputError
 from bitcliff.questions.corruptions.corrupting import (
     SHIFT,
-    CorruptionSettings,
     corrupted,
     normalisation_shift,
     picture_scale,
 )
 from bitcliff.types.corruption import DEGREES, Corruption
+from bitcliff.types.settings import CorruptionSettings
 from bitcliff.types.subject import Preprocessing
 
 NOTHING = Corruption("nothing", "", (0, 0, 0, 0, 0), lambda x, _degree, _rng: x)
@@ -18,7 +18,7 @@ NORMALISED = Preprocessing((5, 4), mean=(0.5, 0.4, 0.3), std=(0.2, 0.25, 0.3))
 PIXELS = Preprocessing((5, 4), scale=1.0, mean=(127.0,) * 3, std=(128.0,) * 3)
 
 
-def pictures() -> torch.Tensor:
+def images() -> torch.Tensor:
     return torch.rand(6, 3, 5, 4, generator=torch.Generator().manual_seed(0))
 
 
@@ -29,7 +29,7 @@ def inputs_of(x: torch.Tensor, p: Preprocessing) -> torch.Tensor:
 
 @pytest.mark.parametrize("preprocessing", [NORMALISED, PIXELS])
 def test_the_preprocessing_is_undone_and_done_again(preprocessing: Preprocessing) -> None:
-    x = pictures()
+    x = images()
     inputs = inputs_of(x, preprocessing)
     scale = picture_scale(inputs, preprocessing)
     assert torch.allclose(scale.to_pictures(inputs), x, atol=1e-6)
@@ -40,7 +40,7 @@ def test_the_preprocessing_is_undone_and_done_again(preprocessing: Preprocessing
 
 
 def test_data_without_a_normalisation_goes_from_its_least_to_its_greatest() -> None:
-    inputs = 3 * pictures()[:, :1] - 7
+    inputs = 3 * images()[:, :1] - 7
     for preprocessing in (None, Preprocessing((5, 4), channels=1, mean=(0.5,), std=(0.2,))):
         scale = picture_scale(inputs, preprocessing)
         found = scale.to_pictures(inputs)
@@ -51,7 +51,7 @@ def test_data_without_a_normalisation_goes_from_its_least_to_its_greatest() -> N
 
 @pytest.mark.parametrize("degree", DEGREES)
 def test_the_shift_is_normalisation_with_other_statistics(degree: int) -> None:
-    x, a = pictures().double(), SHIFT[degree - 1]
+    x, a = images().double(), SHIFT[degree - 1]
     p = NORMALISED
     inputs = inputs_of(x, p)
     found = corrupted(inputs[0], picture_scale(inputs, p), normalisation_shift, degree, 3, "a")
@@ -66,7 +66,7 @@ def test_the_shift_is_normalisation_with_other_statistics(degree: int) -> None:
 
 
 def test_the_shift_of_bare_data_is_by_its_own_statistics() -> None:
-    inputs = 3 * pictures().double() + 5
+    inputs = 3 * images().double() + 5
     found = corrupted(inputs[0], picture_scale(inputs, None), normalisation_shift, 5, 0, "a")
     for channel in range(3):
         mean, std = inputs[:, channel].mean(), inputs[:, channel].std()
@@ -85,7 +85,7 @@ def test_chance_hangs_on_seed_corruption_and_name_and_not_on_degree() -> None:
         drawn.append(float(rng.random()))
         return x
 
-    x = pictures()
+    x = images()
     scale = picture_scale(x, None)
 
     def chance(kind: str, degree: int, seed: int, name: str) -> float:
@@ -104,8 +104,8 @@ def test_chance_hangs_on_seed_corruption_and_name_and_not_on_degree() -> None:
 
 
 def test_what_leaves_the_range_is_cut_off() -> None:
-    x = pictures()
-    double = Corruption("double", "", (), lambda picture, _degree, _rng: 2 * picture)
+    x = images()
+    double = Corruption("double", "", (), lambda image, _degree, _rng: 2 * image)
     scale = picture_scale(inputs_of(x, NORMALISED), NORMALISED)
     found = scale.to_pictures(corrupted(inputs_of(x, NORMALISED)[0], scale, double, 1, 0, "a"))
     assert torch.allclose(found, (2 * x[0]).clamp(0, 1), atol=1e-6)
@@ -121,7 +121,7 @@ def test_what_leaves_the_range_is_cut_off() -> None:
         (torch.full((2, 1, 4, 4), 3.0), "all values of the inputs are 3"),
     ],
 )
-def test_what_is_not_pictures_is_refused(inputs: torch.Tensor, why: str) -> None:
+def test_what_is_not_images_is_refused(inputs: torch.Tensor, why: str) -> None:
     with pytest.raises(InputError, match=why):
         picture_scale(inputs, None)
 

@@ -1,53 +1,56 @@
 import re
 
 import pytest
-from bitcliff.records.explanation import Explanation
-from bitcliff.report.explain import sections
 
 from bitcliff.errors import InputError
-from bitcliff.questions.corruptions.corrupting import CorruptionSettings
 from bitcliff.questions.corruptions.networks_plot import corruptions_of_networks
-from bitcliff.questions.corruptions.observe import explain_corruptions
+from bitcliff.questions.corruptions.observe import observe_corruptions
 from bitcliff.questions.corruptions.page import (
     CorruptionsData,
     corruptions_section,
     float_sentence,
     hurt_sentence,
+    more_lost,
 )
-from bitcliff.questions.corruptions.record import Corruptions
-from bitcliff.records import Record
+from bitcliff.questions.corruptions.record import Corruptions, CorruptionsObserved
+from bitcliff.questions.corruptions.statistics import KIND
+from bitcliff.records import Record, with_answer
+from bitcliff.records.record import Answer
 from bitcliff.report import render_html
+from bitcliff.report.html import Sections
+from bitcliff.stats import paired_change
+from bitcliff.types.settings import CorruptionSettings
 from bitcliff.verdict import judge
-from tests.questions.corruptions.dazzling import GLARE, SPOT, Dazzled, context_of, some_pictures
+from tests.questions.corruptions.dazzling import GLARE, SPOT, Dazzled, context_of, some_images
 
 
 @pytest.fixture(scope="module")
 def record() -> Record:
     context = context_of(
         Dazzled(),
-        *some_pictures(),
+        *some_images(),
         policies=("uniform-4", "worst-6"),
         corrupting=CorruptionSettings(degrees=(1, 2, 5), seeds=2),
     )
-    found = explain_corruptions(context, lambda: (GLARE, SPOT))
-    return _with(context.record, found)
-
-
-def _with(record: Record, found: Corruptions) -> Record:
-    explanation = Explanation(policies=["uniform-4"], n_train=0, corruptions=found)
-    return record.model_copy(update={"explanation": explanation})
+    found = observe_corruptions(context, lambda: (GLARE, SPOT))
+    return with_answer(context.record, "corruptions", found, KIND)
 
 
 def _part(record: Record) -> Corruptions:
-    assert record.explanation is not None
-    assert record.explanation.corruptions is not None
-    return record.explanation.corruptions
+    found = record.answer("corruptions", Corruptions)
+    assert found is not None
+    return found
+
+
+def _page(record: Record) -> str:
+    section = corruptions_section(record, _part(record))
+    return render_html(record, judge(record, 2.0), Sections(explained=[section]))
 
 
 def test_the_finding_names_the_corruption_that_hurts_quantization(record: Record) -> None:
     part = _part(record)
     assert float_sentence(part, True) == (
-        "In float, no corruption leaves fewer right than on clean pictures."
+        "In float, no corruption leaves fewer right than on clean images."
     )
     sentence = hurt_sentence(part)
     assert sentence.startswith("Quantization hurts most beyond clean with glare at degree 2 under")
@@ -59,7 +62,7 @@ def test_without_the_planted_one_it_says_that_none_is_worse(record: Record) -> N
     part = _part(record)
     cells = [one for one in part.cells if one.corruption != "glare"]
     sentence = hurt_sentence(part.model_copy(update={"cells": cells}))
-    assert sentence == "Under no corruption did quantization lose more than on clean pictures."
+    assert sentence == "Under no corruption did quantization lose more than on clean images."
 
 
 def test_a_difference_within_chance_is_called_that(record: Record) -> None:
@@ -67,7 +70,7 @@ def test_a_difference_within_chance_is_called_that(record: Record) -> None:
     cell = next(one for one in part.cells if one.corruption == "glare" and one.degree == 2)
     against = cell.losses["uniform-4"].against_clean
     assert against is not None
-    weak = against.model_copy(update={"p_value_holm": 0.06})
+    weak = against.model_copy(update={"p_holm": 0.06})
     loss = cell.losses["uniform-4"].model_copy(update={"against_clean": weak})
     cell = cell.model_copy(update={"losses": {"uniform-4": loss}})
     sentence = hurt_sentence(part.model_copy(update={"cells": [cell]}))
@@ -79,8 +82,8 @@ def test_float_that_falls_is_told_with_its_interval(record: Record) -> None:
     part = _part(record)
     cell = part.cells[0]
     fallen = cell.losses["worst-6"].lost.model_copy(update={"value": 0.25, "low": 0.1, "high": 0.5})
-    answers = {"float": cell.answers["float"].model_copy(update={"accuracy": fallen})}
-    cell = cell.model_copy(update={"answers": answers})
+    runs = {"float": cell.runs["float"].model_copy(update={"accuracy": fallen})}
+    cell = cell.model_copy(update={"runs": runs})
     assert float_sentence(part.model_copy(update={"cells": [cell]}), True) == (
         "In float, glare at degree 1 costs most: 25.0\u00a0% (10.0 to 50.0\u00a0%) are right, "
         "against 100.0\u00a0% clean."
@@ -95,7 +98,7 @@ def test_the_table_holds_every_corruption_and_the_comparisons(record: Record) ->
     assert data.strongest == 5
     assert data.rows[0].strengths == "0.68, 0.76, 1: brightness"
     assert data.rows[0].shares[1].value == "50.0\u00a0%"
-    # The worst case's bits were searched for on clean pictures: it is not compared.
+    # The worst case's bits were searched for on clean images: it is not compared.
     assert {row.policy for row in data.hurt} == {"uniform-4"}
     assert [row.corruption for row in data.hurt if row.sure] == ["glare"]
     assert data.hurt[0].pairs == "30 / 0 of 60"
@@ -104,24 +107,33 @@ def test_the_table_holds_every_corruption_and_the_comparisons(record: Record) ->
 def test_the_plots_say_their_numbers_also_in_words(record: Record) -> None:
     data = corruptions_section(record, _part(record)).data
     assert "uniform-4, percent by degree from clean on: glare 0, 0, 50, 50;" in data.loss.words
-    assert "n = 60 pictures, 2 draws each" in data.loss.caption
+    assert "n = 60 images, 2 draws each" in data.loss.caption
     for panel in ("glare", "spot", "normalisation shift"):
         assert f">{panel}</text>" in data.accuracy.wide
 
 
 def test_the_page_shows_the_section(record: Record) -> None:
-    page = render_html(record, judge(record, 2.0))
+    page = _page(record)
     assert 'id="corruptions"' in page
-    assert re.search(r"<summary><strong>What do corrupted pictures do\?</strong>", page)
-    assert "those found for the clean picture" in page
+    assert re.search(r"<summary><strong>What do corrupted images do\?</strong>", page)
+    assert "those found for the clean image" in page
 
 
 def test_what_was_not_measured_says_why(record: Record) -> None:
-    bare = _with(record, Corruptions(reason="the inputs are <not> pictures"))
-    (section,) = sections(bare)
-    assert section.finding == "Not measured, because the inputs are <not> pictures."
-    page = render_html(bare, judge(bare, 2.0))
-    assert "the inputs are &lt;not&gt; pictures" in page
+    reason = CorruptionsObserved(reason="the inputs are <not> images")
+    bare = with_answer(record, "corruptions", reason, KIND)
+    section = corruptions_section(bare, _part(bare))
+    assert section.finding == "Not measured, because the inputs are <not> images."
+    assert "the inputs are &lt;not&gt; images" in _page(bare)
+
+
+def test_what_is_lost_is_the_change_turned_round() -> None:
+    """Lost corrupted: 7 of 40; clean: 2 of 40."""
+    change = paired_change(40, 6, 1, 0.99)
+    value, low, high = more_lost(change)
+    assert value == pytest.approx(100 * (7 - 2) / 40)
+    assert low < value < high
+    assert (low, high) == (-(change.high_pp or 0), -(change.low_pp or 0))
 
 
 def test_several_networks_share_a_figure(record: Record) -> None:
@@ -135,10 +147,12 @@ def test_what_cannot_be_drawn_together_is_refused(record: Record) -> None:
     with pytest.raises(InputError, match="random-6 is not explained; it has uniform-4, worst-6"):
         corruptions_of_networks([record], "random-6")
     with pytest.raises(InputError, match="run `bitcliff explain RUN` first"):
-        corruptions_of_networks([record.model_copy(update={"explanation": None})])
+        corruptions_of_networks([Record(record.observed, record.figures)])
     with pytest.raises(InputError, match="7 networks: give 1 to 6"):
         corruptions_of_networks([record] * 7)
+    observed = record.answers["corruptions"].observed
     part = _part(record)
-    other = part.model_copy(update={"corruptions": part.corruptions[:1]})
+    part = part.model_copy(update={"corruptions": part.corruptions[:1]})
+    other = Record(record.observed, record.figures, {"corruptions": Answer(observed, part)})
     with pytest.raises(InputError, match="under other corruptions than the first"):
-        corruptions_of_networks([record, _with(record, other)])
+        corruptions_of_networks([record, other])

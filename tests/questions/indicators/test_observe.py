@@ -6,7 +6,6 @@ from torch import Tensor, nn
 
 from bitcliff.adapters import load_examples, load_model
 from bitcliff.assess import Audit
-from bitcliff.assess.settings import AssessSettings
 from bitcliff.questions.context import Context, Side
 from bitcliff.questions.indicators.observe import (
     architecture,
@@ -18,6 +17,7 @@ from bitcliff.questions.indicators.observe import (
 from bitcliff.questions.indicators.record import IndicatorsObserved
 from bitcliff.questions.indicators.statistics import ABOUT
 from bitcliff.records import Record
+from bitcliff.types.settings import AssessSettings
 from bitcliff.types.subject import Examples
 from bitcliff.zoo.resnet import digits
 from tests.contract.subjects import Tokens

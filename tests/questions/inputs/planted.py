@@ -1,20 +1,25 @@
 """Runs in which it is known what decides who is at risk."""
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import replace
 
 import torch
-from bitcliff.assess.figures import float_figures, policy_figures
 from torch import Tensor, nn
 
-from bitcliff.assess import AssessSettings, Audit, SearchEffort
+from bitcliff.assess import AssessSettings, Audit
 from bitcliff.questions.context import Context, Side
-from bitcliff.records import ExampleRow, Outcome, Record
+from bitcliff.questions.inputs.observe import observe_inputs
+from bitcliff.questions.inputs.record import InputsAtRisk, InputsObserved
+from bitcliff.questions.inputs.statistics import KIND
+from bitcliff.records import Condition, ExampleRow, Explained, Outcome, Record, with_answer
 from bitcliff.types.subject import Examples
-from tests.a_measured import a_measured
+from tests.a_record import record_of_rows
 
 CLASSES = 4
-EFFORT = SearchEffort(rounds=1, exchanges=2, evaluations=0, draws=2)
-SETTINGS = AssessSettings(bits=(2, 3), budgets=(2.5,), uniform=(3,), effort=EFFORT)
+SETTINGS = AssessSettings(
+    bits=(2, 3), budgets=(2.5,), uniform=(3,), rounds=1, exchanges=2, evaluations=0, draws=2
+)
+PLANTED = "planted"
 
 
 class Steady(nn.Module):
@@ -36,11 +41,11 @@ def steady_run(n: int = 80, seed: int = 0, labelled: bool = True) -> tuple[Recor
     noise = torch.Generator().manual_seed(seed)
     pattern = torch.randn(n, 1, 6, 6, generator=noise)
     pattern = pattern - pattern.mean((1, 2, 3), keepdim=True)
-    pictures = pattern + 5 * torch.rand(n, 1, 1, 1, generator=noise)
+    images = pattern + 5 * torch.rand(n, 1, 1, 1, generator=noise)
     labels = torch.randint(0, CLASSES, (n,), generator=noise)
     examples = Examples(
         name="patterns",
-        inputs=pictures,
+        inputs=images,
         labels=labels if labelled else None,
         ids=tuple(f"p{place:03d}" for place in range(n)),
         n_available=n,
@@ -51,48 +56,79 @@ def steady_run(n: int = 80, seed: int = 0, labelled: bool = True) -> tuple[Recor
     suite, base = audit.ready()
     record = audit.assess(command="made by the tests")
     margins = (5 * torch.rand(n, generator=noise)).tolist()
+    # Without labels the class is what the network itself predicts.
+    predictions = labels if labelled else base.predictions
     rows = [
-        row.model_copy(
-            update={
-                "float_prediction": int(labels[place]),
-                "float_margin": margins[place],
-                "outcomes": {},
-                "thumbnail": None,
-            }
+        replace(
+            row,
+            float_prediction=int(predictions[place]),
+            float_margin=margins[place],
+            outcomes={},
+            thumbnail=None,
         )
         for place, row in enumerate(record.examples)
     ]
-    side = Side("test", audit, suite, base, {})
-    return record.model_copy(update={"examples": rows, "at_risk": [], "policies": []}), side
+    return record_of_rows(record.observed, rows, []), Side("test", audit, suite, base, {})
 
 
-def with_policy(record: Record, hit: Collection[int], name: str = "planted") -> Record:
+def with_policy(record: Record, hit: Collection[int], name: str = PLANTED) -> Record:
     """The same run with one more policy, which flips just these examples."""
-    rows: list[ExampleRow] = []
+    outcomes = []
     for place, row in enumerate(record.examples):
         assert row.float_prediction is not None
         assert row.float_margin is not None
-        outcome = Outcome(prediction=row.float_prediction, margin=row.float_margin - 0.5)
-        if place in hit:
-            other = (row.float_prediction + 1) % CLASSES
-            outcome = Outcome(prediction=other, margin=-1.0)
-        rows.append(row.model_copy(update={"outcomes": {**row.outcomes, name: outcome}}))
-    return recounted(record, rows, name)
+        other = (row.float_prediction + 1) % CLASSES
+        kept = Outcome(prediction=row.float_prediction, margin=row.float_margin - 0.5)
+        outcomes.append(Outcome(prediction=other, margin=-1.0) if place in hit else kept)
+    return with_outcomes(record, outcomes, name)
 
 
-def recounted(record: Record, rows: list[ExampleRow], name: str) -> Record:
-    """These rows as a record, with the figures of the policy that was added last."""
-    outcomes = {place: row.outcomes[name] for place, row in enumerate(rows)}
-    figures = policy_figures(rows, a_measured(name=name, outcomes=outcomes))
-    return record.model_copy(
-        update={
-            "examples": rows,
-            "policies": [*record.policies, figures],
-            "float_": float_figures(rows),
-        }
+def with_outcomes(record: Record, outcomes: Sequence[Outcome], name: str = PLANTED) -> Record:
+    """The same run with one more policy, under which this became of the examples."""
+    rows = [
+        replace(row, outcomes={**row.outcomes, name: outcome})
+        for row, outcome in zip(record.examples, outcomes, strict=True)
+    ]
+    policy = Condition(kind="runtime", runtime=name, description="by the tests")
+    return _explained(rows, [*(one.condition for one in record.policies), policy], record)
+
+
+def with_rows(record: Record, change: Callable[[int, ExampleRow], ExampleRow | None]) -> Record:
+    """The same run, its examples changed one by one, or left out."""
+    rows = [new for i, row in enumerate(record.examples) if (new := change(i, row)) is not None]
+    return _explained(rows, [one.condition for one in record.policies], record)
+
+
+def _explained(
+    rows: Sequence[ExampleRow], conditions: Sequence[Condition], record: Record
+) -> Record:
+    names = [one.name for one in conditions]
+    explained = Explained(policies=names, n_train=0) if names else None
+    return record_of_rows(record.observed, rows, conditions, explained=explained)
+
+
+def context_of(record: Record, side: Side, reference: Record | None = None) -> Context:
+    """All policies of the record are explained."""
+    return Context(
+        record, tuple(policy.name for policy in record.policies), side, reference=reference
     )
 
 
-def context_of(record: Record, side: Side, twin: Record | None = None) -> Context:
-    """All policies of the record are explained."""
-    return Context(record, tuple(policy.name for policy in record.policies), side, twin=twin)
+def answered(record: Record, side: Side, reference: Record | None = None) -> Record:
+    """The record with the answer to the question."""
+    observed = observe_inputs(context_of(record, side, reference))
+    return with_answer(record, "inputs", observed, KIND)
+
+
+def figures_of(record: Record) -> InputsAtRisk:
+    """Of an answered record."""
+    found = record.answer("inputs", InputsAtRisk)
+    assert found is not None
+    return found
+
+
+def observed_of(record: Record) -> InputsObserved:
+    """Of an answered record."""
+    found = record.observed_by("inputs", InputsObserved)
+    assert found is not None
+    return found

@@ -1,4 +1,4 @@
-"""Traits of inputs against Pillow, scipy and brute force."""
+"""Features of inputs against Pillow, scipy and brute force."""
 
 from dataclasses import replace
 
@@ -14,23 +14,23 @@ from bitcliff.questions.inputs.input_features import (
     as_pixels,
     distances_to,
     distances_within,
-    picture_traits,
-    traits,
+    features_of,
+    image_features,
 )
 from bitcliff.types.subject import Preprocessing
 from tests.contract.subjects import SETTINGS, Tokens
 from tests.questions.inputs.planted import context_of, steady_run
 
 
-def _pictures(channels: int) -> torch.Tensor:
+def _images(channels: int) -> torch.Tensor:
     return torch.rand(5, channels, 9, 7, generator=torch.Generator().manual_seed(channels))
 
 
 def test_against_pillow() -> None:
-    bytes_ = (255 * _pictures(3)).round()
-    found = picture_traits(bytes_)
-    for place, picture in enumerate(bytes_):
-        image = Image.fromarray(picture.to(torch.uint8).permute(1, 2, 0).numpy()).convert("L")
+    bytes_ = (255 * _images(3)).round()
+    found = image_features(bytes_)
+    for place, image in enumerate(bytes_):
+        image = Image.fromarray(image.to(torch.uint8).permute(1, 2, 0).numpy()).convert("L")
         known = ImageStat.Stat(image)
         # Pillow rounds each grey pixel to a whole number.
         assert float(found[0, place]) == pytest.approx(known.mean[0], abs=0.51)
@@ -39,21 +39,21 @@ def test_against_pillow() -> None:
 
 @pytest.mark.parametrize("channels", [1, 2, 3])
 def test_against_scipy(channels: int) -> None:
-    pictures = _pictures(channels)
+    images = _images(channels)
     weights = [0.299, 0.587, 0.114] if channels == 3 else [1 / channels] * channels
-    found = picture_traits(pictures)
-    for place, picture in enumerate(pictures.double().numpy()):
-        grey = np.average(picture, axis=0, weights=weights)
+    found = image_features(images)
+    for place, image in enumerate(images.double().numpy()):
+        grey = np.average(image, axis=0, weights=weights)
         inside = ndimage.laplace(grey)[1:-1, 1:-1]
         expected = [grey.mean(), grey.std(), inside.var()]
         assert found[:, place].tolist() == pytest.approx(expected, rel=1e-6)
 
 
 def test_blur_is_less_sharp_and_two_pixels_are_too_few() -> None:
-    picture = _pictures(1)
-    blurred = torch.nn.functional.avg_pool2d(picture, 3, 1, 1)
-    assert bool((picture_traits(blurred)[2] < picture_traits(picture)[2]).all())
-    assert bool(picture_traits(picture[..., :2])[2].isnan().all())
+    image = _images(1)
+    blurred = torch.nn.functional.avg_pool2d(image, 3, 1, 1)
+    assert bool((image_features(blurred)[2] < image_features(image)[2]).all())
+    assert bool(image_features(image[..., :2])[2].isnan().all())
 
 
 def _normalised(side: Side, words: str) -> Side:
@@ -66,7 +66,7 @@ def _normalised(side: Side, words: str) -> Side:
 
 def test_normalisation_is_undone() -> None:
     _, side = steady_run(n=8)
-    x = _pictures(1)
+    x = _images(1)
     same, words = as_pixels(x, side)
     assert torch.equal(same, x)
     assert words == "the model’s input"
@@ -107,12 +107,12 @@ def test_training_side_gives_the_means() -> None:
     _, train = steady_run(n=40, seed=5)
     context = context_of(record, test)
     alone, beside = (
-        next(m for m in traits(c)[0] if m.trait.key == "distance")
+        next(m for m in features_of(c)[0] if m.key == "distance")
         for c in (context, Context(record, (), test, replace(train, split="train")))
     )
-    assert "to the mean of the other examples of its class" in alone.trait.measured
-    assert "to the mean of the training examples of its class" in beside.trait.measured
-    assert "layers.2" in beside.trait.measured
+    assert "to the mean of the other examples of its class" in alone.measured
+    assert "to the mean of the training examples of its class" in beside.measured
+    assert "layers.2" in beside.measured
     assert not np.allclose(alone.values, beside.values)
 
 
@@ -129,11 +129,11 @@ def test_texts_have_a_length_and_no_brightness() -> None:
     audit = Audit(Masked().eval(), [batch], settings=SETTINGS)
     suite, base = audit.ready()
     record = audit.assess(command="made by the tests")
-    measured, missing = traits(Context(record, (), Side("test", audit, suite, base, {})))
+    measured, missing = features_of(Context(record, (), Side("test", audit, suite, base, {})))
     assert {one.key: one.reason for one in missing} == dict.fromkeys(
         ("brightness", "contrast", "sharpness"),
-        "the inputs are not pictures (channels, height, width)",
+        "the inputs are not images (channels, height, width)",
     )
-    by_key = {one.trait.key: one.values.tolist() for one in measured}
+    by_key = {one.key: one.values.tolist() for one in measured}
     assert by_key["length"] == lengths.tolist()
-    assert set(by_key) == {"margin", "distance", "length"}
+    assert set(by_key) == {"distance", "length"}

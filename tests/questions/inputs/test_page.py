@@ -6,38 +6,40 @@ from typing import Any
 from xml.etree import ElementTree
 
 import pytest
-from bitcliff.records.explanation import Explanation
-from bitcliff.report.explain import sections
 
+from bitcliff.questions.inputs.page import inputs_section
 from bitcliff.questions.inputs.plot import margins_plot
 from bitcliff.questions.inputs.record import (
     ClassAtRisk,
     Comparison,
+    Feature,
+    FeatureKey,
     InputsAtRisk,
+    InputsObserved,
     NotMeasured,
     PolicyRisk,
     Quantiles,
-    Trait,
-    TraitKey,
-    Twin,
+    Reference,
 )
 from bitcliff.questions.inputs.wording import answer, effect_text, short
 from bitcliff.records import Record
-from bitcliff.report.html import render_html
+from bitcliff.records.record import Answer
+from bitcliff.report.html import Sections, render_html
+from bitcliff.report.section import Section
 from bitcliff.stats import rate
 from bitcliff.verdict import judge
 from tests.report.example_record import Variant, example_record
 
 MARGIN = Comparison(
     key="margin", n_risk=10, n_safe=8, median_risk=2.1, median_safe=5.6,
-    effect=0.1, low=0.02, high=0.4, p_value=0.0001, p_value_holm=0.0004,
+    effect=0.1, low=0.02, high=0.4, p_value=0.0001, p_holm=0.0004,
 )  # fmt: skip
 DULL = Comparison(
     key="brightness", n_risk=10, n_safe=8, median_risk=0.4, median_safe=0.5,
-    effect=0.4, low=0.2, high=0.6, p_value=0.5, p_value_holm=0.75,
+    effect=0.4, low=0.2, high=0.6, p_value=0.5, p_holm=0.75,
 )  # fmt: skip
 CLASS = Comparison(
-    key="class", n_risk=10, n_safe=8, effect=0.31, p_value=0.3, p_value_holm=0.6
+    key="class", n_risk=10, n_safe=8, effect=0.31, p_value=0.3, p_holm=0.6
 )  # fmt: skip
 
 
@@ -65,23 +67,41 @@ def _singles() -> list[ClassAtRisk]:
     return [ClassAtRisk(label=99, at_risk=rate(1, 3)), ClassAtRisk(label=22, at_risk=rate(0, 1))]
 
 
-def _explained(record: Record, *risks: PolicyRisk, **changes: Any) -> Record:
-    keys: tuple[TraitKey, ...] = ("class", "margin", "brightness")
+def _explained(
+    record: Record, *risks: PolicyRisk, images: dict[str, str] | None = None, **changes: Any
+) -> Record:
+    keys: tuple[FeatureKey, ...] = ("class", "margin", "brightness")
     fields: dict[str, Any] = {
         "margin_scale": 4.0,
-        "traits": [Trait(key=key, measured=f"how {key} was measured") for key in keys],
+        "features": [Feature(key=key, measured=f"how {key} was measured") for key in keys],
         "not_measured": [NotMeasured(key="length", reason="there is no text")],
-        "twin": None,
+        "reference": None,
         "policies": list(risks),
     }
+    observed = InputsObserved(
+        margin_scale=4.0,
+        features=[],
+        not_measured=[],
+        reference=None,
+        images=images or {},
+        resampled={risk.policy: {} for risk in risks},
+    )
     part = InputsAtRisk(**(fields | changes))
-    names = [risk.policy for risk in risks]
-    explanation = Explanation(policies=names, n_train=0, inputs=part)
-    return record.model_copy(update={"explanation": explanation})
+    return Record(record.observed, record.figures, {"inputs": Answer(observed, part)})
+
+
+def _part(record: Record) -> InputsAtRisk:
+    found = record.answer("inputs", InputsAtRisk)
+    assert found is not None
+    return found
+
+
+def _section(record: Record) -> Section:
+    return inputs_section(record, _part(record))
 
 
 def _page(record: Record) -> str:
-    return render_html(record, judge(record, 2.0))
+    return render_html(record, judge(record, 2.0), Sections(explained=[_section(record)]))
 
 
 def _text(page: str) -> str:
@@ -99,17 +119,17 @@ RECORD = example_record()
         (
             {},
             "Under worst-7, 10 of 18 pictures that float gets right are lost. They have smaller "
-            "float margins (median 2.1 against 5.6, p <\u00a00.001); none of the 2 other traits "
+            "float margins (median 2.1 against 5.6, p <\u00a00.001); none of the 2 other features "
             "tells them apart.",
         ),
         (
             {"comparisons": [CLASS, DULL]},
-            "Under worst-7, 10 of 18 pictures that float gets right are lost; none of the 2 traits "
-            "tested tells them from the others (smallest adjusted p = 0.600).",
+            "Under worst-7, 10 of 18 pictures that float gets right are lost; none of the 2 "
+            "features tested tells them from the others (smallest adjusted p = 0.600).",
         ),
         (
             {"comparisons": [MARGIN.model_copy(update={"effect": 0.9, "low": 0.8, "high": 1.0}),
-                             CLASS.model_copy(update={"p_value_holm": 0.01, "p_value": 0.005})]},
+                             CLASS.model_copy(update={"p_holm": 0.01, "p_value": 0.005})]},
             "Under worst-7, 10 of 18 pictures that float gets right are lost. They have larger "
             "float margins (median 2.1 against 5.6, p <\u00a00.001) and come more from some "
             "classes than from others (p = 0.010).",
@@ -136,7 +156,7 @@ RECORD = example_record()
         ),
         (
             {"at_risk": rate(0, 0)},
-            "No picture that float gets right has an answer under worst-7: "
+            "No picture that float gets right has a prediction under worst-7: "
             "there is nothing to compare.",
         ),
     ],
@@ -147,17 +167,17 @@ def test_answer(changes: dict[str, Any], expected: str) -> None:
 
 def test_finding_takes_the_policy_that_tells_most() -> None:
     everyone = _risk(policy="worst-8", at_risk=rate(18, 18), comparisons=[])
-    (section,) = sections(_explained(RECORD, everyone, _risk()))
+    section = _section(_explained(RECORD, everyone, _risk()))
     assert section.finding.startswith("Under worst-8 all 18 pictures")
     assert "Under worst-7, 10 of 18" in section.finding
 
 
 def test_page_holds_the_numbers() -> None:
-    twin = Twin(model="robust <b>", weights_sha256="0" * 64, n_common=19)
+    reference = Reference(model="robust <b>", n_common=19)
     risk = _risk(
         transitory=rate(8, 16), transitory_of_all=rate(8, 19), worst=[RECORD.examples[0].id]
     )
-    page = _page(_explained(RECORD, risk, twin=twin))
+    page = _page(_explained(RECORD, risk, reference=reference))
     text = _text(page)
     for part in (
         "50.0 % (8/16)".replace(" %", "\u00a0%"),
@@ -174,7 +194,7 @@ def test_page_holds_the_numbers() -> None:
     assert "<b>" not in text
 
 
-def test_nothing_to_compare_shows_no_table_of_traits() -> None:
+def test_nothing_to_compare_shows_no_table_of_features() -> None:
     text = _text(_page(_explained(RECORD, _risk(at_risk=rate(18, 18)))))
     assert "Mann–Whitney" not in text
     assert "none is left to compare with" in text
@@ -189,25 +209,23 @@ def test_without_labels() -> None:
     assert "Gained" not in text
 
 
-def test_pictures_kept_for_this_section_are_checked() -> None:
+def test_images_kept_for_this_section_are_checked() -> None:
     name = RECORD.examples[3].id  # has no picture in the record
     assert RECORD.examples[3].thumbnail is None
     good, bad = "data:image/png;base64,QUJD", "https://evil.invalid/x.png"
-    shown = _page(_explained(RECORD, _risk(worst=[name]), pictures={name: good}))
+    shown = _page(_explained(RECORD, _risk(worst=[name]), images={name: good}))
     assert good in shown
-    hidden = _page(_explained(RECORD, _risk(worst=[name]), pictures={name: bad}))
+    hidden = _page(_explained(RECORD, _risk(worst=[name]), images={name: bad}))
     assert bad not in hidden
 
 
 def test_figure_has_a_mark_an_example() -> None:
     record = _explained(RECORD, _risk())
-    assert record.explanation is not None
-    assert record.explanation.inputs is not None
-    drawn = margins_plot(record, record.explanation.inputs, _risk())
+    drawn = margins_plot(record, _part(record), _risk())
     assert drawn is not None
     assert drawn.title == (
         "Under worst-7 the margin shrinks by 2 logits in the median (0.50 times the median float "
-        "margin); 10 of 18 right answers are lost"
+        "margin); 10 of 18 right predictions are lost"
     )
     assert "each of 20 pictures" in drawn.caption
     for svg in (drawn.wide, drawn.narrow):
@@ -221,9 +239,7 @@ def test_many_marks_are_thinned_and_it_says_so() -> None:
     record = _explained(
         example_record(Variant(n=700, adversary=False, budgets=())), _risk(policy="uniform-7")
     )
-    assert record.explanation is not None
-    assert record.explanation.inputs is not None
-    drawn = margins_plot(record, record.explanation.inputs, _risk(policy="uniform-7"))
+    drawn = margins_plot(record, _part(record), _risk(policy="uniform-7"))
     assert drawn is not None
     assert "At most 500 marks of a kind" in drawn.caption
     assert len(drawn.wide) < 150_000
@@ -231,9 +247,7 @@ def test_many_marks_are_thinned_and_it_says_so() -> None:
 
 def test_no_margin_no_figure() -> None:
     record = _explained(RECORD, _risk(erosion=None))
-    assert record.explanation is not None
-    assert record.explanation.inputs is not None
-    assert margins_plot(record, record.explanation.inputs, _risk(erosion=None)) is None
+    assert margins_plot(record, _part(record), _risk(erosion=None)) is None
     assert "logits in the median" not in _text(_page(record))
 
 

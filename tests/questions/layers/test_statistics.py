@@ -1,32 +1,34 @@
-"""The rule, on answers made up so that it is known what it must name."""
+"""The rule, on predictions made up so that it is known what it must name."""
 
 from collections.abc import Callable
 
+import numpy as np
 import pytest
 from scipy import stats
 
+from bitcliff.questions.layers.cells import Cell, curves
 from bitcliff.questions.layers.statistics import (
-    Answers,
+    CellPredictions,
     inflection_points,
     large_steps,
     smallest_share,
 )
-from bitcliff.questions.layers.sweep import Cell, curves
+from bitcliff.records.arrays import classes
 
 Harm = Callable[[int, Cell], bool]
 
 
-def answers(points: int, n: int, wrong: Harm) -> Answers:
-    """Class 1 is right for everyone; `wrong` tells which examples a cell answers with 0."""
+def predicted(points: int, n: int, wrong: Harm) -> CellPredictions:
+    """Class 1 is right for everyone; `wrong` tells for which examples a cell predicts 0."""
     by_cell = {
-        cell: [0 if wrong(example, cell) else 1 for example in range(n)]
+        cell: classes([0 if wrong(example, cell) else 1 for example in range(n)])
         for cell in curves(points).distinct
     }
-    return Answers(points, [1] * n, by_cell)
+    return CellPredictions(points, classes([1] * n), by_cell)
 
 
 def named(points: int, n: int, wrong: Harm) -> list[int]:
-    return inflection_points(large_steps(answers(points, n, wrong)))
+    return inflection_points(large_steps(predicted(points, n, wrong)))
 
 
 @pytest.mark.parametrize("place", [0, 1, 10, 18, 19])
@@ -56,7 +58,7 @@ def test_layers_that_share_the_loss() -> None:
 
 
 @pytest.mark.parametrize("points", [2, 3, 4, 7, 20, 49])
-def test_a_slow_slope_has_no_inflection(points: int) -> None:
+def test_a_slow_decline_has_no_inflection(points: int) -> None:
     assert named(points, 20 * points, lambda example, cell: example % points in cell) == []
 
 
@@ -74,22 +76,22 @@ def test_a_gain_is_no_inflection() -> None:
 
 
 def test_a_loss_of_two_examples_is_chance() -> None:
-    found = answers(20, 360, lambda example, cell: 5 in cell and example < 2)
+    found = predicted(20, 360, lambda example, cell: 5 in cell and example < 2)
     assert found.whole.p_value == 0.5
     assert large_steps(found) == []
 
 
 def test_few_examples_leave_a_large_step_unproven() -> None:
     """Eight of twenty are lost at one of 49 points: large, but not beyond chance in 200 tests."""
-    steps = large_steps(answers(49, 20, lambda example, cell: 30 in cell and example < 8))
+    steps = large_steps(predicted(49, 20, lambda example, cell: 30 in cell and example < 8))
     assert {step.point for step in steps} == {30}
     assert inflection_points(steps) == []
-    assert all(step.change.p_value < 0.05 < step.p_holm for step in steps)
+    assert all(step.change.p_value < 0.05 < (step.change.p_holm or 0) for step in steps)
     assert named(49, 20, lambda example, cell: 30 in cell and example < 16) == [30]
 
 
 def test_the_tests_are_those_of_scipy_and_holm() -> None:
-    found = answers(6, 40, lambda example, cell: 2 in cell and example < 30)
+    found = predicted(6, 40, lambda example, cell: 2 in cell and example < 30)
     step = large_steps(found)[0]
     p = stats.binomtest(0, 30, 0.5).pvalue
     assert step.change.p_value == pytest.approx(p, rel=1e-12)
@@ -105,25 +107,26 @@ def test_the_tests_are_those_of_scipy_and_holm() -> None:
         )
     }
     # The smallest p-value is multiplied by how many tests there are.
-    assert step.p_holm == pytest.approx(len(pairs) * p, rel=1e-9)
+    assert step.change.p_holm == pytest.approx(len(pairs) * p, rel=1e-9)
     assert (step.change.n, step.change.lost, step.change.gained) == (40, 30, 0)
-    assert step.change.pp == -75.0
+    assert step.change.difference_pp == -75.0
     assert step.share == 1.0
 
 
 def test_numeric_failures_count_neither_way() -> None:
-    found = answers(4, 100, lambda example, cell: 1 in cell and example < 50)
+    found = predicted(4, 100, lambda example, cell: 1 in cell and example < 50)
+    everyone = np.arange(100)
     by_cell = {
-        cell: [None if example >= 90 and 1 in cell else one for example, one in enumerate(told)]
-        for cell, told in found.by_cell.items()
+        cell: np.where((everyone >= 90) & (1 in cell), -1, predictions).astype(np.int32)
+        for cell, predictions in found.by_cell.items()
     }
-    broken = Answers(4, [None, *[1] * 99], by_cell)
+    broken = CellPredictions(4, classes([None, *[1] * 99]), by_cell)
     assert (broken.right(frozenset({1})).k, broken.right(frozenset({1})).n) == (40, 89)
     assert (broken.whole.n, broken.whole.lost) == (89, 49)
     assert inflection_points(large_steps(broken)) == [1]
-    silent = Answers(4, [1] * 100, dict.fromkeys(by_cell, [None] * 100))
+    silent = CellPredictions(4, found.targets, dict.fromkeys(by_cell, classes([None] * 100)))
     assert silent.right(frozenset()).value is None
-    assert silent.whole.pp is None
+    assert silent.whole.difference_pp is None
     assert large_steps(silent) == []
 
 

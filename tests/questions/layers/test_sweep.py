@@ -10,7 +10,8 @@ from torch import Tensor, nn
 
 from bitcliff.assess.evaluate import Evaluator, laid_out_for_speed
 from bitcliff.points import Attachment, Selection, discover
-from bitcliff.questions.layers.sweep import NOTHING, Cell, Sweep, curves
+from bitcliff.questions.layers.cells import NOTHING, Cell, curves
+from bitcliff.questions.layers.sweep import Sweep
 from bitcliff.types.subject import Inputs
 from bitcliff.zoo.resnet import ThinResNet
 from tests.points.networks import (
@@ -194,21 +195,7 @@ def test_numeric_failures_are_replayed_too() -> None:
     assert found[frozenset({1, 2})][1] == (None, "b", None, None, None)
 
 
-def test_the_curves_of_three_points() -> None:
-    ways = curves(3)
-    assert [sorted(cell) for cell in ways.before] == [[0], [0, 1], [0, 1, 2]]
-    assert [sorted(cell) for cell in ways.after] == [[0, 1, 2], [1, 2], [2]]
-    assert [sorted(cell) for cell in ways.single] == [[0], [1], [2]]
-    assert [sorted(cell) for cell in ways.all_but] == [[1, 2], [0, 2], [0, 1]]
-    assert len(ways.distinct) == 8
-
-
-@pytest.mark.parametrize(("points", "cells"), [(1, 2), (2, 4), (3, 8), (4, 12), (20, 76)])
-def test_duplicates_are_merged(points: int, cells: int) -> None:
-    assert len(curves(points).distinct) == len(set(curves(points).distinct)) == cells
-
-
-def test_efficientnet_on_two_pictures() -> None:
+def test_efficientnet_on_two_images() -> None:
     from bitcliff.adapters import load_examples, load_model
 
     subject = load_model("efficientnet-lite0")

@@ -1,17 +1,27 @@
-"""Runs to remedy: assessed in memory, with the context that `explain` would load."""
+"""Runs to mend: assessed in memory, with the context that `explain` would load."""
 
+import functools
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from bitcliff.assess import AssessSettings, Audit, SearchEffort
+from bitcliff.assess import AssessSettings, Audit
 from bitcliff.questions.context import Context, Side
+from bitcliff.questions.mitigations.observe import observe_mitigations
+from bitcliff.questions.mitigations.record import MitigationsObserved
+from bitcliff.records import Record
 from tests.small_networks import Cliff
 
-EFFORT = SearchEffort(rounds=3, exchanges=12, evaluations=0, draws=4)
 SETTINGS = AssessSettings(
-    bits=tuple(range(3, 11)), budgets=(8.0,), uniform=(8,), effort=EFFORT, weight_bits=None
+    bits=tuple(range(3, 11)),
+    budgets=(8.0,),
+    uniform=(8,),
+    rounds=3,
+    exchanges=12,
+    evaluations=0,
+    draws=4,
+    weight_bits=None,
 )
 
 
@@ -32,3 +42,10 @@ def cliff_context(labelled: bool = True, n: int = 24) -> Context:
     with torch.no_grad():
         labels = model(x).argmax(1)
     return context_of(model, [(x, labels)] if labelled else [x])
+
+
+@functools.cache
+def observed_cliff(labelled: bool = True) -> tuple[Record, MitigationsObserved]:
+    """The record of a cliff, and what was observed of its mitigations; made once."""
+    context = cliff_context(labelled)
+    return context.record, observe_mitigations(context)

@@ -1,35 +1,38 @@
+from dataclasses import replace
 from typing import Any
 
 import pytest
-from bitcliff.records.explanation import Explanation
 
-from bitcliff.questions.mitigations.page import RemediesShown, finding, remedies_section
+from bitcliff.questions.mitigations.page import (
+    MitigationsShown,
+    finding,
+    mitigations_section,
+)
 from bitcliff.questions.mitigations.record import (
-    Change,
     Cost,
     Family,
+    Mitigated,
+    Mitigations,
     RandomAllocation,
-    Remedied,
-    Remedies,
 )
 from bitcliff.records import Record
 from bitcliff.records.plan import QuantizationPlan
-from bitcliff.report.html import render_html
-from bitcliff.stats import paired_difference, rate
+from bitcliff.report.html import Sections, render_html
+from bitcliff.stats import paired_change, rate
+from bitcliff.types.change import PairedChange
 from bitcliff.verdict import judge
 from tests.report.example_record import example_record
 
 N = 100
 
 
-def change(lost: int, gained: int) -> Change:
-    value, low, high = paired_difference(N, lost, gained)
-    return Change(value=100 * value, low=100 * low, high=100 * high)
+def change(lost: int, gained: int) -> PairedChange:
+    return paired_change(N, lost, gained)
 
 
-def row(family: Family, words: str, right: int, in_float: int = 0, **changes: Any) -> Remedied:
+def row(family: Family, words: str, right: int, in_float: int = 0, **changes: Any) -> Mitigated:
     """Of 100 examples, all right in float and 10 before."""
-    return Remedied(
+    return Mitigated(
         family=family,
         words=words,
         float_points=[f"point{number}" for number in range(in_float)],
@@ -54,64 +57,77 @@ def row(family: Family, words: str, right: int, in_float: int = 0, **changes: An
 
 
 BASE = row("none", "nothing changed", 10)
-HELPS = row("float", "2 places kept in float", 100, in_float=2, standing="inconclusive")
-HALF = row("combined", "1 place kept in float, at least 5 bits at every other place", 60, 1)
+HELPS = row("float", "2 points kept in float", 100, in_float=2, standing="inconclusive")
+HALF = row("combined", "1 point kept in float, at least 5 bits at every other point", 60, 1)
 IDLE = row("percentile", "ranges clipped to 99 % of the values", 10)
 
 
-def remedies(*rows: Remedied, recommended: Remedied | None = None, **changes: Any) -> Remedies:
+def mitigations(
+    *rows: Mitigated, recommended: Mitigated | None = None, **changes: Any
+) -> Mitigations:
     plan = QuantizationPlan(model="m", float_points=["<b>&"], budget=[5.0])
     fields: dict[str, Any] = {
         "max_drop": 2.0,
         "worst": "worst-5",
         "float_right": rate(N, N),
-        "unremedied": BASE,
-        "remedies": list(rows),
+        "unmitigated": BASE,
+        "tried": list(rows),
         "recommended": [] if recommended is None else [recommended],
         "plan": None if recommended is None else plan,
     }
-    return Remedies(**{**fields, **changes})
+    return Mitigations(**{**fields, **changes})
 
 
-def shown(record: Record, found: Remedies) -> RemediesShown:
-    data: RemediesShown = remedies_section(record, found).data
+def shown(record: Record, found: Mitigations) -> MitigationsShown:
+    data: MitigationsShown = mitigations_section(record, found).data
     return data
+
+
+def changed(record: Record, **changes: Any) -> Record:
+    return replace(record, observed=record.observed.model_copy(update=changes))
+
+
+def page_of(record: Record, found: Mitigations) -> str:
+    sections = Sections(explained=[mitigations_section(record, found)])
+    return render_html(record, judge(record, 2.0), sections)
 
 
 def test_what_is_found_is_said_in_a_sentence() -> None:
     record = example_record()
     surely = HELPS.model_copy(update={"standing": "pass"})
     said = {
-        "best": finding(record, remedies(IDLE, HALF, recommended=HALF)),
-        "measured": finding(record, remedies(IDLE, HELPS, recommended=HELPS)),
-        "surely": finding(record, remedies(IDLE, surely, recommended=surely)),
-        "none": finding(record, remedies(IDLE)),
-        "whole": finding(record, Remedies(max_drop=2.0, not_measured="nothing is lost")),
+        "best": finding(record, mitigations(IDLE, HALF, recommended=HALF)),
+        "measured": finding(record, mitigations(IDLE, HELPS, recommended=HELPS)),
+        "surely": finding(record, mitigations(IDLE, surely, recommended=surely)),
+        "none": finding(record, mitigations(IDLE)),
+        "whole": finding(record, Mitigations(max_drop=2.0, not_measured="nothing is lost")),
     }
     assert said["best"].startswith(
-        "Keeping 1 of 20 places in float, with at least 5 bits at every other place, gives back "
-        "50.0 of 90.0 points lost (95 % interval "
+        "Keeping 1 of 49 quantization points in float, with at least 5 bits at every other point, "
+        "gives back 50.0 of 90.0 points lost (95 % interval "
     )
     assert said["best"].endswith(
-        "40.0 points stay lost, more than the 2 allowed; no remedy tried keeps to that."
+        "40.0 points stay lost, more than the 2 allowed; no mitigation tried keeps to that."
     )
-    assert said["measured"].startswith("Keeping 2 of 20 places in float gives back 90.0 of 90.0")
+    assert said["measured"].startswith(
+        "Keeping 2 of 49 quantization points in float gives back 90.0 of 90.0"
+    )
     assert "verified against a new search" in said["measured"]
     assert "more examples would tell" in said["measured"]
     assert "lies within the 2 points allowed" in said["surely"]
-    assert "No remedy tried gives back more than chance could: the most is 0.0" in said["none"]
+    assert "No mitigation tried gives back more than chance could: the most is 0.0" in said["none"]
     assert said["whole"] == "Nothing to mend: nothing is lost."
 
 
-def test_where_another_remedy_keeps_to_the_limit_none_is_said_to_fail() -> None:
+def test_where_another_mitigation_keeps_to_the_limit_none_is_said_to_fail() -> None:
     """The one recommended was chosen on other examples, where it may have kept to it as well."""
     confirmed = {"recommended_on": N, "confirmed": [HALF]}
-    said = finding(example_record(), remedies(HALF, HELPS, recommended=HALF, **confirmed))
+    said = finding(example_record(), mitigations(HALF, HELPS, recommended=HALF, **confirmed))
     assert said.endswith(" 40.0 points stay lost, more than the 2 allowed.")
 
 
-def test_a_remedy_that_does_nothing_is_said_to_do_nothing() -> None:
-    rows = shown(example_record(), remedies(IDLE, HELPS, recommended=HELPS)).rows
+def test_a_mitigation_that_does_nothing_is_said_to_do_nothing() -> None:
+    rows = shown(example_record(), mitigations(IDLE, HELPS, recommended=HELPS)).rows
     assert [one.number for one in rows] == [0, 1, 2]
     assert rows[1].regained.startswith("nothing beyond chance: 0.0 (")
     assert rows[2].regained == "90.0 (82.6 to 94.5)"
@@ -119,7 +135,7 @@ def test_a_remedy_that_does_nothing_is_said_to_do_nothing() -> None:
     assert rows[2].bits == "5; 7.7"
 
 
-def test_the_table_tells_which_places_a_remedy_picks() -> None:
+def test_the_table_tells_which_points_a_mitigation_picks() -> None:
     record = example_record()
     names = [point.name for point in record.subject.points if point.quantized]
     picked = [
@@ -130,29 +146,26 @@ def test_the_table_tells_which_places_a_remedy_picks() -> None:
         ),
         HELPS.model_copy(update={"float_points": [], "floors": dict.fromkeys(names, 5)}),
     ]
-    assert [row.places for row in shown(record, remedies(*picked)).rows] == [
-        "", "places 2, 5", "place 3", "place 1", "",
+    assert [row.points for row in shown(record, mitigations(*picked)).rows] == [
+        "", "points 2, 5", "point 3", "point 1", "",
     ]  # fmt: skip
 
 
 def test_how_to_use_the_plan() -> None:
     record = example_record()
     same = QuantizationPlan(model="m", weights_sha256=record.provenance.weights_sha256)
-    found = remedies(HELPS, recommended=HELPS, plan=same)
+    found = mitigations(HELPS, recommended=HELPS, plan=same)
     assert shown(record, found).use == [
         f"{record.provenance.command} --plan RUN/plan.yaml --out RUN-with-plan"
     ]
     command = "bitcliff assess brittle-digits --examples 0 --out run"
-    shipped = record.model_copy(
-        update={
-            "provenance": record.provenance.model_copy(update={"command": command}),
-            "subject": record.subject.model_copy(
-                update={"model": "brittle-digits", "data": "digits"}
-            ),
-        }
+    shipped = changed(
+        record,
+        provenance=record.provenance.model_copy(update={"command": command}),
+        subject=record.subject.model_copy(update={"model": "brittle-digits", "data": "digits"}),
     )
     tuned = QuantizationPlan(model="zoo:digits", weights_sha256="other")
-    assert shown(shipped, remedies(HELPS, recommended=HELPS, plan=tuned)).use == [
+    assert shown(shipped, mitigations(HELPS, recommended=HELPS, plan=tuned)).use == [
         "bitcliff assess zoo:digits --examples 0 --out run --data digits "
         "--weights RUN/network.safetensors --plan RUN/plan.yaml --out RUN-with-plan"
     ]
@@ -163,10 +176,11 @@ def test_the_page_shows_everything_and_escapes_names(labelled: bool) -> None:
     record = example_record()
     subject = record.subject.model_copy(update={"labelled": labelled})
     drawn = RandomAllocation(draws=4, mean=rate(80, N), worst=rate(70, N), all_right=rate(9, N))
-    found = remedies(IDLE, HALF, HELPS, recommended=HELPS, random=drawn, chosen_on=50, tuned=True)
-    explanation = Explanation(policies=[], n_train=0, remedies=found)
-    record = record.model_copy(update={"subject": subject, "explanation": explanation})
-    page = render_html(record, judge(record, 2.0))
+    found = mitigations(
+        IDLE, HALF, HELPS, recommended=HELPS, random=drawn, chosen_on=50, tuned=True
+    )
+    record = changed(record, subject=subject)
+    page = page_of(record, found)
     assert "&lt;b&gt;&amp;" in page
     assert "<b>&" not in page
     for words in (
@@ -187,9 +201,7 @@ def test_the_page_shows_everything_and_escapes_names(labelled: bool) -> None:
 
 def test_a_run_with_nothing_to_mend_has_a_section_without_table() -> None:
     record = example_record()
-    found = Remedies(max_drop=2.0, not_measured="the worst case found loses nothing")
-    explanation = Explanation(policies=[], n_train=0, remedies=found)
-    record = record.model_copy(update={"explanation": explanation})
-    page = render_html(record, judge(record, 2.0))
+    found = Mitigations(max_drop=2.0, not_measured="the worst case found loses nothing")
+    page = page_of(record, found)
     assert "Nothing to mend: the worst case found loses nothing." in page
-    assert "caption-remedies" not in page
+    assert "caption-mitigations" not in page

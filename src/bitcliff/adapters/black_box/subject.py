@@ -11,10 +11,10 @@ from bitcliff.adapters.black_box.settings import BlackBoxSettings
 from bitcliff.adapters.onnx.file import read_onnx
 from bitcliff.adapters.onnx.subject import declared_inputs, plain_shape
 from bitcliff.adapters.optional import require
-from bitcliff.adapters.options import ModelOptions
 from bitcliff.adapters.preprocessing import override
 from bitcliff.errors import InputError
 from bitcliff.types.black_box import Answers
+from bitcliff.types.options import ModelOptions
 from bitcliff.types.subject import Inputs, Preprocessing, Subject
 
 _NOTHING_ASKED = ModelOptions()

@@ -10,11 +10,11 @@ from bitcliff.adapters.assembly import make_subject
 from bitcliff.adapters.onnx.build import build_network
 from bitcliff.adapters.onnx.file import read_onnx
 from bitcliff.adapters.onnx.tensors import torch_type
-from bitcliff.adapters.options import ModelOptions
 from bitcliff.adapters.preprocessing import override
 from bitcliff.adapters.weights import Weights
 from bitcliff.adapters.wording import shortened
 from bitcliff.errors import InputError
+from bitcliff.types.options import ModelOptions
 from bitcliff.types.subject import NamedInput, Preprocessing, Subject
 
 

@@ -1,1 +1,1 @@
-"""Whose answer changes with the company it keeps."""
+"""Whose prediction changes with its batch-mates."""

@@ -15,11 +15,11 @@ from bitcliff.types.subject import Inputs
 
 @dataclass(frozen=True)
 class Bench:
-    """A runtime whose answers are checked."""
+    """A runtime whose scores are checked."""
 
     runtime: Runtime
 
-    def float_twin(self) -> "Bench":
+    def in_float(self) -> "Bench":
         """The float network in the same runtime: what a batch does without any quantization."""
         float_ = replace(
             self.runtime, name="float", description="not quantized", run=self.runtime.run_float

@@ -16,7 +16,7 @@ class Attempt:
     """An attack on one victim: batches of two in the runtime, the worst of them kept.
 
     Attributes:
-        victim: a batch of one. decision: its answer alone.
+        victim: a batch of one. decision: its prediction alone.
         companion: the worst so far, a batch of one; `name` in words. margin: by how far the
             decision then leads, logits. runs: batches run. flips: how many of them flipped it;
             flipped_at: the number of the first such run.

@@ -1,6 +1,6 @@
 """Crafted companions: by gradients through a simulated shared scale, and by search in the runtime.
 
-The simulation only proposes. Every picture is run in the runtime itself, as 8-bit levels, and only
+The simulation only proposes. Every image is run in the runtime itself, as 8-bit levels, and only
 that counts.
 """
 
@@ -16,7 +16,7 @@ from torch.autograd.graph import allow_mutation_on_saved_tensors
 from bitcliff.assess.evaluate import margins
 from bitcliff.points import Plan
 from bitcliff.questions.batchmates.companion_search import Attempt
-from bitcliff.questions.batchmates.images import Pictures, legal, patterns
+from bitcliff.questions.batchmates.images import Images, legal, patterns
 from bitcliff.questions.batchmates.per_batch_scale import SharedScale
 from bitcliff.questions.corruptions.corrupting import PictureScale
 from bitcliff.types.subject import Subject
@@ -31,13 +31,13 @@ class Workshop:
     """What crafting needs of a network and its data.
 
     Attributes:
-        patterns: simple pictures, by name. widest: one picture made to widen every range.
+        patterns: simple images, by name. widest: one image made to widen every range.
         pairs: the network with one scale for two examples.
     """
 
     scale: PictureScale
-    patterns: dict[str, Pictures]
-    widest: Pictures
+    patterns: dict[str, Images]
+    widest: Images
     pairs: SharedScale
 
 
@@ -51,63 +51,63 @@ def workshop(
     return Workshop(scale, made, _widest(single, scale, made), pairs)
 
 
-def _widest(network: SharedScale, scale: PictureScale, made: dict[str, Pictures]) -> Pictures:
-    """The picture whose ranges, multiplied over all points, are widest: ascent from four starts.
+def _widest(network: SharedScale, scale: PictureScale, made: dict[str, Images]) -> Images:
+    """The image whose ranges, multiplied over all points, are widest: ascent from four starts.
 
-    It knows no victim, so one such picture serves for all of them.
+    It knows no victim, so one such image serves for all of them.
     """
     every = torch.cat(list(made.values()))
     value = _log_widths(network, scale, every)[0]
     best, most = every[:1], value[:1]
-    pictures = every[value.topk(min(4, len(value))).indices]
+    images = every[value.topk(min(4, len(value))).indices]
     for step in range(WIDEST_STEPS):
-        value, slope = _log_widths(network, scale, pictures)
+        value, gradient = _log_widths(network, scale, images)
         widest = value.argmax()[None]
         if value[widest] > most:
-            best, most = pictures[widest], value[widest]
-        pictures = legal(pictures + _step_size(step, WIDEST_STEPS) * slope.sign())
+            best, most = images[widest], value[widest]
+        images = legal(images + _step_size(step, WIDEST_STEPS) * gradient.sign())
     return best
 
 
 def _log_widths(
-    network: SharedScale, scale: PictureScale, pictures: Pictures
-) -> tuple[Float[Tensor, " n"], Pictures]:
-    """Sum over the points of the log of the range's width, for each picture, and its slope."""
+    network: SharedScale, scale: PictureScale, images: Images
+) -> tuple[Float[Tensor, " n"], Images]:
+    """Sum over the points of the log of the range's width, for each image, and its gradient."""
     with torch.enable_grad(), allow_mutation_on_saved_tensors():
-        given = pictures.clone().requires_grad_()
+        given = images.clone().requires_grad_()
         network.shared_scores(scale.to_inputs(given))
         widths = torch.stack([one[:, 1] - one[:, 0] for one in network.ranges])
         total = widths.clamp(min=1e-12).log().sum(0)
-        (slope,) = torch.autograd.grad(total.sum(), given)
-    return total.detach(), slope
+        (gradient,) = torch.autograd.grad(total.sum(), given)
+    return total.detach(), gradient
 
 
-def by_gradient(attempt: Attempt, shop: Workshop, starts: Pictures, effort: int) -> None:
+def by_gradient(attempt: Attempt, shop: Workshop, starts: Images, effort: int) -> None:
     """Descent of the victim's simulated margin in the companion's pixels, from several starts.
 
     Stops at the first flip in the runtime, or after `effort` runs.
     """
-    pictures, steps = starts, effort // len(starts)
+    images, steps = starts, effort // len(starts)
     for step in range(steps):
-        slope = _margin_slope(attempt, shop, pictures)
-        pictures = legal(pictures - _step_size(step, steps) * slope.sign())
-        for place, companion in enumerate(shop.scale.to_inputs(pictures).split(1)):
+        gradient = _margin_gradient(attempt, shop, images)
+        images = legal(images - _step_size(step, steps) * gradient.sign())
+        for place, companion in enumerate(shop.scale.to_inputs(images).split(1)):
             attempt.offer(companion, f"crafted by gradients, start {place + 1}")
             if attempt.flipped_at is not None:
                 return
 
 
-def _margin_slope(attempt: Attempt, shop: Workshop, pictures: Pictures) -> Pictures:
+def _margin_gradient(attempt: Attempt, shop: Workshop, images: Images) -> Images:
     victim = attempt.victim
-    assert isinstance(victim, Tensor)  # noqa: S101  (pictures are tensors)
+    assert isinstance(victim, Tensor)  # noqa: S101  (images are tensors)
     with torch.enable_grad(), allow_mutation_on_saved_tensors():
-        given = pictures.clone().requires_grad_()
+        given = images.clone().requires_grad_()
         companions = shop.scale.to_inputs(given)
         couples = torch.stack([victim.expand_as(companions), companions], 1).flatten(0, 1)
         scores = shop.pairs.shared_scores(couples)[::2]
         total = margins(scores, torch.full((len(given),), attempt.decision)).sum()
-        (slope,) = torch.autograd.grad(total, given)
-    return slope
+        (gradient,) = torch.autograd.grad(total, given)
+    return gradient
 
 
 def _step_size(step: int, steps: int) -> float:
@@ -117,7 +117,7 @@ def _step_size(step: int, steps: int) -> float:
 
 
 def by_random_search(
-    attempt: Attempt, shop: Workshop, start: Pictures, effort: int, rng: np.random.Generator
+    attempt: Attempt, shop: Workshop, start: Images, effort: int, rng: np.random.Generator
 ) -> None:
     """Squares of extreme colours, kept where the victim's margin falls in the runtime itself.
 
@@ -135,14 +135,14 @@ def by_random_search(
             return
 
 
-def _with_square(picture: Pictures, progress: float, rng: np.random.Generator) -> Pictures:
+def _with_square(image: Images, progress: float, rng: np.random.Generator) -> Images:
     """A square of it in one extreme colour, or in noise of extremes; smaller as time goes on."""
-    channels, height, width = picture.shape[1:]
+    channels, height, width = image.shape[1:]
     area = _FIRST_SHARE * 0.5 ** (6 * progress) * height * width
     side = max(1, min(height, width, round(math.sqrt(area))))
     top, left = int(rng.integers(height - side + 1)), int(rng.integers(width - side + 1))
     fine = (side, side) if rng.random() < 0.5 else (1, 1)
-    fill = torch.from_numpy(rng.integers(0, 2, (channels, *fine))).to(picture)
-    changed = picture.clone()
+    fill = torch.from_numpy(rng.integers(0, 2, (channels, *fine))).to(image)
+    changed = image.clone()
     changed[0, :, top : top + side, left : left + side] = fill
     return changed

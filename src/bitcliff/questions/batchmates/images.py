@@ -1,4 +1,4 @@
-"""Pictures that an adversary would send: legal ones, made to widen ranges."""
+"""Images that an adversary would send: legal ones, made to widen ranges."""
 
 from collections.abc import Iterator
 from itertools import product
@@ -7,20 +7,20 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-Pictures = Float[Tensor, "n channels height width"]
+Images = Float[Tensor, "n channels height width"]
 
 
-def legal(pictures: Pictures) -> Pictures:
-    """Cut to [0, 1] and rounded to the 256 levels of a picture file."""
-    return (pictures.clamp(0, 1) * 255).round() / 255
+def legal(images: Images) -> Images:
+    """Cut to [0, 1] and rounded to the 256 levels of a image file."""
+    return (images.clamp(0, 1) * 255).round() / 255
 
 
-def patterns(shape: tuple[int, int, int], seed: int) -> dict[str, Pictures]:
-    """One picture (1, *shape) each, by name: flat extremes, checkerboards, stripes, noise."""
+def patterns(shape: tuple[int, int, int], seed: int) -> dict[str, Images]:
+    """One image (1, *shape) each, by name: flat extremes, checkerboards, stripes, noise."""
     return dict(_patterns(shape, seed))
 
 
-def _patterns(shape: tuple[int, int, int], seed: int) -> Iterator[tuple[str, Pictures]]:
+def _patterns(shape: tuple[int, int, int], seed: int) -> Iterator[tuple[str, Images]]:
     channels, height, width = shape
     for colour in product((0.0, 1.0), repeat=channels):
         name = "flat " + "".join("01"[int(value)] for value in colour)

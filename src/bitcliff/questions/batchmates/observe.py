@@ -3,7 +3,7 @@
 A batch of two is enough to attack with: further copies of a companion widen no range further.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -11,6 +11,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from bitcliff.assess.compose import provenance_of, subject_info
 from bitcliff.assess.evaluate import margins
 from bitcliff.errors import InputError
 from bitcliff.points import Attachment, Selection, discover, logits_of, take
@@ -19,14 +20,21 @@ from bitcliff.questions.batchmates.companion_search import Attempt
 from bitcliff.questions.batchmates.crafting import Workshop, by_gradient, by_random_search, workshop
 from bitcliff.questions.batchmates.images import legal
 from bitcliff.questions.batchmates.per_batch_scale import BITS, SCHEME, SharedScale, eight_bits
-from bitcliff.questions.batchmates.record import Attack, Baseline, Checked
-from bitcliff.questions.batchmates.settings import BatchmatesSettings
+from bitcliff.questions.batchmates.record import (
+    DATA,
+    Attack,
+    Baseline,
+    BatchmatesObserved,
+    Checked,
+    Victim,
+)
 from bitcliff.questions.corruptions.corrupting import picture_scale
+from bitcliff.questions.runtime_description import described
+from bitcliff.types.settings import BatchmatesSettings
 from bitcliff.types.subject import Examples, Inputs, Subject
 
 Progress = Callable[[int, int], None]
 
-DATA = "from the data"
 # Full batches in which the worst companion is tried again.
 FULL_BATCHES = 5
 
@@ -37,14 +45,14 @@ class Tried:
 
     Attributes:
         attacks: the worst companion that each found, by its name. checked: the worst of all.
-        companion: that one's input (1, ...). picture: the same as a picture (1, channels, height,
+        companion: that one's input (1, ...). image: the same as an image (1, channels, height,
             width) in [0, 1], where it was crafted and is no example.
     """
 
     attacks: dict[str, Attack]
     checked: Checked
     companion: Inputs
-    picture: Tensor | None
+    image: Tensor | None
 
 
 @dataclass
@@ -52,16 +60,16 @@ class Measurement:
     """A network, its data, and the runtime that both go to.
 
     Attributes:
-        bench: the runtime. twin: the float network in the same runtime.
+        bench: the runtime. reference: the float network in the same runtime.
         classes: how many the network tells apart.
-        shop: None where no pictures can be crafted; `crafting` says why, or how they were.
+        shop: None where no images can be crafted; `crafting` says why, or how they were.
     """
 
     subject: Subject
     examples: Examples
     settings: BatchmatesSettings
     bench: Bench
-    twin: Bench
+    reference: Bench
     classes: int = field(init=False)
     shop: Workshop | None = field(init=False)
     crafting: str = field(init=False)
@@ -89,7 +97,7 @@ class Measurement:
         like = take(inputs, torch.tensor([0]))
         assert isinstance(like, Tensor)  # noqa: S101  (`picture_scale` has seen to it)
         self.shop = workshop(self.subject, self.plan, scale, self.settings.seed, like)
-        self.crafting = "8-bit pictures from black to white as the network takes them"
+        self.crafting = "8-bit images from black to white as the network takes them"
 
     def baseline(self, progress: Progress) -> list[Baseline]:
         """Every example alone, among copies of itself, and in random full batches."""
@@ -115,14 +123,14 @@ class Measurement:
         worst = min(attempts, key=lambda name: attempts[name].depth)
         companion = attempts[worst].companion
         assert companion is not None  # noqa: S101  (every attack offers one at least)
-        picture = None
+        image = None
         if worst != DATA and self.shop is not None:
-            picture = self.shop.scale.to_pictures(attempts[worst].tensor())
+            image = self.shop.scale.to_pictures(attempts[worst].tensor())
         return Tried(
             {name: attempt.result() for name, attempt in attempts.items()},
             self._check(place, worst, companion, rng),
             companion,
-            picture,
+            image,
         )
 
     def one(self, place: int) -> Inputs:
@@ -159,8 +167,8 @@ class Measurement:
             copies=int(copies[0].argmax()),
             copies_same_bits=bool((copies == scores).all()),
             random=[],
-            twin_alone=int(self.twin.scores(one).argmax()),
-            twin_random=[],
+            reference_alone=int(self.reference.scores(one).argmax()),
+            reference_random=[],
             ours_same_bits=[],
         )
 
@@ -178,13 +186,14 @@ class Measurement:
             others = rng.permutation(np.setdiff1d(order, members))[: size - len(members)]
             index = torch.from_numpy(np.concatenate([members, others]))
             batch = take(self.examples.inputs, index)
-            answers = [bench.scores(batch).argmax(1).tolist() for bench in (self.bench, self.twin)]
+            both = (self.bench, self.reference)
+            predictions = [bench.scores(batch).argmax(1).tolist() for bench in both]
             # Kernels may sum in another order at another place of a batch, also in float.
             alike = copies[index, torch.arange(size)]
             same = (self._ours_among(batch) == alike).all(1).tolist()
             for place, example in enumerate(members.tolist()):
-                rows[example].random.append(answers[0][place])
-                rows[example].twin_random.append(answers[1][place])
+                rows[example].random.append(predictions[0][place])
+                rows[example].reference_random.append(predictions[1][place])
                 rows[example].ours_same_bits.append(same[place])
 
     def _from_data(self, place: int, decision: int) -> Attempt:
@@ -207,8 +216,8 @@ class Measurement:
         assert shop is not None  # noqa: S101  (the caller has seen to it)
         names = ("patterns", "widest ranges", "gradients", "random search")
         attempts = {name: Attempt(self.bench, victim, decision) for name in names}
-        for name, picture in shop.patterns.items():
-            attempts["patterns"].offer(shop.scale.to_inputs(picture), name)
+        for name, image in shop.patterns.items():
+            attempts["patterns"].offer(shop.scale.to_inputs(image), name)
         attempts["widest ranges"].offer(shop.scale.to_inputs(shop.widest), "widest ranges")
         if self.settings.effort < 4:
             return {name: attempts[name] for name in names[:2]}
@@ -237,6 +246,28 @@ class Measurement:
             attack=attack,
             swapped=int(self.bench.scores(beside(companion, victim))[1].argmax()),
             full=full,
-            twin=int(self.twin.scores(pair)[0].argmax()),
+            reference=int(self.reference.scores(pair)[0].argmax()),
             ours_same_bits=torch.equal(ours, self._ours_among(self._copies(place))[0]),
         )
+
+
+def observed_of(
+    measurement: Measurement,
+    victims: Sequence[Victim],
+    positive_control: bool | None,
+    started: str,
+    command: str,
+) -> BatchmatesObserved:
+    """All that a measurement observed, ending now."""
+    subject, examples = measurement.subject, measurement.examples
+    strays = measurement.ours.incidents.strays
+    return BatchmatesObserved(
+        provenance=provenance_of(subject, examples, measurement.settings.seed, started, command),
+        subject=subject_info(subject, examples, measurement.plan, strays, measurement.classes),
+        runtime=described(measurement.bench.runtime),
+        reference_runtime=described(measurement.reference.runtime),
+        settings=measurement.settings,
+        positive_control=positive_control,
+        crafting=measurement.crafting,
+        victims=list(victims),
+    )

@@ -23,7 +23,7 @@ class SharedScale(Attachment):
 
     Unlike elsewhere the gradient reaches the scale: an example's rounding error is taken to grow
     with the step, as in learned step sizes (Esser et al. 2020, section 2.1), and the step follows
-    the least and the greatest value of all mates. So a companion's input has a slope in the
+    the least and the greatest value of all mates. So a companion's input has a gradient in the
     victim's scores.
 
     Attributes:

@@ -13,7 +13,7 @@ _COLOURS = {
     "patterns": "static",
     "widest ranges": "own",
     "gradients": "worst",
-    "random search": "friendliest",
+    "random search": "best",
 }
 
 
@@ -75,7 +75,7 @@ def effort_plot(record: Batchmates) -> Plot:
 def _lateness(record: Batchmates) -> list[tuple[int, int]]:
     """(runs allowed, run of the first flip) of every flip by an attack with a limit of its own."""
     return [
-        (record.settings.effort, attack.flipped_at)
+        (record.observed.settings.effort, attack.flipped_at)
         for victim in record.victims
         for name, attack in victim.attacks.items()
         if name in ("gradients", "random search") and attack.flipped_at is not None

@@ -35,7 +35,7 @@ def planted_pair() -> Float[Tensor, "2 width"]:
 
 
 def planted_flips(bench: Bench) -> bool:
-    """Whether the runtime, given `planted_subject`, lets the companion change the victim's answer.
+    """Whether the runtime, given `planted_subject`, lets the companion flip the victim.
 
     Where it does not, it takes no scale over the batch, and no flip is to be expected of any pair.
     """

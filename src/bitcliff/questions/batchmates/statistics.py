@@ -1,65 +1,54 @@
-"""Per-victim outcomes into the record, with the figures that follow from them."""
+"""From what became of each victim to every figure: pure, worked out when written and when read."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from collections.abc import Callable, Iterator, Sequence
 
-from bitcliff.assess.compose import provenance_of, subject_info
-from bitcliff.questions.batchmates.observe import DATA, Measurement
 from bitcliff.questions.batchmates.record import (
+    DATA,
     Batchmates,
-    BatchmatesSettingsInfo,
+    BatchmatesFigures,
+    BatchmatesObserved,
     Situation,
     Victim,
 )
-from bitcliff.questions.runtimes.observe import described
-from bitcliff.records.schema import Interval
-from bitcliff.stats import clustered_rate, holm, mcnemar, paired_difference, rate
+from bitcliff.records.problems import twice
+from bitcliff.stats import clustered_rate, paired_change, rate, with_holm
 from bitcliff.types.rate import ClusteredRate
 
 ATTACKS = {
     DATA: "the worst companion that the data holds, each candidate tried",
-    "patterns": "the worst of some flat, checkered, striped and noisy pictures",
-    "widest ranges": "one crafted picture for all victims, made to widen every range",
-    "gradients": "a picture crafted for the victim by gradients through a simulated shared scale, "
+    "patterns": "the worst of some flat, checkered, striped and noisy images",
+    "widest ranges": "one crafted image for all victims, made to widen every range",
+    "gradients": "an image crafted for the victim by gradients through a simulated shared scale, "
     "from four starts",
-    "random search": "a picture crafted for the victim by random search in the runtime itself, "
+    "random search": "an image crafted for the victim by random search in the runtime itself, "
     "from the worst pattern",
 }
 ANY = "any of these"
+RANDOM = "at random"
 
 
-def compose_batchmates(
-    measurement: Measurement,
-    victims: list[Victim],
-    planted: bool | None,
-    started: str,
-    command: str,
-) -> Batchmates:
-    """The record, its figures worked out from the victims alone."""
-    subject, examples = measurement.subject, measurement.examples
-    plan, seed = measurement.plan, measurement.settings.seed
+def batchmates_of(observed: BatchmatesObserved) -> Batchmates:
+    """The whole measurement, every figure worked out."""
+    return Batchmates(observed, figures(observed))
+
+
+def figures(observed: BatchmatesObserved) -> BatchmatesFigures:
+    """Every figure, from the victims alone."""
+    victims, n = observed.victims, len(observed.victims)
     right = None
-    if examples.labels is not None:
-        right = rate(sum(v.baseline.alone == v.label for v in victims), len(victims))
-    strays = measurement.ours.incidents.strays
+    if observed.subject.labelled:
+        right = rate(sum(v.baseline.alone == v.label for v in victims), n)
     ours = [
         same for v in victims for same in (*v.baseline.ours_same_bits, v.checked.ours_same_bits)
     ]
-    return Batchmates(
-        provenance=provenance_of(subject, examples, seed, started, command),
-        subject=subject_info(subject, examples, plan, strays, measurement.classes),
-        runtime=described(measurement.bench.runtime),
-        twin=described(measurement.twin.runtime),
-        settings=BatchmatesSettingsInfo(**asdict(measurement.settings)),
-        planted_flips=planted,
-        crafting=measurement.crafting,
+    return BatchmatesFigures(
         accuracy_alone=right,
         as_float_alone=rate(
-            sum(v.baseline.alone == v.baseline.float_prediction for v in victims), len(victims)
+            sum(v.baseline.alone == v.baseline.float_prediction for v in victims), n
         ),
         ours_changed=rate(ours.count(False), len(ours)),
         situations=situations(victims),
-        victims=victims,
+        flipped=[v.id for v in sorted(filter(_is_flipped, victims), key=_lead_kept)],
     )
 
 
@@ -78,16 +67,20 @@ def situations(victims: Sequence[Victim]) -> list[Situation]:
         _compared(victims, ANY, "the worst companion that any attack found", _worst_prediction)
     )
     rows.append(
-        _compared(victims, "at random", "full batches with random others", _first_draw).model_copy(
+        _compared(victims, RANDOM, "full batches with random others", _first_draw).model_copy(
             update={"flips": _spread(victims, _random_flips)}
         )
     )
-    return [*_corrected(rows), *_controls(victims)]
+    changes = with_holm([row.change for row in rows])
+    rows = [
+        row.model_copy(update={"change": change}) for row, change in zip(rows, changes, strict=True)
+    ]
+    return [*rows, *_controls(victims)]
 
 
 def _controls(victims: Sequence[Victim]) -> list[Situation]:
     n = len(victims)
-    flipped = [v for v in victims if _worst_prediction(v) != v.baseline.alone]
+    flipped = [v for v in victims if _is_flipped(v)]
     counted = (
         (
             "copies of itself",
@@ -97,12 +90,12 @@ def _controls(victims: Sequence[Victim]) -> list[Situation]:
         (
             "float, at random",
             "the float network in the same random batches: the noise floor",
-            _spread(victims, _random_twin_flips),
+            _spread(victims, _random_reference_flips),
         ),
         (
             "float, worst companion",
             "the float network in the same batches of two: the noise floor",
-            rate(sum(v.checked.twin != v.baseline.twin_alone for v in victims), n),
+            rate(sum(v.checked.reference != v.baseline.reference_alone for v in victims), n),
         ),
         (
             "flips that stay, places swapped",
@@ -122,16 +115,24 @@ def _worst_prediction(victim: Victim) -> int:
     return victim.attacks[victim.checked.attack].prediction
 
 
+def _is_flipped(victim: Victim) -> bool:
+    return _worst_prediction(victim) != victim.baseline.alone
+
+
+def _lead_kept(victim: Victim) -> float:
+    return victim.attacks[victim.checked.attack].margin - victim.baseline.margin
+
+
 def _first_draw(victim: Victim) -> int:
     return victim.baseline.random[0]
 
 
 def _random_flips(victim: Victim) -> list[bool]:
-    return [answer != victim.baseline.alone for answer in victim.baseline.random]
+    return [one != victim.baseline.alone for one in victim.baseline.random]
 
 
-def _random_twin_flips(victim: Victim) -> list[bool]:
-    return [answer != victim.baseline.twin_alone for answer in victim.baseline.twin_random]
+def _random_reference_flips(victim: Victim) -> list[bool]:
+    return [one != victim.baseline.reference_alone for one in victim.baseline.reference_random]
 
 
 def _spread(victims: Sequence[Victim], flips: Callable[[Victim], list[bool]]) -> ClusteredRate:
@@ -140,28 +141,23 @@ def _spread(victims: Sequence[Victim], flips: Callable[[Victim], list[bool]]) ->
 
 
 def _compared(
-    victims: Sequence[Victim], name: str, meaning: str, answer: Callable[[Victim], int]
+    victims: Sequence[Victim], name: str, meaning: str, prediction: Callable[[Victim], int]
 ) -> Situation:
     n = len(victims)
-    flips = rate(sum(answer(v) != v.baseline.alone for v in victims), n)
+    flips = rate(sum(prediction(v) != v.baseline.alone for v in victims), n)
     if victims[0].label is None:
         return Situation(name=name, meaning=meaning, flips=flips)
     before = [v.baseline.alone == v.label for v in victims]
-    after = [answer(v) == v.label for v in victims]
+    after = [prediction(v) == v.label for v in victims]
     lost = sum(b and not a for b, a in zip(before, after, strict=True))
     gained = sum(a and not b for b, a in zip(before, after, strict=True))
     sure = [v for v, b in zip(victims, before, strict=True) if b and _float_right(v)]
-    value, low, high = paired_difference(n, lost, gained)
     return Situation(
         name=name,
         meaning=meaning,
         flips=flips,
-        lost=lost,
-        gained=gained,
-        lost_right=rate(sum(answer(v) != v.label for v in sure), len(sure)),
-        delta_pp=100 * value,
-        delta_pp_interval=Interval(low=100 * low, high=100 * high),
-        p_value=mcnemar(lost, gained),
+        change=paired_change(n, lost, gained),
+        lost_right=rate(sum(prediction(v) != v.label for v in sure), len(sure)),
     )
 
 
@@ -169,11 +165,47 @@ def _float_right(victim: Victim) -> bool:
     return victim.baseline.float_prediction == victim.label
 
 
-def _corrected(rows: list[Situation]) -> list[Situation]:
-    p_values = [row.p_value for row in rows if row.p_value is not None]
-    if len(p_values) < len(rows):
-        return rows
-    return [
-        row.model_copy(update={"p_value_holm": p})
-        for row, p in zip(rows, holm(p_values), strict=True)
-    ]
+def problems(observed: BatchmatesObserved) -> Iterator[str]:
+    """What contradicts itself."""
+    victims, subject = observed.victims, observed.subject
+    yield from twice((victim.id for victim in victims), "victim")
+    if subject.n_examples != len(victims):
+        yield f"n_examples is {subject.n_examples}, but there are {len(victims)} victims"
+    if DATA not in victims[0].attacks or not victims[0].attacks.keys() <= ATTACKS.keys():
+        yield f"the attacks are {[*victims[0].attacks]}"
+    for victim in victims:
+        for problem in _victim_problems(observed, victim):
+            yield f"victim {victim.id!r} {problem}"
+
+
+def _victim_problems(observed: BatchmatesObserved, victim: Victim) -> Iterator[str]:
+    baseline, checked, attacks = victim.baseline, victim.checked, victim.attacks
+    if attacks.keys() != observed.victims[0].attacks.keys() or checked.attack not in attacks:
+        yield "was attacked otherwise than the first"
+    if observed.subject.labelled != (victim.label is not None):
+        yield "has a label, or none, against labelled"
+    draws = observed.settings.draws
+    for each in (baseline.random, baseline.reference_random, baseline.ours_same_bits):
+        if draws < 1 or len(each) != draws:
+            yield f"has {len(each)} random batches for {draws} draws"
+    if not checked.full:
+        yield "was not checked in full batches"
+    if _largest_class(victim) >= observed.subject.n_classes:
+        yield f"has class {_largest_class(victim)} of {observed.subject.n_classes}"
+    for name, attack in attacks.items():
+        flipped = attack.prediction != baseline.alone
+        if not flipped == (attack.flips > 0) == (attack.flipped_at is not None):
+            yield f"is flipped or not under {name!r}, against its prediction"
+        if max(attack.flips, attack.flipped_at or 0) > attack.runs:
+            yield f"is flipped more often than run under {name!r}"
+
+
+def _largest_class(victim: Victim) -> int:
+    baseline, checked = victim.baseline, victim.checked
+    each = (baseline.float_prediction, baseline.alone, baseline.copies, baseline.reference_alone)
+    lists = (baseline.random, baseline.reference_random, checked.full)
+    attacks = (attack.prediction for attack in victim.attacks.values())
+    return max(
+        *each, *(one for some in lists for one in some), *attacks,
+        victim.label or 0, checked.swapped, checked.reference,
+    )  # fmt: skip

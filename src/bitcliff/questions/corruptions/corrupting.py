@@ -1,4 +1,4 @@
-"""From a model's inputs to pictures in [0, 1], corrupted, and back."""
+"""From a model's inputs to images in [0, 1], corrupted, and back."""
 
 import hashlib
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from bitcliff.errors import InputError
-from bitcliff.types.corruption import DEGREES, Corruption
+from bitcliff.types.corruption import Corruption
 from bitcliff.types.subject import Inputs, Preprocessing
 
 # Undoing a normalisation in float32 ends this close to [0, 1].
@@ -21,36 +21,11 @@ PerChannel = Float[Tensor, "channels 1 1"]
 
 
 @dataclass(frozen=True)
-class CorruptionSettings:
-    """How much is measured.
-
-    Attributes:
-        degrees: increasing, of 1 to 5. seeds: draws of each corruption for each example.
-        examples: how many examples, at most.
-    """
-
-    degrees: tuple[int, ...] = DEGREES
-    seeds: int = 3
-    examples: int = 60
-
-    def __post_init__(self) -> None:
-        given = ",".join(map(str, self.degrees)) or "none"
-        if not self.degrees or not set(self.degrees) <= set(DEGREES):
-            raise InputError(f"--degrees {given}: degrees go from 1 to 5, such as 1:5 or 1,3,5")
-        if list(self.degrees) != sorted(set(self.degrees)):
-            raise InputError(f"--degrees {given}: must increase without repeats, such as 1,3,5")
-        if self.seeds < 1:
-            raise InputError(f"--corruption-seeds must be 1 or more, not {self.seeds}")
-        if self.examples < 1:
-            raise InputError(f"--corruption-examples must be 1 or more, not {self.examples}")
-
-
-@dataclass(frozen=True)
 class PictureScale:
-    """How inputs and pictures hang together.
+    """How inputs and images hang together.
 
     Attributes:
-        factor, shift: input = factor * picture + shift, the picture in [0, 1].
+        factor, shift: input = factor * image + shift, the image in [0, 1].
         mean, std: what the normalisation has already made 0 and 1, on the inputs; where there is no
             normalisation, the data's own.
         words: the same, for the record.
@@ -63,11 +38,11 @@ class PictureScale:
     words: str
 
     def to_pictures(self, inputs: Float[Tensor, "*n c h w"]) -> Float[Tensor, "*n c h w"]:
-        """Inputs to pictures in [0, 1]."""
+        """Inputs to images in [0, 1]."""
         return ((inputs - self.shift) / self.factor).clamp(0, 1)
 
     def to_inputs(self, pictures: Float[Tensor, "*n c h w"]) -> Float[Tensor, "*n c h w"]:
-        """Pictures to inputs."""
+        """Images to inputs."""
         return pictures * self.factor + self.shift
 
 
@@ -75,13 +50,13 @@ def picture_scale(inputs: Inputs, preprocessing: Preprocessing | None) -> Pictur
     """By the subject's preprocessing; where there is none, or the data had none, by the data.
 
     Raises:
-        InputError: the inputs are no pictures; the text says why.
+        InputError: the inputs are no images; the text says why.
     """
     if not isinstance(inputs, Tensor):
-        raise InputError("the inputs are not pictures: the model takes several named tensors")
+        raise InputError("the inputs are not images: the model takes several named tensors")
     if inputs.ndim != 4 or inputs.shape[1] not in (1, 3) or not inputs.is_floating_point():
         shape = " x ".join(map(str, inputs.shape[1:]))
-        raise InputError(f"the inputs are not pictures of 1 or 3 channels: an example is {shape}")
+        raise InputError(f"the inputs are not images of 1 or 3 channels: an example is {shape}")
     if preprocessing is not None:
         scale = _of_preprocessing(inputs, preprocessing)
         low, high = ((inputs - scale.shift) / scale.factor).aminmax()
@@ -104,7 +79,7 @@ def _of_preprocessing(inputs: Float[Tensor, "n c h w"], p: Preprocessing) -> Pic
 def _of_data(inputs: Float[Tensor, "n c h w"]) -> PictureScale:
     low, high = (float(end) for end in inputs.aminmax())
     if not low < high:
-        raise InputError(f"all values of the inputs are {low:g}: no pictures")
+        raise InputError(f"all values of the inputs are {low:g}: no images")
     channels = inputs.transpose(0, 1).flatten(1).double()
     ones = inputs.new_ones(inputs.shape[1], 1, 1)
     return PictureScale(
@@ -162,4 +137,4 @@ def _shift(
 normalisation_shift = Corruption(
     NORMALISATION_SHIFT, "share of a deviation by which mean and deviation are off", SHIFT, _shift
 )
-"""The one corruption that acts on normalised inputs, and not on pictures."""
+"""The one corruption that acts on normalised inputs, and not on images."""

@@ -1,16 +1,16 @@
-"""Several networks on corrupted pictures in one figure, from their records alone."""
+"""Several networks on corrupted images in one figure, from their records alone."""
 
 from collections.abc import Sequence
 
 from bitcliff.errors import InputError
-from bitcliff.questions.corruptions.page import FLOAT, lines_of
-from bitcliff.questions.corruptions.panels_plot import Line, draw_panels, panels_size
-from bitcliff.questions.corruptions.record import Corruptions
+from bitcliff.questions.corruptions.page import lines_of
+from bitcliff.questions.corruptions.panels_plot import RateLine, draw_panels, panels_size
+from bitcliff.questions.corruptions.record import FLOAT, Corruptions
 from bitcliff.records import Record
 from bitcliff.report.plot import LIGHT, svg_text
 from bitcliff.report.words import clean
 
-_COLOURS = ("even", "worst", "friendliest", "static", "own", "random")
+_COLOURS = ("even", "worst", "best", "static", "own", "random")
 _MARKERS = ("o", "v", "^", "s", "P", "D")
 
 
@@ -33,11 +33,12 @@ def corruptions_of_networks(records: Sequence[Record], policy: str | None = None
         name = clean(record.subject.model, 40)
         if [one.name for one in part.corruptions] != panels:
             raise InputError(f"{name}: measured under other corruptions than the first network")
-        wanted = policy or next(iter(part.bits))
-        if wanted not in part.bits:
-            raise InputError(f"{name}: {wanted} is not explained; it has {', '.join(part.bits)}")
-        for line in lines_of(part, lambda cell, who: cell.answers[who].accuracy, [FLOAT, wanted]):
-            lines.append(Line(f"{name}, {line.label}", colour, marker, line.dashed, line.rates))
+        chosen = policy or next(iter(part.bits))
+        if chosen not in part.bits:
+            raise InputError(f"{name}: {chosen} is not explained; it has {', '.join(part.bits)}")
+        names = [FLOAT, chosen]
+        for line in lines_of(record, part, lambda cell, who: cell.runs[who].accuracy, names):
+            lines.append(RateLine(f"{name}, {line.label}", colour, marker, line.dashed, line.rates))
     size = panels_size(len(panels), len(lines), narrow=False, columns=2)
     return svg_text(
         lambda figure: draw_panels(figure, LIGHT, False, panels, lines, 2), size, False, size
@@ -45,10 +46,10 @@ def corruptions_of_networks(records: Sequence[Record], policy: str | None = None
 
 
 def _measured(record: Record) -> Corruptions:
-    found = record.explanation and record.explanation.corruptions
-    if not found or found.clean is None:
+    found = record.answer("corruptions", Corruptions)
+    if found is None or found.clean is None:
         raise InputError(
-            f"{clean(record.subject.model)}: its record has no corrupted pictures; "
+            f"{clean(record.subject.model)}: its record has no corrupted images; "
             "run `bitcliff explain RUN` first"
         )
     return found

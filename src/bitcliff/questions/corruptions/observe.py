@@ -1,10 +1,6 @@
-"""How float and quantized answers stand corrupted pictures, and where quantization loses more.
+"""Running the network on corrupted images, in float and under each explained policy."""
 
-Paper section 4.3. An answer is right if it is the label; without labels, if it is what float says
-of the clean picture.
-"""
-
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,64 +9,52 @@ from jaxtyping import Int
 from torch import Tensor
 
 from bitcliff.assess.evaluate import Evaluator, Scores, laid_out_for_speed
-from bitcliff.assess.measured import Predictions, predictions_of
+from bitcliff.assess.measured import predictions_of
 from bitcliff.assess.suite import runtime_run
 from bitcliff.errors import InputError
 from bitcliff.policy import Batch, Policy
 from bitcliff.questions.context import Context
 from bitcliff.questions.corruptions.corrupting import (
-    CorruptionSettings,
     PictureScale,
     corrupted,
     normalisation_shift,
     picture_scale,
 )
 from bitcliff.questions.corruptions.record import (
-    AgainstClean,
-    Answers,
-    CorruptionCell,
+    FLOAT,
     CorruptionInfo,
-    Corruptions,
-    Loss,
+    CorruptionsObserved,
+    MarkedCell,
 )
-from bitcliff.stats import clustered_rate, holm, mcnemar, paired_difference
+from bitcliff.questions.corruptions.statistics import marks_of, was_searched
+from bitcliff.records.arrays import classes
 from bitcliff.types.corruption import Corruption
-from bitcliff.types.rate import ClusteredRate
-from bitcliff.verdict import policy_family
-
-FLOAT = "float"
-CLEAN = "clean"
-
-Marks = Mapping[str, Sequence[str]]
-"""By "float" and policy: a text for each seed, a character for each example (1, 0 or -)."""
+from bitcliff.types.settings import CorruptionSettings
 
 
-def explain_corruptions(
-    context: Context, picture_corruptions: Callable[[], Sequence[Corruption]]
-) -> Corruptions:
+def observe_corruptions(
+    context: Context, image_corruptions: Callable[[], Sequence[Corruption]]
+) -> CorruptionsObserved:
     """Measure every corruption at every degree, in float and under each explained policy.
 
     Args:
-        picture_corruptions: what acts on pictures; may raise InputError where it is not installed.
+        image_corruptions: what acts on images; may raise InputError where it is not installed.
     """
     side, settings = context.test, context.corrupting
     try:
         scale = picture_scale(side.examples.inputs, side.audit.subject.preprocessing)
-        everything = (*picture_corruptions(), normalisation_shift)
+        everything = (*image_corruptions(), normalisation_shift)
     except InputError as reason:
-        return Corruptions(reason=str(reason))
+        return CorruptionsObserved(reason=str(reason))
     run = _Run(context, scale, _chosen(context, settings), _seeds(context, settings))
-    clean = run.clean()
-    found = run.cells(everything, settings.degrees)
-    return Corruptions(
+    return CorruptionsObserved(
         examples=[side.examples.ids[place] for place in run.places],
         seeds=list(run.seeds),
         degrees=list(settings.degrees),
-        pictures=scale.words,
+        images=scale.words,
         bits={name: _bits_in_words(context, name) for name in context.everyone},
         corruptions=[_info(one, settings.degrees) for one in everything],
-        clean=_cell(CLEAN, 0, clean, dict.fromkeys(context.everyone)),
-        cells=_cells(found, clean, context.everyone),
+        cells=run.cells(everything, settings.degrees),
     )
 
 
@@ -91,60 +75,46 @@ def _seeds(context: Context, settings: CorruptionSettings) -> list[int]:
     return list(range(first, first + settings.seeds))
 
 
-def _own_policy(context: Context, name: str) -> Policy | None:
-    """The policy that looks at a picture before it chooses, if this is its name."""
-    threats = {policy.name: policy.threat for policy in context.record.policies}
-    return context.test.audit.policy if threats[name] == "co-trained" else None
-
-
-def _was_searched(name: str) -> bool:
-    """Whether its bits were looked for on the clean pictures: there they do what they were found
-    for, so that what they do elsewhere cannot be held against it."""
-    return policy_family(name).startswith(("worst", "friendliest"))
+def _co_trained_policy(context: Context, name: str) -> Policy | None:
+    """The policy that looks at an image before it chooses, if this is its name."""
+    kind = context.record.by_name[name].kind
+    return context.test.audit.policy if kind == "co-trained" else None
 
 
 def _bits_in_words(context: Context, name: str) -> str:
-    if runtime_run(context.test.suite, name) is not None:
-        return "the runtime rounds the corrupted picture anew"
-    if _own_policy(context, name) is not None:
-        return "the policy looks at the corrupted picture and chooses anew"
-    if _was_searched(name):
-        return "those found for the clean picture, not looked for anew, so not compared with clean"
+    if context.record.by_name[name].runtime is not None:
+        return "the runtime rounds the corrupted image anew"
+    if _co_trained_policy(context, name) is not None:
+        return "the policy looks at the corrupted image and chooses anew"
+    if was_searched(context.record, name):
+        return "those found for the clean image, not looked for anew, so not compared with clean"
     bits = context.test.allocations[name]
     if bool((bits == bits[0]).all()):
-        return "the same for every picture"
-    return "those drawn for the clean picture"
+        return "the same for every image"
+    return "those drawn for the clean image"
 
 
 @dataclass(frozen=True)
 class _Run:
-    """One part's measuring: which examples (by place) and seeds, and how to get at pictures."""
+    """What is measured: which examples (by place) and seeds, and how to get at images."""
 
     context: Context
     scale: PictureScale
     places: Sequence[int]
     seeds: Sequence[int]
 
-    def clean(self) -> Marks:
-        """From the record: nothing is run again."""
-        rows = [self.context.record.examples[place] for place in self.places]
-        predictions = {FLOAT: [row.float_prediction for row in rows]}
-        for name in self.context.everyone:
-            predictions[name] = [row.outcomes[name].prediction for row in rows]
-        return {name: [self._marks(each, self.places)] for name, each in predictions.items()}
-
-    def cells(
-        self, everything: Sequence[Corruption], degrees: Sequence[int]
-    ) -> dict[tuple[str, int], Marks]:
-        """By name and degree."""
+    def cells(self, everything: Sequence[Corruption], degrees: Sequence[int]) -> list[MarkedCell]:
+        """Every corruption at every degree."""
         todo = [(corruption, degree) for corruption in everything for degree in degrees]
-        found = {}
+        found = []
         for number, (corruption, degree) in enumerate(todo):
             self.context.tell(f"{corruption.name}, degree {degree}", number, len(todo))
-            found[corruption.name, degree] = self._measured(corruption, degree)
+            marks = self._measured(corruption, degree)
+            found.append(MarkedCell(corruption=corruption.name, degree=degree, marks=marks))
         return found
 
-    def _measured(self, corruption: Corruption, degree: int) -> Marks:
+    def _measured(self, corruption: Corruption, degree: int) -> dict[str, list[str]]:
+        """The marks by seed, of float and each policy."""
         inputs, places, rows = self._draws(corruption, degree)
         evaluator = Evaluator(
             self.context.test.evaluator.attachment,
@@ -154,7 +124,8 @@ class _Run:
         index, where = torch.arange(len(places)), torch.tensor(places)
         scores: dict[str, Scores] = {FLOAT: evaluator.float_scores(index)}
         for name in self.context.everyone:
-            shipped = runtime_run(self.context.test.suite, name)
+            condition = self.context.record.by_name[name].condition
+            shipped = runtime_run(self.context.test.suite, condition)
             if shipped is not None:
                 scores[name] = evaluator.runtime_scores(index, *shipped)
             else:
@@ -186,7 +157,7 @@ class _Run:
     def _bits(
         self, name: str, evaluator: Evaluator, where: Int[Tensor, " m"]
     ) -> Int[Tensor, "m points"]:
-        policy = _own_policy(self.context, name)
+        policy = _co_trained_policy(self.context, name)
         if policy is None:
             return self.context.test.allocations[name][where]
         return policy(Batch(evaluator.inputs, where))
@@ -194,97 +165,6 @@ class _Run:
     def _by_seed(
         self, scores: Scores, places: Sequence[int], rows: Sequence[Sequence[int]]
     ) -> list[str]:
-        marks = self._marks(predictions_of(scores), places)
-        return ["".join(marks[row] for row in mine) for mine in rows]
-
-    def _marks(self, predictions: Predictions, places: Sequence[int]) -> str:
-        wanted = self.context.test.suite.wanted
-        return "".join(
-            "-" if said is None else "1" if said == wanted[place] else "0"
-            for said, place in zip(predictions, places, strict=True)
-        )
-
-
-def _cell(
-    corruption: str, degree: int, marks: Marks, against: Mapping[str, AgainstClean | None]
-) -> CorruptionCell:
-    return CorruptionCell(
-        corruption=corruption,
-        degree=degree,
-        answers={name: _answers(texts) for name, texts in marks.items()},
-        losses={
-            name: Loss(lost=_lost(marks[FLOAT], marks[name]), against_clean=found)
-            for name, found in against.items()
-        },
-    )
-
-
-def _answers(texts: Sequence[str]) -> Answers:
-    by_example = list(zip(*texts, strict=True))
-    accuracy = clustered_rate(
-        [mine.count("1") for mine in by_example],
-        [len(mine) - mine.count("-") for mine in by_example],
-    )
-    return Answers(
-        marks=list(texts), accuracy=accuracy, failed=sum(text.count("-") for text in texts)
-    )
-
-
-def _lost(in_float: Sequence[str], quantized: Sequence[str]) -> ClusteredRate:
-    """Of the pairs that float gets right and quantized answers, those it answers wrongly."""
-    hits, trials = [], []
-    for before, after in zip(
-        zip(*in_float, strict=True), zip(*quantized, strict=True), strict=True
-    ):
-        pairs = list(zip(before, after, strict=True))
-        hits.append(pairs.count(("1", "0")))
-        trials.append(hits[-1] + pairs.count(("1", "1")))
-    return clustered_rate(hits, trials)
-
-
-def _cells(
-    found: Mapping[tuple[str, int], Marks], clean: Marks, policies: Sequence[str]
-) -> list[CorruptionCell]:
-    """Every cell, its comparisons adjusted for all of them together."""
-    fair = [name for name in policies if not _was_searched(name)]
-    comparisons = len(found) * len(fair)
-    compared = {
-        (cell, name): _against_clean(clean, marks, name, comparisons)
-        for cell, marks in found.items()
-        for name in fair
-    }
-    tested = {key: one for key, one in compared.items() if one is not None}
-    adjusted = holm([one.p_value for one in tested.values()])
-    final = {
-        key: one.model_copy(update={"p_value_holm": p})
-        for (key, one), p in zip(tested.items(), adjusted, strict=True)
-    }
-    return [
-        _cell(*cell, marks, {name: final.get((cell, name)) for name in policies})
-        for cell, marks in found.items()
-    ]
-
-
-def _against_clean(clean: Marks, marks: Marks, name: str, comparisons: int) -> AgainstClean | None:
-    """On the first seed; its p-value is not yet adjusted."""
-    columns = (clean[FLOAT][0], clean[name][0], marks[FLOAT][0], marks[name][0])
-    pairs = [
-        (before == "0", after == "0")
-        for float_before, before, float_after, after in zip(*columns, strict=True)
-        if float_before == float_after == "1" and "-" not in before + after
-    ]
-    if not pairs:
-        return None
-    more, less = pairs.count((False, True)), pairs.count((True, False))
-    value, low, high = paired_difference(len(pairs), less, more, 1 - 0.05 / comparisons)
-    p_value = mcnemar(more, less)
-    return AgainstClean(
-        n=len(pairs),
-        only_corrupted=more,
-        only_clean=less,
-        difference_pp=100 * value,
-        low_pp=100 * low,
-        high_pp=100 * high,
-        p_value=p_value,
-        p_value_holm=p_value,
-    )
+        target = self.context.record.table.wanted[list(places)]
+        marks = marks_of(classes(predictions_of(scores)), target)
+        return ["".join(marks[list(mine)]) for mine in rows]

@@ -1,30 +1,26 @@
-"""Corrupted pictures: what they do to float, and where quantization loses more than on clean."""
+"""Corrupted images: what they do to float, and where quantization loses more than on clean."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from bitcliff.questions.corruptions.panels_plot import Line, draw_panels, panels_size
-from bitcliff.questions.corruptions.record import (
-    AgainstClean,
-    CorruptionCell,
-    Corruptions,
-)
+from bitcliff.questions.corruptions.panels_plot import RateLine, draw_panels, panels_size
+from bitcliff.questions.corruptions.record import FLOAT, CorruptionCell, Corruptions
 from bitcliff.records import Record
+from bitcliff.records.conditions import Kind
 from bitcliff.report.plot import Plot, plot
 from bitcliff.report.section import Section
 from bitcliff.report.words import NOTHING, capital, clean, p_text, percent, signed
+from bitcliff.types.change import PairedChange
 from bitcliff.types.rate import ClusteredRate
-from bitcliff.verdict import policy_family
 
-FLOAT = "float"
-# Colour of the theme and marker, as in the report's first figure.
-_STYLES = {
-    FLOAT: ("ink", "o"),
+# Colour of the theme and marker, as in the report's first plot.
+_FLOAT_STYLE = ("ink", "o")
+_STYLES: Mapping[Kind, tuple[str, str]] = {
     "uniform": ("even", "o"),
     "co-trained": ("own", "P"),
     "worst": ("worst", "v"),
     "worst-static": ("static", "s"),
-    "friendliest": ("friendliest", "^"),
+    "best": ("best", "^"),
 }
 _OTHER_STYLE = ("random", "D")
 _SURE = 0.05
@@ -80,33 +76,33 @@ class CorruptionsData:
     failed: int = 0
     n: int = 0
     seeds: int = 0
-    pictures: str = ""
+    images: str = ""
 
 
 def corruptions_section(record: Record, found: Corruptions) -> Section:
     """The section. Right is what the label says, or without labels what float says clean."""
     labelled = record.subject.labelled
-    question = "What do corrupted pictures do?"
+    question = "What do corrupted images do?"
     if found.reason is not None or found.clean is None:
         reason = f"Not measured, because {clean(found.reason or 'nothing was left of it', 300)}"
         return Section("corruptions", question, f"{reason}.", CorruptionsData(reason))
     fall, hurt = float_sentence(found, labelled), hurt_sentence(found)
-    networks = tuple(found.clean.answers)
+    networks = tuple(found.clean.runs)
     strongest = found.degrees[-1]
     data = CorruptionsData(
         reason="",
-        accuracy=_accuracy_plot(found, fall, labelled),
-        loss=_loss_plot(found, hurt) if found.clean.losses else None,
+        accuracy=_accuracy_plot(record, found, fall),
+        loss=_loss_plot(record, found, hurt) if found.clean.losses else None,
         networks=tuple(map(clean, networks)),
         strongest=strongest,
-        clean=tuple(_share(found.clean.answers[name].accuracy) for name in networks),
+        clean=tuple(_share(found.clean.runs[name].accuracy) for name in networks),
         clean_lost=tuple((clean(k), _share(v.lost)) for k, v in found.clean.losses.items()),
         rows=tuple(
             StrongestRow(
                 clean(info.name),
                 clean(f"{', '.join(f'{x:g}' for x in info.strengths)}: {info.measure}"),
                 tuple(
-                    _share(cell.answers[name].accuracy)
+                    _share(cell.runs[name].accuracy)
                     for cell in found.cells
                     if (cell.corruption, cell.degree) == (info.name, strongest)
                     for name in networks
@@ -117,29 +113,29 @@ def corruptions_section(record: Record, found: Corruptions) -> Section:
         hurt=tuple(_hurt_rows(found)),
         hurt_sentence=hurt,
         bits=tuple((clean(k), clean(v, 300)) for k, v in found.bits.items()),
-        failed=sum(one.failed for cell in found.cells for one in cell.answers.values()),
-        n=len(found.examples),
-        seeds=len(found.seeds),
-        pictures=clean(capital(found.pictures), 300),
+        failed=sum(one.failed for cell in found.cells for one in cell.runs.values()),
+        n=found.n,
+        seeds=found.draws,
+        images=clean(capital(found.images), 300),
     )
     return Section("corruptions", question, f"{fall} {hurt}", data)
 
 
 def float_sentence(found: Corruptions, labelled: bool) -> str:
     """Under which corruption float falls furthest."""
-    assert found.clean is not None  # noqa: S101  (what was measured has clean pictures)
-    right = "right" if labelled else "answered as on the clean picture"
-    before = found.clean.answers[FLOAT].accuracy
+    assert found.clean is not None  # noqa: S101  (what was measured has clean images)
+    right = "right" if labelled else "predicted as on the clean image"
+    before = found.clean.runs[FLOAT].accuracy
     worst = min(
-        (cell for cell in found.cells if cell.answers[FLOAT].accuracy.value is not None),
-        key=lambda cell: cell.answers[FLOAT].accuracy.value or 0.0,
+        (cell for cell in found.cells if cell.runs[FLOAT].accuracy.value is not None),
+        key=lambda cell: cell.runs[FLOAT].accuracy.value or 0.0,
         default=None,
     )
     if worst is None or before.value is None:
-        return "In float, no answer was a number."
-    after = worst.answers[FLOAT].accuracy
+        return "In float, no prediction was a number."
+    after = worst.runs[FLOAT].accuracy
     if (after.value or 0.0) >= before.value:
-        return f"In float, no corruption leaves fewer {right} than on clean pictures."
+        return f"In float, no corruption leaves fewer {right} than on clean images."
     return (
         f"In float, {worst.corruption} at degree {worst.degree} costs most: {_in_words(after)} "
         f"are {right}, against {percent(before.value)} clean."
@@ -147,7 +143,7 @@ def float_sentence(found: Corruptions, labelled: bool) -> str:
 
 
 def hurt_sentence(found: Corruptions) -> str:
-    """Under which corruption quantization loses most beyond what it loses on clean pictures."""
+    """Under which corruption quantization loses most beyond what it loses on clean images."""
     compared = [
         (cell, name, against)
         for cell in found.cells
@@ -155,65 +151,81 @@ def hurt_sentence(found: Corruptions) -> str:
         if (against := loss.against_clean) is not None
     ]
     if not compared:
-        return "Whether quantization loses more than on clean pictures was not compared."
+        return "Whether quantization loses more than on clean images was not compared."
     sure = [one for one in compared if _surely_worse(one[2])]
-    cell, name, against = max(sure or compared, key=lambda one: one[2].difference_pp)
+    cell, name, against = max(sure or compared, key=lambda one: more_lost(one[2])[0])
     where = f"{cell.corruption} at degree {cell.degree} under {clean(name)}"
-    more = f"{against.difference_pp:.1f} points more of what float gets right"
+    difference = more_lost(against)[0]
+    more = f"{difference:.1f} points more of what float gets right"
     basis = f"({_interval_pp(against)}, n = {against.n})"
     if sure:
         return f"Quantization hurts most beyond clean with {where}: it loses {more} {basis}."
-    if against.difference_pp <= 0:
-        return "Under no corruption did quantization lose more than on clean pictures."
+    if difference <= 0:
+        return "Under no corruption did quantization lose more than on clean images."
     return (
-        "That quantization loses more on corrupted than on clean pictures is not shown: the most "
+        "That quantization loses more on corrupted than on clean images is not shown: the most "
         f"was {more}, with {where} {basis}, which may be chance."
     )
 
 
-def _surely_worse(against: AgainstClean) -> bool:
-    return against.p_value_holm < _SURE and against.difference_pp > 0
+def more_lost(against: PairedChange) -> tuple[float, float, float]:
+    """How much more is lost corrupted than clean, percentage points, with the interval's ends.
+
+    The change is of what is right, not of what is lost: the sign turns, and the ends swap.
+    """
+    change = (against.difference_pp, against.high_pp, against.low_pp)
+    value, low, high = (0.0 - (end or 0.0) for end in change)
+    return value, low, high
+
+
+def _surely_worse(against: PairedChange) -> bool:
+    return against.p_holm is not None and against.p_holm < _SURE and more_lost(against)[0] > 0
 
 
 def lines_of(
+    record: Record,
     found: Corruptions,
     rate: Callable[[CorruptionCell, str], ClusteredRate],
     names: Sequence[str],
-) -> list[Line]:
-    """A line for each of the names, clean pictures at degree 0 of every panel."""
+) -> list[RateLine]:
+    """A line for each of the names, clean images at degree 0 of every panel."""
     lines = []
     for name in names:
-        colour, marker = _STYLES.get(policy_family(name), _OTHER_STYLE)
+        colour, marker = _style(record, name)
         rates = {(cell.corruption, cell.degree): rate(cell, name) for cell in found.cells}
         if found.clean is not None:
             rates |= {(one.name, 0): rate(found.clean, name) for one in found.corruptions}
-        lines.append(Line(clean(name, 40), colour, marker, name != FLOAT, rates))
+        lines.append(RateLine(clean(name, 40), colour, marker, name != FLOAT, rates))
     return lines
 
 
-def _accuracy_plot(found: Corruptions, title: str, labelled: bool) -> Plot:
+def _style(record: Record, name: str) -> tuple[str, str]:
+    if name == FLOAT:
+        return _FLOAT_STYLE
+    return _STYLES.get(record.by_name[name].kind, _OTHER_STYLE)
+
+
+def _accuracy_plot(record: Record, found: Corruptions, title: str) -> Plot:
     assert found.clean is not None  # noqa: S101
-    lines = lines_of(found, lambda cell, name: cell.answers[name].accuracy, [*found.clean.answers])
-    right = "right answers" if labelled else "answers as float gives on the clean picture"
-    return _plot(found, lines, title, f"Share of {right} against the degree of each corruption")
+    names = [*found.clean.runs]
+    lines = lines_of(record, found, lambda cell, name: cell.runs[name].accuracy, names)
+    right = "right" if record.subject.labelled else "what float predicts on the clean image"
+    what = f"Share of predictions that are {right} against the degree of each corruption"
+    return _plot(found, lines, title, what)
 
 
-def _loss_plot(found: Corruptions, title: str) -> Plot:
-    assert found.clean is not None  # noqa: S101
-    lines = lines_of(found, lambda cell, name: cell.losses[name].lost, [*found.clean.losses])
-    return _plot(
-        found,
-        lines,
-        title,
-        "Of the answers right in float on the same picture, the share that is wrong quantized",
-    )
+def _loss_plot(record: Record, found: Corruptions, title: str) -> Plot:
+    names = [*found.bits]
+    lines = lines_of(record, found, lambda cell, name: cell.losses[name].lost, names)
+    what = "Of what float gets right on the same image, the share that is wrong quantized"
+    return _plot(found, lines, title, what)
 
 
-def _plot(found: Corruptions, lines: Sequence[Line], title: str, what: str) -> Plot:
+def _plot(found: Corruptions, lines: Sequence[RateLine], title: str, what: str) -> Plot:
     panels = [one.name for one in found.corruptions]
     basis = (
-        f"n = {len(found.examples)} pictures, {len(found.seeds)} draws each; bars are 95 % "
-        "intervals, the draws of one picture counted as what they are, not as new pictures."
+        f"n = {found.n} images, {found.draws} draws each; bars are 95 % "
+        "intervals, the draws of one image counted as what they are, not as new images."
     )
     return plot(
         lambda figure, theme, narrow: draw_panels(figure, theme, narrow, panels, lines),
@@ -225,7 +237,7 @@ def _plot(found: Corruptions, lines: Sequence[Line], title: str, what: str) -> P
     )
 
 
-def _line_words(line: Line, panels: Sequence[str]) -> str:
+def _line_words(line: RateLine, panels: Sequence[str]) -> str:
     parts = []
     for panel in panels:
         values = [rate.value for (name, _), rate in sorted(line.rates.items()) if name == panel]
@@ -240,7 +252,7 @@ def _hurt_rows(found: Corruptions) -> list[HurtRow]:
     for info in found.corruptions:
         for name in found.bits:
             compared = [
-                (against.difference_pp, cell, against)
+                (more_lost(against)[0], cell, against)
                 for cell in found.cells
                 if cell.corruption == info.name
                 and (against := cell.losses[name].against_clean) is not None
@@ -252,22 +264,23 @@ def _hurt_rows(found: Corruptions) -> list[HurtRow]:
     return [row for _, _, row in sorted(rows, key=lambda one: (order.index(one[0]), one[1]))]
 
 
-def _hurt_row(cell: CorruptionCell, name: str, against: AgainstClean) -> HurtRow:
+def _hurt_row(cell: CorruptionCell, name: str, against: PairedChange) -> HurtRow:
     return HurtRow(
         policy=clean(name),
         corruption=clean(cell.corruption),
         degree=cell.degree,
         lost=_share(cell.losses[name].lost),
-        difference=signed(against.difference_pp),
+        difference=signed(more_lost(against)[0]),
         interval=_interval_pp(against),
-        pairs=f"{against.only_corrupted} / {against.only_clean} of {against.n}",
-        p_holm=p_text(against.p_value_holm),
+        pairs=f"{against.lost} / {against.gained} of {against.n}",
+        p_holm=p_text(against.p_holm),
         sure=_surely_worse(against),
     )
 
 
-def _interval_pp(against: AgainstClean) -> str:
-    return f"{signed(against.low_pp)} to {signed(against.high_pp)}"
+def _interval_pp(against: PairedChange) -> str:
+    _, low, high = more_lost(against)
+    return f"{signed(low)} to {signed(high)}"
 
 
 def _in_words(rate: ClusteredRate) -> str:

@@ -17,7 +17,7 @@ _LEGEND_ROW, _BELOW, _ROW = 0.24, 0.5, 1.85
 
 
 @dataclass(frozen=True)
-class Line:
+class RateLine:
     """One line in every panel.
 
     Attributes:
@@ -45,10 +45,10 @@ def draw_panels(
     theme: Theme,
     narrow: bool,
     panels: Sequence[str],
-    lines: Sequence[Line],
+    lines: Sequence[RateLine],
     legend_columns: int | None = None,
 ) -> None:
-    """Fill a figure of `panels_size`; degree 0 is the clean pictures."""
+    """Fill a figure of `panels_size`; degree 0 is the clean images."""
     columns, rows = _grid(len(panels), narrow)
     height = panels_size(len(panels), len(lines), narrow, legend_columns)[1]
     drawn = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).flatten()
@@ -92,7 +92,7 @@ def _above(lines: int, narrow: bool, columns: int | None) -> float:
     return 0.2 + _LEGEND_ROW * math.ceil(lines / (columns or _legend_columns(narrow)))
 
 
-def _draw_panel(axes: "Axes", panel: str, lines: Sequence[Line], theme: Theme) -> None:
+def _draw_panel(axes: "Axes", panel: str, lines: Sequence[RateLine], theme: Theme) -> None:
     for place, line in enumerate(lines):
         spots = [
             (degree, rate.value, rate.low, rate.high)

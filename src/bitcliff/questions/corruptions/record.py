@@ -1,14 +1,19 @@
-"""How float and quantized answers stand corrupted pictures: part of an explanation."""
+"""How float and quantized networks stand corrupted images: what was observed, and the figures."""
 
 from typing import Annotated
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
-from bitcliff.records.part import Part, Points, Share, check_interval
+from bitcliff.records.part import Part
+from bitcliff.types.change import PairedChange
 from bitcliff.types.rate import ClusteredRate, Count
+
+FLOAT = "float"
+"""Beside the names of the policies."""
 
 Marks = Annotated[str, Field(pattern="^[01-]*$")]
 """One character an example: 1 right, 0 wrong, - NaN or infinity, which is neither."""
+Degree = Annotated[int, Field(ge=1, le=5)]
 
 
 class CorruptionInfo(Part):
@@ -19,91 +24,96 @@ class CorruptionInfo(Part):
     strengths: list[float]
 
 
-class Answers(Part):
-    """What one way of running the network answered.
+class MarkedCell(Part):
+    """Observed: one corruption at one degree.
 
     Attributes:
-        marks: one text for each seed, one character for each of the examples.
-        accuracy: over all seeds, the interval clustered by example.
-        failed: answers that were NaN or infinity; they enter no rate.
-    """
-
-    marks: list[Marks]
-    accuracy: ClusteredRate
-    failed: Count
-
-
-class AgainstClean(Part):
-    """Does quantization lose more on corrupted pictures than on the same pictures clean?
-
-    On the first seed alone, since the draws of one example are not independent, and on the examples
-    that float gets right both times and that were answered both times.
-
-    Attributes:
-        n: these examples. only_corrupted: quantization loses it corrupted, and not clean.
-        only_clean: the other way round.
-        difference_pp: share lost corrupted minus share lost clean, percentage points.
-        low_pp, high_pp: of the difference; they hold for all comparisons of the part together, with
-            95 % (Tango's interval at 1 - 0.05 / comparisons).
-        p_value: exact McNemar. p_value_holm: Holm-adjusted over all comparisons of the part.
-    """
-
-    n: Count
-    only_corrupted: Count
-    only_clean: Count
-    difference_pp: Points
-    low_pp: Points
-    high_pp: Points
-    p_value: Share
-    p_value_holm: Share
-
-    @model_validator(mode="after")
-    def _holds_its_value(self) -> "AgainstClean":
-        check_interval(self.low_pp, self.difference_pp, self.high_pp)
-        return self
-
-
-class Loss(Part):
-    """What quantization loses.
-
-    Attributes:
-        lost: of the answers right in float on the same picture, those that are wrong quantized.
-        against_clean: None on clean pictures, for a policy whose bits were searched for on them,
-            and where float gets no example right both times.
-    """
-
-    lost: ClusteredRate
-    against_clean: AgainstClean | None
-
-
-class CorruptionCell(Part):
-    """One corruption at one degree; clean pictures have degree 0.
-
-    Attributes:
-        answers: by "float" and the names of the policies. losses: by the names of the policies.
+        marks: by "float" and the names of the policies, a text for each seed, in which a character
+            stands for each of the examples.
     """
 
     corruption: str
-    degree: Annotated[int, Field(ge=0, le=5)]
-    answers: dict[str, Answers]
-    losses: dict[str, Loss]
+    degree: Degree
+    marks: dict[str, list[Marks]]
 
 
-class Corruptions(Part):
-    """The answer to "what about corrupted pictures?".
+class CorruptionsObserved(Part):
+    """What was measured on corrupted images. On clean ones nothing was: the record has those.
 
     Attributes:
-        reason: why it was not measured; None if it was, and then all else is filled.
+        reason: why nothing was measured; None if it was, and then all else is filled.
         examples: ids of those used, in the order of the marks. seeds: one draw an example each.
-        pictures: how inputs became pictures and inputs again, in words.
-        bits: by policy, where the bits of a corrupted picture came from, in words.
+        images: how inputs became images and inputs again, in words.
+        bits: by policy, where the bits of a corrupted image came from, in words.
+        cells: every corruption at every degree, in their order.
     """
 
     reason: str | None = None
     examples: list[str] = Field(default_factory=list)
     seeds: list[int] = Field(default_factory=list)
-    degrees: list[Annotated[int, Field(ge=1, le=5)]] = Field(default_factory=list)
-    pictures: str = ""
+    degrees: list[Degree] = Field(default_factory=list)
+    images: str = ""
+    bits: dict[str, str] = Field(default_factory=dict)
+    corruptions: list[CorruptionInfo] = Field(default_factory=list)
+    cells: list[MarkedCell] = Field(default_factory=list)
+
+
+class MarkedRuns(Part):
+    """Figures: what the marks of one way of running the network give.
+
+    Attributes:
+        accuracy: over all seeds, the interval clustered by example.
+        failed: predictions that were NaN or infinity; they enter no rate.
+    """
+
+    accuracy: ClusteredRate
+    failed: Count
+
+
+class Loss(Part):
+    """Figures: what quantization loses.
+
+    Attributes:
+        lost: of what float gets right on the same image, what is wrong quantized.
+        against_clean: does quantization lose more on corrupted images than on the same ones clean?
+            The change of its right predictions from clean to corrupted: `lost` are those that it
+            loses only corrupted, `gained` those that it loses only clean. On the first seed alone,
+            since the draws of one example are not independent, and on the examples that float gets
+            right both times and that gave a prediction both times. The interval holds for all
+            comparisons of the question together, with 95 %. None on clean images, for a policy
+            whose bits were searched for on them, and where float gets no example right both times.
+    """
+
+    lost: ClusteredRate
+    against_clean: PairedChange | None
+
+
+class CorruptionCell(Part):
+    """Figures: one corruption at one degree, or clean images, of degree 0.
+
+    Attributes:
+        runs: by "float" and the names of the policies. losses: by the names of the policies.
+    """
+
+    corruption: str
+    degree: Annotated[int, Field(ge=0, le=5)]
+    runs: dict[str, MarkedRuns]
+    losses: dict[str, Loss]
+
+
+class Corruptions(Part):
+    """Figures: the answer to "what about corrupted images?", with what else its page shows.
+
+    Attributes:
+        clean: None where nothing was measured, for the `reason` that is then there.
+        n: examples. draws: of each at every degree of a corruption.
+    """
+
+    reason: str | None = None
+    n: Count = 0
+    draws: Count = 0
+    degrees: list[Degree] = Field(default_factory=list)
+    images: str = ""
     bits: dict[str, str] = Field(default_factory=dict)
     corruptions: list[CorruptionInfo] = Field(default_factory=list)
     clean: CorruptionCell | None = None

@@ -1,10 +1,7 @@
 """What is measured on every input, to see what those at risk have in common."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
-import numpy as np
-import numpy.typing as npt
 import torch
 import torch.nn.functional as F  # noqa: N812
 from jaxtyping import Float
@@ -15,65 +12,41 @@ from bitcliff.assess.measured import Predictions, predictions_of
 from bitcliff.points.forward import raw_tensors
 from bitcliff.questions.context import Context, Side
 from bitcliff.questions.indicators.sensitivity_indicators import Watched
-from bitcliff.questions.inputs.record import NotMeasured, Trait
+from bitcliff.questions.inputs.record import MeasuredFeature, MeasuredKey, NotMeasured
 from bitcliff.types.subject import Examples
 
-# Weights of red, green and blue in brightness (ITU-R BT.601), as Pillow's grey pictures have them.
+# Weights of red, green and blue in brightness (ITU-R BT.601), as Pillow's grey images have them.
 _LUMA = (0.299, 0.587, 0.114)
 
 
-@dataclass(frozen=True)
-class Measurement:
-    """A trait and its value for every example, NaN where it has none."""
-
-    trait: Trait
-    values: npt.NDArray[np.float64]
-
-
-def traits(context: Context) -> tuple[list[Measurement], list[NotMeasured]]:
+def features_of(context: Context) -> tuple[list[MeasuredFeature], list[NotMeasured]]:
     """Everything that can be measured on the test side's inputs, and what cannot, and why."""
     side = context.test
-    margins = [row.float_margin for row in context.record.examples]
-    against = "label" if context.record.settings.margin == "label" else "float answer"
-    found: list[Measurement | NotMeasured] = [
-        Measurement(
-            Trait(key="margin", measured=f"in float, against the {against}, logits"),
-            np.array([np.nan if m is None else m for m in margins], dtype=np.float64),
-        ),
-        *_of_pictures(side),
-        _distance(context),
-        _length(side.examples),
-    ]
+    found = [*_of_images(side), _distance(context), _length(side.examples)]
     return (
-        [one for one in found if isinstance(one, Measurement)],
+        [one for one in found if isinstance(one, MeasuredFeature)],
         [one for one in found if isinstance(one, NotMeasured)],
     )
 
 
 def classes_of(side: Side) -> Predictions:
-    """Each example's class: its label, or without labels what float says."""
+    """Each example's class: its label, or without labels what float predicts."""
     labels = side.examples.labels
     return predictions_of(side.base) if labels is None else labels.tolist()
 
 
-def _of_pictures(side: Side) -> list[Measurement | NotMeasured]:
-    pictures = [x for x in raw_tensors(side.examples.inputs) if x.ndim == 4]
-    if len(pictures) != 1:
-        reason = "the inputs are not pictures (channels, height, width)"
-        return [
-            NotMeasured(key="brightness", reason=reason),
-            NotMeasured(key="contrast", reason=reason),
-            NotMeasured(key="sharpness", reason=reason),
-        ]
-    pixels, on = as_pixels(pictures[0], side)
-    parts = [picture_traits(part) for part in pixels.split(256)]
-    brightness, contrast, sharpness = torch.cat(parts, 1).numpy()
+def _of_images(side: Side) -> list[MeasuredFeature | NotMeasured]:
+    keys: tuple[MeasuredKey, ...] = ("brightness", "contrast", "sharpness")
+    images = [x for x in raw_tensors(side.examples.inputs) if x.ndim == 4]
+    if len(images) != 1:
+        reason = "the inputs are not images (channels, height, width)"
+        return [NotMeasured(key=key, reason=reason) for key in keys]
+    pixels, on = as_pixels(images[0], side)
+    values = torch.cat([image_features(part) for part in pixels.split(256)], 1).numpy()
+    words = ("mean", "standard deviation", "variance of the Laplacian")
     return [
-        Measurement(Trait(key="brightness", measured=f"mean of {on}"), brightness),
-        Measurement(Trait(key="contrast", measured=f"standard deviation of {on}"), contrast),
-        Measurement(
-            Trait(key="sharpness", measured=f"variance of the Laplacian of {on}"), sharpness
-        ),
+        MeasuredFeature(key=key, measured=f"{what} of {on}", values=each)
+        for key, what, each in zip(keys, words, values, strict=True)
     ]
 
 
@@ -82,16 +55,16 @@ def as_pixels(
 ) -> tuple[Float[Tensor, "n channels height width"], str]:
     """The model's input with its normalisation undone, where that is known; and what it then is."""
     done = side.audit.subject.preprocessing
-    grey = "" if x.shape[1] == 1 else " as a grey picture" if x.shape[1] == 3 else " over channels"
+    grey = "" if x.shape[1] == 1 else " as a grey image" if x.shape[1] == 3 else " over channels"
     if done is None or side.examples.preprocessing == Examples.preprocessing:
         return x, f"the model’s input{grey}"
     mean, std = (x.new_tensor(part)[:, None, None] for part in (done.mean, done.std))
     return (x * std + mean) / (255 * done.scale), f"the pixels that the model sees, 0 to 1,{grey}"
 
 
-def picture_traits(x: Float[Tensor, "n channels height width"]) -> Float[Tensor, "3 n"]:
+def image_features(x: Float[Tensor, "n channels height width"]) -> Float[Tensor, "3 n"]:
     """Brightness (mean), contrast (standard deviation) and sharpness (variance of the Laplacian of
-    four neighbours, inside the border) of the grey picture; NaN below 3 pixels a side."""
+    four neighbours, inside the border) of the grey image; NaN below 3 pixels a side."""
     weights = x.new_tensor(_LUMA if x.shape[1] == 3 else [1 / x.shape[1]] * x.shape[1])
     grey = torch.einsum("nchw,c->nhw", x.double(), weights.double())
     flat = grey.flatten(1)
@@ -103,7 +76,7 @@ def picture_traits(x: Float[Tensor, "n channels height width"]) -> Float[Tensor,
     return torch.stack([brightness, contrast, edges.var(1, correction=0)])
 
 
-def features_of(side: Side) -> Float[Tensor, "n width"] | None:
+def reaching_last_point(side: Side) -> Float[Tensor, "n width"] | None:
     """What reaches the last quantization point in float, example by example.
 
     None if that point is not reached in every pass, or not always by as many values.
@@ -125,11 +98,11 @@ def features_of(side: Side) -> Float[Tensor, "n width"] | None:
     return torch.cat(seen)[: len(side.examples)].double()
 
 
-def _distance(context: Context) -> Measurement | NotMeasured:
+def _distance(context: Context) -> MeasuredFeature | NotMeasured:
     test, train = context.test, context.train
     classes = torch.tensor([-1 if c is None else c for c in classes_of(test)])
-    features = features_of(test)
-    others = features if train is None else features_of(train)
+    features = reaching_last_point(test)
+    others = features if train is None else reaching_last_point(train)
     if features is None or others is None:
         return NotMeasured(key="distance", reason="the last point is not reached in every pass")
     if train is None:
@@ -142,7 +115,7 @@ def _distance(context: Context) -> Measurement | NotMeasured:
         return NotMeasured(key="distance", reason=f"{which} hold none of the same class")
     name = test.audit.plan.points[-1].name
     words = f"Euclidean, of what reaches {name} in float, to the mean of {which} of its class"
-    return Measurement(Trait(key="distance", measured=words), values.numpy())
+    return MeasuredFeature(key="distance", measured=words, values=values.numpy())
 
 
 def distances_to(
@@ -175,9 +148,9 @@ def distances_within(features: Float[Tensor, "n width"], classes: Tensor) -> Flo
     return found
 
 
-def _length(examples: Examples) -> Measurement | NotMeasured:
+def _length(examples: Examples) -> MeasuredFeature | NotMeasured:
     mask = examples.inputs.get("attention_mask") if isinstance(examples.inputs, Mapping) else None
     if mask is None:
         return NotMeasured(key="length", reason="the inputs are not texts with an attention mask")
     values = mask.flatten(1).sum(1).double().numpy()
-    return Measurement(Trait(key="length", measured="tokens of the text"), values)
+    return MeasuredFeature(key="length", measured="tokens of the text", values=values)

@@ -4,7 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bitcliff.questions.inputs.plot import margins_plot
-from bitcliff.questions.inputs.record import Comparison, InputsAtRisk, PolicyRisk
+from bitcliff.questions.inputs.record import (
+    Comparison,
+    InputsAtRisk,
+    InputsObserved,
+    PolicyRisk,
+)
 from bitcliff.questions.inputs.wording import (
     HEADINGS,
     answer,
@@ -28,7 +33,7 @@ from bitcliff.report.words import (
 
 
 @dataclass(frozen=True)
-class Line:
+class PolicyLine:
     """One policy of the table of flips and of the table of margins.
 
     `changes`: the shares that the first one shows, as text, and their intervals.
@@ -43,8 +48,8 @@ class Line:
 
 
 @dataclass(frozen=True)
-class TraitLine:
-    """One trait of those at risk against the others."""
+class FeatureLine:
+    """One feature of those at risk against the others."""
 
     name: str
     measured: str
@@ -72,12 +77,12 @@ class Worst:
 
 @dataclass(frozen=True)
 class Block:
-    """All about one policy; no traits where there is nothing to compare."""
+    """All about one policy; no features where there is nothing to compare."""
 
     policy: str
     answer: str
     plot: Plot | None
-    traits: Sequence[TraitLine]
+    features: Sequence[FeatureLine]
     classes: str
     worst: Sequence[Worst]
 
@@ -88,9 +93,9 @@ class Data:
 
     noun: str
     labelled: bool
-    twin: str | None
+    reference: str | None
     n_common: int
-    lines: Sequence[Line]
+    lines: Sequence[PolicyLine]
     any_failure: bool
     blocks: Sequence[Block]
     tests: int
@@ -106,8 +111,8 @@ def inputs_section(record: Record, part: InputsAtRisk) -> Section:
         data=Data(
             noun=noun(record),
             labelled=record.subject.labelled,
-            twin=None if part.twin is None else clean(part.twin.model),
-            n_common=0 if part.twin is None else part.twin.n_common,
+            reference=None if part.reference is None else clean(part.reference.model),
+            n_common=0 if part.reference is None else part.reference.n_common,
             lines=[_line(risk, part, record.subject.labelled) for risk in part.policies],
             any_failure=any(risk.numeric_failures.k for risk in part.policies),
             blocks=[_block(record, part, risk) for risk in part.policies],
@@ -128,13 +133,13 @@ def _finding(record: Record, part: InputsAtRisk) -> str:
     return " ".join(answer(record, risk) for risk in shown)
 
 
-def _line(risk: PolicyRisk, part: InputsAtRisk, labelled: bool) -> Line:
+def _line(risk: PolicyRisk, part: InputsAtRisk, labelled: bool) -> PolicyLine:
     found = risk.erosion
     rates = [risk.at_risk, risk.lost, risk.gained, risk.other_wrong] if labelled else []
     rates.append(risk.flipped)
-    rates += [] if part.twin is None else [risk.transitory, risk.transitory_of_all]
+    rates += [] if part.reference is None else [risk.transitory, risk.transitory_of_all]
     values = () if found is None else (found.p05, found.p25, found.median, found.p75, found.p95)
-    return Line(
+    return PolicyLine(
         policy=clean(risk.policy),
         changes=[(rate_text(rate), rate_interval(rate)) for rate in rates],
         failures=risk.numeric_failures.k,
@@ -147,21 +152,21 @@ def _line(risk: PolicyRisk, part: InputsAtRisk, labelled: bool) -> Line:
 
 
 def _block(record: Record, part: InputsAtRisk, risk: PolicyRisk) -> Block:
-    measured = {trait.key: clean(trait.measured, 300) for trait in part.traits}
+    measured = {one.key: clean(one.measured, 300) for one in part.features}
     comparable = 0 < risk.at_risk.k < risk.at_risk.n
-    rows = {row.id: row for row in record.examples}
+    place_of = {name: place for place, name in enumerate(record.table.ids)}
     return Block(
         policy=clean(risk.policy),
         answer=answer(record, risk),
         plot=margins_plot(record, part, risk),
-        traits=[_trait(c, measured[c.key]) for c in risk.comparisons] if comparable else [],
+        features=[_feature(c, measured[c.key]) for c in risk.comparisons] if comparable else [],
         classes=_classes(record, risk) if comparable else "",
-        worst=[_worst(record, part, risk, rows[name]) for name in risk.worst if name in rows],
+        worst=[_worst(record, risk, record.examples[place_of[name]]) for name in risk.worst],
     )
 
 
-def _trait(one: Comparison, measured: str) -> TraitLine:
-    return TraitLine(
+def _feature(one: Comparison, measured: str) -> FeatureLine:
+    return FeatureLine(
         name=HEADINGS[one.key],
         measured=measured,
         n=f"{one.n_risk} / {one.n_safe}",
@@ -169,7 +174,7 @@ def _trait(one: Comparison, measured: str) -> TraitLine:
         median_safe=short(one.median_safe),
         effect=effect_text(one),
         p_value=p_text(one.p_value),
-        p_holm=p_text(one.p_value_holm),
+        p_holm=p_text(one.p_holm),
         differs=differs(one),
         finding="no values" if one.p_value is None else "differs" if differs(one) else NOTHING,
     )
@@ -184,19 +189,20 @@ def _classes(record: Record, risk: PolicyRisk) -> str:
     texts = [
         "…"
         if one is None
-        else f"{class_name(record, one.label)} {one.at_risk.k} of {one.at_risk.n}"
+        else f"{class_name(record.subject, one.label)} {one.at_risk.k} of {one.at_risk.n}"
         for one in shown
     ]
     return "At risk by class: " + ", ".join(texts) + "."
 
 
-def _worst(record: Record, part: InputsAtRisk, risk: PolicyRisk, row: ExampleRow) -> Worst:
-    outcome = row.outcomes[risk.policy]
+def _worst(record: Record, risk: PolicyRisk, row: ExampleRow) -> Worst:
+    outcome, observed = row.outcomes[risk.policy], record.observed_by("inputs", InputsObserved)
+    images = {} if observed is None else observed.images
     return Worst(
         id=clean(row.id, 80),
-        thumbnail=safe_thumbnail(row.thumbnail or part.pictures.get(row.id)),
-        label=None if row.label is None else class_name(record, row.label),
-        before=class_name(record, row.float_prediction),
-        after=class_name(record, outcome.prediction),
+        thumbnail=safe_thumbnail(row.thumbnail or images.get(row.id)),
+        label=None if row.label is None else class_name(record.subject, row.label),
+        before=class_name(record.subject, row.float_prediction),
+        after=class_name(record.subject, outcome.prediction),
         margins=f"margin {short(row.float_margin)} → {short(outcome.margin)}",
     )

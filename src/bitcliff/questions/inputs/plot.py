@@ -1,10 +1,13 @@
-"""The figure of margins: in float against under a policy."""
+"""The plot of margins: in float against under a policy."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
+import numpy.typing as npt
+
 from bitcliff.questions.inputs.record import InputsAtRisk, PolicyRisk
+from bitcliff.questions.inputs.statistics import under
 from bitcliff.questions.inputs.wording import short
 from bitcliff.records import Record
 from bitcliff.report.plot import Plot, Theme, plain_axes, plot
@@ -16,12 +19,12 @@ if TYPE_CHECKING:
 # More marks of a kind would cover each other, and make the page heavy.
 _DRAWN = 500
 
-Pairs = Sequence[tuple[float, float]]
+Pairs = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class _Marks:
-    """(float margin, margin under the policy) of each example, by what became of it."""
+    """(m, 2) float margin and margin under the policy of each example, by what became of it."""
 
     lost: Pairs
     kept: Pairs
@@ -29,22 +32,22 @@ class _Marks:
 
     @property
     def every(self) -> Pairs:
-        return [*self.lost, *self.kept, *self.wrong]
+        return np.concatenate([self.lost, self.kept, self.wrong])
 
 
 def margins_plot(record: Record, part: InputsAtRisk, risk: PolicyRisk) -> Plot | None:
     """Each example's margin before and after; None where no example has both."""
     marks = _marks(record, risk.policy)
-    if not marks.every or risk.erosion is None:
+    if risk.erosion is None:
         return None
     k, n, labelled = risk.at_risk.k, risk.at_risk.n, record.subject.labelled
     median = risk.erosion.median
     move = f"{'shrinks' if median > 0 else 'grows'} by {short(abs(median))} logits in the median"
     if part.margin_scale:
         move += f" ({abs(median) / part.margin_scale:.2f} times the median float margin)"
-    what = "right answers are lost" if labelled else "answers change"
+    what = "right predictions are lost" if labelled else "predictions change"
     title = f"Under {clean(risk.policy)} the margin {move}; {k} of {n} {what}"
-    against = "label" if record.settings.margin == "label" else "answer in float"
+    against = "label" if record.settings.margin == "label" else "prediction in float"
     thinned = max(map(len, (marks.lost, marks.kept, marks.wrong))) > _DRAWN
     caption = (
         f"Margin of each of {len(marks.every)} {noun(record)}: logit of the {against} minus the "
@@ -63,41 +66,31 @@ def margins_plot(record: Record, part: InputsAtRisk, risk: PolicyRisk) -> Plot |
 
 
 def _marks(record: Record, policy: str) -> _Marks:
-    lost, kept, wrong = [], [], []
-    for row in record.examples:
-        outcome = row.outcomes[policy]
-        if row.float_margin is None or outcome.margin is None:
-            continue
-        pair = (row.float_margin, outcome.margin)
-        if row.label is not None and row.label != row.float_prediction:
-            wrong.append(pair)
-        elif outcome.prediction != row.float_prediction:
-            lost.append(pair)
-        else:
-            kept.append(pair)
-    return _Marks(lost, kept, wrong)
+    found = under(record, policy)
+    pairs = np.stack([record.table.margin, found.margin], 1)
+    wrong = found.whole & ~found.risk & ~found.safe
+    return _Marks(lost=pairs[found.risk], kept=pairs[found.safe], wrong=pairs[wrong])
 
 
 def _draw(figure: "Figure", marks: _Marks, labelled: bool, theme: Theme, narrow: bool) -> None:
     axes = figure.add_axes((0.165, 0.1, 0.815, 0.74) if narrow else (0.09, 0.11, 0.66, 0.86))
-    in_float = [x for x, _ in marks.every]
-    left, right = min(in_float), max(in_float)
+    in_float = marks.every[:, 0]
+    left, right = float(in_float.min()), float(in_float.max())
     room = 0.03 * (right - left) or 1.0
     axes.plot([left - room, right + room], [left - room, right + room], color=theme.muted,
               linewidth=1.2, linestyle=(0, (5, 3)), label="as in float")  # fmt: skip
     axes.axhline(0, color=theme.ink, linewidth=1)
     kinds = (
         (marks.wrong, "wrong in float", theme.muted, ".", 22),
-        (marks.kept, "still right" if labelled else "answer as in float", theme.even, "o", 20),
-        (marks.lost, "lost" if labelled else "answer changed", theme.worst, "x", 26),
+        (marks.kept, "still right" if labelled else "prediction as in float", theme.even, "o", 20),
+        (marks.lost, "lost" if labelled else "prediction changed", theme.worst, "x", 26),
     )
     for pairs, words, colour, marker, size in kinds:
-        if pairs:
+        if len(pairs):
             drawn = pairs[:: -(-len(pairs) // _DRAWN)]
-            across, up = zip(*drawn, strict=True)
             axes.scatter(
-                across,
-                up,
+                drawn[:, 0],
+                drawn[:, 1],
                 s=size,
                 c=colour,
                 marker=marker,

@@ -1,37 +1,81 @@
-"""Which inputs are at risk under a policy, and what they have in common."""
+"""Which inputs are at risk under a policy: what was observed of them, and the figures."""
 
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
-from bitcliff.records.part import Part, Share, check_interval, check_order
+from bitcliff.records.arrays import Floats, Ints
+from bitcliff.records.part import Part, Share
 from bitcliff.types.rate import Count, Rate
 
-TraitKey = Literal["class", "margin", "brightness", "contrast", "sharpness", "distance", "length"]
+FeatureKey = Literal["class", "margin", "brightness", "contrast", "sharpness", "distance", "length"]
+MeasuredKey = Literal["brightness", "contrast", "sharpness", "distance", "length"]
 
 
-class Trait(Part):
-    """Something measured on every input. `measured` says on what, and how."""
+class MeasuredFeature(Part):
+    """Observed: something measured on every input.
 
-    key: TraitKey
+    Attributes:
+        measured: on what, and how. values: (n,) in the order of the data, NaN where there is none.
+    """
+
+    key: MeasuredKey
     measured: str
+    values: Floats
 
 
 class NotMeasured(Part):
-    """A trait that could not be measured here, and why."""
+    """Observed: a feature that could not be measured here, and why."""
 
-    key: TraitKey
+    key: MeasuredKey
     reason: str
 
 
-class Twin(Part):
-    """Another network's run on the same data, for the paper's transitory points of a pair.
+class ReferenceRun(Part):
+    """Observed: another network's run on the same data, for transitory points of the two.
 
-    `n_common` is how many examples the two runs share.
+    Attributes:
+        places: (m,) of the examples in common, in this run. prediction: (m,) of that network in
+            float, -1 on a numeric failure.
     """
 
     model: str
     weights_sha256: str
+    places: Ints
+    prediction: Ints
+
+
+class InputsObserved(Part):
+    """What was observed of the inputs, beside the outcomes that the record holds.
+
+    Attributes:
+        margin_scale: the median size of the float margins, logits: what counts as clear-cut here.
+        reference: the other network's run, if one was given.
+        images: of those shown, by id, where the record itself keeps none; data URIs.
+        resampled: the p-values that were found by shuffling, by explained policy, in their order,
+            and feature. Another version of a library may shuffle otherwise, so that these can't be
+            worked out again.
+    """
+
+    margin_scale: Annotated[float, Field(ge=0)]
+    features: list[MeasuredFeature]
+    not_measured: list[NotMeasured]
+    reference: ReferenceRun | None
+    images: dict[str, str] = Field(default_factory=dict)
+    resampled: dict[str, dict[FeatureKey, Share]]
+
+
+class Feature(Part):
+    """Figures: something known of every input. `measured` says on what, and how."""
+
+    key: FeatureKey
+    measured: str
+
+
+class Reference(Part):
+    """Figures: the other network, and how many examples the two runs share."""
+
+    model: str
     n_common: Count
 
 
@@ -44,26 +88,21 @@ class Quantiles(Part):
     p75: float
     p95: float
 
-    @model_validator(mode="after")
-    def _increase(self) -> "Quantiles":
-        check_order((self.p05, self.p25, self.median, self.p75, self.p95))
-        return self
-
 
 class Comparison(Part):
-    """A trait of the examples at risk against that of the others.
+    """A feature of the examples at risk against that of the others.
 
     Attributes:
-        n_risk, n_safe: how many of each have the trait at all.
+        n_risk, n_safe: how many of each have the feature at all.
         median_risk, median_safe: None for the class.
-        effect: the chance that one at risk has more of the trait than one that is not (0.5: no
+        effect: the chance that one at risk has more of the feature than one that is not (0.5: no
             difference), with its 95 % interval `low` to `high`. For the class Cramér's V, without
             interval. None, like the p-values, where a group is empty.
         p_value: two-sided, Mann-Whitney; for the class a chi-square by shuffles.
-        p_value_holm: adjusted over all tests of all explained policies.
+        p_holm: adjusted over all tests of all explained policies.
     """
 
-    key: TraitKey
+    key: FeatureKey
     n_risk: Count
     n_safe: Count
     median_risk: float | None = None
@@ -72,13 +111,7 @@ class Comparison(Part):
     low: Share | None = None
     high: Share | None = None
     p_value: Share | None = None
-    p_value_holm: Share | None = None
-
-    @model_validator(mode="after")
-    def _holds_its_value(self) -> "Comparison":
-        # Cramér's V has no interval.
-        check_interval(self.low, None if self.key == "class" else self.effect, self.high)
-        return self
+    p_holm: Share | None = None
 
 
 class ClassAtRisk(Part):
@@ -94,12 +127,13 @@ class PolicyRisk(Part):
     Attributes:
         numeric_failures: in float or under the policy.
         at_risk: right in float and wrong under the policy, out of those right in float; without
-            labels, examples whose answer changes, out of all. Those out of which they are counted
-            are the ones compared with them.
-        flipped: any change of the answer, out of all. lost: right to wrong. gained: wrong to right.
-            other_wrong: wrong to otherwise wrong. None without labels.
-        transitory, transitory_of_all: right in float in this network and in its twin, and wrong in
-            this one under the policy: out of those right in both, and out of all in common.
+            labels, examples whose prediction changes, out of all. Those out of which they are
+            counted are the ones compared with them.
+        flipped: any change of the prediction, out of all. lost: right to wrong. gained: wrong to
+            right. other_wrong: wrong to otherwise wrong. None without labels.
+        transitory, transitory_of_all: right in float in this network and in the reference, and
+            wrong in this one under the policy: out of those right in both, and out of all in
+            common.
         erosion: float margin minus the margin under the policy, logits. eroded: those above 0.
         classes: those that occur among the compared, most at risk first.
         worst: ids of the examples at risk that lost most margin, most first.
@@ -122,16 +156,10 @@ class PolicyRisk(Part):
 
 
 class InputsAtRisk(Part):
-    """The answer, policy by policy.
-
-    Attributes:
-        margin_scale: the median size of the float margins, logits: what counts as clear-cut here.
-        pictures: of the worst ones, by id, where the record itself keeps none; data URIs.
-    """
+    """Figures: the answer, policy by policy, with what else its page shows."""
 
     margin_scale: Annotated[float, Field(ge=0)]
-    traits: list[Trait]
+    features: list[Feature]
     not_measured: list[NotMeasured]
-    twin: Twin | None
+    reference: Reference | None
     policies: list[PolicyRisk]
-    pictures: dict[str, str] = Field(default_factory=dict)

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from bitcliff.questions.inputs.record import Comparison, PolicyRisk, TraitKey
+from bitcliff.questions.inputs.record import Comparison, FeatureKey, PolicyRisk
 from bitcliff.records import Record
 from bitcliff.report.words import NOTHING, clean, noun, p_text
 
@@ -11,7 +11,7 @@ LEVEL = 0.05
 # With fewer in a group, hardly any test could find anything.
 _FEW = 4
 
-HEADINGS: Mapping[TraitKey, str] = {
+HEADINGS: Mapping[FeatureKey, str] = {
     "class": "Class",
     "margin": "Float margin",
     "brightness": "Brightness",
@@ -21,8 +21,8 @@ HEADINGS: Mapping[TraitKey, str] = {
     "length": "Text length",
 }
 
-# What those at risk are or do when they have less of a trait, and more.
-_LESS_MORE: Mapping[TraitKey, tuple[str, str]] = {
+# What those at risk are or do when they have less of a feature, and more.
+_LESS_MORE: Mapping[FeatureKey, tuple[str, str]] = {
     "class": ("come more from some classes than from others",) * 2,
     "margin": ("have smaller float margins", "have larger float margins"),
     "brightness": ("are darker", "are brighter"),
@@ -34,8 +34,8 @@ _LESS_MORE: Mapping[TraitKey, tuple[str, str]] = {
 
 
 def differs(one: Comparison) -> bool:
-    """The trait tells those at risk from the others, after correction for all tests."""
-    return one.p_value_holm is not None and one.p_value_holm < LEVEL
+    """The feature tells those at risk from the others, after correction for all tests."""
+    return one.p_holm is not None and one.p_holm < LEVEL
 
 
 def answer(record: Record, risk: PolicyRisk) -> str:
@@ -45,7 +45,7 @@ def answer(record: Record, risk: PolicyRisk) -> str:
     right = " that float gets right" if labelled else ""
     done = "lost" if labelled else "changed"
     if n == 0:
-        return f"No {one}{right} has an answer under {policy}: there is nothing to compare."
+        return f"No {one}{right} has a prediction under {policy}: there is nothing to compare."
     if k == 0:
         return f"Under {policy} none of the {n} {several}{right} is {done}: nothing to compare."
     if k == n:
@@ -56,7 +56,7 @@ def answer(record: Record, risk: PolicyRisk) -> str:
     if not found:
         return f"{start}; {_nothing(risk, tested)}"
     rest = tested - len(found)
-    tail = f"; none of the {rest} other traits tells them apart" if rest > 1 else ""
+    tail = f"; none of the {rest} other features tells them apart" if rest > 1 else ""
     return f"{start}. They {_listed([_phrase(c) for c in found])}{tail}."
 
 
@@ -66,9 +66,9 @@ def _nothing(risk: PolicyRisk, tested: int) -> str:
     if few < _FEW:
         which = "" if few == k else " that is not" if few == 1 else " that are not"
         return f"with only {few}{which}, there is too little to compare."
-    least = min(c.p_value_holm for c in risk.comparisons if c.p_value_holm is not None)
+    least = min(c.p_holm for c in risk.comparisons if c.p_holm is not None)
     return (
-        f"none of the {tested} traits tested tells them from the others "
+        f"none of the {tested} features tested tells them from the others "
         f"(smallest adjusted {_p(least)})."
     )
 
@@ -79,7 +79,7 @@ def _phrase(one: Comparison) -> str:
     medians = ""
     if one.median_risk is not None:
         medians = f"median {short(one.median_risk)} against {short(one.median_safe)}, "
-    return f"{what} ({medians}{_p(one.p_value_holm)})"
+    return f"{what} ({medians}{_p(one.p_holm)})"
 
 
 def _p(value: float | None) -> str:

@@ -4,11 +4,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from bitcliff.questions.layers.plot import SPLITS, figure
-from bitcliff.questions.layers.record import SIGNIFICANT, Change, Layers, LayerSweep
+from bitcliff.questions.layers.record import SIGNIFICANT, Layers, LayerSweep
 from bitcliff.records import Record
 from bitcliff.report.plot import Plot
 from bitcliff.report.section import Section
 from bitcliff.report.words import NOTHING, clean, decimal, p_text, percent, rate_text
+from bitcliff.types.change import PairedChange
 
 
 @dataclass(frozen=True)
@@ -46,13 +47,6 @@ def layers_section(record: Record, layers: Layers) -> Section:
     return Section("layers", "Which layers break?", finding, policies)
 
 
-def inflection(record: Record, policy: str | None) -> list[int]:
-    """Places, from 0, of the points at which the layer analysis sees a policy break the network."""
-    layers = record.explanation.layers if record.explanation else None
-    sweeps = layers.sweeps if layers else []
-    return next((s.inflection for s in sweeps if (s.policy, s.split) == (policy, "test")), [])
-
-
 def _policy(sweeps: Sequence[LayerSweep], names: Sequence[str], labelled: bool) -> PolicyLayers:
     test = sweeps[0]
     return PolicyLayers(
@@ -84,8 +78,8 @@ def _title(test: LayerSweep, names: Sequence[str]) -> str:
         return (
             f"Under {policy}, quantizing only {which} of {len(names)} layers{',' * one} costs "
             f"{_loss(confirmed.cost)}; keeping {'it' if one else 'them'} in float gives back "
-            f"{_gain(confirmed.regained)} of {_points(test.whole)}, with the bits as they "
-            "lie."
+            f"{_gain(confirmed.regained)} of {_points(test.whole)}, with the same "
+            "allocation."
         )
     if _is_loss(test.whole):
         return f"Under {policy}, {_loss(test.whole)} are lost, but no single layer stands out."
@@ -101,7 +95,7 @@ def _story(sweeps: Sequence[LayerSweep], names: Sequence[str]) -> list[str]:
     ]
     if test.confirmation is not None:
         found.append(f"Inflection points, by number and name: {_named(test.inflection, names)}.")
-        if (test.confirmation.regained.pp or 0.0) < -0.5 * (whole.pp or 0.0):
+        if (test.confirmation.regained.difference_pp or 0.0) < -0.5 * (whole.difference_pp or 0.0):
             found.append("Most of the loss stays without them: other layers do harm together.")
     elif _is_loss(whole):
         found.append(_unproven(test, names))
@@ -116,11 +110,11 @@ def _unproven(test: LayerSweep, names: Sequence[str]) -> str:
     )
     if not test.large_steps:
         return f"{rule}: no single layer carries that much; the loss grows from layer to layer."
-    best = min(test.large_steps, key=lambda step: (step.p_holm, -step.share, step.point))
+    best = min(test.large_steps, key=lambda step: (_adjusted(step.change), -step.share, step.point))
     return (
         f"{rule}. The nearest is layer {best.point + 1}, {names[best.point]}, which loses "
         f"{best.change.lost} and gains {best.change.gained} of {best.change.n} (adjusted p "
-        f"{p_text(best.p_holm)}): more examples would tell."
+        f"{p_text(_adjusted(best.change))}): more examples would tell."
     )
 
 
@@ -162,32 +156,38 @@ def _named(points: Sequence[int], names: Sequence[str]) -> str:
     return ", ".join(f"{point + 1} ({names[point]})" for point in points)
 
 
-def _is_loss(whole: Change) -> bool:
-    return whole.pp is not None and whole.pp < 0 and whole.p_value <= SIGNIFICANT
+def _is_loss(whole: PairedChange) -> bool:
+    return (
+        whole.difference_pp is not None and whole.difference_pp < 0 and whole.p_value <= SIGNIFICANT
+    )
 
 
-def _loss(change: Change) -> str:
-    """ "80.6 points (76.0 to 84.4)", positive where right answers are lost."""
+def _loss(change: PairedChange) -> str:
+    """ "80.6 points (76.0 to 84.4)", positive where right predictions are lost."""
     return _with_interval(change, lambda pp: -pp)
 
 
-def _gain(change: Change) -> str:
+def _gain(change: PairedChange) -> str:
     return _with_interval(change, lambda pp: pp)
 
 
-def _with_interval(change: Change, turned: Callable[[float], float]) -> str:
-    if change.pp is None or change.low is None or change.high is None:
+def _with_interval(change: PairedChange, turned: Callable[[float], float]) -> str:
+    if change.difference_pp is None or change.low_pp is None or change.high_pp is None:
         return NOTHING
-    low, high = sorted((turned(change.low), turned(change.high)))
-    return f"{decimal(turned(change.pp))} points ({decimal(low)} to {decimal(high)})"
+    low, high = sorted((turned(change.low_pp), turned(change.high_pp)))
+    return f"{decimal(turned(change.difference_pp))} points ({decimal(low)} to {decimal(high)})"
 
 
-def _points(whole: Change) -> str:
-    return NOTHING if whole.pp is None else decimal(-whole.pp)
+def _points(whole: PairedChange) -> str:
+    return NOTHING if whole.difference_pp is None else decimal(-whole.difference_pp)
+
+
+def _adjusted(change: PairedChange) -> float:
+    return change.p_value if change.p_holm is None else change.p_holm
 
 
 def _effort(test: LayerSweep) -> str:
-    text = f"The curves took {percent(test.calls / test.naive_calls)} of the layer calls"
-    if test.naive_macs:
-        text += f" and {percent(test.macs / test.naive_macs)} of the multiply-adds"
+    text = f"The curves took {percent(test.calls_share)} of the layer calls"
+    if test.macs_share is not None:
+        text += f" and {percent(test.macs_share)} of the multiply-adds"
     return text + " that running each of their combinations by itself would have taken."

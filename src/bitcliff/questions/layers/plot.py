@@ -1,4 +1,4 @@
-"""The paper's Figure 2: right answers by how far into the network quantization reaches."""
+"""The paper's Figure 2: right predictions by how far into the network quantization reaches."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -37,7 +37,7 @@ def figure(
 
 def _caption(sweeps: Sequence[LayerSweep], names: Sequence[str], labelled: bool) -> str:
     counts = ", ".join(f"{sweep.n} {SPLITS[sweep.split]} examples" for sweep in sweeps)
-    measure = "Right answers" if labelled else "Answers as in float (there are no labels)"
+    measure = "Right predictions" if labelled else "Predictions as in float (there are no labels)"
     text = (
         f"{measure}, percent, policy {sweeps[0].policy}, {counts}. From the first layer (left) to "
         "the last (right); the layers not quantized stay in float, and weights are rounded "
@@ -55,7 +55,7 @@ def _words(test: LayerSweep, names: Sequence[str]) -> str:
         f"{key.replace('_', ' ')}: " + ", ".join(_percent(rate) for rate in getattr(test, key))
         for key, _ in _PANELS
     ]
-    return f"Right answers, percent, for layers 1 to {len(names)}. " + "; ".join(parts) + "."
+    return f"Right predictions, percent, for layers 1 to {len(names)}. " + "; ".join(parts) + "."
 
 
 def _percent(rate: Rate) -> str:
@@ -73,7 +73,9 @@ def _draw(
     for axes in panels[-columns:]:
         axes.set_xlabel("relative depth")
     drawn.supylabel(
-        "right answers" if labelled else "answers as in float", color=theme.muted, fontsize=10
+        "right predictions" if labelled else "predictions as in float",
+        color=theme.muted,
+        fontsize=10,
     )
     handles, labels = panels[0].get_legend_handles_labels()
     drawn.legend(

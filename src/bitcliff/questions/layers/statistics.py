@@ -1,6 +1,6 @@
-"""The rule that names inflection points.
+"""The rule that names inflection points, and every figure of the layer analysis.
 
-A *step* is the change of right answers, on the same examples, when one point is quantized in
+A *step* is the change of right predictions, on the same examples, when one point is quantized in
 addition to others. Every point k has up to four of them, which differ in what is quantized already:
 
     before     points 1 to k-1, from the input on
@@ -22,27 +22,45 @@ quantized, "before" finds the last, "after" the first and "all-but" every one. (
 inflection points off the before and after curves, section 4.2.)
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from bitcliff.assess.measured import Predictions
-from bitcliff.questions.layers.record import SIGNIFICANT, Change, Curve, Step
-from bitcliff.questions.layers.sweep import NOTHING, Cell, curves
-from bitcliff.stats import holm, mcnemar, paired_difference, rate
+import numpy as np
+import numpy.typing as npt
+
+from bitcliff.questions.layers.cells import NOTHING, Cell, curves, range_text
+from bitcliff.questions.layers.record import (
+    SIGNIFICANT,
+    Confirmation,
+    Curve,
+    Layers,
+    LayersObserved,
+    LayerStep,
+    LayerSweep,
+    SweepObserved,
+)
+from bitcliff.records import AnswerKind, Record
+from bitcliff.records.arrays import NONE, classes
+from bitcliff.stats import paired_change, rate, with_holm
+from bitcliff.types.change import PairedChange
 from bitcliff.types.rate import Rate
+
+Predictions = npt.NDArray[np.int32]
+"""(n,) one class an example, -1 where there is none."""
 
 
 @dataclass(frozen=True)
-class Answers:
-    """What the network said with each set of points quantized.
+class CellPredictions:
+    """What the network predicts with each set of points quantized.
 
     Attributes:
-        wanted: the right answers, None where there is none or where float fails.
+        targets: -1 where there is none or where float fails.
         by_cell: predictions of every distinct cell of the curves, and perhaps of others.
     """
 
     points: int
-    wanted: Predictions
+    targets: Predictions
     by_cell: Mapping[Cell, Predictions]
 
     @property
@@ -51,40 +69,30 @@ class Answers:
         return frozenset(range(self.points))
 
     def right(self, cell: Cell) -> Rate:
-        """Right answers, of those given."""
-        given = [
-            prediction == wanted
-            for prediction, wanted in zip(self.by_cell[cell], self.wanted, strict=True)
-            if prediction is not None and wanted is not None
-        ]
-        return rate(sum(given), len(given))
+        """Right predictions, of those there are."""
+        return _right(self.targets, self.by_cell[cell])
 
-    def change(self, first: Cell, second: Cell) -> Change:
-        """From one cell to another, on the examples that both gave an answer for."""
-        pairs = [
-            (one == wanted, other == wanted)
-            for one, other, wanted in zip(
-                self.by_cell[first], self.by_cell[second], self.wanted, strict=True
-            )
-            if None not in (one, other, wanted)
-        ]
-        lost, gained = pairs.count((True, False)), pairs.count((False, True))
-        value = paired_difference(len(pairs), lost, gained) if pairs else (None, None, None)
-        pp, low, high = (None if share is None else 100 * share for share in value)
-        return Change(
-            n=len(pairs),
-            lost=lost,
-            gained=gained,
-            pp=pp,
-            low=low,
-            high=high,
-            p_value=mcnemar(lost, gained),
+    def change(self, first: Cell, second: Cell) -> PairedChange:
+        """From one cell to another, on the examples that both have a prediction for."""
+        one, other = self.by_cell[first], self.by_cell[second]
+        there = (one != NONE) & (other != NONE) & (self.targets != NONE)
+        before, after = ((found == self.targets) & there for found in (one, other))
+        return paired_change(
+            int(there.sum()), int((before & ~after).sum()), int((after & ~before).sum())
         )
 
     @property
-    def whole(self) -> Change:
+    def whole(self) -> PairedChange:
         """From weights only to everything."""
         return self.change(NOTHING, self.everything)
+
+
+def inflection(record: Record, policy: str | None) -> list[int]:
+    """Indices, from 0, of the points at which the layer analysis sees a policy break the network;
+    none where it was not asked for."""
+    layers = record.answer("layers", Layers)
+    sweeps = layers.sweeps if layers else []
+    return next((s.inflection for s in sweeps if (s.policy, s.split) == (policy, "test")), [])
 
 
 def smallest_share(points: int) -> float:
@@ -92,33 +100,91 @@ def smallest_share(points: int) -> float:
     return min(1.0, max(0.2, 1.5 / points))
 
 
-def large_steps(answers: Answers) -> list[Step]:
+def large_steps(found: CellPredictions) -> list[LayerStep]:
     """Steps that are large, in the order of the points; nothing where nothing is lost."""
-    whole = answers.whole
-    if whole.pp is None or whole.pp >= 0 or whole.p_value > SIGNIFICANT:
+    whole = found.whole
+    if whole.difference_pp is None or whole.difference_pp >= 0 or whole.p_value > SIGNIFICANT:
         return []
-    pairs = _pairs(answers.points)
-    changes = [answers.change(first, second) for first, second in pairs]
-    adjusted = holm([change.p_value for change in changes])
+    pairs = _pairs(found.points)
+    changes = with_holm([found.change(first, second) for first, second in pairs])
     steps = [
-        Step(
+        LayerStep(
             curve=curve,
             point=point,
             change=change,
-            share=(change.pp or 0.0) / whole.pp,
-            p_holm=p_holm,
-            inflects=p_holm <= SIGNIFICANT,
+            share=(change.difference_pp or 0.0) / whole.difference_pp,
+            inflects=change.p_holm is not None and change.p_holm <= SIGNIFICANT,
         )
-        for (curve, point), change, p_holm in zip(pairs.values(), changes, adjusted, strict=True)
+        for (curve, point), change in zip(pairs.values(), changes, strict=True)
+        if change is not None
     ]
     # A hair below, so that what is exactly the share does not hang on a division's last digit.
-    least = smallest_share(answers.points) - 1e-9
+    least = smallest_share(found.points) - 1e-9
     return sorted((step for step in steps if step.share >= least), key=lambda step: step.point)
 
 
-def inflection_points(steps: Sequence[Step]) -> list[int]:
+def inflection_points(steps: Sequence[LayerStep]) -> list[int]:
     """Indices of the points of which a large step is significant."""
     return sorted({step.point for step in steps if step.inflects})
+
+
+def confirming(points: int, named: Sequence[int]) -> list[Cell]:
+    """The cells that confirm the points named: only these, and all but these; none for none."""
+    only = frozenset(named)
+    return [only, frozenset(range(points)) - only] if named else []
+
+
+def figures(record: Record, observed: LayersObserved) -> Layers:
+    """Every figure that the predictions give."""
+    points = _points(record)
+    named: dict[str, list[int]] = {}
+    sweeps = []
+    for sweep in observed.sweeps:
+        steps = large_steps(_found(sweep, points))
+        # The test split comes first: in the other its points had no part in the choice.
+        confirmed = named.setdefault(sweep.policy, inflection_points(steps))
+        sweeps.append(_figures(sweep, _found(sweep, points, confirmed), steps, confirmed))
+    return Layers(sweeps=sweeps)
+
+
+def problems(record: Record, observed: LayersObserved) -> Iterator[str]:
+    """What contradicts the record, or itself."""
+    explained = record.explained
+    if explained is None:
+        yield "layers of no policy that was explained"
+        return
+    policies = [name for name in explained.policies if name not in record.names_in_runtimes]
+    asked = [(policy, split) for policy in policies for split in ("test", "train")]
+    swept = [(sweep.policy, sweep.split) for sweep in observed.sweeps]
+    if swept != [one for one in asked if one[1] == "test" or one in swept]:
+        yield "not of the explained policies in their order, each on the test split first"
+        return
+    named: dict[str, list[int]] = {}
+    for sweep in observed.sweeps:
+        n = len(record.table) if sweep.split == "test" else explained.n_train
+        for problem in _sweep_problems(record, sweep, n, named):
+            yield f"under {sweep.policy!r}, {sweep.split} split: {problem}"
+            return
+
+
+def older(_record: Record, answer: Any) -> dict[str, Any]:
+    """From schema 1.x, where predictions were text: one number an example, "x" for none."""
+
+    def unpacked(text: str) -> Predictions:
+        return classes([None if one == "x" else int(one) for one in text.split()])
+
+    same = ("policy", "split", "n", "calls", "naive_calls", "macs", "naive_macs")
+    return {
+        "sweeps": [
+            {
+                **{key: sweep[key] for key in same},
+                "targets": unpacked(sweep["wanted"]),
+                "in_float": unpacked(sweep["in_float"]),
+                "predictions": {key: unpacked(t) for key, t in sweep["predictions"].items()},
+            }
+            for sweep in answer["sweeps"]
+        ]
+    }
 
 
 def _pairs(points: int) -> dict[tuple[Cell, Cell], tuple[Curve, int]]:
@@ -132,3 +198,104 @@ def _pairs(points: int) -> dict[tuple[Cell, Cell], tuple[Curve, int]]:
         found.setdefault((NOTHING, ways.single[k]), ("single", k))
         found.setdefault((ways.all_but[k], everything), ("all-but", k))
     return found
+
+
+def _figures(
+    sweep: SweepObserved, found: CellPredictions, steps: list[LayerStep], named: list[int]
+) -> LayerSweep:
+    ways = curves(found.points)
+    return LayerSweep(
+        policy=sweep.policy,
+        split=sweep.split,
+        n=sweep.n,
+        float_rate=_right(found.targets, sweep.in_float),
+        none=found.right(NOTHING),
+        all=found.right(found.everything),
+        before=[found.right(cell) for cell in ways.before],
+        after=[found.right(cell) for cell in ways.after],
+        single=[found.right(cell) for cell in ways.single],
+        all_but=[found.right(cell) for cell in ways.all_but],
+        whole=found.whole,
+        large_steps=steps,
+        smallest_share=smallest_share(found.points),
+        inflection=inflection_points(steps),
+        confirmation=_confirmation(found, named),
+        calls_share=sweep.calls / sweep.naive_calls,
+        macs_share=sweep.macs / sweep.naive_macs if sweep.naive_macs else None,
+    )
+
+
+def _confirmation(found: CellPredictions, named: list[int]) -> Confirmation | None:
+    if not named:
+        return None
+    only, without = confirming(found.points, named)
+    return Confirmation(
+        points=named,
+        only=found.right(only),
+        cost=found.change(NOTHING, only),
+        without=found.right(without),
+        regained=found.change(found.everything, without),
+    )
+
+
+def _right(targets: Predictions, predictions: Predictions) -> Rate:
+    there = (predictions != NONE) & (targets != NONE)
+    return rate(int((there & (predictions == targets)).sum()), int(there.sum()))
+
+
+def _found(sweep: SweepObserved, points: int, named: Sequence[int] = ()) -> CellPredictions:
+    """A sweep's predictions by cell: those of the curves, and those that confirm what is named."""
+    cells = [*curves(points).distinct, *confirming(points, named)]
+    by_cell = {cell: sweep.predictions[range_text(cell)] for cell in cells}
+    return CellPredictions(points, sweep.targets, by_cell)
+
+
+def _points(record: Record) -> int:
+    return sum(point.quantized for point in record.subject.points)
+
+
+def _sweep_problems(
+    record: Record, sweep: SweepObserved, n: int, named: dict[str, list[int]]
+) -> Iterator[str]:
+    """The first ends the reading; `named`, by policy, hears what the test split names."""
+    points = _points(record)
+    yield from _array_problems(record, sweep, n)
+    if sweep.calls > sweep.naive_calls or sweep.macs > sweep.naive_macs:
+        yield "more work than running each combination by itself"
+    # Before the cells are made: of very many points these are too many to hold.
+    if not 0 < 4 * points <= len(sweep.predictions) + 4:
+        yield f"predictions are not those of the curves of {points} points"
+        return
+    expected = {range_text(cell) for cell in curves(points).distinct}
+    if expected <= sweep.predictions.keys() and sweep.split == "test":
+        named[sweep.policy] = inflection_points(large_steps(_found(sweep, points)))
+    expected |= {range_text(cell) for cell in confirming(points, named.get(sweep.policy, []))}
+    if sweep.predictions.keys() != expected:
+        yield (
+            f"predictions are not those of the curves of {points} points and of the inflection "
+            "points of the test split"
+        )
+
+
+def _array_problems(record: Record, sweep: SweepObserved, n: int) -> Iterator[str]:
+    if sweep.n != n:
+        yield f"of {sweep.n} examples, but there are {n}"
+    arrays = {"targets": sweep.targets, "float": sweep.in_float, **sweep.predictions}
+    for key, found in arrays.items():
+        if len(found) != n or ((found < NONE) | (found >= record.subject.n_classes)).any():
+            yield (
+                f"{key or 'weights only'} is not {n} times a class below "
+                f"{record.subject.n_classes}, or -1"
+            )
+            return
+    if ((sweep.targets == NONE) != (sweep.in_float == NONE)).any():
+        yield "a target goes with a prediction in float, and is not there without"
+    if sweep.split == "test":
+        # Float's predictions are those of the machine that explained, which may differ in a tie.
+        labels = record.table.labels
+        targets = sweep.in_float if labels is None else np.where(sweep.in_float < 0, NONE, labels)
+        if (sweep.targets != targets).any():
+            yield "an example has another target among the examples"
+
+
+KIND = AnswerKind(LayersObserved, figures, problems, older)

@@ -1,17 +1,7 @@
-"""Which points are quantized and which stay in float: every cell of the layer analysis, run.
-
-A cell is a set of quantized points. With the points numbered 1 to L in the order of execution:
-
-    before k    points 1 to k are quantized        single k     point k alone
-    after k     points k to L are quantized        all but k    all but point k
-
-The paper's section 4.2 leaves open whether k belongs to "before k"; here it does, and to "after k"
-too, so that each step along either curve adds point k itself. Weights are rounded as in the run in
-every cell, so the cell without any point is "weights only", where every curve begins or ends.
-"""
+"""Every cell of the layer analysis, run: each begins where it first differs from another."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import torch
 from jaxtyping import Int
@@ -19,38 +9,7 @@ from torch import Tensor
 
 from bitcliff.assess.evaluate import Evaluator, Scores
 from bitcliff.points.replay import ReplayingAttachment, Work
-
-Cell = frozenset[int]
-"""Indices, from 0, of the points that are quantized."""
-
-NOTHING: Cell = frozenset()
-
-
-@dataclass(frozen=True)
-class Curves:
-    """The cells of each curve, for k = 1 to L."""
-
-    before: tuple[Cell, ...]
-    after: tuple[Cell, ...]
-    single: tuple[Cell, ...]
-    all_but: tuple[Cell, ...]
-
-    @property
-    def distinct(self) -> list[Cell]:
-        """Every cell once: before 1 is single 1, after 2 is all but 1, and so on."""
-        named = (*self.before, *self.after, *self.single, *self.all_but)
-        return list(dict.fromkeys((NOTHING, *named)))
-
-
-def curves(points: int) -> Curves:
-    """The cells of a network with that many points."""
-    places = range(points)
-    return Curves(
-        before=tuple(frozenset(range(k + 1)) for k in places),
-        after=tuple(frozenset(range(k, points)) for k in places),
-        single=tuple(frozenset({k}) for k in places),
-        all_but=tuple(frozenset(places) - {k} for k in places),
-    )
+from bitcliff.questions.layers.cells import NOTHING, Cell, curves
 
 
 class Sweep:

@@ -1,23 +1,25 @@
-"""What helps: the finding, the table of remedies, what each costs, and the plan to use."""
+"""What helps: the finding, the table of mitigations, what each costs, and the plan to use."""
 
 from dataclasses import dataclass
 
-from bitcliff.questions.layers.page import inflection
+from bitcliff.questions.layers.statistics import inflection
+from bitcliff.questions.mitigations.judging import known
 from bitcliff.questions.mitigations.plot import figure
-from bitcliff.questions.mitigations.record import Change, Remedied, Remedies
+from bitcliff.questions.mitigations.record import Mitigated, Mitigations
 from bitcliff.records import Record
 from bitcliff.report.plot import Plot
 from bitcliff.report.section import Section
 from bitcliff.report.words import clean, decimal, mean_text, noun, percent, rate_interval, rate_text
+from bitcliff.types.change import PairedChange
 
 
 @dataclass(frozen=True)
 class Row:
-    """One remedy in the table; `places`: those it picks by number, "" for none or all."""
+    """One mitigation in the table; `points`: those it picks by number, "" for none or all."""
 
     number: int
     words: str
-    places: str
+    points: str
     in_float: str
     bits: str
     freedom: str
@@ -30,7 +32,7 @@ class Row:
 
 
 @dataclass(frozen=True)
-class RemediesShown:
+class MitigationsShown:
     """All that the section lays out.
 
     Attributes:
@@ -47,133 +49,133 @@ class RemediesShown:
     use: list[str]
 
 
-def remedies_section(record: Record, remedies: Remedies) -> Section:
+def mitigations_section(record: Record, found: Mitigations) -> Section:
     """The question's section."""
-    found = finding(record, remedies)
-    shown = RemediesShown(
-        intro=_intro(record, remedies),
-        plot=figure(record, remedies) if remedies.remedies else None,
-        rows=_rows(record, remedies),
-        notes=_notes(record, remedies),
+    shown = MitigationsShown(
+        intro=_intro(record, found),
+        plot=figure(record, found) if found.tried else None,
+        rows=_rows(record, found),
+        notes=_notes(record, found),
         checked=[
-            *(_checked(row, "") for row in remedies.recommended),
-            *(_checked(row, f" on the {row.right.n} held out") for row in remedies.confirmed),
+            *(_checked(row, "") for row in found.recommended),
+            *(_checked(row, f" on the {row.right.n} held out") for row in found.confirmed),
         ],
-        plan="" if remedies.plan is None else remedies.plan.text(),
-        use=_use(record, remedies),
+        plan="" if found.plan is None else found.plan.text(),
+        use=_use(record, found),
     )
-    return Section("remedies", "What helps?", found, shown)
+    return Section("mitigations", "What helps?", finding(record, found), shown)
 
 
-def finding(record: Record, remedies: Remedies) -> str:
+def finding(record: Record, found: Mitigations) -> str:
     """The answer in a sentence or two."""
-    if remedies.not_measured is not None:
-        return f"Nothing to mend: {remedies.not_measured}."
-    before, row = remedies.unremedied, _chosen(remedies)
-    if before is None or not remedies.remedies:
-        return "No remedy could be tried."
+    if found.not_measured is not None:
+        return f"Nothing to mend: {found.not_measured}."
+    before, row = found.unmitigated, _chosen(found)
+    if before is None or not found.tried:
+        return "No mitigation could be tried."
     if row is None:
-        best = max(remedies.remedies, key=lambda one: one.regained.value)
+        best = max(found.tried, key=lambda one: known(one.regained)[0])
         return (
-            f"No remedy tried gives back more than chance could: the most is "
-            f"{_points(best.regained)} of {-before.loss.value:.1f} points lost, each judged by a "
+            f"No mitigation tried gives back more than chance could: the most is "
+            f"{_points(best.regained)} of {_lost(before):.1f} points lost, each judged by a "
             "new search."
         )
-    if row.regained.low <= 0 and remedies.recommended_on:
+    if known(row.regained)[1] <= 0 and found.recommended_on:
         return (
-            f"{_opening(row, before)} looked best on the {remedies.recommended_on} "
+            f"{_opening(record, row)} looked best on the {found.recommended_on} "
             f"{noun(record)} it was chosen on, but on the {row.right.n} others it gives back no "
             f"more than chance could: {_points(row.regained)} points."
         )
-    lost = row.regained.value - row.loss.value
+    regained = known(row.regained)[0]
     return (
-        f"{_opening(row, before)} gives back {row.regained.value:.1f} of {lost:.1f} points lost "
+        f"{_opening(record, row)} gives back {regained:.1f} of "
+        f"{regained + _lost(row):.1f} points lost "
         f"(95 % interval {_interval(row.regained)}); verified against a new search, "
-        f"{_basis(record, remedies, row)}. {_reaches(row, remedies)}"
+        f"{_basis(record, found, row)}. {_reaches(row, found)}"
     )
 
 
-def _basis(record: Record, remedies: Remedies, row: Remedied) -> str:
+def _basis(record: Record, found: Mitigations, row: Mitigated) -> str:
     """Which examples the recommendation is shown on."""
-    if remedies.recommended_on:
+    if found.recommended_on:
         unless = ""
-        if _is_of_inflection(record, remedies, row):
-            unless = "; its places, the inflection points, were found on all"
+        if _is_of_inflection(record, found, row):
+            unless = "; its points, the inflection points, were found on all"
         return (
             f"on {row.right.n} {noun(record)} that had no part in choosing it (it was chosen on "
-            f"{remedies.recommended_on} others{unless})"
+            f"{found.recommended_on} others{unless})"
         )
     return f"on the same {row.right.n} {noun(record)} that it was chosen on, which flatters it"
 
 
-def _is_of_inflection(record: Record, remedies: Remedies, row: Remedied) -> bool:
-    """Whether the layer analysis, which asks all examples, named the places it protects."""
+def _is_of_inflection(record: Record, found: Mitigations, row: Mitigated) -> bool:
+    """Whether the layer analysis, which asks all examples, named the points it protects."""
     names = [point.name for point in record.subject.points if point.quantized]
-    named = {names[place] for place in inflection(record, remedies.worst)}
+    named = {names[index] for index in inflection(record, found.worst)}
     before = {*record.settings.in_float, *record.settings.floors}
     return bool(named) and {*row.float_points, *row.floors} - before == named
 
 
-def _opening(row: Remedied, before: Remedied) -> str:
+def _opening(record: Record, row: Mitigated) -> str:
     words = row.words[0].upper() + row.words[1:]
     if row.family in ("float", "combined"):
-        whole = before.cost.total_bits / before.cost.mean_bits
+        whole = sum(point.quantized for point in record.subject.points)
         _, _, floors = row.words.partition(" kept in float, ")
-        words = f"Keeping {row.cost.in_float} of {whole:.0f} places in float"
+        words = f"Keeping {row.cost.in_float} of {whole} quantization points in float"
         words += f", with {floors}," if floors else ""
     elif row.family == "floors":
         words = f"A floor on the bits ({row.words})"
     return words
 
 
-def _reaches(row: Remedied, remedies: Remedies) -> str:
-    limit = remedies.max_drop
+def _reaches(row: Mitigated, found: Mitigations) -> str:
+    limit = found.max_drop
     if row.standing == "pass":
-        unheld = "" if remedies.recommended_on else " (not adjusted for the choice among them)"
+        unheld = "" if found.recommended_on else " (not adjusted for the choice among them)"
         return (
             "The whole interval of what is still lost lies within the "
             f"{limit:g} points allowed{unheld}."
         )
-    if -row.loss.value <= limit:
+    if _lost(row) <= limit:
         return (
             f"What is still lost is within the {limit:g} points allowed as measured, but its "
             "interval is not: more examples would tell."
         )
     # Where it was chosen it may have kept to the limit, and here another one may.
-    none_fits = all(-one.loss.value > limit for one in remedies.remedies)
-    rest = "; no remedy tried keeps to that" if none_fits else ""
-    return f"{-row.loss.value:.1f} points stay lost, more than the {limit:g} allowed{rest}."
+    none_fits = all(_lost(one) > limit for one in found.tried)
+    rest = "; no mitigation tried keeps to that" if none_fits else ""
+    return f"{_lost(row):.1f} points stay lost, more than the {limit:g} allowed{rest}."
 
 
-def _chosen(remedies: Remedies) -> Remedied | None:
-    """The recommended one, at the mean of bits of the remedies, on what was held out if it was."""
-    if remedies.unremedied is None:
+def _chosen(found: Mitigations) -> Mitigated | None:
+    """The recommended one, at the mean of bits of those tried, on what was held out if it was."""
+    if found.unmitigated is None:
         return None
-    mean, rows = remedies.unremedied.cost.mean_bits, remedies.confirmed or remedies.recommended
+    mean, rows = found.unmitigated.cost.mean_bits, found.confirmed or found.recommended
     return min(rows, key=lambda r: abs(r.cost.mean_bits - mean), default=None)
 
 
-def _intro(record: Record, remedies: Remedies) -> list[str]:
-    before = remedies.unremedied
-    if before is None or not remedies.remedies:
+def _intro(record: Record, found: Mitigations) -> list[str]:
+    before = found.unmitigated
+    if before is None or not found.tried:
         return []
     right = "right" if record.subject.labelled else "as in float"
     return [
-        f"Under {clean(remedies.worst or '')}, {rate_text(before.right)} {noun(record)} are "
-        f"{right}; in float {rate_text(remedies.float_right)}. Each remedy changes the network, "
+        f"Under {clean(found.worst or '')}, {rate_text(before.right)} {noun(record)} are "
+        f"{right}; in float {rate_text(found.float_right)}. Each mitigation changes the network, "
         "and the worst bits for every example are then looked for anew, as hard as in the run: an "
-        "adversary answers to what is protected. Mean bits stay the same, over the places that "
+        "adversary answers to what is protected. Mean bits stay the same, over the points that "
         "are still quantized.",
     ]
 
 
-def _rows(record: Record, remedies: Remedies) -> list[Row]:
-    known = [] if remedies.unremedied is None else [remedies.unremedied]
+def _rows(record: Record, found: Mitigations) -> list[Row]:
+    known = [] if found.unmitigated is None else [found.unmitigated]
     return [
         Row(
             number=number,
             words=clean(row.words),
-            places=_picked(record, row),
+            points=_picked(record, row),
             in_float=f"{row.cost.in_float}; {percent(row.cost.float_macs)}",
             bits=f"{mean_text(row.cost.mean_bits)}; {mean_text(row.cost.mean_with_float)}",
             freedom=f"{row.cost.freedom_log2:.0f}",
@@ -184,46 +186,46 @@ def _rows(record: Record, remedies: Remedies) -> list[Row]:
             status=row.standing,
             on_front=row.on_front,
         )
-        for number, row in enumerate([*known, *remedies.remedies])
-        if remedies.remedies
+        for number, row in enumerate([*known, *found.tried])
+        if found.tried
     ]
 
 
-def _picked(record: Record, row: Remedied) -> str:
-    """Places in float, or else with a floor, numbered among those that the run quantizes."""
+def _picked(record: Record, row: Mitigated) -> str:
+    """Points in float, or else with a floor, numbered among those that the run quantizes."""
     names = [point.name for point in record.subject.points if point.quantized]
-    chosen = [place for place, name in enumerate(names, 1) if name in row.float_points]
-    chosen = chosen or [place for place, name in enumerate(names, 1) if name in row.floors]
+    chosen = [number for number, name in enumerate(names, 1) if name in row.float_points]
+    chosen = chosen or [number for number, name in enumerate(names, 1) if name in row.floors]
     if not 0 < len(chosen) < len(names):
         return ""
-    return f"place{'s' if len(chosen) > 1 else ''} {', '.join(map(str, chosen))}"
+    return f"point{'s' if len(chosen) > 1 else ''} {', '.join(map(str, chosen))}"
 
 
-def _notes(record: Record, remedies: Remedies) -> list[str]:
-    if not remedies.remedies:
+def _notes(record: Record, found: Mitigations) -> list[str]:
+    if not found.tried:
         return []
     notes = [
-        "Places are numbered from the input on, among those that the run quantizes. "
-        "In float: places, and their share of the multiply-adds of all places that the run "
-        "quantizes. Mean bits: over the places still quantized; then over all of them, a place in "
-        "float counted as 32. Freedom: log2 of how many ways the adversary has to spend the bits. "
-        "A place in float keeps its values; weights are rounded as in the run.",
+        "Quantization points are numbered from the input on, among those that the run quantizes. "
+        "In float: points, and their share of the multiply-adds of all points that the run "
+        "quantizes. Mean bits: over the points still quantized; then over all of them, a point in "
+        "float counted as 32. Freedom: log2 of how many bit allocations the adversary has. "
+        "A point in float keeps its values; weights are rounded as in the run.",
     ]
-    if remedies.chosen_on:
+    if found.chosen_on:
         notes.append(
-            f"The percentile was chosen on {remedies.chosen_on} {noun(record)}, and its row speaks "
+            f"The percentile was chosen on {found.chosen_on} {noun(record)}, and its row speaks "
             "of the others only."
         )
-    if remedies.recommended_on:
+    if found.recommended_on:
         notes.append(
-            f"Which places to protect and which remedy to recommend was decided on "
-            f"{remedies.recommended_on} {noun(record)}, drawn by seed; the others confirm it. The "
+            f"Which points to protect and which mitigation to recommend was decided on "
+            f"{found.recommended_on} {noun(record)}, drawn by seed; the others confirm it. The "
             "table shows all of them. Only the inflection points, where the layers were asked "
             "for, were found on all."
         )
-    if remedies.tuned:
+    if found.tuned:
         notes.append("The fine-tuned network stands beside the record as network.safetensors.")
-    if (drawn := remedies.random) is not None:
+    if (drawn := found.random) is not None:
         notes.append(
             "If the runtime itself draws each input's bits at random, nobody picks them, so there "
             f"is no worst case to look for: over {drawn.draws} draws {rate_text(drawn.mean)} are "
@@ -234,7 +236,7 @@ def _notes(record: Record, remedies: Remedies) -> list[str]:
     return notes
 
 
-def _checked(row: Remedied, where: str) -> str:
+def _checked(row: Mitigated, where: str) -> str:
     return (
         f"At {mean_text(row.cost.mean_bits)} bits{where}: {rate_text(row.right)} right under the "
         f"worst case found anew, {rate_text(row.before)} without the plan; {_points(row.loss, -1)} "
@@ -242,27 +244,32 @@ def _checked(row: Remedied, where: str) -> str:
     )
 
 
-def _use(record: Record, remedies: Remedies) -> list[str]:
-    if remedies.plan is None:
+def _use(record: Record, found: Mitigations) -> list[str]:
+    if found.plan is None:
         return []
     command = clean(record.provenance.command, 2000)
-    if remedies.plan.weights_sha256 != record.provenance.weights_sha256:
-        before, after = clean(record.subject.model), clean(remedies.plan.model)
+    if found.plan.weights_sha256 != record.provenance.weights_sha256:
+        before, after = clean(record.subject.model), clean(found.plan.model)
         if before != after:  # A shipped network's architecture: it brings no data.
             command = f"{command.replace(before, after, 1)} --data {clean(record.subject.data)}"
         command += " --weights RUN/network.safetensors"
     return [f"{command} --plan RUN/plan.yaml --out RUN-with-plan"]
 
 
-def _regained(change: Change) -> str:
-    return _points(change) if change.low > 0 else f"nothing beyond chance: {_points(change)}"
+def _lost(row: Mitigated) -> float:
+    """Percentage points, against float."""
+    return -known(row.loss)[0]
 
 
-def _points(change: Change, sign: int = 1) -> str:
+def _regained(change: PairedChange) -> str:
+    return _points(change) if known(change)[1] > 0 else f"nothing beyond chance: {_points(change)}"
+
+
+def _points(change: PairedChange, sign: int = 1) -> str:
     """ "81.0 (76.0 to 85.1)": percentage points with their interval."""
-    return f"{decimal(sign * change.value)} ({_interval(change, sign)})"
+    return f"{decimal(sign * known(change)[0])} ({_interval(change, sign)})"
 
 
-def _interval(change: Change, sign: int = 1) -> str:
-    ends = sorted((sign * change.low, sign * change.high))
+def _interval(change: PairedChange, sign: int = 1) -> str:
+    ends = sorted(sign * end for end in known(change)[1:])
     return " to ".join(map(decimal, ends))

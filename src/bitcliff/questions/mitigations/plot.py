@@ -1,9 +1,11 @@
-"""Right answers under each remedy's worst case against the work that it takes back to float."""
+"""Right predictions under each mitigation's worst case against the work that it takes back to
+float."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from bitcliff.questions.mitigations.record import Family, Remedied, Remedies
+from bitcliff.questions.mitigations.judging import known
+from bitcliff.questions.mitigations.record import Family, Mitigated, Mitigations
 from bitcliff.records import Record
 from bitcliff.report.plot import Plot, Theme, plain_axes, plot
 from bitcliff.report.words import clean, noun, percent, rate_text
@@ -14,28 +16,28 @@ if TYPE_CHECKING:
 # Title, the theme's colour, and a marker for those who cannot tell colours apart.
 _LOOKS: dict[Family, tuple[str, str, str]] = {
     "none": ("nothing changed", "muted", "X"),
-    "float": ("places in float", "even", "o"),
-    "floors": ("floors on bits", "friendliest", "s"),
+    "float": ("points in float", "even", "o"),
+    "floors": ("floors on bits", "best", "s"),
     "combined": ("both", "own", "D"),
     "percentile": ("clipping", "static", "^"),
     "fine-tuned": ("fine-tuned", "worst", "P"),
 }
 
 
-def figure(record: Record, remedies: Remedies) -> Plot:
-    """The remedies by cost and effect, with the front that no other one outdoes."""
-    rows = [row for row in (remedies.unremedied, *remedies.remedies) if row is not None]
-    places = _abreast([100 * row.cost.float_macs for row in rows])
+def figure(record: Record, found: Mitigations) -> Plot:
+    """The mitigations by cost and effect, with the front that no other one outdoes."""
+    rows = [row for row in (found.unmitigated, *found.tried) if row is not None]
+    depths = _abreast([100 * row.cost.float_macs for row in rows])
     front = [number for number, row in enumerate(rows) if row.on_front]
-    in_float = None if remedies.float_right is None else remedies.float_right.value
+    in_float = None if found.float_right is None else found.float_right.value
 
     def draw(canvas: "Figure", theme: Theme, narrow: bool) -> None:
         axes = canvas.add_subplot()
         plain_axes(axes, theme)
         if in_float is not None:
             axes.axhline(100 * in_float, color=theme.ink, linewidth=1)
-            axes.axhline(100 * in_float - remedies.max_drop, color=theme.muted, linestyle=":")
-        ends = sorted((places[number], 100 * (rows[number].right.value or 0)) for number in front)
+            axes.axhline(100 * in_float - found.max_drop, color=theme.muted, linestyle=":")
+        ends = sorted((depths[number], 100 * (rows[number].right.value or 0)) for number in front)
         axes.plot(*zip(*ends, strict=True), color=theme.muted, linewidth=1, linestyle="--")
         seen = set()
         for number, row in enumerate(rows):
@@ -44,11 +46,11 @@ def figure(record: Record, remedies: Remedies) -> Plot:
             low, high = (100 * (end or 0.0) for end in (row.right.low, row.right.high))
             label = None if row.family in seen else words
             seen.add(row.family)
-            axes.vlines(places[number], low, high, color=shade, linewidth=1)
-            axes.scatter(places[number], value, color=shade, marker=marker, label=label, zorder=3)
+            axes.vlines(depths[number], low, high, color=shade, linewidth=1)
+            axes.scatter(depths[number], value, color=shade, marker=marker, label=label, zorder=3)
             axes.annotate(
                 str(number),
-                (places[number], value),
+                (depths[number], value),
                 xytext=(5, 4),
                 textcoords="offset points",
                 color=theme.muted,
@@ -77,9 +79,9 @@ def figure(record: Record, remedies: Remedies) -> Plot:
         title=_title(rows),
         caption=(
             f"Share of {rows[0].right.n} {noun(record)} right under the worst case found anew for "
-            "each remedy, against the share of multiply-adds taken back to float; numbers as in "
-            "the table. Bars: exact 95 % intervals. Line: float; dotted: the loss allowed. Dashed: "
-            "remedies that no other outdoes. Those of equal cost stand side by side."
+            "each mitigation, against the share of multiply-adds taken back to float; numbers as "
+            "in the table. Bars: exact 95 % intervals. Line: float; dotted: the loss allowed. "
+            "Dashed: mitigations that no other outdoes. Those of equal cost stand side by side."
         ),
         words="; ".join(words) + ".",
     )
@@ -88,12 +90,12 @@ def figure(record: Record, remedies: Remedies) -> Plot:
 def _abreast(costs: Sequence[float]) -> list[float]:
     """Where to draw each cost: equals a little apart, so that none hides another."""
     step = max(*costs, 1.0) / 60
-    return [cost - step * costs[:place].count(cost) for place, cost in enumerate(costs)]
+    return [cost - step * costs[:number].count(cost) for number, cost in enumerate(costs)]
 
 
-def _title(rows: Sequence[Remedied]) -> str:
-    def gain(row: Remedied) -> float:
-        return row.regained.value
+def _title(rows: Sequence[Mitigated]) -> str:
+    def gain(row: Mitigated) -> float:
+        return known(row.regained)[0]
 
     best, free = max(rows, key=gain), max((r for r in rows if not r.cost.float_macs), key=gain)
     if gain(free) <= 0:

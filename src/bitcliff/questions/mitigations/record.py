@@ -1,35 +1,82 @@
-"""What helps, and what it costs: each remedy judged by a worst case that was looked for anew."""
+"""What helps, and what it costs: each mitigation judged by a worst case looked for anew."""
 
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
-from bitcliff.records.part import Part, Points, Share, check_interval
+from bitcliff.records.arrays import Ints
+from bitcliff.records.part import Part
 from bitcliff.records.plan import QuantizationPlan
+from bitcliff.types.change import PairedChange
 from bitcliff.types.rate import Count, Rate
 
 Family = Literal["none", "float", "floors", "percentile", "fine-tuned", "combined"]
 Standing = Literal["pass", "fail", "inconclusive"]
 
 
-class Change(Part):
-    """A paired change of the share of right answers, percentage points, and its 95 % interval."""
+class WorstCase(Part):
+    """Observed: the worst case found under a mitigation at one mean of bits.
 
-    value: Points
-    low: Points
-    high: Points
+    Attributes:
+        total_bits: that every example spends on the points still quantized.
+        freedom_log2: log2 of how many allocations were left to the adversary.
+        passes: forward passes spent.
+        predictions: one for each example that was searched, in their order, -1 on a numeric
+            failure: of a percentile those that it was not chosen on, else all.
+    """
 
-    @model_validator(mode="after")
-    def _holds_its_value(self) -> "Change":
-        check_interval(self.low, self.value, self.high)
-        return self
+    mean_bits: Annotated[float, Field(gt=0)]
+    total_bits: Count
+    freedom_log2: Annotated[float, Field(ge=0)]
+    passes: Count
+    predictions: Ints
+
+
+class Trial(Part):
+    """Observed: one mitigation that was tried.
+
+    Attributes:
+        words: the mitigation. float_points, floors, scheme: as in `QuantizationPlan`.
+        worst: at the mean of bits of the run's own worst case.
+        on_half: of a percentile, the predictions on the half that it was chosen on.
+        further: of the one recommended, at every further budget of the run that it allows.
+    """
+
+    family: Family
+    words: Annotated[str, Field(min_length=1)]
+    float_points: list[str]
+    floors: dict[str, int]
+    scheme: str
+    worst: WorstCase
+    on_half: Ints | None = None
+    further: list[WorstCase] = Field(default_factory=list)
+
+
+class Tuned(Part):
+    """A network that was fine-tuned; its file stands beside the record."""
+
+    model: str
+    weights_sha256: str
+
+
+class MitigationsObserved(Part):
+    """All that was tried, on the run's worst case per example that loses most.
+
+    Attributes:
+        half: places of one half of the examples, drawn by seed; none where there are too few. It
+            decides what is tried and recommended where there are enough to hold the others out.
+    """
+
+    half: Ints
+    trials: list[Trial]
+    tuned: Tuned | None = None
 
 
 class Cost(Part):
-    """What a remedy spends.
+    """Figures: what a mitigation spends.
 
     Attributes:
-        in_float: points that the remedy takes back to float.
+        in_float: points that the mitigation takes back to float.
         float_macs: share of the multiply-adds at the run's quantized points that have an operand
             at one of these, so that they must be done in float.
         total_bits: that every example spends on the points still quantized; mean_bits: a point.
@@ -38,41 +85,41 @@ class Cost(Part):
     """
 
     in_float: Count
-    float_macs: Share
+    float_macs: float
     total_bits: Count
-    mean_bits: Annotated[float, Field(gt=0)]
-    mean_with_float: Annotated[float, Field(ge=0)]
-    freedom_log2: Annotated[float, Field(ge=0)]
+    mean_bits: float
+    mean_with_float: float
+    freedom_log2: float
 
 
-class Remedied(Part):
-    """The worst case found under one remedy, on the examples that have an answer in float, in the
-    old worst case and in the new one.
+class Mitigated(Part):
+    """Figures: the worst case found under one mitigation, on the examples that have a prediction
+    in float, in the old worst case and in the new one.
 
-    An answer is right if it is the label, or without labels if it is what float says.
+    A prediction is right if it is the label, or without labels if it is float's.
 
     Attributes:
-        family: what kind of remedy; "none": the worst case of the run itself.
-        words: the remedy. float_points, floors, scheme: as in `QuantizationPlan`.
+        family: what kind of mitigation; "none": the worst case of the run itself.
+        words, float_points, floors, scheme: as observed.
         right: under the new worst case. before: under the run's own.
         regained: from `before` to `right`. loss: from float to `right`; negative: worse than float.
         standing: of the loss against the limit: pass if all of the interval is within it, fail if
             all of it is beyond.
         failures: examples with NaN or infinity in the new worst case; passes: forward passes spent.
-        on_front: no other remedy is at least as good in right answers and both costs, and better
-            in one.
+        on_front: no other mitigation is at least as good in right predictions and both costs, and
+            better in one.
     """
 
     family: Family
-    words: Annotated[str, Field(min_length=1)]
+    words: str
     float_points: list[str]
     floors: dict[str, int]
     scheme: str
     cost: Cost
     right: Rate
     before: Rate
-    regained: Change
-    loss: Change
+    regained: PairedChange
+    loss: PairedChange
     standing: Standing
     failures: Count
     passes: Count
@@ -80,30 +127,30 @@ class Remedied(Part):
 
 
 class RandomAllocation(Part):
-    """The runtime draws every example's bits itself; nobody picks them.
+    """Figures: the runtime draws every example's bits itself; nobody picks them.
 
     Attributes:
-        draws: of every example. mean: share of right answers over examples and draws, with the
+        draws: of every example. mean: share of right predictions over examples and draws, with the
             interval of so many whole examples, which is no narrower than its own.
         worst: the draw with fewest right. all_right: examples that are right in every draw.
     """
 
-    draws: Annotated[Count, Field(gt=0)]
+    draws: Count
     mean: Rate
     worst: Rate
     all_right: Rate
 
 
-class Remedies(Part):
-    """All that was tried.
+class Mitigations(Part):
+    """The figures of all that was tried.
 
     Attributes:
         not_measured: why nothing was tried, or None.
-        worst: name of the run's worst case, which the remedies are for; float_right: right answers
-            without quantization, on the examples of `unremedied`.
+        worst: name of the run's worst case, which the mitigations are for; float_right: right
+            predictions without quantization, on the examples of `unmitigated`.
         max_drop: percentage points that may be lost.
-        unremedied: the run's own worst case in the same terms.
-        remedies: those tried. random: a randomised allocation, not comparable with these.
+        unmitigated: the run's own worst case in the same terms.
+        tried: the mitigations. random: a randomised allocation, not comparable with these.
         chosen_on: examples on which the percentile was chosen; it is shown on the others.
         recommended_on: examples on which the recommended one was chosen; 0: on all.
         tuned: whether a network was fine-tuned; its file stands beside the record.
@@ -115,13 +162,13 @@ class Remedies(Part):
     not_measured: str | None = None
     worst: str | None = None
     float_right: Rate | None = None
-    max_drop: Annotated[float, Field(ge=0)]
-    unremedied: Remedied | None = None
-    remedies: list[Remedied] = Field(default_factory=list)
+    max_drop: float
+    unmitigated: Mitigated | None = None
+    tried: list[Mitigated] = Field(default_factory=list)
     random: RandomAllocation | None = None
     chosen_on: Count = 0
     recommended_on: Count = 0
     tuned: bool = False
-    recommended: list[Remedied] = Field(default_factory=list)
-    confirmed: list[Remedied] = Field(default_factory=list)
+    recommended: list[Mitigated] = Field(default_factory=list)
+    confirmed: list[Mitigated] = Field(default_factory=list)
     plan: QuantizationPlan | None = None

@@ -1,6 +1,6 @@
 """The worst case of a changed network, looked for anew as hard as the run looked."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 import torch
@@ -9,17 +9,18 @@ from torch import Tensor
 
 from bitcliff.assess.audit import Audit
 from bitcliff.assess.evaluate import margins
-from bitcliff.assess.measured import Measured
 from bitcliff.assess.suite import Suite
 from bitcliff.points import take
 from bitcliff.quant import MAX_BITS
 from bitcliff.questions.context import Tell
 from bitcliff.questions.mitigations.record import Family
+from bitcliff.records import Measured
+from bitcliff.records.arrays import classes
 from bitcliff.types.subject import Examples, Subject
 
 
 @dataclass(frozen=True)
-class Remedy:
+class Mitigation:
     """A change of how a network is quantized, or of its weights.
 
     Attributes:
@@ -40,15 +41,14 @@ class Remedy:
         What the run itself kept in float or floored stays so.
         """
         asked = audit.settings
-        in_float = dict.fromkeys((*asked.selection.in_float, *self.in_float))
+        in_float = dict.fromkeys((*asked.in_float, *self.in_float))
         floors = {
             name: bits
             for name, bits in {**asked.floors, **self.floors}.items()
             if name not in in_float
         }
-        settings = replace(
-            asked,
-            selection=replace(asked.selection, in_float=tuple(in_float)),
+        settings = asked.changed(
+            in_float=tuple(in_float),
             floors=floors,
             scheme=self.scheme or asked.scheme,
             budgets=(mean,),
@@ -59,44 +59,42 @@ class Remedy:
 
 @dataclass(frozen=True)
 class Searched:
-    """A remedy's own worst case.
+    """A mitigation's own worst case.
 
     Attributes:
         audit: with the change made. suite: the changed network attached. worst: what was found.
-        places: of the examples searched, among those of the run.
     """
 
-    remedy: Remedy
+    mitigation: Mitigation
     audit: Audit
     suite: Suite
     worst: Measured
-    places: Sequence[int]
 
     @property
     def bits(self) -> Int[Tensor, "n points"]:
-        """The worst bits of every example."""
-        return torch.tensor([self.worst.outcomes[row].bits for row in range(len(self.places))])
-
-    @property
-    def predictions(self) -> dict[int, int | None]:
-        """What the network says under them, by place."""
-        return {place: self.worst.outcomes[row].prediction for row, place in enumerate(self.places)}
+        """The worst bits of every example that was searched."""
+        bits = self.worst.outcomes.every_bits()
+        assert bits is not None  # noqa: S101  (a worst case spends some)
+        return torch.from_numpy(bits.astype("int64"))
 
 
 def search_again(
-    remedy: Remedy, audit: Audit, mean: float, tell: Tell, places: Int[Tensor, " m"] | None = None
+    mitigation: Mitigation,
+    audit: Audit,
+    mean: float,
+    tell: Tell,
+    places: Int[Tensor, " m"] | None = None,
 ) -> Searched:
-    """The worst case of every example under a remedy, as `bitcliff assess` would find it.
+    """The worst case of every example under a mitigation, as `bitcliff assess` would find it.
 
     Raises:
-        InfeasibleBudget: the remedy's floors cannot be kept at this mean.
+        InfeasibleBudget: the mitigation's floors cannot be kept at this mean.
     """
-    changed = remedy.audit(audit, mean, places)
+    changed = mitigation.audit(audit, mean, places)
     suite, _ = changed.ready()
     name = f"worst-{mean:g}"
-    suite.measure_only([name], lambda _policy, done, whole: tell(remedy.words, done, whole))
-    searched = range(len(audit.examples)) if places is None else places.tolist()
-    return Searched(remedy, changed, suite, suite.done[name], searched)
+    suite.measure_only([name], lambda _policy, done, whole: tell(mitigation.words, done, whole))
+    return Searched(mitigation, changed, suite, suite.done[name])
 
 
 def most_to_blame(
@@ -106,20 +104,20 @@ def most_to_blame(
 
     Only the examples at `places` are asked.
 
-    Every other point spends what it did: the examples that are right again decide, then the mean
+    Every other point gets the bits it had: the examples that are right again decide, then the mean
     margin. It is a guess at what helps once the adversary answers to it.
     """
     points = suite.evaluator.attachment.plan.points
-    wanted = torch.tensor([-1 if right is None else right for right in suite.wanted])[places]
+    targets = torch.from_numpy(classes(suite.wanted))[places]
     reference = suite.evaluator.reference[places]
     gains = []
-    for place, point in enumerate(points):
+    for index, point in enumerate(points):
         finer = bits[places]
-        finer[:, place] = MAX_BITS  # as good as float, and needs no other attachment
+        finer[:, index] = MAX_BITS  # as good as float, and needs no other attachment
         scores = suite.evaluator.scores(places, finer)
-        won = int((scores.finite & (scores.predictions == wanted)).sum())
+        won = int((scores.finite & (scores.predictions == targets)).sum())
         found = margins(scores.logits, reference)[scores.finite]
-        gains.append((-won, -float(found.mean()) if len(found) else 0.0, place, point.name))
+        gains.append((-won, -float(found.mean()) if len(found) else 0.0, index, point.name))
     return [name for *_, name in sorted(gains)]
 
 

@@ -1,199 +1,172 @@
-"""From a remedy's worst case to its figures: what it gives back, what it costs, which to take."""
+"""From the worst case under each mitigation to every figure, and to the one to recommend."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator
 from typing import Any
 
-from bitcliff.assess.audit import Audit
-from bitcliff.assess.measured import Predictions
-from bitcliff.points import Plan
-from bitcliff.questions.mitigations.record import (
-    Change,
-    Cost,
-    RandomAllocation,
-    Remedied,
-    Standing,
+import numpy as np
+
+from bitcliff.questions.mitigations.judging import (
+    Before,
+    Halves,
+    deepest,
+    float_right,
+    half_size,
+    known,
+    mitigated,
+    random_of_run,
+    recommended,
+    unmitigated,
+    with_front,
+    worst_cases,
 )
-from bitcliff.questions.mitigations.search import Searched
-from bitcliff.records import PolicyResult
-from bitcliff.stats import paired_difference, rate
-from bitcliff.types.rate import Rate
-
-_FLOAT_BITS = 32
-
-
-@dataclass(frozen=True)
-class Before:
-    """What the run found, by the examples' places: the right answers, float, its worst case.
-
-    `audit` is the run's; `passes` what its worst case cost.
-    """
-
-    audit: Audit
-    policy: PolicyResult
-    wanted: Predictions
-    in_float: Predictions
-    worst: Predictions
-    max_drop: float
+from bitcliff.questions.mitigations.record import (
+    Mitigated,
+    Mitigations,
+    MitigationsObserved,
+    Trial,
+    WorstCase,
+)
+from bitcliff.records import AnswerKind, Record
+from bitcliff.records.arrays import NONE
+from bitcliff.records.plan import QuantizationPlan
 
 
-def remedied(before: Before, found: Searched, places: Sequence[int]) -> Remedied:
-    """The figures of one remedy on the examples at `places`, all of which were searched."""
-    remedy, worst = found.remedy, found.worst
-    settings = found.audit.settings
-    return Remedied(
-        family=remedy.family,
-        words=remedy.words,
-        float_points=list(settings.selection.in_float),
-        floors=dict(settings.floors),
-        scheme=settings.scheme,
-        cost=cost_of(
-            before.audit.plan, found.audit.plan, worst.total_bits or 0, worst.policy_freedom_log2
-        ),
-        failures=sum(found.predictions[place] is None for place in places),
-        passes=worst.effort.forward_passes,
-        **_shares(before, found.predictions, places),
+def figures(record: Record, observed: MitigationsObserved) -> Mitigations:
+    """Every figure of what was tried."""
+    before, limit = deepest(record), record.settings.max_drop
+    if before is None:
+        return Mitigations(max_drop=limit, not_measured="the run looked for no worst case")
+    halves = Halves(len(record.table), observed.half)
+    base = unmitigated(before, halves.everyone)
+    found = Mitigations(
+        max_drop=limit, worst=before.policy.name, float_right=float_right(before), unmitigated=base
     )
+    if known(base.loss)[0] >= 0:
+        return found.model_copy(update={"not_measured": "the worst case found loses nothing"})
+    return found.model_copy(update=_of_trials(before, base, observed, halves))
 
 
-def unremedied(before: Before, places: Sequence[int]) -> Remedied:
-    """The run's own worst case in the same terms."""
-    policy, settings = before.policy, before.audit.settings
-    return Remedied(
-        family="none",
-        words="nothing changed",
-        float_points=list(settings.selection.in_float),
-        floors=dict(settings.floors),
-        scheme=settings.scheme,
-        cost=cost_of(
-            before.audit.plan,
-            before.audit.plan,
-            policy.total_bits or 0,
-            policy.policy_freedom_log2,
-        ),
-        failures=sum(before.worst[place] is None for place in places),
-        passes=policy.effort.forward_passes,
-        **_shares(before, dict(enumerate(before.worst)), places),
-    )
+def problems(record: Record, observed: MitigationsObserved) -> Iterator[str]:
+    """What contradicts the record, or itself."""
+    n, half, before = len(record.table), observed.half, deepest(record)
+    if before is not None and not any(point.quantized for point in record.subject.points):
+        yield "there is a worst case, but no point is quantized"
+        return
+    if before is None or known(unmitigated(before, np.arange(n)).loss)[0] >= 0:
+        if observed.trials:
+            yield "there is nothing to mend, but mitigations were tried"
+        return
+    wrong = len(half) and not 0 <= half.min() <= half.max() < n
+    if wrong or len(half) != half_size(n) or len(set(half.tolist())) < len(half):
+        yield f"half is not {half_size(n)} places of {n} examples, each once"
+        return
+    for trial in observed.trials:
+        for problem in _trial_problems(before, observed, trial):
+            yield f"{trial.words!r}: {problem}"
 
 
-def float_right(before: Before) -> Rate:
-    """Right answers in float, of the examples that have one there and in the run's worst case."""
-    pairs = [
-        answer == right
-        for right, answer, worst in zip(before.wanted, before.in_float, before.worst, strict=True)
-        if answer is not None and worst is not None
-    ]
-    return rate(sum(pairs), len(pairs))
+def older(_record: Record, answer: Any) -> dict[str, Any] | None:
+    """Schema 1.x held the predictions of no mitigation; enough where none was tried."""
+    if answer.get("not_measured") is None:
+        return None
+    return {"half": np.array([], dtype=np.int32), "trials": []}
 
 
-def cost_of(plan: Plan, remedied_plan: Plan, total: int, freedom: float | None) -> Cost:
-    """What a remedy spends, next to the run's plan."""
-    kept = {point.name for point in remedied_plan.points}
-    back = [point for point in plan.points if point.name not in kept]
-    work = {point.site: point.macs for point in plan.points}
-    sites = {point.site for point in back}
-    whole = sum(work.values())
-    return Cost(
-        in_float=len(back),
-        float_macs=sum(work[site] for site in sites) / whole if whole else len(back) / len(plan),
-        total_bits=total,
-        mean_bits=total / len(kept),
-        mean_with_float=(total + _FLOAT_BITS * len(back)) / len(plan),
-        freedom_log2=freedom or 0.0,
-    )
-
-
-def random_allocation(wanted: Predictions, draws: Sequence[Predictions]) -> RandomAllocation:
-    """From the predictions of every draw; a numeric failure is not right."""
-    n = len(wanted)
-    right = [
-        [p is not None and p == w for p, w in zip(draw, wanted, strict=True)] for draw in draws
-    ]
-    mean = sum(map(sum, right)) / len(right)
-    return RandomAllocation(
-        draws=len(draws),
-        mean=rate(round(mean), n),
-        worst=rate(min(map(sum, right)), n),
-        all_right=rate(sum(all(each) for each in zip(*right, strict=True)), n),
-    )
-
-
-def with_front(rows: Sequence[Remedied]) -> list[Remedied]:
-    """The same, those marked that no other one outdoes."""
-    return [
-        row.model_copy(update={"on_front": not any(_outdoes(other, row) for other in rows)})
-        for row in rows
-    ]
-
-
-def recommend(rows: Sequence[Remedied], limit: float) -> int | None:
-    """The place of the cheapest that surely keeps to the limit; else of the cheapest that does so
-    as measured; else of the one that gives most back, if any surely gives something.
-
-    Cheap means few multiply-adds in float, then few bits, then few points with a floor; equals are
-    told apart by right answers.
-    `limit`: percentage points that may be lost.
-    """
-    helping = [place for place, row in enumerate(rows) if row.regained.value > 0]
-    surely = [place for place in helping if rows[place].standing == "pass"]
-    measured = [place for place in helping if -rows[place].loss.value <= limit]
-    if fitting := surely or measured:
-        return min(fitting, key=lambda place: _how_dear(rows[place]))
-    most = [place for place in helping if rows[place].regained.low > 0]
-    return max(most, key=lambda place: (_right(rows[place]), rows[place].on_front), default=None)
-
-
-def _shares(before: Before, now: Mapping[int, int | None], places: Sequence[int]) -> dict[str, Any]:
-    """Right answers now and before, and the changes, over the examples that have all answers."""
-    told = [
-        (before.wanted[place], before.in_float[place], before.worst[place], now[place])
-        for place in places
-    ]
-    whole = [
-        (in_float == right, worst == right, new == right)
-        for right, in_float, worst, new in told
-        if None not in (in_float, worst, new)
-    ]
-    loss = _change([(in_float, new) for in_float, _, new in whole])
+def _of_trials(
+    before: Before, base: Mitigated, observed: MitigationsObserved, halves: Halves
+) -> dict[str, Any]:
+    trials = observed.trials
+    first, *rows = with_front([base, *(_shown(before, trial, halves) for trial in trials)])
+    index = recommended(before, trials, halves)
+    shown, confirmed, plan = [], [], None
+    if index is not None:
+        shown, confirmed = _checked(before.record, trials[index], halves)
+        plan = _plan(before.record, trials[index], observed)
     return {
-        "right": rate(sum(new for *_, new in whole), len(whole)),
-        "before": rate(sum(worst for _, worst, _ in whole), len(whole)),
-        "regained": _change([(worst, new) for _, worst, new in whole]),
-        "loss": loss,
-        "standing": _standing(loss, before.max_drop),
+        "unmitigated": first,
+        "tried": rows,
+        "random": random_of_run(before),
+        "chosen_on": len(halves.half) if any(t.on_half is not None for t in trials) else 0,
+        "tuned": observed.tuned is not None,
+        "recommended_on": len(halves.judging) if halves.held_out and shown else 0,
+        "recommended": shown,
+        "confirmed": confirmed,
+        "plan": plan,
     }
 
 
-def _change(pairs: Sequence[tuple[bool, bool]]) -> Change:
-    """Of the share of right answers, from the first to the second of each pair."""
-    if not pairs:
-        return Change(value=0.0, low=-100.0, high=100.0)
-    lost = sum(first and not second for first, second in pairs)
-    gained = sum(second and not first for first, second in pairs)
-    value, low, high = paired_difference(len(pairs), lost, gained)
-    return Change(value=100 * value, low=100 * low, high=100 * high)
+def _shown(before: Before, trial: Trial, halves: Halves) -> Mitigated:
+    searched = halves.searched(trial)
+    return mitigated(before, trial, trial.worst, searched, searched)
 
 
-def _right(row: Remedied) -> float:
-    return row.right.value or 0.0
+def _checked(
+    record: Record, trial: Trial, halves: Halves
+) -> tuple[list[Mitigated], list[Mitigated]]:
+    """One of those tried, at every budget of the run that it allows: on all examples (a percentile:
+    not on those it was chosen on), and on those that had no part in the choice."""
+    searched, shown, confirmed = halves.searched(trial), [], []
+    for before, found in _at_budgets(record, trial):
+        shown.append(mitigated(before, trial, found, searched, searched))
+        if halves.held_out:
+            confirmed.append(mitigated(before, trial, found, searched, halves.rest))
+    return shown, confirmed
 
 
-def _costs(row: Remedied) -> tuple[float, float]:
-    return row.cost.float_macs, row.cost.mean_with_float
+def _at_budgets(record: Record, trial: Trial) -> Iterator[tuple[Before, WorstCase]]:
+    """A mitigation's worst cases in the order of the run's budgets, each with the run's own."""
+    own = {policy.mean_bits: policy for policy in worst_cases(record)}
+    found = {one.mean_bits: one for one in (trial.worst, *trial.further)}
+    for mean in record.settings.budgets:
+        if mean in found:
+            yield Before(record, own[mean]), found[mean]
 
 
-def _how_dear(row: Remedied) -> tuple[float | int, ...]:
-    return (*_costs(row), len(row.floors), -_right(row))
+def _plan(record: Record, trial: Trial, observed: MitigationsObserved) -> QuantizationPlan:
+    tuned = observed.tuned if trial.family == "fine-tuned" else None
+    return QuantizationPlan(
+        model=tuned.model if tuned else record.subject.model,
+        weights_sha256=tuned.weights_sha256 if tuned else record.provenance.weights_sha256,
+        float_points=trial.float_points,
+        floors=trial.floors,
+        scheme=trial.scheme,
+        budget=[before.mean for before, _ in _at_budgets(record, trial)],
+    )
 
 
-def _outdoes(other: Remedied, row: Remedied) -> bool:
-    mine = (_right(row), *(-cost for cost in _costs(row)))
-    theirs = (_right(other), *(-cost for cost in _costs(other)))
-    return theirs != mine and all(a >= b for a, b in zip(theirs, mine, strict=True))
+def _trial_problems(before: Before, observed: MitigationsObserved, trial: Trial) -> Iterator[str]:
+    record = before.record
+    points = {point.name: point.quantized for point in record.subject.points}
+    for name in (*trial.float_points, *trial.floors):
+        if name not in points:
+            yield f"{name!r} is no point's name"
+    if not set(trial.floors.values()) <= set(record.settings.bits):
+        yield f"its floors are {sorted(trial.floors.values())}, not of {record.settings.bits} bits"
+    if not any(points[name] for name in points.keys() - set(trial.float_points)):
+        yield "no point is left to quantize"
+    clipped = trial.family == "percentile"
+    if trial.family == "none" or clipped != (trial.on_half is not None):
+        yield "a half that it was chosen on goes with a percentile, and with that alone"
+    if trial.scheme != record.settings.scheme and not clipped:
+        yield f"its scheme is {trial.scheme}, the run's {record.settings.scheme}"
+    if trial.family == "fine-tuned" and observed.tuned is None:
+        yield "no network was fine-tuned"
+    yield from _worst_case_problems(before, trial, Halves(len(record.table), observed.half))
 
 
-def _standing(loss: Change, limit: float) -> Standing:
-    if -loss.low <= limit:
-        return "pass"
-    return "fail" if -loss.high > limit else "inconclusive"
+def _worst_case_problems(before: Before, trial: Trial, halves: Halves) -> Iterator[str]:
+    record, further = before.record, [one.mean_bits for one in trial.further]
+    means = {one.mean_bits for one in worst_cases(record)} & set(record.settings.budgets)
+    if trial.worst.mean_bits != before.mean:
+        yield f"its worst case is at {trial.worst.mean_bits} bits, the run's at {before.mean}"
+    if len(set(further)) < len(further) or not set(further) <= means - {before.mean}:
+        yield f"its further budgets are {further}, those of the run {sorted(means)}"
+    searched = len(halves.searched(trial))
+    sizes = [(one.predictions, searched) for one in (trial.worst, *trial.further)]
+    sizes += [] if trial.on_half is None else [(trial.on_half, len(halves.half))]
+    for found, n in sizes:
+        if len(found) != n or ((found < NONE) | (found >= record.subject.n_classes)).any():
+            yield f"its predictions are not {n} classes below {record.subject.n_classes}, or -1"
+
+
+KIND = AnswerKind(MitigationsObserved, figures, problems, older)

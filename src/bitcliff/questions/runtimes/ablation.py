@@ -5,36 +5,27 @@ lies between the last simulated rung and the runtime, and is not one of the chan
 rest: how weights are rounded beyond their scale's place, the runtime's sums, saturation.
 """
 
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from statistics import median
 
 import torch
 from torch import nn
 
-from bitcliff.assess.evaluate import Evaluator, Scores
-from bitcliff.assess.measured import Predictions, Trial, outcomes_of
+from bitcliff.assess.evaluate import Evaluator
+from bitcliff.assess.measured import Trial, outcomes_of
 from bitcliff.assess.suite import Suite
 from bitcliff.errors import InputError
 from bitcliff.points import Attachment, Plan, discover
 from bitcliff.points.fold import fold_batchnorm
-from bitcliff.points.plan import Selection
 from bitcliff.quant import Scheme
-from bitcliff.questions.runtimes.record import Rung
-from bitcliff.records import Outcome
-from bitcliff.stats import rate
-from bitcliff.types.rate import Rate
+from bitcliff.questions.runtimes.record import Simulated, SimulatedRung
 from bitcliff.types.runtime import Runtime
+from bitcliff.types.settings import Selection
 from bitcliff.types.subject import Inputs
 
 _WEIGHT_BITS = 8
 _RANGE = "onnx"
 _IN_FLOAT = "the runtime leaves it in float"
 _NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
-
-
-Outcomes = Sequence[Outcome]
-"""One an example, in the order of the data."""
 
 
 @dataclass(frozen=True)
@@ -48,44 +39,27 @@ class _Variant:
     per_channel: bool
     bits: int = 8
 
-    def outcomes(self, evaluator: Evaluator) -> Outcomes:
+    def rung(self, name: Simulated, words: str, evaluator: Evaluator) -> SimulatedRung:
         """On the data of `evaluator`."""
         attachment = Attachment(
             self.module, self.plan, self.scheme, self.weight_bits, self.per_channel
         )
-        own = Evaluator(attachment, evaluator.inputs, evaluator.batch_size)
+        mine = Evaluator(attachment, evaluator.inputs, evaluator.batch_size)
         everyone = torch.arange(len(evaluator.reference))
-        bits = torch.full((len(everyone), len(self.plan)), self.bits)
-        scores: Scores = own.scores(everyone, bits)
-        return list(outcomes_of(Trial(everyone, None, scores), evaluator.reference).values())
-
-
-def ladder(runtime: Runtime, suite: Suite, in_float: Predictions) -> tuple[list[Rung], list[str]]:
-    """The rungs, and what could not be measured.
-
-    Args:
-        suite: has measured the runtime. in_float: what the network says in float.
-    """
-    steps, left_out = _simulated(runtime, suite)
-    found = [(name, words, one.outcomes(suite.evaluator)) for name, words, one in steps]
-    found += list(_measured(runtime, suite))
-    target = _outcomes(suite, runtime.name)
-    above: list[Outcomes | None] = [None, *(outcomes for _, _, outcomes in found)]
-    rungs = [
-        Rung(
-            name=name,
-            words=words,
-            changed=None if before is None else _differ(_predictions(before), outcomes),
-            from_float=_differ(in_float, outcomes),
-            from_runtime=_differ(_predictions(target), outcomes),
-            margin_gap=_gap(target, outcomes),
+        scores = mine.scores(everyone, torch.full((len(everyone), len(self.plan)), self.bits))
+        found = outcomes_of(Trial(everyone, None, scores), evaluator.reference)
+        return SimulatedRung(
+            name=name, words=words, prediction=found.prediction, margin=found.margin
         )
-        for (name, words, outcomes), before in zip(found, above, strict=False)
-    ]
-    return rungs, left_out
 
 
-_Step = tuple[str, str, _Variant]
+def simulated_rungs(runtime: Runtime, suite: Suite) -> tuple[list[SimulatedRung], list[str]]:
+    """The rungs that are simulated, and what could not be measured."""
+    steps, left_out = _simulated(runtime, suite)
+    return [one.rung(name, words, suite.evaluator) for name, words, one in steps], left_out
+
+
+_Step = tuple[Simulated, str, _Variant]
 
 
 def _simulated(runtime: Runtime, suite: Suite) -> tuple[list[_Step], list[str]]:
@@ -98,10 +72,11 @@ def _simulated(runtime: Runtime, suite: Suite) -> tuple[list[_Step], list[str]]:
         settings.weight_bits,
         settings.per_channel,
     )
-    steps = [("simulation", "8 bits at every point, as this run simulates it", now)]
+    words = "8 bits at every point, as this run simulates it"
+    steps: list[_Step] = [("simulation", words, now)]
     left_out: list[str] = []
 
-    def step(name: str, words: str, changed: _Variant) -> None:
+    def step(name: Simulated, words: str, changed: _Variant) -> None:
         nonlocal now
         if changed != now:
             steps.append((name, words, changed))
@@ -131,7 +106,7 @@ def _simulated(runtime: Runtime, suite: Suite) -> tuple[list[_Step], list[str]]:
 
 
 def _plan_of(runtime: Runtime, module: nn.Module, suite: Suite) -> Plan:
-    """The points whose inputs the runtime rounds, the picture itself among them."""
+    """The points whose inputs the runtime rounds, the input itself among them."""
     whole = discover(module, suite.evaluator.inputs, Selection(include_stem=True))
     mine = {
         point.site
@@ -153,41 +128,3 @@ def _folded(module: nn.Module, inputs: Inputs) -> nn.Module:
         of = left + len(names)
         raise InputError(f"{left} of {of} batch normalisations could not be folded")
     return folded
-
-
-def _measured(runtime: Runtime, suite: Suite) -> Iterator[tuple[str, str, Outcomes]]:
-    words = f"{runtime.version} itself, each example by itself"
-    yield "runtime", words, _outcomes(suite, runtime.name)
-    batch = f"{runtime.name}-batch"
-    if batch in suite.done:
-        size = suite.evaluator.batch_size
-        yield "batch", f"the same in batches of {size}", _outcomes(suite, batch)
-
-
-def _outcomes(suite: Suite, name: str) -> Outcomes:
-    outcomes = suite.done[name].outcomes
-    return [outcomes[place] for place in range(len(outcomes))]
-
-
-def _predictions(outcomes: Outcomes) -> Predictions:
-    return [outcome.prediction for outcome in outcomes]
-
-
-def _differ(before: Predictions, after: Outcomes) -> Rate:
-    """Decisions that are not the same, where both have one."""
-    pairs = [
-        (one, outcome.prediction)
-        for one, outcome in zip(before, after, strict=True)
-        if one is not None and outcome.prediction is not None
-    ]
-    return rate(sum(one != other for one, other in pairs), len(pairs))
-
-
-def _gap(target: Outcomes, outcomes: Outcomes) -> float | None:
-    """The median distance of the margins, where both have one."""
-    gaps = [
-        abs(one.margin - other.margin)
-        for one, other in zip(target, outcomes, strict=True)
-        if one.margin is not None and other.margin is not None
-    ]
-    return median(gaps) if gaps else None

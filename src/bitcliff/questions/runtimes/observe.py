@@ -8,12 +8,12 @@ import torch
 
 from bitcliff.assess.measured import Predictions
 from bitcliff.assess.suite import Suite
-from bitcliff.errors import InputError
 from bitcliff.points import take
 from bitcliff.points.attach import rounding_to
 from bitcliff.points.forward import batch_size
-from bitcliff.questions.runtimes.ablation import ladder
-from bitcliff.questions.runtimes.record import RuntimeDescription, RuntimeInfo, Seconds, Speed
+from bitcliff.questions.runtime_description import described
+from bitcliff.questions.runtimes.ablation import simulated_rungs
+from bitcliff.questions.runtimes.record import RuntimeObserved, RuntimesObserved, Seconds, Speed
 from bitcliff.records.provenance import cpu_flags
 from bitcliff.types.runtime import Runtime
 
@@ -23,43 +23,35 @@ _TIMED = 32
 _INTEGER_SUMS = ("avx512_vnni", "avx_vnni", "amx_int8", "asimddp", "i8mm")
 
 
-def runtime_info(runtime: Runtime, suite: Suite, in_float: Predictions) -> RuntimeInfo:
-    """After `suite` has measured it. in_float: what the network says in float."""
+def observe_runtimes(
+    suite: Suite,
+    in_float: Predictions,
+    progress: Callable[[str, int, int], None] | None,
+) -> RuntimesObserved:
+    """Every runtime of `suite`, after it has been measured there.
+
+    Args:
+        in_float: what the network predicts in float; the record holds it, so it is not kept here.
+        progress: told which runtime is at work, how many are done, and of how many.
+    """
+    found = []
+    for number, runtime in enumerate(suite.runtimes):
+        if progress is not None:
+            progress(f"{runtime.name} against the simulation", number, len(suite.runtimes))
+        found.append(_observe(runtime, suite))
+    return RuntimesObserved(runtimes=found)
+
+
+def _observe(runtime: Runtime, suite: Suite) -> RuntimeObserved:
     # Of a network that is not looked into, nothing can be simulated.
-    rungs, left_out = ladder(runtime, suite, in_float) if suite.points else ([], [])
-    return RuntimeInfo(
+    rungs, left_out = simulated_rungs(runtime, suite) if suite.points else ([], [])
+    return RuntimeObserved(
         **dict(described(runtime)),
         cpu_flags=[flag for flag in _INTEGER_SUMS if flag in cpu_flags()],
         speed=_speed(runtime, suite),
-        ladder=rungs,
+        rungs=rungs,
         left_out=left_out,
     )
-
-
-def described(runtime: Runtime) -> RuntimeDescription:
-    """What it is, before anything is measured."""
-    return RuntimeDescription(
-        name=runtime.name,
-        version=runtime.version,
-        description=runtime.description,
-        quantized=dict(runtime.quantized),
-        in_float=dict(runtime.in_float),
-    )
-
-
-def check_runtime(runtime: Runtime, suite: Suite, classes: int) -> None:
-    """One example and one batch, before any long work.
-
-    Raises:
-        InputError: it cannot run them, or gives something else than a score for each class.
-    """
-    for size in (1, suite.evaluator.batch_size) if runtime.batches else (1,):
-        scores = runtime.run(take(suite.evaluator.inputs, torch.arange(size)))
-        if scores.shape != (size, classes):
-            raise InputError(
-                f"--runtime {runtime.name}: it gives {tuple(scores.shape)} for {size} examples "
-                f"and not ({size}, {classes}), as the network in float does"
-            )
 
 
 def _speed(runtime: Runtime, suite: Suite) -> Speed:

@@ -3,12 +3,22 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from bitcliff.questions.runtimes.record import Rung, RuntimeInfo, Seconds
+from bitcliff.questions.runtimes.record import (
+    KEY,
+    Rung,
+    RungName,
+    RuntimeFigures,
+    RuntimeObserved,
+    Runtimes,
+    RuntimesObserved,
+    Seconds,
+)
 from bitcliff.records import Record
+from bitcliff.report.section import Section
 from bitcliff.report.words import NOTHING, clean, rate_interval
 from bitcliff.types.rate import Rate
 
-_NAMES = {
+_NAMES: Mapping[RungName, str] = {
     "simulation": "Simulated here",
     "weights": "+ weights",
     "range": "+ range",
@@ -51,12 +61,15 @@ class RuntimeBlock:
     left_out: tuple[str, ...]
 
 
-def runtime_blocks(record: Record) -> list[RuntimeBlock]:
-    """One a runtime, in the record's order."""
-    return [_block(runtime) for runtime in record.runtimes]
+def runtimes_section(record: Record, figures: Runtimes) -> Section:
+    """One block a runtime, in the record's order."""
+    observed = record.observed_by(KEY, RuntimesObserved)
+    pairs = zip([] if observed is None else observed.runtimes, figures.runtimes, strict=True)
+    blocks = [_block(seen, found) for seen, found in pairs]
+    return Section(KEY, "What runtimes make of it", blocks[0].finding if blocks else "", blocks)
 
 
-def _block(runtime: RuntimeInfo) -> RuntimeBlock:
+def _block(runtime: RuntimeObserved, figures: RuntimeFigures) -> RuntimeBlock:
     speed = runtime.speed
     return RuntimeBlock(
         name=clean(runtime.name),
@@ -64,15 +77,15 @@ def _block(runtime: RuntimeInfo) -> RuntimeBlock:
         words=clean(runtime.description, 400),
         integers=_counts(runtime.quantized),
         in_float=_counts(runtime.in_float),
-        processor=", ".join(runtime.cpu_flags)
+        processor=", ".join(clean(flag) for flag in runtime.cpu_flags)
         or "none: sums of 8-bit unsigned by signed products may saturate on this processor; "
         "unsigned weights and 7-bit activations are safe",
         quantized=_time(speed.quantized),
         floating=_time(speed.in_float),
         simulation=_time(speed.simulation),
-        ratio=_ratio(speed.in_float.median, speed.quantized.median),
-        finding=_finding(runtime),
-        rungs=tuple(_line(rung) for rung in runtime.ladder),
+        ratio=_ratio(figures.faster),
+        finding=_finding(figures),
+        rungs=tuple(_line(rung) for rung in figures.rungs),
         left_out=tuple(clean(reason, 300) for reason in runtime.left_out),
     )
 
@@ -88,35 +101,30 @@ def _time(seconds: Seconds | None) -> str:
     return f"{median:.2f} ({low:.2f}–{high:.2f})"
 
 
-def _ratio(in_float: float, quantized: float) -> str:
-    """ "1.6 times as fast as in float" or "9.5 times as slow"."""
-    if not in_float or not quantized:
+def _ratio(faster: float | None) -> str:
+    """ "1.6 times as fast" as in float, or "9.5 times as slow"."""
+    if faster is None:
         return NOTHING
-    faster = in_float / quantized
     return f"{faster:.1f} times as fast" if faster >= 1 else f"{1 / faster:.1f} times as slow"
 
 
-def _finding(runtime: RuntimeInfo) -> str:
+def _finding(figures: RuntimeFigures) -> str:
     """How far the simulation is from the runtime, and which change brings it nearest."""
-    rungs = {rung.name: rung for rung in runtime.ladder}
-    if "simulation" not in rungs:
+    if not figures.rungs:
         return ""
-    first, last = runtime.ladder[0], _last_simulated(runtime)
+    simulated = [rung for rung in figures.rungs if rung.name not in ("runtime", "batch")]
+    first, last = simulated[0], simulated[-1]
     text = (
         f"Simulated at 8 bits everywhere, {_of(first.from_runtime)} decisions are other than in "
-        f"{clean(runtime.name)}"
+        f"{clean(figures.name)}"
     )
     if last is not first:
         text += f"; with everything simulated that can be told apart, {_of(last.from_runtime)}"
     text += ". What is left is the rest: sums, saturation and how weights are rounded."
-    batch = rungs.get("batch")
-    if batch is not None and batch.changed is not None:
+    batch = figures.rungs[-1]
+    if batch.name == "batch" and batch.changed is not None:
         text += f" Batches change {_of(batch.changed)} decisions."
     return text
-
-
-def _last_simulated(runtime: RuntimeInfo) -> Rung:
-    return [rung for rung in runtime.ladder if rung.name not in ("runtime", "batch")][-1]
 
 
 def _of(rate: Rate) -> str:
@@ -125,7 +133,7 @@ def _of(rate: Rate) -> str:
 
 def _line(rung: Rung) -> RungLine:
     return RungLine(
-        name=_NAMES.get(rung.name, clean(rung.name)),
+        name=_NAMES[rung.name],
         words=clean(rung.words, 200),
         changed=NOTHING if rung.changed is None else _cell(rung.changed),
         from_float=_cell(rung.from_float),

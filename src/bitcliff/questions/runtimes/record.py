@@ -1,32 +1,79 @@
-"""The part of a record that is about other people's runtimes."""
+"""What other people's runtimes make of the network: what was observed, and what follows from it."""
 
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from bitcliff.questions.runtime_description import RuntimeDescription
+from bitcliff.questions.timing import Time
+from bitcliff.records.arrays import Floats, Ints
 from bitcliff.records.part import Part
-from bitcliff.types.rate import Rate
+from bitcliff.types.rate import Count, Rate
+
+KEY = "runtimes"
+
+Simulated = Literal["simulation", "weights", "range", "layers", "activations", "folded"]
+RungName = Simulated | Literal["runtime", "batch"]
 
 
 class Seconds(Part):
-    """Seconds an example: the median of several takes, and their quartiles."""
+    """Observed: seconds an example, the median of several takes, and their quartiles."""
 
-    median: float
-    low: float
-    high: float
+    median: Time
+    low: Time
+    high: Time
 
 
 class Speed(Part):
-    """How long it takes, all takes of one run by turns on the same batch of `batch_size` examples.
+    """Observed: how long it takes, by turns on the same batch of `batch_size` examples.
 
     `simulation` is 8 bits everywhere, simulated here; None where the network is not looked into.
     """
 
-    batch_size: int
-    takes: int
+    batch_size: Annotated[Count, Field(ge=1)]
+    takes: Annotated[Count, Field(ge=1)]
     quantized: Seconds
     in_float: Seconds
     simulation: Seconds | None
 
 
+class SimulatedRung(Part):
+    """Observed: a simulation that differs from the one before in one thing, on every example.
+
+    Attributes:
+        words: what it changes. prediction, margin: (n,) as in the record's outcomes.
+    """
+
+    name: Simulated
+    words: str
+    prediction: Ints
+    margin: Floats
+
+
+class RuntimeObserved(RuntimeDescription):
+    """Observed: a runtime, its speed, and what simulations that come ever nearer to it predict.
+
+    Attributes:
+        cpu_flags: of the instructions for sums of integer products, those that the processor has.
+        speed: times of one machine; no figure can be worked out anew without measuring again.
+        rungs: of the ablation, those that were simulated; none where there is nothing to simulate.
+        left_out: rungs that could not be measured, and why.
+    """
+
+    cpu_flags: list[str]
+    speed: Speed
+    rungs: list[SimulatedRung]
+    left_out: list[str]
+
+
+class RuntimesObserved(Part):
+    """Observed: the runtimes that the network was run in."""
+
+    runtimes: list[RuntimeObserved]
+
+
 class Rung(Part):
-    """One variant on the way from the simulation to the runtime.
+    """Figures of one variant on the way from the simulation to the runtime.
 
     Attributes:
         changed: decisions other than on the rung above; None on the first.
@@ -36,7 +83,7 @@ class Rung(Part):
             examples; None where none has both.
     """
 
-    name: str
+    name: RungName
     words: str
     changed: Rate | None
     from_float: Rate
@@ -44,30 +91,22 @@ class Rung(Part):
     margin_gap: float | None
 
 
-class RuntimeDescription(Part):
-    """A runtime that ran the network.
+class RuntimeFigures(Part):
+    """Figures of one runtime.
 
     Attributes:
-        quantized, in_float: how many layers of each kind compute in integers, and in float.
+        faster: how many times as fast as in float it is, by the median times; None where they say
+            nothing.
+        rungs: from the simulation to the runtime, one change a rung; none where nothing was
+            simulated.
     """
 
     name: str
-    version: str
-    description: str
-    quantized: dict[str, int]
-    in_float: dict[str, int]
+    faster: float | None
+    rungs: list[Rung]
 
 
-class RuntimeInfo(RuntimeDescription):
-    """The same, and how its decisions hang together with the simulation's.
+class Runtimes(Part):
+    """Figures of all runtimes, in the order of what was observed."""
 
-    Attributes:
-        cpu_flags: of the instructions for sums of integer products, those that the processor has.
-        ladder: from the simulation to the runtime, one change a rung; empty where there is nothing
-            to simulate. left_out: rungs that could not be measured, and why.
-    """
-
-    cpu_flags: list[str]
-    speed: Speed
-    ladder: list[Rung]
-    left_out: list[str]
+    runtimes: list[RuntimeFigures]

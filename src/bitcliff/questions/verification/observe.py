@@ -1,11 +1,12 @@
 """A run's policies in somebody else's runtime, value by value against the simulation."""
 
-import math
-import statistics
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from statistics import median
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
@@ -16,9 +17,10 @@ from bitcliff.points.attach import rounding_to
 from bitcliff.quant import Scheme, fake_quantize
 from bitcliff.quant.grid import make_grid
 from bitcliff.quant.rows import row_range
-from bitcliff.questions.verification.record import DifferingExample, VerifiedPoint, VerifiedPolicy
-from bitcliff.records import Outcome
-from bitcliff.stats import rate
+from bitcliff.questions.verification.record import Differing, PolicyObserved, VerifiedPoint
+from bitcliff.questions.verification.statistics import differing_rows
+from bitcliff.records import Outcomes
+from bitcliff.records.arrays import classes
 from bitcliff.types.subject import Inputs
 
 # How often an example whose decision differs is simulated again with a nudged input.
@@ -29,7 +31,7 @@ _TURNS = 5
 
 
 @dataclass(frozen=True)
-class Observed:
+class FileOutput:
     """What a file gave for a batch.
 
     Attributes:
@@ -42,14 +44,14 @@ class Observed:
     values: Sequence[tuple[Tensor, Tensor]] = ()
 
 
-Run = Callable[[Inputs, Int[Tensor, "batch points"]], Observed]
+Run = Callable[[Inputs, Int[Tensor, "batch points"]], FileOutput]
 
 
 @dataclass(frozen=True)
 class ExportedFile:
-    """A file in a runtime. `answer`: as exported. `observe`: the same graph with its values."""
+    """A file in a runtime. `run`: as exported. `observe`: the same graph with its values."""
 
-    answer: Run
+    run: Run
     observe: Run
 
 
@@ -100,43 +102,33 @@ class _Comparison:
 
 
 def verify_policy(
-    name: str,
-    evaluator: Evaluator,
-    measured: Mapping[int, Outcome],
-    file: ExportedFile,
-    ids: Sequence[str],
-) -> VerifiedPolicy:
-    """One policy's examples in the runtime: decisions against the record, values simulated anew.
+    name: str, evaluator: Evaluator, outcomes: Outcomes, file: ExportedFile, ids: Sequence[str]
+) -> PolicyObserved:
+    """One policy's examples in the runtime, and their values beside those simulated anew.
 
     Values are compared on as many examples, from the first on, as make some twenty million.
 
     Args:
-        measured: what the record has of the policy's examples, by their place; with bits.
-        ids: of all examples.
+        outcomes: what the record has of the policy, with bits. ids: of all examples.
     """
-    index = torch.tensor(list(measured))
-    bits = torch.tensor([outcome.bits for outcome in measured.values()])
-    answers = [
-        file.answer(take(evaluator.inputs, index[part]), bits[part])
+    recorded = outcomes.every_bits()
+    assert recorded is not None  # noqa: S101  (the caller chooses among those with bits)
+    index = torch.from_numpy(outcomes.index.astype(np.int64))
+    bits = torch.from_numpy(recorded.astype(np.int64))
+    outputs = [
+        file.run(take(evaluator.inputs, index[part]), bits[part])
         for part in torch.arange(len(index)).split(evaluator.batch_size)
     ]
-    scores = torch.cat([answer.scores for answer in answers])
-    decided = [_decision(row) for row in scores]
-    theirs = margins(scores, evaluator.reference[index]).tolist()
-    gaps = [
-        abs(outcome.margin - margin)
-        for outcome, margin in zip(measured.values(), theirs, strict=True)
-        if outcome.margin is not None and math.isfinite(margin)
-    ]
-    chosen = [answer.bits for answer in answers if answer.bits is not None]
-    alike = [one.prediction == other for one, other in zip(measured.values(), decided, strict=True)]
+    scores = torch.cat([output.scores for output in outputs])
+    prediction = classes([_decision(row) for row in scores])
+    margin = margins(scores, evaluator.reference[index])
     some = _as_many_as_fit(evaluator, len(index))
     compared = _compare(evaluator, index[:some], bits[:some], file)
-    return VerifiedPolicy(
+    return PolicyObserved(
         policy=name,
-        decisions=rate(sum(alike), len(index)),
-        allocations=rate(_equal_rows(torch.cat(chosen), bits), len(index)) if chosen else None,
-        largest_difference=max(gaps, default=None),
+        prediction=prediction,
+        margin=margin.where(margin.isfinite(), float("nan")).numpy(),
+        bits=_own_bits(outputs),
         compared=some,
         rows=compared.rows,
         float64_rows=compared.float64_rows,
@@ -145,21 +137,22 @@ def verify_policy(
             for point, counts in zip(evaluator.attachment.plan.points, compared.counts, strict=True)
         ],
         differing=[
-            _differing(evaluator, index[[row]], bits[[row]], decided[row], file, ids)
-            for row, same in enumerate(alike)
-            if not same
+            _differing(evaluator, index[[row]], bits[[row]], file, ids)
+            for row in differing_rows(outcomes, prediction)
         ],
     )
+
+
+def _own_bits(outputs: Sequence[FileOutput]) -> npt.NDArray[np.uint8] | None:
+    """What the file itself allocates, where it does."""
+    chosen = [output.bits for output in outputs if output.bits is not None]
+    return torch.cat(chosen).clamp(0, 255).numpy().astype(np.uint8) if chosen else None
 
 
 def _as_many_as_fit(evaluator: Evaluator, most: int) -> int:
     shapes = (torch.Size(point.shape) for point in evaluator.attachment.plan.points)
     each = sum(shape.numel() for shape in shapes)
     return max(1, min(most, _VALUES // max(1, each)))
-
-
-def _equal_rows(x: Int[Tensor, "m points"], y: Int[Tensor, "m points"]) -> int:
-    return int((x == y).all(1).sum())
 
 
 def _compare(
@@ -200,7 +193,7 @@ def seconds_each(evaluator: Evaluator, run: Run) -> tuple[float, float]:
             run(inputs, bits)
             ours.append(between - began)
             theirs.append(time.perf_counter() - between)
-    return statistics.median(ours) / len(some), statistics.median(theirs) / len(some)
+    return median(ours) / len(some), median(theirs) / len(some)
 
 
 def same_bits(x: Float[Tensor, "*shape"], y: Float[Tensor, "*shape"]) -> Bool[Tensor, "*shape"]:
@@ -226,10 +219,9 @@ def _differing(
     evaluator: Evaluator,
     index: Int[Tensor, " 1"],
     bits: Int[Tensor, "1 points"],
-    runtime: int | None,
     file: ExportedFile,
     ids: Sequence[str],
-) -> DifferingExample:
+) -> Differing:
     """Simulated anew: with the runtime's values beside it, and with nudged inputs."""
     points = evaluator.attachment.plan.points
     compared = _compare(evaluator, index, bits, file)
@@ -242,11 +234,11 @@ def _differing(
         for point, counts in zip(points, compared.counts, strict=True)
         if counts.same_level < counts.values
     )
-    return DifferingExample(
+    return Differing(
         id=ids[int(index)],
         ours=ours,
-        runtime=runtime,
         margin=None if ours is None else float(margins(scores, scores.argmax(1))[0]),
         first_point=next(first, None),
-        nudged=rate(sum(changed), len(changed)) if changed else None,
+        nudges=len(changed),
+        changed=sum(changed),
     )

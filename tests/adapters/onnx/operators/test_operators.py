@@ -35,8 +35,6 @@ REFUSED = {
 COARSE = r"attention_.*fp16"
 CHECKED: set[str] = set()  # one is enough, however many operators a case has
 
-pytestmark = pytest.mark.slow
-
 
 @pytest.fixture(scope="module")
 def cases() -> list[Any]:

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 from bitcliff.errors import InputError
 
+MIN_BITS, MAX_BITS = 2, 16
+
 _PERCENTILE = re.compile(r"percentile\(\s*([0-9.eE+-]+)\s*\)")
 
 

@@ -1,16 +1,31 @@
+"""What is judged best, on figures made up so that it is known what must be."""
+
 import numpy as np
 import pytest
 
-from bitcliff.questions.mitigations.record import Change, Cost, Remedied
-from bitcliff.questions.mitigations.statistics import random_allocation, recommend, with_front
-from bitcliff.stats import rate
+from bitcliff.questions.mitigations.judging import (
+    known,
+    random_allocation,
+    recommend,
+    with_front,
+)
+from bitcliff.questions.mitigations.record import Cost, Mitigated
+from bitcliff.records.arrays import classes
+from bitcliff.stats import paired_change, rate
+from bitcliff.types.change import PairedChange
 
 
-def row(right: int, macs: float, bits: float, low: float = 1.0, loss: float = -5.0) -> Remedied:
+def change(value: float, low: float, high: float) -> PairedChange:
+    return PairedChange(
+        n=100, lost=0, gained=0, difference_pp=value, low_pp=low, high_pp=high, p_value=1.0
+    )
+
+
+def row(right: int, macs: float, bits: float, low: float = 1.0, loss: float = -5.0) -> Mitigated:
     """Of 100 examples, 50 right before."""
-    return Remedied(
+    return Mitigated(
         family="float",
-        words="a remedy",
+        words="a mitigation",
         float_points=[],
         floors={},
         scheme="onnx",
@@ -24,8 +39,8 @@ def row(right: int, macs: float, bits: float, low: float = 1.0, loss: float = -5
         ),
         right=rate(right, 100),
         before=rate(50, 100),
-        regained=Change(value=right - 50, low=min(low, right - 50), high=right - 40),
-        loss=Change(value=loss, low=loss - 1, high=loss + 1),
+        regained=change(right - 50, min(low, right - 50), right - 40),
+        loss=change(loss, loss - 1, loss + 1),
         standing="pass" if -loss + 1 <= 2 else "inconclusive" if -loss - 1 <= 2 else "fail",
         failures=0,
         passes=1,
@@ -49,7 +64,7 @@ NEARLY, BEST, IDLE = row(94, 0.0, 5, loss=-1.9), row(80, 0.9, 20), row(55, 0, 5,
 
 
 @pytest.mark.parametrize(
-    ("rows", "place"),
+    ("rows", "index"),
     [
         ([IDLE, BEST, NEARLY, DEAR, CHEAP], 4),
         ([IDLE, BEST, NEARLY], 2),
@@ -59,13 +74,17 @@ NEARLY, BEST, IDLE = row(94, 0.0, 5, loss=-1.9), row(80, 0.9, 20), row(55, 0, 5,
     ],
 )
 def test_the_cheapest_that_helps_enough_is_recommended(
-    rows: list[Remedied], place: int | None
+    rows: list[Mitigated], index: int | None
 ) -> None:
-    assert recommend(rows, 2.0) == place
+    assert recommend(rows, 2.0) == index
+
+
+def test_of_no_example_nothing_is_known() -> None:
+    assert known(paired_change(0, 0, 0)) == (0.0, -100.0, 100.0)
 
 
 def test_random_draws() -> None:
-    wanted: list[int | None] = [0, 1, 0, 1]
-    draws: list[list[int | None]] = [[0, 1, None, 1], [0, 0, 0, 0], [0, 1, 0, 1]]
-    found = random_allocation(wanted, draws)  # 3, 2 and 4 right
+    draws = [[0, 1, None, 1], [0, 0, 0, 0], [0, 1, 0, 1]]
+    found = random_allocation(classes([0, 1, 0, 1]), np.stack([classes(draw) for draw in draws]))
+    # 3, 2 and 4 right
     assert (found.mean.k, found.worst.k, found.all_right.k, found.draws) == (3, 2, 1, 3)

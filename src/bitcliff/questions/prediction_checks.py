@@ -1,0 +1,28 @@
+"""Whether stored predictions and margins can be those of a record's examples."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import numpy.typing as npt
+
+from bitcliff.records import Record
+from bitcliff.records.arrays import NONE
+
+
+def prediction_problems(record: Record, prediction: npt.NDArray[np.int32], n: int) -> Iterator[str]:
+    """What contradicts n predictions of the record's classes, -1 where there is none."""
+    classes = record.subject.n_classes
+    if len(prediction) != n:
+        yield f"has {len(prediction)} predictions for {n} examples"
+    elif n and not NONE <= prediction.min() <= prediction.max() < classes:
+        yield f"predicts a class that is none of the {classes}"
+
+
+def margin_problems(
+    prediction: npt.NDArray[np.int32], margin: npt.NDArray[np.float64]
+) -> Iterator[str]:
+    """What contradicts a margin for each prediction, NaN where there is none."""
+    if len(margin) != len(prediction):
+        yield f"has {len(margin)} margins for {len(prediction)} predictions"
+    elif not (np.isfinite(margin) == (prediction != NONE)).all():
+        yield "a margin goes with a prediction, and is not there without"

@@ -1,0 +1,154 @@
+"""How far each simulation is from the runtime, from what both predict."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from bitcliff.questions.prediction_checks import margin_problems, prediction_problems
+from bitcliff.questions.runtimes.record import (
+    Rung,
+    RungName,
+    RuntimeFigures,
+    RuntimeObserved,
+    Runtimes,
+    RuntimesObserved,
+)
+from bitcliff.questions.timing import times_as_long
+from bitcliff.records import AnswerKind, PolicyResult, Record
+from bitcliff.records.arrays import NONE
+from bitcliff.records.problems import twice
+from bitcliff.stats import rate
+from bitcliff.types.rate import Rate
+
+# No network's logits lie so far apart; what does has no mean.
+_BEYOND_ANY = 1e300
+
+Classes = npt.NDArray[np.int32]
+
+
+@dataclass(frozen=True)
+class _Step:
+    """One variant: (n,) predictions and margins, in the order of the data."""
+
+    name: RungName
+    words: str
+    prediction: Classes
+    margin: npt.NDArray[np.float64]
+
+
+def figures(record: Record, observed: RuntimesObserved) -> Runtimes:
+    """Every figure of every runtime."""
+    return Runtimes(runtimes=[_figures(record, one) for one in observed.runtimes])
+
+
+def _figures(record: Record, observed: RuntimeObserved) -> RuntimeFigures:
+    speed = observed.speed
+    return RuntimeFigures(
+        name=observed.name,
+        faster=times_as_long(speed.in_float.median, speed.quantized.median),
+        rungs=_rungs(record, observed) if observed.rungs else [],
+    )
+
+
+def _rungs(record: Record, observed: RuntimeObserved) -> list[Rung]:
+    """The last ones are the runtime's own conditions: by itself, and in batches."""
+    steps = [_Step(rung.name, rung.words, rung.prediction, rung.margin) for rung in observed.rungs]
+    target, *batch = (
+        _measured(record, policy, observed.version) for policy in _conditions(record, observed.name)
+    )
+    steps += [target, *batch]
+    above: Sequence[_Step | None] = [None, *steps]
+    return [
+        Rung(
+            name=one.name,
+            words=one.words,
+            changed=None if before is None else _differ(before.prediction, one.prediction),
+            from_float=_differ(record.table.prediction, one.prediction),
+            from_runtime=_differ(target.prediction, one.prediction),
+            margin_gap=_gap(target.margin, one.margin),
+        )
+        for one, before in zip(steps, above, strict=False)
+    ]
+
+
+def _conditions(record: Record, runtime: str) -> list[PolicyResult]:
+    """Those that were measured in it, the one with each example by itself first."""
+    found = [policy for policy in record.policies if policy.runtime == runtime]
+    return sorted(found, key=lambda policy: policy.condition.batch_size or 1)
+
+
+def _measured(record: Record, policy: PolicyResult, version: str) -> _Step:
+    outcomes, size = record.outcomes[policy.name], policy.condition.batch_size or 1
+    margin = np.full(len(record.table), np.nan)
+    margin[outcomes.index] = outcomes.margin
+    prediction = outcomes.spread(len(record.table))
+    if size > 1:
+        return _Step("batch", f"the same in batches of {size}", prediction, margin)
+    return _Step("runtime", f"{version} itself, each example by itself", prediction, margin)
+
+
+def _differ(before: Classes, after: Classes) -> Rate:
+    """Decisions that are not the same, where both have one."""
+    both = (before != NONE) & (after != NONE)
+    return rate(int((both & (before != after)).sum()), int(both.sum()))
+
+
+def _gap(target: npt.NDArray[np.float64], margin: npt.NDArray[np.float64]) -> float | None:
+    """The median distance of the margins, where both have one."""
+    with np.errstate(over="ignore"):
+        gaps = np.abs(margin - target)
+    gaps = gaps[gaps < _BEYOND_ANY]  # nor where one is NaN
+    return float(np.median(gaps)) if len(gaps) else None
+
+
+def problems(record: Record, observed: RuntimesObserved) -> Iterator[str]:
+    """What contradicts the record."""
+    names = [one.name for one in observed.runtimes]
+    yield from twice(names, "runtime")
+    for policy in record.policies:
+        if policy.runtime is not None and policy.runtime not in names:
+            yield (
+                f"policy {policy.name!r} was measured in {policy.runtime!r}, which is not in the "
+                "record's runtimes"
+            )
+    for one in observed.runtimes:
+        for problem in _runtime_problems(record, one):
+            yield f"{one.name!r} {problem}"
+
+
+def _runtime_problems(record: Record, observed: RuntimeObserved) -> Iterator[str]:
+    n, conditions = len(record.table), _conditions(record, observed.name)
+    sizes = [policy.condition.batch_size or 1 for policy in conditions]
+    if sizes[:1] != [1] or sizes[1:2] == [1] or len(sizes) > 2:
+        yield "was not measured with each example by itself, and once in batches at most"
+    if any(policy.condition.runtime_version != observed.version for policy in conditions):
+        yield f"was measured in another version than {observed.version!r}"
+    if any(len(record.outcomes[policy.name]) != n for policy in conditions):
+        yield "was not measured on every example"
+    rungs = [rung.name for rung in observed.rungs]
+    yield from twice(rungs, "rung")
+    if rungs and rungs[0] != "simulation":
+        yield f"has an ablation that begins with {rungs[0]}"
+    for rung in observed.rungs:
+        yield from prediction_problems(record, rung.prediction, n)
+        yield from margin_problems(rung.prediction, rung.margin)
+
+
+_NOT_KEPT = "the ablation: records of schema 1.x hold its figures alone; assess again"
+
+
+def older(_record: Record, answer: Any) -> dict[str, Any] | None:
+    """Of 1.x: no rung, as predictions were not kept; `left_out` says so."""
+    return {"runtimes": [_older(one) for one in answer]}
+
+
+def _older(runtime: Mapping[str, Any]) -> dict[str, Any]:
+    kept = {name: value for name, value in runtime.items() if name != "ladder"}
+    lost = [_NOT_KEPT] if runtime["ladder"] else []
+    return {**kept, "rungs": [], "left_out": [*runtime["left_out"], *lost]}
+
+
+KIND = AnswerKind(RuntimesObserved, figures, problems, older)

@@ -1,0 +1,289 @@
+"""What each command is to measure, and how hard to look: checked, unchangeable, without torch.
+
+A field stands here once: its meaning is the text below it, which is the help of the option that
+`bitcliff.cli.options` makes of it, with its default and its checks.
+"""
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
+from typing import Annotated, Any, Literal, TypeVar
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+
+from bitcliff.errors import InputError
+from bitcliff.types.scheme import MAX_BITS, MIN_BITS, Scheme
+
+DEGREES = (1, 2, 3, 4, 5)
+
+Kind = TypeVar("Kind", bound="Settings")
+
+
+@dataclass(frozen=True)
+class Option:
+    """How a field stands on the command line, where its name, type and default do not say.
+
+    Attributes:
+        name: the option's, where it is not the field's.
+        default: what the help shows of it beside the field's default, or in place of None.
+        such_as: for whole numbers that are not bit-widths: a range and a list, as examples.
+        absent: why the command line has no such option.
+    """
+
+    name: str = ""
+    default: str | None = None
+    such_as: tuple[str, str] | None = None
+    absent: str | None = None
+
+
+class Settings(BaseModel):
+    """Fields that the command line can set; what will not do is told in one line by its option.
+
+    Raises:
+        InputError: a value is not of its field's type, or out of its range.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _told_in_one_line(cls, values: Any, handler: Callable[[Any], Any]) -> Any:
+        try:
+            return handler(values)
+        except ValidationError as error:
+            raise InputError(_told(cls, error)) from error
+
+    def changed(self: Kind, **changes: Any) -> Kind:
+        """The same with other values, which are checked.
+
+        Raises:
+            InputError: as when made anew.
+        """
+        return type(self)(**{**dict(self), **changes})
+
+
+def option_of(kind: type[Settings], field: str) -> Option:
+    """What a field says of its option; its name is always there."""
+    found = (one for one in kind.model_fields[field].metadata if isinstance(one, Option))
+    told = next(found, Option())
+    return replace(told, name=told.name or field.replace("_", "-"))
+
+
+def _told(kind: type[Settings], error: ValidationError) -> str:
+    first = error.errors()[0]
+    field = str(first["loc"][0]) if first["loc"] else ""
+    if field not in kind.model_fields:
+        return f"{kind.__name__}: {field}: {first['msg']}"
+    option, given = f"--{option_of(kind, field).name}", first["input"]
+    match first["type"]:
+        case "greater_than_equal":
+            return f"{option} must be {first['ctx']['ge']} or more, not {given}"
+        case "literal_error":
+            words = first["ctx"]["expected"].replace("'", "")
+            return f"{option} {given!r} is not known: use {words}"
+    return f"{option} {given!r}: {first['msg']}"
+
+
+class Selection(Settings):
+    """Which of the points seen are to be quantized."""
+
+    points: Literal["inputs", "outputs"] = "inputs"
+    """Quantize layers' inputs, or the outputs of activation functions."""
+    include: tuple[str, ...] = ()
+    """Only points whose name fits this pattern."""
+    exclude: tuple[str, ...] = ()
+    """Leave out points whose name fits this pattern."""
+    include_stem: bool = False
+    """Quantize the picture itself too."""
+    in_float: Annotated[tuple[str, ...], Option(absent="a plan's")] = ()
+    """Exact names of points that a plan keeps in float."""
+
+    def reason_to_leave_out(self, name: str, is_stem: bool) -> str:
+        """Why a point is not quantized; empty when it is."""
+        if name in self.in_float:
+            return "kept in float by the plan"
+        if is_stem and not self.include_stem:
+            return "stem input: the picture itself"
+        if self.include and not any(fnmatchcase(name, pattern) for pattern in self.include):
+            return "not named by --include"
+        if any(fnmatchcase(name, pattern) for pattern in self.exclude):
+            return "named by --exclude"
+        return ""
+
+
+class AssessSettings(Selection):
+    """All settings of one assessment, and of its record."""
+
+    bits: tuple[int, ...] = tuple(range(3, 11))
+    """Widths to choose from."""
+    budgets: Annotated[tuple[float, ...], Option("budget", default="built-in model: 7,9")] = (
+        4.0,
+        5.5,
+        7.0,
+    )
+    """Mean bits a point, several by commas."""
+    scheme: str = "onnx"
+    """How ranges are taken: paper (min to max), onnx (zero kept in), percentile(P)."""
+    uniform: tuple[int, ...] = tuple(range(2, 11))
+    """Uniform widths to show."""
+    weight_bits: Annotated[int | None, BeforeValidator(lambda bits: bits or None)] = 16
+    """0: weights in float."""
+    per_channel: bool = False
+    """One weight scale for each output channel."""
+    fold_batchnorm: bool = False
+    """Fold BatchNorm into the layer before it, as runtimes do."""
+    # An adversary who flips wrong answers too would give some back, and the drop would look smaller
+    # than it can be made: hence the label where there are labels.
+    margin: Literal["auto", "prediction", "label"] = "auto"
+    """What the adversary pushes away from; auto: the label where there are labels."""
+    draws: int = Field(default=20, ge=1)
+    """Draws of each random policy."""
+    rounds: int = Field(default=12, ge=0)
+    """Rounds of the gradient search."""
+    exchanges: int = Field(default=40, ge=0)
+    """Exchange moves an example."""
+    evaluations: int = Field(default=32, ge=0)
+    """Of the evolutionary search, an example."""
+    batch_size: Annotated[int | None, Field(ge=1), Option(default="by memory")] = None
+    """Examples a forward pass."""
+    seed: int = Field(default=0, ge=0)
+    """Of every random choice."""
+    max_drop: float = 2.0
+    """Points that may be lost; where it is given, it gates the exit code."""
+    floors: Annotated[dict[str, int], Option(absent="a plan's")] = Field(default_factory=dict)
+    """By a point's name, the bits that every policy must spend there at least."""
+    randomised: Annotated[bool, Option(absent="a plan's")] = False
+    """The runtime draws each example's bits at random, so that nobody picks them: only that is
+    measured."""
+
+    @field_validator("bits", "uniform", mode="before")
+    @classmethod
+    def _whole(cls, widths: Any, info: Any) -> Any:
+        if isinstance(widths, str) or not isinstance(widths, Iterable):
+            return widths
+        widths = tuple(widths)
+        if not all(type(width) is int for width in widths):
+            given = ",".join(map(str, widths))
+            raise InputError(
+                f"--{info.field_name} must be whole numbers, such as 3:10, not {given}"
+            )
+        return widths
+
+    @field_validator("bits", "uniform")
+    @classmethod
+    def _widths(cls, widths: tuple[int, ...], info: Any) -> tuple[int, ...]:
+        if widths or info.field_name == "bits":
+            _check_widths(f"--{info.field_name}", widths)
+        return widths
+
+    @field_validator("scheme")
+    @classmethod
+    def _known_scheme(cls, scheme: str) -> str:
+        Scheme.parse(scheme)
+        return scheme
+
+    @field_validator("weight_bits")
+    @classmethod
+    def _weight_width(cls, bits: int | None) -> int | None:
+        if bits is not None and not MIN_BITS <= bits <= MAX_BITS:
+            raise InputError(f"--weight-bits must lie in {MIN_BITS}..{MAX_BITS}, not {bits}")
+        return bits
+
+    @field_validator("max_drop")
+    @classmethod
+    def _is_a_drop(cls, drop: float) -> float:
+        if not (math.isfinite(drop) and drop >= 0):
+            raise InputError(f"--max-drop must be 0 or more points, not {drop}")
+        return drop
+
+    @model_validator(mode="after")
+    def _can_be_met(self) -> "AssessSettings":
+        least, most = self.bits[0], self.bits[-1]
+        if not self.budgets:
+            raise InputError("--budget must name at least one mean of bits per point")
+        for mean in self.budgets:
+            if not least <= mean <= most:
+                raise InputError(
+                    f"--budget {mean:g} cannot be met with bits {least}..{most}: "
+                    f"feasible means are {least} to {most}"
+                )
+        # Policies are named by their mean, as `:g` prints it.
+        if len({f"{mean:g}" for mean in self.budgets}) != len(self.budgets):
+            raise InputError(f"--budget names the same mean twice: {_listed(self.budgets)}")
+        for name, floor in self.floors.items():
+            if not least <= floor <= most:
+                raise InputError(
+                    f"floors: {name} must get {floor} bits or more, but the widths are "
+                    f"{least} to {most}"
+                )
+        return self
+
+
+class BatchmatesSettings(Settings):
+    """How hard batch-mates are tried."""
+
+    batch: int = Field(default=8, ge=2)
+    """Examples in a full batch."""
+    draws: int = Field(default=20, ge=1)
+    """Random batches for each victim."""
+    # Where the data holds more, those that widen the victim's ranges most.
+    candidates: int = Field(default=100, ge=1)
+    """Companions from the data for each victim."""
+    effort: int = Field(default=100, ge=0)
+    """Runs of each crafted attack on each victim."""
+    seed: int = Field(default=0, ge=0)
+    """Of every random choice."""
+
+
+class CorruptionSettings(Settings):
+    """How much is measured of corruptions."""
+
+    degrees: Annotated[tuple[int, ...], Option(such_as=("1:5", "1,3,5"))] = DEGREES
+    """Of the corruptions, 1 to 5."""
+    seeds: Annotated[int, Option("corruption-seeds")] = Field(default=3, ge=1)
+    """Draws of each for each example."""
+    examples: Annotated[int, Option("corruption-examples")] = Field(default=60, ge=1)
+    """Examples corrupted, at most."""
+
+    @field_validator("degrees")
+    @classmethod
+    def _known_degrees(cls, degrees: tuple[int, ...]) -> tuple[int, ...]:
+        if not degrees or not set(degrees) <= set(DEGREES):
+            raise InputError(
+                f"--degrees {_listed(degrees)}: degrees go from 1 to 5, such as 1:5 or 1,3,5"
+            )
+        if list(degrees) != sorted(set(degrees)):
+            raise InputError(
+                f"--degrees {_listed(degrees)}: must increase without repeats, such as 1,3,5"
+            )
+        return degrees
+
+
+def budgets_within(
+    bits: tuple[int, ...], means: tuple[float, ...] = AssessSettings().budgets
+) -> tuple[float, ...]:
+    """Of the default means those that these widths can meet; if none, the middle of the widths."""
+    fitting = tuple(mean for mean in means if bits and bits[0] <= mean <= bits[-1])
+    return fitting or ((bits[0] + bits[-1]) / 2 if bits else means[0],)
+
+
+def _check_widths(option: str, widths: tuple[int, ...]) -> None:
+    if not widths or list(widths) != sorted(set(widths)):
+        raise InputError(
+            f"{option} must increase without repeats, such as 3:10, not {_listed(widths)}"
+        )
+    if widths[0] < MIN_BITS or widths[-1] > MAX_BITS:
+        raise InputError(f"{option} must lie in {MIN_BITS}..{MAX_BITS}, not {_listed(widths)}")
+
+
+def _listed(numbers: Sequence[float | int]) -> str:
+    return ",".join(f"{number:g}" for number in numbers) or "none"

@@ -1,0 +1,127 @@
+"""The record of `bitcliff batchmates` on disk."""
+
+import copy
+import functools
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bitcliff.errors import InputError
+from bitcliff.questions.batchmates import statistics
+from bitcliff.questions.batchmates.record import BATCHMATES_NAME, BatchmatesObserved
+from bitcliff.questions.batchmates.statistics import problems
+from bitcliff.questions.batchmates.store import batchmates_json, read_batchmates
+from bitcliff.records import write_text_atomic
+from bitcliff.records.store import check_figures, valid
+from bitcliff.stats import clustered_rate, rate
+from tests.questions.batchmates.victims import record
+from tests.questions.damage import _another, _hostile, _places, _with
+
+
+def written() -> dict[str, Any]:
+    found = json.loads(batchmates_json(record()))
+    assert isinstance(found, dict)
+    return found
+
+
+def refused(folder: Path, fields: object, says: str) -> None:
+    (folder / BATCHMATES_NAME).write_text(json.dumps(fields))
+    with pytest.raises(InputError, match=says) as told:
+        read_batchmates(folder)
+    assert "\n" not in str(told.value)
+
+
+def test_what_is_written_is_read_back(tmp_path: Path) -> None:
+    write_text_atomic(tmp_path / BATCHMATES_NAME, batchmates_json(record()))
+    assert read_batchmates(tmp_path) == record()
+
+
+def test_what_is_no_such_record_is_refused_in_one_line(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="cannot be read: No such file"):
+        read_batchmates(tmp_path)
+    fields = written()
+    says = r"schema_version 9\.0, but this Bitcliff reads 2\.0"
+    refused(tmp_path, {**fields, "schema_version": "9.0"}, says)
+    refused(tmp_path, {**fields, "schema_version": []}, "schema_version .*, but this Bitcliff")
+    without = {key: one for key, one in fields.items() if key != "victims"}
+    refused(tmp_path, without, "not a Bitcliff record: victims: Field")
+    refused(tmp_path, {**fields, "schema_version": "1.0"}, "of schema 1.0")
+    (tmp_path / BATCHMATES_NAME).write_text("{")
+    with pytest.raises(InputError, match="not a whole JSON file"):
+        read_batchmates(tmp_path)
+
+
+def test_no_figure_can_be_changed(tmp_path: Path) -> None:
+    fields, right = written(), record().figures.model_dump()
+    for way, value in _places(fields["figures"]):
+        wrong = _with(fields["figures"], way, _another(value))
+        with pytest.raises(InputError, match="figures"):
+            check_figures(wrong, right, "a record")
+    refused(tmp_path, {**fields, "figures": wrong}, "inconsistent record: figures")
+    del fields["figures"]
+    refused(tmp_path, fields, "inconsistent record: figures")
+
+
+def test_damage_to_what_was_observed_is_refused_or_changes_no_figure(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # The same few intervals again and again.
+    monkeypatch.setattr(statistics, "rate", functools.cache(rate))
+    known = functools.cache(lambda hits, trials: clustered_rate(hits, trials))
+    monkeypatch.setattr(
+        statistics, "clustered_rate", lambda hits, trials: known(tuple(hits), tuple(trials))
+    )
+    fields, right = written(), record().figures.model_dump()
+    observed = {key: one for key, one in fields.items() if key not in ("schema_version", "figures")}
+    for part in ("victims", "settings", "positive_control"):
+        few = observed[part][:1] if part == "victims" else observed[part]
+        for way, value in _places(few, (part,)):
+            for wrong in (_another(value), *_hostile(value)):
+                _refused_or_alike(_with(observed, way, wrong), right)
+
+
+def _refused_or_alike(fields: dict[str, Any], figures: dict[str, Any]) -> None:
+    try:
+        found = valid(BatchmatesObserved, fields, "a record")
+    except InputError:
+        return
+    if any(True for _ in problems(found)):
+        return
+    worked_out = statistics.figures(found).model_dump()
+    if worked_out != figures:
+        with pytest.raises(InputError, match="figures"):
+            check_figures(figures, worked_out, "a record")
+
+
+def test_schema_1_0_is_read_under_todays_names_and_its_figures_are_worked_out(
+    tmp_path: Path,
+) -> None:
+    now = record()
+    text = batchmates_json(now).encode("utf-8", "backslashreplace").decode()
+    (tmp_path / BATCHMATES_NAME).write_text(json.dumps(_of_1_0(json.loads(text))))
+    again = read_batchmates(tmp_path)
+    assert again.figures.situations == now.figures.situations
+    assert again.observed.positive_control is True
+    assert again.victims[1] == now.victims[1]
+
+
+def _of_1_0(fields: dict[str, Any]) -> dict[str, Any]:
+    was = copy.deepcopy(fields)
+    was |= {"schema_version": "1.0", "twin": was.pop("reference_runtime")}
+    was |= {"planted_flips": was.pop("positive_control"), **was.pop("figures")}
+    del was["flipped"]
+    subject = was["subject"]
+    subject["coverage"] = {"complete": True, "uncovered": subject.pop("uncovered")}
+    for point in subject["points"]:
+        del point["site"]
+    for victim in was["victims"]:
+        victim["picture"], victim["companion_picture"] = (
+            victim.pop("image"),
+            victim.pop("companion_image"),
+        )
+        victim["checked"]["twin"] = victim["checked"].pop("reference")
+        for name in ("alone", "random"):
+            victim["baseline"][f"twin_{name}"] = victim["baseline"].pop(f"reference_{name}")
+    return was

@@ -1,0 +1,118 @@
+"""The ablation's figures, and what is refused."""
+
+import functools
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from bitcliff.questions.runtimes import statistics
+from bitcliff.questions.runtimes.record import KEY, Runtimes, RuntimesObserved
+from bitcliff.questions.runtimes.statistics import KIND, figures, problems
+from bitcliff.records import record_of
+from bitcliff.stats import rate
+from tests.questions.damage import (
+    check_figures_are_guarded,
+    check_observations_are_guarded,
+    check_round_trip,
+)
+from tests.questions.runtimes.in_runtimes import (
+    BATCH,
+    N,
+    bare_record,
+    observed,
+    record_in_runtimes,
+    rung,
+    runtime,
+)
+
+
+def counts(found: Runtimes) -> dict[str, tuple[int | None, int, int, float | None]]:
+    return {
+        one.name: (
+            None if one.changed is None else one.changed.k,
+            one.from_float.k,
+            one.from_runtime.k,
+            one.margin_gap,
+        )
+        for one in found.runtimes[0].rungs
+    }
+
+
+def test_every_rung_is_compared_with_the_one_above_with_float_and_with_the_runtime() -> None:
+    found = figures(bare_record(), observed())
+    assert counts(found) == {
+        "simulation": (None, 4, 4, 0.5),
+        "weights": (1, 3, 3, 0.25),
+        "runtime": (3, 0, 0, 0.0),
+        "batch": (1, 1, 1, pytest.approx(0.1)),
+    }
+    assert found.runtimes[0].faster == 0.5
+
+
+def test_a_numeric_failure_is_no_decision() -> None:
+    first = rung("simulation", range(4), 1.5)
+    prediction, margin = first.prediction.copy(), first.margin.copy()
+    prediction[[0, 19]], margin[[0, 19]] = -1, np.nan
+    broken = first.model_copy(update={"prediction": prediction, "margin": margin})
+    (one,) = figures(bare_record(), observed(rungs=[broken])).runtimes
+    assert (one.rungs[0].from_float.k, one.rungs[0].from_float.n) == (3, N - 2)
+    changed = one.rungs[1].changed
+    assert changed is not None
+    assert (changed.k, changed.n) == (3, N - 2)
+
+
+def test_nothing_simulated_is_no_ablation_and_a_clock_that_saw_nothing_no_ratio() -> None:
+    quick = runtime().speed.quantized.model_copy(update={"median": 0.0})
+    speed = runtime().speed.model_copy(update={"quantized": quick})
+    (one,) = figures(bare_record(), observed(rungs=[], speed=speed)).runtimes
+    assert (one.rungs, one.faster) == ([], None)
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"name": "other"}, "was measured in '<b>ort', which is not in the record's runtimes"),
+        ({"version": "ort 2"}, "in another version than 'ort 2'"),
+        ({"rungs": [rung("weights", [], 1.0)]}, "begins with weights"),
+        ({"rungs": [rung("simulation", [], 1.0)] * 2}, "rung 'simulation' stands 2 times"),
+    ],
+)
+def test_a_contradiction_is_told(changes: dict[str, Any], says: str) -> None:
+    assert not list(problems(bare_record(), observed()))
+    assert says in next(problems(bare_record(), observed(**changes)))
+
+
+def test_a_runtime_that_was_not_measured_alone_is_told() -> None:
+    record = bare_record()
+    only_batch = [one for one in record.observed.conditions if one.name == BATCH.name]
+    changed = record.observed.model_copy(update={"conditions": only_batch})
+    assert "each example by itself" in next(problems(record_of(changed), observed()))
+
+
+def test_it_is_read_as_it_was_written_and_no_figure_can_be_changed(tmp_path: Path) -> None:
+    record = record_in_runtimes()
+    check_round_trip(record, {KEY: KIND}, tmp_path)
+    check_figures_are_guarded(record, KEY, {KEY: KIND}, tmp_path)
+
+
+def test_damage_to_what_was_observed_is_refused_or_changes_no_figure(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # The same few intervals again and again.
+    monkeypatch.setattr(statistics, "rate", functools.cache(rate))
+    check_observations_are_guarded(record_in_runtimes(), KEY, KIND)
+
+
+@pytest.mark.parametrize("ladder", [[], [{"name": "simulation", "margin_gap": 0.5}]])
+def test_of_schema_1_x_all_but_the_ablation_is_kept(ladder: list[dict[str, Any]]) -> None:
+    now = runtime().model_dump()
+    old = {key: value for key, value in now.items() if key != "rungs"}
+    fields = KIND.older(bare_record(), [{**old, "ladder": ladder}])
+    (found,) = RuntimesObserved.model_validate(fields).runtimes
+    assert found.speed == runtime().speed
+    assert found.rungs == []
+    assert found.left_out[0] == "folded: no trace"
+    assert len(found.left_out) == (2 if ladder else 1)
+    assert not list(problems(bare_record(), RuntimesObserved(runtimes=[found])))
