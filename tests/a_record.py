@@ -1,6 +1,6 @@
 """Records from examples given one by one, as tests write them down."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -52,3 +52,22 @@ def record_of_rows(
     changes["subject"] = changes["subject"].model_copy(update=sizes)
     measured = [measured_of(rows, one, efforts.get(one.name, NO_EFFORT)) for one in conditions]
     return record_of(like.model_copy(update={"examples": table, "conditions": measured, **changes}))
+
+
+def with_conditions(record: Record, keep: Callable[[Condition], bool]) -> Record:
+    """The record with only the conditions that are to be kept."""
+    kept = [one for one in record.observed.conditions if keep(one.condition)]
+    return record_of(record.observed.model_copy(update={"conditions": kept}))
+
+
+def with_subject(record: Record, **changes: Any) -> Record:
+    """The same record of another subject."""
+    subject = record.subject.model_copy(update=changes)
+    return record_of(record.observed.model_copy(update={"subject": subject}))
+
+
+def with_first_id(record: Record, name: str) -> Record:
+    """The record with its first example called otherwise."""
+    ids = [name, *record.table.ids[1:]]
+    table = record.table.model_copy(update={"ids": ids})
+    return record_of(record.observed.model_copy(update={"examples": table}))

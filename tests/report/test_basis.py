@@ -6,7 +6,7 @@ from tests.report.example_record import Variant, example_record
 
 def test_float_on_the_same_examples() -> None:
     record = example_record()
-    policies = {policy.name: policy for policy in record.policies}
+    policies = record.by_name
     # Every second of 20 pictures, and float is wrong on the last two of the 20.
     same = float_on_same(record, policies["worst-static-7"])
     assert same is not None
@@ -22,10 +22,11 @@ def test_the_drop_is_float_on_the_same_minus_quantized() -> None:
         same = float_on_same(record, policy)
         assert same is not None
         assert policy.accuracy is not None
-        assert policy.delta_pp is not None
+        assert policy.change is not None
+        assert policy.change.difference_pp is not None
         assert same.n == policy.accuracy.n
         drop = 100 * (policy.accuracy.k - same.k) / same.n
-        assert abs(policy.delta_pp - drop) < 1e-9
+        assert abs(policy.change.difference_pp - drop) < 1e-9
 
 
 def test_numeric_failures_count_for_nobody() -> None:

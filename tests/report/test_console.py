@@ -7,10 +7,10 @@ from typing import Literal
 import pytest
 from rich.console import Console
 
-from bitcliff.records import Folding, Record
+from bitcliff.records import Folding, Record, record_of
 from bitcliff.report import render_summary
-from bitcliff.stats import rate
 from bitcliff.verdict import judge
+from tests.a_record import with_conditions, with_first_id
 from tests.report.example_record import Variant, example_record
 
 
@@ -67,9 +67,8 @@ def test_no_line_is_wider_than_the_terminal_and_no_name_is_cut(width: int) -> No
 
 
 def test_where_all_are_measured_alike_the_bits_take_the_place_of_float() -> None:
-    record = example_record()
-    alike = [policy for policy in record.policies if "worst-static" not in policy.name]
-    text = flowing(shown(record.model_copy(update={"policies": alike})))
+    alike = with_conditions(example_record(), lambda one: one.kind != "worst-static")
+    text = flowing(shown(alike))
     assert "policy bits accuracy flips" in text
     assert "worst-7 7 8/20 (19–64 %) 10 50.0 (26 to 70) 0.049" in text
     assert "measured on" not in text
@@ -103,8 +102,7 @@ def test_numeric_failures_are_marked() -> None:
 def test_names_cannot_write_to_the_terminal() -> None:
     record = example_record(Variant(hostile=True))
     for name in ("\x1b]0;owned\x07[bold red]x[/]\n:bomb:", "[/]", "[link=https://evil.invalid]"):
-        row = record.examples[0].model_copy(update={"id": name})
-        text = shown(record.model_copy(update={"examples": [row], "at_risk": [name]}))
+        text = shown(with_first_id(record, name))
         assert "\x1b" not in text
         assert "\x07" not in text
         assert name.replace("\x1b", "\ufffd").replace("\x07", "\ufffd").replace(
@@ -119,14 +117,16 @@ def test_the_status_has_its_colour_and_its_word(variant: Variant, code: str) -> 
 
 
 def test_what_folding_changed_is_one_line() -> None:
+    def folded(folding: Folding) -> Record:
+        return record_of(record.observed.model_copy(update={"folding": folding}))
+
     record = example_record()
     assert "BatchNorm" not in shown(record)
-    folding = Folding(names=["bn1", "bn2"], largest_difference=0.00123, changed=rate(1, 20))
-    text = flowing(shown(record.model_copy(update={"folding": folding})))
+    folding = Folding(names=["bn1", "bn2"], largest_difference=0.00123, changed=[4])
     assert (
         "2 BatchNorms were folded into the layer before; in float this moves scores by at most "
-        "0.0012 and changes 1 of 20 decisions." in text
+        "0.0012 and changes 1 of 20 decisions." in flowing(shown(folded(folding)))
     )
     nothing = folding.model_copy(update={"names": []})
-    text = flowing(shown(record.model_copy(update={"folding": nothing})))
+    text = flowing(shown(folded(nothing)))
     assert "BatchNorm: none that follows a layer alone, so nothing was folded." in text

@@ -6,6 +6,7 @@ from xml.etree import ElementTree
 
 import pytest
 
+from bitcliff.records.conditions import Kind
 from bitcliff.report.drawings import bit_strip, bit_words, data_uri, squares
 from bitcliff.report.figure import figure_plot, figure_words, series_of
 from bitcliff.stats import rate
@@ -25,23 +26,24 @@ VARIANTS = [
 def test_series_are_the_records_own() -> None:
     record = example_record()
     series = series_of(record)
-    assert set(series) == {"uniform", "random", "worst", "worst-static", "friendliest"}
-    for family in ("uniform", "worst", "worst-static", "friendliest"):
+    assert set(series) == {"uniform", "random", "worst", "worst-static", "best"}
+    kinds: tuple[Kind, ...] = ("uniform", "worst", "worst-static", "best")
+    for kind in kinds:
         for mean, value, low, high in zip(
-            series[family].means,
-            series[family].values,
-            series[family].lows,
-            series[family].highs,
+            series[kind].means,
+            series[kind].values,
+            series[kind].lows,
+            series[kind].highs,
             strict=True,
         ):
-            accuracy = next(p.accuracy for p in record.policies if p.name == f"{family}-{mean:g}")
+            accuracy = record.by_name[f"{kind}-{mean:g}"].accuracy
             assert accuracy is not None
             assert (value, low, high) == (accuracy.value, accuracy.low, accuracy.high)
 
 
 def test_random_shows_median_and_extremes_of_the_draws() -> None:
     record = example_record()
-    policy = next(p for p in record.policies if p.name == "random-7")
+    policy = record.by_name["random-7"]
     assert policy.distribution is not None
     assert policy.distribution.accuracy is not None
     draws = [draw.k / draw.n for draw in policy.distribution.accuracy]
@@ -53,7 +55,7 @@ def test_random_shows_median_and_extremes_of_the_draws() -> None:
 
 def test_without_labels_agreement_is_shown() -> None:
     record = example_record(Variant(labelled=False))
-    worst = next(p for p in record.policies if p.name == "worst-7")
+    worst = record.by_name["worst-7"]
     assert series_of(record)["worst"].values[0] == worst.agreement.value == 0.5
     assert figure_words(record).startswith("Agreement with float against mean bits.")
 

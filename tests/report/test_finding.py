@@ -4,6 +4,7 @@ import pytest
 
 from bitcliff.records import ExampleRow, Record
 from bitcliff.report.finding import find
+from tests.a_record import with_conditions
 from tests.report.example_record import Variant, example_record
 
 
@@ -102,7 +103,7 @@ def test_no_adversary() -> None:
 
 def test_nothing_but_float() -> None:
     record = example_record(Variant(uniform=False, adversary=False))
-    bare = record.model_copy(update={"policies": []})
+    bare = with_conditions(record, lambda _one: False)
     assert find(bare).title == "In float, 18 of 20 are right; nothing to compare it with"
     assert find(bare).loss == "No quantized network was measured."
     empty = example_record(Variant(n=0))
@@ -122,13 +123,11 @@ def test_numeric_failures_leave_both_sides() -> None:
 
 
 def test_a_fixed_placement_is_the_second_choice_and_compared_on_its_own_half() -> None:
-    record = example_record()
-    only_static = [
-        policy
-        for policy in record.policies
-        if not policy.name.startswith("worst") or policy.name == "worst-static-7"
-    ]
-    finding = find(record.model_copy(update={"policies": only_static}))
+    record = with_conditions(
+        example_record(),
+        lambda one: one.threat != "allocation" or one.name == "worst-static-7",
+    )
+    finding = find(record)
     half: list[ExampleRow] = [r for r in record.examples if "worst-static-7" in r.outcomes]
     ids = {row.id for row in half}
     assert finding.even_rate is not None

@@ -11,6 +11,7 @@ import pytest
 from playwright.sync_api import Browser
 
 from bitcliff.records import Record
+from bitcliff.report.html import Sections
 from bitcliff.report import render_html
 from bitcliff.report.words import clean
 from bitcliff.verdict import judge
@@ -40,7 +41,7 @@ class Collector(HTMLParser):
 
 
 def page_of(record: Record) -> str:
-    return render_html(record, judge(record, 2.0))
+    return render_html(record, judge(record, 2.0), Sections())
 
 
 def tags(text: str) -> list[tuple[str, dict[str, str | None]]]:

@@ -9,11 +9,13 @@ import pytest
 SCRIPT = """
 import sys
 from tests.report.example_record import example_record
+from bitcliff.questions.sections import sections_of
 from bitcliff.report import render_csv, render_html, render_junit
 from bitcliff.verdict import judge
 record = example_record()
 verdict = judge(record, 2.0)
-shown = [render_html(record, verdict), render_junit(record, verdict), render_csv(record)]
+html = render_html(record, verdict, sections_of(record))
+shown = [html, render_junit(record, verdict), render_csv(record)]
 print(*map(len, shown), "torch" in sys.modules)
 """
 
@@ -27,10 +29,11 @@ print(sorted({"jinja2", "matplotlib", "rich", "torch"} & set(sys.modules)))
 PAGE = """
 import hashlib
 from tests.report.example_record import example_record
+from bitcliff.report.html import Sections
 from bitcliff.report import render_html
 from bitcliff.verdict import judge
 record = example_record()
-print(hashlib.sha256(render_html(record, judge(record, 2.0)).encode()).hexdigest())
+print(hashlib.sha256(render_html(record, judge(record, 2.0), Sections()).encode()).hexdigest())
 """
 
 

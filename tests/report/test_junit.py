@@ -7,6 +7,7 @@ import pytest
 from bitcliff.records import Record
 from bitcliff.report.junit import render_junit
 from bitcliff.verdict import judge
+from tests.a_record import with_conditions
 from tests.report.example_record import Variant, example_record
 
 
@@ -53,7 +54,7 @@ def test_incomplete_coverage_alone_is_not_green() -> None:
 
 
 def test_nothing_to_judge_is_not_green() -> None:
-    record = example_record().model_copy(update={"policies": []})
+    record = with_conditions(example_record(), lambda _one: False)
     assert suite(record).attrib["errors"] == "1"
 
 

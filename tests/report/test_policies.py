@@ -16,7 +16,7 @@ def test_every_policy_once_in_the_reports_order() -> None:
     groups = policy_groups(record, judge(record, 2.0))
     names = [row.name for group in groups for row in group.rows]
     assert sorted(names) == sorted(policy.name for policy in record.policies)
-    assert [group.family.key for group in groups] == [
+    assert [group.family.kind for group in groups] == [
         "weights-only",
         "uniform",
         "random",
@@ -24,7 +24,7 @@ def test_every_policy_once_in_the_reports_order() -> None:
         "worst",
         "worst-evolutionary",
         "worst-static",
-        "friendliest",
+        "best",
     ]
     assert names[1:10] == [f"uniform-{bits}" for bits in range(2, 11)]
 
@@ -33,15 +33,16 @@ def test_cells_of_the_worst() -> None:
     record = example_record()
     groups = policy_groups(record, judge(record, 2.0))
     (row,) = (row for group in groups for row in group.rows if row.name == "worst-7")
-    policy = next(policy for policy in record.policies if policy.name == "worst-7")
+    change = record.by_name["worst-7"].change
     assert row.share == "40.0\u00a0% (8/20)"
     assert row.share_interval == "19.1 to 63.9\u00a0%"  # Clopper-Pearson of 8 in 20
     assert (row.lost, row.gained, row.delta) == ("10", "0", "−50.0")
     assert row.p_value == "0.002"  # 2 / 2^10
-    assert policy.p_value == 2 / 2**10
+    assert change is not None
+    assert change.p_value == 2 / 2**10
     assert row.effort == "48,000 forward, 160 backward"
     assert row.status == "fail"
-    assert row.threat == "policy-only"
+    assert row.threat == "allocation"
 
 
 def test_a_policy_on_half_the_examples_stands_beside_float_on_that_half() -> None:
@@ -59,7 +60,7 @@ def test_a_policy_on_half_the_examples_stands_beside_float_on_that_half() -> Non
 
 def test_flips_that_repeat() -> None:
     known = {name: row.repeated for name, row in rows(Variant()).items()}  # type: ignore[attr-defined]
-    assert (known["worst-7"], known["uniform-7"], known["friendliest-7"]) == ("9/10", "–", "–")
+    assert (known["worst-7"], known["uniform-7"], known["best-7"]) == ("9/10", "–", "–")
     unknown = rows(Variant(repeats=0)).values()
     assert {row.repeated for row in unknown} == {"–"}  # type: ignore[attr-defined]
 
@@ -77,7 +78,7 @@ def test_random_tells_its_range() -> None:
     record = example_record()
     groups = policy_groups(record, judge(record, 2.0))
     (row,) = (row for group in groups for row in group.rows if row.name == "random-7")
-    policy = next(policy for policy in record.policies if policy.name == "random-7")
+    policy = record.by_name["random-7"]
     assert policy.distribution is not None
     assert policy.distribution.accuracy is not None
     counts = [draw.k for draw in policy.distribution.accuracy]

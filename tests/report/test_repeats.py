@@ -17,7 +17,7 @@ from tests.report.example_record import Variant, example_record
 
 
 def worst(record: Record) -> PolicyResult:
-    return next(policy for policy in record.policies if policy.name == "worst-7")
+    return record.by_name["worst-7"]
 
 
 @pytest.mark.parametrize(

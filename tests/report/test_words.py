@@ -1,12 +1,15 @@
 """Numbers and names as the report says them."""
 
+from typing import get_args
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bitcliff.records.conditions import Kind
 from bitcliff.report import words
 from bitcliff.stats import rate
-from tests.report.example_record import HOSTILE, Variant, example_record
+from tests.report.example_record import Variant, example_record
 
 
 @given(st.text(st.characters(), max_size=500))
@@ -80,11 +83,11 @@ def test_rates() -> None:
 
 
 def test_classes_by_name_and_number() -> None:
-    record = example_record()
-    assert words.class_name(record, 243) == "bull mastiff (243)"
-    assert words.class_name(record, None) == "none (NaN or infinity)"
-    subject = record.subject.model_copy(update={"class_names": None})
-    assert words.class_name(record.model_copy(update={"subject": subject}), 243) == "class 243"
+    subject = example_record().subject
+    assert words.class_name(subject, 243) == "bull mastiff (243)"
+    assert words.class_name(subject, None) == "none (NaN or infinity)"
+    nameless = subject.model_copy(update={"class_names": None})
+    assert words.class_name(nameless, 243) == "class 243"
 
 
 def test_pictures_only_where_there_are_any() -> None:
@@ -92,13 +95,11 @@ def test_pictures_only_where_there_are_any() -> None:
     assert words.noun(example_record(Variant(cliff=False, n=4))) == "examples"
 
 
-def test_an_unknown_family_speaks_for_itself() -> None:
-    policy = example_record().policies[0]
-    mine = policy.model_copy(update={"name": "mine-7", "description": HOSTILE[7]})
-    family = words.family_of(mine)
-    assert (family.key, family.title, family.meaning) == (
-        "mine",
-        "mine",
-        "line\ufffdbreak\ufffd\ufffdnull",
-    )
-    assert words.family_order("mine-7") > words.family_order("friendliest-7")
+def test_every_kind_has_its_family() -> None:
+    kinds = [family.kind for family in words.FAMILIES]
+    assert sorted(kinds) == sorted(get_args(Kind))
+    record = example_record()
+    ordered = sorted(record.policies, key=words.family_order)
+    assert (ordered[0].kind, ordered[-1].kind) == ("weights-only", "best")
+    for policy in record.policies:
+        assert words.family_of(policy).kind == policy.kind

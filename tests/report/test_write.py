@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from bitcliff.errors import InputError
+from bitcliff.report.html import Sections
 from bitcliff.report import render_csv, render_html, render_junit, write_report
 from bitcliff.verdict import judge
 from tests.report.example_record import Variant, example_record
@@ -16,7 +17,7 @@ def test_writes_three_files(tmp_path: Path) -> None:
     places = write_report(record, verdict, tmp_path / "new" / "run")
     contents = {name: place.read_bytes().decode() for name, place in places.items()}
     assert contents == {
-        "report.html": render_html(record, verdict),
+        "report.html": render_html(record, verdict, Sections()),
         "junit.xml": render_junit(record, verdict),
         "examples.csv": render_csv(record),
     }

@@ -38,7 +38,7 @@ HARMLESS = {
     "offset": 0.0,
     "constant_db": 0.0,
 }
-OUTLIER = HARMLESS | {"bits": 3.0, "local_db": 5.0, "total_db": 4.0, "peak": np.inf}
+OUTLIER = HARMLESS | {"bits": 3.0, "local_db": 5.0, "total_db": 4.0, "peak": 40.0}
 
 
 def point(name: str, *examples: dict[str, float]) -> PointObserved:
@@ -101,7 +101,7 @@ def test_the_figures_are_those_by_hand(asked: Record, observed: ActivationsObser
     assert (found.median.bits, found.worst.bits, found.typical.bits) == (3, 3, 3)
     assert (found.median.local_db, found.worst.local_db, found.typical.total_db) == (5, 5, 4)
     assert found.median.earlier_db is None
-    assert found.median.peak is None  # without bound
+    assert (found.median.peak, found.typical.peak) == (40, 40)
     assert found.worst.kurtosis == 0.5
 
 
@@ -111,6 +111,13 @@ def test_a_median_of_two_is_their_mean(asked: Record) -> None:
     found = figures(asked, ActivationsObserved(policies=[policy])).policies[0].points[0]
     assert found.median.kurtosis == pytest.approx(0.3, rel=1e-7)
     assert found.worst.kurtosis == 0.5
+
+
+def test_a_peak_without_bound_is_none(asked: Record) -> None:
+    one = point("x", OUTLIER | {"peak": np.inf}, OUTLIER | {"peak": np.inf}, HARMLESS)
+    policy = PolicyObserved(policy="p", points=[one])
+    found = figures(asked, ActivationsObserved(policies=[policy])).policies[0].points[0]
+    assert (found.cause, found.median.peak, found.worst.peak) == ("outlier", None, None)
 
 
 def test_without_examples_there_is_nothing(asked: Record, observed: ActivationsObserved) -> None:

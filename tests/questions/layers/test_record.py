@@ -66,7 +66,8 @@ def test_what_contradicts_the_record_is_told(
     assert problem in found[0]
 
 
-def test_predictions_must_be_those_that_confirm_what_the_test_split_names(record: Record) -> None:
+def test_predictions_must_be_those_that_confirm_what_the_test_split_names() -> None:
+    record = explained((0, 2), n=32, train=8, points=4)
     observed = record.observed_by("layers", LayersObserved)
     assert observed is not None
     test, train = observed.sweeps

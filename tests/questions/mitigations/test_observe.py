@@ -6,11 +6,16 @@ import numpy as np
 import pytest
 import torch
 
-from bitcliff.questions.context import Context
+from bitcliff.questions.context import Context, recorded_allocations
+from bitcliff.questions.layers.observe import observe_layers
+from bitcliff.questions.layers.statistics import KIND as LAYERS
+from bitcliff.questions.layers.statistics import inflection
 from bitcliff.questions.mitigations.observe import candidates, observe_mitigations
+from bitcliff.questions.mitigations.page import finding
 from bitcliff.questions.mitigations.record import Mitigations, MitigationsObserved
 from bitcliff.questions.mitigations.search import Mitigation, search_again
 from bitcliff.questions.mitigations.statistics import figures, problems
+from bitcliff.records import with_answer
 from bitcliff.types.subject import Subject
 from tests.contract.subjects import Tokens
 from tests.questions.mitigations.mitigated import (
@@ -97,6 +102,23 @@ def test_what_only_the_choosing_half_gains_from_is_not_confirmed() -> None:
     (shown,), (confirmed,) = found.recommended, found.confirmed
     assert shown.family == "float"
     assert (confirmed.right.k, confirmed.right.n, shown.right.k) == (0, 12, 12)
+
+
+def test_the_layers_that_break_are_tried_first_and_said_to_be_of_all_examples() -> None:
+    context = cliff_context()
+    bits = recorded_allocations(context.record, "worst-8")
+    side = replace(context.test, allocations={"worst-8": bits})
+    layers = observe_layers(Context(context.record, ("worst-8",), side))
+    record = with_answer(context.record, "layers", layers, LAYERS)
+    assert inflection(record, "worst-8") == [1]
+    found = mitigated(replace(context, record=record))
+    assert [*found.tried[0].floors] == ["middle"]
+    assert found.tried[1].float_points == ["middle"]
+    tried = [(r.family, r.scheme, *r.float_points, *r.floors.items()) for r in found.tried]
+    assert len(tried) == len(set(tried))
+    # All examples named it, also those that confirm it.
+    assert {*found.confirmed[0].float_points, *found.confirmed[0].floors} == {"middle"}
+    assert "its points, the inflection points, were found on all)" in finding(record, found)
 
 
 def test_few_examples_choose_and_show_alike() -> None:

@@ -103,8 +103,8 @@ def test_what_is_found_is_said_in_a_sentence() -> None:
         "whole": finding(record, Mitigations(max_drop=2.0, not_measured="nothing is lost")),
     }
     assert said["best"].startswith(
-        "Keeping 1 of 49 quantization points in float, with at least 5 bits at every other point, gives back "
-        "50.0 of 90.0 points lost (95 % interval "
+        "Keeping 1 of 49 quantization points in float, with at least 5 bits at every other point, "
+        "gives back 50.0 of 90.0 points lost (95 % interval "
     )
     assert said["best"].endswith(
         "40.0 points stay lost, more than the 2 allowed; no mitigation tried keeps to that."

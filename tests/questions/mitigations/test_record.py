@@ -84,7 +84,7 @@ def test_a_worst_case_that_cannot_be_is_told(changes: dict[str, Any], problem: s
     (found,) = problems(record, observed.model_copy(update={"trials": [first, *others]}))
     assert problem in found
     more = observed.trials[0].model_copy(update={"further": [first.worst] * 2})
-    found = list(problems(record, observed.model_copy(update={"trials": [more, *others]})))[0]
+    found = next(problems(record, observed.model_copy(update={"trials": [more, *others]})))
     assert "its further budgets are" in found
 
 

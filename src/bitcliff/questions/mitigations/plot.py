@@ -80,8 +80,8 @@ def figure(record: Record, found: Mitigations) -> Plot:
         caption=(
             f"Share of {rows[0].right.n} {noun(record)} right under the worst case found anew for "
             "each mitigation, against the share of multiply-adds taken back to float; numbers as "
-            "in the table. Bars: exact 95 % intervals. Line: float; dotted: the loss allowed. Dashed: "
-            "mitigations that no other outdoes. Those of equal cost stand side by side."
+            "in the table. Bars: exact 95 % intervals. Line: float; dotted: the loss allowed. "
+            "Dashed: mitigations that no other outdoes. Those of equal cost stand side by side."
         ),
         words="; ".join(words) + ".",
     )
