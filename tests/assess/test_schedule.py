@@ -2,11 +2,11 @@ import functools
 
 import pytest
 import torch
+from bitcliff.assess.suite import Suite
 from torch import nn
 
 from bitcliff.assess import AssessSettings, Audit
 from bitcliff.assess.measured import predictions_of
-from bitcliff.assess.suite import Suite
 from bitcliff.policy import Batch
 from bitcliff.records import Measured, Record
 from bitcliff.types.subject import Examples

@@ -2,12 +2,12 @@
 
 import pytest
 import torch
+from bitcliff.assess.runtime_check import check_runtime
 
 from bitcliff.adapters.assembly import make_subject
 from bitcliff.adapters.runtimes import load_runtime
 from bitcliff.assess import Audit
 from bitcliff.assess.measured import predictions_of
-from bitcliff.assess.runtime_check import check_runtime
 from bitcliff.errors import InputError
 from bitcliff.export import float_onnx
 from bitcliff.questions.runtimes.observe import observe_runtimes
