@@ -2,7 +2,7 @@ import functools
 
 import pytest
 import torch
-from bitcliff.assess.suite import Suite
+from bitcliff.assess.schedule import Schedule
 from torch import nn
 
 from bitcliff.assess import AssessSettings, Audit

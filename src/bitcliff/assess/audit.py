@@ -67,14 +67,14 @@ class Audit:
         """The network attached and run once in float.
 
         Raises:
-            InfeasibleBudget: before any work. InputError, NumericError: as `prepare`.
+            InfeasibleBudget, InputError, NumericError: as `prepare`.
         """
+        return self._prepared(self._settings)
+
+    def _prepared(self, settings: AssessSettings) -> Prepared:
+        policy = self._policy
         return prepare(
-            self._subject,
-            self._examples,
-            self._settings,
-            lambda _points: self._policy,
-            self._runtimes,
+            self._subject, self._examples, settings, lambda _points: policy, self._runtimes
         )
 
     def assess(
@@ -93,9 +93,14 @@ class Audit:
             command: the command line, for the record.
 
         Raises:
-            InfeasibleBudget: before any work. NumericError: the network fails in float already.
+            InfeasibleBudget: before the network is run on the data. NumericError: it fails in float
+                already.
         """
-        prepared = self.prepared if budgets is None else self.prepared.at_budgets(budgets)
+        prepared = (
+            self.prepared
+            if budgets is None
+            else self._prepared(self._settings.changed(budgets=tuple(map(float, budgets))))
+        )
         started = now() if store is None else store.started
         schedule = Schedule(prepared)
         schedule.run(progress, store)

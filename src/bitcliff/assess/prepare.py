@@ -81,16 +81,6 @@ class Prepared:
         """Of the float network's scores: what it computes, whatever code it is made of."""
         return tensors_sha256({"logits": self.in_float.logits})
 
-    def at_budgets(self, budgets: Iterable[float | int]) -> "Prepared":
-        """The same with other mean bits a point.
-
-        Raises:
-            InfeasibleBudget, InputError: they cannot be met.
-        """
-        settings = self.settings.changed(budgets=tuple(map(float, budgets)))
-        _check_budgets(self.subject, self.points, settings)
-        return replace(self, settings=settings)
-
 
 def prepare(
     subject: Subject,

@@ -64,7 +64,7 @@ def test_the_progress_is_told() -> None:
 def test_what_reaches_the_last_point_is_that_of_the_network_itself() -> None:
     _, side = steady_run()
     seen = []
-    last = side.audit.subject.module.get_submodule("layers.2")
+    last = side.prepared.subject.module.get_submodule("layers.2")
     handle = last.register_forward_pre_hook(lambda _module, args: seen.append(args[0].clone()))
     side.evaluator.float_scores(side.everyone)
     handle.remove()
@@ -77,6 +77,6 @@ def test_what_reaches_the_last_point_is_that_of_the_network_itself() -> None:
 def test_the_scale_is_the_median_size_of_the_float_margins() -> None:
     record, side = steady_run()
     with torch.no_grad():
-        first, second = side.audit.subject.module(side.examples.inputs).topk(2).values.T
+        first, second = side.prepared.subject.module(side.examples.inputs).topk(2).values.T
     sizes = sorted((first - second).tolist())
     assert observe_inputs(context_of(record, side)).margin_scale == pytest.approx(sizes[39])

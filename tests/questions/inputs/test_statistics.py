@@ -211,10 +211,9 @@ def test_a_network_that_overflows(labelled: bool) -> None:
     x[:12, 0] = torch.linspace(0.9, 1.1, 12)
     batch = (x, x.argmax(1)) if labelled else x
     audit = Audit(Overflowing().eval(), [batch], settings=SETTINGS)
-    suite, base = audit.ready()
     record = audit.assess(command="made by the tests")
     names = default_policies(record)
-    observed = observe_inputs(Context(record, names, Side("test", audit, suite, base, {})))
+    observed = observe_inputs(Context(record, names, Side("test", audit.prepared, {})))
     in_float = sum(row.float_prediction is None for row in record.examples)
     assert in_float == 6
     for risk in figures(record, observed).policies:
