@@ -2,7 +2,6 @@ import functools
 
 import pytest
 import torch
-from bitcliff.assess.schedule import Schedule
 from torch import nn
 
 from bitcliff.assess import AssessSettings, Audit
