@@ -2,12 +2,12 @@
 
 import pytest
 import torch
-from bitcliff.assess.runtime_check import check_runtime
 
 from bitcliff.adapters.assembly import make_subject
 from bitcliff.adapters.runtimes import load_runtime
 from bitcliff.assess import Audit
 from bitcliff.assess.measured import predictions_of
+from bitcliff.assess.runtime_check import check_runtime
 from bitcliff.errors import InputError
 from bitcliff.export import float_onnx
 from bitcliff.questions.runtimes.observe import observe_runtimes
@@ -113,8 +113,8 @@ def test_the_ablation_goes_from_the_simulation_to_the_runtime_one_change_at_a_ti
     assert rungs["runtime"].from_runtime.k == 0
     assert rungs["runtime"].margin_gap == 0
     assert rungs["batch"].changed == rungs["batch"].from_runtime
-    # Every simulation is far nearer than batches are. Which is nearest hangs on the processor,
-    # whose integer sums the runtime takes.
+    # Every simulation is far nearer than batches are. Which is nearest hangs on the processor's
+    # integer sums.
     gaps = [rungs[name].margin_gap or 0.0 for name in ("simulation", "layers", "activations")]
     assert 0 < max(gaps) < 0.1 * (rungs["batch"].margin_gap or 0.0)
 
