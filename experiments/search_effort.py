@@ -77,10 +77,10 @@ class Study:
         """All rows."""
         for seed in _SEEDS:
             best = self.start()
-            slopes = relinearise(self.problem, best, 6)
+            gradients = relinearise(self.problem, best, 6)
             self.row(f"6 rounds, seed {seed}", best)
             for steps in (40, 80):
-                exchange(self.problem, best, slopes, steps, generator(seed, steps))
+                exchange(self.problem, best, gradients, steps, generator(seed, steps))
                 self.row(f"... and {steps} exchanges more", best)
         best = self.start()
         relinearise(self.problem, best, 24)
@@ -88,7 +88,7 @@ class Study:
         best = self.start()
         blind = torch.zeros(len(best.bits), self.points, len(_BITS))
         exchange(self.problem, best, blind, 160, generator(2))
-        self.row("160 exchanges alone, no slopes", best)
+        self.row("160 exchanges alone, no gradients", best)
         for evaluations in (48, 192):
             best = self.start()
             evolve(self.problem, best, evaluations, generator(3))

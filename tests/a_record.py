@@ -14,7 +14,7 @@ NO_EFFORT = Effort(forward_passes=1, backward_passes=0, method="by hand")
 
 
 def table_of(rows: Sequence[ExampleRow]) -> Table:
-    """The examples and what float said of them; all have a label, or none has."""
+    """The examples and what float predicts of them; all have a label, or none has."""
     labels = [row.label for row in rows]
     margins = [np.nan if row.float_margin is None else row.float_margin for row in rows]
     return Table(

@@ -136,7 +136,7 @@ def test_incomplete_coverage_keeps_a_pass_back() -> None:
     verdict = judge(record, 2.0)
     assert [one.status for one in verdict.judgements] == ["pass"]
     assert verdict.status == "inconclusive"
-    assert verdict.sentence.startswith("Inconclusive: 1 place in the network would be quantized")
+    assert verdict.sentence.startswith("Inconclusive: 1 point of the network would be quantized")
 
 
 def test_a_numeric_failure_keeps_a_pass_back() -> None:

@@ -139,7 +139,7 @@ def _doubts(record: Record, judged: list[PolicyResult]) -> list[str]:
         doubts.append("there is nothing to judge: no example was measured under a judged policy.")
     if not record.coverage.complete:
         count = len(record.subject.uncovered)
-        places = f"{count} place{'s' * (count != 1)} in the network" if count else "the network"
+        places = f"{count} point{'s' * (count != 1)} of the network" if count else "the network"
         doubts.append(
             f"{places} would be quantized by a runtime but could not be tested, "
             "so the numbers do not speak of the whole network."

@@ -58,8 +58,8 @@ def gradient_search(problem: Problem, rounds: int = 6, exchanges: int = 40, seed
     points = len(problem.evaluator.attachment.plan)
     best = Best(problem, even_allocation(problem, points))
     best.offer(best.bits.clone())
-    slopes = relinearise(problem, best, rounds)
-    exchange(problem, best, slopes, exchanges, generator(seed))
+    gradients = relinearise(problem, best, rounds)
+    exchange(problem, best, gradients, exchanges, generator(seed))
     return best
 
 

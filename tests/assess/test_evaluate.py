@@ -79,7 +79,7 @@ def test_slopes_are_the_gradient_times_the_rounding_error(seed: int, batch_size:
     evaluator = float_weights(model, x, batch_size)
     drawn = torch.randint(0, 4, (N, 4), generator=torch.Generator().manual_seed(seed))
     bits = OPTION_TENSOR[drawn]
-    found = evaluator.slopes(torch.arange(N), bits, OPTION_TENSOR)
+    found = evaluator.gradients(torch.arange(N), bits, OPTION_TENSOR)
     wanted = naive_slopes(model, x, bits, evaluator.reference)
     assert wanted.abs().max() > 0.01
     torch.testing.assert_close(found, wanted, rtol=1e-4, atol=1e-5)
@@ -91,13 +91,13 @@ def test_to_first_order_slopes_predict_the_change_of_one_points_bits() -> None:
     x = torch.randn(N, 4, generator=torch.Generator().manual_seed(1))
     evaluator = float_weights(model, x, N)
     everyone, fine = torch.arange(N), torch.full((N, 3), 16)
-    slopes = evaluator.slopes(everyone, fine, torch.tensor([8, 16]))
+    gradients = evaluator.gradients(everyone, fine, torch.tensor([8, 16]))
     start = evaluator.margins(everyone, fine)
     for point in range(3):
         coarse = fine.clone()
         coarse[:, point] = 8
         change = evaluator.margins(everyone, coarse) - start
-        predicted = (slopes[:, point, 0] - slopes[:, point, 1]).double()
+        predicted = (gradients[:, point, 0] - gradients[:, point, 1]).double()
         assert change.abs().max() > 1e-3
         assert (predicted - change).abs().max() < 0.1 * change.abs().max()
 
@@ -120,10 +120,10 @@ def test_batch_mates_change_no_bit(batch_size: int) -> None:
     evaluator = evaluator_of(model, x, batch_size=batch_size)
     everyone = torch.arange(N)
     whole = evaluator.margins(everyone, bits)
-    slopes = evaluator.slopes(everyone, bits, OPTION_TENSOR)
+    gradients = evaluator.gradients(everyone, bits, OPTION_TENSOR)
     order = torch.randperm(N, generator=torch.Generator().manual_seed(4))
     assert torch.equal(evaluator.margins(order, bits[order]), whole[order])
-    assert torch.equal(evaluator.slopes(order, bits[order], OPTION_TENSOR), slopes[order])
+    assert torch.equal(evaluator.gradients(order, bits[order], OPTION_TENSOR), gradients[order])
     for one in range(N):
         only = torch.tensor([one])
         assert torch.equal(evaluator.margins(only, bits[only]), whole[only])
@@ -133,7 +133,7 @@ def test_batch_mates_change_no_bit(batch_size: int) -> None:
         assert isinstance(evaluator.inputs, Tensor)
         evaluator.inputs = poisoned
         assert evaluator.margins(everyone, bits)[0] == whole[0]
-        assert torch.equal(evaluator.slopes(everyone, bits, OPTION_TENSOR)[0], slopes[0])
+        assert torch.equal(evaluator.gradients(everyone, bits, OPTION_TENSOR)[0], gradients[0])
         evaluator.inputs = x
 
 
@@ -150,7 +150,7 @@ def test_numeric_failures_are_told_apart_and_never_flips() -> None:
     found = evaluator.margins(everyone, bits)
     assert found.isinf().tolist() == [False, True, False]
     assert found[1] > 0
-    assert evaluator.slopes(everyone, bits, OPTION_TENSOR)[1].tolist() == [[0.0] * 4] * 2
+    assert evaluator.gradients(everyone, bits, OPTION_TENSOR)[1].tolist() == [[0.0] * 4] * 2
 
 
 def test_effort_counts_examples_not_padding() -> None:
@@ -160,7 +160,7 @@ def test_effort_counts_examples_not_padding() -> None:
     evaluator.on_batch = lambda: seen.append(evaluator.spent.cost)
     bits = torch.full((N, 5), 4)
     evaluator.margins(torch.arange(N), bits)
-    evaluator.slopes(torch.arange(N), bits, OPTION_TENSOR)
+    evaluator.gradients(torch.arange(N), bits, OPTION_TENSOR)
     after = (evaluator.spent.forward, evaluator.spent.backward)
     assert (after[0] - before[0], after[1] - before[1]) == (2 * N, N)
     assert len(seen) == 6
@@ -237,10 +237,10 @@ class Residual(nn.Module):
 
 def test_a_network_that_overwrites_its_activations_has_the_same_slopes() -> None:
     x = torch.randn(N, 4, generator=torch.Generator().manual_seed(0))
-    slopes = []
+    gradients = []
     for in_place in (True, False):
         evaluator = evaluator_of(Residual(in_place), x)
-        slopes.append(evaluator.slopes(torch.arange(N), torch.full((N, 2), 4), OPTION_TENSOR))
+        gradients.append(evaluator.gradients(torch.arange(N), torch.full((N, 2), 4), OPTION_TENSOR))
         assert evaluator.in_place == in_place
-    assert torch.equal(*slopes)
-    assert slopes[0].abs().max() > 1e-3
+    assert torch.equal(*gradients)
+    assert gradients[0].abs().max() > 1e-3

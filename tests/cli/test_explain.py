@@ -34,7 +34,7 @@ def test_impossible_degrees_are_refused_in_a_line(
         ("--degrees", "1:5", "corruptions"),
         ("--corruption-seeds", "3", "corruptions"),
         ("--corruption-examples", "60", "corruptions"),
-        ("--fine-tune", "0", "remedies"),
+        ("--fine-tune", "0", "mitigations"),
     ],
 )
 def test_an_option_of_a_question_left_out_is_refused(

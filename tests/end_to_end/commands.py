@@ -83,16 +83,16 @@ def _written(stream: io.TextIOWrapper) -> str:
 
 
 def furnish(folder: Path, weights: Path, inputs: Tensor, labels: Tensor) -> None:
-    """Networks, weights and the same digits as arrays, pictures in folders, and a table."""
+    """Networks, weights and the same digits as arrays, images in folders, and a table."""
     networks = Path(__file__).parents[1] / "small_networks.py"
     shutil.copy(networks, folder / "mynet.py")
     shutil.copy(weights, folder / "mlp.safetensors")
     np.savez(folder / "digits.npz", x=inputs.numpy(), y=labels.numpy())
     rows = ["path,label"]
-    for place, (picture, label) in enumerate(zip(inputs, labels.tolist(), strict=True)):
-        pixels = (picture[0] * 255).round().to(torch.uint8).numpy()
-        path = folder / "pictures" / str(label) / f"{place:03d}.png"
+    for place, (image, label) in enumerate(zip(inputs, labels.tolist(), strict=True)):
+        pixels = (image[0] * 255).round().to(torch.uint8).numpy()
+        path = folder / "images" / str(label) / f"{place:03d}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(pixels).save(path)
-        rows.append(f"pictures/{label}/{place:03d}.png,{label}")
+        rows.append(f"images/{label}/{place:03d}.png,{label}")
     (folder / "table.csv").write_text("\n".join(rows) + "\n")

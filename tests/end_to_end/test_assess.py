@@ -67,9 +67,9 @@ def test_the_first_screen_says_what_was_found(
     assert "[100 %" in lines[-1]
 
 
-@pytest.mark.parametrize("data", ["pictures", "table.csv"])
+@pytest.mark.parametrize("data", ["images", "table.csv"])
 def test_pictures_give_what_arrays_give(workplace: Path, finished: Path, data: str) -> None:
-    """The same 40 digits, stored as 8-bit pictures: the same float predictions by label."""
+    """The same 40 digits, stored as 8-bit images: the same float predictions by label."""
     out = f"from-{data}"
     done = bitcliff(workplace, "assess", *MLP, "--data", data, "--out", out, *PICTURES, *QUICK)
     assert done.returncode == 0, done.stderr

@@ -21,7 +21,7 @@ CONFIG = (
     "augmentation: {{padded_crop: 1}}\noptimiser: {{lr: 0.1}}\n"
     "teacher: {teacher}\nteacher_settings: {{retries: 1, timeout: 20}}\n"
 )
-INPUTS = [{"name": "pictures", "datatype": "FP32", "shape": [-1, 1, 8, 8]}]
+INPUTS = [{"name": "images", "datatype": "FP32", "shape": [-1, 1, 8, 8]}]
 OUTPUTS = [{"name": "scores", "datatype": "FP32", "shape": [-1, 10]}]
 
 
@@ -41,9 +41,9 @@ def export(file: Path) -> None:
             module,
             (torch.zeros(2, 1, 8, 8),),
             str(file),
-            input_names=["pictures"],
+            input_names=["images"],
             output_names=["scores"],
-            dynamic_axes={"pictures": {0: "n"}, "scores": {0: "n"}},
+            dynamic_axes={"images": {0: "n"}, "scores": {0: "n"}},
             dynamo=False,
         )
 
@@ -132,7 +132,7 @@ def test_an_endpoint_that_goes_down_costs_no_step(
         ("http://127.0.0.1:9/v2/models/m", "127.0.0.1:9"),
         ("timm:resnet18", "--weights"),
         ("call:nowhere:f", "nowhere"),
-        ("efficientnet-lite0", "pictures"),
+        ("efficientnet-lite0", "images"),
     ],
 )
 def test_a_teacher_that_cannot_answer_is_one_line_and_exit_2(

@@ -121,7 +121,7 @@ def test_a_second_run_is_told_who_holds_the_folder(trained: Path) -> None:
     assert f"--out held: in use by process {process.pid} on " in second.stderr
 
 
-# Sends itself signals when it is given so many pictures at once, in eval mode: 32 are the end of
+# Sends itself signals when it is given so many images at once, in eval mode: 32 are the end of
 # the validation split, 104 that of the test split.
 SIGNALLING = """
 import os, signal

@@ -137,11 +137,11 @@ def test_a_file_runs_elsewhere_and_says_what_it_is(
     session = ort.InferenceSession(file, providers=["CPUExecutionProvider"])
     assert [given.name for given in session.get_inputs()] == inputs
     subject = load_model("brittle-digits")
-    pictures = load_examples("digits", subject=subject, limit=N, seed=0).inputs
-    assert isinstance(pictures, torch.Tensor)
+    images = load_examples("digits", subject=subject, limit=N, seed=0).inputs
+    assert isinstance(images, torch.Tensor)
     outcomes = [row.outcomes[policy] for row in record.examples]
     bits = torch.tensor([outcome.bits for outcome in outcomes])
-    fed = {"input": pictures.numpy(), "bits": bits.numpy()}
+    fed = {"input": images.numpy(), "bits": bits.numpy()}
     scores = session.run(["scores"], {name: fed[name] for name in inputs})[0]
     assert scores.argmax(1).tolist() == [outcome.prediction for outcome in outcomes]
 

@@ -168,10 +168,10 @@ def test_the_median_draw_counts_failures_as_not_right() -> None:
 
 
 def test_right_is_the_label_and_without_labels_what_float_says() -> None:
-    assert recorded([row(2, 1, 0), row(1, 1, 0)]).table.wanted.tolist() == [2, 1]
+    assert recorded([row(2, 1, 0), row(1, 1, 0)]).table.targets.tolist() == [2, 1]
     unlabelled = recorded([row(None, 1, 0), row(None, None, 0)])
     assert unlabelled.table.labels is None
-    assert unlabelled.table.wanted.tolist() == [1, -1]
+    assert unlabelled.table.targets.tolist() == [1, -1]
 
 
 def test_distribution_and_outcomes_speak_of_the_same_draw() -> None:

@@ -1,4 +1,4 @@
-"""A record like the built-in demo's: EfficientNet-Lite0 on 20 pictures, 49 points, 7 to 9 bits.
+"""A record like the built-in demo's: EfficientNet-Lite0 on 20 images, 49 points, 7 to 9 bits.
 
 The outcomes are made up; every rate, interval and p-value is worked out from them, so that a
 report of this record can be checked number by number.
@@ -220,7 +220,7 @@ def _outcome(variant: Variant, plan: _Plan, index: int, rng: np.random.Generator
     margin = float(rng.uniform(0.5, 5)) if right or not float_right else -float(rng.uniform(0.1, 6))
     draws: list[int | None] | None = None
     if plan.family.startswith("random"):
-        # Draw 10 is the median and gives the outcome; the others break a picture or so.
+        # Draw 10 is the median and gives the outcome; the others break an image or so.
         fragile = variant.cliff and index % 20 in (5, 6) and right
         draws = [
             other if fragile and draw % (index % 20) == 1 else prediction for draw in range(20)
@@ -304,7 +304,7 @@ def _counts() -> list[int]:
 
 @functools.cache
 def _thumbnail(index: int) -> str | None:
-    """A picture that the foolbox package carries, read without importing it; some have none."""
+    """An image that the foolbox package carries, read without importing it; some have none."""
     spec = importlib.util.find_spec("foolbox")
     if spec is None or not spec.submodule_search_locations or index == 3:
         return None
@@ -312,8 +312,8 @@ def _thumbnail(index: int) -> str | None:
 
     (path,) = Path(spec.submodule_search_locations[0], "data").glob(f"imagenet_{index:02d}_*.jpg")
     buffer = io.BytesIO()
-    with Image.open(path) as picture:
-        picture.resize((96, 96)).save(buffer, "JPEG", quality=80)
+    with Image.open(path) as image:
+        image.resize((96, 96)).save(buffer, "JPEG", quality=80)
     return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()
 
 
@@ -321,7 +321,7 @@ def _points() -> list[PointRow]:
     stem = PointRow(
         name="_conv_stem", site="_conv_stem", kind="conv2d", shape=[3, 224, 224], macs=10838016,
         quantized=False,
-        reason="the picture itself; --include-stem puts it in",
+        reason="the image itself; --include-stem puts it in",
     )  # fmt: skip
     parts = ["depthwise_conv", "project_conv"]
     names = [f"_blocks.0._{part}" for part in parts]

@@ -7,7 +7,7 @@ from tests.report.example_record import Variant, example_record
 def test_float_on_the_same_examples() -> None:
     record = example_record()
     policies = record.by_name
-    # Every second of 20 pictures, and float is wrong on the last two of the 20.
+    # Every second of 20 images, and float is wrong on the last two of the 20.
     same = float_on_same(record, policies["worst-static-7"])
     assert same is not None
     assert (same.k, same.n) == (9, 10)
@@ -31,15 +31,15 @@ def test_the_drop_is_float_on_the_same_minus_quantized() -> None:
 
 def test_numeric_failures_count_for_nobody() -> None:
     assert partial_notes(example_record(Variant(failures=True))) == [
-        "worst-7: measured on 17 of 20 pictures; float has 15 of these 17 right.",
-        "worst-static: measured on 10 of 20 pictures; float has 9 of these 10 right.",
+        "worst-7: measured on 17 of 20 images; float has 15 of these 17 right.",
+        "worst-static: measured on 10 of 20 images; float has 9 of these 10 right.",
     ]
 
 
 def test_without_labels() -> None:
     record = example_record(Variant(labelled=False))
     assert all(float_on_same(record, policy) is None for policy in record.policies)
-    assert partial_notes(record) == ["worst-static: measured on 10 of 20 pictures."]
+    assert partial_notes(record) == ["worst-static: measured on 10 of 20 images."]
 
 
 def test_nothing_to_say_where_all_are_measured_alike() -> None:

@@ -30,17 +30,18 @@ def test_verdict_then_finding_then_numbers() -> None:
     text = flowing(shown(example_record()))
     parts = [
         "Fails: with the bits placed as badly as the search could find",
-        "The same 7 bits a layer: 18 of 20 right when spent evenly, 8 of 20 when spent badly.",
-        "With the same total of bits, spent badly, 10 of 18 right answers are lost; "
-        "spent evenly, none.",
+        "The same 7 bits a layer: 18 of 20 right when allocated evenly, "
+        "8 of 20 when allocated badly.",
+        "With the same total of bits, allocated badly, 10 of 18 right answers are lost; "
+        "allocated evenly, none.",
         "float – 18/20 (68–99 %)",
         "worst-7 18/20 8/20 (19–64 %) 10 50.0 (26 to 70) 0.049",
         "worst-static-7 9/10 4/10 (12–74 %) 5 50.0",
-        "At risk: 10 of 20 pictures have their answer changed by an adversary, ",
-        "9 of the 10 flips found under worst-7 stay in all 3 repeats with the picture nudged by "
+        "At risk: 10 of 20 images have their answer changed by an adversary, ",
+        "9 of the 10 flips found under worst-7 stay in all 3 repeats with the image nudged by "
         "one part in a million.",
-        "worst-static: measured on 10 of 20 pictures; float has 9 of these 10 right.",
-        "Coverage: 49 places quantized, 1 left out on purpose, 0 not covered; 97.0 %",
+        "worst-static: measured on 10 of 20 images; float has 9 of these 10 right.",
+        "Coverage: 49 points quantized, 1 left out on purpose, 0 not covered; 97.0 %",
     ]
     places = [text.index(part) for part in parts]
     assert places == sorted(places)

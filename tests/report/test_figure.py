@@ -90,7 +90,7 @@ def test_strip_has_a_bar_a_point_and_marks_the_starved() -> None:
 
 def test_strip_in_words() -> None:
     assert bit_words([3, 10, 3], ["a", "b", "c"]) == (
-        "3 places, 3 to 10 bits, 16 in total; fewest at a and 1 more"
+        "3 points, 3 to 10 bits, 16 in total; fewest at a and 1 more"
     )
     assert bit_words([], []) == "no bits recorded"
 

@@ -26,12 +26,13 @@ def test_the_cliff() -> None:
     assert len(right(record, "uniform-7")) == 18
     assert len(right(record, "worst-7")) == 8
     assert finding.title == (
-        "The same 7 bits a layer: 18 of 20 right when spent evenly, 8 of 20 when spent badly"
+        "The same 7 bits a layer: 18 of 20 right when allocated evenly, "
+        "8 of 20 when allocated badly"
     )
     assert len(float_right(record) - right(record, "worst-7")) == 10
     assert finding.loss == (
-        "With the same total of bits, spent badly, 10 of 18 right answers are lost; "
-        "spent evenly, none."
+        "With the same total of bits, allocated badly, 10 of 18 right answers are lost; "
+        "allocated evenly, none."
     )
     assert finding.at_random is not None
     assert finding.at_random.name == "random-7"
@@ -56,21 +57,21 @@ def test_of_equal_gaps_the_dearer_is_chosen() -> None:
 def test_no_cliff() -> None:
     finding = find(example_record(Variant(cliff=False)))
     assert finding.title == (
-        "7 bits a layer: 18 of 20 right when spent evenly, 18 in the worst way found"
+        "7 bits a layer: 18 of 20 right when allocated evenly, 18 in the worst way found"
     )
     assert finding.loss == (
-        "With the same total of bits, spent badly, none of 18 right answers is lost; "
-        "spent evenly, none."
+        "With the same total of bits, allocated badly, none of 18 right answers is lost; "
+        "allocated evenly, none."
     )
 
 
 def test_no_labels() -> None:
     finding = find(example_record(Variant(labelled=False)))
     assert finding.title == (
-        "The same 7 bits a layer: 20 of 20 answered as in float when spent evenly, "
-        "10 of 20 when spent badly"
+        "The same 7 bits a layer: 20 of 20 answered as in float when allocated evenly, "
+        "10 of 20 when allocated badly"
     )
-    assert "10 of 20 answers are changed; spent evenly, none." in finding.loss
+    assert "10 of 20 answers are changed; allocated evenly, none." in finding.loss
 
 
 def test_no_even_policy_at_that_mean() -> None:
@@ -80,25 +81,28 @@ def test_no_even_policy_at_that_mean() -> None:
     assert finding.even is not None
     assert finding.even.name == "uniform-5"
     assert finding.title == (
-        "Spent evenly, 5 bits a layer leave 11 of 20 right; spent badly, 5.5 leave 8"
+        "Allocated evenly, 5 bits a layer leave 11 of 20 right; allocated badly, 5.5 leave 8"
     )
     assert finding.loss == (
-        "With 5.5 bits a layer, spent badly, 10 of 18 right answers are lost; with an even 5, 7."
+        "With 5.5 bits a layer, allocated badly, 10 of 18 right answers are lost; "
+        "with an even 5, 7."
     )
 
 
 def test_no_even_policy_at_all() -> None:
     finding = find(example_record(Variant(uniform=False, budgets=(7,))))
     assert finding.even is None
-    assert finding.title == "Spent badly, 7 bits a layer leave 8 of 20 right; in float it is 18"
-    assert finding.loss == "Spent badly, 10 of 18 right answers are lost."
+    assert finding.title == "Allocated badly, 7 bits a layer leave 8 of 20 right; in float it is 18"
+    assert finding.loss == "Allocated badly, 10 of 18 right answers are lost."
 
 
 def test_no_adversary() -> None:
     finding = find(example_record(Variant(adversary=False)))
     assert finding.worst is None
-    assert finding.title == "Spent evenly, 7 bits a layer leave 18 of 20 right; in float it is 18"
-    assert finding.loss == "Spent evenly, none of 18 right answers is lost."
+    assert (
+        finding.title == "Allocated evenly, 7 bits a layer leave 18 of 20 right; in float it is 18"
+    )
+    assert finding.loss == "Allocated evenly, none of 18 right answers is lost."
 
 
 def test_nothing_but_float() -> None:

@@ -79,7 +79,7 @@ def test_the_same_record_gives_the_same_page() -> None:
 def test_repeats_are_shown_where_they_were_made() -> None:
     text = page_of(example_record())
     assert (
-        "9 of the 10 flips found under worst-7 stay in all 3 repeats with the picture nudged by "
+        "9 of the 10 flips found under worst-7 stay in all 3 repeats with the image nudged by "
         "one part in a million: these do not hang on one machine’s rounding; the other may not "
         "show elsewhere."
     ) in text
@@ -98,7 +98,7 @@ def test_a_record_that_knows_no_repeats_shows_nothing_of_them() -> None:
 def test_float_stands_beside_what_was_measured_on_half() -> None:
     text = page_of(example_record())
     assert text.count("float on the same: 9/10") == 3
-    note = "worst-static: measured on 10 of 20 pictures; float has 9 of these 10 right."
+    note = "worst-static: measured on 10 of 20 images; float has 9 of these 10 right."
     assert note in re.findall(r"<figcaption>(.*?)</figcaption>", text)[0]
 
 
@@ -106,7 +106,7 @@ def test_thumbnails_from_data_are_checked() -> None:
     text = page_of(example_record(Variant(hostile=True)))
     for address in BAD_THUMBNAILS:
         assert address not in text
-    assert "no picture" in text
+    assert "no image" in text
 
 
 def test_accessible_by_structure() -> None:
@@ -163,10 +163,11 @@ def test_the_first_screen_tells_the_story(browser: Browser, tmp_path: Path) -> N
         )
     assert seen[0] == "✕ Fails"
     assert seen[1] == (
-        "The same 7 bits a layer: 18 of 20 right when spent evenly, 8 of 20 when spent badly."
+        "The same 7 bits a layer: 18 of 20 right when allocated evenly, "
+        "8 of 20 when allocated badly."
     )
     assert seen[3:7] == ["18", "18", "17", "8"]
-    assert "10 of 18 right answers are lost; spent evenly, none." in seen[7]
+    assert "10 of 18 right answers are lost; allocated evenly, none." in seen[7]
 
 
 def test_hostile_names_are_shown_as_text(browser: Browser, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""A drawing becomes part of the page: what the page's policy blocks is gone, the picture is not."""
+"""A drawing becomes part of the page: what the page's policy blocks is gone, the image is not."""
 
 import re
 from dataclasses import fields

@@ -58,7 +58,7 @@ def test_the_records_rate_follows_from_its_examples() -> None:
 @pytest.mark.parametrize(
     ("stay", "found", "start", "end"),
     [
-        (19, 19, "19 of the 19 flips found under worst-7 stay in all 3 repeats with the picture",
+        (19, 19, "19 of the 19 flips found under worst-7 stay in all 3 repeats with the image",
          "nudged by one part in a million: they do not hang on one machine’s rounding."),
         (17, 19, "17 of the 19 flips",
          ": these do not hang on one machine’s rounding; the others may not show elsewhere."),

@@ -14,9 +14,9 @@ def test_cards_of_the_cliff() -> None:
     cards = view.cards(record, find(record))
     assert [(card.title, card.big, card.of) for card in cards] == [
         ("Float: nothing rounded", "18", "of 20 right"),
-        ("7 bits a layer, spent evenly", "18", "of 20 right"),
-        ("The same, placed at random", "17", "of 20 right"),
-        ("The same, spent badly", "8", "of 20 right"),
+        ("7 bits a layer, allocated evenly", "18", "of 20 right"),
+        ("The same, allocated at random", "17", "of 20 right"),
+        ("The same, allocated badly", "8", "of 20 right"),
     ]
     assert cards[2].note == "median of 20 draws, 15 to 17"
 
@@ -43,9 +43,9 @@ def test_cards_name_their_bits_where_they_are_not_the_same() -> None:
     record = example_record(Variant(budgets=(5.5,)))
     assert [card.title for card in view.cards(record, find(record))] == [
         "Float: nothing rounded",
-        "5 bits a layer, spent evenly",
+        "5 bits a layer, allocated evenly",
         "5.5 bits a layer, at random",
-        "5.5 bits a layer, spent badly",
+        "5.5 bits a layer, allocated badly",
     ]
 
 
@@ -62,7 +62,7 @@ def test_the_alarm_is_only_raised_where_there_is_a_gap() -> None:
 
 def test_subsampling_is_said() -> None:
     record = with_subject(example_record(), n_available=50_000)
-    assert view.facts(record).startswith("20 of 50,000 pictures, drawn by seed")
+    assert view.facts(record).startswith("20 of 50,000 images, drawn by seed")
     assert "without labels" in view.facts(example_record(Variant(labelled=False)))
 
 

@@ -91,7 +91,7 @@ def test_classes_by_name_and_number() -> None:
 
 
 def test_pictures_only_where_there_are_any() -> None:
-    assert words.noun(example_record(), 1) == "picture"
+    assert words.noun(example_record(), 1) == "image"
     assert words.noun(example_record(Variant(cliff=False, n=4))) == "examples"
 
 

@@ -66,7 +66,7 @@ def record_of_schedule(schedule: Schedule, started: str, command: str | None) ->
 
 
 def example_table(prepared: Prepared, done: Sequence[Measured]) -> Table:
-    """The examples and what float said of each, with thumbnails of those most at risk."""
+    """The examples and what float predicts of each, with thumbnails of those most at risk."""
     examples, in_float = prepared.examples, prepared.in_float
     found = margins(in_float.logits, prepared.evaluator.reference)
     table = Table(

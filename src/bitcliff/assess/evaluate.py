@@ -38,7 +38,7 @@ class Spent:
 
 @dataclass(frozen=True)
 class Scores:
-    """What the network said.
+    """What the network gave.
 
     Attributes:
         logits: (m, classes), float32 or wider.
@@ -154,7 +154,7 @@ class Evaluator:
         found = margins(scores.logits, self.reference[index])
         return torch.where(scores.finite, found, float("inf"))
 
-    def slopes(
+    def gradients(
         self, index: Int[Tensor, " m"], bits: Int[Tensor, "m points"], options: Int[Tensor, " o"]
     ) -> Float[Tensor, "m points o"]:
         """d margin / d choice at these allocations: <d margin / d x, Q_o(x) - x> at every point.
@@ -163,11 +163,11 @@ class Evaluator:
         """
         parts = []
         for rows, padded in batches(torch.arange(len(index)), self.batch_size):
-            parts.append(self._slopes(index[padded], bits[padded], options)[: len(rows)])
+            parts.append(self._gradients_of(index[padded], bits[padded], options)[: len(rows)])
             self._count(len(rows), backward=True)
         return torch.cat(parts)
 
-    def _slopes(
+    def _gradients_of(
         self, index: Int[Tensor, " m"], bits: Int[Tensor, "m points"], options: Int[Tensor, " o"]
     ) -> Float[Tensor, "m points o"]:
         hot = (bits[:, :, None] == options).float()
@@ -179,7 +179,7 @@ class Evaluator:
                 raise
             self.in_place = True
             gradients = self._gradients(index, choice, options)
-        # A point that a forward pass does not reach has no slope.
+        # A point that a forward pass does not reach has no gradient.
         filled = [torch.zeros_like(hot[:, 0]) if g is None else g for g in gradients]
         return torch.stack(filled, 1).nan_to_num(0.0, 0.0, 0.0)
 
@@ -231,7 +231,7 @@ class Evaluator:
 
 
 def laid_out_for_speed(inputs: Inputs) -> Inputs:
-    """The same values; pictures with channels last in memory, where convolutions run faster."""
+    """The same values; images with channels last in memory, where convolutions run faster."""
     if isinstance(inputs, Mapping):
         return {name: _channels_last(value) for name, value in inputs.items()}
     return _channels_last(inputs)

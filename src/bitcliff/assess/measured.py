@@ -1,4 +1,4 @@
-"""From what a network said to outcomes."""
+"""From what a network gave to outcomes."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ class Trial:
     Attributes:
         index: (m,) the examples, by their place in the data.
         bits: (m, L) their allocations; None where activations stay in float.
-        scores: what the network said.
+        scores: what the network gave.
         method: how the bits came to be, in words.
         draws: for random policies, every draw's predictions; the others are those of the median.
         repeats: for searched policies, the predictions in each repeat with nudged inputs.

@@ -36,7 +36,7 @@ class Prepared:
         subject: the network, folded where that was asked for. settings: as asked for, the margin
             resolved.
         evaluator: the network attached to its data, with a count of what was spent on it.
-        in_float: what the network says in float, of all examples.
+        in_float: what the network gives in float, of all examples.
         folding: what folding BatchNorm changed, where it was asked for.
         policy: one trained together with the network. runtimes: what else it is run by.
     """
@@ -67,7 +67,7 @@ class Prepared:
 
     @property
     def targets(self) -> Predictions:
-        """(n,) what counts as right: labels, or without them what float says, None if it fails."""
+        """(n,) labels, or without them what float predicts, None where it fails."""
         labels = self.examples.labels
         return predictions_of(self.in_float) if labels is None else labels.tolist()
 

@@ -338,8 +338,8 @@ class Schedule:
     def _gradient_search(self, condition: Condition, problem: Problem) -> Best:
         best = Best(problem, even_allocation(problem, self.points))
         best.offer(best.bits.clone())
-        slopes = relinearise(problem, best, self.settings.rounds)
-        exchange(problem, best, slopes, self._exchanges(problem), self._search_seed(condition))
+        gradients = relinearise(problem, best, self.settings.rounds)
+        exchange(problem, best, gradients, self._exchanges(problem), self._search_seed(condition))
         return best
 
     def _exchanges(self, problem: Problem) -> int:
@@ -421,7 +421,7 @@ def runtime_run(prepared: Prepared, condition: Condition) -> tuple[Run, int] | N
 def _co_trained(policy: Policy) -> Condition:
     return Condition(
         kind="co-trained",
-        description="what the policy that was trained together with the network spends",
+        description="what the policy that was trained together with the network allocates",
         mean_bits=round(policy.total / policy.points, 6),
         total_bits=policy.total,
         policy_freedom_log2=freedom_log2(policy.points, list(policy.options), policy.total),

@@ -70,7 +70,7 @@ def subject_options() -> list[click.Option]:
 @click.option("--explain", is_flag=True, help="Go on with `bitcliff explain`.")
 @click.option("--json", "as_json", is_flag=True, help="Print the record on stdout.")
 def assess(**options: Any) -> int:
-    """Audit MODEL under quantization: uniform, random, worst and friendliest bit-widths.
+    """Audit MODEL under quantization: uniform, random, worst and best allocations of bits.
 
     MODEL: timm:NAME, torchvision:NAME, hf:DIR, py:package.module:factory, zoo:NAME, FILE.onnx, or a
     built-in that brings its own data: efficientnet-lite0 (the default), base-digits,

@@ -43,8 +43,8 @@ def _settings_options() -> list[click.Option]:
     "--only",
     multiple=True,
     metavar="QUESTION",
-    help="Ask only this: layers, activations, inputs, corruptions, indicators or remedies; may be "
-    "given again.",
+    help="Ask only this: layers, activations, inputs, corruptions, indicators or mitigations; may "
+    "be given again.",
 )
 @click.option(
     "--train-examples",
@@ -64,7 +64,7 @@ def _settings_options() -> list[click.Option]:
     type=click.IntRange(0),
     default=0,
     show_default=True,
-    help="Epochs of fine-tuning on the training split as one more remedy; 0 leaves it out.",
+    help="Epochs of fine-tuning on the training split as one more mitigation; 0 leaves it out.",
 )
 def explain(run: Path, **options: Any) -> int:
     """Find out where RUN breaks, why, on which inputs, and what helps.

@@ -14,7 +14,7 @@ from bitcliff.cli.output import reader_may_leave
     "--policy",
     "policies",
     multiple=True,
-    help="Verify this policy of the run; may be given again.  [default: all that spend bits]",
+    help="Verify this policy of the run; may be given again.  [default: all that allocate bits]",
 )
 def verify(run: Path, policies: tuple[str, ...]) -> int:
     """Export RUN's network, run it in ONNX Runtime and compare it with what was simulated.

@@ -258,7 +258,7 @@ def co_trained_policy(
 
 
 def _refuse_idle(options: ModelOptions, data: str) -> None:
-    """An option without effect would let the user believe in another picture than was measured."""
+    """An option without effect would let the user believe in another image than was measured."""
     for name in ("image_size", "mean", "std", "crop", "interpolation"):
         if getattr(options, name) is not None:
             option = "--" + name.replace("_", "-")

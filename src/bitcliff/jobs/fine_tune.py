@@ -101,7 +101,7 @@ def _name(prepared: Prepared, split: Split, mean: float, epochs: int) -> str:
 def _training_split(prepared: Prepared, data: str) -> Split:
     examples = load_examples(data, subject=prepared.subject, options=DataOptions(split="train"))
     if not isinstance(examples.inputs, Tensor) or examples.labels is None:
-        raise InputError(f"--fine-tune: {data} has no pictures with labels to train on")
+        raise InputError(f"--fine-tune: {data} has no images with labels to train on")
     if set(examples.ids) & set(prepared.examples.ids):
         raise InputError(f"--fine-tune: {data} has no training split apart from what was assessed")
     return Split(examples.inputs, examples.labels, examples.ids)

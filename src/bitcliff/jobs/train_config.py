@@ -32,7 +32,7 @@ class TrainConfig(LoopConfig, HardwareSettings):
         model, weights, data: as in `bitcliff assess`; weights None: a new network.
         num_classes, image_size: to build the model with. initial: "weights": those given, or the
             library's own, with a new classifier if `num_classes` is not theirs; "random": none.
-        augmentation: what training sees of the pictures; see `AugmentationSettings`.
+        augmentation: what training sees of the images; see `AugmentationSettings`.
         test: data to test on, where `data` has no test split of its own.
         validation: share of the training split held out to choose the best epoch. split_seed: of
             which examples those are; a pair's must be its teacher's, or parity would be judged on

@@ -37,7 +37,7 @@ from bitcliff.verdict import judge
 
 @dataclass(frozen=True)
 class VerifyJob:
-    """What to verify. `policies`: names in the record; none: all that spend bits."""
+    """What to verify. `policies`: names in the record; none: all that allocate bits."""
 
     run: Path
     policies: tuple[str, ...] = ()
@@ -77,7 +77,8 @@ def check_policy(record: Record, name: str) -> None:
     known = policies_with_bits(record)
     if name not in known:
         raise InputError(
-            f"--policy {name}: not a policy of this run that spends bits; it has {', '.join(known)}"
+            f"--policy {name}: not a policy of this run that allocates bits; "
+            f"it has {', '.join(known)}"
         )
 
 

@@ -1,4 +1,4 @@
-"""What every question about a run begins with: the network attached, and what policies spend."""
+"""What every question about a run begins with: the network attached, and what policies allocate."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -61,7 +61,7 @@ class Context:
             data has one.
         tell: hears of the progress.
         reference: another network's record on the same data, to compare with.
-        corrupting: how much is measured on corrupted pictures.
+        corrupting: how much is measured on corrupted images.
         tune: fine-tunes the network at a mean of bits; None where that was not asked for.
     """
 

@@ -196,9 +196,9 @@ def at_risk(table: Table, conditions: Sequence[Measured]) -> list[str]:
     return [table.ids[p] for p in sorted(found, key=lambda p: (deepest[p], table.ids[p]))]
 
 
-def median_draw(draws: npt.NDArray[np.int32], wanted: Classes) -> int:
+def median_draw(draws: npt.NDArray[np.int32], targets: Classes) -> int:
     """Which of (d, m) draws has the median number of right answers; a numeric failure is none."""
-    return median_index(((draws == wanted) & (draws != NONE)).sum(1).tolist())
+    return median_index(((draws == targets) & (draws != NONE)).sum(1).tolist())
 
 
 def _float(table: Table) -> FloatResult:
@@ -297,7 +297,7 @@ def _distribution(table: Table, found: Outcomes) -> Distribution | None:
         accuracy = [rate(k, n) for k, n in zip(right, counts, strict=True)]
     return Distribution(
         draws=len(found.draws),
-        median_draw=median_draw(found.draws, table.wanted[found.index]),
+        median_draw=median_draw(found.draws, table.targets[found.index]),
         accuracy=accuracy,
         agreement=[rate(k, n) for k, n in zip(agreement, counts, strict=True)],
     )

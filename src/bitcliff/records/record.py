@@ -46,7 +46,7 @@ class Record:
 
     @property
     def table(self) -> Table:
-        """The examples and what float said of them, as arrays."""
+        """The examples and what float predicts of them, as arrays."""
         return self.observed.examples
 
     @property

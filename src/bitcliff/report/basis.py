@@ -17,7 +17,7 @@ def float_on_same(record: Record, policy: PolicyResult) -> Rate | None:
         return None
     found, table = record.outcomes[policy.name], record.table
     whole = (table.prediction[found.index] != NONE) & (found.prediction != NONE)
-    right = (table.prediction == table.wanted)[found.index]
+    right = (table.prediction == table.targets)[found.index]
     return rate(int((right & whole).sum()), int(whole.sum()))
 
 

@@ -60,7 +60,7 @@ def render_summary(record: Record, verdict: Verdict, console: "Console") -> None
 
 
 def _hidden(record: Record, verdict: Verdict) -> set[str]:
-    """Even spending at means that nothing else uses: in the report, too long for the terminal."""
+    """Even allocation at means that nothing else uses: in the report, too long for the terminal."""
     others = {p.mean_bits for p in record.policies if p.kind != "uniform"} - {None}
     judged = {judgement.policy for judgement in verdict.judgements}
     return {
@@ -194,7 +194,7 @@ def _coverage_line(record: Record) -> str:
     coverage = record.coverage
     share = coverage.macs_share
     return (
-        f"Coverage: {coverage.quantized} places quantized, {coverage.left_out} left out on "
+        f"Coverage: {coverage.quantized} points quantized, {coverage.left_out} left out on "
         f"purpose, {len(record.subject.uncovered)} not covered"
         + ("." if share is None else f"; {100 * share:.1f} % of the arithmetic.")
     )
@@ -204,7 +204,7 @@ def _risk_line(record: Record) -> str:
     risk, n = len(record.at_risk), record.subject.n_examples
     line = (
         f"At risk: {risk} of {n} {noun(record, n)} {'has its' if risk == 1 else 'have their'} "
-        f"answer changed by {changed_by(record).removesuffix(' who spends the same bits')}"
+        f"answer changed by {changed_by(record).removesuffix(' who allocates the same bits')}"
     )
     if not risk:
         return f"{line}."

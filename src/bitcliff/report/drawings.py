@@ -65,7 +65,7 @@ def bit_words(bits: list[int], names: list[str]) -> str:
     starved = [name for name, width in zip(names, bits, strict=True) if width == lowest]
     others = f" and {len(starved) - 1} more" if len(starved) > 1 else ""
     return (
-        f"{len(bits)} places, {lowest} to {max(bits)} bits, {sum(bits)} in total; "
+        f"{len(bits)} points, {lowest} to {max(bits)} bits, {sum(bits)} in total; "
         f"fewest at {starved[0]}{others}"
     )
 

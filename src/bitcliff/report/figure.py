@@ -27,7 +27,7 @@ class Series:
 
 
 _LABELS: Mapping[Kind, str] = {
-    "uniform": "spent evenly",
+    "uniform": "allocated evenly",
     "best": "best found",
     "random": "at random: median and range",
     "co-trained": "its own trained policy",

@@ -11,7 +11,7 @@ from bitcliff.types.rate import Rate
 
 @dataclass(frozen=True)
 class Finding:
-    """One mean at which the same bits, spent evenly and badly, are set side by side.
+    """One mean at which the same bits, allocated evenly and badly, are set side by side.
 
     All counts are over the examples that float, `even` and `worst` gave an answer for, so they may
     be compared with each other.
@@ -209,7 +209,7 @@ def _even_for(record: Record, worst: PolicyResult) -> PolicyResult | None:
 
 
 def _cheapest_even(record: Record) -> PolicyResult | None:
-    """Without an adversary: the fewest bits from which on even spending loses nothing."""
+    """Without an adversary: the fewest bits from which on even allocation loses nothing."""
     chosen = None
     for policy in reversed(_uniform(record)):
         pair = _compare(record, policy, None)
@@ -259,21 +259,21 @@ def _title(pair: _Pair) -> str:
     if pair.even is None and pair.worst is None:
         return f"In float, {pair.right(None)} of {n} are right; nothing to compare it with"
     if pair.worst is None:
-        return f"Spent evenly, {bits} leave {even} of {n} {right}{_in_float(pair)}"
+        return f"Allocated evenly, {bits} leave {even} of {n} {right}{_in_float(pair)}"
     if pair.even is None:
-        return f"Spent badly, {bits} leave {worst} of {n} {right}{_in_float(pair)}"
+        return f"Allocated badly, {bits} leave {worst} of {n} {right}{_in_float(pair)}"
     if pair.cheaper:
         fewer = f"{mean_text(pair.even.mean_bits)} bits a layer"
         return (
-            f"Spent evenly, {fewer} leave {even} of {n} {right}; "
-            f"spent badly, {mean_text(pair.mean)} leave {worst}"
+            f"Allocated evenly, {fewer} leave {even} of {n} {right}; "
+            f"allocated badly, {mean_text(pair.mean)} leave {worst}"
         )
     if worst < even:
         return (
-            f"The same {bits}: {even} of {n} {right} when spent evenly, "
-            f"{worst} of {n} when spent badly"
+            f"The same {bits}: {even} of {n} {right} when allocated evenly, "
+            f"{worst} of {n} when allocated badly"
         )
-    return f"{bits}: {even} of {n} {right} when spent evenly, {worst} in the worst way found"
+    return f"{bits}: {even} of {n} {right} when allocated evenly, {worst} in the worst way found"
 
 
 def _in_float(pair: _Pair) -> str:
@@ -290,15 +290,15 @@ def _loss(record: Record, pair: _Pair) -> str:
     if base == 0:
         return f"Already in float, none of the {len(pair.rows)} {noun(record)} is right."
     if pair.worst is None:
-        return f"Spent evenly, {evenly} of {base} {what} {_is(pair.lost(pair.even))} {verb}."
+        return f"Allocated evenly, {evenly} of {base} {what} {_is(pair.lost(pair.even))} {verb}."
     lost = pair.lost(pair.worst)
-    start = f"spent badly, {_count_lost(lost)} of {base} {what} {_is(lost)} {verb}"
+    start = f"allocated badly, {_count_lost(lost)} of {base} {what} {_is(lost)} {verb}"
     if pair.even is None:
         return start[0].upper() + start[1:] + "."
     if pair.cheaper:
         fewer = mean_text(pair.even.mean_bits)
         return f"With {mean_text(pair.mean)} bits a layer, {start}; with an even {fewer}, {evenly}."
-    return f"With the same total of bits, {start}; spent evenly, {evenly}."
+    return f"With the same total of bits, {start}; allocated evenly, {evenly}."
 
 
 def _count_lost(lost: int) -> str:

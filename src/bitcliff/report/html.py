@@ -45,7 +45,7 @@ def render_page(template: str, context: dict[str, Any]) -> str:
     """A page in the house style, as text.
 
     Everything in `context` is escaped; the content security policy allows the one style block
-    (by its hash) and pictures held in the page, and nothing else.
+    (by its hash) and images held in the page, and nothing else.
     """
     import jinja2
     from markupsafe import Markup
@@ -86,7 +86,7 @@ def _context(record: Record, verdict: Verdict) -> dict[str, Any]:
         "facts": view.facts(record),
         "cards": view.cards(record, finding),
         "meaning": view.meaning(record, finding),
-        # Without places there is nothing to spend bits at.
+        # Without places there is nothing to allocate bits at.
         "figure": None if subject.black_box else figure_plot(record),
         "black_box": subject.black_box,
         "changed_by": changed_by(record),

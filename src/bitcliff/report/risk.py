@@ -35,10 +35,10 @@ def changed_by(record: Record) -> str:
     """Who changes the answers of the examples at risk, by what was measured."""
     by = []
     if any(policy.threat == "allocation" for policy in record.policies):
-        by.append("an adversary who spends the same bits")
+        by.append("an adversary who allocates the same bits")
     if record.names_in_runtimes:
         by.append("a runtime")
-    return " or by ".join(by) or "an adversary who spends the same bits"
+    return " or by ".join(by) or "an adversary who allocates the same bits"
 
 
 def at_risk_cards(record: Record) -> list[AtRisk]:

@@ -54,11 +54,17 @@ def cards(record: Record, finding: Finding) -> list[Card]:
         found.append(_card("Float: nothing rounded", finding.float_rate, right, "float"))
     if finding.even is not None and finding.even_rate is not None:
         even = mean_text(finding.even.mean_bits)
-        found.append(_card(f"{even} bits a layer, spent evenly", finding.even_rate, right, "even"))
+        found.append(
+            _card(f"{even} bits a layer, allocated evenly", finding.even_rate, right, "even")
+        )
     if finding.random_rate is not None:
         found.append(_random_card(finding, finding.random_rate, right))
     if finding.worst is not None and finding.worst_rate is not None:
-        title = "The same, spent badly" if _equal(finding) else f"{mean} bits a layer, spent badly"
+        title = (
+            "The same, allocated badly"
+            if _equal(finding)
+            else f"{mean} bits a layer, allocated badly"
+        )
         # The warning colour is for what is lost, not for the word "worst".
         kind = "worst" if finding.worst_lost else "float"
         found.append(_card(title, finding.worst_rate, right, kind))
@@ -80,7 +86,7 @@ def _card(title: str, rate: Rate, right: str, kind: str) -> Card:
 
 
 def _random_card(finding: Finding, rate: Rate, right: str) -> Card:
-    title = "The same, placed at random"
+    title = "The same, allocated at random"
     if not _equal(finding):
         title = f"{mean_text(finding.mean)} bits a layer, at random"
     card = _card(title, rate, right, "random")
@@ -100,10 +106,10 @@ def meaning(record: Record, finding: Finding) -> list[str]:
             "what it answers when a runtime has quantized it were compared.",
             finding.loss,
         ]
-    places = sum(point.quantized for point in record.subject.points)
+    points = sum(point.quantized for point in record.subject.points)
     texts = [
         "Quantization computes with fewer bits for each number inside a network, to make it "
-        f"faster and smaller. This network has {places} places where that happens"
+        f"faster and smaller. This network has {points} quantization points, where that happens"
         + (
             f", and every {noun(record, 1)} may use the same total: "
             f"{mean_text(finding.mean)} bits on average at each."
@@ -129,8 +135,8 @@ def _meaning_of_loss(finding: Finding) -> str:
     if finding.cheaper:
         return f"{finding.loss} Fewer bits, placed well, do better here than more of them."
     return (
-        f"{finding.loss} The network’s weights are the same in both cases; only the places "
-        "where the bits are saved differ. The average number of bits alone does not say "
+        f"{finding.loss} The network’s weights are the same in both cases; only the points "
+        "where bits are saved differ. The average number of bits alone does not say "
         "whether this network can be trusted."
     )
 
@@ -185,17 +191,17 @@ def settings_lines(record: Record) -> list[tuple[str, str]]:
     folded = folding_note(record) or "as the network has it"
     floors = ", ".join(f"{clean(name)} {bits}" for name, bits in asked.floors.items())
     return [
-        ("Bits allowed at each place", ", ".join(str(bits) for bits in asked.bits)),
+        ("Bits allowed at each point", ", ".join(str(bits) for bits in asked.bits)),
         ("Mean bits that were tried", ", ".join(mean_text(mean) for mean in asked.budgets)),
-        ("Bits that were spent evenly", ", ".join(str(bits) for bits in asked.uniform) or "none"),
+        ("Even allocations, bits", ", ".join(str(bits) for bits in asked.uniform) or "none"),
         ("Quantizer", clean(asked.scheme)),
         ("Weights", weights),
         ("BatchNorm", folded),
         ("Places", f"{asked.points} of layers; stem {'in' if asked.include_stem else 'left out'}"),
         ("Included, excluded", f"{_patterns(asked.include)}; {_patterns(asked.exclude)}"),
         ("Kept in float by the plan", _patterns(asked.in_float)),
-        ("Bits a place gets at least", floors or "none"),
-        ("Who spends the bits", "the runtime, at random" if asked.randomised else "anybody"),
+        ("Bits a point gets at least", floors or "none"),
+        ("Who allocates the bits", "the runtime, at random" if asked.randomised else "anybody"),
         ("Random draws", str(asked.draws)),
         ("Search", f"{asked.rounds} rounds, {count_text(asked.exchanges)} exchanges; "
          f"evolution {count_text(asked.evaluations)} evaluations"),

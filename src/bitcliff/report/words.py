@@ -27,7 +27,7 @@ FAMILIES = (
         "Weights only",
         "The weights are rounded, the activations stay in float: the two effects stand apart.",
     ),
-    Family("uniform", "Even", "Every place in the network gets the same number of bits."),
+    Family("uniform", "Even", "Every quantization point gets the same number of bits."),
     Family(
         "random",
         "Random, per input",
@@ -42,8 +42,8 @@ FAMILIES = (
     Family(
         "co-trained",
         "Its own trained policy",
-        "What the policy that was trained together with this network spends: proof of what can be "
-        "done, no statement about a network that was trained without it.",
+        "What the policy that was trained together with this network allocates: proof of what can "
+        "be done, no statement about a network that was trained without it.",
     ),
     Family(
         "worst",
@@ -115,8 +115,8 @@ def class_name(subject: SubjectInfo, index: int | None) -> str:
 
 
 def noun(record: Record, count: int = 2) -> str:
-    """What the examples are: pictures where any picture is kept, else examples."""
-    return ("picture" if record.table.thumbnails else "example") + ("" if count == 1 else "s")
+    """What the examples are: images where any image is kept, else examples."""
+    return ("image" if record.table.thumbnails else "example") + ("" if count == 1 else "s")
 
 
 def percent(share: float | None) -> str:

@@ -17,8 +17,8 @@ def test_groups_that_rest_are_not_evaluated() -> None:
     part = problem.objective(bits[:2], torch.tensor([5, 1]))
     assert evaluator.spent.forward - before == 2
     assert part.tolist() == whole[[5, 1]].tolist()
-    slopes = problem.slopes(bits, torch.arange(7))
-    assert torch.equal(problem.slopes(bits[:2], torch.tensor([5, 1])), slopes[[5, 1]])
+    gradients = problem.gradients(bits, torch.arange(7))
+    assert torch.equal(problem.gradients(bits[:2], torch.tensor([5, 1])), gradients[[5, 1]])
 
 
 def test_a_shared_objective_is_the_mean_of_margins_lost_by_a_logit_at_most() -> None:

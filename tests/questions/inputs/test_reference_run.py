@@ -43,7 +43,7 @@ def test_both_denominators() -> None:
     assert kept is not None
     assert kept.places.tolist() == [*range(4), *range(6, 40)]
     assert kept.prediction[:6].tolist() == [
-        *((record.table.wanted[:4] + 1) % 4), -1, record.table.wanted[7]
+        *((record.table.targets[:4] + 1) % 4), -1, record.table.targets[7]
     ]  # fmt: skip
 
 

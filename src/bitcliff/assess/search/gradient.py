@@ -37,12 +37,12 @@ class _Move(NamedTuple):
 def relinearise(problem: Problem, best: Best, rounds: int) -> Float[Tensor, "g points o"]:
     """`rounds` rounds of linearise, solve, evaluate; improves `best` in place.
 
-    Each round starts from the newest solution. Every other one solves for the average of all slopes
-    so far: single linearisations swing, their mean does not. Groups whose cost is
-    clear rest.
+    Each round starts from the newest solution. Every other one solves for the average of all
+    gradients so far: single linearisations swing, their mean does not. Groups whose cost is clear
+    rest.
 
     Returns:
-        The averaged slopes, as a guide for exchange moves.
+        The averaged gradients, as a guide for exchange moves.
     """
     current = best.bits.clone()
     mean = torch.zeros(*current.shape, len(problem.options))
@@ -50,9 +50,9 @@ def relinearise(problem: Problem, best: Best, rounds: int) -> Float[Tensor, "g p
         active = (best.cost >= problem.clear).nonzero().flatten()
         if len(active) == 0:
             break
-        slopes = problem.slopes(current[active], active)
-        mean[active] += (slopes - mean[active]) / (number + 1)
-        current[active] = problem.cheapest(slopes if number % 2 == 0 else mean[active])
+        gradients = problem.gradients(current[active], active)
+        mean[active] += (gradients - mean[active]) / (number + 1)
+        current[active] = problem.cheapest(gradients if number % 2 == 0 else mean[active])
         best.offer(current[active], active)
     return mean
 
@@ -60,37 +60,37 @@ def relinearise(problem: Problem, best: Best, rounds: int) -> Float[Tensor, "g p
 def exchange(
     problem: Problem,
     best: Best,
-    slopes: Float[Tensor, "g points o"],
+    gradients: Float[Tensor, "g points o"],
     steps: int,
     rng: np.random.Generator,
 ) -> None:
     """Exchange moves: one point's bits go up, another's down by as much; improvements are kept.
 
-    In each step every group tries the move that the slopes promise most of, blurred by noise so
+    In each step every group tries the move that the gradients promise most of, blurred by noise so
     that others get their turn, and never an allocation that it tried before while there are others
     near. Groups whose cost is clear rest.
     """
-    slopes = slopes.clone()
+    gradients = gradients.clone()
     for _ in range(steps):
         active = (best.cost >= problem.clear).nonzero().flatten()
         if len(active) == 0:
             return
-        trials = [_trial(best, group, slopes[group], rng) for group in active.tolist()]
+        trials = [_trial(best, group, gradients[group], rng) for group in active.tolist()]
         better = best.offer(torch.tensor([bits for bits, _ in trials]), active)
         for group, (_, touched), found in zip(
             active.tolist(), trials, better.tolist(), strict=True
         ):
             if not found:
-                slopes[group, touched] *= _DISCOURAGED
+                gradients[group, touched] *= _DISCOURAGED
 
 
 def _trial(
-    best: Best, group: int, slopes: Float[Tensor, "points o"], rng: np.random.Generator
+    best: Best, group: int, gradients: Float[Tensor, "points o"], rng: np.random.Generator
 ) -> tuple[list[int], list[int]]:
     """An allocation near the group's best that it has not tried, and the points last exchanged."""
     bits, touched = best.bits[group].tolist(), list[int]()
     for _ in range(_FARTHEST):
-        moves = _likeliest_moves(best.problem, torch.tensor(bits), slopes, rng)
+        moves = _likeliest_moves(best.problem, torch.tensor(bits), gradients, rng)
         if not moves:
             break
         at_random = moves[int(rng.integers(len(moves)))]
@@ -106,13 +106,13 @@ def _trial(
 def _likeliest_moves(
     problem: Problem,
     bits: Int[Tensor, " points"],
-    slopes: Float[Tensor, "points o"],
+    gradients: Float[Tensor, "points o"],
     rng: np.random.Generator,
 ) -> list[_Move]:
     """Moves from `bits` by predicted gain, blurred; the most promising first."""
     picked = torch.from_numpy(rng.permutation(len(bits))[:_POINTS_AT_A_TIME].copy())
     widths = bits[picked, None]
-    table = slopes[picked]
+    table = gradients[picked]
     change = table - table.gather(1, problem.choice(widths))
     change = change.masked_fill(problem.forbidden(len(bits))[picked], torch.inf)
     steps, shift = problem.steps, problem.options - widths

@@ -76,14 +76,16 @@ class Problem:
         total = torch.zeros(len(only), dtype=cost.dtype).index_add(0, rows[used], cost)
         return total / torch.bincount(rows[used], minlength=len(only))
 
-    def slopes(
+    def gradients(
         self, bits: Int[Tensor, "g points"], only: Int[Tensor, " g"]
     ) -> Float[Tensor, "g points o"]:
         """d objective / d choice for the groups in `only`, whose allocations `bits` are."""
         row_of = torch.full((self.size,), -1).scatter(0, only, torch.arange(len(only)))
         rows = row_of[self.groups]
         used = rows >= 0
-        each = self.sign * self.evaluator.slopes(self.index[used], bits[rows[used]], self.options)
+        each = self.sign * self.evaluator.gradients(
+            self.index[used], bits[rows[used]], self.options
+        )
         summed = torch.zeros(len(only), *each.shape[1:], dtype=each.dtype)
         return summed.index_add(0, rows[used], each)
 

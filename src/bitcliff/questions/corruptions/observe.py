@@ -165,6 +165,6 @@ class _Run:
     def _by_seed(
         self, scores: Scores, places: Sequence[int], rows: Sequence[Sequence[int]]
     ) -> list[str]:
-        target = self.context.record.table.wanted[list(places)]
+        target = self.context.record.table.targets[list(places)]
         marks = marks_of(classes(predictions_of(scores)), target)
         return ["".join(marks[list(mine)]) for mine in rows]

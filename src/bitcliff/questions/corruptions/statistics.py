@@ -72,7 +72,7 @@ def _clean_marks(record: Record, found: CorruptionsObserved) -> dict[str, Marks]
     places = [place_of[name] for name in found.examples]
     predictions = {FLOAT: table.prediction}
     predictions |= {name: record.outcomes[name].spread(len(table)) for name in found.bits}
-    target = table.wanted[places]
+    target = table.targets[places]
     return {who: marks_of(each[places], target)[None] for who, each in predictions.items()}
 
 

@@ -96,7 +96,7 @@ def under(record: Record, policy: str) -> Under:
     margin[found.index] = found.margin
     whole = (table.prediction != NONE) & (now != NONE)
     # Without labels what float predicts is wanted, and all are right in float.
-    able, changed = whole & (table.prediction == table.wanted), now != table.prediction
+    able, changed = whole & (table.prediction == table.targets), now != table.prediction
     return Under(now, margin, whole, able & changed, able & ~changed)
 
 
@@ -210,7 +210,7 @@ def _compare_classes(
 def _class_counts(record: Record, found: Under) -> tuple[list[int], list[int], list[int]]:
     """The classes that occur, and how many of each are at risk and not."""
     able = found.risk | found.safe
-    present, of = np.unique(record.table.wanted[able], return_inverse=True)
+    present, of = np.unique(record.table.targets[able], return_inverse=True)
     risk, safe = (
         np.bincount(of[one[able]], minlength=len(present)).tolist()
         for one in (found.risk, found.safe)
@@ -230,7 +230,7 @@ def _transitory(
         return None, None
     there = found.whole[reference.places] & (reference.prediction != NONE)
     places, theirs = reference.places[there], reference.prediction[there]
-    target, mine = record.table.wanted[places], record.table.prediction[places]
+    target, mine = record.table.targets[places], record.table.prediction[places]
     right = (mine == target) & (theirs == target)
     return transitory(right.tolist(), (found.prediction[places] == target).tolist())
 

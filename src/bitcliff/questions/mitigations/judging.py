@@ -232,7 +232,7 @@ def random_of_run(before: Before) -> RandomAllocation | None:
         if (policy.kind, policy.mean_bits) == ("random", before.mean):
             found = record.outcomes[policy.name]
             if found.draws is not None and len(found) == len(record.table):
-                return random_allocation(record.table.wanted[found.index], found.draws)
+                return random_allocation(record.table.targets[found.index], found.draws)
     return None
 
 
@@ -240,7 +240,7 @@ def float_right(before: Before) -> Rate:
     """Right in float, of the examples that have a prediction there and in the run's worst case."""
     table = before.record.table
     whole = (table.prediction != NONE) & (before.worst != NONE)
-    return rate(int((table.prediction == table.wanted)[whole].sum()), int(whole.sum()))
+    return rate(int((table.prediction == table.targets)[whole].sum()), int(whole.sum()))
 
 
 def _shares(before: Before, now: Ints, places: Ints) -> dict[str, Any]:
@@ -248,7 +248,7 @@ def _shares(before: Before, now: Ints, places: Ints) -> dict[str, Any]:
     table = before.record.table
     whole = (table.prediction != NONE) & (before.worst != NONE) & (now != NONE)
     whole = places[whole[places]]
-    targets = table.wanted[whole]
+    targets = table.targets[whole]
     in_float, worst, new = (
         found[whole] == targets for found in (table.prediction, before.worst, now)
     )

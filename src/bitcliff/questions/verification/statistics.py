@@ -77,7 +77,7 @@ def _policy(record: Record, observed: PolicyObserved) -> VerifiedPolicy:
 
 def _right(record: Record, outcomes: Outcomes, prediction: Classes) -> Rate:
     """Right predictions; without labels, those as in float."""
-    target = record.table.wanted[outcomes.index]
+    target = record.table.targets[outcomes.index]
     known = target != NONE
     return rate(int((known & (prediction == target)).sum()), int(known.sum()))
 
