@@ -22,7 +22,8 @@ from bitcliff.adapters.corruptions import (
     picture_corruptions,
 )
 from bitcliff.questions.corruptions.corrupting import corrupted, normalisation_shift, picture_scale
-from bitcliff.types.corruption import DEGREES, Corruption
+from bitcliff.types.corruption import Corruption
+from bitcliff.types.settings import DEGREES
 
 BY_NAME = {one.name: one for one in (*picture_corruptions(), normalisation_shift)}
 Pictures = Float[Tensor, "n c h w"]

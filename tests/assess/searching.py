@@ -54,7 +54,7 @@ def brute_force(evaluator: Evaluator, allocations: Tensor) -> Tensor:
 
 
 def gradient_search(problem: Problem, rounds: int = 6, exchanges: int = 40, seed: int = 0) -> Best:
-    """The whole main search, as the suite runs it."""
+    """The whole main search, as the schedule runs it."""
     points = len(problem.evaluator.attachment.plan)
     best = Best(problem, even_allocation(problem, points))
     best.offer(best.bits.clone())

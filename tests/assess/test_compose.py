@@ -2,11 +2,11 @@ from dataclasses import replace
 
 import pytest
 import torch
-from bitcliff.assess.own import own_examples, own_subject
 from torch import Tensor, nn
 
 from bitcliff.assess import Audit
 from bitcliff.assess.compose import subject_info
+from bitcliff.assess.from_python import own_examples, own_subject
 from bitcliff.points import discover
 from bitcliff.points.plan import Missed
 from bitcliff.records import Record

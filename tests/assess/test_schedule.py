@@ -1,65 +1,68 @@
 import functools
+from dataclasses import replace
 
 import pytest
 import torch
 from torch import nn
 
 from bitcliff.assess import AssessSettings, Audit
+from bitcliff.assess.from_python import own_examples, own_subject
 from bitcliff.assess.measured import predictions_of
+from bitcliff.assess.prepare import prepare
+from bitcliff.assess.schedule import Schedule
 from bitcliff.policy import Batch
 from bitcliff.records import Measured, Record
 from bitcliff.types.subject import Examples
-from tests.assess.searching import evaluator_of
 from tests.contract.subjects import EFFORT, SETTINGS
 from tests.small_networks import chain
 
 X = torch.randn(20, 4, generator=torch.Generator().manual_seed(0))
 
 
-def suite_of(settings: AssessSettings = SETTINGS, seed: int = 0) -> Suite:
-    evaluator = evaluator_of(chain(seed, points=4, width=10), X)
-    evaluator.scale = 0.0
-    return Suite(evaluator, evaluator.reference.tolist(), settings, {})
+def schedule_of(settings: AssessSettings = SETTINGS, seed: int = 0, n: int = 20) -> Schedule:
+    """Searches rest as soon as an example flips."""
+    network = own_subject(chain(seed, points=4, width=10))
+    prepared = prepare(network, own_examples(X[:n]), settings.changed(batch_size=16))
+    return Schedule(replace(prepared, evaluator=replace(prepared.evaluator, scale=0.0)))
 
 
-def run(suite: Suite) -> dict[str, Measured]:
-    for step in suite.steps():
-        suite.done[step.name] = suite.measure(step)
-    return suite.done
+def run(schedule: Schedule) -> dict[str, Measured]:
+    schedule.run()
+    return schedule.done
 
 
 def test_draws_can_be_drawn_again_and_give_what_was_stored() -> None:
     """The record holds predictions of every draw; another evaluation of the same draws agrees."""
-    suite = suite_of()
-    done = run(suite)
+    schedule = schedule_of()
+    done = run(schedule)
     for name in ("random-2.5", "random-static-2.5"):
         stored = done[name].outcomes.draws
         assert stored is not None
         everyone = torch.arange(20)
-        for number, policy in enumerate(suite._random_policies(done[name].condition)):
+        for number, policy in enumerate(schedule._random_policies(done[name].condition)):
             bits = policy(Batch(X, everyone))
-            predictions = predictions_of(suite.evaluator.scores(everyone, bits))
+            predictions = predictions_of(schedule.evaluator.scores(everyone, bits))
             assert stored[number].tolist() == predictions
         assert number + 1 == SETTINGS.draws
 
 
 def test_stored_bits_give_the_stored_margins() -> None:
-    suite = suite_of()
-    for name, measured in run(suite).items():
+    schedule = schedule_of()
+    for name, measured in run(schedule).items():
         if name == "weights-only":
             continue
         outcomes = measured.outcomes
         index = torch.tensor(outcomes.index.tolist())
         bits = torch.tensor([outcomes.at(place).bits for place in index.tolist()])
-        found = suite.evaluator.margins(index, bits).tolist()
+        found = schedule.evaluator.margins(index, bits).tolist()
         assert found == outcomes.margin.tolist(), name
 
 
 def test_weak_searches_take_up_what_random_draws_found() -> None:
     """With no search at all, the worst still flips whatever any draw flipped."""
-    suite = suite_of(SETTINGS.changed(rounds=0, exchanges=0, evaluations=0, draws=20))
-    done = run(suite)
-    reference = suite.evaluator.reference.tolist()
+    schedule = schedule_of(SETTINGS.changed(rounds=0, exchanges=0, evaluations=0, draws=20))
+    done = run(schedule)
+    reference = schedule.evaluator.reference.tolist()
     flipped = {
         place
         for name in ("random-2.5", "random-static-2.5")
@@ -74,7 +77,7 @@ def test_weak_searches_take_up_what_random_draws_found() -> None:
 
 @functools.cache
 def measured_with(**effort: int) -> dict[str, Measured]:
-    return run(suite_of(SETTINGS.changed(**effort, uniform=(4,))))
+    return run(schedule_of(SETTINGS.changed(**effort, uniform=(4,))))
 
 
 @pytest.mark.parametrize(
@@ -92,21 +95,21 @@ def test_more_effort_with_the_same_seed_never_finds_less(more: dict[str, int]) -
 
 
 def test_halves_are_disjoint_whole_and_shuffled() -> None:
-    chosen, reported = suite_of()._halves()
+    chosen, reported = schedule_of()._halves()
     assert sorted([*chosen.tolist(), *reported.tolist()]) == list(range(20))
     assert len(chosen) == len(reported) == 10
     assert chosen.tolist() != list(range(10))
-    other, _ = suite_of(SETTINGS.changed(seed=1))._halves()
+    other, _ = schedule_of(SETTINGS.changed(seed=1))._halves()
     assert chosen.tolist() != other.tolist()
 
 
 def test_the_static_allocation_is_chosen_on_one_half_only() -> None:
     """Whatever the other half holds: its examples may be changed without changing the choice."""
-    suite = suite_of()
-    _, reported = suite._halves()
-    first = run(suite)["worst-static-2.5"]
+    schedule = schedule_of()
+    _, reported = schedule._halves()
+    first = run(schedule)["worst-static-2.5"]
     assert first.outcomes.index.tolist() == reported.tolist()
-    changed = suite_of()
+    changed = schedule_of()
     poisoned = X.clone()
     poisoned[reported] = 5 * poisoned[reported].flip(0)
     changed.evaluator.inputs = poisoned
@@ -117,17 +120,16 @@ def test_the_static_allocation_is_chosen_on_one_half_only() -> None:
 
 
 def test_too_few_examples_for_halves() -> None:
-    evaluator = evaluator_of(chain(0, points=4), X[:3])
-    names = [step.name for step in Suite(evaluator, [0, 0, 0], SETTINGS, {}).steps()]
+    names = [step.name for step in schedule_of(n=3).steps()]
     assert not [name for name in names if "static" in name and "worst" in name]
 
 
 def test_steps_cost_about_what_they_say() -> None:
-    suite = suite_of()
-    for step in suite.steps():
-        before = suite.evaluator.spent.cost
-        suite.done[step.name] = suite.measure(step)
-        used = suite.evaluator.spent.cost - before
+    schedule = schedule_of()
+    for step in schedule.steps():
+        before = schedule.evaluator.spent.cost
+        schedule.done[step.name] = schedule.measure(step)
+        used = schedule.evaluator.spent.cost - before
         assert 0 < used <= 2 * step.cost, step.name
 
 

@@ -7,7 +7,9 @@ import pytest
 import torch
 
 from bitcliff.adapters import load_examples, load_model
-from bitcliff.assess import AssessSettings, Audit, SearchEffort
+from bitcliff.assess import AssessSettings
+from bitcliff.assess.prepare import prepare
+from bitcliff.assess.schedule import Schedule
 from tests.contract import recompute
 from tests.end_to_end.commands import bitcliff
 
@@ -17,16 +19,24 @@ def test_a_short_search_finds_the_cliff() -> None:
     subject = load_model("efficientnet-lite0")
     examples = load_examples("imagenet-20", subject=subject, limit=8, seed=0)
     assert examples.labels is not None
-    effort = SearchEffort(rounds=2, exchanges=0, evaluations=0, draws=1)
-    settings = AssessSettings(budgets=(7.0,), uniform=(7,), margin="label", effort=effort)
-    suite, _ = Audit(subject, examples, settings=settings).ready()
-    steps = {step.about.name: step for step in suite.steps()}
+    settings = AssessSettings(
+        budgets=(7.0,),
+        uniform=(7,),
+        margin="label",
+        rounds=2,
+        exchanges=0,
+        evaluations=0,
+        draws=1,
+    )
+    schedule = Schedule(prepare(subject, examples, settings))
+    steps = {step.name: step for step in schedule.steps()}
     right = {}
     for name in ("uniform-7", "worst-7"):
-        outcomes = suite.measure(steps[name]).outcomes.values()
-        assert {sum(outcome.bits or ()) for outcome in outcomes} == {7 * 49}
-        pairs = zip(outcomes, examples.labels.tolist(), strict=True)
-        right[name] = sum(outcome.prediction == label for outcome, label in pairs)
+        outcomes = schedule.measure(steps[name]).outcomes
+        bits = outcomes.every_bits()
+        assert bits is not None
+        assert bits.sum(1).tolist() == [7 * 49] * 8
+        right[name] = int((outcomes.prediction == examples.labels.numpy()).sum())
     with torch.no_grad():
         plain = subject.module(examples.inputs).argmax(1) == examples.labels
     assert right["uniform-7"] == int(plain.sum()) == 7

@@ -4,9 +4,10 @@ import pytest
 import torch
 
 from bitcliff.assess import AssessSettings, Audit
+from bitcliff.assess.evaluate import Evaluator
+from bitcliff.assess.from_python import own_subject
 from bitcliff.errors import InfeasibleBudget, InputError
 from bitcliff.jobs.plan_file import check_plan, planned, read_plan
-from bitcliff.points import floors_at
 from bitcliff.records.plan import QuantizationPlan
 from tests.small_networks import chain
 
@@ -70,8 +71,8 @@ def test_what_a_plan_says_is_done() -> None:
     assert [point.name for point in audit.prepared.points.points] == ["4", "6", "8"]
     reasons = {point.name: point.reason for point in audit.prepared.points.seen}
     assert reasons["2"] == "kept in float by the plan"
-    assert audit.settings.scheme == "paper"
-    assert floors_at(audit.settings, audit.prepared.points) == [6, 3, 3]
+    assert audit.prepared.settings.scheme == "paper"
+    assert audit.prepared.floors == [6, 3, 3]
 
 
 @pytest.mark.parametrize(
@@ -88,18 +89,23 @@ def test_what_a_plan_says_is_done() -> None:
 )
 def test_a_plan_that_does_not_fit_the_model(plan: dict[str, object], words: str) -> None:
     with pytest.raises(InputError) as error:
-        audit_with(QuantizationPlan(model="m", **plan)).check()  # type: ignore[arg-type]
+        _ = audit_with(QuantizationPlan(model="m", **plan)).prepared  # type: ignore[arg-type]
     assert words in str(error.value)
 
 
-def test_floors_above_the_budget_are_refused_before_any_work() -> None:
+def test_floors_above_the_budget_are_refused_before_any_work(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    ran: list[object] = []
+    monkeypatch.setattr(Evaluator, "float_scores", lambda *what: ran.append(what))
     floors = dict.fromkeys(["2", "4", "6"], 9)
     with pytest.raises(InfeasibleBudget, match="with their floors"):
-        audit_with(QuantizationPlan(model="m", floors=floors)).check()
+        _ = audit_with(QuantizationPlan(model="m", floors=floors)).prepared
+    assert not ran
 
 
 def test_a_plan_for_other_weights() -> None:
-    subject = Audit(chain(), [torch.randn(4, 4)]).subject
+    subject = own_subject(chain())
     with pytest.raises(InputError, match="made for weights abababababab of timm:resnet18"):
         check_plan(PLAN, subject)
     check_plan(PLAN.model_copy(update={"weights_sha256": subject.weights_sha256}), subject)

@@ -6,7 +6,9 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from bitcliff.assess import AssessSettings, Audit
+from bitcliff.assess import AssessSettings
+from bitcliff.assess.from_python import own_subject
+from bitcliff.assess.prepare import prepare
 from bitcliff.questions.context import Side
 from bitcliff.types.subject import Examples
 
@@ -60,7 +62,6 @@ def side_of(
 ) -> Side:
     """The network attached, under one policy, "even", that spends as many bits everywhere."""
     model = model.eval().requires_grad_(False)
-    audit = Audit(model, data, settings=settings or AssessSettings(batch_size=24))
-    suite, base = audit.ready()
-    allocation = torch.full((len(data), suite.points), bits)
-    return Side(split, audit.prepared, {"even": allocation})
+    prepared = prepare(own_subject(model), data, settings or AssessSettings(batch_size=24))
+    allocation = torch.full((len(data), len(prepared.points)), bits)
+    return Side(split, prepared, {"even": allocation})

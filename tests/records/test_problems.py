@@ -140,7 +140,7 @@ def _left_out(observed: Observed) -> Observed:
             "'worst-7' has bits of shape (20, 48), but 49 points are quantized",
         ),
         (
-            _worst(lambda one: {"bits": one.outcomes.bits + np.uint8(1)}),
+            _worst(lambda one: {"bits": one.outcomes.bits + np.uint8(1)}),  # type: ignore[operator]
             "'worst-7' has bits that do not add up to 343",
         ),
         (_worst(lambda one: {"bits": None}), "'worst-7' has no bits, but spends 343"),

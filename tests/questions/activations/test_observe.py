@@ -221,7 +221,7 @@ def test_the_network_is_left_as_it_was(explained: tuple[Context, ActivationsObse
     side = explained[0].test
     assert side.evaluator.attachment.on_point is None
     again = side.evaluator.float_scores(side.everyone)
-    assert torch.equal(again.logits, side.base.logits)
+    assert torch.equal(again.logits, side.prepared.in_float.logits)
 
 
 def test_examples_that_fail_are_left_out_from_there_on(record: Record) -> None:

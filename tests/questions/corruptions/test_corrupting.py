@@ -9,8 +9,8 @@ from bitcliff.questions.corruptions.corrupting import (
     normalisation_shift,
     picture_scale,
 )
-from bitcliff.types.corruption import DEGREES, Corruption
-from bitcliff.types.settings import CorruptionSettings
+from bitcliff.types.corruption import Corruption
+from bitcliff.types.settings import DEGREES, CorruptionSettings
 from bitcliff.types.subject import Preprocessing
 
 NOTHING = Corruption("nothing", "", (0, 0, 0, 0, 0), lambda x, _degree, _rng: x)

@@ -11,8 +11,8 @@ from bitcliff.policy import Uniform
 from bitcliff.questions.corruptions.corrupting import corrupted, picture_scale
 from bitcliff.questions.corruptions.observe import observe_corruptions
 from bitcliff.questions.corruptions.record import CorruptionsObserved
-from bitcliff.types.corruption import DEGREES, Corruption
-from bitcliff.types.settings import CorruptionSettings
+from bitcliff.types.corruption import Corruption
+from bitcliff.types.settings import DEGREES, CorruptionSettings
 from tests.contract.subjects import SETTINGS as TOKEN_SETTINGS
 from tests.contract.subjects import Tokens
 from tests.questions.corruptions.dazzling import (
@@ -95,7 +95,7 @@ def test_predictions_are_those_of_the_network_itself() -> None:
                     one = corrupted(x[place], scale, corruption, degree, seed, name)[None]
                     in_float = audit.subject.module(one).argmax().item()
                     with quantized(
-                        audit.subject.module, Uniform(2, 4), audit.prepared.points, weight_bits=None
+                        audit.subject.module, Uniform(2, 4), audit.points, weight_bits=None
                     ):
                         coarse = audit.subject.module(one).argmax().item()
                     right = [str(int(y == labels[place])) for y in (in_float, coarse)]

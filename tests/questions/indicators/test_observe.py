@@ -119,7 +119,7 @@ def test_examples_that_fail_in_float_are_left_out(record: Record) -> None:
     x[:4] = 2.0
     audit = Audit(Overflowing().eval(), [x], settings=SETTINGS)
     side = Side("test", audit.prepared, {})
-    failed = len(x) - int(side.base.finite.sum())
+    failed = len(x) - int(side.prepared.in_float.finite.sum())
     assert failed >= 4
     found = observe_indicators(Context(record, (), side))
     assert found.n == len(x) - failed

@@ -56,7 +56,7 @@ def steady_run(n: int = 80, seed: int = 0, labelled: bool = True) -> tuple[Recor
     record = audit.assess(command="made by the tests")
     margins = (5 * torch.rand(n, generator=noise)).tolist()
     # Without labels the class is what the network itself predicts.
-    predictions = labels if labelled else base.predictions
+    predictions = labels if labelled else audit.prepared.in_float.predictions
     rows = [
         replace(
             row,

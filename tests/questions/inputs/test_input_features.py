@@ -58,10 +58,10 @@ def test_blur_is_less_sharp_and_two_pixels_are_too_few() -> None:
 
 def _normalised(side: Side, words: str) -> Side:
     done = Preprocessing(size=(6, 6), channels=1, mean=(0.3,), std=(0.2,))
-    audit = side.audit
-    audit.subject = replace(audit.subject, preprocessing=done)
-    audit.examples = replace(audit.examples, preprocessing=words)
-    return side
+    before = side.prepared
+    subject = replace(before.subject, preprocessing=done)
+    examples = replace(before.examples, preprocessing=words)
+    return replace(side, prepared=replace(before, subject=subject, examples=examples))
 
 
 def test_normalisation_is_undone() -> None:

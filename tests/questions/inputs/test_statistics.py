@@ -198,7 +198,7 @@ def test_without_labels_a_flip_is_the_risk() -> None:
     assert (risk.at_risk.k, risk.at_risk.n) == (30, 80)
     assert (risk.lost, risk.gained, risk.other_wrong) == (None, None, None)
     assert found.features[0].measured == "the prediction in float"
-    counts = np.bincount(side.base.predictions.numpy(), minlength=4)
+    counts = np.bincount(side.prepared.in_float.predictions.numpy(), minlength=4)
     assert {one.label: one.at_risk.n for one in risk.classes} == {
         label: n for label, n in enumerate(counts.tolist()) if n
     }

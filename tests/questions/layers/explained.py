@@ -6,10 +6,13 @@ from dataclasses import replace
 import torch
 
 from bitcliff.assess import AssessSettings
+from bitcliff.assess.compose import record_of_schedule
+from bitcliff.assess.schedule import Schedule
 from bitcliff.questions.context import Context, Side
 from bitcliff.questions.layers.observe import observe_layers
 from bitcliff.questions.layers.statistics import KIND
 from bitcliff.records import Explained, Record, with_answer
+from bitcliff.records.provenance import now
 from tests.questions.planted import Planted, examples, side_of
 
 KINDS = {"layers": KIND}
@@ -34,12 +37,14 @@ def explained(
     model = Planted(points, planted)
 
     def side(count: int, seed: int) -> Side:
-        split = "train" if seed else "test"
-        found = side_of(model, examples(count, seed, labelled), split, settings=SETTINGS)
+        data = examples(count, seed, labelled)
+        found = side_of(model, data, "train" if seed else "test", settings=SETTINGS)
         return replace(found, allocations={POLICY: torch.full((count, points), 3)})
 
     test, other = side(n, 0), side(train, 1) if train else None
-    record = test.audit.assess(command="made by the tests")
+    schedule = Schedule(test.prepared)
+    schedule.run()
+    record = record_of_schedule(schedule, now(), "made by the tests")
     asked = Explained(policies=[POLICY], n_train=train)
     record = replace(record, observed=record.observed.model_copy(update={"explained": asked}))
     return with_answer(

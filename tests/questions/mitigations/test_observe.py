@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from bitcliff.questions.context import Context, recorded_allocations
+from bitcliff.questions.context import Context, allocation_of
 from bitcliff.questions.layers.observe import observe_layers
 from bitcliff.questions.layers.statistics import KIND as LAYERS
 from bitcliff.questions.layers.statistics import inflection
@@ -106,7 +106,7 @@ def test_what_only_the_choosing_half_gains_from_is_not_confirmed() -> None:
 
 def test_the_layers_that_break_are_tried_first_and_said_to_be_of_all_examples() -> None:
     context = cliff_context()
-    bits = recorded_allocations(context.record, "worst-8")
+    bits = allocation_of(context.record.outcomes["worst-8"])
     side = replace(context.test, allocations={"worst-8": bits})
     layers = observe_layers(Context(context.record, ("worst-8",), side))
     record = with_answer(context.record, "layers", layers, LAYERS)
@@ -129,7 +129,7 @@ def test_few_examples_choose_and_show_alike() -> None:
 
 def test_draws_of_nobody(cliff: Mitigations) -> None:
     assert cliff.random is not None
-    assert cliff.random.draws == SETTINGS.effort.draws
+    assert cliff.random.draws == SETTINGS.draws
     assert cliff.random.all_right.k <= cliff.random.worst.k <= cliff.random.mean.k
 
 
@@ -151,7 +151,7 @@ def test_a_floor_everywhere_leaves_bits_to_spend() -> None:
 
 def test_nothing_lost_is_nothing_to_mend() -> None:
     x = torch.stack([torch.randperm(4) for _ in range(12)]).float()
-    settings = replace(SETTINGS, bits=(2, 4, 8), budgets=(4.0,))
+    settings = SETTINGS.changed(bits=(2, 4, 8), budgets=(4.0,))
     found = mitigated(context_of(OnTheGrid(), [x], settings))
     assert found.not_measured == "the worst case found loses nothing"
     assert found.plan is None
@@ -159,7 +159,7 @@ def test_nothing_lost_is_nothing_to_mend() -> None:
 
 
 def test_a_run_that_only_drew_at_random_has_no_worst_case() -> None:
-    context = context_of(Cliff(), [signs()], replace(SETTINGS, randomised=True))
+    context = context_of(Cliff(), [signs()], SETTINGS.changed(randomised=True))
     assert [policy.name for policy in context.record.policies] == ["weights-only", "random-8"]
     assert mitigated(context).not_measured == "the run looked for no worst case"
 
@@ -167,7 +167,7 @@ def test_a_run_that_only_drew_at_random_has_no_worst_case() -> None:
 def test_numeric_failures_are_counted_apart() -> None:
     generator = torch.Generator().manual_seed(3)
     x = torch.rand(16, 3, generator=generator) * 1.05
-    settings = replace(SETTINGS, bits=(2, 3, 4), budgets=(3.0,), scheme="onnx")
+    settings = SETTINGS.changed(bits=(2, 3, 4), budgets=(3.0,), scheme="onnx")
     found = mitigated(context_of(Overflowing(), [x], settings))
     assert found.unmitigated is not None
     for row in (found.unmitigated, *found.tried):
@@ -179,7 +179,7 @@ def test_text_models() -> None:
     generator = torch.Generator().manual_seed(0)
     tokens = torch.randint(0, 11, (12, 5), generator=generator)
     data = {"tokens": tokens, "mask": torch.ones(12, 5, dtype=torch.bool)}
-    settings = replace(SETTINGS, bits=(2, 3, 4, 5), budgets=(2.5,))
+    settings = SETTINGS.changed(bits=(2, 3, 4, 5), budgets=(2.5,))
     found = mitigated(context_of(Tokens().eval(), [data], settings))
     assert {row.family for row in found.tried} >= {"float", "percentile"}
 
@@ -203,10 +203,10 @@ def test_a_tuned_network_is_judged_anew() -> None:
 def test_a_plan_of_the_run_itself_is_kept() -> None:
     context = cliff_context()
     audit = context.test.prepared
-    settings = replace(audit.settings, floors={"second": 4, "middle": 4})
+    settings = audit.settings.changed(floors={"second": 4, "middle": 4})
     planned = context_of(audit.subject.module, [(signs(), audit.examples.labels)], settings)
     mitigation = Mitigation("float", "1 point in float", in_float=("middle",))
     found = search_again(mitigation, planned.test.prepared, 8.0, lambda *_: None)
     assert found.prepared.settings.floors == {"second": 4}
-    assert found.prepared.settings.selection.in_float == ("middle",)
+    assert found.prepared.settings.in_float == ("middle",)
     assert bool((found.bits[:, 0] >= 4).all())

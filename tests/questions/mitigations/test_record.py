@@ -1,6 +1,5 @@
 """The answer on disk: all of it comes back, and no damage to it goes unnoticed."""
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -120,6 +119,6 @@ def test_an_answer_of_schema_1_is_taken_up_where_nothing_was_tried() -> None:
 def test_where_nothing_is_lost_nothing_may_have_been_tried() -> None:
     draw = torch.Generator().manual_seed(0)
     x = torch.stack([torch.randperm(4, generator=draw) for _ in range(12)]).float()
-    settings = replace(SETTINGS, bits=(2, 4, 8), budgets=(4.0,))
+    settings = SETTINGS.changed(bits=(2, 4, 8), budgets=(4.0,))
     (problem,) = problems(context_of(OnTheGrid(), [x], settings).record, observed_cliff()[1])
     assert problem == "there is nothing to mend, but mitigations were tried"

@@ -6,9 +6,6 @@ import torch
 from bitcliff.adapters.assembly import make_subject
 from bitcliff.adapters.runtimes import load_runtime
 from bitcliff.assess import Audit
-from bitcliff.assess.measured import predictions_of
-from bitcliff.assess.runtime_check import check_runtime
-from bitcliff.errors import InputError
 from bitcliff.export import float_onnx
 from bitcliff.questions.runtimes.observe import observe_runtimes
 from bitcliff.questions.runtimes.record import (
@@ -52,14 +49,10 @@ def record(audit: Audit) -> Record:
 
 
 def assessed(audit: Audit) -> Record:
-    suite, base = audit.ready()
-    audit.measure(suite, None, None)
     told = list[str]()
-    found = observe_runtimes(
-        suite, predictions_of(base), lambda name, _done, _whole: told.append(name)
-    )
-    assert told == [f"{one.name} against the simulation" for one in audit.runtimes]
-    return with_answer(audit.record(suite, base, "today", "by hand"), KEY, found, KIND)
+    found = observe_runtimes(audit.prepared, lambda name, _done, _whole: told.append(name))
+    assert told == [f"{one.name} against the simulation" for one in audit.prepared.runtimes]
+    return with_answer(audit.assess(command="by hand"), KEY, found, KIND)
 
 
 def the_one(record: Record) -> tuple[RuntimeObserved, RuntimeFigures]:
@@ -70,7 +63,7 @@ def the_one(record: Record) -> tuple[RuntimeObserved, RuntimeFigures]:
 
 
 def test_each_runtime_is_measured_by_itself_and_in_batches(audit: Audit, record: Record) -> None:
-    runtime, inputs = audit.runtimes[0], audit.examples.inputs
+    runtime, inputs = audit.prepared.runtimes[0], audit.prepared.examples.inputs
     assert isinstance(inputs, torch.Tensor)
     alone = torch.cat([runtime.run(one) for one in inputs.split(1)]).argmax(1).tolist()
     batch = torch.cat([runtime.run(one) for one in inputs.split(N)]).argmax(1).tolist()
@@ -113,8 +106,8 @@ def test_the_ablation_goes_from_the_simulation_to_the_runtime_one_change_at_a_ti
     assert rungs["runtime"].from_runtime.k == 0
     assert rungs["runtime"].margin_gap == 0
     assert rungs["batch"].changed == rungs["batch"].from_runtime
-    # Every simulation is far nearer than batches are. Which is nearest hangs on the processor's
-    # integer sums.
+    # Every simulation is far nearer than batches are. Which is nearest hangs on the processor,
+    # whose integer sums the runtime takes.
     gaps = [rungs[name].margin_gap or 0.0 for name in ("simulation", "layers", "activations")]
     assert 0 < max(gaps) < 0.1 * (rungs["batch"].margin_gap or 0.0)
 
@@ -168,17 +161,6 @@ def test_folding_is_a_rung_where_it_can_be_done(
         assert the_one(record)[0].left_out == []
     assert network.training is False
     assert isinstance(network[2], torch.nn.BatchNorm2d)
-
-
-def test_a_runtime_that_gives_other_scores_is_refused_before_any_work(audit: Audit) -> None:
-    def two(inputs: object) -> torch.Tensor:
-        assert isinstance(inputs, torch.Tensor)
-        return torch.zeros(len(inputs), 2)
-
-    suite, _ = audit.ready()
-    odd = Runtime("odd", "odd 1", "gives two scores", two, two, quantized={"Linear": 1})
-    with pytest.raises(InputError, match=r"--runtime odd: it gives \(1, 2\) for 1 examples"):
-        check_runtime(odd, suite, 3)
 
 
 def test_nan_of_a_runtime_is_a_numeric_failure() -> None:
