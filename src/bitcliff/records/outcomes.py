@@ -54,14 +54,7 @@ class ExampleRow:
     thumbnail: str | None = None
 
 
-class _Arrays(Part):
-    """Arrays have no plain equality; two of these are equal where they are written alike."""
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, type(self)) and self.model_dump() == other.model_dump()
-
-
-class Outcomes(_Arrays):
+class Outcomes(Part):
     """The m examples that were measured under one condition, in the order of the data.
 
     Attributes:
@@ -149,7 +142,7 @@ class Effort(Part):
     method: str
 
 
-class Measured(_Arrays):
+class Measured(Part):
     """One condition, measured.
 
     Attributes:
@@ -170,7 +163,7 @@ class Measured(_Arrays):
         return self.condition.name
 
 
-class Table(_Arrays):
+class Table(Part):
     """The examples and what float said of them.
 
     Attributes:
