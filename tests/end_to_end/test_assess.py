@@ -19,8 +19,7 @@ PICTURES = ["--image-size", "8", "--mean", "0", "--std", "1", "--interpolation",
 
 
 def read(directory: Path) -> dict[str, Any]:
-    record: dict[str, Any] = json.loads((directory / "record.json").read_text())
-    return record
+    return recompute.opened(json.loads((directory / "record.json").read_text()))
 
 
 def named(record: dict[str, Any], name: str) -> dict[str, Any]:
@@ -125,7 +124,7 @@ def test_json_on_stdout_is_the_record_and_nothing_else(workplace: Path) -> None:
         *("--json", *QUICK),
     )
     assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout) == read(workplace / "loud")
+    assert json.loads(done.stdout)["subject"]["n_examples"] == 12
     assert done.stdout == (workplace / "loud" / "record.json").read_text()
     assert "LOUD\n" in done.stderr
     assert "LOUDER\n" in done.stderr
@@ -165,7 +164,7 @@ def test_something_not_covered_is_inconclusive_not_passed(workplace: Path) -> No
     )
     assert done.returncode == 3
     assert "NOT COVERED  rnn" in done.stderr
-    assert not read(workplace / "rnn")["subject"]["coverage"]["complete"]
+    assert not read(workplace / "rnn")["coverage"]["complete"]
     assert bitcliff(workplace, "gate", "rnn", "--max-drop", "100").returncode == 3
 
 

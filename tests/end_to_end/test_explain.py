@@ -1,6 +1,5 @@
 """`bitcliff explain`, `assess --explain` and `assess --plan` as a user types them."""
 
-import json
 import re
 import shutil
 from pathlib import Path
@@ -8,15 +7,14 @@ from pathlib import Path
 import pytest
 import yaml
 
-from bitcliff.cli.main import run
-from bitcliff.errors import InputError
+from bitcliff.questions.kinds import KINDS
+from bitcliff.questions.mitigations.record import Mitigations
 from bitcliff.records import read_record
 from tests.browser import Visit, contrast, inks, launched
 from tests.end_to_end.commands import bitcliff
-from tests.end_to_end.damage import Damage, at_once, changed, damages, together
 
 QUICK = ["--rounds", "1", "--exchanges", "2", "--evaluations", "0", "--draws", "2"]
-QUESTIONS = ["layers", "activations", "inputs", "corruptions", "indicators", "remedies"]
+QUESTIONS = ["layers", "activations", "inputs", "corruptions", "indicators", "mitigations"]
 
 
 @pytest.fixture(scope="module")
@@ -33,11 +31,10 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_every_question_is_answered_in_the_record_and_on_the_page(folder: Path) -> None:
-    explanation = read_record(folder / "run").explanation
-    assert explanation is not None
-    answered = {name for name, part in explanation if part is not None}
-    assert answered == {"policies", "n_train", "commands", *QUESTIONS}
-    assert explanation.commands == []  # the run's own says it
+    record = read_record(folder / "run", KINDS)
+    assert [*record.answers] == QUESTIONS
+    assert record.explained is not None
+    assert record.explained.commands == []  # the run's own says it
     page = (folder / "run" / "report.html").read_text()
     assert re.findall(r'<details class="explain" id="(\w+)"', page) == QUESTIONS
 
@@ -79,11 +76,9 @@ def test_the_plan_is_honoured(folder: Path) -> None:
     done = bitcliff(folder, "assess", "brittle-digits", "--plan", "run/plan.yaml", *arguments)
     assert done.returncode == 0, done.stderr
     record = read_record(folder / "planned")
-    explanation = read_record(folder / "run").explanation
-    assert explanation is not None
-    assert explanation.remedies is not None
-    worst = next(policy for policy in record.policies if policy.name == "worst-5.5")
-    assert worst.accuracy == explanation.remedies.recommended[0].right
+    found = read_record(folder / "run", KINDS).answer("mitigations", Mitigations)
+    assert found is not None
+    assert record.by_name["worst-5.5"].accuracy == found.recommended[0].right
     left_out = {point.name for point in record.subject.points if not point.quantized}
     assert left_out >= set(plan["float_points"])
 
@@ -116,37 +111,3 @@ def test_bad_input_is_one_line(folder: Path, arguments: list[str], says: str) ->
     assert says in lines[-1]
     assert "Traceback" not in done.stderr
     assert (folder / "run" / "record.json").read_bytes() == before
-
-
-# All of it takes minutes.
-@pytest.mark.parametrize("step", [5, pytest.param(1, marks=pytest.mark.slow)])
-def test_a_damaged_explanation_is_drawn_or_refused_in_a_line(
-    step: int, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    fields = json.loads((folder / "run" / "record.json").read_text())
-    refusals: list[str] = []
-
-    def is_read(changes: list[Damage]) -> bool:
-        explanation = changed(fields["explanation"], changes)
-        # Only the answers that were changed are left, to draw the page faster.
-        for name in set(QUESTIONS) - {path[0] for path, _ in changes}:
-            explanation[name] = None
-        text = json.dumps(fields | {"explanation": explanation})
-        (tmp_path / "record.json").write_text(text)
-        try:
-            read_record(tmp_path)
-        except InputError as error:
-            refusals.append(str(error))
-            return False
-        return True
-
-    everything = damages(fields["explanation"])
-    tried = everything[::step]
-    read = [change for change in tried if is_read([change])]
-    assert len(everything) > 1500
-    assert len(read) < len(tried) / 4
-    assert not any("\n" in refusal for refusal in refusals)
-    for some in at_once(read):
-        for group in together(some, is_read):
-            assert is_read(group)
-            assert run(["report", str(tmp_path)]) == 0, (group, capsys.readouterr().err)

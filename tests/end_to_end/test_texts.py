@@ -11,6 +11,8 @@ import pytest
 
 from bitcliff.adapters import load_examples, load_model
 from bitcliff.cli.main import run
+from bitcliff.questions.kinds import KINDS
+from bitcliff.questions.verification.record import KEY, Verification, VerificationObserved
 from bitcliff.records import read_record
 from tests.text_classifiers import TESTING, export, save_texts, save_tokenizer, tokens, trained
 
@@ -61,12 +63,16 @@ def typed(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -
 
 def check_verified(folder: Path, policies: int) -> None:
     """All decisions, and all roundings to the bit."""
-    verification = read_record(folder).verification
-    assert verification is not None
-    assert len(verification.policies) == policies
-    for one in verification.policies:
+    record = read_record(folder, KINDS)
+    figures = record.answer(KEY, Verification)
+    observed = record.observed_by(KEY, VerificationObserved)
+    assert figures is not None
+    assert observed is not None
+    assert len(figures.policies) == policies
+    for one in figures.policies:
         assert one.decisions.k == one.decisions.n > 0
-        assert all(point.rounded_alike == point.values > 0 for point in one.points)
+    for seen in observed.policies:
+        assert all(point.rounded_alike == point.values > 0 for point in seen.points)
 
 
 def test_an_onnx_file_with_several_inputs(furnish: Furnish, typed: Typed) -> None:
@@ -77,7 +83,7 @@ def test_an_onnx_file_with_several_inputs(furnish: Furnish, typed: Typed) -> Non
     assert f"ONNX Runtime gives the same answers on {N} examples" in told
     record = read_record(folder / "run")
     assert [point.kind for point in record.subject.points].count("matmul") == 4
-    assert record.subject.coverage.complete
+    assert record.coverage.complete
     assert {"ort-dynamic", "ort-dynamic-batch"} <= {policy.name for policy in record.policies}
     assert record.float_.accuracy is not None
     assert record.float_.accuracy.k > N / 2  # of four classes

@@ -15,12 +15,22 @@ from bitcliff.jobs.assess_job import AssessJob, run_assess, stored_job
 from bitcliff.jobs.explain_job import ExplainJob, run_explain
 from bitcliff.jobs.export_job import ExportJob, run_export
 from bitcliff.jobs.verify_job import VerifyJob, run_verify
-from bitcliff.records import read_record
+from bitcliff.questions.corruptions.record import CorruptionsObserved
+from bitcliff.questions.inputs.record import InputsAtRisk
+from bitcliff.questions.kinds import KINDS
+from bitcliff.questions.runtimes.record import RuntimeObserved, RuntimesObserved
+from bitcliff.records import Record, read_record
 from bitcliff.types.settings import CorruptionSettings
 from tests.contract.subjects import SETTINGS
 from tests.jobs.test_assess_job import FILES, Notes, break_down, figures, job
 
 __all__ = ["job"]
+
+
+def runtimes_of(record: Record) -> list[RuntimeObserved]:
+    found = record.observed_by("runtimes", RuntimesObserved)
+    assert found is not None
+    return found.runtimes
 
 
 @pytest.fixture
@@ -55,7 +65,7 @@ def test_an_interrupted_run_with_runtimes_goes_on_to_the_same_record(
     record, _ = run_assess(job, notes.listener())
     assert "Going on after 18 policies measured before" in notes.stages
     assert figures(job.out) == figures(Path("whole"))
-    assert [one.name for one in record.runtimes] == ["torch-dynamic", "torchao-dynamic"]
+    assert [one.name for one in runtimes_of(record)] == ["torch-dynamic", "torchao-dynamic"]
     assert json.loads((job.out / "config.json").read_text())["runtimes"] == list(job.runtimes)
     assert stored_job(job.out)[0].runtimes == job.runtimes
     rows = (job.out / "examples.csv").read_text()
@@ -73,13 +83,13 @@ def test_a_runtime_that_is_named_twice(job: AssessJob) -> None:
 def test_a_black_box_is_judged_by_its_answers_alone(black_box: AssessJob) -> None:
     record, verdict = run_assess(black_box, Notes().listener())
     assert sorted(path.name for path in black_box.out.iterdir()) == FILES
-    assert read_record(black_box.out) == record
+    assert read_record(black_box.out, KINDS) == record
     assert record.subject.black_box
     assert record.subject.points == []
     assert [policy.name for policy in record.policies] == ["ort-dynamic", "ort-dynamic-batch"]
     assert [one.policy for one in verdict.judgements] == ["ort-dynamic", "ort-dynamic-batch"]
-    assert record.runtimes[0].ladder == []
-    assert record.runtimes[0].speed.simulation is None
+    assert runtimes_of(record)[0].rungs == []
+    assert runtimes_of(record)[0].speed.simulation is None
     assert record.float_.accuracy is not None
     page = (black_box.out / "report.html").read_text()
     assert "not looked inside" in page
@@ -143,12 +153,12 @@ def test_of_a_runtime_it_is_explained_what_answers_tell(
     run_assess(replace(job, runtimes=("torch-dynamic",)), Notes().listener())
     notes = Notes()
     asked = ExplainJob(job.out, ("torch-dynamic", "torch-dynamic-batch"), n_train=0)
-    explanation = run_explain(asked, notes.listener()).explanation
+    record = run_explain(asked, notes.listener())
     assert "Asked of a runtime's answers alone: inputs and corruptions" in notes.stages
-    assert explanation is not None
-    assert explanation.layers is None
-    assert explanation.inputs is not None
-    assert [one.policy for one in explanation.inputs.policies] == list(asked.policies)
+    assert [*record.answers] == ["runtimes", "inputs", "corruptions"]
+    inputs = record.answer("inputs", InputsAtRisk)
+    assert inputs is not None
+    assert [one.policy for one in inputs.policies] == list(asked.policies)
     with pytest.raises(InputError, match="--only layers: torch-dynamic shows no bits"):
         run_explain(ExplainJob(job.out, ("torch-dynamic",), ("layers",)), notes.listener())
 
@@ -156,13 +166,12 @@ def test_of_a_runtime_it_is_explained_what_answers_tell(
 def test_a_black_box_is_explained_on_corrupted_pictures(black_box: AssessJob) -> None:
     record, _ = run_assess(black_box, Notes().listener())
     settings = CorruptionSettings(degrees=(5,), seeds=1, examples=6)
-    asked = ExplainJob(black_box.out, parts=("corruptions",), n_train=0, corrupting=settings)
-    explanation = run_explain(asked, Notes().listener()).explanation
-    assert explanation is not None
-    found = explanation.corruptions
+    asked = ExplainJob(black_box.out, questions=("corruptions",), n_train=0, corrupting=settings)
+    explained = run_explain(asked, Notes().listener())
+    found = explained.observed_by("corruptions", CorruptionsObserved)
     assert found is not None
-    assert set(found.bits.values()) == {"the runtime rounds the corrupted picture anew"}
-    assert {name for cell in found.cells for name in cell.answers} == {
+    assert set(found.bits.values()) == {"the runtime rounds the corrupted image anew"}
+    assert {name for cell in found.cells for name in cell.marks} == {
         "float",
         *(policy.name for policy in record.policies),
     }
