@@ -15,7 +15,8 @@ from pathlib import Path
 import torch
 
 from bitcliff.adapters import load_examples, load_model
-from bitcliff.assess import Audit
+from bitcliff.assess import AssessSettings
+from bitcliff.assess.prepare import prepare
 from bitcliff.questions.context import Side
 from bitcliff.questions.indicators import observe, statistics
 from bitcliff.questions.indicators.record import (
@@ -56,8 +57,8 @@ def main() -> None:
 def measured(made: Made) -> ReferenceNetwork:
     """The outcome of a trained network, and its indicators, as `bitcliff explain` measures them."""
     subject = load_model(_MODEL, weights=made.folder / "network.safetensors")
-    audit = Audit(subject, load_examples(_DATA, subject=subject, limit=_LIMIT, seed=0))
-    side = Side("test", audit, *audit.ready(), {})
+    examples = load_examples(_DATA, subject=subject, limit=_LIMIT, seed=0)
+    side = Side("test", prepare(subject, examples, AssessSettings()), {})
     values = observe.indicator_values(observe.float_network(side))
     return ReferenceNetwork(
         name=made.name,

@@ -29,7 +29,8 @@ import torch
 from torch import Tensor, nn
 
 from bitcliff.adapters import load_examples, load_model
-from bitcliff.assess import AssessSettings, Audit
+from bitcliff.assess import AssessSettings
+from bitcliff.assess.prepare import prepare
 from bitcliff.points.fold import fold_batchnorm
 from bitcliff.questions.context import Side
 from bitcliff.questions.layers.cells import curves
@@ -151,13 +152,12 @@ def simulated(subject: Subject, examples: Examples) -> tuple[dict[str, Rate], li
         the sweep names as those that break it, inflection points.
     """
     settings = AssessSettings(uniform=(), weight_bits=None)
-    audit = Audit(subject, examples, settings=settings)
-    suite, base = audit.ready()
-    bits = torch.full((len(examples), len(audit.plan)), 8)
-    side = Side("test", audit, suite, base, {"uniform-8": bits})
+    prepared = prepare(subject, examples, settings)
+    bits = torch.full((len(examples), len(prepared.points)), 8)
+    side = Side("test", prepared, {"uniform-8": bits})
     answers, _, _ = run_cells(side, bits, lambda _done, _whole: None)
-    ways = curves(len(audit.plan))
-    names = [point.name for point in audit.plan.points]
+    ways = curves(len(prepared.points))
+    names = [point.name for point in prepared.points.points]
     found = {name: answers.right(cell) for name, cell in zip(names, ways.single, strict=True)}
     named = [names[place] for place in inflection_points(large_steps(answers))]
     return {**found, "all": answers.right(answers.everything)}, named

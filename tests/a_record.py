@@ -66,8 +66,10 @@ def with_subject(record: Record, **changes: Any) -> Record:
     return record_of(record.observed.model_copy(update={"subject": subject}))
 
 
-def with_first_id(record: Record, name: str) -> Record:
-    """The record with its first example called otherwise."""
-    ids = [name, *record.table.ids[1:]]
-    table = record.table.model_copy(update={"ids": ids})
+def renamed(record: Record, old: str, new: str) -> Record:
+    """The record with one example called otherwise."""
+    table = record.table
+    ids = [new if name == old else name for name in table.ids]
+    thumbnails = {new if name == old else name: one for name, one in table.thumbnails.items()}
+    table = table.model_copy(update={"ids": ids, "thumbnails": thumbnails})
     return record_of(record.observed.model_copy(update={"examples": table}))

@@ -1,15 +1,18 @@
 """Verdicts: each rule by itself, and a rule that holds for any interval."""
 
 import math
+from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from bitcliff.errors import InputError
-from bitcliff.records import Interval, PolicyResult, Record
+from bitcliff.records import Condition, ExampleRow, Outcome, PolicyResult, Record
 from bitcliff.stats import rate
-from bitcliff.verdict import EXIT_CODES, judge, policy_family
+from bitcliff.verdict import EXIT_CODES, judge
+from tests.a_record import record_of_rows
 from tests.report.example_record import Variant, example_record
 
 BASE = example_record(Variant(budgets=(7,)))
@@ -17,16 +20,19 @@ BASE = example_record(Variant(budgets=(7,)))
 
 def changed(policy: PolicyResult, drop: float, low: float, high: float) -> PolicyResult:
     """The same policy with another drop, in percentage points."""
-    interval = Interval(low=-high, high=-low)
-    return policy.model_copy(update={"delta_pp": -drop, "delta_pp_interval": interval})
+    assert policy.change is not None
+    update = {"difference_pp": -drop, "low_pp": -high, "high_pp": -low}
+    return policy.model_copy(update={"change": policy.change.model_copy(update=update)})
 
 
-def record_with(policies: list[PolicyResult], record: Record = BASE) -> Record:
-    return record.model_copy(update={"policies": policies})
+def record_with(policies: list[PolicyResult], record: Record = BASE, **figures: Any) -> Record:
+    """With figures that no outcomes give: a verdict rests on them alone."""
+    update = {"policies": policies, **figures}
+    return replace(record, figures=record.figures.model_copy(update=update))
 
 
 def named(name: str, record: Record = BASE) -> PolicyResult:
-    return next(policy for policy in record.policies if policy.name == name)
+    return record.by_name[name]
 
 
 @pytest.mark.parametrize(
@@ -72,7 +78,7 @@ def test_the_adversarial_ones_are_judged() -> None:
     assert verdict.status == "fail"
 
 
-def test_without_an_adversary_all_but_the_friendliest_are_judged() -> None:
+def test_without_an_adversary_all_but_the_best_are_judged() -> None:
     verdict = judge(example_record(Variant(adversary=False, budgets=(7,))), 2.0)
     names = [one.policy for one in verdict.judgements]
     assert names == [
@@ -83,9 +89,9 @@ def test_without_an_adversary_all_but_the_friendliest_are_judged() -> None:
     ]
 
 
-def test_a_friendly_policy_is_never_signed_off_by_itself() -> None:
-    friendly = named("friendliest-7").model_copy(update={"threat": "policy-only"})
-    verdict = judge(record_with([changed(friendly, 0.0, 0.0, 0.0)]), 2.0)
+def test_the_best_case_is_never_signed_off_by_itself() -> None:
+    best = named("best-7").model_copy(update={"threat": "allocation"})
+    verdict = judge(record_with([changed(best, 0.0, 0.0, 0.0)]), 2.0)
     assert verdict.judgements == ()
     assert verdict.status == "inconclusive"
     assert "nothing to judge" in verdict.sentence
@@ -117,10 +123,8 @@ def test_one_failure_outweighs_everything() -> None:
         changed(named("worst-7"), 0.0, 0.0, 0.0),
         changed(named("worst-static-7"), 9.0, 3.0, 15.0),
     ]
-    coverage = BASE.subject.coverage.model_copy(update={"complete": False})
-    subject = BASE.subject.model_copy(update={"coverage": coverage})
-    record = record_with(policies).model_copy(update={"subject": subject})
-    verdict = judge(record, 2.0)
+    coverage = BASE.coverage.model_copy(update={"complete": False})
+    verdict = judge(record_with(policies, coverage=coverage), 2.0)
     assert verdict.status == "fail"
     assert "worst-static-7" in verdict.sentence
     assert "1 of 2 judged policies fails" in verdict.sentence
@@ -154,8 +158,8 @@ def test_numeric_failures_elsewhere_do_not_matter() -> None:
 
 def test_numeric_failures_in_float_keep_a_pass_back() -> None:
     broken = BASE.float_.model_copy(update={"numeric_failures": rate(1, 20)})
-    record = record_with([changed(named("worst-7"), 0.0, 0.0, 0.0)])
-    verdict = judge(record.model_copy(update={"float_": broken}), 2.0)
+    record = record_with([changed(named("worst-7"), 0.0, 0.0, 0.0)], float_=broken)
+    verdict = judge(record, 2.0)
     assert verdict.status == "inconclusive"
     assert "even in float" in verdict.sentence
 
@@ -195,25 +199,17 @@ def test_sentences_are_plain_and_have_no_minus_zero() -> None:
     )
 
 
-def test_a_policy_of_an_unknown_family_is_named() -> None:
-    mine = changed(named("worst-7"), 9.0, 5.0, 13.0).model_copy(
-        update={"name": "mine", "mean_bits": None}
+def test_a_runtime_is_named_with_its_version() -> None:
+    shipped = Condition(
+        kind="runtime", description="", runtime="ort", runtime_version="ort 1.2", batch_size=1
     )
-    assert judge(record_with([mine]), 2.0).sentence.startswith("Fails: under policy mine, accuracy")
-
-
-@pytest.mark.parametrize(
-    ("name", "family"),
-    [
-        ("worst-7", "worst"),
-        ("worst-static-5.5", "worst-static"),
-        ("uniform-10", "uniform"),
-        ("weights-only", "weights-only"),
-        ("mine", "mine"),
-    ],
-)
-def test_families(name: str, family: str) -> None:
-    assert policy_family(name) == family
+    outcomes = {"ort": Outcome(prediction=3, margin=-1.0)}
+    rows = [
+        ExampleRow(str(place), label=4, float_prediction=4, float_margin=1.0, outcomes=outcomes)
+        for place in range(9)
+    ]
+    (judgement,) = judge(record_of_rows(BASE.observed, rows, [shipped]), 2.0).judgements
+    assert judgement.sentence.startswith("Fails: in ort (ort 1.2), accuracy drops by 100.0")
 
 
 def test_exit_codes() -> None:
@@ -232,7 +228,7 @@ def test_measured_on_half_is_said() -> None:
 def test_what_broke_on_the_way_keeps_a_pass_back() -> None:
     worst = changed(named("worst-7"), 0.0, -1.0, 1.0)
     assert judge(record_with([worst]), 2.0).status == "pass"
-    broken = worst.model_copy(update={"broken": [row.id for row in BASE.examples[:3]]})
+    broken = worst.model_copy(update={"broken": BASE.table.ids[:3]})
     verdict = judge(record_with([broken]), 2.0)
     assert verdict.status == "inconclusive"
     assert "gave NaN or infinity on 3 of 20 inputs" in verdict.sentence

@@ -2,14 +2,15 @@ from dataclasses import replace
 
 import pytest
 import torch
+from bitcliff.assess.own import own_examples, own_subject
 from torch import Tensor, nn
 
 from bitcliff.assess import Audit
-from bitcliff.assess.compose import coverage_of, subject_info
-from bitcliff.assess.own import own_examples, own_subject
+from bitcliff.assess.compose import subject_info
 from bitcliff.points import discover
 from bitcliff.points.plan import Missed
 from bitcliff.records import Record
+from bitcliff.records.figures import coverage
 from bitcliff.types.subject import Examples
 from tests.contract.subjects import EFFORT
 from tests.small_networks import chain
@@ -18,15 +19,17 @@ X = torch.randn(8, 4, generator=torch.Generator().manual_seed(0))
 
 
 def test_coverage_is_complete_until_something_was_missed_or_strayed() -> None:
-    plan = discover(chain(0), X)
-    whole = coverage_of(plan)
+    subject, examples = own_subject(chain(0)), own_examples([X])
+    plan = discover(subject.module, X)
+    whole = coverage(subject_info(subject, examples, plan, (), 3))
     assert (whole.complete, whole.quantized, whole.left_out) == (True, 5, 1)
     # The stem's 4 * 6 multiply-adds are left out of 4 * 6 + 4 * 6 * 6 + 6 * 3.
     assert whole.macs_share == pytest.approx(162 / 186)
-    strayed = coverage_of(plan, {"side.branch"})
-    assert not strayed.complete
+    strayed = subject_info(subject, examples, plan, {"side.branch"}, 3)
+    assert not coverage(strayed).complete
     assert [u.name for u in strayed.uncovered] == ["side.branch"]
-    missed = coverage_of(replace(plan, missed=(Missed("rnn", "lstm", "a loop"),)))
+    plan = replace(plan, missed=(Missed("rnn", "lstm", "a loop"),))
+    missed = subject_info(subject, examples, plan, (), 3)
     assert [(u.name, u.kind, u.reason) for u in missed.uncovered] == [("rnn", "lstm", "a loop")]
 
 
@@ -95,7 +98,7 @@ def test_a_call_met_only_later_makes_the_run_incomplete() -> None:
     x[4, 0] = 100
     settings = EFFORT.changed(bits=(3, 4), budgets=(3.5,), uniform=(4,))
     record = Audit(Branching().eval(), [x], settings=settings).assess()
-    assert not record.subject.coverage.complete
-    assert [u.name for u in record.subject.coverage.uncovered] == ["side"]
+    assert not record.coverage.complete
+    assert [u.name for u in record.subject.uncovered] == ["side"]
     plain = Audit(Branching().eval(), [X], settings=settings).assess()
-    assert plain.subject.coverage.complete
+    assert plain.coverage.complete

@@ -1,11 +1,16 @@
-"""Every figure of a record, worked out again from its examples: JSON in, plain numbers out.
+"""Every figure of a record, worked out again from its outcomes: JSON in, plain numbers out.
 
-Independent of Bitcliff's code: intervals, tests and corrections are statsmodels' and scipy's.
+Independent of Bitcliff's code: arrays are unpacked with zlib and numpy; intervals, tests and
+corrections are statsmodels' and scipy's.
 """
 
+import base64
+import zlib
 from collections import defaultdict
 from typing import Any
 
+import numpy as np
+import pytest
 from scipy.stats import beta
 from statsmodels.stats.contingency_tables import mcnemar
 from statsmodels.stats.multitest import multipletests
@@ -13,13 +18,99 @@ from statsmodels.stats.proportion import proportion_confint
 
 Json = dict[str, Any]
 
+_TYPES = {"int32": "<i4", "uint8": "|u1", "float32": "<f4", "float64": "<f8"}
+
 
 def timeless(record: Json) -> Json:
     """Without what another run of the same command may differ in: the time, and the checkout."""
     gone = ("started", "finished", "revision")
     provenance = {key: value for key, value in record["provenance"].items() if key not in gone}
-    runtimes = [{key: one[key] for key in one if key != "speed"} for one in record["runtimes"]]
-    return {**record, "provenance": provenance, "runtimes": runtimes}
+    return {**_without_times(record), "provenance": provenance}
+
+
+def _without_times(node: Any) -> Any:
+    if isinstance(node, dict):
+        timed = ("speed", "faster")
+        return {key: _without_times(one) for key, one in node.items() if key not in timed}
+    return [_without_times(one) for one in node] if isinstance(node, list) else node
+
+
+def approximately(expected: Any) -> Any:
+    """pytest.approx for nested values."""
+    if isinstance(expected, float):
+        return pytest.approx(expected, rel=1e-9, abs=1e-12)
+    if isinstance(expected, dict):
+        return {key: approximately(part) for key, part in expected.items()}
+    if isinstance(expected, list):
+        return [approximately(part) for part in expected]
+    return expected
+
+
+def opened(record: Json) -> Json:
+    """A record as its readers see it: the examples row by row, and the figures beside them."""
+    return {**record, **record["figures"], "examples": _rows(record)}
+
+
+def array(packed: Json) -> Any:
+    """A packed array as nested lists."""
+    data = zlib.decompress(base64.b64decode(packed["zlib"]))
+    return np.frombuffer(data, dtype=_TYPES[packed["dtype"]]).reshape(packed["shape"]).tolist()
+
+
+def _rows(record: Json) -> list[Json]:
+    table = record["examples"]
+    n = len(table["ids"])
+    labels = [None] * n if table["labels"] is None else array(table["labels"])
+    margins, predictions = array(table["margin"]), array(table["prediction"])
+    rows = [
+        {
+            "id": table["ids"][place],
+            "label": labels[place],
+            "float_prediction": _known(predictions[place]),
+            "float_margin": _number(margins[place]),
+            "thumbnail": table["thumbnails"].get(table["ids"][place]),
+            "outcomes": {},
+        }
+        for place in range(n)
+    ]
+    for condition, name in zip(record["conditions"], names(record), strict=True):
+        for place, outcome in _outcomes(condition["outcomes"], n).items():
+            rows[place]["outcomes"][name] = outcome
+    return rows
+
+
+def names(record: Json) -> list[str]:
+    """What the conditions are called, in their order."""
+    return [policy["name"] for policy in record["figures"]["policies"]]
+
+
+def _outcomes(found: Json, n: int) -> dict[int, Json]:
+    places = list(range(n)) if found["places"] is None else array(found["places"])
+    predictions, margins = array(found["prediction"]), array(found["margin"])
+    bits, draws, repeats = (
+        None if found[key] is None else array(found[key]) for key in ("bits", "draws", "repeats")
+    )
+    if bits is not None and len(bits) == 1:
+        bits = bits * len(places)
+    return {
+        place: {
+            "prediction": _known(predictions[row]),
+            "margin": _number(margins[row]),
+            "failed_at": found["failed_at"].get(str(row)),
+            "bits": None if bits is None else bits[row],
+            "draws": None if draws is None else [_known(draw[row]) for draw in draws],
+            "repeats": None if repeats is None else [_known(one[row]) for one in repeats],
+        }
+        for row, place in enumerate(places)
+    }
+
+
+def _known(prediction: int) -> int | None:
+    return None if prediction == -1 else prediction
+
+
+def _number(margin: float) -> float | None:
+    return None if np.isnan(margin) else margin
 
 
 def rate(k: int, n: int) -> Json:
@@ -66,8 +157,6 @@ def policy_figures(record: Json, name: str) -> Json:
             "gained": rate(gained, n) if labelled else None,
             "upper_95": float(beta.ppf(0.95, 1, n)) if n and not flipped else None,
         },
-        "delta_pp": 100 * (gained - lost) / n if labelled and n else None,
-        "p_value": exact_mcnemar(lost, gained) if labelled and n else None,
         "worst_class": worst_class(right) if labelled else None,
         "numeric_failures": rate(failed, len(mine)),
         "distribution": distribution(mine, labelled),
@@ -75,8 +164,29 @@ def policy_figures(record: Json, name: str) -> Json:
     }
 
 
-def exact_mcnemar(lost: int, gained: int) -> float:
-    return float(mcnemar([[0, lost], [gained, 0]], exact=True).pvalue)
+def changes(record: Json) -> dict[str, Json | None]:
+    """Of each condition, quantized against float, but for the paired interval."""
+    found = {name: _change(policy_figures(record, name)["flips"]) for name in names(record)}
+    tested = [name for name, one in found.items() if one is not None]
+    p_values = [one["p_value"] for one in found.values() if one is not None]
+    adjusted = multipletests(p_values, method="holm")[1] if tested else []
+    for name, p in zip(tested, adjusted, strict=True):
+        found[name] = {**(found[name] or {}), "p_holm": float(p)}
+    return found
+
+
+def _change(flips: Json) -> Json | None:
+    n = flips["all"]["n"]
+    if flips["lost"] is None or n == 0:
+        return None
+    lost, gained = flips["lost"]["k"], flips["gained"]["k"]
+    return {
+        "n": n,
+        "lost": lost,
+        "gained": gained,
+        "difference_pp": 100 * (gained - lost) / n,
+        "p_value": float(mcnemar([[0, lost], [gained, 0]], exact=True).pvalue),
+    }
 
 
 def worst_class(right: list[tuple[int, bool]]) -> Json | None:
@@ -124,17 +234,9 @@ def repeated(mine: list[tuple[Json, Json]]) -> Json | None:
     return rate(stay, len(flipped))
 
 
-def holm(record: Json) -> dict[str, float]:
-    tested = [p for p in record["policies"] if p["p_value"] is not None]
-    if not tested:
-        return {}
-    _, adjusted, _, _ = multipletests([p["p_value"] for p in tested], method="holm")
-    return {p["name"]: float(value) for p, value in zip(tested, adjusted, strict=True)}
-
-
 def at_risk(record: Json) -> list[str]:
     worst: dict[str, float] = {}
-    adversaries = {p["name"] for p in record["policies"] if p["threat"] == "policy-only"}
+    adversaries = {p["name"] for p in record["policies"] if p["threat"] == "allocation"}
     for row in record["examples"]:
         found = [
             out["margin"]

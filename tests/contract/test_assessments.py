@@ -2,7 +2,6 @@
 
 import functools
 import json
-import re
 from typing import Any
 
 import pytest
@@ -12,6 +11,7 @@ from bitcliff.records import read_record, record_json, write_record
 from bitcliff.stats import paired_difference
 from bitcliff.verdict import judge
 from tests.contract import recompute
+from tests.contract.recompute import approximately
 from tests.contract.subjects import CASES, Case
 
 Json = dict[str, Any]
@@ -20,10 +20,10 @@ THREATS = {
     "uniform": "none",
     "random": "none",
     "random-static": "none",
-    "worst": "policy-only",
-    "worst-static": "policy-only",
-    "worst-evolutionary": "policy-only",
-    "friendliest": "none",
+    "worst": "allocation",
+    "worst-static": "allocation",
+    "worst-evolutionary": "allocation",
+    "best": "none",
 }
 
 
@@ -39,12 +39,11 @@ def case(request: pytest.FixtureRequest) -> Case:
 
 @pytest.fixture
 def record(case: Case) -> Json:
-    fields: Json = json.loads(record_json(case.record))
-    return fields
+    return recompute.opened(json.loads(record_json(case.record)))
 
 
-def family(name: str) -> str:
-    return re.sub(r"-\d+(\.\d+)?$", "", name)
+def kind(policy: Json) -> str:
+    return str(policy["condition"]["kind"])
 
 
 def rates_in(value: Any) -> list[Json]:
@@ -54,17 +53,6 @@ def rates_in(value: Any) -> list[Json]:
     if isinstance(value, list):
         return [rate for part in value for rate in rates_in(part)]
     return []
-
-
-def approximately(expected: Any) -> Any:
-    """pytest.approx for nested values."""
-    if isinstance(expected, float):
-        return pytest.approx(expected, rel=1e-9, abs=1e-12)
-    if isinstance(expected, dict):
-        return {key: approximately(part) for key, part in expected.items()}
-    if isinstance(expected, list):
-        return [approximately(part) for part in expected]
-    return expected
 
 
 def test_the_table_has_what_it_is_for(case: Case, record: Json) -> None:
@@ -93,24 +81,29 @@ def test_every_rate_is_k_of_n_with_its_exact_interval(record: Json) -> None:
 
 def test_every_figure_follows_from_the_examples(record: Json) -> None:
     assert record["float"] == approximately(recompute.float_figures(record))
-    holm = recompute.holm(record)
+    changes = recompute.changes(record)
     for policy in record["policies"]:
         figures = recompute.policy_figures(record, policy["name"])
         assert {key: policy[key] for key in figures} == approximately(figures), policy["name"]
-        assert policy["p_value_holm"] == approximately(holm.get(policy["name"]))
+        change = policy["change"] and {
+            key: value
+            for key, value in policy["change"].items()
+            if key not in ("low_pp", "high_pp")
+        }
+        assert change == approximately(changes[policy["name"]])
     assert record["at_risk"] == recompute.at_risk(record)
 
 
 def test_the_paired_interval_is_of_the_flips(record: Json) -> None:
     for policy in record["policies"]:
-        flips, interval = policy["flips"], policy["delta_pp_interval"]
+        flips, change = policy["flips"], policy["change"]
         if flips["lost"] is None or flips["all"]["n"] == 0:
-            assert interval is None
+            assert change is None
             continue
         n, lost, gained = flips["all"]["n"], flips["lost"]["k"], flips["gained"]["k"]
         _, low, high = paired_difference(n, lost, gained)
-        assert interval == approximately({"low": 100 * low, "high": 100 * high})
-        assert interval["low"] <= policy["delta_pp"] <= interval["high"]
+        assert [change["low_pp"], change["high_pp"]] == approximately([100 * low, 100 * high])
+        assert change["low_pp"] <= change["difference_pp"] <= change["high_pp"]
 
 
 def test_names_and_threats_are_as_documented(record: Json) -> None:
@@ -122,43 +115,44 @@ def test_names_and_threats_are_as_documented(record: Json) -> None:
         "worst",
         "worst-static",
         "worst-evolutionary",
-        "friendliest",
+        "best",
     ]
     if record["subject"]["n_examples"] < 4:
         kinds.remove("worst-static")
     expected = ["weights-only", *(f"uniform-{b}" for b in record["settings"]["uniform"])]
     assert names == expected + [f"{kind}-{mean}" for mean in means for kind in kinds]
     for policy in record["policies"]:
-        assert policy["threat"] == THREATS[family(policy["name"])]
-        if policy["mean_bits"] is not None:
-            assert policy["name"].endswith(f"-{policy['mean_bits']:g}")
+        assert policy["threat"] == THREATS[kind(policy)]
+        if policy["condition"]["mean_bits"] is not None:
+            assert policy["name"].endswith(f"-{policy['condition']['mean_bits']:g}")
 
 
 def test_every_example_spends_exactly_the_total(record: Json) -> None:
-    points = record["subject"]["coverage"]["quantized"]
+    points = record["coverage"]["quantized"]
     bits = set(record["settings"]["bits"])
     for policy in record["policies"]:
+        total, mean = policy["condition"]["total_bits"], policy["condition"]["mean_bits"]
         outcomes = [r["outcomes"].get(policy["name"]) for r in record["examples"]]
         for out in filter(None, outcomes):
             if policy["name"] == "weights-only":
                 assert out["bits"] is None
                 continue
-            assert (len(out["bits"]), sum(out["bits"])) == (points, policy["total_bits"])
-            assert family(policy["name"]) == "uniform" or set(out["bits"]) <= bits
-        if policy["total_bits"] is not None:
-            assert abs(policy["total_bits"] - policy["mean_bits"] * points) <= 0.5
+            assert (len(out["bits"]), sum(out["bits"])) == (points, total)
+            assert kind(policy) == "uniform" or set(out["bits"]) <= bits
+        if total is not None:
+            assert abs(total - mean * points) <= 0.5
 
 
 def test_policy_freedom_counts_the_allocations(record: Json) -> None:
-    points = record["subject"]["coverage"]["quantized"]
+    points = record["coverage"]["quantized"]
     for policy in record["policies"]:
-        freedom = policy["policy_freedom_log2"]
+        freedom, total = (policy["condition"][key] for key in ("policy_freedom_log2", "total_bits"))
         if policy["name"] == "weights-only":
             assert freedom is None
-        elif family(policy["name"]) == "uniform":
+        elif kind(policy) == "uniform":
             assert freedom == 0
         else:
-            count = count_allocations(points, record["settings"]["bits"], policy["total_bits"])
+            count = count_allocations(points, record["settings"]["bits"], total)
             assert 2**freedom == pytest.approx(count)
 
 
@@ -171,7 +165,7 @@ def test_shared_allocations_are_told_and_others_are_not(record: Json) -> None:
         ]
         shared = rows[0] if all(row == rows[0] for row in rows) else None
         assert policy["allocation"] == shared
-        if family(policy["name"]) in {"uniform", "random-static", "worst-static"}:
+        if kind(policy) in {"uniform", "random-static", "worst-static"}:
             assert shared is not None
 
 
@@ -236,17 +230,16 @@ def test_the_worst_found_flips_all_that_any_random_draw_flips(case: Case, record
                 assert worst["prediction"] != reference
 
 
-def test_worst_even_and_friendliest_are_in_order(record: Json) -> None:
+def test_worst_even_and_best_are_in_order(record: Json) -> None:
     for policy in record["policies"]:
-        if family(policy["name"]) != "worst":
+        if kind(policy) != "worst":
             continue
-        even = f"uniform-{policy['mean_bits']:g}"
-        friendly = policy["name"].replace("worst", "friendliest")
+        even = f"uniform-{policy['condition']['mean_bits']:g}"
+        best = policy["name"].replace("worst", "best")
         compared = 0
         for row in record["examples"]:
             margins = [
-                row["outcomes"].get(name, {}).get("margin")
-                for name in (policy["name"], even, friendly)
+                row["outcomes"].get(name, {}).get("margin") for name in (policy["name"], even, best)
             ]
             if None not in margins:
                 assert margins == sorted(margins)
@@ -258,7 +251,7 @@ def test_worst_static_is_reported_on_the_half_it_was_not_chosen_on(record: Json)
     n = record["subject"]["n_examples"]
     halves = []
     for policy in record["policies"]:
-        if family(policy["name"]) == "worst-static":
+        if kind(policy) == "worst-static":
             shown = {r["id"] for r in record["examples"] if policy["name"] in r["outcomes"]}
             chosen = int(policy["effort"]["method"].split("chosen on ")[1].split()[0])
             assert (len(shown), chosen) == (n - n // 2, n // 2)
@@ -274,7 +267,7 @@ def test_unlabelled_records_speak_of_agreement_alone(case: Case, record: Json) -
     for policy in record["policies"]:
         answered = policy["agreement"]["n"] > 0
         assert (policy["accuracy"] is None) != case.labelled
-        for field in ("delta_pp", "delta_pp_interval", "p_value", "p_value_holm", "worst_class"):
+        for field in ("change", "worst_class"):
             assert (policy[field] is not None) == (case.labelled and answered), field
 
 
@@ -283,7 +276,7 @@ def test_effort_is_stated(record: Json) -> None:
         effort = policy["effort"]
         assert effort["forward_passes"] >= policy["numeric_failures"]["n"]
         assert effort["method"]
-        gradient = family(policy["name"]) in {"worst", "worst-static", "friendliest"}
+        gradient = kind(policy) in {"worst", "worst-static", "best"}
         assert (effort["backward_passes"] > 0) <= gradient
 
 

@@ -32,9 +32,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_every_question_is_answered_in_the_record_and_on_the_page(folder: Path) -> None:
     record = read_record(folder / "run", KINDS)
-    assert [*record.answers] == QUESTIONS
     assert record.explained is not None
     assert record.explained.commands == []  # the run's own says it
+    assert [*record.answers] == QUESTIONS
     page = (folder / "run" / "report.html").read_text()
     assert re.findall(r'<details class="explain" id="(\w+)"', page) == QUESTIONS
 
@@ -75,10 +75,10 @@ def test_the_plan_is_honoured(folder: Path) -> None:
     arguments = ["--examples", "24", "--out", "planned", *QUICK]
     done = bitcliff(folder, "assess", "brittle-digits", "--plan", "run/plan.yaml", *arguments)
     assert done.returncode == 0, done.stderr
-    record = read_record(folder / "planned")
-    found = read_record(folder / "run", KINDS).answer("mitigations", Mitigations)
-    assert found is not None
-    assert record.by_name["worst-5.5"].accuracy == found.recommended[0].right
+    record = read_record(folder / "planned", KINDS)
+    mitigations = read_record(folder / "run", KINDS).answer("mitigations", Mitigations)
+    assert mitigations is not None
+    assert record.by_name["worst-5.5"].accuracy == mitigations.recommended[0].right
     left_out = {point.name for point in record.subject.points if not point.quantized}
     assert left_out >= set(plan["float_points"])
 

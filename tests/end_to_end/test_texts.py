@@ -12,7 +12,7 @@ import pytest
 from bitcliff.adapters import load_examples, load_model
 from bitcliff.cli.main import run
 from bitcliff.questions.kinds import KINDS
-from bitcliff.questions.verification.record import KEY, Verification, VerificationObserved
+from bitcliff.questions.verification.record import Verification, VerificationObserved
 from bitcliff.records import read_record
 from tests.text_classifiers import TESTING, export, save_texts, save_tokenizer, tokens, trained
 
@@ -64,14 +64,13 @@ def typed(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -
 def check_verified(folder: Path, policies: int) -> None:
     """All decisions, and all roundings to the bit."""
     record = read_record(folder, KINDS)
-    figures = record.answer(KEY, Verification)
-    observed = record.observed_by(KEY, VerificationObserved)
+    figures = record.answer("verification", Verification)
+    observed = record.observed_by("verification", VerificationObserved)
     assert figures is not None
     assert observed is not None
     assert len(figures.policies) == policies
-    for one in figures.policies:
+    for one, seen in zip(figures.policies, observed.policies, strict=True):
         assert one.decisions.k == one.decisions.n > 0
-    for seen in observed.policies:
         assert all(point.rounded_alike == point.values > 0 for point in seen.points)
 
 
@@ -81,7 +80,7 @@ def test_an_onnx_file_with_several_inputs(furnish: Furnish, typed: Typed) -> Non
     code, _, told = typed(folder, line)
     assert code != 2, told
     assert f"ONNX Runtime gives the same answers on {N} examples" in told
-    record = read_record(folder / "run")
+    record = read_record(folder / "run", KINDS)
     assert [point.kind for point in record.subject.points].count("matmul") == 4
     assert record.coverage.complete
     assert {"ort-dynamic", "ort-dynamic-batch"} <= {policy.name for policy in record.policies}
@@ -120,7 +119,7 @@ def test_what_both_exporters_write(furnish: Furnish, typed: Typed, kind: str, dy
     line = f"{what} --black-box --examples {N} --threads 1 --out box"
     code, _, told = typed(folder, line)
     assert code != 2, told
-    seen, unseen = read_record(folder / "open"), read_record(folder / "box")
+    seen, unseen = (read_record(folder / name, KINDS) for name in ("open", "box"))
     for one, other in zip(seen.examples, unseen.examples, strict=True):
         assert one.outcomes["ort-dynamic"] == other.outcomes["ort-dynamic"]
     code, _, told = typed(folder, f"batchmates net.onnx --data arrays.npz {FEW} --out mates")
@@ -137,7 +136,7 @@ def test_a_hugging_face_folder_from_assessment_to_export(
     runtimes = " ".join(f"--runtime {name}" for name in names)
     code, _, told = typed(folder, f"assess hf:hf --data hf:texts {runtimes} {QUICK} --out whole")
     assert code != 2, told
-    record = read_record(folder / "whole")
+    record = read_record(folder / "whole", KINDS)
     assert {*names, *(f"{name}-batch" for name in names)} < {p.name for p in record.policies}
     assert typed(folder, "verify whole")[0] == 0
     check_verified(folder / "whole", 6)

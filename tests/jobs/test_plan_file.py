@@ -67,11 +67,11 @@ def audit_with(plan: QuantizationPlan, **settings: object) -> Audit:
 def test_what_a_plan_says_is_done() -> None:
     plan = QuantizationPlan(model="m", float_points=["2"], floors={"4": 6}, scheme="paper")
     audit = audit_with(plan)
-    assert [point.name for point in audit.plan.points] == ["4", "6", "8"]
-    reasons = {point.name: point.reason for point in audit.plan.seen}
+    assert [point.name for point in audit.prepared.points.points] == ["4", "6", "8"]
+    reasons = {point.name: point.reason for point in audit.prepared.points.seen}
     assert reasons["2"] == "kept in float by the plan"
     assert audit.settings.scheme == "paper"
-    assert floors_at(audit.settings, audit.plan) == [6, 3, 3]
+    assert floors_at(audit.settings, audit.prepared.points) == [6, 3, 3]
 
 
 @pytest.mark.parametrize(
@@ -109,4 +109,4 @@ def test_a_plan_for_other_weights() -> None:
 def test_exclude_patterns_stay_beside_a_plan() -> None:
     plan = QuantizationPlan(model="m", float_points=["2"])
     audit = audit_with(plan, exclude=("4",))
-    assert [point.name for point in audit.plan.points] == ["6", "8"]
+    assert [point.name for point in audit.prepared.points.points] == ["6", "8"]

@@ -18,19 +18,13 @@ from bitcliff.jobs.verify_job import VerifyJob, run_verify
 from bitcliff.questions.corruptions.record import CorruptionsObserved
 from bitcliff.questions.inputs.record import InputsAtRisk
 from bitcliff.questions.kinds import KINDS
-from bitcliff.questions.runtimes.record import RuntimeObserved, RuntimesObserved
-from bitcliff.records import Record, read_record
+from bitcliff.questions.runtimes.record import KEY, RuntimeObserved, RuntimesObserved
+from bitcliff.records import Record, read_record, record_json
 from bitcliff.types.settings import CorruptionSettings
 from tests.contract.subjects import SETTINGS
 from tests.jobs.test_assess_job import FILES, Notes, break_down, figures, job
 
 __all__ = ["job"]
-
-
-def runtimes_of(record: Record) -> list[RuntimeObserved]:
-    found = record.observed_by("runtimes", RuntimesObserved)
-    assert found is not None
-    return found.runtimes
 
 
 @pytest.fixture
@@ -51,6 +45,12 @@ def black_box(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AssessJob:
     )
 
 
+def observed(record: Record) -> list[RuntimeObserved]:
+    found = record.observed_by(KEY, RuntimesObserved)
+    assert found is not None
+    return found.runtimes
+
+
 def test_an_interrupted_run_with_runtimes_goes_on_to_the_same_record(
     job: AssessJob,
     monkeypatch: pytest.MonkeyPatch,
@@ -65,7 +65,7 @@ def test_an_interrupted_run_with_runtimes_goes_on_to_the_same_record(
     record, _ = run_assess(job, notes.listener())
     assert "Going on after 18 policies measured before" in notes.stages
     assert figures(job.out) == figures(Path("whole"))
-    assert [one.name for one in runtimes_of(record)] == ["torch-dynamic", "torchao-dynamic"]
+    assert [one.name for one in observed(record)] == ["torch-dynamic", "torchao-dynamic"]
     assert json.loads((job.out / "config.json").read_text())["runtimes"] == list(job.runtimes)
     assert stored_job(job.out)[0].runtimes == job.runtimes
     rows = (job.out / "examples.csv").read_text()
@@ -83,13 +83,14 @@ def test_a_runtime_that_is_named_twice(job: AssessJob) -> None:
 def test_a_black_box_is_judged_by_its_answers_alone(black_box: AssessJob) -> None:
     record, verdict = run_assess(black_box, Notes().listener())
     assert sorted(path.name for path in black_box.out.iterdir()) == FILES
-    assert read_record(black_box.out, KINDS) == record
+    assert record_json(read_record(black_box.out, KINDS)) == record_json(record)
     assert record.subject.black_box
     assert record.subject.points == []
     assert [policy.name for policy in record.policies] == ["ort-dynamic", "ort-dynamic-batch"]
     assert [one.policy for one in verdict.judgements] == ["ort-dynamic", "ort-dynamic-batch"]
-    assert runtimes_of(record)[0].rungs == []
-    assert runtimes_of(record)[0].speed.simulation is None
+    (runtime,) = observed(record)
+    assert runtime.rungs == []
+    assert runtime.speed.simulation is None
     assert record.float_.accuracy is not None
     page = (black_box.out / "report.html").read_text()
     assert "not looked inside" in page

@@ -63,4 +63,4 @@ def side_of(
     audit = Audit(model, data, settings=settings or AssessSettings(batch_size=24))
     suite, base = audit.ready()
     allocation = torch.full((len(data), suite.points), bits)
-    return Side(split, audit, suite, base, {"even": allocation})
+    return Side(split, audit.prepared, {"even": allocation})

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from bitcliff.records import Record
 from bitcliff.report.examples_csv import COLUMNS, render_csv
-from tests.a_record import with_first_id
+from tests.a_record import renamed
 from tests.report.example_record import HOSTILE, Variant, example_record
 
 FORMULA = set("=+-@\t\r\n＝＋－＠")
@@ -87,7 +87,7 @@ def test_hostile_names_are_no_formulas() -> None:
 @given(st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=30))
 def test_any_name_comes_back_guarded_or_as_it_was(name: str) -> None:
     record = example_record(Variant(n=1, uniform=False, adversary=False, budgets=(7,)))
-    found = parse(with_first_id(record, name))[0]["id"]
+    found = parse(renamed(record, record.table.ids[0], name))[0]["id"]
     assert found in (name, "'" + name)
     assert found[:1] not in FORMULA
     assert found.lstrip()[:1] not in FORMULA or found.startswith("'")
@@ -96,5 +96,5 @@ def test_any_name_comes_back_guarded_or_as_it_was(name: str) -> None:
 @pytest.mark.parametrize("value", ["  =1+1", "\u00a0=1+1", "\n=1", "\x0b=1"])
 def test_leading_blanks_do_not_help(value: str) -> None:
     record = example_record(Variant(n=1, uniform=False, adversary=False, budgets=(7,)))
-    found = parse(with_first_id(record, value))[0]["id"]
+    found = parse(renamed(record, record.table.ids[0], value))[0]["id"]
     assert found == "'" + value

@@ -11,8 +11,8 @@ import pytest
 from playwright.sync_api import Browser
 
 from bitcliff.records import Record
-from bitcliff.report.html import Sections
 from bitcliff.report import render_html
+from bitcliff.report.html import Sections
 from bitcliff.report.words import clean
 from bitcliff.verdict import judge
 from tests.browser import Visit, contrast, inks, launched

@@ -1,5 +1,6 @@
 """junit.xml: what a CI system reads from it."""
 
+from dataclasses import replace
 from xml.etree import ElementTree
 
 import pytest
@@ -62,7 +63,8 @@ def test_nothing_to_judge_is_not_green() -> None:
 def test_hostile_names_stay_text(failures: bool) -> None:
     record = example_record(Variant(hostile=True, failures=failures))
     policy = record.policies[-1].model_copy(update={"name": "worst-\x00\x1b]]><b>&\ud800"})
-    record = record.model_copy(update={"policies": [policy]})
+    figures = record.figures.model_copy(update={"policies": [policy]})
+    record = replace(record, figures=figures)
     case = suite(record).find("testcase")
     assert case is not None
     assert case.attrib["name"] == "worst-\ufffd\ufffd]]><b>&\ufffd"

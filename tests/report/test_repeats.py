@@ -8,7 +8,6 @@ from bitcliff.report.repeats import (
     count_stays,
     nudged_right,
     nudged_sentence,
-    repeated_text,
     repeats_sentence,
     repeats_short,
 )
@@ -54,7 +53,6 @@ def test_the_records_rate_follows_from_its_examples() -> None:
     stays = [stay == of for stay, of in filter(None, counts)]
     assert policy.repeated is not None
     assert (policy.repeated.k, policy.repeated.n) == (sum(stays), len(stays)) == (6, 10)
-    assert repeated_text(policy) == "6/10"
 
 
 @pytest.mark.parametrize(
@@ -94,7 +92,6 @@ def test_nothing_is_said_where_nothing_is_known() -> None:
     none_found = policy.model_copy(update={"repeated": rate(0, 0)})
     for one in (None, policy, none_found):
         assert repeats_short(record, one) == repeats_sentence(record, one) == ""
-    assert repeated_text(policy) == repeated_text(none_found) == "–"
     assert not any_repeated(record)
     assert any_repeated(example_record())
 

@@ -88,18 +88,18 @@ def test_stamps(started: str, finished: str, text: str) -> None:
 
 def test_points_show_what_the_worst_case_leaves_them() -> None:
     record = example_record()
-    lines = view.point_lines(record, find(record))
-    assert len(lines) == 50
-    assert lines[0].state.startswith("left out: the picture itself")
-    assert lines[0].starved == ""
+    starved = view.mean_bits_at(record, find(record))
+    stem, *quantized = record.subject.points
+    assert [*starved] == [point.name for point in quantized]
+    assert stem.name not in starved
     given = [row.outcomes["worst-7"].bits for row in record.examples]
     first = [bits[0] for bits in given if bits is not None]
-    assert lines[1].starved == f"{sum(first) / 20:.1f}"
+    assert starved[quantized[0].name] == pytest.approx(sum(first) / 20)
 
 
 def test_effort_is_stated_for_every_search() -> None:
     record = example_record()
-    names = [name for name, _, _ in view.worst_effort(record)]
+    names = [policy.name for policy in view.searched(record)]
     assert len(names) == 12
     assert all(name.startswith(("worst", "best")) for name in names)
 

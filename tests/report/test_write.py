@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from bitcliff.errors import InputError
-from bitcliff.report.html import Sections
 from bitcliff.report import render_csv, render_html, render_junit, write_report
+from bitcliff.report.html import Sections
 from bitcliff.verdict import judge
 from tests.report.example_record import Variant, example_record
 

@@ -7,12 +7,13 @@ from collections.abc import Iterable, Sequence
 import torch
 
 from bitcliff import __version__
-from bitcliff.assess.evaluate import Evaluator, Scores, margins
+from bitcliff.assess.evaluate import margins
 from bitcliff.assess.measured import predictions_of
+from bitcliff.assess.prepare import Prepared
+from bitcliff.assess.schedule import Schedule
 from bitcliff.points import Plan
 from bitcliff.points.plan import Missed
 from bitcliff.records import (
-    Folding,
     Measured,
     Observed,
     PointRow,
@@ -32,51 +33,53 @@ from bitcliff.records.provenance import (
     platform_name,
     revision,
 )
-from bitcliff.types.settings import AssessSettings
 from bitcliff.types.subject import Examples, Subject
 
 # Examples at risk whose thumbnail the record keeps.
 _THUMBNAILS = 24
 
 
-def example_table(
-    examples: Examples, base: Scores, evaluator: Evaluator, done: Sequence[Measured]
-) -> Table:
+def record_of_schedule(schedule: Schedule, started: str, command: str | None) -> Record:
+    """The record of what a schedule has measured; every figure in it follows from the outcomes.
+
+    Args:
+        started: when, UTC, ISO 8601. command: the command line; None: this process's.
+    """
+    prepared, done = schedule.prepared, list(schedule.done.values())
+    incidents = schedule.evaluator.attachment.incidents
+    strays = incidents.strays.union(*(measured.strays for measured in done))
+    settings = prepared.settings.changed(batch_size=schedule.evaluator.batch_size)
+    return record_of(
+        Observed(
+            provenance=provenance_of(
+                prepared.subject, prepared.examples, settings.seed, started, command
+            ),
+            subject=subject_info(
+                prepared.subject, prepared.examples, prepared.points, strays, prepared.n_classes
+            ),
+            settings=settings,
+            examples=example_table(prepared, done),
+            conditions=done,
+            folding=prepared.folding,
+        )
+    )
+
+
+def example_table(prepared: Prepared, done: Sequence[Measured]) -> Table:
     """The examples and what float said of each, with thumbnails of those most at risk."""
-    labels = examples.labels
-    found = margins(base.logits, evaluator.reference)
+    examples, in_float = prepared.examples, prepared.in_float
+    found = margins(in_float.logits, prepared.evaluator.reference)
     table = Table(
         ids=list(examples.ids),
-        labels=None if labels is None else classes(labels.tolist()),
-        prediction=classes(predictions_of(base)),
-        margin=found.where(base.finite, float("nan")).numpy(),
+        labels=None if examples.labels is None else classes(examples.labels.tolist()),
+        prediction=classes(predictions_of(in_float)),
+        margin=found.where(in_float.finite, float("nan")).numpy(),
     )
     if examples.thumbnails is None:
         return table
     shown = set(at_risk(table, done)[:_THUMBNAILS])
     pairs = zip(examples.ids, examples.thumbnails, strict=True)
     return table.model_copy(update={"thumbnails": {k: v for k, v in pairs if k in shown}})
-
-
-def compose_record(
-    table: Table,
-    done: Sequence[Measured],
-    subject: SubjectInfo,
-    settings: AssessSettings,
-    provenance: Provenance,
-    folding: Folding | None = None,
-) -> Record:
-    """The whole record; every figure in it follows from the outcomes."""
-    return record_of(
-        Observed(
-            provenance=provenance,
-            subject=subject,
-            settings=settings,
-            examples=table,
-            conditions=list(done),
-            folding=folding,
-        )
-    )
 
 
 def provenance_of(

@@ -13,9 +13,9 @@ from jaxtyping import Bool, Float, Float64, Int
 from torch import Tensor
 from torch.autograd.graph import allow_mutation_on_saved_tensors
 
-from bitcliff.points import Attachment, take
+from bitcliff.points import Attachment, batches, take
 from bitcliff.points.attach import FLOAT, WEIGHTS_ONLY, Rounding, gradient_rounding, rounding_to
-from bitcliff.points.forward import pad, raw_tensors
+from bitcliff.points.forward import raw_tensors
 from bitcliff.types.runtime import Run
 from bitcliff.types.subject import Inputs
 
@@ -162,8 +162,7 @@ class Evaluator:
         Zero for examples with a numeric failure.
         """
         parts = []
-        for rows in torch.arange(len(index)).split(self.batch_size):
-            padded = pad(rows, self.batch_size)
+        for rows, padded in batches(torch.arange(len(index)), self.batch_size):
             parts.append(self._slopes(index[padded], bits[padded], options)[: len(rows)])
             self._count(len(rows), backward=True)
         return torch.cat(parts)
@@ -205,8 +204,7 @@ class Evaluator:
     def _scores(self, index: Int[Tensor, " m"], rounding: Callable[[Tensor], Rounding]) -> Scores:
         logits, failed = [], []
         with torch.no_grad():
-            for rows in torch.arange(len(index)).split(self.batch_size):
-                padded = pad(rows, self.batch_size)
+            for rows, padded in batches(torch.arange(len(index)), self.batch_size):
                 batch = self.attachment.run(take(self.inputs, index[padded]), rounding(padded))
                 batch = batch if batch.dtype == torch.float64 else batch.float()
                 logits.append(batch[: len(rows)].cpu())

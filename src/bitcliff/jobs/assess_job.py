@@ -14,15 +14,18 @@ from bitcliff.adapters import DataOptions, ModelOptions, load_examples, load_mod
 from bitcliff.adapters.black_box.subject import load_black_box_subject
 from bitcliff.adapters.onnx.agreement import check_agreement
 from bitcliff.adapters.onnx.subject import is_onnx
-from bitcliff.assess import AssessSettings, Audit
-from bitcliff.assess.measured import predictions_of
+from bitcliff.assess import AssessSettings
+from bitcliff.assess.compose import record_of_schedule
+from bitcliff.assess.prepare import Prepared, prepare
+from bitcliff.assess.schedule import Schedule
 from bitcliff.errors import InputError
 from bitcliff.jobs.partial import Partial
 from bitcliff.jobs.plan_file import PLAN, check_plan
 from bitcliff.jobs.run_directory import CONFIG, PARTIAL, check_run_directory, held, open_run
 from bitcliff.jobs.runtimes import runtimes_of
 from bitcliff.points import Plan
-from bitcliff.policy.stored import StoredPolicy, read_policy
+from bitcliff.policy import Policy
+from bitcliff.policy.stored import read_policy
 from bitcliff.questions.kinds import KINDS
 from bitcliff.questions.runtimes.observe import observe_runtimes
 from bitcliff.questions.sections import write_run_report
@@ -109,18 +112,22 @@ def run_assess(job: AssessJob, listener: Listener) -> tuple[Record, Verdict]:
         check_plan(job.plan, subject)
     runtimes = _runtimes(job, subject, examples, listener)
     listener.stage("Finding the quantization points")
-    audit = Audit(subject, examples, settings=job.settings, runtimes=runtimes)
-    own = own_policy(job, subject, audit.plan, listener)
-    audit.policy = None if own is None else own.policy
-    config = resolved_config(job, subject, examples, float_sha256=audit.check())
-    config["policy_sha256"] = None if own is None else own.sha256
-    listener.plan(audit.plan)
+    prepared = prepare(
+        subject,
+        examples,
+        job.settings,
+        lambda points: co_trained_policy(job, subject, points, listener),
+        runtimes,
+    )
+    config = resolved_config(job, subject, examples, prepared.float_sha256)
+    config["policy_sha256"] = prepared.policy and prepared.policy.sha256
+    listener.plan(prepared.points)
     open_run(job.out)
     with held(job.out):
         partial = Partial(job.out / PARTIAL, config)
         if partial.resumed:
             listener.stage(f"Going on after {partial.resumed} policies measured before")
-        record = _measured(audit, MeasuredBefore(partial), job, listener)
+        record = _measured(prepared, MeasuredBefore(partial), job, listener)
         verdict = judge(record, job.settings.max_drop)
         # The record first: a new configuration never stands beside an old record.
         write_record(record, job.out)
@@ -148,17 +155,19 @@ class MeasuredBefore:
 
     def put(self, measured: Measured) -> None:
         """Keep it, on disk at once."""
-        self._partial.put(measured.name, measured.model_dump(mode="json"))
+        self._partial.put(measured.name, measured.model_dump())
 
 
-def _measured(audit: Audit, store: MeasuredBefore, job: AssessJob, listener: Listener) -> Record:
+def _measured(
+    prepared: Prepared, store: MeasuredBefore, job: AssessJob, listener: Listener
+) -> Record:
     """Every condition measured; then what runtimes do beyond their outcomes."""
-    suite, base = audit.ready()
-    audit.measure(suite, listener.progress, store)
-    record = audit.record(suite, base, store.started, job.command)
-    if not audit.runtimes:
+    schedule = Schedule(prepared)
+    schedule.run(listener.progress, store)
+    record = record_of_schedule(schedule, store.started, job.command)
+    if not prepared.runtimes:
         return record
-    found = observe_runtimes(suite, predictions_of(base), listener.progress)
+    found = observe_runtimes(prepared, listener.progress)
     return with_answer(record, "runtimes", found, KINDS["runtimes"])
 
 
@@ -209,9 +218,9 @@ def _black_box(job: AssessJob) -> Subject:
     return load_black_box_subject(job.model, job.model_options)
 
 
-def own_policy(
-    job: AssessJob, subject: Subject, plan: Plan, listener: Listener
-) -> StoredPolicy | None:
+def co_trained_policy(
+    job: AssessJob, subject: Subject, points: Plan, listener: Listener
+) -> Policy | None:
     """The policy that was trained together with the network, if there is one for these points."""
     shipped = SHIPPED.get(job.model)
     file = job.policy or (shipped.policy if shipped else None)
@@ -226,7 +235,7 @@ def own_policy(
             "or those of the plan"
         )
     own = read_policy(file)
-    names = tuple(point.name for point in plan.points)
+    names = tuple(point.name for point in points.points)
     if names != own.about.points:
         if job.policy is None:
             listener.stage(f"The policy of {job.model} is left out: it is for other points")
@@ -245,7 +254,7 @@ def own_policy(
             f"The policy was trained with --scheme {own.about.scheme} "
             f"--weight-bits {own.about.weight_bits}, and is measured otherwise here"
         )
-    return own
+    return own.policy
 
 
 def _refuse_idle(options: ModelOptions, data: str) -> None:

@@ -147,7 +147,7 @@ def _victims(
             if tried.attacks[tried.checked.attack].flipped_at is not None:
                 _write_pair(out, place, measurement.one(place), tried.companion)
             victim = _victim(measurement, place, baseline, tried)
-            partial.put(str(place), victim.model_dump(mode="json"))
+            partial.put(str(place), victim.model_dump())
         victims.append(victim)
     return victims
 
@@ -158,7 +158,7 @@ def _baselines(measurement: Measurement, partial: Partial, listener: Listener) -
         kept = measurement.baseline(
             lambda done, whole: listener.progress("Alone, and in random batches", done, whole)
         )
-        partial.put("baselines", _BASELINES.dump_python(kept, mode="json"))
+        partial.put("baselines", _BASELINES.dump_python(kept))
     return kept
 
 

@@ -8,7 +8,8 @@ from typing import Any
 from bitcliff import __version__
 from bitcliff.adapters import DataOptions, load_examples
 from bitcliff.adapters.corruptions import picture_corruptions
-from bitcliff.assess import Audit
+from bitcliff.assess.prepare import prepare
+from bitcliff.assess.schedule import Schedule
 from bitcliff.errors import InputError
 from bitcliff.jobs.assess_job import AssessJob, Listener
 from bitcliff.jobs.fine_tune import fine_tuner
@@ -16,7 +17,6 @@ from bitcliff.jobs.partial import Partial
 from bitcliff.jobs.plan_file import PLAN
 from bitcliff.jobs.run_directory import check_is_folder, finished_record, held
 from bitcliff.jobs.stored_run import open_stored
-from bitcliff.policy.stored import StoredPolicy
 from bitcliff.questions.activations.observe import observe_activations
 from bitcliff.questions.context import (
     Context,
@@ -186,7 +186,7 @@ def _answered(
             listener.stage(f"Explaining: {name}")
             # A later question may build on an earlier one: mitigations on the layers that break.
             answer = observe(replace(context, record=record))
-            partial.put(name, answer.model_dump(mode="json"))
+            partial.put(name, answer.model_dump())
         record = with_answer(record, name, answer, KINDS[name])
     # In the order in which a reader works them out.
     return record_of(observed, {key: one.observed for key, one in record.answers.items()}, KINDS)
@@ -245,13 +245,13 @@ def _context(
     shipped = tuple(name for name in policies if name in record.names_in_runtimes)
     policies = tuple(name for name in policies if name not in shipped)
     stored = open_stored(job.run, record, listener, in_runtimes=shipped)
-    assess, audit, own = stored.assess, stored.audit, stored.own
+    assess, prepared = stored.assess, stored.prepared
     allocations = {name: allocation_of(record.outcomes[name]) for name in policies}
-    test = Side("test", audit, stored.suite, stored.base, allocations)
-    train = _train_side(job, assess, test, own, policies, listener)
+    test = Side("test", prepared, allocations)
+    train = _train_side(job, assess, test, policies, listener)
     tune = None
     if job.fine_tune and "mitigations" in (job.questions or QUESTIONS):
-        tune = fine_tuner(audit, assess.data, job.fine_tune, job.run, listener.progress)
+        tune = fine_tuner(prepared, assess.data, job.fine_tune, job.run, listener.progress)
     return Context(
         record,
         policies,
@@ -268,7 +268,6 @@ def _train_side(
     job: ExplainJob,
     assess: AssessJob,
     test: Side,
-    own: StoredPolicy | None,
     policies: tuple[str, ...],
     listener: Listener,
 ) -> Side | None:
@@ -283,19 +282,14 @@ def _train_side(
     searched = policies if "layers" in (job.questions or QUESTIONS) else ()
     if searched:
         listener.stage(f"Measuring the same policies on {len(examples)} training examples")
-    audit = Audit(
-        test.audit.subject,
-        examples,
-        settings=test.audit.settings,
-        policy=None if own is None else own.policy,
-    )
-    suite, base = audit.ready()
-    suite.measure_only(
+    run = test.prepared
+    schedule = Schedule(prepare(run.subject, examples, run.settings, lambda _points: run.policy))
+    schedule.measure_only(
         searched,
         lambda name, done, whole: listener.progress(f"{name}, training split", done, whole),
     )
-    allocations = {name: allocation_of(suite.done[name].outcomes) for name in searched}
-    return Side("train", audit, suite, base, allocations)
+    allocations = {name: allocation_of(schedule.done[name].outcomes) for name in searched}
+    return Side("train", schedule.prepared, allocations)
 
 
 def _training_examples(job: ExplainJob, assess: AssessJob, test: Side) -> Examples | None:
@@ -304,7 +298,7 @@ def _training_examples(job: ExplainJob, assess: AssessJob, test: Side) -> Exampl
     def drawn(limit: int, options: DataOptions) -> Examples:
         return load_examples(
             assess.data,
-            subject=test.audit.subject,
+            subject=test.prepared.subject,
             limit=limit,
             seed=assess.settings.seed,
             options=options,

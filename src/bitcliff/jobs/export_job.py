@@ -54,7 +54,7 @@ def run_export(job: ExportJob, listener: Listener) -> Path:
     out = job.out or job.run / f"{job.policy or 'quantized'}.onnx"
     check_writable(out, "--out")
     stored = open_stored(job.run, record, listener)
-    attachment, settings = stored.suite.evaluator.attachment, stored.audit.settings
+    attachment, settings = stored.prepared.evaluator.attachment, stored.prepared.settings
     if job.plan is not None:
         attachment, settings = _planned(job.plan, stored)
     floors = floors_at(settings, attachment.plan)
@@ -62,7 +62,7 @@ def run_export(job: ExportJob, listener: Listener) -> Path:
     listener.stage("Writing the network as ONNX")
     model = quantized_model(
         attachment,
-        stored.suite.evaluator.inputs,
+        stored.prepared.evaluator.inputs,
         source,
         metadata={
             "bitcliff": __version__,
@@ -85,10 +85,10 @@ def run_export(job: ExportJob, listener: Listener) -> Path:
 
 
 def _planned(file: Path, stored: StoredRun) -> tuple[Attachment, AssessSettings]:
-    plan, subject = read_plan(file), stored.audit.subject
+    plan, subject = read_plan(file), stored.prepared.subject
     check_plan(plan, subject)
-    settings = planned(stored.audit.settings, plan)
-    points = discover(subject.module, stored.audit.examples.inputs, settings)
+    settings = planned(stored.prepared.settings, plan)
+    points = discover(subject.module, stored.prepared.examples.inputs, settings)
     attachment = Attachment(
         subject.module, points, settings.scheme, settings.weight_bits, settings.per_channel
     )
@@ -117,8 +117,7 @@ def _source(job: ExportJob, record: Record, stored: StoredRun) -> Source:
     if policy is None:
         return None
     if policy.threat == "co-trained":
-        assert stored.own is not None  # noqa: S101  (its settings are the record's)
-        return stored.own.policy
+        return stored.co_trained
     return None if policy.allocation is None else torch.tensor(policy.allocation)
 
 

@@ -5,20 +5,19 @@ from pathlib import Path
 
 import torch
 
-from bitcliff.assess import Audit
-from bitcliff.assess.evaluate import Evaluator, Scores, margins
-from bitcliff.assess.suite import Suite
+from bitcliff.assess.evaluate import margins
+from bitcliff.assess.prepare import Prepared, prepare
 from bitcliff.errors import InputError
 from bitcliff.jobs.assess_job import (
     AssessJob,
     Listener,
+    co_trained_policy,
     load_subject_and_data,
-    own_policy,
     stored_job,
 )
 from bitcliff.jobs.run_directory import CONFIG, check_is_folder, finished_record
 from bitcliff.jobs.runtimes import runtimes_of
-from bitcliff.policy.stored import StoredPolicy
+from bitcliff.policy.learned import LearnedPolicy
 from bitcliff.records import Record
 from bitcliff.types.runtime import Runtime
 from bitcliff.types.subject import Examples, Subject
@@ -32,16 +31,17 @@ class StoredRun:
     """What a run was about.
 
     Attributes:
-        assess: its configuration. audit: the subject, the examples, the points and the settings.
-        own: the policy trained together with the network, if any. suite: the network attached.
-        base: what it says in float.
+        assess: its configuration. prepared: its network and data, checked to be those.
     """
 
     assess: AssessJob
-    audit: Audit
-    own: StoredPolicy | None
-    suite: Suite
-    base: Scores
+    prepared: Prepared
+
+    @property
+    def co_trained(self) -> LearnedPolicy | None:
+        """The policy that was trained together with the network, if any."""
+        policy = self.prepared.policy
+        return policy if isinstance(policy, LearnedPolicy) else None
 
 
 def record_to_export(run: Path) -> Record:
@@ -82,13 +82,16 @@ def open_stored(
                 "since the run; assess again"
             )
     runtimes = _same_runtimes(run, record, in_runtimes, subject, examples)
-    audit = Audit(subject, examples, settings=assess.settings, runtimes=runtimes)
-    own = own_policy(assess, subject, audit.plan, listener)
-    audit.policy = None if own is None else own.policy
-    suite, base = audit.ready()
-    _check_same_settings(run, record, audit, suite.evaluator)
-    _check_same_answers(run, assess.model, record, suite.evaluator, base)
-    return StoredRun(assess, audit, own, suite, base)
+    prepared = prepare(
+        subject,
+        examples,
+        assess.settings,
+        lambda points: co_trained_policy(assess, subject, points, listener),
+        runtimes,
+    )
+    _check_same_settings(run, record, prepared)
+    _check_same_scores(run, assess.model, record, prepared)
+    return StoredRun(assess, prepared)
 
 
 def _same_runtimes(
@@ -111,25 +114,25 @@ def _same_runtimes(
     return runtimes
 
 
-def _check_same_settings(run: Path, record: Record, audit: Audit, evaluator: Evaluator) -> None:
+def _check_same_settings(run: Path, record: Record, prepared: Prepared) -> None:
     """A configuration that was changed by hand would explain another run than was recorded."""
     # The threshold judges a run and does not change what is measured.
-    now = audit.settings.changed(batch_size=evaluator.batch_size, max_drop=record.settings.max_drop)
+    threshold, size = record.settings.max_drop, prepared.evaluator.batch_size
+    now = prepared.settings.changed(batch_size=size, max_drop=threshold)
     points = [point.name for point in record.subject.points if point.quantized]
-    if now != record.settings or points != [point.name for point in audit.plan.points]:
+    if now != record.settings or points != [point.name for point in prepared.points.points]:
         raise InputError(f"{run / CONFIG}: not the settings of the run's record; assess again")
 
 
-def _check_same_answers(
-    run: Path, model: str, record: Record, evaluator: Evaluator, base: Scores
-) -> None:
+def _check_same_scores(run: Path, model: str, record: Record, prepared: Prepared) -> None:
     """The code of a model may have changed though its weights have not.
 
     Another machine rounds otherwise, so margins need only be close.
     """
-    found = margins(base.logits, evaluator.reference)
+    in_float, evaluator = prepared.in_float, prepared.evaluator
+    found = margins(in_float.logits, evaluator.reference)
     known = torch.from_numpy(record.table.margin.copy())
-    same = torch.isfinite(known) == base.finite
+    same = torch.isfinite(known) == in_float.finite
     apart = (known - found).abs().nan_to_num(0.0) > _SAME_MARGIN * evaluator.scale
-    if not bool(same.all()) or bool((apart & base.finite).any()):
+    if not bool(same.all()) or bool((apart & in_float.finite).any()):
         raise InputError(f"{run}: {model} answers otherwise in float than in the run; assess again")

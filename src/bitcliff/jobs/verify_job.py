@@ -90,7 +90,7 @@ def _chosen(record: Record, asked: tuple[str, ...]) -> list[str]:
 def _observe(
     record: Record, names: list[str], stored: StoredRun, runtime: str, listener: Listener
 ) -> VerificationObserved:
-    evaluator = stored.suite.evaluator
+    evaluator = stored.prepared.evaluator
     attachment, inputs = evaluator.attachment, evaluator.inputs
     listener.stage("Writing the network as ONNX")
     began = time.perf_counter()
@@ -103,10 +103,10 @@ def _observe(
     for number, name in enumerate(names):
         listener.progress(name, number, len(names))
         run = given_bits
-        if record.by_name[name].kind == "co-trained" and stored.own is not None:
-            chosen = quantized_model(attachment, inputs, stored.own.policy)
+        if record.by_name[name].kind == "co-trained":
+            chosen = quantized_model(attachment, inputs, stored.co_trained)
             run = _as_run(load_graph(serialized(chosen)))
-        file, ids = ExportedFile(run, observe), stored.audit.examples.ids
+        file, ids = ExportedFile(run, observe), stored.prepared.examples.ids
         found.append(verify_policy(name, evaluator, record.outcomes[name], file, ids))
     listener.progress("done", len(names), len(names))
     ours, theirs = seconds_each(evaluator, given_bits)

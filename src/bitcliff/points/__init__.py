@@ -2,7 +2,7 @@
 
 from bitcliff.points.attach import Attachment
 from bitcliff.points.discover import check_names, discover, floors_at
-from bitcliff.points.forward import logits_of, take
+from bitcliff.points.forward import batches, logits_of, take
 from bitcliff.points.plan import Plan, Point
 from bitcliff.types.settings import Selection
 
@@ -11,6 +11,7 @@ __all__ = [
     "Plan",
     "Point",
     "Selection",
+    "batches",
     "check_names",
     "discover",
     "floors_at",

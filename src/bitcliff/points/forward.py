@@ -1,6 +1,6 @@
 """Calling a model on a batch, whatever shape its inputs and outputs have."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import torch
 from jaxtyping import Float, Int
@@ -45,6 +45,18 @@ def raw_tensors(inputs: Inputs) -> list[Tensor]:
     """The floating tensors a model is fed: pictures, not tokens."""
     tensors = inputs.values() if isinstance(inputs, Mapping) else [inputs]
     return [tensor for tensor in tensors if tensor.is_floating_point()]
+
+
+def batches(
+    index: Int[Tensor, " chosen"], size: int
+) -> Iterator[tuple[Int[Tensor, " rows"], Int[Tensor, " size"]]]:
+    """In batches of one size: the rows of `index` in each, and the entries there, padded.
+
+    The last batch is filled up, so that every example runs through the same kernels whatever else
+    is run with it; what is not of `rows` is left out by the caller.
+    """
+    for rows in torch.arange(len(index)).split(size):
+        yield rows, pad(index[rows], size)
 
 
 def pad(index: Int[Tensor, " chosen"], size: int) -> Int[Tensor, " size"]:

@@ -31,10 +31,12 @@ class Policy(ABC):
 
     Attributes:
         points: L. options: the widths it may choose. total: the bits every example spends.
-        origin: where it comes from, in words for the record.
+        origin: where it comes from, in words for the record. sha256: of the file it was read from,
+            if it was.
     """
 
     origin: str = ""
+    sha256: str | None = None
 
     def __init__(self, points: int, options: Sequence[int], total: int) -> None:
         if points < 1:

@@ -82,11 +82,10 @@ class AboutPolicy(BaseModel):
 
 @dataclass(frozen=True)
 class StoredPolicy:
-    """A policy from a file. `sha256`: of the file."""
+    """A policy from a file, and what it is for."""
 
     about: AboutPolicy
     policy: LearnedPolicy
-    sha256: str
 
 
 def read_policy(file: Path) -> StoredPolicy:
@@ -111,7 +110,8 @@ def read_policy(file: Path) -> StoredPolicy:
             f"--policy {file}: not a policy; give a policy.safetensors that `bitcliff train pair` "
             "wrote"
         ) from error
-    return StoredPolicy(about, policy, hashlib.sha256(data).hexdigest())
+    policy.sha256 = hashlib.sha256(data).hexdigest()
+    return StoredPolicy(about, policy)
 
 
 def _metadata(data: bytes) -> dict[str, str]:

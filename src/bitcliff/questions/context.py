@@ -8,9 +8,8 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
-from bitcliff.assess.audit import Audit
-from bitcliff.assess.evaluate import Evaluator, Scores
-from bitcliff.assess.suite import Suite
+from bitcliff.assess.evaluate import Evaluator
+from bitcliff.assess.prepare import Prepared
 from bitcliff.errors import InputError
 from bitcliff.records import Outcomes, PolicyResult, Record
 from bitcliff.types.settings import CorruptionSettings
@@ -25,34 +24,29 @@ class Side:
     """One split of the data.
 
     Attributes:
-        audit: the subject, the examples, the points and the settings.
-        suite: the network attached (`suite.evaluator`, its reference set to what the search pushes
-            away from) and the right answers (`suite.wanted`).
-        base: what the network says in float.
+        prepared: the network attached to the examples, and what it says of them in float.
         allocations: bits (n, L) of each explained policy, for every example; on the training
             split of none, where nobody asks for them.
     """
 
     split: Literal["test", "train"]
-    audit: Audit
-    suite: Suite
-    base: Scores
+    prepared: Prepared
     allocations: Mapping[str, Int[Tensor, "n points"]]
 
     @property
     def evaluator(self) -> Evaluator:
         """The attached network."""
-        return self.suite.evaluator
+        return self.prepared.evaluator
 
     @property
     def examples(self) -> Examples:
         """The data of this split."""
-        return self.audit.examples
+        return self.prepared.examples
 
     @property
     def everyone(self) -> Int[Tensor, " n"]:
         """The places of all examples."""
-        return self.suite.everyone
+        return self.prepared.everyone
 
 
 @dataclass(frozen=True)

@@ -153,7 +153,7 @@ def _checked(
     for key, kind in kinds.items():
         if key not in answers:
             continue
-        given = kind.older(record, answers[key]) if older else answers[key]
+        given = _of_older(kind, record, answers[key], source) if older else answers[key]
         if given is None:  # an older file does not hold what this answer rests on
             continue
         part = valid(kind.observed, given, source, f"answers.{key}")
@@ -161,6 +161,15 @@ def _checked(
             raise InputError(f"{source}: inconsistent record: {key}: {one_line(problem)}")
         record = with_answer(record, key, part, kind)
     return record
+
+
+def _of_older(kind: AnswerKind, record: Record, answer: Any, source: str) -> Any:
+    try:
+        return kind.older(record, answer)
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+        raise InputError(
+            f"{source}: not a Bitcliff record of schema 1.x: {one_line(repr(error))}"
+        ) from error
 
 
 def _figures_of(record: Record) -> dict[str, Any]:

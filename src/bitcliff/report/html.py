@@ -4,20 +4,22 @@ import base64
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from importlib.resources import files
 from typing import Any
 
 from bitcliff.records import Record
 from bitcliff.report import view
-from bitcliff.report.basis import partial_notes
+from bitcliff.report.basis import partial_notes, same_text
 from bitcliff.report.figure import figure_plot
+from bitcliff.report.filters import FILTERS
 from bitcliff.report.finding import find
 from bitcliff.report.plot import colour_rules
 from bitcliff.report.policies import policy_groups
 from bitcliff.report.repeats import any_repeated, repeats_sentence
 from bitcliff.report.risk import SHOWN, at_risk_cards, changed_by
 from bitcliff.report.section import Section
-from bitcliff.report.words import clean, noun, percent, rate_text
+from bitcliff.report.words import clean, noun
 from bitcliff.verdict import Verdict
 
 
@@ -55,6 +57,7 @@ def render_page(template: str, context: dict[str, Any]) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters.update(FILTERS)
     style = colour_rules() + _resource("report.css")
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
     # Ours, not data: the hash of the policy is over these very bytes, so they must not be escaped.
@@ -87,24 +90,23 @@ def _context(record: Record, verdict: Verdict) -> dict[str, Any]:
         "figure": None if subject.black_box else figure_plot(record),
         "black_box": subject.black_box,
         "changed_by": changed_by(record),
-        "groups": policy_groups(record, verdict),
-        "float_accuracy": rate_text(record.float_.accuracy),
-        "float_worst": view.class_of_float(record),
+        "groups": policy_groups(record),
+        "statuses": {one.policy: one.status for one in verdict.judgements},
+        "same": {policy.name: same_text(record, policy) for policy in record.policies},
+        "worst_class": partial(view.worst_class_text, subject),
+        "float_accuracy": record.float_.accuracy,
+        "float_worst": record.float_.worst_class,
         "risk": at_risk_cards(record),
         "n_risk": len(record.at_risk),
         "n_examples": subject.n_examples,
         "risk_shown": SHOWN,
         "noun": noun(record),
         "one": noun(record, 1),
-        "points": view.point_lines(record, finding),
+        "points": subject.points,
+        "starved": view.mean_bits_at(record, finding),
         "coverage": record.coverage,
-        "macs_share": None
-        if record.coverage.macs_share is None
-        else percent(record.coverage.macs_share),
-        "uncovered": [
-            (clean(one.name), clean(one.kind), clean(one.reason, 300)) for one in subject.uncovered
-        ],
-        "effort": view.worst_effort(record),
+        "uncovered": subject.uncovered,
+        "searched": view.searched(record),
         "partial": partial_notes(record),
         "any_repeated": any_repeated(record),
         "repeats": repeats_sentence(record, finding.worst),

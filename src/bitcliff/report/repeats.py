@@ -5,7 +5,7 @@ million stands for another machine's arithmetic: what stays under it will be see
 """
 
 from bitcliff.records import ExampleRow, Outcome, PolicyResult, Record
-from bitcliff.report.words import NOTHING, clean, noun
+from bitcliff.report.words import clean, noun
 
 
 def count_stays(row: ExampleRow, outcome: Outcome) -> tuple[int, int] | None:
@@ -19,12 +19,6 @@ def count_stays(row: ExampleRow, outcome: Outcome) -> tuple[int, int] | None:
         return None
     stays = sum(one not in (None, row.float_prediction) for one in outcome.repeats)
     return stays, len(outcome.repeats)
-
-
-def repeated_text(policy: PolicyResult) -> str:
-    """ "17/19": the flips that stay in every repeat, of those found."""
-    repeated = policy.repeated
-    return NOTHING if repeated is None or not repeated.n else f"{repeated.k}/{repeated.n}"
 
 
 def any_repeated(record: Record) -> bool:

@@ -4,20 +4,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from bitcliff.records import Provenance, Record
+from bitcliff.records import ClassRate, PolicyResult, Provenance, Record, SubjectInfo
 from bitcliff.records.conditions import SEARCHED
 from bitcliff.report.basis import folding_note
 from bitcliff.report.drawings import Squares, squares
 from bitcliff.report.finding import Finding
-from bitcliff.report.policies import effort_text
 from bitcliff.report.repeats import nudged_sentence
 from bitcliff.report.words import (
+    NOTHING,
     capital,
     class_name,
     clean,
     count_text,
     family_order,
-    macs_text,
     mean_text,
     noun,
     rate_interval,
@@ -36,19 +35,6 @@ class Card:
     note: str
     squares: Squares | None
     kind: str
-
-
-@dataclass(frozen=True)
-class PointLine:
-    """One line of the coverage table."""
-
-    name: str
-    kind: str
-    shape: str
-    macs: str
-    state: str
-    quantized: bool
-    starved: str
 
 
 def split_sentence(verdict: Verdict) -> tuple[str, str]:
@@ -174,34 +160,15 @@ def when(provenance: Provenance) -> str:
     return f"{start.day} {start:%B %Y, %H:%M %Z}".rstrip() + f" · took {took}"
 
 
-def point_lines(record: Record, finding: Finding) -> list[PointLine]:
-    """The coverage table, with the bits that the worst case leaves each point on average."""
-    starved = _mean_bits(record, finding)
-    lines, index = [], 0
-    for point in record.subject.points:
-        left = ""
-        if point.quantized:
-            left = f"{starved[index]:.1f}" if starved else ""
-            index += 1
-        lines.append(
-            PointLine(
-                name=clean(point.name),
-                kind=clean(point.kind),
-                shape=" × ".join(str(size) for size in point.shape),
-                macs=macs_text(point.macs),
-                state="quantized" if point.quantized else f"left out: {clean(point.reason)}",
-                quantized=point.quantized,
-                starved=left,
-            )
-        )
-    return lines
-
-
-def _mean_bits(record: Record, finding: Finding) -> list[float]:
+def mean_bits_at(record: Record, finding: Finding) -> dict[str, float]:
+    """By a point's name, the bits that the worst case leaves it on average; empty without one."""
     if finding.worst is None:
-        return []
+        return {}
     bits = record.outcomes[finding.worst.name].every_bits()
-    return [] if bits is None or not len(bits) else [float(mean) for mean in bits.mean(0)]
+    if bits is None or not len(bits):
+        return {}
+    names = (point.name for point in record.subject.points if point.quantized)
+    return dict(zip(names, map(float, bits.mean(0)), strict=True))
 
 
 def settings_lines(record: Record) -> list[tuple[str, str]]:
@@ -262,18 +229,13 @@ def provenance_lines(source: Provenance, schema_version: str) -> list[tuple[str,
     ]  # fmt: skip
 
 
-def worst_effort(record: Record) -> list[tuple[str, str, str]]:
-    """(policy, passes, method) of every policy that was searched for."""
-    searched = [policy for policy in record.policies if policy.kind in SEARCHED]
-    return [
-        (clean(policy.name), effort_text(policy.effort), clean(policy.effort.method, 300))
-        for policy in sorted(searched, key=family_order)
-    ]
+def searched(record: Record) -> list[PolicyResult]:
+    """Every policy whose bits were searched for, in the report's order."""
+    return sorted((p for p in record.policies if p.kind in SEARCHED), key=family_order)
 
 
-def class_of_float(record: Record) -> str:
-    """The class that fares worst in float."""
-    worst = record.float_.worst_class
+def worst_class_text(subject: SubjectInfo, worst: ClassRate | None) -> str:
+    """The class that fares worst, by name: "bull mastiff (243): 0/1"."""
     if worst is None:
-        return ""
-    return f"{class_name(record.subject, worst.label)}: {worst.accuracy.k} of {worst.accuracy.n}"
+        return NOTHING
+    return f"{class_name(subject, worst.label)}: {worst.accuracy.k}/{worst.accuracy.n}"

@@ -82,8 +82,7 @@ def context_of(
         ids = tuple(f"example-{place}" for place in range(n))
         inputs = Examples("planted", inputs, None, ids, n, "0" * 64)
     audit = Audit(module, inputs, settings=settings)
-    suite, base = audit.ready()
-    return Context(record, tuple(bits), Side("test", audit, suite, base, bits))
+    return Context(record, tuple(bits), Side("test", audit.prepared, bits))
 
 
 def measured(context: Context) -> Activations:

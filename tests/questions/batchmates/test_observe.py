@@ -46,7 +46,7 @@ def test_a_planted_victim_among_others_is_found_with_its_companion() -> None:
     settings = QUICK.changed(batch=4)
     found = Measurement(subject, examples, settings, *benches(subject, examples.inputs))
     assert found.shop is None
-    assert found.crafting.startswith("none: the inputs are not pictures")
+    assert found.crafting.startswith("none: the inputs are not images")
     rows = found.baseline(lambda _done, _whole: None)
     assert [row.alone for row in rows] == [1, 2, 3, 4, 5, 6]
     # Beside the giant all others lose their ones, and class 0 has a head start.

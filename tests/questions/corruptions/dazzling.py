@@ -103,7 +103,6 @@ def context_of(
     record = audit.assess(command="made by the tests")
     explained = Explained(policies=list(policies), n_train=0)
     record = replace(record, observed=record.observed.model_copy(update={"explained": explained}))
-    suite, base = audit.ready()
     allocations = {name: allocation_of(record.outcomes[name]) for name in policies}
-    side = Side("test", audit, suite, base, allocations)
+    side = Side("test", audit.prepared, allocations)
     return Context(record, policies, side, corrupting=corrupting)

@@ -86,7 +86,7 @@ def test_predictions_are_those_of_the_network_itself() -> None:
     settings = CorruptionSettings(degrees=(2, 4), seeds=2)
     context = context_of(Dazzled(), x, labels, corrupting=settings)
     found = observe_corruptions(context, picture_corruptions)
-    scale, audit = picture_scale(x, None), context.test.audit
+    scale, audit = picture_scale(x, None), context.test.prepared
     for corruption in picture_corruptions():
         for degree in settings.degrees:
             marks = marks_of(found, corruption.name, degree)
@@ -95,7 +95,7 @@ def test_predictions_are_those_of_the_network_itself() -> None:
                     one = corrupted(x[place], scale, corruption, degree, seed, name)[None]
                     in_float = audit.subject.module(one).argmax().item()
                     with quantized(
-                        audit.subject.module, Uniform(2, 4), audit.plan, weight_bits=None
+                        audit.subject.module, Uniform(2, 4), audit.prepared.points, weight_bits=None
                     ):
                         coarse = audit.subject.module(one).argmax().item()
                     right = [str(int(y == labels[place])) for y in (in_float, coarse)]

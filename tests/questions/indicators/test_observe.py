@@ -29,7 +29,7 @@ SETTINGS = AssessSettings(bits=(2, 3, 4, 5), budgets=(3.0,))
 
 def context_of(record: Record, audit: Audit) -> Context:
     """Of indicators, only the test side matters; the record is another network's."""
-    return Context(record, (), Side("test", audit, *audit.ready(), {}))
+    return Context(record, (), Side("test", audit.prepared, {}))
 
 
 def test_the_reference_that_ships_is_whole() -> None:
@@ -74,7 +74,7 @@ def test_the_shipped_brittle_network_shows_in_float(shipped: dict[str, Indicator
 def test_values_repeat(shipped: dict[str, IndicatorsObserved]) -> None:
     subject = load_model("base-digits")
     audit = Audit(subject, load_examples("digits", subject=subject, limit=200, seed=0))
-    again = indicator_values(float_network(Side("test", audit, *audit.ready(), {})))
+    again = indicator_values(float_network(Side("test", audit.prepared, {})))
     assert again == {key: one.value for key, one in shipped["base-digits"].values.items()}
 
 
@@ -118,7 +118,7 @@ def test_examples_that_fail_in_float_are_left_out(record: Record) -> None:
     x = torch.rand(24, 3, generator=torch.Generator().manual_seed(3))
     x[:4] = 2.0
     audit = Audit(Overflowing().eval(), [x], settings=SETTINGS)
-    side = Side("test", audit, *audit.ready(), {})
+    side = Side("test", audit.prepared, {})
     failed = len(x) - int(side.base.finite.sum())
     assert failed >= 4
     found = observe_indicators(Context(record, (), side))

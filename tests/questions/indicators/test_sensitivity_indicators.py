@@ -4,12 +4,12 @@ from collections.abc import Callable
 import pytest
 import torch
 import torch.nn.functional as F  # noqa: N812
-from bitcliff.assess.explain import float_probes
 from torch import Tensor, nn
 from torch.func import functional_call
 
 from bitcliff.assess.evaluate import margins
 from bitcliff.points import discover
+from bitcliff.questions.indicators import sensitivity_indicators
 from bitcliff.questions.indicators.sensitivity_indicators import (
     FloatNetwork,
     Watched,
@@ -17,7 +17,7 @@ from bitcliff.questions.indicators.sensitivity_indicators import (
     divergence,
     input_noise_gap,
     local_lipschitz,
-    margin_slopes,
+    margin_gradients,
     weight_sharpness,
     weights_moved,
     weights_of,
@@ -66,19 +66,19 @@ def tokens() -> dict[str, Tensor]:
     return {"tokens": words, "mask": torch.ones(8, 5, dtype=torch.bool)}
 
 
-def test_slopes_of_margins_by_finite_differences(cnn: nn.Module) -> None:
+def test_gradients_of_margins_by_finite_differences(cnn: nn.Module) -> None:
     model = copy.deepcopy(cnn).double()
     x = torch.rand(5, 1, 8, 8, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
-    wanted = model(x).argmax(1)
-    found = margin_slopes(model, x, wanted)
-    slopes = torch.zeros(5, 64, dtype=torch.float64)
+    target = model(x).argmax(1)
+    found = margin_gradients(model, x, target)
+    gradients = torch.zeros(5, 64, dtype=torch.float64)
     for place in range(64):
         step = torch.zeros(64, dtype=torch.float64)
         step[place] = 1e-6
-        ends = [margins(model(x + sign * step.view(1, 8, 8)), wanted) for sign in (1, -1)]
-        slopes[:, place] = (ends[0] - ends[1]) / 2e-6
+        ends = [margins(model(x + sign * step.view(1, 8, 8)), target) for sign in (1, -1)]
+        gradients[:, place] = (ends[0] - ends[1]) / 2e-6
     assert found is not None
-    assert found.tolist() == pytest.approx(slopes.norm(dim=1).tolist(), rel=1e-4)
+    assert found.tolist() == pytest.approx(gradients.norm(dim=1).tolist(), rel=1e-4)
 
 
 def test_the_steepness_of_a_linear_network_is_known() -> None:
@@ -86,9 +86,9 @@ def test_the_steepness_of_a_linear_network_is_known() -> None:
     module = nn.Sequential(linear)
     x = X.clone()
     network = network_of_linear(module, x)
-    slope = float((linear.weight[0] - linear.weight[1]).detach().norm())
+    gradient = float((linear.weight[0] - linear.weight[1]).detach().norm())
     usual = float((network.logits[:, 0] - network.logits[:, 1]).abs().median())
-    assert local_lipschitz(network) == pytest.approx(slope / usual, rel=1e-5)
+    assert local_lipschitz(network) == pytest.approx(gradient / usual, rel=1e-5)
 
 
 def network_of_linear(module: nn.Module, x: Tensor) -> FloatNetwork:
@@ -107,7 +107,7 @@ def test_the_steepest_place_around_counts() -> None:
 
     x = torch.cat([torch.ones(10, 4), -torch.ones(10, 4)])
     found = local_lipschitz(network_of_linear(Step(), x))
-    at_the_examples = margin_slopes(Step(), x, torch.zeros(20, dtype=torch.int64))
+    at_the_examples = margin_gradients(Step(), x, torch.zeros(20, dtype=torch.int64))
     assert at_the_examples is not None
     assert float(at_the_examples.max()) == 0
     assert found is not None
@@ -116,18 +116,18 @@ def test_the_steepest_place_around_counts() -> None:
 
 def test_a_network_that_works_in_place_has_slopes_and_keeps_its_input() -> None:
     module, x = InPlace(), X.clone()
-    wanted = module(x.clone()).argmax(1)
-    found = margin_slopes(module, x, wanted)
+    target = module(x.clone()).argmax(1)
+    found = margin_gradients(module, x, target)
     assert torch.equal(x, X)
 
     def plain(x: Tensor) -> Tensor:
         return module.second(3 * torch.sigmoid(module.first(2 * x)))  # type: ignore[no-any-return]
 
     leaf = x.clone().requires_grad_()
-    total = margins(plain(leaf), wanted).sum()
-    (slopes,) = torch.autograd.grad(total, leaf)
+    total = margins(plain(leaf), target).sum()
+    (gradients,) = torch.autograd.grad(total, leaf)
     assert found is not None
-    assert found.tolist() == pytest.approx(slopes.norm(dim=1).tolist(), rel=1e-5)
+    assert found.tolist() == pytest.approx(gradients.norm(dim=1).tolist(), rel=1e-5)
 
 
 def test_no_steepness_without_a_gradient() -> None:
@@ -157,10 +157,10 @@ def test_no_noise_without_labels_or_numbers() -> None:
 
 def test_divergence_is_torchs() -> None:
     before, after = torch.randn(7, 5), torch.randn(7, 5)
-    wanted = F.kl_div(
+    target = F.kl_div(
         after.log_softmax(1), before.log_softmax(1), log_target=True, reduction="batchmean"
     )
-    assert divergence(before, after) == pytest.approx(float(wanted), rel=1e-5)
+    assert divergence(before, after) == pytest.approx(float(target), rel=1e-5)
     assert divergence(before, before + 3) == pytest.approx(0, abs=1e-6)
 
 
@@ -272,5 +272,7 @@ def _with_offset(layer: nn.Module) -> nn.Sequential:
 
 def test_probes_settle_for_the_examples_they_get() -> None:
     """The last batch may be short."""
-    alike = [float_probes.local_lipschitz(network_of(chain(), size=size)) for size in (3, 10)]
+    alike = [
+        sensitivity_indicators.local_lipschitz(network_of(chain(), size=size)) for size in (3, 10)
+    ]
     assert alike[0] == pytest.approx(alike[1])

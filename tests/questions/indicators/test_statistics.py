@@ -57,6 +57,7 @@ def test_a_planted_indicator_tells_and_a_useless_one_does_not() -> None:
     assert small is not None
     assert (sharp.auroc, sharp.high, sharp.n_brittle, sharp.n_others) == (1, 1, 5, 10)
     assert sharp.p_holm == pytest.approx(sharp.p_value * len(ABOUT))
+    assert sharp.p_holm is not None
     assert sharp.p_holm < 0.05
     assert small.low < 0.5 < small.high
     assert small.p_holm == 1
@@ -91,7 +92,7 @@ def networks_of(count: int = 20) -> list[ReferenceNetwork]:
 
 
 def observed_of(networks: list[ReferenceNetwork], **changes: Any) -> IndicatorsObserved:
-    given = {
+    given: dict[str, Any] = {
         "n": 20,
         "same_family": True,
         "same_network": "1",

@@ -53,7 +53,6 @@ def steady_run(n: int = 80, seed: int = 0, labelled: bool = True) -> tuple[Recor
         thumbnails=tuple(f"data:image/png;base64,{place:04d}" for place in range(n)),
     )
     audit = Audit(Steady().eval(), examples, settings=SETTINGS)
-    suite, base = audit.ready()
     record = audit.assess(command="made by the tests")
     margins = (5 * torch.rand(n, generator=noise)).tolist()
     # Without labels the class is what the network itself predicts.
@@ -68,7 +67,7 @@ def steady_run(n: int = 80, seed: int = 0, labelled: bool = True) -> tuple[Recor
         )
         for place, row in enumerate(record.examples)
     ]
-    return record_of_rows(record.observed, rows, []), Side("test", audit, suite, base, {})
+    return record_of_rows(record.observed, rows, []), Side("test", audit.prepared, {})
 
 
 def with_policy(record: Record, hit: Collection[int], name: str = PLANTED) -> Record:
@@ -78,7 +77,7 @@ def with_policy(record: Record, hit: Collection[int], name: str = PLANTED) -> Re
         assert row.float_prediction is not None
         assert row.float_margin is not None
         other = (row.float_prediction + 1) % CLASSES
-        kept = Outcome(prediction=row.float_prediction, margin=row.float_margin - 0.5)
+        kept = Outcome(prediction=row.float_prediction, margin=0.9 * row.float_margin)
         outcomes.append(Outcome(prediction=other, margin=-1.0) if place in hit else kept)
     return with_outcomes(record, outcomes, name)
 

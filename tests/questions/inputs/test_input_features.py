@@ -127,9 +127,8 @@ def test_texts_have_a_length_and_no_brightness() -> None:
         "attention_mask": torch.arange(5) < lengths[:, None],
     }
     audit = Audit(Masked().eval(), [batch], settings=SETTINGS)
-    suite, base = audit.ready()
     record = audit.assess(command="made by the tests")
-    measured, missing = features_of(Context(record, (), Side("test", audit, suite, base, {})))
+    measured, missing = features_of(Context(record, (), Side("test", audit.prepared, {})))
     assert {one.key: one.reason for one in missing} == dict.fromkeys(
         ("brightness", "contrast", "sharpness"),
         "the inputs are not images (channels, height, width)",

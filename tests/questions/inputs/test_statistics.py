@@ -211,10 +211,9 @@ def test_a_network_that_overflows(labelled: bool) -> None:
     x[:12, 0] = torch.linspace(0.9, 1.1, 12)
     batch = (x, x.argmax(1)) if labelled else x
     audit = Audit(Overflowing().eval(), [batch], settings=SETTINGS)
-    suite, base = audit.ready()
     record = audit.assess(command="made by the tests")
     names = default_policies(record)
-    observed = observe_inputs(Context(record, names, Side("test", audit, suite, base, {})))
+    observed = observe_inputs(Context(record, names, Side("test", audit.prepared, {})))
     in_float = sum(row.float_prediction is None for row in record.examples)
     assert in_float == 6
     for risk in figures(record, observed).policies:
@@ -264,7 +263,7 @@ def _reference(places: list[int], predictions: list[int]) -> ReferenceRun:
         ({"reference": _reference([1, 1], [0, 0])}, "must be there, each once"),
         ({"reference": _reference([12], [0])}, "not among 12 examples"),
         ({"reference": _reference([1], [])}, "0 predictions for 1"),
-        ({"reference": _reference([1], [4])}, "not 0 to 3"),
+        ({"reference": _reference([1], [4])}, "a class that is none of the 4"),
         ({"resampled": {"planted": {"class": 0.5}}}, "not about the explained policies"),
         ({"resampled": {"planted": {}, "other": {"class": 0.5}}}, "not of ['class']"),
         ({"resampled": {"planted": {"class": 0.5}, "other": {"class": 0.0}}}, "no shuffling gives"),

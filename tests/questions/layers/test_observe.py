@@ -27,7 +27,9 @@ def observed(record: Record, *sides: Side) -> LayersObserved:
 
 def explained(record: Record, *sides: Side) -> list[LayerSweep]:
     """The figures, of a network with as many points as the sides have."""
-    return figures(of_points(record, sides[0].suite.points), observed(record, *sides)).sweeps
+    return figures(
+        of_points(record, len(sides[0].prepared.points)), observed(record, *sides)
+    ).sweeps
 
 
 def of_points(record: Record, number: int) -> Record:

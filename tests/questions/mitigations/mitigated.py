@@ -28,8 +28,7 @@ SETTINGS = AssessSettings(
 def context_of(model: nn.Module, data: list[Any], settings: AssessSettings = SETTINGS) -> Context:
     audit = Audit(model.eval(), data, settings=settings)
     record = audit.assess(command="bitcliff assess")
-    suite, base = audit.ready()
-    return Context(record, (), Side("test", audit, suite, base, {}))
+    return Context(record, (), Side("test", audit.prepared, {}))
 
 
 def signs(n: int = 24) -> Tensor:

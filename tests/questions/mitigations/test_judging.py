@@ -84,7 +84,7 @@ def test_of_no_example_nothing_is_known() -> None:
 
 
 def test_random_draws() -> None:
-    draws = [[0, 1, None, 1], [0, 0, 0, 0], [0, 1, 0, 1]]
+    draws: list[list[int | None]] = [[0, 1, None, 1], [0, 0, 0, 0], [0, 1, 0, 1]]
     found = random_allocation(classes([0, 1, 0, 1]), np.stack([classes(draw) for draw in draws]))
     # 3, 2 and 4 right
     assert (found.mean.k, found.worst.k, found.all_right.k, found.draws) == (3, 2, 1, 3)

@@ -186,7 +186,7 @@ def test_text_models() -> None:
 
 def test_a_tuned_network_is_judged_anew() -> None:
     context = cliff_context()
-    subject = context.test.audit.subject
+    subject = context.test.prepared.subject
 
     def tune(mean: float) -> Subject:
         assert mean == 8.0
@@ -202,11 +202,11 @@ def test_a_tuned_network_is_judged_anew() -> None:
 
 def test_a_plan_of_the_run_itself_is_kept() -> None:
     context = cliff_context()
-    audit = context.test.audit
+    audit = context.test.prepared
     settings = replace(audit.settings, floors={"second": 4, "middle": 4})
     planned = context_of(audit.subject.module, [(signs(), audit.examples.labels)], settings)
     mitigation = Mitigation("float", "1 point in float", in_float=("middle",))
-    found = search_again(mitigation, planned.test.audit, 8.0, lambda *_: None)
-    assert found.audit.settings.floors == {"second": 4}
-    assert found.audit.settings.selection.in_float == ("middle",)
+    found = search_again(mitigation, planned.test.prepared, 8.0, lambda *_: None)
+    assert found.prepared.settings.floors == {"second": 4}
+    assert found.prepared.settings.selection.in_float == ("middle",)
     assert bool((found.bits[:, 0] >= 4).all())

@@ -113,10 +113,10 @@ def test_the_ablation_goes_from_the_simulation_to_the_runtime_one_change_at_a_ti
     assert rungs["runtime"].from_runtime.k == 0
     assert rungs["runtime"].margin_gap == 0
     assert rungs["batch"].changed == rungs["batch"].from_runtime
-    # With the runtime's own bits the simulation comes as near as it gets.
+    # Every simulation is far nearer than batches are. Which is nearest hangs on the processor's
+    # integer sums.
     gaps = [rungs[name].margin_gap or 0.0 for name in ("simulation", "layers", "activations")]
-    assert gaps[2] == min(gaps)
-    assert gaps[2] < 0.1 * (rungs["batch"].margin_gap or 0.0)
+    assert 0 < max(gaps) < 0.1 * (rungs["batch"].margin_gap or 0.0)
 
 
 def test_it_says_what_was_quantized_and_how_long_it_takes(record: Record) -> None:

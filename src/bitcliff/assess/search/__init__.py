@@ -1,4 +1,4 @@
-"""Looking for the worst (or friendliest) allocation under an exact budget."""
+"""Looking for the worst (or best) allocation under an exact budget."""
 
 from bitcliff.assess.search.evolution import evolve
 from bitcliff.assess.search.gradient import exchange, relinearise

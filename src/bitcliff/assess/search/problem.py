@@ -29,7 +29,7 @@ class Problem:
         index: (m,) the examples, by their place in the data.
         groups: (m,) the allocation each example uses, 0..G-1.
         options: (O,) widths; total: bits that each allocation spends, exactly.
-        sign: +1 to lower margins (worst), -1 to raise them (friendliest).
+        sign: +1 to lower margins (worst), -1 to raise them (best).
         floors: the least width at each point; None: every option everywhere.
     """
 

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from bitcliff.assess.evaluate import Evaluator, Scores, laid_out_for_speed
 from bitcliff.assess.measured import predictions_of
-from bitcliff.assess.suite import runtime_run
+from bitcliff.assess.schedule import runtime_run
 from bitcliff.errors import InputError
 from bitcliff.policy import Batch, Policy
 from bitcliff.questions.context import Context
@@ -42,7 +42,7 @@ def observe_corruptions(
     """
     side, settings = context.test, context.corrupting
     try:
-        scale = picture_scale(side.examples.inputs, side.audit.subject.preprocessing)
+        scale = picture_scale(side.examples.inputs, side.prepared.subject.preprocessing)
         everything = (*image_corruptions(), normalisation_shift)
     except InputError as reason:
         return CorruptionsObserved(reason=str(reason))
@@ -78,7 +78,7 @@ def _seeds(context: Context, settings: CorruptionSettings) -> list[int]:
 def _co_trained_policy(context: Context, name: str) -> Policy | None:
     """The policy that looks at an image before it chooses, if this is its name."""
     kind = context.record.by_name[name].kind
-    return context.test.audit.policy if kind == "co-trained" else None
+    return context.test.prepared.policy if kind == "co-trained" else None
 
 
 def _bits_in_words(context: Context, name: str) -> str:
@@ -125,7 +125,7 @@ class _Run:
         scores: dict[str, Scores] = {FLOAT: evaluator.float_scores(index)}
         for name in self.context.everyone:
             condition = self.context.record.by_name[name].condition
-            shipped = runtime_run(self.context.test.suite, condition)
+            shipped = runtime_run(self.context.test.prepared, condition)
             if shipped is not None:
                 scores[name] = evaluator.runtime_scores(index, *shipped)
             else:

@@ -40,7 +40,7 @@ def observe_indicators(context: Context) -> IndicatorsObserved:
     reference = read_reference()
     network = float_network(context.test, context.tell)
     values = indicator_values(network)
-    module, data = context.test.audit.subject.module, context.test.examples.name
+    module, data = context.test.prepared.subject.module, context.test.examples.name
     same = tensors_sha256(module.state_dict())
     return IndicatorsObserved(
         n=len(network.logits),
@@ -122,15 +122,15 @@ def _over(summary: Callable[[list[float]], float], values: list[float]) -> float
 
 def float_network(side: Side, tell: Tell = lambda _what, _done, _whole: None) -> FloatNetwork:
     """The examples of a side, at most 200, that float gives finite scores for."""
-    kept = side.base.finite.nonzero().flatten()[:_MOST]
+    kept = side.prepared.in_float.finite.nonzero().flatten()[:_MOST]
     evaluator, labels = side.evaluator, side.examples.labels
     batches = _PASSES * math.ceil(len(kept) / evaluator.batch_size)
     done = iter(range(1, batches + 1))
     return FloatNetwork(
         evaluator.attachment.model,
-        side.audit.plan,
+        side.prepared.points,
         take(evaluator.inputs, kept),
-        side.base.logits[kept],
+        side.prepared.in_float.logits[kept],
         None if labels is None else labels[kept],
         evaluator.batch_size,
         lambda: tell("Probing the float network", next(done, batches), batches),

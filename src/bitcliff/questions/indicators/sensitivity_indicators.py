@@ -1,4 +1,4 @@
-"""How a float network answers to small changes: of its input, its weights, its activations."""
+"""How a float network responds to small changes: of its input, its weights, its activations."""
 
 import math
 from collections.abc import Callable, Iterator
@@ -31,7 +31,7 @@ class FloatNetwork:
     """A network in float, in eval mode, and examples that it gives finite scores for.
 
     Attributes:
-        logits: (n, classes), what it says to them. labels: (n,), if known.
+        logits: (n, classes), its outputs for them. labels: (n,), if known.
         size: of a batch. tell: hears of each batch done.
     """
 
@@ -63,7 +63,7 @@ class FloatNetwork:
 class Watched(Attachment):
     """A network in float, of which `touch` sees the values at each point and may replace them.
 
-    `touch` takes the values, examples along the first dimension, and the point's place in the plan;
+    `touch` takes the values, examples along the first dimension, and the point's index in the plan;
     it gives values of the same shape.
     """
 
@@ -84,7 +84,7 @@ class Watched(Attachment):
 
 
 def divergence(before: Float[Tensor, "n classes"], after: Float[Tensor, "n classes"]) -> float:
-    """Mean rise of the cross-entropy against the network's own answers (KL), nats."""
+    """Mean rise of the cross-entropy against the network's own predictions (KL), nats."""
     p, q = before.double().log_softmax(1), after.double().log_softmax(1)
     return float((p.exp() * (p - q)).sum(1).mean())
 
@@ -165,29 +165,29 @@ def weights_moved(module: nn.Module, share: float, seed: int) -> Iterator[None]:
 def local_lipschitz(network: FloatNetwork) -> float | None:
     """Usual margins that a unit of input can move, the median over the examples.
 
-    Of each the steepest slope of its margin, at itself and at 4 places around it (a tenth of the
-    inputs' spread away), over the median margin of all. None where inputs have no slope: tokens, or
-    a network that turns gradients off.
+    Of each the largest gradient of its margin, at itself and at 4 inputs around it (a tenth of the
+    inputs' spread away), over the median margin of all. None where inputs have no gradient:
+    tokens, or a network that turns gradients off.
     """
     if not raw_tensors(network.inputs):
         return None
-    places = [network.inputs, *(_noisy(network.inputs, _NEAR, draw) for draw in range(_DRAWS - 1))]
-    wanted = network.logits.argmax(1)
-    steepest = torch.zeros(len(wanted), dtype=torch.float64)
-    for inputs in places:
-        for rows in torch.arange(len(wanted)).split(network.size):
-            slopes = margin_slopes(network.module, take(inputs, rows), wanted[rows])
-            if slopes is None:
+    around = [network.inputs, *(_noisy(network.inputs, _NEAR, draw) for draw in range(_DRAWS - 1))]
+    target = network.logits.argmax(1)
+    largest = torch.zeros(len(target), dtype=torch.float64)
+    for inputs in around:
+        for rows in torch.arange(len(target)).split(network.size):
+            gradients = margin_gradients(network.module, take(inputs, rows), target[rows])
+            if gradients is None:
                 return None
-            steepest[rows] = torch.maximum(steepest[rows], slopes)
+            largest[rows] = torch.maximum(largest[rows], gradients)
             network.tell()
     usual = float(network.margins.median())
-    found = float(steepest.median()) / usual if usual else math.nan
+    found = float(largest.median()) / usual if usual else math.nan
     return found if math.isfinite(found) else None
 
 
-def margin_slopes(
-    module: nn.Module, inputs: Inputs, wanted: Int[Tensor, " m"]
+def margin_gradients(
+    module: nn.Module, inputs: Inputs, target: Int[Tensor, " m"]
 ) -> Float64[Tensor, " m"] | None:
     """Euclidean norm of d margin / d input, logits a unit; None without a gradient."""
     leaves: list[Tensor] = []
@@ -198,7 +198,7 @@ def margin_slopes(
         return leaves[-1].clone()
 
     with torch.enable_grad(), allow_mutation_on_saved_tensors():
-        total = margins(logits_of(module, _each(inputs, leaf)), wanted).sum()
+        total = margins(logits_of(module, _each(inputs, leaf)), target).sum()
         if not total.requires_grad:
             return None
         found = torch.autograd.grad(total, leaves, allow_unused=True)

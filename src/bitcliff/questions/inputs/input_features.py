@@ -32,7 +32,7 @@ def features_of(context: Context) -> tuple[list[MeasuredFeature], list[NotMeasur
 def classes_of(side: Side) -> Predictions:
     """Each example's class: its label, or without labels what float predicts."""
     labels = side.examples.labels
-    return predictions_of(side.base) if labels is None else labels.tolist()
+    return predictions_of(side.prepared.in_float) if labels is None else labels.tolist()
 
 
 def _of_images(side: Side) -> list[MeasuredFeature | NotMeasured]:
@@ -54,7 +54,7 @@ def as_pixels(
     x: Float[Tensor, "n channels height width"], side: Side
 ) -> tuple[Float[Tensor, "n channels height width"], str]:
     """The model's input with its normalisation undone, where that is known; and what it then is."""
-    done = side.audit.subject.preprocessing
+    done = side.prepared.subject.preprocessing
     grey = "" if x.shape[1] == 1 else " as a grey image" if x.shape[1] == 3 else " over channels"
     if done is None or side.examples.preprocessing == Examples.preprocessing:
         return x, f"the model’s input{grey}"
@@ -81,17 +81,19 @@ def reaching_last_point(side: Side) -> Float[Tensor, "n width"] | None:
 
     None if that point is not reached in every pass, or not always by as many values.
     """
-    last, seen = len(side.audit.plan) - 1, []
+    last, seen = len(side.prepared.points) - 1, []
 
     def keep(rows: Tensor, index: int) -> Tensor:
         if index == last:
             seen.append(rows.flatten(1).cpu())
         return rows
 
-    watched = Watched(side.audit.subject.module, side.audit.plan, keep)
+    watched = Watched(side.prepared.subject.module, side.prepared.points, keep)
     evaluator = Evaluator(watched, side.evaluator.inputs, side.evaluator.batch_size)
     # Any bits: with these the points are watched, and nothing is rounded.
-    evaluator.scores(side.everyone, torch.zeros(len(side.examples), len(side.audit.plan)).long())
+    evaluator.scores(
+        side.everyone, torch.zeros(len(side.examples), len(side.prepared.points)).long()
+    )
     widths = {rows.shape[1] for rows in seen}
     if len(widths) != 1 or sum(map(len, seen)) < len(side.examples):
         return None
@@ -113,7 +115,7 @@ def _distance(context: Context) -> MeasuredFeature | NotMeasured:
         values = distances_to(features, classes, others, known)
     if not bool(values.isfinite().any()):
         return NotMeasured(key="distance", reason=f"{which} hold none of the same class")
-    name = test.audit.plan.points[-1].name
+    name = test.prepared.points.points[-1].name
     words = f"Euclidean, of what reaches {name} in float, to the mean of {which} of its class"
     return MeasuredFeature(key="distance", measured=words, values=values.numpy())
 

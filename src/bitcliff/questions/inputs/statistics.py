@@ -20,6 +20,7 @@ from bitcliff.questions.inputs.record import (
     Reference,
     ReferenceRun,
 )
+from bitcliff.questions.prediction_checks import prediction_problems
 from bitcliff.records import AnswerKind, Record
 from bitcliff.records.arrays import NONE
 from bitcliff.records.problems import twice
@@ -285,17 +286,15 @@ def problems(record: Record, observed: InputsObserved) -> Iterator[str]:
 
 
 def _reference(record: Record, found: ReferenceRun) -> Iterator[str]:
-    places, n, classes = found.places, len(record.table), record.subject.n_classes
+    places, n = found.places, len(record.table)
     if not record.subject.labelled:
         yield "a reference, which needs labels"
     if not len(places) or len(np.unique(places)) < len(places):
         yield "the places in common with the reference must be there, each once"
     elif not 0 <= places.min() <= places.max() < n:
         yield f"the places in common with the reference are not among {n} examples"
-    elif len(found.prediction) != len(places):
-        yield f"the reference has {len(found.prediction)} predictions for {len(places)} examples"
-    elif not NONE <= found.prediction.min() <= found.prediction.max() < classes:
-        yield f"the reference predicts classes that are not 0 to {classes - 1}"
+    for problem in prediction_problems(record, found.prediction, len(places)):
+        yield f"the reference {problem}"
 
 
 def _values_that_fit(record: Record, observed: InputsObserved) -> Iterator[str]:

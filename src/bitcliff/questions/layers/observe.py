@@ -45,7 +45,7 @@ def observe_layers(context: Context) -> LayersObserved:
                 split=side.split,
                 n=len(found.targets),
                 targets=found.targets,
-                in_float=_predictions(side.base),
+                in_float=_predictions(side.prepared.in_float),
                 predictions={range_text(cell): one for cell, one in by_cell.items()},
                 calls=work.calls,
                 naive_calls=naive.calls,
@@ -73,7 +73,9 @@ def run_cells(
         tell(done, len(bits) * len(cells))
         by_cell[cell].append(_predictions(scores))
         done += len(scores.failed_at)
-    targets = np.where(_predictions(side.base) == NONE, NONE, classes(side.suite.wanted))
+    targets = np.where(
+        _predictions(side.prepared.in_float) == NONE, NONE, classes(side.prepared.targets)
+    )
     whole = {cell: np.concatenate(batches) for cell, batches in by_cell.items()}
     found = CellPredictions(bits.shape[1], targets.astype(np.int32), whole)
     return found, sweep.work, sweep.naive

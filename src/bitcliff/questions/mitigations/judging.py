@@ -131,8 +131,8 @@ def unmitigated(before: Before, places: Ints) -> Mitigated:
     return Mitigated(
         family="none",
         words="nothing changed",
-        float_points=settings.in_float,
-        floors=settings.floors,
+        float_points=list(settings.in_float),
+        floors=dict(settings.floors),
         scheme=settings.scheme,
         cost=cost_of(before.record, [], policy.total_bits or 0, freedom),
         passes=policy.effort.forward_passes,

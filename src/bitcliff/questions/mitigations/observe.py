@@ -55,7 +55,7 @@ def observe_mitigations(context: Context) -> MitigationsObserved:
     other, where there are enough of them.
     """
     n = len(context.record.table)
-    halves = Halves(n, _half(n, context.test.audit.settings.seed))
+    halves = Halves(n, _half(n, context.test.prepared.settings.seed))
     before = deepest(context.record)
     if before is None or known(unmitigated(before, halves.everyone).loss)[0] >= 0:
         return MitigationsObserved(half=halves.half, trials=[])
@@ -74,7 +74,7 @@ def candidates(context: Context, places: Int[Tensor, " m"]) -> list[str]:
     if before is None:
         return []
     bits = allocation_of(context.record.outcomes[before.policy.name])
-    return most_to_blame(context.test.suite, bits, places)
+    return most_to_blame(context.test.prepared, bits, places)
 
 
 class _Trials:
@@ -127,7 +127,7 @@ class _Trials:
 
     @property
     def _names(self) -> list[str]:
-        return [point.name for point in self.context.test.audit.plan.points]
+        return [point.name for point in self.context.test.prepared.points.points]
 
     def _one_after_the_other(self, make: Make, begin: Searched | None = None) -> None:
         """More and more points, those to blame first, until the loss is surely within the limit."""
@@ -150,14 +150,14 @@ class _Trials:
         judging = torch.from_numpy(self.halves.judging.astype("int64"))
         if found is None:
             return candidates(self.context, judging)
-        ranked = most_to_blame(found.suite, found.bits, judging)
+        ranked = most_to_blame(found.prepared, found.bits, judging)
         # Those kept in float are not in the list; they were taken, and count in its length.
         return [*ranked, *(name for name in self._names if name not in ranked)]
 
     def _floor_everywhere(self) -> Searched | None:
         # Below the mean: at the mean itself nothing would be left to choose, nor to look for.
         floor = math.ceil(self.before.mean) - 1
-        if floor <= self.context.test.audit.settings.bits[0]:
+        if floor <= self.context.test.prepared.settings.bits[0]:
             return None
         floors = dict.fromkeys(self._names, floor)
         words = f"at least {floor} bits at every point"
@@ -165,7 +165,7 @@ class _Trials:
         return None if index is None else self.found[index]
 
     def _floored(self, names: tuple[str, ...]) -> Mitigation:
-        widest = self.context.test.audit.settings.bits[-1]
+        widest = self.context.test.prepared.settings.bits[-1]
         floor = min(widest, math.ceil(self.before.mean) + _ABOVE_MEAN)
         words = f"at least {floor} bits at {_counted(names)}"
         return Mitigation("floors", words, floors=dict.fromkeys(names, floor))
@@ -209,9 +209,9 @@ class _Trials:
         self, mitigation: Mitigation, mean: float, places: Ints | None = None
     ) -> Searched | None:
         only = None if places is None else torch.from_numpy(places.astype("int64"))
-        audit, tell = self.context.test.audit, self.context.tell
+        prepared, tell = self.context.test.prepared, self.context.tell
         try:
-            return search_again(mitigation, audit, mean, tell, only)
+            return search_again(mitigation, prepared, mean, tell, only)
         except InfeasibleBudget:
             return None
 
@@ -223,7 +223,7 @@ def _half(n: int, seed: int) -> Ints:
 
 
 def _trial(found: Searched, mean: float, on_half: Ints | None = None) -> Trial:
-    settings = found.audit.settings
+    settings = found.prepared.settings
     return Trial(
         family=found.mitigation.family,
         words=found.mitigation.words,

@@ -7,9 +7,9 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
-from bitcliff.assess.audit import Audit
 from bitcliff.assess.evaluate import margins
-from bitcliff.assess.suite import Suite
+from bitcliff.assess.prepare import Prepared, prepare
+from bitcliff.assess.schedule import Schedule
 from bitcliff.points import take
 from bitcliff.quant import MAX_BITS
 from bitcliff.questions.context import Tell
@@ -35,12 +35,12 @@ class Mitigation:
     scheme: str | None = None
     tuned: Subject | None = None
 
-    def audit(self, audit: Audit, mean: float, places: Int[Tensor, " m"] | None = None) -> Audit:
-        """The run's audit with this change made, at one mean of bits, on some of the examples.
+    def on(self, run: Prepared, mean: float, places: Int[Tensor, " m"] | None = None) -> Prepared:
+        """What a run prepared with this change made, at one mean of bits, on some of the examples.
 
         What the run itself kept in float or floored stays so.
         """
-        asked = audit.settings
+        asked = run.settings
         in_float = dict.fromkeys((*asked.in_float, *self.in_float))
         floors = {
             name: bits
@@ -53,8 +53,8 @@ class Mitigation:
             scheme=self.scheme or asked.scheme,
             budgets=(mean,),
         )
-        examples = audit.examples if places is None else _some(audit.examples, places)
-        return Audit(self.tuned or audit.subject, examples, settings=settings)
+        examples = run.examples if places is None else _some(run.examples, places)
+        return prepare(self.tuned or run.subject, examples, settings)
 
 
 @dataclass(frozen=True)
@@ -62,12 +62,11 @@ class Searched:
     """A mitigation's own worst case.
 
     Attributes:
-        audit: with the change made. suite: the changed network attached. worst: what was found.
+        prepared: with the change made. worst: what was found.
     """
 
     mitigation: Mitigation
-    audit: Audit
-    suite: Suite
+    prepared: Prepared
     worst: Measured
 
     @property
@@ -80,7 +79,7 @@ class Searched:
 
 def search_again(
     mitigation: Mitigation,
-    audit: Audit,
+    run: Prepared,
     mean: float,
     tell: Tell,
     places: Int[Tensor, " m"] | None = None,
@@ -90,15 +89,14 @@ def search_again(
     Raises:
         InfeasibleBudget: the mitigation's floors cannot be kept at this mean.
     """
-    changed = mitigation.audit(audit, mean, places)
-    suite, _ = changed.ready()
+    schedule = Schedule(mitigation.on(run, mean, places))
     name = f"worst-{mean:g}"
-    suite.measure_only([name], lambda _policy, done, whole: tell(mitigation.words, done, whole))
-    return Searched(mitigation, changed, suite, suite.done[name])
+    schedule.measure_only([name], lambda _policy, done, whole: tell(mitigation.words, done, whole))
+    return Searched(mitigation, schedule.prepared, schedule.done[name])
 
 
 def most_to_blame(
-    suite: Suite, bits: Int[Tensor, "n points"], places: Int[Tensor, " m"]
+    prepared: Prepared, bits: Int[Tensor, "n points"], places: Int[Tensor, " m"]
 ) -> list[str]:
     """The points by what it gives back to round only there finely, the most first.
 
@@ -107,14 +105,14 @@ def most_to_blame(
     Every other point gets the bits it had: the examples that are right again decide, then the mean
     margin. It is a guess at what helps once the adversary answers to it.
     """
-    points = suite.evaluator.attachment.plan.points
-    targets = torch.from_numpy(classes(suite.wanted))[places]
-    reference = suite.evaluator.reference[places]
+    evaluator = prepared.evaluator
+    targets = torch.from_numpy(classes(prepared.targets))[places]
+    reference = evaluator.reference[places]
     gains = []
-    for index, point in enumerate(points):
+    for index, point in enumerate(prepared.points.points):
         finer = bits[places]
         finer[:, index] = MAX_BITS  # as good as float, and needs no other attachment
-        scores = suite.evaluator.scores(places, finer)
+        scores = evaluator.scores(places, finer)
         won = int((scores.finite & (scores.predictions == targets)).sum())
         found = margins(scores.logits, reference)[scores.finite]
         gains.append((-won, -float(found.mean()) if len(found) else 0.0, index, point.name))

@@ -52,7 +52,7 @@ def problems(record: Record, observed: MitigationsObserved) -> Iterator[str]:
     if before is not None and not any(point.quantized for point in record.subject.points):
         yield "there is a worst case, but no point is quantized"
         return
-    if before is None or known(unmitigated(before, np.arange(n)).loss)[0] >= 0:
+    if before is None or known(unmitigated(before, Halves(n, half).everyone).loss)[0] >= 0:
         if observed.trials:
             yield "there is nothing to mend, but mitigations were tried"
         return
@@ -78,7 +78,9 @@ def _of_trials(
     trials = observed.trials
     first, *rows = with_front([base, *(_shown(before, trial, halves) for trial in trials)])
     index = recommended(before, trials, halves)
-    shown, confirmed, plan = [], [], None
+    shown: list[Mitigated] = []
+    confirmed: list[Mitigated] = []
+    plan = None
     if index is not None:
         shown, confirmed = _checked(before.record, trials[index], halves)
         plan = _plan(before.record, trials[index], observed)
@@ -156,7 +158,7 @@ def _trial_problems(before: Before, observed: MitigationsObserved, trial: Trial)
 
 def _worst_case_problems(before: Before, trial: Trial, halves: Halves) -> Iterator[str]:
     record, further = before.record, [one.mean_bits for one in trial.further]
-    means = {one.mean_bits for one in worst_cases(record)} & set(record.settings.budgets)
+    means = {one.mean_bits or 0.0 for one in worst_cases(record)} & set(record.settings.budgets)
     if trial.worst.mean_bits != before.mean:
         yield f"its worst case is at {trial.worst.mean_bits} bits, the run's at {before.mean}"
     if len(set(further)) < len(further) or not set(further) <= means - {before.mean}:

@@ -12,7 +12,7 @@ from torch import nn
 
 from bitcliff.assess.evaluate import Evaluator
 from bitcliff.assess.measured import Trial, outcomes_of
-from bitcliff.assess.suite import Suite
+from bitcliff.assess.prepare import Prepared
 from bitcliff.errors import InputError
 from bitcliff.points import Attachment, Plan, discover
 from bitcliff.points.fold import fold_batchnorm
@@ -53,18 +53,18 @@ class _Variant:
         )
 
 
-def simulated_rungs(runtime: Runtime, suite: Suite) -> tuple[list[SimulatedRung], list[str]]:
+def simulated_rungs(runtime: Runtime, prepared: Prepared) -> tuple[list[SimulatedRung], list[str]]:
     """The rungs that are simulated, and what could not be measured."""
-    steps, left_out = _simulated(runtime, suite)
-    return [one.rung(name, words, suite.evaluator) for name, words, one in steps], left_out
+    steps, left_out = _simulated(runtime, prepared)
+    return [one.rung(name, words, prepared.evaluator) for name, words, one in steps], left_out
 
 
 _Step = tuple[Simulated, str, _Variant]
 
 
-def _simulated(runtime: Runtime, suite: Suite) -> tuple[list[_Step], list[str]]:
+def _simulated(runtime: Runtime, prepared: Prepared) -> tuple[list[_Step], list[str]]:
     """Each variant differs from the one before in one thing; what is so already is no rung."""
-    settings, attachment = suite.settings, suite.evaluator.attachment
+    settings, attachment = prepared.settings, prepared.evaluator.attachment
     now = _Variant(
         attachment.model,
         attachment.plan,
@@ -89,25 +89,25 @@ def _simulated(runtime: Runtime, suite: Suite) -> tuple[list[_Step], list[str]]:
         step("range", "zero is always in the range", replace(now, scheme=_RANGE))
     try:
         words = "the layers that the runtime quantizes, the first one too, and no others"
-        step("layers", words, replace(now, plan=_plan_of(runtime, now.module, suite)))
+        step("layers", words, replace(now, plan=_plan_of(runtime, now.module, prepared)))
     except InputError as reason:
         left_out.append(f"layers: {reason}")
     bits = runtime.activation_bits
     step("activations", f"activations at {bits} bits", replace(now, bits=bits))
     if runtime.folded and any(isinstance(m, _NORMS) for m in now.module.modules()):
         try:
-            folded = _folded(now.module, suite.evaluator.inputs)
+            folded = _folded(now.module, prepared.evaluator.inputs)
             words = "batch normalisation folded into the weights before they are rounded"
-            plan = _plan_of(runtime, folded, suite)
+            plan = _plan_of(runtime, folded, prepared)
             step("folded", words, replace(now, module=folded, plan=plan))
         except InputError as reason:
             left_out.append(f"folded: {reason}")
     return steps, left_out
 
 
-def _plan_of(runtime: Runtime, module: nn.Module, suite: Suite) -> Plan:
+def _plan_of(runtime: Runtime, module: nn.Module, prepared: Prepared) -> Plan:
     """The points whose inputs the runtime rounds, the input itself among them."""
-    whole = discover(module, suite.evaluator.inputs, Selection(include_stem=True))
+    whole = discover(module, prepared.evaluator.inputs, Selection(include_stem=True))
     mine = {
         point.site
         for point in whole.seen

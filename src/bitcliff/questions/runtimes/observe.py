@@ -6,8 +6,7 @@ from collections.abc import Callable
 import numpy as np
 import torch
 
-from bitcliff.assess.measured import Predictions
-from bitcliff.assess.suite import Suite
+from bitcliff.assess.prepare import Prepared
 from bitcliff.points import take
 from bitcliff.points.attach import rounding_to
 from bitcliff.points.forward import batch_size
@@ -24,47 +23,45 @@ _INTEGER_SUMS = ("avx512_vnni", "avx_vnni", "amx_int8", "asimddp", "i8mm")
 
 
 def observe_runtimes(
-    suite: Suite,
-    in_float: Predictions,
+    prepared: Prepared,
     progress: Callable[[str, int, int], None] | None,
 ) -> RuntimesObserved:
-    """Every runtime of `suite`, after it has been measured there.
+    """Every runtime that the network was handed to.
 
     Args:
-        in_float: what the network predicts in float; the record holds it, so it is not kept here.
         progress: told which runtime is at work, how many are done, and of how many.
     """
     found = []
-    for number, runtime in enumerate(suite.runtimes):
+    for number, runtime in enumerate(prepared.runtimes):
         if progress is not None:
-            progress(f"{runtime.name} against the simulation", number, len(suite.runtimes))
-        found.append(_observe(runtime, suite))
+            progress(f"{runtime.name} against the simulation", number, len(prepared.runtimes))
+        found.append(_observe(runtime, prepared))
     return RuntimesObserved(runtimes=found)
 
 
-def _observe(runtime: Runtime, suite: Suite) -> RuntimeObserved:
+def _observe(runtime: Runtime, prepared: Prepared) -> RuntimeObserved:
     # Of a network that is not looked into, nothing can be simulated.
-    rungs, left_out = simulated_rungs(runtime, suite) if suite.points else ([], [])
+    rungs, left_out = simulated_rungs(runtime, prepared) if prepared.points else ([], [])
     return RuntimeObserved(
         **dict(described(runtime)),
         cpu_flags=[flag for flag in _INTEGER_SUMS if flag in cpu_flags()],
-        speed=_speed(runtime, suite),
+        speed=_speed(runtime, prepared),
         rungs=rungs,
         left_out=left_out,
     )
 
 
-def _speed(runtime: Runtime, suite: Suite) -> Speed:
+def _speed(runtime: Runtime, prepared: Prepared) -> Speed:
     """By turns, so that whatever else the machine does falls on all alike."""
-    evaluator = suite.evaluator
+    evaluator = prepared.evaluator
     size = min(_TIMED, evaluator.batch_size) if runtime.batches else 1
     inputs = take(evaluator.inputs, torch.arange(size))
     runs: dict[str, Callable[[], object]] = {
         "quantized": lambda: runtime.run(inputs),
         "in_float": lambda: runtime.run_float(inputs),
     }
-    if suite.points:
-        rounding = rounding_to(torch.full((size, suite.points), 8))
+    if prepared.points:
+        rounding = rounding_to(torch.full((size, len(prepared.points)), 8))
         runs["simulation"] = lambda: evaluator.attachment.run(inputs, rounding)
     taken: dict[str, list[float]] = {name: [] for name in runs}
     with torch.no_grad():

@@ -3,10 +3,10 @@ from typing import Any
 
 import pytest
 import torch
+from bitcliff.assess.own import own_examples, own_subject
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
-from bitcliff.assess.own import own_examples, own_subject
 from bitcliff.errors import InputError
 
 X, Y = torch.arange(12.0).view(6, 2), torch.tensor([0, 1, 2, 0, 1, 2])

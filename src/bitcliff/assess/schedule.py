@@ -1,12 +1,13 @@
-"""The policies of a run: each one measured, in order, on frozen weights.
+"""The conditions of a run: each one measured, in order, on frozen weights.
 
-`Suite.steps` lists them with their cost, so that a caller can show progress, skip what it has, and
-store what it gets.
+`Schedule.steps` lists them with their cost, so that a caller can show progress, skip what it has,
+and store what it gets.
 """
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass, field
 from functools import partial
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -14,7 +15,8 @@ from jaxtyping import Int
 from torch import Tensor
 
 from bitcliff.assess.evaluate import Evaluator
-from bitcliff.assess.measured import Predictions, Trial, outcomes_of, predictions_of
+from bitcliff.assess.measured import Trial, outcomes_of, predictions_of
+from bitcliff.assess.prepare import Prepared
 from bitcliff.assess.search import (
     Best,
     Problem,
@@ -25,7 +27,7 @@ from bitcliff.assess.search import (
     relinearise,
 )
 from bitcliff.budget import freedom_log2, total_from_mean
-from bitcliff.points import floors_at, take
+from bitcliff.points import take
 from bitcliff.policy import Batch, Policy, RandomPerExample, RandomStatic, Static, Uniform
 from bitcliff.records import Condition, Effort, Measured
 from bitcliff.records.arrays import NONE, classes
@@ -65,45 +67,92 @@ class Step:
         return self.condition.name
 
 
-@dataclass
-class Suite:
-    """Everything the steps share.
+@runtime_checkable
+class Store(Protocol):
+    """Where measured conditions are kept, so that a killed run goes on from there.
 
-    Attributes:
-        evaluator: the attached network and its data; its reference already set.
-        wanted: (n,) the right answers: labels, or without them what float says, None if it fails.
-        done: what was measured so far, by name; searches take up what random draws found.
-        own: a policy trained together with the network, or None.
-        runtimes: what else the network is run by.
+    `started` is when the run first began, UTC, ISO 8601.
     """
 
-    evaluator: Evaluator
-    wanted: Predictions
-    settings: AssessSettings
-    done: dict[str, Measured]
-    own: Policy | None = None
-    runtimes: Sequence[Runtime] = ()
+    started: str
+
+    def get(self, name: str) -> Measured | None:
+        """What was measured before under this name, if anything."""
+
+    def put(self, measured: Measured) -> None:
+        """Keep it."""
+
+
+Progress = Callable[[str, int, int], None]
+"""Told the condition that is being measured, and cost done and in all."""
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """The conditions of a run on what is prepared.
+
+    Attributes:
+        done: what was measured so far, by name; searches take up what random draws found.
+    """
+
+    prepared: Prepared
+    done: dict[str, Measured] = field(default_factory=dict)
+
+    @property
+    def evaluator(self) -> Evaluator:
+        """The network attached to its data."""
+        return self.prepared.evaluator
+
+    @property
+    def settings(self) -> AssessSettings:
+        """What was asked for."""
+        return self.prepared.settings
 
     @property
     def points(self) -> int:
         """L."""
-        return len(self.evaluator.attachment.plan)
+        return len(self.prepared.points)
 
     @property
-    def floors(self) -> list[int] | None:
-        """The least width at each point; None: every width everywhere."""
-        return floors_at(self.settings, self.evaluator.attachment.plan)
+    def n(self) -> int:
+        """How many examples there are."""
+        return len(self.prepared.examples)
 
-    @property
-    def everyone(self) -> Int[Tensor, " n"]:
-        """The places of all examples."""
-        return torch.arange(len(self.wanted))
+    def run(self, progress: Progress | None = None, store: Store | None = None) -> None:
+        """Measure every condition into `done`, taking up what a store has."""
+        steps = list(self.steps())
+        whole, cost = sum(step.cost for step in steps), 0
+        for step in steps:
+            self.evaluator.on_batch = self._teller(step, cost, whole, progress)
+            self.evaluator.on_batch()
+            measured = store.get(step.name) if store is not None else None
+            if measured is None:
+                measured = self.measure(step)
+                if store is not None:
+                    store.put(measured)
+            self.done[step.name] = measured
+            cost += step.cost
+        self.evaluator.on_batch = None
+        if progress is not None:
+            progress("done", whole, whole)
+
+    def _teller(
+        self, step: Step, done: int, whole: int, progress: Progress | None
+    ) -> Callable[[], None]:
+        start = self.evaluator.spent.cost
+
+        def tell() -> None:
+            if progress is not None:
+                used = min(self.evaluator.spent.cost - start, step.cost)
+                progress(step.name, done + used, whole)
+
+        return tell
 
     def steps(self) -> Iterator[Step]:
         """All policies in order; of a network that is not looked into, the runtimes alone."""
         if self.points:
             yield from self._simulated_steps()
-        for runtime in self.runtimes:
+        for runtime in self.prepared.runtimes:
             yield from self._runtime_steps(runtime)
 
     def _runtime_steps(self, runtime: Runtime) -> Iterator[Step]:
@@ -118,15 +167,15 @@ class Suite:
                 runtime_version=runtime.version,
                 batch_size=size,
             )
-            yield Step(condition, len(self.wanted), partial(self._by_runtime, runtime))
+            yield Step(condition, self.n, partial(self._by_runtime, runtime))
 
     def _simulated_steps(self) -> Iterator[Step]:
-        n, width = len(self.wanted), self.settings.weight_bits
+        n, width = self.n, self.settings.weight_bits
         words = f"weights rounded to {width} bits, activations in float" if width else "float"
         yield Step(Condition(kind="weights-only", description=words), n, self._weights_only)
         for width in () if self.settings.randomised else self.settings.uniform:
             policy, words = self._even(width), f"{width} bits at every point"
-            words += ", or its floor where that is more" if self.floors else ""
+            words += ", or its floor where that is more" if self.prepared.floors else ""
             even = Condition(
                 kind="uniform",
                 description=words,
@@ -136,16 +185,16 @@ class Suite:
                 policy_freedom_log2=0.0,
             )
             yield Step(even, n, partial(self._fixed, policy))
-        if self.own is not None:
-            yield Step(_co_trained(self.own), n, self._own)
+        if (trained := self.prepared.policy) is not None:
+            yield Step(_co_trained(trained), n, partial(self._co_trained, trained))
         for mean in self.settings.budgets:
             yield from self._steps_at(mean)
 
     def _steps_at(self, mean: float) -> Iterator[Step]:
-        asked, n = self.settings, len(self.wanted)
+        asked, n = self.settings, self.n
         bits = list(asked.bits)
-        total = total_from_mean(mean, self.points, bits, self.floors)
-        freedom = freedom_log2(self.points, bits, total, self.floors)
+        total = total_from_mean(mean, self.points, bits, self.prepared.floors)
+        freedom = freedom_log2(self.points, bits, total, self.prepared.floors)
         draws = asked.draws * n
         rounds = asked.rounds * (_SLOPES_COST + 1) + 2
         search, shared = (rounds + moves for moves in (asked.exchanges, asked.exchanges // 2))
@@ -219,45 +268,46 @@ class Suite:
         )
 
     def _weights_only(self, _condition: Condition) -> Trial:
-        scores = self.evaluator.weights_only_scores(self.everyone)
-        return Trial(self.everyone, None, scores)
+        scores = self.evaluator.weights_only_scores(self.prepared.everyone)
+        return Trial(self.prepared.everyone, None, scores)
 
     def _by_runtime(self, runtime: Runtime, condition: Condition) -> Trial:
         size = condition.batch_size or 1
-        scores = self.evaluator.runtime_scores(self.everyone, runtime.run, size)
+        scores = self.evaluator.runtime_scores(self.prepared.everyone, runtime.run, size)
         words = f"measured once, in batches of {size}, the last one not filled up"
-        return Trial(self.everyone, None, scores, "measured once" if size == 1 else words)
+        return Trial(self.prepared.everyone, None, scores, "measured once" if size == 1 else words)
 
     def _even(self, width: int) -> Policy:
-        if self.floors is None:
+        if self.prepared.floors is None:
             return Uniform(self.points, width)
-        return Static(torch.tensor(self.floors).clamp(min=width))
+        return Static(torch.tensor(self.prepared.floors).clamp(min=width))
 
     def _fixed(self, policy: Policy, _condition: Condition) -> Trial:
         bits = self._bits(policy)
-        return Trial(self.everyone, bits, self.evaluator.scores(self.everyone, bits))
+        return Trial(
+            self.prepared.everyone, bits, self.evaluator.scores(self.prepared.everyone, bits)
+        )
 
-    def _own(self, _condition: Condition) -> Trial:
-        assert self.own is not None  # noqa: S101  (`steps` has seen to it)
-        bits = self._bits(self.own)
-        words = f"measured once; {self.own.origin}" if self.own.origin else "measured once"
-        return Trial(self.everyone, bits, self.evaluator.scores(self.everyone, bits), words)
+    def _co_trained(self, policy: Policy, _condition: Condition) -> Trial:
+        bits, everyone = self._bits(policy), self.prepared.everyone
+        words = f"measured once; {policy.origin}" if policy.origin else "measured once"
+        return Trial(everyone, bits, self.evaluator.scores(everyone, bits), words)
 
     def _draws(self, condition: Condition) -> Trial:
         """The distribution over draws; the outcomes are those of the draw of median accuracy."""
         tables = [self._bits(policy) for policy in self._random_policies(condition)]
-        scores = [self.evaluator.scores(self.everyone, bits) for bits in tables]
+        scores = [self.evaluator.scores(self.prepared.everyone, bits) for bits in tables]
         predictions = [predictions_of(each) for each in scores]
         runs = np.stack([classes(each) for each in predictions])
-        middle = median_draw(runs, classes(self.wanted))
+        middle = median_draw(runs, classes(self.prepared.targets))
         words = f"{len(tables)} draws, uniform over all feasible allocations; median draw shown"
-        return Trial(self.everyone, tables[middle], scores[middle], words, predictions)
+        return Trial(self.prepared.everyone, tables[middle], scores[middle], words, predictions)
 
     def _random_policies(self, condition: Condition) -> Iterator[Policy]:
         kind = _DRAWS[condition.kind]
         seeds = self._seed(condition.name).integers(0, 2**31, self.settings.draws)
         for seed in seeds.tolist():
-            yield kind(self.points, self.settings.bits, condition.total, seed, self.floors)
+            yield kind(self.points, self.settings.bits, condition.total, seed, self.prepared.floors)
 
     def _worst(self, condition: Condition) -> Trial:
         best = self._gradient_search(condition, self._problem(condition))
@@ -327,19 +377,21 @@ class Suite:
         index: Int[Tensor, " m"] | None = None,
         groups: Int[Tensor, " m"] | None = None,
     ) -> Problem:
-        index = self.everyone if index is None else index
+        index = self.prepared.everyone if index is None else index
         groups = torch.arange(len(index)) if groups is None else groups
         options = torch.tensor(self.settings.bits)
-        return Problem(self.evaluator, index, groups, options, condition.total, sign, self.floors)
+        return Problem(
+            self.evaluator, index, groups, options, condition.total, sign, self.prepared.floors
+        )
 
     def _bits(
         self, policy: Policy, index: Int[Tensor, " m"] | None = None
     ) -> Int[Tensor, "m points"]:
-        index = self.everyone if index is None else index
+        index = self.prepared.everyone if index is None else index
         return policy(Batch(take(self.evaluator.inputs, index), index))
 
     def _halves(self) -> tuple[Int[Tensor, " chosen"], Int[Tensor, " reported"]]:
-        n = len(self.wanted)
+        n = self.n
         order = torch.from_numpy(self._seed("halves").permutation(n).copy())
         return order[: n // 2].sort().values, order[n // 2 :].sort().values
 
@@ -358,9 +410,9 @@ class Suite:
         )
 
 
-def runtime_run(suite: Suite, condition: Condition) -> tuple[Run, int] | None:
+def runtime_run(prepared: Prepared, condition: Condition) -> tuple[Run, int] | None:
     """The runtime behind a condition, and its batch size; None: it is simulated."""
-    for runtime in suite.runtimes:
+    for runtime in prepared.runtimes:
         if runtime.name == condition.runtime:
             return runtime.run, condition.batch_size or 1
     return None
