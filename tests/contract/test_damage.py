@@ -3,81 +3,34 @@ is refused or leaves every figure and the verdict as they were."""
 
 import json
 import random
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
+from unittest import mock
 
 import numpy as np
 import pytest
 
 from bitcliff.errors import InputError
+from bitcliff.questions.batchmates import store as batchmates_store
 from bitcliff.questions.batchmates.page import render_batchmates
-from bitcliff.questions.batchmates.record import BATCHMATES_NAME
-from bitcliff.questions.batchmates.store import batchmates_json, read_batchmates
+from bitcliff.questions.batchmates.record import BATCHMATES_NAME, Batchmates
+from bitcliff.questions.batchmates.store import read_batchmates
 from bitcliff.questions.kinds import KINDS
 from bitcliff.questions.sections import write_run_report
-from bitcliff.records import read_record, record_json
+from bitcliff.records import Record, read_record, store
 from bitcliff.records.arrays import pack, unpack
-from bitcliff.records.store import RECORD_NAME
-from bitcliff.verdict import judge
+from bitcliff.records.store import RECORD_NAME, check_figures
+from bitcliff.verdict import Verdict, judge
 from tests.contract.runs import RUNS
 from tests.questions.damage import Way, another, hostile, is_packed, leaves, with_value
 
 Json = dict[str, Any]
-# The limit that a run is judged by is what the reader asks for, not an outcome.
+# The limit that a run is judged by is what its reader asks for, not an outcome.
 LIMIT = 2.0
-
-
-@dataclass(frozen=True)
-class Stored:
-    """A record's file, and the ways there are to read it.
-
-    Attributes:
-        told: what a reader goes by: the figures, and the verdict where there is one.
-        draw: draws the page.
-    """
-
-    file: Path
-    told: Callable[[], tuple[Any, ...]]
-    draw: Callable[[], None]
-
-    def told_of(self, fields: Json) -> tuple[Any, ...] | None:
-        """What a reader of these fields goes by; None: they are refused, in one line."""
-        self.file.write_text(json.dumps(fields))
-        try:
-            return self.told()
-        except InputError as error:
-            assert "\n" not in str(error)
-            return None
-
-
-def stored(out: Path) -> Stored:
-    def told() -> tuple[Any, ...]:
-        record = read_record(out, KINDS)
-        return json.loads(record_json(record))["figures"], judge(record, LIMIT)
-
-    def draw() -> None:
-        record = read_record(out, KINDS)
-        write_run_report(record, judge(record, LIMIT), out)
-
-    def told_by_victims() -> tuple[Any, ...]:
-        return (json.loads(batchmates_json(read_batchmates(out)))["figures"],)
-
-    def draw_victims() -> None:
-        assert render_batchmates(read_batchmates(out))
-
-    if (out / BATCHMATES_NAME).exists():
-        return Stored(out / BATCHMATES_NAME, told_by_victims, draw_victims)
-    return Stored(out / RECORD_NAME, told, draw)
-
-
-@pytest.fixture(scope="session", params=RUNS)
-def run(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run of every kind, made once."""
-    out = tmp_path_factory.mktemp("runs") / request.param
-    RUNS[request.param](out)
-    return out
+# So many damages are drawn together, on one page.
+TOGETHER = 50
 
 
 @dataclass(frozen=True)
@@ -102,46 +55,143 @@ def places(fields: Json) -> Iterator[Place]:
     """All that can be damaged but the version, which says how the rest is read."""
     for way, value in leaves({key: fields[key] for key in fields if key != "schema_version"}):
         yield Place(way, value)
-        if isinstance(value, dict):
+        if is_packed(value):
             for element in range(unpack(value).size):
                 yield Place(way, value, element)
 
 
-def check_damages(record: Stored, fields: Json, tried: Sequence[Place], dice: random.Random) -> int:
-    """Whatever is done at these places; then the page of all that was read, at once.
+@dataclass(frozen=True)
+class Reading:
+    """A record that was read as if its figures were those of what was observed.
 
-    Returns:
-        How many damages were refused.
+    Attributes:
+        worked_out: its figures.
     """
-    right, everything, refused = record.told_of(fields), fields, 0
-    assert right is not None
-    for place in tried:
-        likely, *others = place.others()
-        in_figures = place.way[0] == "figures"
-        # What is no likely value of a figure may be the one that it has.
-        for wrong in [likely] if in_figures or not others else [likely, dice.choice(others)]:
-            found = record.told_of(with_value(fields, place.way, wrong))
-            assert found is None if in_figures else found in (None, right), (place, wrong)
-            refused += found is None
-            if found is not None and not isinstance(place.value, list):
-                together = with_value(everything, place.way, wrong)
-                everything = together if record.told_of(together) else everything
-    assert record.told_of(everything) == right
-    record.draw()
-    return refused
+
+    record: Record | Batchmates
+    worked_out: Json
+
+    @property
+    def verdict(self) -> Verdict | None:
+        return None if isinstance(self.record, Batchmates) else judge(self.record, LIMIT)
+
+    def draw(self, out: Path) -> None:
+        if isinstance(self.record, Batchmates):
+            assert render_batchmates(self.record)
+        else:
+            write_run_report(self.record, judge(self.record, LIMIT), out)
 
 
-# All of them take minutes.
-@pytest.mark.parametrize("at_most", [300, pytest.param(None, marks=pytest.mark.slow)])
-def test_damage_is_refused_or_changes_nothing(run: Path, at_most: int | None) -> None:
-    record = stored(run)
-    text = record.file.read_text()
-    fields, dice = json.loads(text), random.Random(0)
-    tried = list(places(fields))
-    assert len(tried) > 300
-    if at_most is not None:
-        tried = dice.sample(tried, at_most)
+def read(out: Path) -> Record | Batchmates:
+    return read_batchmates(out) if (out / BATCHMATES_NAME).exists() else read_record(out, KINDS)
+
+
+def file_of(out: Path) -> Path:
+    found = out / BATCHMATES_NAME
+    return found if found.exists() else out / RECORD_NAME
+
+
+def forged(out: Path, fields: Json) -> Reading | None:
+    """Read though its figures may be of something else; None: it is refused, in one line."""
+    file_of(out).write_text(json.dumps(fields))
+    check = mock.Mock()
+    with (
+        mock.patch.object(store, "check_figures", check),
+        mock.patch.object(batchmates_store, "check_figures", check),
+    ):
+        try:
+            record = read(out)
+        except InputError as error:
+            check_one_line(error)
+            return None
+    return Reading(record, json.loads(json.dumps(check.call_args.args[1])))
+
+
+def is_noticed(stored: Json, worked_out: Json) -> bool:
     try:
-        assert check_damages(record, fields, tried, dice) > len(tried) / 2
-    finally:
-        record.file.write_text(text)
+        check_figures(stored, worked_out, "a record")
+    except InputError as error:
+        check_one_line(error)
+        return True
+    return False
+
+
+def check_one_line(error: InputError) -> None:
+    assert "\n" not in str(error)
+
+
+@pytest.fixture(scope="session", params=RUNS)
+def run(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of every kind, made once."""
+    out = tmp_path_factory.mktemp("runs") / request.param
+    RUNS[request.param](out)
+    return out
+
+
+@pytest.fixture
+def fields(run: Path) -> Iterator[Json]:
+    """What its record holds; the file is given back as it was."""
+    text = file_of(run).read_text()
+    yield cast(Json, json.loads(text))
+    file_of(run).write_text(text)
+
+
+def sampled(tried: list[Place], at_most: int | None) -> list[Place]:
+    assert len(tried) > 100
+    few = at_most is not None and at_most < len(tried)
+    return random.Random(0).sample(tried, at_most) if few and at_most else tried
+
+
+# All places take minutes.
+few_and_all = pytest.mark.parametrize("at_most", [150, pytest.param(None, marks=pytest.mark.slow)])
+
+
+@few_and_all
+def test_a_damaged_figure_is_refused(run: Path, fields: Json, at_most: int | None) -> None:
+    right = forged(run, fields)
+    assert right is not None
+    figures = [one for one in places(fields) if one.way[0] == "figures"]
+    for place in sampled(figures, at_most):
+        wrong = with_value(fields, place.way, place.others()[0])
+        assert is_noticed(wrong["figures"], right.worked_out), place
+    # The reader does the same.
+    file_of(run).write_text(json.dumps(wrong))
+    with pytest.raises(InputError, match="inconsistent record: figures"):
+        read(run)
+
+
+@few_and_all
+def test_damage_to_what_was_observed_is_refused_or_changes_nothing(
+    run: Path, fields: Json, at_most: int | None
+) -> None:
+    right, dice = forged(run, fields), random.Random(0)
+    assert right is not None
+    observed = [one for one in places(fields) if one.way[0] != "figures"]
+    believed, changed = list[tuple[Place, object]](), 0
+    for place in sampled(observed, at_most):
+        wrong = dice.choice([place.others()[0], dice.choice(place.others())])
+        found = forged(run, with_value(fields, place.way, wrong))
+        if found is None:
+            continue
+        believed.append((place, wrong))
+        if is_noticed(fields["figures"], found.worked_out):
+            changed += 1
+        else:
+            assert found.verdict == right.verdict, (place, wrong)
+    assert changed
+    # Not even with figures that are its own does damage stop the page from being drawn.
+    for start in range(0, len(believed), TOGETHER):
+        draw_together(run, fields, believed[start : start + TOGETHER])
+
+
+def draw_together(out: Path, fields: Json, damages: Sequence[tuple[Place, object]]) -> None:
+    """One page of as many of these as are no bar to each other."""
+    everything = fields
+    for place, wrong in damages:
+        if isinstance(place.value, list):  # others may lie in it
+            continue
+        more = with_value(everything, place.way, wrong)
+        everything = everything if forged(out, more) is None else more
+    found = forged(out, everything)
+    assert found is not None
+    found.draw(out)

@@ -91,7 +91,9 @@ def test_a_randomised_plan_is_not_attacked(job: AssessJob) -> None:
 
 def test_the_layers_that_break_are_kept_in_float_and_given_floors(job: AssessJob) -> None:
     run_assess(replace(job, settings=job.settings.changed(budgets=(8.0,))), Notes().listener())
-    record = run_explain(ExplainJob(job.out, questions=("layers", "mitigations")), Notes().listener())
+    record = run_explain(
+        ExplainJob(job.out, questions=("layers", "mitigations")), Notes().listener()
+    )
     layers, found = record.answer("layers", Layers), mitigations_of(record)
     assert layers is not None
     names = [point.name for point in record.subject.points if point.quantized]

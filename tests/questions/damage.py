@@ -123,5 +123,5 @@ def hostile(value: object) -> list[object]:
     return found
 
 
-def is_packed(value: Mapping[str, object]) -> bool:
-    return value.keys() == {"dtype", "shape", "zlib"}
+def is_packed(value: object) -> bool:
+    return isinstance(value, dict) and value.keys() == {"dtype", "shape", "zlib"}
