@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from bitcliff.cli.main import run
-from bitcliff.jobs.explain_job import PARTS
+from bitcliff.jobs.explain_job import QUESTIONS
 
 
 @pytest.mark.parametrize(
@@ -53,5 +53,5 @@ def test_an_option_of_a_question_left_out_is_refused(
 def test_the_help_names_every_question(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["explain", "--help"]) == 0
     told = " ".join(capsys.readouterr().out.split())
-    *first, last = PARTS
+    *first, last = QUESTIONS
     assert f"{', '.join(first)} or {last}" in told

@@ -1,23 +1,17 @@
 """`bitcliff explain`, `assess --explain` and `assess --plan` as a user types them."""
 
-import json
 import re
 import shutil
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
 
-from bitcliff.cli.main import run
-from bitcliff.errors import InputError
 from bitcliff.questions.kinds import KINDS
 from bitcliff.questions.mitigations.record import Mitigations
-from bitcliff.records import Record, read_record, record_of, with_answer, write_record
-from bitcliff.records.store import valid
+from bitcliff.records import read_record
 from tests.browser import Visit, contrast, inks, launched
 from tests.end_to_end.commands import bitcliff
-from tests.end_to_end.damage import Damage, at_once, changed, damages, together
 
 QUICK = ["--rounds", "1", "--exchanges", "2", "--evaluations", "0", "--draws", "2"]
 QUESTIONS = ["layers", "activations", "inputs", "corruptions", "indicators", "mitigations"]
@@ -117,51 +111,3 @@ def test_bad_input_is_one_line(folder: Path, arguments: list[str], says: str) ->
     assert says in lines[-1]
     assert "Traceback" not in done.stderr
     assert (folder / "run" / "record.json").read_bytes() == before
-
-
-def forged(record: Record, answers: dict[str, Any]) -> Record:
-    """With other answers, and figures that are theirs: a record that its own figures don't betray.
-
-    Raises:
-        InputError: an answer is none, or contradicts the record.
-    """
-    record = record_of(record.observed)
-    for key, kind in KINDS.items():
-        if key in answers:
-            observed = valid(kind.observed, answers[key], "record.json")
-            for problem in kind.problems(record, observed):
-                raise InputError(problem)
-            record = with_answer(record, key, observed, kind)
-    return record
-
-
-# All of it takes minutes.
-@pytest.mark.parametrize("step", [5, pytest.param(1, marks=pytest.mark.slow)])
-def test_a_damaged_answer_is_drawn_or_refused_in_a_line(
-    step: int, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    answers = json.loads((folder / "run" / "record.json").read_text())["answers"]
-    record = read_record(folder / "run", KINDS)
-    refusals: list[str] = []
-
-    def is_read(changes: list[Damage]) -> bool:
-        # Only the answers that were changed are left, to draw the page faster.
-        kept = {path[0] for path, _ in changes}
-        damaged = {key: one for key, one in changed(answers, changes).items() if key in kept}
-        try:
-            write_record(forged(record, damaged), tmp_path)
-        except InputError as error:
-            refusals.append(str(error))
-            return False
-        return True
-
-    everything = damages(answers)
-    tried = everything[::step]
-    read = [change for change in tried if is_read([change])]
-    assert len(everything) > 500
-    assert 0 < len(read) < len(tried)
-    assert not any("\n" in refusal for refusal in refusals)
-    for some in at_once(read):
-        for group in together(some, is_read):
-            assert is_read(group)
-            assert run(["report", str(tmp_path)]) == 0, (group, capsys.readouterr().err)

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 import torch
 
-from bitcliff.assess.measured import Measured
 from bitcliff.errors import InputError, NumericError
 from bitcliff.jobs import assess_job
 from bitcliff.jobs.assess_job import AssessJob, Listener, MeasuredBefore, run_assess
 from bitcliff.points import Plan
-from bitcliff.records import read_record
+from bitcliff.questions.kinds import KINDS
+from bitcliff.records import Measured, read_record
 from tests.contract import recompute
 from tests.contract.subjects import SETTINGS
 from tests.small_networks import chain
@@ -63,7 +63,7 @@ def test_a_run_leaves_its_five_files_and_no_other(job: AssessJob) -> None:
     notes = Notes()
     record, verdict = run_assess(job, notes.listener())
     assert sorted(path.name for path in job.out.iterdir()) == FILES
-    assert read_record(job.out) == record
+    assert read_record(job.out, KINDS) == record
     assert verdict.status in {"pass", "fail", "inconclusive"}
     config = json.loads((job.out / "config.json").read_text())
     assert config["settings"]["bits"] == [2, 3, 4, 5]

@@ -17,7 +17,6 @@ from bitcliff.jobs.run_directory import CONFIG
 from bitcliff.jobs.train_config import TeacherConfig
 from bitcliff.jobs.training_data import load_network
 from bitcliff.points import logits_of
-from bitcliff.records import Record
 from tests.adapters.onnx.networks import export, pictures, small
 from tests.contract.subjects import SETTINGS
 from tests.jobs.test_assess_job import Notes
@@ -51,7 +50,7 @@ def test_a_file_is_compared_then_assessed(job: Callable[..., AssessJob]) -> None
     assert record.float_.accuracy is not None
     assert record.float_.accuracy.k == 18
     assert [p.name for p in record.subject.points] == ["stem", "body.0", "head"]
-    assert record.subject.coverage.complete
+    assert record.coverage.complete
     assert record.provenance.weights_sha256 == load_model(asked.model).weights_sha256
     assert not record.provenance.runs_user_code
     assert record.folding is None
@@ -72,31 +71,26 @@ def test_folding_is_in_the_record_and_kept_by_explain(job: Callable[..., AssessJ
     assert record.settings.fold_batchnorm
     assert record.folding is not None
     assert record.folding.names == ["norm", "body.1"]
-    assert (record.folding.changed.k, record.folding.changed.n) == (0, 20)
+    assert record.folding.changed == []
+    changed = record.figures.folding_changed
+    assert changed is not None
+    assert (changed.k, changed.n) == (0, 20)
     plain = logits_of(load_model(asked.model).module, X)
     assert 0 < record.folding.largest_difference < 1e-4 * float(plain.max() - plain.min())
     assert stored_job(asked.out)[0].settings.fold_batchnorm
-    explained = run_explain(ExplainJob(asked.out, parts=("layers",)), Notes().listener())
-    assert explained.explanation is not None
-    assert explained.explanation.layers is not None
+    explained = run_explain(ExplainJob(asked.out, questions=("layers",)), Notes().listener())
+    assert "layers" in explained.answers
     config = json.loads((asked.out / CONFIG).read_text())
     config["settings"]["fold_batchnorm"] = False
     (asked.out / CONFIG).write_text(json.dumps(config))
     with pytest.raises(InputError, match="not the settings of the run's record"):
-        run_explain(ExplainJob(asked.out, parts=("layers",)), Notes().listener())
+        run_explain(ExplainJob(asked.out, questions=("layers",)), Notes().listener())
 
 
 def test_nothing_to_fold_is_told(job: Callable[..., AssessJob]) -> None:
     record, _ = run_assess(job(fold=True), Notes().listener())
     assert record.folding is not None
     assert (record.folding.names, record.folding.largest_difference) == ([], 0)
-
-
-def test_records_from_before_folding_are_read(job: Callable[..., AssessJob]) -> None:
-    record, _ = run_assess(job(), Notes().listener())
-    fields = record.model_dump(mode="json", by_alias=True)
-    del fields["folding"], fields["settings"]["fold_batchnorm"]
-    assert Record.model_validate(fields) == record
 
 
 def test_a_file_is_not_trained(tmp_path: Path) -> None:

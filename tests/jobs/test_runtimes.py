@@ -15,6 +15,8 @@ from bitcliff.jobs.assess_job import AssessJob, run_assess, stored_job
 from bitcliff.jobs.explain_job import ExplainJob, run_explain
 from bitcliff.jobs.export_job import ExportJob, run_export
 from bitcliff.jobs.verify_job import VerifyJob, run_verify
+from bitcliff.questions.corruptions.record import CorruptionsObserved
+from bitcliff.questions.inputs.record import InputsAtRisk
 from bitcliff.questions.kinds import KINDS
 from bitcliff.questions.runtimes.record import KEY, RuntimeObserved, RuntimesObserved
 from bitcliff.records import Record, read_record, record_json
@@ -152,12 +154,12 @@ def test_of_a_runtime_it_is_explained_what_answers_tell(
     run_assess(replace(job, runtimes=("torch-dynamic",)), Notes().listener())
     notes = Notes()
     asked = ExplainJob(job.out, ("torch-dynamic", "torch-dynamic-batch"), n_train=0)
-    explanation = run_explain(asked, notes.listener()).explanation
+    record = run_explain(asked, notes.listener())
     assert "Asked of a runtime's answers alone: inputs and corruptions" in notes.stages
-    assert explanation is not None
-    assert explanation.layers is None
-    assert explanation.inputs is not None
-    assert [one.policy for one in explanation.inputs.policies] == list(asked.policies)
+    assert [*record.answers] == ["runtimes", "inputs", "corruptions"]
+    inputs = record.answer("inputs", InputsAtRisk)
+    assert inputs is not None
+    assert [one.policy for one in inputs.policies] == list(asked.policies)
     with pytest.raises(InputError, match="--only layers: torch-dynamic shows no bits"):
         run_explain(ExplainJob(job.out, ("torch-dynamic",), ("layers",)), notes.listener())
 
@@ -165,13 +167,12 @@ def test_of_a_runtime_it_is_explained_what_answers_tell(
 def test_a_black_box_is_explained_on_corrupted_pictures(black_box: AssessJob) -> None:
     record, _ = run_assess(black_box, Notes().listener())
     settings = CorruptionSettings(degrees=(5,), seeds=1, examples=6)
-    asked = ExplainJob(black_box.out, parts=("corruptions",), n_train=0, corrupting=settings)
-    explanation = run_explain(asked, Notes().listener()).explanation
-    assert explanation is not None
-    found = explanation.corruptions
+    asked = ExplainJob(black_box.out, questions=("corruptions",), n_train=0, corrupting=settings)
+    explained = run_explain(asked, Notes().listener())
+    found = explained.observed_by("corruptions", CorruptionsObserved)
     assert found is not None
-    assert set(found.bits.values()) == {"the runtime rounds the corrupted picture anew"}
-    assert {name for cell in found.cells for name in cell.answers} == {
+    assert set(found.bits.values()) == {"the runtime rounds the corrupted image anew"}
+    assert {name for cell in found.cells for name in cell.marks} == {
         "float",
         *(policy.name for policy in record.policies),
     }

@@ -33,9 +33,9 @@ def check_figures_are_guarded(
     fields = json.loads(record_json(record))
     right = record.answers[key].figures.model_dump(by_alias=True)
     damages = 0
-    for way, value in _places(fields["figures"][key]):
+    for way, value in leaves(fields["figures"][key]):
         damages += 1
-        wrong = _with(fields["figures"][key], way, _another(value))
+        wrong = with_value(fields["figures"][key], way, another(value))
         with pytest.raises(InputError, match="figures"):
             check_figures(wrong, right, "a record")
     assert damages
@@ -53,10 +53,10 @@ def check_observations_are_guarded(record: Record, key: str, kind: AnswerKind) -
     observed = json.loads(record_json(record))["answers"][key]
     right = record.answers[key].figures.model_dump(by_alias=True)
     refused = 0
-    for way, value in _places(observed):
-        for wrong in (_another(value), *_hostile(value)):
+    for way, value in leaves(observed):
+        for wrong in (another(value), *hostile(value)):
             try:
-                _read(record, kind, _with(observed, way, wrong), right)
+                _read(record, kind, with_value(observed, way, wrong), right)
             except InputError:
                 refused += 1
     assert refused
@@ -71,10 +71,10 @@ def _read(record: Record, kind: AnswerKind, observed: object, figures: object) -
     check_figures(figures, kind.figures(record, part).model_dump(by_alias=True), "a record")
 
 
-def _places(value: object, way: Way = ()) -> Iterator[tuple[Way, object]]:
+def leaves(value: object, way: Way = ()) -> Iterator[tuple[Way, object]]:
     """Every leaf, a packed array being one, and every list, with the way to it."""
     inner: list[tuple[str | int, object]] = []
-    if isinstance(value, dict) and not _is_packed(value):
+    if isinstance(value, dict) and not is_packed(value):
         inner = list(value.items())
     elif isinstance(value, list):
         inner = list(enumerate(value))
@@ -82,19 +82,19 @@ def _places(value: object, way: Way = ()) -> Iterator[tuple[Way, object]]:
     else:
         yield way, value
     for key, one in inner:
-        yield from _places(one, (*way, key))
+        yield from leaves(one, (*way, key))
 
 
-def _with(value: Any, way: Way, wrong: object) -> Any:
-    changed = copy.deepcopy(value)
-    inner = changed
-    for key in way[:-1]:
-        inner = inner[key]
-    inner[way[-1]] = wrong
+def with_value(value: Any, way: Way, wrong: object) -> Any:
+    """The same with another value at one place; what is given stays as it is."""
+    if not way:
+        return wrong
+    changed = copy.copy(value)
+    changed[way[0]] = with_value(value[way[0]], way[1:], wrong)
     return changed
 
 
-def _another(value: object) -> object:
+def another(value: object) -> object:
     """Something else of the same kind."""
     match value:
         case bool():
@@ -113,7 +113,7 @@ def _another(value: object) -> object:
             return 0
 
 
-def _hostile(value: object) -> list[object]:
+def hostile(value: object) -> list[object]:
     found: list[object] = [None, True, -1, 0, 10**23, 10**400, 1e300, "", "x", [], {}, [None]]
     if isinstance(value, list):
         found += [value * 2, value[::-1]]
@@ -123,5 +123,5 @@ def _hostile(value: object) -> list[object]:
     return found
 
 
-def _is_packed(value: Mapping[str, object]) -> bool:
-    return value.keys() == {"dtype", "shape", "zlib"}
+def is_packed(value: object) -> bool:
+    return isinstance(value, dict) and value.keys() == {"dtype", "shape", "zlib"}

@@ -41,9 +41,9 @@ class Outcome:
 
 @dataclass(frozen=True)
 class ExampleRow:
-    """One example: what float predicts, and what each condition made of it.
+    """One example: what float said, and what each condition made of it.
 
-    `thumbnail` is a small image as a data URI, kept for examples at risk only.
+    `thumbnail` is a small picture as a data URI, kept for examples at risk only.
     """
 
     id: str
@@ -54,14 +54,7 @@ class ExampleRow:
     thumbnail: str | None = None
 
 
-class _Arrays(Part):
-    """Arrays have no plain equality; two of these are equal where they are written alike."""
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, type(self)) and self.model_dump() == other.model_dump()
-
-
-class Outcomes(_Arrays):
+class Outcomes(Part):
     """The m examples that were measured under one condition, in the order of the data.
 
     Attributes:
@@ -149,7 +142,7 @@ class Effort(Part):
     method: str
 
 
-class Measured(_Arrays):
+class Measured(Part):
     """One condition, measured.
 
     Attributes:
@@ -170,13 +163,13 @@ class Measured(_Arrays):
         return self.condition.name
 
 
-class Table(_Arrays):
-    """The examples and what float predicts of them.
+class Table(Part):
+    """The examples and what float said of them.
 
     Attributes:
         ids: n distinct names. labels: (n,) classes, or None where there are none.
         prediction: (n,) float's argmax, -1 on a numeric failure. margin: (n,) as in `Outcomes`.
-        thumbnails: small images as data URIs by id, kept for examples at risk only.
+        thumbnails: small pictures as data URIs by id, kept for examples at risk only.
     """
 
     ids: list[str]
@@ -189,8 +182,8 @@ class Table(_Arrays):
         return len(self.ids)
 
     @property
-    def targets(self) -> npt.NDArray[np.int32]:
-        """(n,) the labels; without them what float predicts, -1 where it fails."""
+    def wanted(self) -> npt.NDArray[np.int32]:
+        """(n,) what counts as right: the labels; without them what float says, -1 if it fails."""
         return self.prediction if self.labels is None else self.labels
 
 

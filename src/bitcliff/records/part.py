@@ -21,6 +21,10 @@ class Part(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
+    def __eq__(self, other: object) -> bool:
+        """Written alike: arrays, which some parts hold, have no plain equality."""
+        return isinstance(other, type(self)) and self.model_dump() == other.model_dump()
+
 
 def check_interval(low: float | None, value: float | None, high: float | None) -> None:
     """Refuse an interval that does not hold its value, or of which only a part is there.

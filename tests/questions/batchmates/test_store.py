@@ -17,7 +17,7 @@ from bitcliff.records import write_text_atomic
 from bitcliff.records.store import check_figures, valid
 from bitcliff.stats import clustered_rate, rate
 from tests.questions.batchmates.victims import record
-from tests.questions.damage import _another, _hostile, _places, _with
+from tests.questions.damage import another, hostile, leaves, with_value
 
 
 def written() -> dict[str, Any]:
@@ -55,8 +55,8 @@ def test_what_is_no_such_record_is_refused_in_one_line(tmp_path: Path) -> None:
 
 def test_no_figure_can_be_changed(tmp_path: Path) -> None:
     fields, right = written(), record().figures.model_dump()
-    for way, value in _places(fields["figures"]):
-        wrong = _with(fields["figures"], way, _another(value))
+    for way, value in leaves(fields["figures"]):
+        wrong = with_value(fields["figures"], way, another(value))
         with pytest.raises(InputError, match="figures"):
             check_figures(wrong, right, "a record")
     refused(tmp_path, {**fields, "figures": wrong}, "inconsistent record: figures")
@@ -77,9 +77,9 @@ def test_damage_to_what_was_observed_is_refused_or_changes_no_figure(
     observed = {key: one for key, one in fields.items() if key not in ("schema_version", "figures")}
     for part in ("victims", "settings", "positive_control"):
         few = observed[part][:1] if part == "victims" else observed[part]
-        for way, value in _places(few, (part,)):
-            for wrong in (_another(value), *_hostile(value)):
-                _refused_or_alike(_with(observed, way, wrong), right)
+        for way, value in leaves(few, (part,)):
+            for wrong in (another(value), *hostile(value)):
+                _refused_or_alike(with_value(observed, way, wrong), right)
 
 
 def _refused_or_alike(fields: dict[str, Any], figures: dict[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""`bitcliff explain --only remedies` and `bitcliff assess --plan`, from files to files."""
+"""`bitcliff explain --only mitigations` and `bitcliff assess --plan`, from files to files."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -10,8 +10,10 @@ import torch
 from bitcliff.jobs.assess_job import AssessJob, run_assess
 from bitcliff.jobs.explain_job import ExplainJob, run_explain
 from bitcliff.jobs.plan_file import planned, read_plan
+from bitcliff.questions.layers.record import Layers
 from bitcliff.questions.mitigations.page import finding
-from bitcliff.records import read_record
+from bitcliff.questions.mitigations.record import Mitigations
+from bitcliff.records import Record, read_record
 from tests.jobs.test_assess_job import Notes
 from tests.questions.mitigations.mitigated import SETTINGS, signs
 from tests.small_networks import Cliff
@@ -30,14 +32,18 @@ def job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AssessJob:
     return AssessJob("py:cliff_network:net", "data.npz", Path("run"), "", settings=settings)
 
 
+def mitigations_of(record: Record) -> Mitigations:
+    found = record.answer("mitigations", Mitigations)
+    assert found is not None
+    return found
+
+
 def test_a_plan_keeps_what_the_table_promised(job: AssessJob) -> None:
     run_assess(job, Notes().listener())
-    explained = run_explain(ExplainJob(job.out, parts=("remedies",)), Notes().listener())
-    assert explained.explanation is not None
-    remedies = explained.explanation.remedies
-    assert remedies is not None
+    explained = run_explain(ExplainJob(job.out, questions=("mitigations",)), Notes().listener())
+    found = mitigations_of(explained)
     plan = read_plan(job.out / "plan.yaml")
-    assert plan == remedies.plan
+    assert plan == found.plan
     assert plan.budget
     settings = planned(job.settings, plan).changed(budgets=tuple(plan.budget))
     again = replace(job, out=Path("again"), settings=settings, plan=plan)
@@ -46,18 +52,18 @@ def test_a_plan_keeps_what_the_table_promised(job: AssessJob) -> None:
         plan.floors,
         tuple(plan.float_points),
     )
-    for mean, promised in zip(plan.budget, remedies.recommended, strict=True):
-        worst = next(policy for policy in record.policies if policy.name == f"worst-{mean:g}")
+    for mean, promised in zip(plan.budget, found.recommended, strict=True):
+        worst = record.by_name[f"worst-{mean:g}"]
         assert worst.accuracy == promised.right
         assert worst.total_bits == promised.cost.total_bits
-        assert worst.policy_freedom_log2 == promised.cost.freedom_log2
+        assert worst.condition.policy_freedom_log2 == promised.cost.freedom_log2
         assert worst.effort.forward_passes == promised.passes
     assert read_record(again.out).settings.floors == plan.floors
 
 
 def test_a_new_assessment_takes_the_old_plan_away(job: AssessJob) -> None:
     run_assess(job, Notes().listener())
-    run_explain(ExplainJob(job.out, parts=("remedies",)), Notes().listener())
+    run_explain(ExplainJob(job.out, questions=("mitigations",)), Notes().listener())
     plan = read_plan(job.out / "plan.yaml")
     # A run that honours the plan must not lose it.
     run_assess(replace(job, plan=plan, settings=planned(job.settings, plan)), Notes().listener())
@@ -68,7 +74,7 @@ def test_a_new_assessment_takes_the_old_plan_away(job: AssessJob) -> None:
 
 def test_the_report_shows_the_plan(job: AssessJob) -> None:
     run_assess(job, Notes().listener())
-    run_explain(ExplainJob(job.out, parts=("remedies",)), Notes().listener())
+    run_explain(ExplainJob(job.out, questions=("mitigations",)), Notes().listener())
     page = (job.out / "report.html").read_text()
     assert "What helps?" in page
     assert "middle: " in page
@@ -85,19 +91,19 @@ def test_a_randomised_plan_is_not_attacked(job: AssessJob) -> None:
 
 def test_the_layers_that_break_are_kept_in_float_and_given_floors(job: AssessJob) -> None:
     run_assess(replace(job, settings=job.settings.changed(budgets=(8.0,))), Notes().listener())
-    record = run_explain(ExplainJob(job.out, parts=("layers", "remedies")), Notes().listener())
-    assert record.explanation is not None
-    layers, remedies = record.explanation.layers, record.explanation.remedies
+    record = run_explain(
+        ExplainJob(job.out, questions=("layers", "mitigations")), Notes().listener()
+    )
+    layers, found = record.answer("layers", Layers), mitigations_of(record)
     assert layers is not None
-    assert remedies is not None
     names = [point.name for point in record.subject.points if point.quantized]
     named = [names[place] for place in layers.sweeps[0].inflection]
     assert named == ["middle"]
-    # The first two remedies, and none of them twice.
-    assert [*remedies.remedies[0].floors] == named
-    assert remedies.remedies[1].float_points == named
-    tried = [(r.family, r.scheme, *r.float_points, *r.floors.items()) for r in remedies.remedies]
+    # The first two mitigations, and none of them twice.
+    assert [*found.tried[0].floors] == named
+    assert found.tried[1].float_points == named
+    tried = [(r.family, r.scheme, *r.float_points, *r.floors.items()) for r in found.tried]
     assert len(tried) == len(set(tried))
     # All examples named it, also those that confirm it.
-    assert {*remedies.confirmed[0].float_points, *remedies.confirmed[0].floors} == {*named}
-    assert "its places, the inflection points, were found on all)" in finding(record, remedies)
+    assert {*found.confirmed[0].float_points, *found.confirmed[0].floors} == {*named}
+    assert "its points, the inflection points, were found on all)" in finding(record, found)

@@ -1,0 +1,105 @@
+"""A small real run of every kind, with the least effort."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+
+from bitcliff.adapters import load_model
+from bitcliff.assess import AssessSettings
+from bitcliff.export import float_onnx
+from bitcliff.jobs.assess_job import AssessJob, Listener, run_assess
+from bitcliff.jobs.batchmates_job import BatchmatesJob, run_batchmates
+from bitcliff.jobs.explain_job import ExplainJob, run_explain
+from bitcliff.jobs.verify_job import VerifyJob, run_verify
+from bitcliff.types.settings import BatchmatesSettings, CorruptionSettings
+from tests.adapters.onnx.networks import pictures, small
+from tests.small_networks import chain
+
+QUIET = Listener(lambda _text: None, lambda _plan: None, lambda *_step: None)
+LEAST = AssessSettings(
+    bits=(2, 3, 4, 5), budgets=(2.5,), uniform=(2,), rounds=1, exchanges=1, evaluations=2, draws=2
+)
+
+
+def network() -> nn.Module:
+    """Four points, which few bits hurt."""
+    return chain(0, points=4, width=10)
+
+
+def with_batchnorm() -> nn.Module:
+    """For pictures, with something to fold."""
+    return small()
+
+
+def _job(out: Path, factory: str, x: torch.Tensor, labelled: bool = True) -> AssessJob:
+    """On labels that the network gives itself, but for every fourth."""
+    model = load_model(f"py:{__name__}:{factory}").module
+    y = model(x).argmax(1)
+    y[::4] = (y[::4] + 1) % 2
+    data = out.with_suffix(".npz")
+    np.savez(data, x=x.numpy(), **({"y": y.numpy()} if labelled else {}))
+    return AssessJob(f"py:{__name__}:{factory}", str(data), out, "bitcliff ...", settings=LEAST)
+
+
+def _chain(out: Path, labelled: bool = True) -> AssessJob:
+    x = torch.randn(10, 4, generator=torch.Generator().manual_seed(0))
+    return _job(out, "network", x, labelled)
+
+
+def labelled(out: Path) -> None:
+    run_assess(_chain(out), QUIET)
+
+
+def unlabelled(out: Path) -> None:
+    run_assess(_chain(out, labelled=False), QUIET)
+
+
+def in_a_runtime_and_folded(out: Path) -> None:
+    job = _job(out, "with_batchnorm", pictures(10))
+    settings = job.settings.changed(fold_batchnorm=True)
+    run_assess(replace(job, runtimes=("torch-dynamic",), settings=settings), QUIET)
+
+
+def verified(out: Path) -> None:
+    labelled(out)
+    run_verify(VerifyJob(out), QUIET)
+
+
+def explained(out: Path) -> None:
+    """The planted case, every question answered."""
+    settings = LEAST.changed(bits=(3, 5, 8), budgets=(5.5,), uniform=(5,), evaluations=0, draws=1)
+    run_assess(AssessJob("brittle-digits", "digits", out, "", limit=8, settings=settings), QUIET)
+    corrupting = CorruptionSettings(degrees=(5,), seeds=1, examples=4)
+    policies = ("worst-5.5", "uniform-5")
+    run_explain(ExplainJob(out, policies, n_train=6, corrupting=corrupting), QUIET)
+
+
+def black_box(out: Path) -> None:
+    file = out.with_suffix(".onnx")
+    file.write_bytes(float_onnx(load_model("base-digits").module, torch.randn(2, 1, 8, 8)))
+    job = AssessJob(str(file), "digits", out, "", limit=8, settings=LEAST)
+    run_assess(replace(job, runtimes=("ort-dynamic",), black_box=True), QUIET)
+
+
+def batchmates(out: Path) -> None:
+    what = AssessJob("brittle-digits", "digits", out, command="bitcliff ...", limit=4)
+    settings = BatchmatesSettings(batch=2, draws=2, candidates=2, effort=2)
+    run_batchmates(BatchmatesJob(what, settings=settings), QUIET)
+
+
+RUNS: dict[str, Callable[[Path], None]] = {
+    make.__name__: make
+    for make in (
+        labelled,
+        unlabelled,
+        in_a_runtime_and_folded,
+        verified,
+        explained,
+        black_box,
+        batchmates,
+    )
+}

@@ -1,0 +1,197 @@
+"""One contract for every stored run: a damaged figure is refused, and damage to what was observed
+is refused or leaves every figure and the verdict as they were."""
+
+import json
+import random
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+from unittest import mock
+
+import numpy as np
+import pytest
+
+from bitcliff.errors import InputError
+from bitcliff.questions.batchmates import store as batchmates_store
+from bitcliff.questions.batchmates.page import render_batchmates
+from bitcliff.questions.batchmates.record import BATCHMATES_NAME, Batchmates
+from bitcliff.questions.batchmates.store import read_batchmates
+from bitcliff.questions.kinds import KINDS
+from bitcliff.questions.sections import write_run_report
+from bitcliff.records import Record, read_record, store
+from bitcliff.records.arrays import pack, unpack
+from bitcliff.records.store import RECORD_NAME, check_figures
+from bitcliff.verdict import Verdict, judge
+from tests.contract.runs import RUNS
+from tests.questions.damage import Way, another, hostile, is_packed, leaves, with_value
+
+Json = dict[str, Any]
+# The limit that a run is judged by is what its reader asks for, not an outcome.
+LIMIT = 2.0
+# So many damages are drawn together, on one page.
+TOGETHER = 50
+
+
+@dataclass(frozen=True)
+class Place:
+    """A leaf or a list of a record; with `element`, that element of the packed array there."""
+
+    way: Way
+    value: Any
+    element: int | None = None
+
+    def others(self) -> list[object]:
+        """What else could stand here, the likeliest first."""
+        if self.element is None:
+            return [another(self.value), *hostile(self.value)]
+        array = unpack(self.value).copy()
+        before = array.flat[self.element]
+        array.flat[self.element] = before + 1 if np.isfinite(before) else 0
+        return [pack(array)]
+
+
+def places(fields: Json) -> Iterator[Place]:
+    """All that can be damaged but the version, which says how the rest is read."""
+    for way, value in leaves({key: fields[key] for key in fields if key != "schema_version"}):
+        yield Place(way, value)
+        if is_packed(value):
+            for element in range(unpack(value).size):
+                yield Place(way, value, element)
+
+
+@dataclass(frozen=True)
+class Reading:
+    """A record that was read as if its figures were those of what was observed.
+
+    Attributes:
+        worked_out: its figures.
+    """
+
+    record: Record | Batchmates
+    worked_out: Json
+
+    @property
+    def verdict(self) -> Verdict | None:
+        return None if isinstance(self.record, Batchmates) else judge(self.record, LIMIT)
+
+    def draw(self, out: Path) -> None:
+        if isinstance(self.record, Batchmates):
+            assert render_batchmates(self.record)
+        else:
+            write_run_report(self.record, judge(self.record, LIMIT), out)
+
+
+def read(out: Path) -> Record | Batchmates:
+    return read_batchmates(out) if (out / BATCHMATES_NAME).exists() else read_record(out, KINDS)
+
+
+def file_of(out: Path) -> Path:
+    found = out / BATCHMATES_NAME
+    return found if found.exists() else out / RECORD_NAME
+
+
+def forged(out: Path, fields: Json) -> Reading | None:
+    """Read though its figures may be of something else; None: it is refused, in one line."""
+    file_of(out).write_text(json.dumps(fields))
+    check = mock.Mock()
+    with (
+        mock.patch.object(store, "check_figures", check),
+        mock.patch.object(batchmates_store, "check_figures", check),
+    ):
+        try:
+            record = read(out)
+        except InputError as error:
+            check_one_line(error)
+            return None
+    return Reading(record, json.loads(json.dumps(check.call_args.args[1])))
+
+
+def is_noticed(stored: Json, worked_out: Json) -> bool:
+    try:
+        check_figures(stored, worked_out, "a record")
+    except InputError as error:
+        check_one_line(error)
+        return True
+    return False
+
+
+def check_one_line(error: InputError) -> None:
+    assert "\n" not in str(error)
+
+
+@pytest.fixture(scope="session", params=RUNS)
+def run(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of every kind, made once."""
+    out = tmp_path_factory.mktemp("runs") / request.param
+    RUNS[request.param](out)
+    return out
+
+
+@pytest.fixture
+def fields(run: Path) -> Iterator[Json]:
+    """What its record holds; the file is given back as it was."""
+    text = file_of(run).read_text()
+    yield cast(Json, json.loads(text))
+    file_of(run).write_text(text)
+
+
+def sampled(tried: list[Place], at_most: int | None) -> list[Place]:
+    assert len(tried) > 100
+    few = at_most is not None and at_most < len(tried)
+    return random.Random(0).sample(tried, at_most) if few and at_most else tried
+
+
+# All places take minutes.
+few_and_all = pytest.mark.parametrize("at_most", [150, pytest.param(None, marks=pytest.mark.slow)])
+
+
+@few_and_all
+def test_a_damaged_figure_is_refused(run: Path, fields: Json, at_most: int | None) -> None:
+    right = forged(run, fields)
+    assert right is not None
+    figures = [one for one in places(fields) if one.way[0] == "figures"]
+    for place in sampled(figures, at_most):
+        wrong = with_value(fields, place.way, place.others()[0])
+        assert is_noticed(wrong["figures"], right.worked_out), place
+    # The reader does the same.
+    file_of(run).write_text(json.dumps(wrong))
+    with pytest.raises(InputError, match="inconsistent record: figures"):
+        read(run)
+
+
+@few_and_all
+def test_damage_to_what_was_observed_is_refused_or_changes_nothing(
+    run: Path, fields: Json, at_most: int | None
+) -> None:
+    right, dice = forged(run, fields), random.Random(0)
+    assert right is not None
+    observed = [one for one in places(fields) if one.way[0] != "figures"]
+    believed, changed = list[tuple[Place, object]](), 0
+    for place in sampled(observed, at_most):
+        wrong = dice.choice([place.others()[0], dice.choice(place.others())])
+        found = forged(run, with_value(fields, place.way, wrong))
+        if found is None:
+            continue
+        believed.append((place, wrong))
+        if is_noticed(fields["figures"], found.worked_out):
+            changed += 1
+        else:
+            assert found.verdict == right.verdict, (place, wrong)
+    assert changed
+    # Not even with figures that are its own does damage stop the page from being drawn.
+    for start in range(0, len(believed), TOGETHER):
+        draw_together(run, fields, believed[start : start + TOGETHER])
+
+
+def draw_together(out: Path, fields: Json, damages: Sequence[tuple[Place, object]]) -> None:
+    """One page of as many of these as are no bar to each other."""
+    everything = fields
+    for place, wrong in damages:
+        if isinstance(place.value, list):  # others may lie in it
+            continue
+        more = with_value(everything, place.way, wrong)
+        everything = everything if forged(out, more) is None else more
+    found = forged(out, everything)
+    assert found is not None
+    found.draw(out)
