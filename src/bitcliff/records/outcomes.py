@@ -41,9 +41,9 @@ class Outcome:
 
 @dataclass(frozen=True)
 class ExampleRow:
-    """One example: what float said, and what each condition made of it.
+    """One example: what float predicts, and what each condition made of it.
 
-    `thumbnail` is a small picture as a data URI, kept for examples at risk only.
+    `thumbnail` is a small image as a data URI, kept for examples at risk only.
     """
 
     id: str
@@ -164,12 +164,12 @@ class Measured(Part):
 
 
 class Table(Part):
-    """The examples and what float said of them.
+    """The examples and what float predicts of them.
 
     Attributes:
         ids: n distinct names. labels: (n,) classes, or None where there are none.
         prediction: (n,) float's argmax, -1 on a numeric failure. margin: (n,) as in `Outcomes`.
-        thumbnails: small pictures as data URIs by id, kept for examples at risk only.
+        thumbnails: small images as data URIs by id, kept for examples at risk only.
     """
 
     ids: list[str]
@@ -182,8 +182,8 @@ class Table(Part):
         return len(self.ids)
 
     @property
-    def wanted(self) -> npt.NDArray[np.int32]:
-        """(n,) what counts as right: the labels; without them what float says, -1 if it fails."""
+    def targets(self) -> npt.NDArray[np.int32]:
+        """(n,) the labels; without them what float predicts, -1 where it fails."""
         return self.prediction if self.labels is None else self.labels
 
 
