@@ -82,14 +82,16 @@ def _parity(parity: dict[str, Any]) -> str:
 
 
 def _row(cell: dict[str, Any]) -> str:
-    accuracy, (low, high) = cell["accuracy"], cell["delta_pp_interval"]
+    accuracy, change = cell["accuracy"], cell["change"]
     words = {"float": "float", "random": "random policy"}
     policy = words.get(cell["policy"], f"{cell['policy']} network's policy")
     share = "{value:.1%} ({low:.1%} to {high:.1%})".format(**accuracy)
     lost = (
         ""
         if policy == "float"
-        else f"{0.0 - cell['delta_pp']:.1f} ({0.0 - high:.1f} to {0.0 - low:.1f})"
+        else "{:.1f} ({:.1f} to {:.1f})".format(
+            *(0.0 - change[end] for end in ("difference_pp", "high_pp", "low_pp"))
+        )
     )
     return f"| {policy} | {share} | {lost} |"
 

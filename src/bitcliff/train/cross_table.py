@@ -7,7 +7,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from bitcliff.policy import Policy, RandomPerExample
-from bitcliff.stats import mcnemar, paired_difference, rate, transitory
+from bitcliff.stats import paired_change, rate, transitory
 from bitcliff.train.data import Split
 from bitcliff.train.measure import right_answers
 from bitcliff.train.pair import Aim, PairStage
@@ -19,7 +19,7 @@ def cross_table(
     """Base, robust and brittle network under float, both policies and a random one.
 
     Args:
-        base: the network the pairs began as. test: untouched by training. seed: of random spending.
+        base: the network the pairs began as. test: untouched by training. seed: of random allocations.
 
     Returns:
         What `result.json` holds: cells with intervals and paired tests, parity, transitory points.
@@ -78,14 +78,11 @@ def spread(tables: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
 
 def _cell(network: str, policy: str, in_float: Tensor, quantized: Tensor) -> dict[str, Any]:
     lost, gained = int((in_float & ~quantized).sum()), int((~in_float & quantized).sum())
-    change, low, high = paired_difference(len(in_float), lost, gained)
     return {
         "network": network,
         "policy": policy,
         "accuracy": rate(int(quantized.sum()), len(quantized)).model_dump(),
-        "delta_pp": 100 * change,
-        "delta_pp_interval": [100 * low, 100 * high],
-        "p_value": mcnemar(lost, gained),
+        "change": paired_change(len(in_float), lost, gained).model_dump(),
     }
 
 
