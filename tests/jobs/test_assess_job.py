@@ -205,7 +205,7 @@ def test_a_report_that_cannot_be_written_loses_no_measurement(
         raise InputError("report.html: cannot be written: No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr(assess_job, "write_report", refuse)
+        patch.setattr(assess_job, "write_run_report", refuse)
         with pytest.raises(InputError, match="No space left"):
             run_assess(job, Notes().listener())
     notes = Notes()
