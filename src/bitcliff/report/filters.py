@@ -86,8 +86,8 @@ def on_scale(rate: Rate | None) -> tuple[float, float, float] | None:
 
 
 def significant(value: float | None, digits: int = 3) -> str:
-    """With so many significant digits; a dash where there is none."""
-    return NOTHING if value is None else f"{value:.{digits}g}"
+    """With so many significant digits and a proper minus: "2.01", "−0.0277"; a dash for none."""
+    return NOTHING if value is None else f"{value:.{digits}g}".replace("-", "−")
 
 
 FILTERS: Mapping[str, Callable[..., Any]] = {

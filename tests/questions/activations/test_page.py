@@ -29,6 +29,7 @@ from bitcliff.questions.activations.record import (
 from bitcliff.records import Record
 from bitcliff.records.record import Answer
 from bitcliff.report.section import Section
+from tests.questions.page_text import page_of, rows_of, text_of
 from tests.report.example_record import example_record
 
 
@@ -127,10 +128,10 @@ def under(*points: PointActivations) -> PolicyActivations:
     ],
 )
 def test_the_finding_names_point_cause_and_numbers(cause: Cause, words: str) -> None:
-    found = policy_finding(under(point(), point(cause, name="stages.6.conv2")), "pictures")
+    found = policy_finding(under(point(), point(cause, name="stages.6.conv2")), "images")
     assert words in found.replace("\u00a0", " ")
     assert "stages.6.conv2" in found
-    assert found.endswith("(9 of 10 pictures).")
+    assert found.endswith("(9 of 10 images).")
 
 
 def test_the_point_where_most_examples_are_harmed_comes_first() -> None:
@@ -142,16 +143,16 @@ def test_the_point_where_most_examples_are_harmed_comes_first() -> None:
 
 
 def test_without_a_point_to_blame_it_says_so() -> None:
-    assert "stay close" in policy_finding(under(point(), point()), "pictures")
+    assert "stay close" in policy_finding(under(point(), point()), "images")
     later = point("signal already lost upstream", 4, "fc")
-    found = policy_finding(under(point(), later), "pictures")
+    found = policy_finding(under(point(), later), "images")
     assert "no single point is to blame" in found
-    assert "at fc they are a third of the signal or more in 4 of 10 pictures" in found
+    assert "at fc they are a third of the signal or more in 4 of 10 images" in found
 
 
 def test_a_peak_without_bound_is_words() -> None:
     numbers = NUMBERS.model_copy(update={"peak": None})
-    found = policy_finding(under(point("outlier", typical=numbers)), "pictures")
+    found = policy_finding(under(point("outlier", typical=numbers)), "images")
     assert "without bound above the 99.9th percentile" in found
 
 
@@ -175,20 +176,28 @@ def test_of_many_the_inflection_points_and_the_most_damaged_are_drawn() -> None:
     assert 1 not in found
 
 
-def test_the_section_has_a_figure_and_a_table_for_each_policy(record: Record) -> None:
+def test_the_section_has_a_plot_and_a_table_for_each_policy(record: Record) -> None:
     section = section_of(record, under(point("outlier")), under(point()))
-    figure, tables = section.data.figure, section.data.tables
-    assert section.finding == figure.title == tables[0].finding
-    assert "10 pictures" in figure.caption
-    assert "layer: sparsity 60.0\u00a0% in float, 80.0\u00a0% quantized, outlier" in figure.words
-    for drawn in (figure.wide, figure.narrow):
+    plot, page = section.data["plot"], page_of(record, section)
+    text, rows = text_of(page), rows_of(page)
+    assert section.finding == plot.title
+    assert "10 images" in plot.caption
+    assert "layer: sparsity 60.0\u00a0% in float, 80.0\u00a0% quantized, outlier" in plot.words
+    for drawn in (plot.wide, plot.narrow):
         ElementTree.fromstring(drawn)
-    assert [table.lines[0].harmful for table in tables] == [True, False]
-    assert tables[0].lines[0].cells[1] == "60.0\u00a0% → 80.0\u00a0%"
-    assert tables[0].lines[0].examples == "9 of 10"
+    # Above its table is the finding of every policy but the first, which is the section's own.
+    assert "Every point under worst-5.5 Under worst-5.5 the values at every point stay" in text
+    assert text.count("10 images, each measured by itself") == 2
+    both = ["60.0\u00a0% → 80.0\u00a0%", "76.0\u00a0%", "41.0 (41.0)", "12.0 (12.0)"]
+    both += ["90.0\u00a0%", "6.0 (6.0)", "0.0 (0.0)", "−3.0 (−3.0)"]
+    assert rows == [
+        ["1", "layer", "outlier", "9 of 10", "4.5", *both],
+        ["1", "layer", "unharmed", "10 of 10", "4.5", *both],
+    ]
+    assert page.count('class="starved"') == 1
 
 
-def test_the_same_record_gives_the_same_figure(record: Record) -> None:
+def test_the_same_record_gives_the_same_plot(record: Record) -> None:
     policy = under(point("outlier"), point())
     assert section_of(record, policy) == section_of(record, policy)
 
@@ -196,18 +205,20 @@ def test_the_same_record_gives_the_same_figure(record: Record) -> None:
 def test_nothing_measured_is_said(record: Record) -> None:
     section = section_of(record, under(unmeasured()))
     assert "nothing could be measured" in section.finding
-    assert section.data.figure is None
-    assert section.data.tables[0].lines[0].cause == "not measured"
-    assert "nan" not in str(section.data.tables).lower()
+    assert section.data["plot"] is None
+    (row,) = rows_of(page_of(record, section))
+    assert row[2:7] == ["not measured", "0 of 0", "–", "– → –", "–"]
+    assert "nan" not in str(row).lower()
 
 
 def test_names_are_kept_as_they_are_and_points_drawn_that_are_asked_for(record: Record) -> None:
     points = [point("outlier", 9) for _ in range(SHOWN)] + [point(name="<b>$x$")]
     found = Activations(policies=[under(*points)])
-    without = activations_section(answered(record, found), found).data
-    asked = activations_section(answered(record, found), found, anyway=[SHOWN]).data
-    assert "<b>$x$" not in without.figure.words
-    assert "<b>$x$" in asked.figure.words
+    without = activations_section(answered(record, found), found)
+    asked = activations_section(answered(record, found), found, anyway=[SHOWN])
+    assert "<b>$x$" not in without.data["plot"].words
+    assert "<b>$x$" in asked.data["plot"].words
     # The template escapes it; in the drawing it is text of a drawing.
-    assert asked.tables[0].lines[-1].name == "<b>$x$"
-    assert "<b>" not in asked.figure.wide
+    page = page_of(record, asked)
+    assert rows_of(page)[-1][1] == "<b>$x$"
+    assert "<b>" not in page

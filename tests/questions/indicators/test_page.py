@@ -1,9 +1,10 @@
 import functools
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import pytest
 
-from bitcliff.questions.indicators.page import IndicatorsData, indicators_section, number_text
+from bitcliff.questions.indicators.page import indicators_section, number_text
 from bitcliff.questions.indicators.plot import Strip
 from bitcliff.questions.indicators.record import (
     IndicatorReference,
@@ -15,6 +16,8 @@ from bitcliff.questions.indicators.record import (
 from bitcliff.questions.indicators.statistics import ABOUT, KIND, draws, held_parity
 from bitcliff.records import Record
 from bitcliff.records.record import with_answer
+from bitcliff.report.plot import Plot
+from tests.questions.page_text import page_of, rows_of, text_of
 from tests.report.example_record import example_record
 
 KINDS: tuple[Literal["plain", "robust", "brittle"], ...] = ("plain", "robust", "brittle")
@@ -75,43 +78,60 @@ def answered(known: list[ReferenceNetwork], **observed: Any) -> Record:
     return with_answer(example_record(), "indicators", found, KIND)
 
 
-def shown(record: Record) -> tuple[str, IndicatorsData]:
+@dataclass(frozen=True)
+class Shown:
+    """The section as its reader sees it; `lines`: the indicators' rows, `networks`: the others."""
+
+    finding: str
+    plot: Plot
+    text: str
+    lines: list[list[str]]
+    networks: list[list[str]]
+
+
+def shown(record: Record) -> Shown:
     found = record.answer("indicators", Indicators)
     assert found is not None
     section = indicators_section(record, found)
-    assert isinstance(section.data, IndicatorsData)
-    return section.finding, section.data
+    page = page_of(record, section)
+    rows, n = rows_of(page), len(found.indicators)
+    return Shown(section.finding, section.data["plot"], text_of(page), rows[:n], rows[n:])
 
 
-def section_of(**changes: Any) -> tuple[str, IndicatorsData]:
+def section_of(**changes: Any) -> Shown:
     return shown(explained(**changes))
 
 
 def test_a_network_like_the_others() -> None:
-    finding, data = section_of()
-    assert finding == (
+    found = section_of()
+    assert found.finding == (
         "On 15 networks like this one, 1 of 11 indicators told the brittle ones; by none of "
         "these this network looks brittle. The best, sharpness in the weights, is 1.23 here, above "
         "0 of 5 brittle networks and 6 of 10 others; its AUROC is 1.00 (0.72 to 1.00)."
     )
-    assert [line.usable for line in data.lines] == [True] + [False] * 10
-    assert data.lines[0].title == "Sharpness in the weights"
-    assert data.lines[0].verdict == "tells: brittle ones have more"
-    assert {line.verdict for line in data.lines[1:]} == {"no better than chance: do not use"}
-    assert data.plot.title.startswith("1 of 11 indicators set the brittle networks apart")
+    assert found.lines[0] == [
+        "Sharpness in the weights rise of the loss with every filter moved at random by a tenth of "
+        "its norm, mean of 10",
+        "1.23 nats",
+        "above 0 of 5 brittle networks and 6 of 10 others",
+        "1.00 (0.72 to 1.00)",
+        "tells: brittle ones have more",
+    ]
+    assert {line[4] for line in found.lines[1:]} == {"no better than chance: do not use"}
+    assert found.plot.title.startswith("1 of 11 indicators set the brittle networks apart")
 
 
 def test_a_network_like_the_brittle_ones() -> None:
-    finding, data = section_of(sharpness=1240.0)
-    assert "by 1 of these this network looks brittle" in finding
-    assert "1,240 here, above 5 of 5 brittle networks and 10 of 10 others" in finding
-    assert "this network 1.24e+03" in data.plot.words
+    found = section_of(sharpness=1240.0)
+    assert "by 1 of these this network looks brittle" in found.finding
+    assert "1,240 here, above 5 of 5 brittle networks and 10 of 10 others" in found.finding
+    assert "this network 1.24e+03" in found.plot.words
 
 
 def test_the_network_itself_is_not_among_those_it_is_compared_with() -> None:
-    finding, data = section_of(same_network="plain-4")
-    assert "6 of 9 others" in finding
-    assert any("is plain-4 of the reference itself" in note for note in data.notes)
+    found = section_of(same_network="plain-4")
+    assert "6 of 9 others" in found.finding
+    assert "is plain-4 of the reference itself" in found.text
 
 
 def test_of_equal_indicators_the_wider_apart_comes_first() -> None:
@@ -124,44 +144,42 @@ def test_of_equal_indicators_the_wider_apart_comes_first() -> None:
     ]
     values = {key: Value(value=4.5) for key in ABOUT}
     record = answered(known, n=20, same_family=True, same_network=None, values=values)
-    finding, data = shown(record)
-    assert "2 of 11 indicators" in finding
-    assert "The best, sharpness in the weights" in finding
-    titles = [line.title for line in data.lines[:2]]
-    assert titles == ["Sharpness in the weights", "Weight tails, worst layer"]
+    found = shown(record)
+    assert "2 of 11 indicators" in found.finding
+    assert "The best, sharpness in the weights" in found.finding
+    assert found.lines[0][0].startswith("Sharpness in the weights")
+    assert found.lines[1][0].startswith("Weight tails, worst layer")
 
 
 def test_nothing_told() -> None:
-    finding, data = section_of(telling=False)
-    assert finding == (
+    found = section_of(telling=False)
+    assert found.finding == (
         "No: none of 11 indicators did better than chance on 15 networks like this one."
     )
-    assert data.plot.title.startswith("None of 11 indicators")
+    assert found.plot.title.startswith("None of 11 indicators")
 
 
 def test_another_kind_of_network_is_not_compared() -> None:
-    finding, data = section_of(same_family=False, sharpness=1240.0)
-    assert finding.startswith("Not known for this network: the 15 networks")
-    assert {line.standing for line in data.lines} == {"not comparable"}
-    assert "this network" not in data.plot.words
-    assert any("another architecture or other data" in note for note in data.notes)
+    found = section_of(same_family=False, sharpness=1240.0)
+    assert found.finding.startswith("Not known for this network: the 15 networks")
+    assert {line[2] for line in found.lines} == {"not comparable"}
+    assert "this network" not in found.plot.words
+    assert "another architecture or other data" in found.text
 
 
 def test_what_was_not_measured_says_why() -> None:
-    _, data = section_of(sharpness=None)
-    assert (data.lines[0].value, data.lines[0].standing) == ("not measured", "–")
-    assert data.lines[0].unit == "because of <b>this</b>"
+    found = section_of(sharpness=None)
+    assert found.lines[0][1:3] == ["not measured because of <b>this</b>", "–"]
 
 
 def test_networks_without_parity_are_marked_and_the_area_is_given_without_them() -> None:
-    _, data = section_of(parity=False)
-    assert "with parity alone 1.00" in data.lines[0].auroc
-    marked = {one.name: one.parity for one in data.networks}
-    assert marked["brittle-0"] == "failed"
-    assert marked["brittle-1"] == "held"
-    assert marked["plain-0"] == "the base itself"
-    _, all_held = section_of()
-    assert "parity" not in all_held.lines[0].auroc
+    found = section_of(parity=False)
+    assert "with parity alone 1.00" in found.lines[0][3]
+    marked = {one[0]: one[1:] for one in found.networks}
+    assert marked["brittle-0"] == ["92 of 100", "40 of 100", "brittle", "failed"]
+    assert marked["brittle-1"] == ["92 of 100", "40 of 100", "brittle", "held"]
+    assert marked["plain-0"] == ["92 of 100", "–", "not brittle", "the base itself"]
+    assert "parity" not in section_of().lines[0][3]
 
 
 @pytest.mark.parametrize(
@@ -176,5 +194,5 @@ def test_a_line_is_logarithmic_where_values_are_far_apart(
 
 
 def test_numbers_have_three_digits() -> None:
-    texts = [number_text(value) for value in (1240.4, 99.97, 0.032912, -0.5)]
-    assert texts == ["1,240", "100", "0.0329", "−0.5"]
+    texts = [number_text(value) for value in (1240.4, 99.97, 0.032912, -0.5, -1240.4)]
+    assert texts == ["1,240", "100", "0.0329", "−0.5", "−1,240"]

@@ -1,7 +1,6 @@
 """What rounding does to the values at each point: the paper's figure 3, and causes in words."""
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 
 from bitcliff.questions.activations.plot import histograms
 from bitcliff.questions.activations.record import (
@@ -14,43 +13,12 @@ from bitcliff.questions.activations.record import (
 from bitcliff.records import Record
 from bitcliff.report.plot import Plot
 from bitcliff.report.section import Section
-from bitcliff.report.words import NOTHING, clean, decimal, mean_text, noun, percent
+from bitcliff.report.words import NOTHING, clean, mean_text, noun, percent
 
 SHOWN = 20
 """Points in the figure at most: as many as the paper's has."""
 
 _NOT_ITS_OWN = ("unharmed", "signal already lost upstream")
-
-
-@dataclass(frozen=True)
-class PointLine:
-    """A point's row in the table; `number` counts the network's points from 1."""
-
-    number: int
-    name: str
-    harmful: bool
-    cells: tuple[str, ...]
-    cause: str
-    examples: str
-
-
-@dataclass(frozen=True)
-class PolicyTable:
-    """All points under one policy, with the finding in a sentence."""
-
-    policy: str
-    finding: str
-    n: int
-    lines: tuple[PointLine, ...]
-
-
-@dataclass(frozen=True)
-class ActivationsView:
-    """The figure shows the policy of the first table."""
-
-    figure: Plot | None
-    tables: tuple[PolicyTable, ...]
-    noun: str
 
 
 def activations_section(
@@ -59,18 +27,19 @@ def activations_section(
     """The section; `anyway`: indices of points that are to be drawn, however little harmed."""
     examples = noun(record)
     first, observed = found.policies[0], record.observed_by("activations", ActivationsObserved)
-    view = ActivationsView(
-        _figure(first, observed.policies[0].points, anyway, examples)
-        if observed is not None and any(point.n for point in first.points)
-        else None,
-        tuple(_table(policy, examples) for policy in found.policies),
-        examples,
-    )
+    plot = None
+    if observed is not None and any(point.n for point in first.points):
+        plot = _plot(first, observed.policies[0].points, anyway, examples)
+    findings = [policy_finding(policy, examples) for policy in found.policies]
     return Section(
         "activations",
         "What does rounding do to the values?",
-        policy_finding(first, examples),
-        view,
+        findings[0],
+        {
+            "plot": plot,
+            "tables": list(zip(found.policies, findings, strict=True)),
+            "noun": examples,
+        },
     )
 
 
@@ -136,40 +105,6 @@ def _sentence(point: PointActivations) -> str:
             )
 
 
-def _table(found: PolicyActivations, examples: str) -> PolicyTable:
-    lines = tuple(_line(number, point) for number, point in enumerate(found.points, 1))
-    n = max((point.n for point in found.points), default=0)
-    return PolicyTable(clean(found.policy), policy_finding(found, examples), n, lines)
-
-
-def _line(number: int, point: PointActivations) -> PointLine:
-    median, worst = point.median, point.worst
-    cells = (
-        mean_text(median.bits),
-        f"{percent(point.sparsity_before)} → {percent(point.sparsity_after)}",
-        percent(median.collapsed),
-        _pair(median.kurtosis, worst.kurtosis),
-        _pair(median.peak, worst.peak),
-        percent(median.offset),
-        _pair(median.local_db, worst.local_db),
-        _pair(median.arriving_db, worst.arriving_db),
-        _pair(median.total_db, worst.total_db),
-    )
-    count = point.causes.get(point.cause, 0) if point.cause else 0
-    return PointLine(
-        number,
-        clean(point.name),
-        point.cause not in (None, "unharmed"),
-        cells,
-        point.cause or "not measured",
-        f"{count} of {point.n}",
-    )
-
-
-def _pair(median: float | None, worst: float | None) -> str:
-    return f"{decimal(median)} ({decimal(worst)})"
-
-
 def _error(decibels: float | None) -> str:
     """The error's size as a share of the signal's."""
     return NOTHING if decibels is None else f"{100 * 10 ** (-decibels / 20):.0f}\u00a0%"
@@ -186,7 +121,7 @@ def shown_points(points: Sequence[PointActivations], anyway: Collection[int]) ->
     return sorted(ranked[:SHOWN])
 
 
-def _figure(
+def _plot(
     found: PolicyActivations,
     observed: Sequence[PointObserved],
     anyway: Collection[int],

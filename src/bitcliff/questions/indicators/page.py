@@ -1,7 +1,6 @@
 """Float-only indicators: this network's values, and whether such numbers told anything."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from bitcliff.questions.indicators.plot import Strip, strips_plot
 from bitcliff.questions.indicators.record import (
@@ -12,6 +11,7 @@ from bitcliff.questions.indicators.record import (
     Separation,
 )
 from bitcliff.records import Record
+from bitcliff.report.filters import significant
 from bitcliff.report.plot import Plot
 from bitcliff.report.section import Section
 from bitcliff.report.words import NOTHING, clean, noun
@@ -64,58 +64,28 @@ _WORDS = {
 }
 
 
-@dataclass(frozen=True)
-class Line:
-    """One indicator in the table; `usable` if it told brittle networks from the others."""
-
-    title: str
-    meaning: str
-    value: str
-    unit: str
-    standing: str
-    auroc: str
-    verdict: str
-    usable: bool
-
-
-@dataclass(frozen=True)
-class NetworkLine:
-    """One network of the reference."""
-
-    name: str
-    in_float: str
-    own: str
-    outcome: str
-    parity: str
-
-
-@dataclass(frozen=True)
-class IndicatorsData:
-    """What the template lays out."""
-
-    lines: list[Line]
-    plot: Plot
-    notes: list[str]
-    networks: list[NetworkLine]
-    about: str
-
-
 def indicators_section(record: Record, found: Indicators) -> Section:
     """The section of the report."""
     observed = record.observed_by("indicators", IndicatorsObserved)
-    about = observed.reference.about if observed else ""
+    about = clean(observed.reference.about, 300) if observed else ""
     networks = observed.reference.networks if observed else []
     return Section(
         key="indicators",
         question="Could it have been told without quantizing?",
         finding=_finding(found),
-        data=IndicatorsData(
-            lines=[_line(one, found) for one in found.indicators],
-            plot=_plot(found, networks),
-            notes=_notes(found, clean(about, 300), record),
-            networks=[_network_line(one) for one in networks],
-            about=clean(about, 300),
-        ),
+        data={
+            "found": found,
+            "title": _title,
+            "number": number_text,
+            "meanings": {key: meaning for key, (_, meaning) in _WORDS.items()},
+            "standing": _standing,
+            "auroc": _auroc,
+            "worth": _worth,
+            "plot": _plot(found, networks),
+            "notes": _notes(found, about, record),
+            "networks": networks,
+            "about": about,
+        },
     )
 
 
@@ -136,21 +106,8 @@ def _finding(found: Indicators) -> str:
     return (
         f"On {n} networks like this one, {len(good)} of {len(found.indicators)} indicators told "
         f"the brittle ones; by {len(telling) or 'none'} of these this network looks brittle. "
-        f"The best, {_title(good[0]).lower()}, is {_value(good[0])} here, "
+        f"The best, {_title(good[0]).lower()}, is {number_text(good[0].value)} here, "
         f"{_standing(good[0])}; its AUROC is {_interval(good[0].separation)}."
-    )
-
-
-def _line(one: Indicator, found: Indicators) -> Line:
-    return Line(
-        title=_title(one),
-        meaning=_WORDS.get(one.key, ("", ""))[1],
-        value=_value(one) if one.value is not None else "not measured",
-        unit=clean(one.unit) if one.value is not None else f"because {clean(one.reason)}",
-        standing=_standing(one) if found.same_family else "not comparable",
-        auroc=_auroc(one),
-        verdict=_verdict(one),
-        usable=one.usable,
     )
 
 
@@ -158,13 +115,11 @@ def _title(one: Indicator) -> str:
     return _WORDS[one.key][0] if one.key in _WORDS else clean(one.key)
 
 
-def _value(one: Indicator) -> str:
-    return NOTHING if one.value is None else number_text(one.value)
-
-
-def number_text(value: float) -> str:
+def number_text(value: float | None) -> str:
     """Three digits: "1,240", "0.0329"."""
-    return (f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}").replace("-", "−")
+    if value is None or abs(value) < 100:
+        return significant(value)
+    return f"{value:,.0f}".replace("-", "−")
 
 
 def _standing(one: Indicator) -> str:
@@ -192,7 +147,8 @@ def _interval(found: Separation | None) -> str:
     return "" if found is None else f"{found.auroc:.2f} ({found.low:.2f} to {found.high:.2f})"
 
 
-def _verdict(one: Indicator) -> str:
+def _worth(one: Indicator) -> str:
+    """Whether the indicator told brittle networks from the others, in words."""
     found = one.separation
     if found is None:
         return "not tried on any network"
@@ -224,20 +180,6 @@ def _notes(found: Indicators, about: str, record: Record) -> list[str]:
             "with the others.",
         )
     return notes
-
-
-def _network_line(one: ReferenceNetwork) -> NetworkLine:
-    return NetworkLine(
-        name=clean(one.name),
-        in_float=f"{one.float_right} of {one.n}",
-        own=NOTHING if one.own_right is None else f"{one.own_right} of {one.n}",
-        outcome="brittle" if one.brittle else "not brittle",
-        parity="the base itself"
-        if one.made_to_be == "plain"
-        else "held"
-        if one.parity
-        else "failed",
-    )
 
 
 def _plot(found: Indicators, networks: Sequence[ReferenceNetwork]) -> Plot:

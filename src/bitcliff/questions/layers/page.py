@@ -1,36 +1,14 @@
 """Which layers break: each policy's four curves, and what the inflection points do, in words."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from typing import Any
 
 from bitcliff.questions.layers.plot import SPLITS, figure
 from bitcliff.questions.layers.record import SIGNIFICANT, Layers, LayerSweep
 from bitcliff.records import Record
-from bitcliff.report.plot import Plot
 from bitcliff.report.section import Section
 from bitcliff.report.words import NOTHING, clean, decimal, p_text, percent, rate_text
 from bitcliff.types.change import PairedChange
-
-
-@dataclass(frozen=True)
-class LayerRow:
-    """One point in the table: its rates in the four curves as text."""
-
-    number: int
-    name: str
-    cells: tuple[str, ...]
-    inflects: bool
-
-
-@dataclass(frozen=True)
-class PolicyLayers:
-    """One policy: what was found, drawn, and the numbers behind it."""
-
-    policy: str
-    sentences: tuple[str, ...]
-    plot: Plot
-    rows: tuple[LayerRow, ...]
-    effort: str
 
 
 def layers_section(record: Record, layers: Layers) -> Section:
@@ -43,30 +21,17 @@ def layers_section(record: Record, layers: Layers) -> Section:
     policies = [_policy(sweeps, names, labelled) for sweeps in by_policy.values()]
     finding = "No policy of this run could be explained."
     if policies:
-        finding = policies[0].plot.title
-    return Section("layers", "Which layers break?", finding, policies)
+        finding = policies[0]["plot"].title
+    return Section("layers", "Which layers break?", finding, {"names": names, "policies": policies})
 
 
-def _policy(sweeps: Sequence[LayerSweep], names: Sequence[str], labelled: bool) -> PolicyLayers:
+def _policy(sweeps: Sequence[LayerSweep], names: Sequence[str], labelled: bool) -> dict[str, Any]:
     test = sweeps[0]
-    return PolicyLayers(
-        policy=clean(test.policy),
-        sentences=(*_story(sweeps, names), *_not_measured(sweeps)),
-        plot=figure(sweeps, names, title=_title(test, names), labelled=labelled),
-        rows=tuple(
-            LayerRow(
-                k + 1,
-                name,
-                tuple(
-                    rate_text(curve[k])
-                    for curve in (test.before, test.after, test.single, test.all_but)
-                ),
-                k in test.inflection,
-            )
-            for k, name in enumerate(names)
-        ),
-        effort=_effort(test),
-    )
+    return {
+        "test": test,
+        "sentences": [*_story(sweeps, names), *_not_measured(sweeps)],
+        "plot": figure(sweeps, names, title=_title(test, names), labelled=labelled),
+    }
 
 
 def _title(test: LayerSweep, names: Sequence[str]) -> str:
@@ -164,18 +129,18 @@ def _is_loss(whole: PairedChange) -> bool:
 
 def _loss(change: PairedChange) -> str:
     """ "80.6 points (76.0 to 84.4)", positive where right predictions are lost."""
-    return _with_interval(change, lambda pp: -pp)
+    return _with_interval(change, -1)
 
 
 def _gain(change: PairedChange) -> str:
-    return _with_interval(change, lambda pp: pp)
+    return _with_interval(change, 1)
 
 
-def _with_interval(change: PairedChange, turned: Callable[[float], float]) -> str:
+def _with_interval(change: PairedChange, sign: int) -> str:
     if change.difference_pp is None or change.low_pp is None or change.high_pp is None:
         return NOTHING
-    low, high = sorted((turned(change.low_pp), turned(change.high_pp)))
-    return f"{decimal(turned(change.difference_pp))} points ({decimal(low)} to {decimal(high)})"
+    low, high = sorted((sign * change.low_pp, sign * change.high_pp))
+    return f"{decimal(sign * change.difference_pp)} points ({decimal(low)} to {decimal(high)})"
 
 
 def _points(whole: PairedChange) -> str:
@@ -184,10 +149,3 @@ def _points(whole: PairedChange) -> str:
 
 def _adjusted(change: PairedChange) -> float:
     return change.p_value if change.p_holm is None else change.p_holm
-
-
-def _effort(test: LayerSweep) -> str:
-    text = f"The curves took {percent(test.calls_share)} of the layer calls"
-    if test.macs_share is not None:
-        text += f" and {percent(test.macs_share)} of the multiply-adds"
-    return text + " that running each of their combinations by itself would have taken."
