@@ -30,29 +30,29 @@ def seconds(work: Callable[[], Tensor]) -> float:
     return time.perf_counter() - began
 
 
-def plain_loss(stage: PairStage, pictures: Tensor, with_policy: bool) -> Tensor:
+def plain_loss(stage: PairStage, images: Tensor, with_policy: bool) -> Tensor:
     """What `stage.loss` does, without quantization."""
     with torch.no_grad():
-        wanted = stage.teacher(pictures)
+        wanted = stage.teacher(images)
     # Any loss of the policy's values costs its network the same.
-    chosen = stage.policy_network(pictures).softmax(2).square().mean() if with_policy else 0
-    hinge = brittle_hinge(stage.student(pictures), wanted).mean()
-    return hinge + distillation_loss(stage.student(pictures), wanted, 5.0) + chosen
+    chosen = stage.policy_network(images).softmax(2).square().mean() if with_policy else 0
+    hinge = brittle_hinge(stage.student(images), wanted).mean()
+    return hinge + distillation_loss(stage.student(images), wanted, 5.0) + chosen
 
 
-def measure(name: str, model: nn.Module, pictures: Tensor, estimator: str) -> None:
+def measure(name: str, model: nn.Module, images: Tensor, estimator: str) -> None:
     """Print the median ratios over alternated steps, and their quartiles."""
-    labels = torch.zeros(len(pictures), dtype=torch.int64)
-    split = Split(pictures, labels, tuple(map(str, range(len(pictures)))))
+    labels = torch.zeros(len(images), dtype=torch.int64)
+    split = Split(images, labels, tuple(map(str, range(len(images)))))
     settings = PairSettings.model_validate({"batchnorm": "frozen", "estimator": estimator})
-    plan = discover(model.eval(), pictures[:4])
+    plan = discover(model.eval(), images[:4])
     stage = PairStage("brittle", model, plan, split, split.take(torch.arange(8)), settings)
     index = torch.arange(BATCH)
     ratios: dict[bool, list[float]] = {True: [], False: []}
     for _ in range(ROUNDS + 2):
         quantized = seconds(lambda: stage.loss(index)[0])
         for with_policy, found in ratios.items():
-            plain = seconds(lambda: plain_loss(stage, pictures, with_policy))  # noqa: B023
+            plain = seconds(lambda: plain_loss(stage, images, with_policy))  # noqa: B023
             found.append(quantized / plain)
     shown = [_quartiles(ratios[with_policy][2:]) for with_policy in (True, False)]
     print(

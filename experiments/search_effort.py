@@ -2,7 +2,7 @@
 
     python experiments/search_effort.py [MEAN ...]
 
-Prints one row for each stage: flips of the float prediction among the twenty pictures, how many of
+Prints one row for each stage: flips of the float prediction among the twenty images, how many of
 them stay in all three repeats with a nudged input, accuracy, and forward and backward passes an
 example.
 `LOG.md` has the results.
@@ -101,7 +101,7 @@ def main(means: list[float]) -> None:
     examples = load_examples("imagenet-20", subject=subject)
     labels = examples.labels
     if labels is None:
-        raise SystemExit("the pictures have lost their labels")
+        raise SystemExit("the images have lost their labels")
     attachment = Attachment(subject.module, discover(subject.module, examples.inputs), "onnx")
     evaluator = Evaluator(attachment, examples.inputs, _BATCH)
     base = evaluator.float_scores(torch.arange(len(labels)))

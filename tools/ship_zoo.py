@@ -25,10 +25,10 @@ _CARD = """# {name}
 {aim}
 
 - Network: `zoo:digits`, a ResNet18 thin enough for tests; 20 quantization points.
-- Data: scikit-learn's digits, 8 x 8 px grey pictures in ten classes (UCI, CC BY 4.0); the first
+- Data: scikit-learn's digits, 8 x 8 px grey images in ten classes (UCI, CC BY 4.0); the first
   1437 to train and choose the epoch, the last 360, by other writers, to test.
 - Trained by `make zoo`: `configs/digits-teacher.yaml`, `configs/digits-pair.yaml`, one thread.
-- Policies spend {total} bits on 20 points for each picture, widths {least} to {most}: one of
+- Policies spend {total} bits on 20 points for each image, widths {least} to {most}: one of
   2^{freedom:.1f} allocations. Float accuracy {parity}.
 
 Right on the test split (n = {n}), with the 95 % interval (Clopper-Pearson):

@@ -9,13 +9,13 @@ from PIL import Image
 from torch import Tensor
 
 from bitcliff.adapters import load_examples
-from bitcliff.adapters.pictures import to_input
+from bitcliff.adapters.images import to_input
 from bitcliff.errors import InputError
 from bitcliff.types.subject import NamedInput, Subject
 from tests.adapters.subjects import PREPROCESSING, a_subject, damaged
 
 RNG = np.random.default_rng(0)
-PICTURES = RNG.integers(0, 256, (6, 20, 24, 3), dtype=np.uint8)
+IMAGES = RNG.integers(0, 256, (6, 20, 24, 3), dtype=np.uint8)
 FLOATS = RNG.normal(size=(6, 5)).astype(np.float32)
 LABELS = np.array([0, 1, 2, 0, 1, 2])
 
@@ -40,31 +40,31 @@ def test_floats_are_taken_as_they_are(tmp_path: Path, compressed: bool, kind: ty
 
 
 @pytest.mark.parametrize("channels_first", [True, False])
-def test_8_bit_pictures_are_preprocessed_as_pictures(tmp_path: Path, channels_first: bool) -> None:
-    x = PICTURES.transpose(0, 3, 1, 2) if channels_first else PICTURES
+def test_8_bit_images_are_preprocessed_as_images(tmp_path: Path, channels_first: bool) -> None:
+    x = IMAGES.transpose(0, 3, 1, 2) if channels_first else IMAGES
     examples = load_examples(npz(tmp_path, x=x), subject=a_subject())
-    expected = [to_input(Image.fromarray(picture), PREPROCESSING, "x") for picture in PICTURES]
+    expected = [to_input(Image.fromarray(image), PREPROCESSING, "x") for image in IMAGES]
     assert isinstance(examples.inputs, torch.Tensor)
     assert torch.equal(examples.inputs, torch.stack(expected))
     assert examples.labels is None
     assert examples.thumbnails is not None
-    assert examples.preprocessing.startswith("8-bit pictures; RGB; short side resized to 20 px")
+    assert examples.preprocessing.startswith("8-bit images; RGB; short side resized to 20 px")
 
 
 @pytest.mark.parametrize("shape", [(6, 20, 24), (6, 1, 20, 24), (6, 20, 24, 1)])
-def test_8_bit_grey_pictures(tmp_path: Path, shape: tuple[int, ...]) -> None:
-    grey = PICTURES[..., 0].reshape(shape)
+def test_8_bit_grey_images(tmp_path: Path, shape: tuple[int, ...]) -> None:
+    grey = IMAGES[..., 0].reshape(shape)
     examples = load_examples(npz(tmp_path, x=grey), subject=a_subject())
     assert isinstance(examples.inputs, torch.Tensor)
-    expected = to_input(Image.fromarray(PICTURES[0, ..., 0]).convert("RGB"), PREPROCESSING, "x")
+    expected = to_input(Image.fromarray(IMAGES[0, ..., 0]).convert("RGB"), PREPROCESSING, "x")
     assert torch.equal(examples.inputs[0], expected)
 
 
 def test_8_bit_values_without_preprocessing_stay_numbers(tmp_path: Path) -> None:
     subject = a_subject(preprocessing=None)
-    examples = load_examples(npz(tmp_path, x=PICTURES), subject=subject)
+    examples = load_examples(npz(tmp_path, x=IMAGES), subject=subject)
     assert isinstance(examples.inputs, torch.Tensor)
-    assert torch.equal(examples.inputs, torch.from_numpy(PICTURES.astype(np.float32)))
+    assert torch.equal(examples.inputs, torch.from_numpy(IMAGES.astype(np.float32)))
     assert "0 to 255" in examples.preprocessing
 
 
@@ -155,9 +155,9 @@ def test_named_arrays_that_cannot_be_used(
     assert told in str(caught.value)
 
 
-def test_pictures_for_a_file_with_named_inputs(tmp_path: Path) -> None:
+def test_images_for_a_file_with_named_inputs(tmp_path: Path) -> None:
     (tmp_path / "cat").mkdir()
-    Image.fromarray(PICTURES[0]).save(tmp_path / "cat" / "1.png")
+    Image.fromarray(IMAGES[0]).save(tmp_path / "cat" / "1.png")
     with pytest.raises(InputError, match=r"takes ids, mask, x; give FILE\.npz"):
         load_examples(str(tmp_path), subject=WORDS)
 

@@ -30,10 +30,10 @@ HUELESS = ("hue_jitter", 1)  # has a test of its own
 ALL = AugmentationSettings(**{key: value for one in EACH.values() for key, value in one.items()})
 
 
-def pictures(
+def images(
     n: int = 16, channels: int = 3, side: int = 28, preprocessing: Preprocessing | None = None
 ) -> torch.Tensor:
-    """The same picture n times, as training holds it: black to white, and normalised."""
+    """The same image n times, as training holds it: black to white, and normalised."""
     shape = (channels, side, side)
     plain = torch.rand(shape, generator=torch.Generator().manual_seed(0))
     plain[:, 0, 0], plain[:, 0, 1] = 0, 1
@@ -56,7 +56,7 @@ def seen(view: View, x: torch.Tensor, seed: int = 0) -> torch.Tensor:
 @pytest.mark.parametrize("preprocessing", [None, RGB, WIDE, GREY])
 def test_shape_type_and_range_are_kept(preprocessing: Preprocessing | None, side: int) -> None:
     channels = preprocessing.channels if preprocessing else 1
-    x = pictures(48, channels, side, preprocessing)
+    x = images(48, channels, side, preprocessing)
     before = x.clone()
     got = seen(make_view(ALL, preprocessing), x)
     assert torch.equal(x, before)
@@ -70,7 +70,7 @@ def test_shape_type_and_range_are_kept(preprocessing: Preprocessing | None, side
 
 @pytest.mark.parametrize("preprocessing", [RGB, GREY])
 def test_the_seed_alone_decides(preprocessing: Preprocessing) -> None:
-    x, view = pictures(16, preprocessing.channels, 28, preprocessing), make_view(ALL, preprocessing)
+    x, view = images(16, preprocessing.channels, 28, preprocessing), make_view(ALL, preprocessing)
     first = seen(view, x, seed=1)
     random.seed(7)
     np.random.seed(7)
@@ -84,16 +84,16 @@ def test_the_seed_alone_decides(preprocessing: Preprocessing) -> None:
     ("name", "channels"),
     [(name, channels) for name in EACH for channels in (1, 3) if (name, channels) != HUELESS],
 )
-def test_each_picture_of_a_batch_gets_its_own_draw(name: str, channels: int) -> None:
-    x = pictures(24, channels)
+def test_each_image_of_a_batch_gets_its_own_draw(name: str, channels: int) -> None:
+    x = images(24, channels)
     got = seen(make_view(AugmentationSettings(**EACH[name]), None), x)
     different = {row.numpy().tobytes() for row in got}
     assert len(different) == 2 if name == "flip" else len(different) >= 12
     assert any(not torch.equal(row, x[0]) for row in got)
 
 
-def test_all_off_is_the_picture_itself() -> None:
-    x = pictures(preprocessing=RGB)
+def test_all_off_is_the_image_itself() -> None:
+    x = images(preprocessing=RGB)
     off = AugmentationSettings(rand_augment_magnitude=5)
     assert off.off
     assert torch.equal(make_view(off, RGB)(x), x)
@@ -101,7 +101,7 @@ def test_all_off_is_the_picture_itself() -> None:
 
 @pytest.mark.parametrize(("channels", "preprocessing"), [(1, None), (3, None), (3, RGB), (1, GREY)])
 def test_a_certain_flip_mirrors(channels: int, preprocessing: Preprocessing | None) -> None:
-    x = pictures(4, channels, 28, preprocessing)
+    x = images(4, channels, 28, preprocessing)
     got = make_view(AugmentationSettings(flip=1.0), preprocessing)(x)
     if preprocessing is None:
         assert torch.equal(got, x.flip(-1))
@@ -109,7 +109,7 @@ def test_a_certain_flip_mirrors(channels: int, preprocessing: Preprocessing | No
     torch.testing.assert_close(got, x.flip(-1), rtol=0, atol=2e-6)
 
 
-def test_a_padded_crop_moves_the_picture_by_whole_pixels() -> None:
+def test_a_padded_crop_moves_the_image_by_whole_pixels() -> None:
     x = torch.zeros(64, 1, 9, 9)
     x[:, 0, 4, 4] = 1
     got = seen(make_view(AugmentationSettings(padded_crop=2), None), x)
@@ -129,11 +129,11 @@ def test_a_resized_crop_enlarges_a_part() -> None:
 
 
 @pytest.mark.parametrize("settings", [{"hue_jitter": 0.5}, {"colour_jitter": 1.0}])
-def test_jitter_leaves_grey_pictures_without_colour(settings: dict[str, Any]) -> None:
-    grey, view = pictures(8, channels=1), make_view(AugmentationSettings(**settings), None)
+def test_jitter_leaves_grey_images_without_colour(settings: dict[str, Any]) -> None:
+    grey, view = images(8, channels=1), make_view(AugmentationSettings(**settings), None)
     got = seen(view, grey)
     assert torch.equal(got, grey) == ("hue_jitter" in settings)
-    # A colour picture of equal channels is the same picture: nothing but rounding may differ.
+    # A colour image of equal channels is the same image: nothing but rounding may differ.
     as_rgb = seen(view, grey.expand(-1, 3, -1, -1))
     torch.testing.assert_close(as_rgb, got.expand(-1, 3, -1, -1), rtol=0, atol=2e-3)
 
@@ -149,7 +149,7 @@ def test_jitter_leaves_grey_pictures_without_colour(settings: dict[str, Any]) ->
     ],
 )
 def test_operations_are_torchvisions(settings: dict[str, Any], reference: v2.Transform) -> None:
-    x = pictures(32)
+    x = images(32)
     got = seen(make_view(AugmentationSettings(**settings), None), x)
     torch.manual_seed(0)
     assert torch.equal(got, torch.stack([reference(row).clamp(0, 1) for row in x]))
@@ -157,17 +157,17 @@ def test_operations_are_torchvisions(settings: dict[str, Any], reference: v2.Tra
 
 def test_what_rounding_left_outside_the_range_is_cut_off() -> None:
     view = make_view(AugmentationSettings(rand_augment=1), None)
-    x = pictures(100)
+    x = images(100)
     wider = (x - 0.5) * 1.001 + 0.5
     assert wider.max() > 1.0004
     assert torch.equal(seen(view, wider), seen(view, wider.clamp(0, 1)))
 
 
-def test_every_operation_of_randaugment_works_on_grey_and_tiny_pictures() -> None:
-    # 14 operations, one each of 400 pictures: a miss of any one has chance 14 * (13/14)**400.
+def test_every_operation_of_randaugment_works_on_grey_and_tiny_images() -> None:
+    # 14 operations, one each of 400 images: a miss of any one has chance 14 * (13/14)**400.
     view = make_view(AugmentationSettings(rand_augment=1, rand_augment_magnitude=30), None)
     for channels in (1, 3):
-        got = seen(view, pictures(400, channels, side=8))
+        got = seen(view, images(400, channels, side=8))
         assert got.isfinite().all()
         assert len({row.numpy().tobytes() for row in got}) >= 14
 
@@ -175,14 +175,14 @@ def test_every_operation_of_randaugment_works_on_grey_and_tiny_pictures() -> Non
 @pytest.mark.parametrize(
     ("x", "preprocessing", "told"),
     [
-        (torch.rand(2, 64), None, r"needs pictures, grey or RGB; these have shape \(2, 64\)"),
-        (torch.rand(2, 4, 8, 8), None, r"needs pictures.* shape \(2, 4, 8, 8\)"),
+        (torch.rand(2, 64), None, r"needs images, grey or RGB; these have shape \(2, 64\)"),
+        (torch.rand(2, 4, 8, 8), None, r"needs images.* shape \(2, 4, 8, 8\)"),
         (torch.rand(2, 1, 8, 8) * 255, None, "where 0 to 1 is expected"),
         (torch.randn(2, 3, 8, 8) * 3, RGB, "where 0 to 1 is expected"),
         (torch.full((2, 1, 8, 8), torch.nan), None, "from nan to nan"),
     ],
 )
-def test_what_is_not_pictures_in_range(
+def test_what_is_not_images_in_range(
     x: torch.Tensor, preprocessing: Preprocessing | None, told: str
 ) -> None:
     with pytest.raises(InputError, match=told) as caught:

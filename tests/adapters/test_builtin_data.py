@@ -35,7 +35,7 @@ def test_digits_have_two_splits() -> None:
         load_examples("digits", subject=a_subject(10), options=DataOptions(split="val"))
 
 
-def test_digits_for_a_model_of_grey_pictures() -> None:
+def test_digits_for_a_model_of_grey_images() -> None:
     grey = override(None, ModelOptions(image_size=16, mean=(0.0,), interpolation="nearest"))
     examples = load_examples("digits", subject=a_subject(10, preprocessing=grey), limit=20)
     assert isinstance(examples.inputs, torch.Tensor)

@@ -19,18 +19,18 @@ from bitcliff.adapters.corruptions import (
     ROTATION_ANGLE,
     SHEAR_ANGLE,
     blur_sigma,
-    picture_corruptions,
+    image_corruptions,
 )
 from bitcliff.questions.corruptions.corrupting import corrupted, normalisation_shift, picture_scale
 from bitcliff.types.corruption import Corruption
 from bitcliff.types.settings import DEGREES
 
-BY_NAME = {one.name: one for one in (*picture_corruptions(), normalisation_shift)}
-Pictures = Float[Tensor, "n c h w"]
+BY_NAME = {one.name: one for one in (*image_corruptions(), normalisation_shift)}
+Images = Float[Tensor, "n c h w"]
 
 
 @pytest.fixture(scope="module")
-def photographs() -> Pictures:
+def photographs() -> Images:
     subject = load_model("efficientnet-lite0")
     inputs = load_examples("imagenet-20", subject=subject).inputs
     assert isinstance(inputs, Tensor)
@@ -38,7 +38,7 @@ def photographs() -> Pictures:
 
 
 @pytest.fixture(scope="module")
-def digits() -> Pictures:
+def digits() -> Images:
     inputs = load_examples("digits", subject=load_model("base-digits"), limit=40).inputs
     assert isinstance(inputs, Tensor)
     return inputs
@@ -84,7 +84,7 @@ _LUMINANCE = np.array(
 
 @pytest.mark.parametrize("degree", DEGREES)
 def test_jpeg_keeps_the_frequencies_that_the_standard_keeps(
-    photographs: Pictures, degree: int
+    photographs: Images, degree: int
 ) -> None:
     quality = JPEG_QUALITY[degree - 1]
     percent = 5000 // quality if quality < 50 else 200 - 2 * quality
@@ -107,7 +107,7 @@ def test_jpeg_keeps_the_order_of_the_colours() -> None:
 
 
 @pytest.mark.parametrize("degree", DEGREES)
-def test_blur_is_scipys(photographs: Pictures, degree: int) -> None:
+def test_blur_is_scipys(photographs: Images, degree: int) -> None:
     x = photographs[1]
     sigma = blur_sigma(degree, 224)
     radius = math.ceil(3 * sigma)
@@ -121,7 +121,7 @@ def test_blur_meets_the_usual_benchmarks() -> None:
     assert 0.2 <= blur_sigma(1, 32) <= 0.4 <= 1 <= blur_sigma(5, 32) <= 1.5
 
 
-def test_a_picture_too_small_for_its_blur_is_blurred_all_the_same() -> None:
+def test_an_image_too_small_for_its_blur_is_blurred_all_the_same() -> None:
     x = torch.rand(1, 3, 2, generator=torch.Generator().manual_seed(0))
     assert _applied("Gaussian blur", x, 5).shape == (1, 3, 2)
 
@@ -129,22 +129,22 @@ def test_a_picture_too_small_for_its_blur_is_blurred_all_the_same() -> None:
 @pytest.mark.parametrize(("chance", "sign"), [(0.25, 1), (0.75, -1)])
 @pytest.mark.parametrize("degree", DEGREES)
 def test_brightness_and_contrast_are_pillows(
-    photographs: Pictures, degree: int, chance: float, sign: int
+    photographs: Images, degree: int, chance: float, sign: int
 ) -> None:
     x = photographs[2]
     for name, enhance in (
         ("brightness", ImageEnhance.Brightness),
         ("contrast", ImageEnhance.Contrast),
     ):
-        picture = enhance(_pillow(x)).enhance(1 + sign * JITTER[degree - 1])
-        wanted = np.asarray(picture).transpose(2, 0, 1) / 255
+        image = enhance(_pillow(x)).enhance(1 + sign * JITTER[degree - 1])
+        wanted = np.asarray(image).transpose(2, 0, 1) / 255
         # Pillow counts in whole steps of 1 / 255, also the mean that contrast turns about.
         found = np.clip(_applied(name, x, degree, chance), 0, 1)
         assert np.abs(found - wanted).max() < 2.5 / 255
 
 
 @pytest.mark.parametrize("degree", DEGREES)
-def test_rotation_is_scipys(photographs: Pictures, degree: int) -> None:
+def test_rotation_is_scipys(photographs: Images, degree: int) -> None:
     x = ndimage.gaussian_filter(photographs[3].numpy(), (0, 2, 2))
     angle = ROTATION_ANGLE[degree - 1]
     wanted = ndimage.rotate(x, angle, axes=(1, 2), reshape=False, order=1, mode="constant")
@@ -157,7 +157,7 @@ def test_rotation_is_scipys(photographs: Pictures, degree: int) -> None:
 
 
 @pytest.mark.parametrize("degree", DEGREES)
-def test_skew_is_scipys(photographs: Pictures, degree: int) -> None:
+def test_skew_is_scipys(photographs: Images, degree: int) -> None:
     x = ndimage.gaussian_filter(photographs[4].numpy(), (0, 2, 2))
     slope = math.tan(math.radians(SHEAR_ANGLE[degree - 1]))
     for chance, matrix in (
@@ -175,7 +175,7 @@ def test_skew_is_scipys(photographs: Pictures, degree: int) -> None:
 
 @pytest.mark.parametrize("degree", DEGREES)
 def test_erasing_fills_one_rectangle_of_its_area_with_noise(
-    photographs: Pictures, degree: int
+    photographs: Images, degree: int
 ) -> None:
     for seed in range(20):
         x = photographs[5]
@@ -201,7 +201,7 @@ def test_erasing_reaches_every_corner() -> None:
 
 
 @pytest.mark.parametrize("degree", DEGREES)
-def test_noise_is_numpys(photographs: Pictures, degree: int) -> None:
+def test_noise_is_numpys(photographs: Images, degree: int) -> None:
     x = photographs[6]
     found = BY_NAME["Gaussian noise"].apply(x, degree, np.random.default_rng(7)).numpy()
     noise = np.random.default_rng(7).standard_normal((3, 224, 224))
@@ -214,14 +214,14 @@ def test_noise_is_numpys(photographs: Pictures, degree: int) -> None:
 def test_a_higher_degree_goes_further(
     corruption: Corruption, data: str, request: pytest.FixtureRequest
 ) -> None:
-    pictures = request.getfixturevalue(data)
-    scale = picture_scale(pictures, None)
+    images = request.getfixturevalue(data)
+    scale = picture_scale(images, None)
     distances = [
         float(
             torch.stack(
                 [
                     (corrupted(x, scale, corruption, degree, 0, str(place)) - x).abs().mean()
-                    for place, x in enumerate(pictures)
+                    for place, x in enumerate(images)
                 ]
             ).mean()
         )
@@ -231,17 +231,17 @@ def test_a_higher_degree_goes_further(
     assert distances == sorted(set(distances))
 
 
-@pytest.mark.parametrize("corruption", picture_corruptions(), ids=lambda one: one.name)
+@pytest.mark.parametrize("corruption", image_corruptions(), ids=lambda one: one.name)
 @pytest.mark.parametrize("channels", [1, 3])
-def test_pictures_keep_their_shape_type_and_range(corruption: Corruption, channels: int) -> None:
+def test_images_keep_their_shape_type_and_range(corruption: Corruption, channels: int) -> None:
     x = torch.rand(6, channels, 12, 9, generator=torch.Generator().manual_seed(channels))
     x[0], x[1] = 0.0, 1.0
     before = x.clone()
     scale = picture_scale(x, None)
     for degree in DEGREES:
-        for place, picture in enumerate(x):
-            found = corrupted(picture, scale, corruption, degree, 1, str(place))
-            assert found.shape == picture.shape
-            assert found.dtype == picture.dtype
+        for place, image in enumerate(x):
+            found = corrupted(image, scale, corruption, degree, 1, str(place))
+            assert found.shape == image.shape
+            assert found.dtype == image.dtype
             assert 0 <= float(found.min()) <= float(found.max()) <= 1
     assert torch.equal(x, before)

@@ -5,14 +5,14 @@ import torch
 
 from bitcliff.adapters import load_examples
 from bitcliff.errors import InputError
-from tests.adapters.picture_files import a_picture, class_folders, save_picture
+from tests.adapters.image_files import an_image, class_folders, save_image
 from tests.adapters.subjects import a_subject
 
 
 def test_subfolders_are_classes(tmp_path: Path) -> None:
     root = class_folders(tmp_path / "data", {"b": 2, "a": 1, "c": 2})
-    save_picture(root / "c" / "deeper" / "x.PNG")
-    (root / "a" / "notes.txt").write_text("not a picture")
+    save_image(root / "c" / "deeper" / "x.PNG")
+    (root / "a" / "notes.txt").write_text("not an image")
     (root / ".cache").mkdir()
     examples = load_examples(str(root), subject=a_subject(3))
     assert examples.ids == ("a/0.jpg", "b/0.jpg", "b/1.jpg", "c/0.jpg", "c/1.jpg", "c/deeper/x.PNG")
@@ -43,9 +43,9 @@ def test_folder_names_matched_to_class_names(tmp_path: Path) -> None:
     assert examples.labels.tolist() == [2, 1]
 
 
-def test_a_folder_of_pictures_is_unlabelled(tmp_path: Path) -> None:
+def test_a_folder_of_images_is_unlabelled(tmp_path: Path) -> None:
     for number in range(4):
-        save_picture(tmp_path / f"{number}.png")
+        save_image(tmp_path / f"{number}.png")
     (tmp_path / "empty").mkdir()
     examples = load_examples(str(tmp_path), subject=a_subject())
     assert (examples.labels, len(examples)) == (None, 4)
@@ -68,8 +68,8 @@ def test_only_what_is_kept_is_read(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("counts", "outputs", "told"),
     [
-        ({}, 3, "holds no pictures"),
-        ({"a": 0, "b": 0}, 3, "holds no pictures"),
+        ({}, 3, "holds no images"),
+        ({"a": 0, "b": 0}, 3, "holds no images"),
         ({"0": 3}, 3, r"all examples are of one class \(0\)"),
         ({"0": 1, "1": 0}, 3, "all examples are of one class"),
         ({"0": 1, "3": 1}, 3, r"label 3 of 3/0\.jpg is out of range: py:a:subject has 3 outputs"),
@@ -87,22 +87,22 @@ def test_folders_that_cannot_be_used(
     assert str(caught.value).startswith(str(root))
 
 
-def test_pictures_beside_class_folders_are_refused(tmp_path: Path) -> None:
+def test_images_beside_class_folders_are_refused(tmp_path: Path) -> None:
     root = class_folders(tmp_path / "data", {"a": 1, "b": 1})
-    save_picture(root / "loose.png")
-    with pytest.raises(InputError, match="1 pictures lie beside the class folders"):
+    save_image(root / "loose.png")
+    with pytest.raises(InputError, match="1 images lie beside the class folders"):
         load_examples(str(root), subject=a_subject(2))
 
 
-def test_an_unreadable_picture_is_named(tmp_path: Path) -> None:
+def test_an_unreadable_image_is_named(tmp_path: Path) -> None:
     root = class_folders(tmp_path / "data", {"a": 2, "b": 2})
     data = (root / "b" / "1.jpg").read_bytes()
     (root / "b" / "1.jpg").write_bytes(data[: len(data) // 2])
-    with pytest.raises(InputError, match=r"b/1\.jpg: unreadable or truncated picture"):
+    with pytest.raises(InputError, match=r"b/1\.jpg: unreadable or truncated image"):
         load_examples(str(root), subject=a_subject(2))
 
 
-def test_a_model_without_picture_settings_is_told_to_give_some(tmp_path: Path) -> None:
-    save_picture(tmp_path / "a.png", a_picture())
+def test_a_model_without_image_settings_is_told_to_give_some(tmp_path: Path) -> None:
+    save_image(tmp_path / "a.png", an_image())
     with pytest.raises(InputError, match="give --image-size"):
         load_examples(str(tmp_path), subject=a_subject(preprocessing=None))

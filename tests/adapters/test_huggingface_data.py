@@ -8,10 +8,10 @@ import pytest
 import torch
 
 from bitcliff.adapters import DataOptions, load_examples, load_model
-from bitcliff.adapters.pictures import to_input
+from bitcliff.adapters.images import to_input
 from bitcliff.errors import InputError
 from bitcliff.types.subject import Subject
-from tests.adapters.picture_files import a_picture
+from tests.adapters.image_files import an_image
 from tests.adapters.subjects import PREPROCESSING, a_subject, damaged
 from tests.adapters.test_huggingface_models import save_bert
 
@@ -26,14 +26,14 @@ def _quiet() -> Any:
     datasets.enable_progress_bars()
 
 
-def pictures(labels: list[int], names: list[str] | None = None) -> Any:
+def images(labels: list[int], names: list[str] | None = None) -> Any:
     features = datasets.Features(
         {
             "image": datasets.Image(),
             "label": datasets.ClassLabel(names=names) if names else datasets.Value("int64"),
         }
     )
-    rows = {"image": [a_picture(seed=n) for n in range(len(labels))], "label": labels}
+    rows = {"image": [an_image(seed=n) for n in range(len(labels))], "label": labels}
     return datasets.Dataset.from_dict(rows, features=features)
 
 
@@ -45,36 +45,36 @@ def text_subject(tmp_path_factory: pytest.TempPathFactory) -> Subject:
 
 
 @pytest.mark.parametrize("form", ["disk", "dict", "parquet", "hub", "folders"])
-def test_pictures_from_every_layout(tmp_path: Path, form: str) -> None:
-    data = pictures([2, 0, 1, 2])
+def test_images_from_every_layout(tmp_path: Path, form: str) -> None:
+    data = images([2, 0, 1, 2])
     if form == "disk":
         data.save_to_disk(tmp_path)
     elif form == "dict":
-        other = pictures([0, 1])
+        other = images([0, 1])
         datasets.DatasetDict({"test": data, "train": other}).save_to_disk(tmp_path)
     elif form == "folders":
         for split in ("test", "train"):
             (tmp_path / "default" / split).mkdir(parents=True)
         data.to_parquet(tmp_path / "default" / "test" / "0000.parquet")
-        pictures([0]).to_parquet(tmp_path / "default" / "train" / "0000.parquet")
+        images([0]).to_parquet(tmp_path / "default" / "train" / "0000.parquet")
     elif form == "parquet":
-        data.to_parquet(tmp_path / "pictures.parquet")
+        data.to_parquet(tmp_path / "images.parquet")
     else:
         (tmp_path / "data").mkdir()
         data.select([0, 1]).to_parquet(tmp_path / "data" / "test-00000-of-00002.parquet")
         data.select([2, 3]).to_parquet(tmp_path / "data" / "test-00001-of-00002.parquet")
-        pictures([0]).to_parquet(tmp_path / "data" / "train-00000-of-00001.parquet")
+        images([0]).to_parquet(tmp_path / "data" / "train-00000-of-00001.parquet")
     examples = load_examples(f"hf:{tmp_path}", subject=a_subject(3))
     assert examples.labels is not None
     assert examples.labels.tolist() == [2, 0, 1, 2]
     assert isinstance(examples.inputs, torch.Tensor)
-    assert torch.equal(examples.inputs[3], to_input(a_picture(seed=3), PREPROCESSING, "a"))
+    assert torch.equal(examples.inputs[3], to_input(an_image(seed=3), PREPROCESSING, "a"))
     assert (examples.ids[0], examples.n_available) == ("test/0", 4)
     assert examples.thumbnails is not None
 
 
 def test_class_names_of_model_and_data_are_matched(tmp_path: Path) -> None:
-    pictures([0, 1, 2], ["cat", "cow", "dog"]).save_to_disk(tmp_path)
+    images([0, 1, 2], ["cat", "cow", "dog"]).save_to_disk(tmp_path)
     subject = a_subject(3, class_names=("Dog", "Cat", "Cow"))
     examples = load_examples(f"hf:{tmp_path}", subject=subject)
     assert examples.labels is not None
@@ -113,13 +113,13 @@ def test_text_labels_by_name(tmp_path: Path, text_subject: Subject) -> None:
 
 
 def test_hidden_labels_are_no_labels(tmp_path: Path) -> None:
-    pictures([-1, -1]).save_to_disk(tmp_path)
+    images([-1, -1]).save_to_disk(tmp_path)
     assert load_examples(f"hf:{tmp_path}", subject=a_subject()).labels is None
 
 
 def encoded() -> bytes:
     buffer = io.BytesIO()
-    a_picture().save(buffer, "PNG")
+    an_image().save(buffer, "PNG")
     return buffer.getvalue()
 
 
@@ -130,7 +130,7 @@ def encoded() -> bytes:
         ({"text": ["a", "b"]}, "text, but py:a:subject does not take text"),
         ({"image": [encoded(), b"broken"], "label": [0, 1]}, "row 1 of image: unreadable"),
         ({"image": [encoded(), None], "label": [0, 1]}, "row 1 of image: holds a NoneType"),
-        ({"image": [1, 2]}, "row 0 of image: holds a int, not a picture"),
+        ({"image": [1, 2]}, "row 0 of image: holds a int, not an image"),
         ({"image": ["none.png", "none.png"]}, "row 0 of image: no such file"),
         ({"image": [encoded()] * 2, "label": [0, 3]}, "label 3 of test/1 is out of range"),
         ({"image": [encoded()] * 2, "label": [0.5, 1.0]}, "column label holds 0.5; labels must be"),
@@ -161,9 +161,9 @@ def test_splits_and_folders_that_are_not_there(tmp_path: Path) -> None:
         load_examples(f"hf:{tmp_path}", subject=subject)
 
 
-def test_pictures_for_a_text_model_are_refused(tmp_path: Path, text_subject: Subject) -> None:
-    pictures([0, 1]).save_to_disk(tmp_path)
-    with pytest.raises(InputError, match=r"pictures, but .* takes text"):
+def test_images_for_a_text_model_are_refused(tmp_path: Path, text_subject: Subject) -> None:
+    images([0, 1]).save_to_disk(tmp_path)
+    with pytest.raises(InputError, match=r"images, but .* takes text"):
         load_examples(f"hf:{tmp_path}", subject=text_subject)
 
 
@@ -183,7 +183,7 @@ def test_damaged_parquet_is_refused_or_loads(tmp_path: Path) -> None:
 
 
 def test_a_file_of_no_split_among_files_of_splits_is_refused(tmp_path: Path) -> None:
-    pictures([0, 1]).to_parquet(tmp_path / "test.parquet")
-    pictures([0, 1]).to_parquet(tmp_path / "extra.parquet")
+    images([0, 1]).to_parquet(tmp_path / "test.parquet")
+    images([0, 1]).to_parquet(tmp_path / "extra.parquet")
     with pytest.raises(InputError, match=r"extra.parquet says not of which split it is"):
         load_examples(f"hf:{tmp_path}", subject=a_subject(3))

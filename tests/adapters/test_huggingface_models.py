@@ -9,9 +9,9 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from bitcliff.adapters import ModelOptions, load_model, output_count
-from bitcliff.adapters.pictures import to_input
+from bitcliff.adapters.images import to_input
 from bitcliff.errors import InputError
-from tests.adapters.picture_files import a_picture
+from tests.adapters.image_files import an_image
 from tests.adapters.subjects import damaged
 
 transformers: Any = importlib.import_module("transformers")
@@ -115,7 +115,7 @@ def test_preprocessing_agrees_with_the_folders_own(
     processor = transformers.AutoImageProcessor.from_pretrained(tmp_path)
     # Sizes at which the crop is not off centre by half a pixel, which they round the other way.
     for width, height in [(300, 210), (210, 333), (200, 200)]:
-        image = a_picture(width, height)
+        image = an_image(width, height)
         theirs = processor(image, return_tensors="pt")["pixel_values"][0].float()
         ours = to_input(image, preprocessing, "a")
         # Their tensor resize and Pillow's differ by up to two grey levels at a pixel.

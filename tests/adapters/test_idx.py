@@ -23,9 +23,9 @@ def idx(array: np.ndarray[tuple[int, ...], np.dtype[np.uint8]]) -> bytes:
 def a_folder(root: Path, zipped: bool, n: int = 12) -> Path:
     """Files of Fashion-MNIST's layout and names."""
     for prefix, count in (("t10k", n), ("train", 2 * n)):
-        pictures = RNG.integers(0, 256, (count, 28, 28), dtype=np.uint8)
+        images = RNG.integers(0, 256, (count, 28, 28), dtype=np.uint8)
         labels = (np.arange(count) % 10).astype(np.uint8)
-        for kind, array in (("images-idx3", pictures), ("labels-idx1", labels)):
+        for kind, array in (("images-idx3", images), ("labels-idx1", labels)):
             data = idx(array)
             name = f"{prefix}-{kind}-ubyte" + ".gz" * zipped
             (root / name).write_bytes(gzip.compress(data) if zipped else data)
@@ -46,9 +46,9 @@ def test_the_real_layout_is_read_as_torchvision_reads_it(
     if zipped:
         for path in list(tmp_path.glob("*.gz")):
             path.with_suffix("").write_bytes(gzip.decompress(path.read_bytes()))
-    pictures = read_image_file(str(tmp_path / f"{prefix}-images-idx3-ubyte"))
+    images = read_image_file(str(tmp_path / f"{prefix}-images-idx3-ubyte"))
     assert isinstance(examples.inputs, torch.Tensor)
-    assert torch.equal(examples.inputs, pictures[:, None].float() / 255)
+    assert torch.equal(examples.inputs, images[:, None].float() / 255)
     labels = read_label_file(str(tmp_path / f"{prefix}-labels-idx1-ubyte"))
     assert examples.labels is not None
     assert torch.equal(examples.labels, labels)
@@ -68,7 +68,7 @@ def test_without_a_folder_it_is_debians(tmp_path: Path, monkeypatch: pytest.Monk
     assert (examples.name, examples.sha256) == ("fashion-mnist", given.sha256)
 
 
-def test_a_model_of_pictures_gets_pictures(tmp_path: Path) -> None:
+def test_a_model_of_images_gets_images(tmp_path: Path) -> None:
     spec = f"fashion-mnist:{a_folder(tmp_path, False)}"
     examples = load_examples(spec, subject=a_subject(10), limit=3)
     assert isinstance(examples.inputs, torch.Tensor)
@@ -90,7 +90,7 @@ def test_files_that_do_not_fit(tmp_path: Path) -> None:
     told("--split validation: fashion-mnist has the splits test and train", "validation")
     labels = tmp_path / "t10k-labels-idx1-ubyte"
     labels.write_bytes(idx(np.zeros(11, dtype=np.uint8)))
-    told("11 labels for the 12 pictures")
+    told("11 labels for the 12 images")
     labels.write_bytes(idx(np.arange(12, dtype=np.uint8)))
     told("label 11; Fashion-MNIST's go from 0 to 9")
     (tmp_path / "t10k-images-idx3-ubyte").write_bytes(idx(np.zeros((12, 28), dtype=np.uint8)))

@@ -6,11 +6,11 @@ import torch
 from torchvision.datasets import OxfordIIITPet
 
 from bitcliff.adapters import DataOptions, load_examples
+from bitcliff.adapters.images import open_image, to_input
 from bitcliff.adapters.oxford_pet import PET_CLASSES
-from bitcliff.adapters.pictures import open_picture, to_input
 from bitcliff.errors import InputError
 from bitcliff.types.subject import Examples
-from tests.adapters.picture_files import a_picture, save_picture
+from tests.adapters.image_files import an_image, save_image
 from tests.adapters.subjects import PREPROCESSING, a_subject
 
 # As the data set writes them: cats with a capital, dogs without; not sorted by class.
@@ -37,8 +37,8 @@ def tree(tmp_path: Path) -> Path:
         (root / "annotations" / f"{file}.txt").write_text("\n".join(rows) + "\n")
         for row in rows:
             seed = sum(row.encode())
-            save_picture(root / "images" / f"{row.split()[0]}.jpg", a_picture(seed=seed))
-    (root / "images" / "Abyssinian_101.mat").touch()  # lies among the real pictures too
+            save_image(root / "images" / f"{row.split()[0]}.jpg", an_image(seed=seed))
+    (root / "images" / "Abyssinian_101.mat").touch()  # lies among the real images too
     return root
 
 
@@ -64,11 +64,11 @@ def test_it_is_read_as_torchvision_reads_it(tree: Path, split: str) -> None:
     assert examples.class_names == PET_CLASSES
 
 
-def test_pictures_are_preprocessed_for_the_model(tree: Path) -> None:
+def test_images_are_preprocessed_for_the_model(tree: Path) -> None:
     examples = load(tree)
     assert isinstance(examples.inputs, torch.Tensor)
     file = tree / "images" / examples.ids[5]
-    expected = to_input(open_picture(file, "it"), PREPROCESSING, "it")
+    expected = to_input(open_image(file, "it"), PREPROCESSING, "it")
     assert torch.equal(examples.inputs[5], expected)
     assert examples.thumbnails is not None
 
@@ -83,7 +83,7 @@ def test_only_what_is_kept_is_read(tree: Path) -> None:
         if path.name not in kept.ids:
             path.write_bytes(b"unreadable")
     assert load(tree, limit=3).sha256 == kept.sha256
-    with pytest.raises(InputError, match=r"\.jpg: unreadable or truncated picture"):
+    with pytest.raises(InputError, match=r"\.jpg: unreadable or truncated image"):
         load(tree)
 
 
@@ -97,7 +97,7 @@ def test_what_is_missing_is_named(tree: Path, tmp_path: Path) -> None:
     told("--split trainval: oxford-iiit-pet has the splits test and train", tree, "trainval")
     told("none: has no folders images and annotations; give the one", tmp_path / "none")
     (tree / "images" / "Abyssinian_201.jpg").unlink()
-    told(r"Abyssinian_201\.jpg: no such picture, but annotations/test\.txt names it", tree)
+    told(r"Abyssinian_201\.jpg: no such image, but annotations/test\.txt names it", tree)
     assert len(load(tree, "train")) == 37
     (tree / "annotations" / "trainval.txt").unlink()
     told(r"trainval\.txt: cannot be read \(FileNotFoundError", tree, "train")
@@ -108,10 +108,10 @@ def test_what_is_missing_is_named(tree: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("line", "pattern"),
     [
-        ("Abyssinian_201 1 1", "line 2: not a picture and three numbers"),
-        ("Abyssinian_201 one 1 1", "line 2: not a picture and three numbers"),
-        ("", "line 2: not a picture and three numbers"),
-        ("../images/pug_226 26 2 1", "line 2: not a picture and three numbers"),
+        ("Abyssinian_201 1 1", "line 2: not an image and three numbers"),
+        ("Abyssinian_201 one 1 1", "line 2: not an image and three numbers"),
+        ("", "line 2: not an image and three numbers"),
+        ("../images/pug_226 26 2 1", "line 2: not an image and three numbers"),
         ("Abyssinian_201 0 1 1", "line 2: class 0; they go from 1 to 37"),
         ("Abyssinian_201 38 1 1", "line 2: class 38; they go from 1 to 37"),
         ("yorkshire_terrier_237 37 2 1", "line 2: yorkshire_terrier_237 comes a second time"),

@@ -28,7 +28,7 @@ def test_without_a_configuration_defaults_fill_the_rest() -> None:
 
 def test_channels_must_match() -> None:
     grey = Preprocessing(size=(8, 8), channels=1, mean=(0.0,), std=(1.0,))
-    with pytest.raises(InputError, match=r"--mean: 3 numbers for pictures of 1 channel"):
+    with pytest.raises(InputError, match=r"--mean: 3 numbers for images of 1 channel"):
         override(grey, ModelOptions(mean=(0.1, 0.2, 0.3)))
 
 

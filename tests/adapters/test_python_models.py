@@ -127,7 +127,7 @@ def test_a_module_that_is_not_there() -> None:
         load_model("py:no_such_package_zz.nets:build")
 
 
-def test_picture_settings_come_from_options(module: str) -> None:
+def test_image_settings_come_from_options(module: str) -> None:
     options = ModelOptions(image_size=28, mean=(0.3,), std=(0.5,))
     preprocessing = load_model(f"py:{module}:build", options=options).preprocessing
     assert preprocessing is not None

@@ -4,14 +4,14 @@ import pytest
 
 from bitcliff.adapters import load_examples
 from bitcliff.errors import InputError
-from tests.adapters.picture_files import save_picture
+from tests.adapters.image_files import save_image
 from tests.adapters.subjects import a_subject
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     for name in ("p/a.png", "p/b.png", "c, d.png"):
-        save_picture(tmp_path / name)
+        save_image(tmp_path / name)
     return tmp_path
 
 
@@ -48,7 +48,7 @@ def test_paths_alone_are_unlabelled(folder: Path) -> None:
         ("file,label\np/a.png,1\n", "its first row must name the columns"),
         ("path;label\np/a.png;1\n", "separated by commas"),
         ("path,label\n", "holds no examples"),
-        ("path,label\np/a.png,0\np/none.png,1\n", r"row 3: no such picture: .*none\.png"),
+        ("path,label\np/a.png,0\np/none.png,1\n", r"row 3: no such image: .*none\.png"),
         ("path,label\np/a.png,0\np/b.png\n", "row 3: label is empty"),
         ("path,label\n,0\n", "row 2: path is empty"),
         ("path,label\np/a.png,0\np/b.png,-1\n", "-1 is no class index"),

@@ -10,7 +10,7 @@ from PIL import Image
 from safetensors.torch import save_file
 
 from bitcliff.adapters import ModelOptions, load_model
-from bitcliff.adapters.pictures import to_input
+from bitcliff.adapters.images import to_input
 from bitcliff.errors import InputError
 from bitcliff.types.subject import Subject
 
@@ -71,7 +71,7 @@ def test_preprocessing_agrees_with_timms_own_eval_transform(name: str) -> None:
         torch.testing.assert_close(to_input(image, ours, "x"), theirs(image), rtol=0, atol=2e-6)
 
 
-def test_a_picture_size_is_told_to_transformers(tmp_path: Path) -> None:
+def test_an_image_size_is_told_to_transformers(tmp_path: Path) -> None:
     torch.manual_seed(0)
     model = timm.create_model("test_vit", img_size=96)
     save_file(model.state_dict(), tmp_path / "w.safetensors")

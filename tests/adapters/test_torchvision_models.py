@@ -9,7 +9,7 @@ from PIL import Image
 from safetensors.torch import save_file
 
 from bitcliff.adapters import ModelOptions, load_model
-from bitcliff.adapters.pictures import to_input
+from bitcliff.adapters.images import to_input
 from bitcliff.adapters.torchvision_models import _preprocessing
 from bitcliff.errors import InputError
 

@@ -16,7 +16,7 @@ from bitcliff.jobs.batchmates_job import BatchmatesJob, run_batchmates
 from bitcliff.jobs.explain_job import ExplainJob, run_explain
 from bitcliff.jobs.verify_job import VerifyJob, run_verify
 from bitcliff.types.settings import BatchmatesSettings, CorruptionSettings
-from tests.adapters.onnx.networks import pictures, small
+from tests.adapters.onnx.networks import images, small
 from tests.small_networks import chain
 
 QUIET = Listener(lambda _text: None, lambda _plan: None, lambda *_step: None)
@@ -31,7 +31,7 @@ def network() -> nn.Module:
 
 
 def with_batchnorm() -> nn.Module:
-    """For pictures, with something to fold."""
+    """For images, with something to fold."""
     return small()
 
 
@@ -59,7 +59,7 @@ def unlabelled(out: Path) -> None:
 
 
 def in_a_runtime_and_folded(out: Path) -> None:
-    job = _job(out, "with_batchnorm", pictures(10))
+    job = _job(out, "with_batchnorm", images(10))
     settings = job.settings.changed(fold_batchnorm=True)
     run_assess(replace(job, runtimes=("torch-dynamic",), settings=settings), QUIET)
 

@@ -123,7 +123,7 @@ def check_one_line(error: InputError) -> None:
 @pytest.fixture(scope="session", params=RUNS)
 def run(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run of every kind, made once."""
-    out = tmp_path_factory.mktemp("runs") / request.param
+    out: Path = tmp_path_factory.mktemp("runs") / request.param
     RUNS[request.param](out)
     return out
 

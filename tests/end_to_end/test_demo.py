@@ -7,7 +7,9 @@ import pytest
 import torch
 
 from bitcliff.adapters import load_examples, load_model
-from bitcliff.assess import AssessSettings, Audit
+from bitcliff.assess import AssessSettings
+from bitcliff.assess.prepare import prepare
+from bitcliff.assess.schedule import Schedule
 from tests.contract import recompute
 from tests.end_to_end.commands import bitcliff
 
@@ -20,11 +22,11 @@ def test_a_short_search_finds_the_cliff() -> None:
     settings = AssessSettings(
         budgets=(7.0,), uniform=(7,), margin="label", rounds=2, exchanges=0, evaluations=0, draws=1
     )
-    suite, _ = Audit(subject, examples, settings=settings).ready()
-    steps = {step.name: step for step in suite.steps()}
+    schedule = Schedule(prepare(subject, examples, settings))
+    steps = {step.name: step for step in schedule.steps()}
     right = {}
     for name in ("uniform-7", "worst-7"):
-        outcomes = suite.measure(steps[name]).outcomes
+        outcomes = schedule.measure(steps[name]).outcomes
         assert outcomes.bits is not None
         assert set(outcomes.bits.sum(1).tolist()) == {7 * 49}
         right[name] = int((outcomes.prediction == examples.labels.numpy()).sum())

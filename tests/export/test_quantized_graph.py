@@ -71,7 +71,7 @@ def small_vit() -> nn.Module:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("make", [small_swin, small_vit])
-def test_transformers_of_pictures_decide_alike(make: Callable[[], nn.Module]) -> None:
+def test_transformers_of_images_decide_alike(make: Callable[[], nn.Module]) -> None:
     torch.manual_seed(0)
     model, x = make().eval().requires_grad_(False), torch.randn(8, 3, 64, 64)
     attachment = Attachment(model, discover(model, x), "onnx", 16)

@@ -17,11 +17,11 @@ from bitcliff.jobs.run_directory import CONFIG
 from bitcliff.jobs.train_config import TeacherConfig
 from bitcliff.jobs.training_data import load_network
 from bitcliff.points import logits_of
-from tests.adapters.onnx.networks import export, pictures, small
+from tests.adapters.onnx.networks import export, images, small
 from tests.contract.subjects import SETTINGS
 from tests.jobs.test_assess_job import Notes
 
-X = pictures(20)
+X = images(20)
 
 
 @pytest.fixture

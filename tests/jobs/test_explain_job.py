@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from bitcliff.assess import AssessSettings
+from bitcliff.assess.schedule import Schedule
 from bitcliff.errors import InputError
 from bitcliff.jobs import explain_job
 from bitcliff.jobs.assess_job import AssessJob, Listener, run_assess
@@ -95,7 +96,7 @@ def test_worst_bits_of_training_examples_are_looked_for_only_where_layers_are_as
     record = run_explain(ExplainJob(run, questions=("inputs",), n_train=30), QUIET)
     train = contexts[0].train
     assert train is not None
-    assert (len(train.examples), train.allocations, train.suite.done) == (30, {}, {})
+    assert (len(train.examples), train.allocations) == (30, {})
     assert explained_in(record).n_train == 30
 
 
@@ -294,9 +295,11 @@ def test_on_the_training_split_the_worst_case_is_looked_for_as_hard(
     train = contexts[0].train
     assert train is not None
     worst = train.evaluator.scores(train.everyone, train.allocations["worst-5.5"]).predictions
-    draws = train.suite.done["random-5.5"].outcomes.draws
+    schedule = Schedule(train.prepared)
+    schedule.measure_only(("random-5.5",), QUIET.progress)
+    draws = schedule.done["random-5.5"].outcomes.draws
     assert draws is not None
-    target = np.array(train.suite.wanted)
+    target = np.array(train.prepared.targets)
     flipped = (draws != target).any(0)
     assert flipped.any()
     assert (worst.numpy()[flipped] != target[flipped]).all()

@@ -49,8 +49,8 @@ def tokens(n: int = 4, length: int = 6, width: int = 16, seed: int = 0) -> Tenso
     return torch.randn(n, length, width, generator=torch.Generator().manual_seed(seed))
 
 
-def pictures(n: int = 4, size: int = 16, channels: int = 3, seed: int = 0) -> Tensor:
-    """Random pictures (n, channels, size, size)."""
+def images(n: int = 4, size: int = 16, channels: int = 3, seed: int = 0) -> Tensor:
+    """Random images (n, channels, size, size)."""
     return torch.randn(n, channels, size, size, generator=torch.Generator().manual_seed(seed))
 
 

@@ -11,14 +11,14 @@ from torch.nn.modules import module as global_state
 from bitcliff.points import Attachment, Plan, discover
 from bitcliff.points.attach import FLOAT, WEIGHTS_ONLY, Rounding, rounding_to
 from bitcliff.quant import fake_quantize, fake_quantize_weight
-from tests.points.test_real_networks import Functional, pictures, timm_model
+from tests.points.test_real_networks import Functional, images, timm_model
 
 
 @pytest.fixture(scope="module")
 def resnet() -> tuple[nn.Module, Plan]:
     """ResNet18 and its points. Not to be changed."""
     model = timm_model("resnet18")
-    return model, discover(model, pictures(64, 4))
+    return model, discover(model, images(64, 4))
 
 
 def hooks_of(model: nn.Module) -> list[Any]:
@@ -43,14 +43,14 @@ def literal(x: Tensor, bits: Tensor) -> Tensor:
 
 
 def test_float_is_the_plain_model_to_the_bit(resnet: tuple[nn.Module, Plan]) -> None:
-    (model, plan), x = resnet, pictures(64, 4)
+    (model, plan), x = resnet, images(64, 4)
     attachment = Attachment(model, plan)
     with torch.no_grad():
         assert torch.equal(attachment.run(x, FLOAT), model(x))
 
 
 def test_resnet18_equals_hooks_and_the_literal_formula(resnet: tuple[nn.Module, Plan]) -> None:
-    (shared, plan), x = resnet, pictures(64, 4)
+    (shared, plan), x = resnet, images(64, 4)
     model = copy.deepcopy(shared)
     bits = torch.randint(3, 11, (4, len(plan)), generator=torch.Generator().manual_seed(0))
     attachment = Attachment(model, plan, "onnx", weight_bits=8)
@@ -74,7 +74,7 @@ def test_fused_and_plain_attention_quantize_alike() -> None:
         model = timm_model("vit_tiny_patch16_224", depth=2)
         for block in model.blocks:  # type: ignore[union-attr]
             block.attn.fused_attn = fused
-        x = pictures(224, 2)
+        x = images(224, 2)
         plan = discover(model, x)
         with torch.no_grad():
             attachment = Attachment(model, plan)
@@ -88,7 +88,7 @@ def test_fused_and_plain_attention_quantize_alike() -> None:
 def test_an_example_depends_on_no_batch_mate(network: str, mates: str) -> None:
     torch.manual_seed(0)
     model = timm_model("resnet18") if network == "resnet18" else Functional().eval()
-    x = pictures(32, 8)
+    x = images(32, 8)
     plan = discover(model, x)
     bits = torch.randint(3, 11, (8, len(plan)), generator=torch.Generator().manual_seed(0))
     attachment = Attachment(model, plan)
@@ -104,7 +104,7 @@ def test_an_example_depends_on_no_batch_mate(network: str, mates: str) -> None:
 
 
 def test_nothing_is_left_behind_also_after_an_exception() -> None:
-    model, x = timm_model("resnet18"), pictures(64, 2)
+    model, x = timm_model("resnet18"), images(64, 2)
     state = {name: value.clone() for name, value in model.state_dict().items()}
     hooks = hooks_of(model)
     plan = discover(model, x)
@@ -121,7 +121,7 @@ def test_nothing_is_left_behind_also_after_an_exception() -> None:
 
 
 def test_a_failure_names_its_point_and_its_example(resnet: tuple[nn.Module, Plan]) -> None:
-    (model, plan), x = resnet, pictures(64, 4)
+    (model, plan), x = resnet, images(64, 4)
     attachment = Attachment(model, plan)
     x[2, 0, 5, 5] = torch.inf
     with torch.no_grad():
@@ -170,7 +170,7 @@ def test_in_training_weights_are_rounded_anew_and_learn_straight_through() -> No
 def test_an_observer_sees_each_point_and_says_what_goes_on(
     resnet: tuple[nn.Module, Plan],
 ) -> None:
-    (model, plan), x = resnet, pictures(64, 3)
+    (model, plan), x = resnet, images(64, 3)
     attachment = Attachment(model, plan, "onnx")
     bits = torch.full((3, len(plan)), 4)
     seen: dict[int, tuple[Tensor, Tensor]] = {}

@@ -21,9 +21,9 @@ from tests.points.networks import (
     WindowAttention,
     Wired,
     frozen,
+    images,
     matrix,
     on_tokens,
-    pictures,
     tokens,
 )
 
@@ -32,7 +32,7 @@ def names(plan: Plan) -> list[str]:
     return [point.name for point in plan.points]
 
 
-def on_picture(wiring: Callable[[Any, Tensor], Tensor], **parts: Any) -> nn.Module:
+def on_image(wiring: Callable[[Any, Tensor], Tensor], **parts: Any) -> nn.Module:
     def whole(self: Any, x: Tensor) -> Tensor:
         return self.head(wiring(self, self.stem(x)).flatten(2).mean(2))  # type: ignore[no-any-return]
 
@@ -40,7 +40,7 @@ def on_picture(wiring: Callable[[Any, Tensor], Tensor], **parts: Any) -> nn.Modu
 
 
 def dynamic_convolution(self: Any, x: Tensor) -> Tensor:
-    """A kernel of its own for each picture, by way of groups (as CondConv and its like do)."""
+    """A kernel of its own for each image, by way of groups (as CondConv and its like do)."""
     kernels = self.make(x.mean((2, 3))).reshape(-1, 4, 3, 3)
     folded = x.reshape(1, -1, *x.shape[2:])
     return F.conv2d(folded, kernels, groups=len(x)).reshape(len(x), 4, *[x.shape[2] - 2] * 2)
@@ -49,56 +49,54 @@ def dynamic_convolution(self: Any, x: Tensor) -> Tensor:
 FOUND: dict[str, tuple[Callable[[], nn.Module], Callable[[], Tensor], list[str]]] = {
     "modules": (
         lambda: frozen(SmallConvNet()),
-        pictures,
+        images,
         ["first", "second", "down", "hidden", "head"],
     ),
     "a function with a parameter of its own": (
-        lambda: on_picture(
-            lambda s, x: F.conv2d(x, s.kernel, padding=1), kernel=matrix(4, 4, 3, 3)
-        ),
-        pictures,
+        lambda: on_image(lambda s, x: F.conv2d(x, s.kernel, padding=1), kernel=matrix(4, 4, 3, 3)),
+        images,
         ["conv2d", "head"],
     ),
     "keywords": (
-        lambda: on_picture(
+        lambda: on_image(
             lambda s, x: F.conv2d(weight=s.kernel, input=x), kernel=matrix(4, 4, 3, 3)
         ),
-        pictures,
+        images,
         ["conv2d", "head"],
     ),
     "a module used three times": (
-        lambda: on_picture(lambda s, x: s.conv(s.conv(s.conv(x))), conv=nn.Conv2d(4, 4, 1)),
-        pictures,
+        lambda: on_image(lambda s, x: s.conv(s.conv(s.conv(x))), conv=nn.Conv2d(4, 4, 1)),
+        images,
         ["conv", "conv@2", "conv@3", "head"],
     ),
     "a module used twice under two names": (
-        lambda: (lambda conv: on_picture(lambda s, x: s.b(s.a(x)), a=conv, b=conv))(
+        lambda: (lambda conv: on_image(lambda s, x: s.b(s.a(x)), a=conv, b=conv))(
             nn.Conv2d(4, 4, 1)
         ),
-        pictures,
+        images,
         ["a", "a@2", "head"],
     ),
     "a kernel that is an activation": (
-        lambda: on_picture(dynamic_convolution, make=nn.Linear(4, 144)),
-        pictures,
+        lambda: on_image(dynamic_convolution, make=nn.Linear(4, 144)),
+        images,
         ["make", "conv2d:input", "conv2d:weight", "head"],
     ),
     "transposed and one-dimensional convolutions": (
-        lambda: on_picture(
+        lambda: on_image(
             lambda s, x: s.narrow(s.up(x).flatten(2)),
             up=nn.ConvTranspose2d(4, 4, 2, stride=2),
             narrow=nn.Conv1d(4, 4, 3),
         ),
-        pictures,
+        images,
         ["up", "narrow", "head"],
     ),
     "three-dimensional convolutions": (
-        lambda: on_picture(
+        lambda: on_image(
             lambda s, x: s.back(s.deep(x[:, :, None])),
             deep=nn.Conv3d(4, 4, (1, 3, 3)),
             back=nn.ConvTranspose3d(4, 4, (1, 3, 3)),
         ),
-        pictures,
+        images,
         ["deep", "back", "head"],
     ),
     "@": (lambda: on_tokens(lambda s, x: x @ s.w, w=matrix(16, 16)), tokens, ["matmul", "head"]),
@@ -478,7 +476,7 @@ def test_a_name_that_looks_like_a_second_use_is_kept_apart() -> None:
     model.conv, model.head = nn.Conv2d(3, 3, 1), nn.Linear(3, 2)
     model.add_module("conv@2", nn.Conv2d(3, 3, 1))
     model.wiring = lambda s, x: s.head(getattr(s, "conv@2")(s.conv(s.conv(x))).mean((2, 3)))
-    plan = discover(frozen(model), pictures(), Selection(include_stem=True))
+    plan = discover(frozen(model), images(), Selection(include_stem=True))
     assert names(plan) == ["conv", "conv@2", "conv@2@2", "head"]
     assert plan.missed == ()
 
@@ -495,22 +493,22 @@ def test_layouts_and_shapes_are_one_examples_own() -> None:
 
 def test_inputs_that_say_nothing_are_refused() -> None:
     model = frozen(SmallConvNet())
-    x = pictures(1)
+    x = images(1)
     with pytest.raises(InputError, match=r"two examples or more are needed .*; 1 was given"):
         discover(model, x)
     with pytest.raises(InputError, match="all 5 examples are the same"):
         discover(model, x.expand(5, -1, -1, -1))
-    late = torch.cat([x.expand(4, -1, -1, -1), pictures(1, seed=1)])
-    assert discover(model, late).points == discover(model, pictures()).points
+    late = torch.cat([x.expand(4, -1, -1, -1), images(1, seed=1)])
+    assert discover(model, late).points == discover(model, images()).points
 
 
 def test_training_mode_is_refused_and_named() -> None:
     model = frozen(SmallConvNet())
     model.get_submodule("bn").train()
     with pytest.raises(InputError, match=r"training mode at bn: call model.eval\(\)"):
-        discover(model, pictures())
+        discover(model, images())
     with pytest.raises(InputError, match="training mode at its root"):
-        discover(SmallConvNet(), pictures())
+        discover(SmallConvNet(), images())
 
 
 @pytest.mark.parametrize(
@@ -530,7 +528,7 @@ def test_training_mode_is_refused_and_named() -> None:
 )
 def test_a_model_with_nothing_to_quantize_is_refused(model: nn.Module, message: str) -> None:
     with pytest.raises(InputError, match=message) as caught:
-        discover(model, pictures())
+        discover(model, images())
     assert "\n" not in str(caught.value)
 
 
@@ -544,7 +542,7 @@ def test_a_model_with_nothing_to_quantize_is_refused(model: nn.Module, message: 
     ],
 )
 def test_selections(selection: Selection, expected: list[str]) -> None:
-    plan = discover(frozen(SmallConvNet()), pictures(), selection)
+    plan = discover(frozen(SmallConvNet()), images(), selection)
     assert names(plan) == expected
     assert [point.name for point in plan.seen] == [
         "stem",
@@ -564,29 +562,29 @@ def test_a_pattern_that_names_no_point_is_a_slip(option: str) -> None:
     slip = ("first", "frist")
     selection = Selection(include=slip) if option == "include" else Selection(exclude=slip)
     with pytest.raises(InputError, match=f"--{option} 'frist' names none of the points"):
-        discover(frozen(SmallConvNet()), pictures(), selection)
+        discover(frozen(SmallConvNet()), images(), selection)
 
 
 def test_to_leave_out_everything_is_refused() -> None:
     with pytest.raises(InputError, match="no quantization point"):
-        discover(frozen(SmallConvNet()), pictures(), Selection(exclude=("*",)))
+        discover(frozen(SmallConvNet()), images(), Selection(exclude=("*",)))
 
 
-def test_the_stem_is_what_takes_the_picture_in() -> None:
+def test_the_stem_is_what_takes_the_image_in() -> None:
     def wiring(self: Any, x: Tensor) -> Tensor:
         scaled = (x - 0.5) * 2
         one, two = self.a(scaled), self.b(F.pad(scaled, (1, 1, 1, 1)))
         return self.head((one + self.c(torch.cat([one, scaled], 1)) + two).mean((2, 3)))  # type: ignore[no-any-return]
 
     parts = {"a": nn.Conv2d(3, 4, 1), "b": nn.Conv2d(3, 4, 3), "c": nn.Conv2d(7, 4, 1)}
-    plan = discover(frozen(Wired(wiring, head=nn.Linear(4, 2), **parts)), pictures())
+    plan = discover(frozen(Wired(wiring, head=nn.Linear(4, 2), **parts)), images())
     left_out = {point.name: point.reason for point in plan.seen if not point.quantized}
-    assert left_out == dict.fromkeys("ab", "stem input: the picture itself")
+    assert left_out == dict.fromkeys("ab", "stem input: the image itself")
 
 
 @pytest.mark.parametrize("act", [nn.ReLU, nn.GELU, nn.SiLU, nn.Hardswish, nn.Tanh, nn.Softsign])
 def test_outputs_are_after_each_activation_function(act: Callable[[], nn.Module]) -> None:
-    plan = discover(frozen(SmallConvNet(act)), pictures(), Selection(points="outputs"))
+    plan = discover(frozen(SmallConvNet(act)), images(), Selection(points="outputs"))
     assert names(plan) == ["act", *[f"act@{use}" for use in range(2, 6)]]
     assert plan.missed == ()
     assert [point.shape for point in plan.points] == [(8, 16, 16)] * 3 + [(12, 7, 7), (10,)]
@@ -595,9 +593,9 @@ def test_outputs_are_after_each_activation_function(act: Callable[[], nn.Module]
 @pytest.mark.parametrize("inplace", [True, False])
 def test_outputs_of_functions_methods_and_in_place(inplace: bool) -> None:
     relu = partial(nn.ReLU, inplace=inplace)
-    plan = discover(frozen(SmallConvNet(relu)), pictures(), Selection(points="outputs"))
+    plan = discover(frozen(SmallConvNet(relu)), images(), Selection(points="outputs"))
     assert names(plan) == ["act", *[f"act@{use}" for use in range(2, 6)]]
-    plan = discover(frozen(InPlaceBlock()), pictures(), Selection(points="outputs"))
+    plan = discover(frozen(InPlaceBlock()), images(), Selection(points="outputs"))
     assert names(plan) == ["relu", "relu@2"]
     assert [point.kind for point in plan.points] == ["relu", "relu"]
 
@@ -629,7 +627,7 @@ def test_macs_are_counted_by_hand_for_every_kind() -> None:
         v=matrix(16),
         head=nn.Linear(5, 2),
     )
-    plan = discover(frozen(model), pictures())
+    plan = discover(frozen(model), images())
     macs = {point.site: point.macs for point in plan.seen}
     assert macs == {
         "stem": 4 * 8 * 8 * 3 * 9,
@@ -649,7 +647,7 @@ def test_the_model_is_left_as_it_was(where: Any) -> None:
     model = frozen(SmallConvNet())
     model.get_submodule("first").register_forward_hook(lambda module, args, output: output)
     before = state_of(model)
-    discover(model, pictures(), Selection(points=where))
+    discover(model, images(), Selection(points=where))
     assert state_of(model) == before
 
 
@@ -670,15 +668,15 @@ def test_the_model_is_left_as_it_was_after_an_exception(error: type[BaseExceptio
 @pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode, torch.enable_grad])
 def test_the_callers_mode_does_not_matter(mode: Callable[[], Any]) -> None:
     model = frozen(SmallConvNet())
-    expected = discover(model, pictures())
+    expected = discover(model, images())
     with mode():
-        assert discover(model, pictures()) == expected
+        assert discover(model, images()) == expected
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning")  # torch's notice that hooks fire once more
 def test_compiled_parts_run_as_the_code_they_came_from() -> None:
     whole = torch.compile(frozen(SmallConvNet()), backend="eager")
-    plan = discover(cast(nn.Module, whole), pictures())
+    plan = discover(cast(nn.Module, whole), images())
     assert [re.sub("^_orig_mod.", "", name) for name in names(plan)] == [
         "first",
         "second",
@@ -689,4 +687,4 @@ def test_compiled_parts_run_as_the_code_they_came_from() -> None:
     assert plan.missed == ()
     model = frozen(SmallConvNet())
     model.compile(backend="eager")
-    assert names(discover(model, pictures())) == ["first", "second", "down", "hidden", "head"]
+    assert names(discover(model, images())) == ["first", "second", "down", "hidden", "head"]

@@ -13,7 +13,7 @@ from bitcliff.errors import InputError
 from bitcliff.points import discover
 from bitcliff.points.fold import fold_batchnorm
 from bitcliff.types.subject import tensors_sha256
-from tests.adapters.onnx.networks import export, pictures, small, with_statistics
+from tests.adapters.onnx.networks import export, images, small, with_statistics
 
 
 class Wired(nn.Module):
@@ -93,21 +93,21 @@ NOT_FOLDABLE: dict[str, Callable[[], Wired]] = {
 
 
 def inputs_of(name: str) -> Tensor:
-    return pictures(5)[:, [0, 1, 2, 0]] if name == "grouped transposed" else pictures(5)
+    return images(5)[:, [0, 1, 2, 0]] if name == "grouped transposed" else images(5)
 
 
 @pytest.mark.parametrize("name", FOLDABLE)
 def test_folding_keeps_the_answers_and_the_original(name: str) -> None:
     torch.manual_seed(0)
     model = with_statistics(FOLDABLE[name]())
-    before, answers = tensors_sha256(model.state_dict()), model(pictures(5))
-    folded, names = fold_batchnorm(model, pictures(5))
+    before, answers = tensors_sha256(model.state_dict()), model(images(5))
+    folded, names = fold_batchnorm(model, images(5))
     assert names == ("norm",)
     assert isinstance(folded.norm, nn.Identity)
-    assert torch.allclose(folded(pictures(5)), answers, atol=1e-5)
+    assert torch.allclose(folded(images(5)), answers, atol=1e-5)
     assert not torch.equal(folded.layer.weight, model.layer.weight)  # type: ignore[arg-type,union-attr]
     assert tensors_sha256(model.state_dict()) == before
-    assert torch.equal(model(pictures(5)), answers)
+    assert torch.equal(model(images(5)), answers)
 
 
 @pytest.mark.parametrize("name", NOT_FOLDABLE)
@@ -122,14 +122,14 @@ def test_what_would_change_the_answers_is_left(name: str) -> None:
 def test_a_module_with_two_names_is_left() -> None:
     model = with_statistics(Wired(in_order, conv(), nn.BatchNorm2d(4)))
     model.alias = model.layer
-    assert fold_batchnorm(model, pictures(5))[1] == ()
+    assert fold_batchnorm(model, images(5))[1] == ()
 
 
 @pytest.mark.parametrize("name", ["resnet18", "mobilenetv3_small_050", "efficientnet_lite0"])
 def test_timms_networks_keep_their_activations(name: str) -> None:
     torch.manual_seed(0)
     model = with_statistics(timm.create_model(name))
-    x = pictures(3, 64)
+    x = images(3, 64)
     norms = [n for n, module in model.named_modules() if isinstance(module, nn.BatchNorm2d)]
     folded, names = fold_batchnorm(model, x)
     assert sorted(names) == sorted(norms)
@@ -144,12 +144,12 @@ def test_batchnorms_of_an_onnx_file(tmp_path: Path) -> None:
     spec = export(small(), tmp_path / "net.onnx", unfolded=True)
     model = load_model(spec).module
     kept = copy.deepcopy(model)
-    folded, names = fold_batchnorm(model, pictures(4))
+    folded, names = fold_batchnorm(model, images(4))
     assert names == ("norm", "body.1")
-    assert torch.allclose(folded(pictures(4)), small()(pictures(4)), atol=1e-5)
-    assert torch.equal(model(pictures(4)), kept(pictures(4)))
+    assert torch.allclose(folded(images(4)), small()(images(4)), atol=1e-5)
+    assert torch.equal(model(images(4)), kept(images(4)))
 
 
 def test_training_mode_is_refused() -> None:
     with pytest.raises(InputError, match="training mode"):
-        fold_batchnorm(small().train(), pictures(2))
+        fold_batchnorm(small().train(), images(2))

@@ -11,7 +11,7 @@ from bitcliff.errors import InputError
 from bitcliff.points import Selection, discover
 
 
-def pictures(size: int, n: int = 3, channels: int = 3) -> Tensor:
+def images(size: int, n: int = 3, channels: int = 3) -> Tensor:
     return torch.randn(n, channels, size, size, generator=torch.Generator().manual_seed(0))
 
 
@@ -45,7 +45,7 @@ class Functional(nn.Module):
 
 
 def test_resnet18_has_the_papers_twenty_points() -> None:
-    plan = discover(timm_model("resnet18"), pictures(64))
+    plan = discover(timm_model("resnet18"), images(64))
     assert len(plan) == 20
     assert [p.kind for p in plan.points].count("conv2d") == 19
     assert plan.points[-1].name == "fc"
@@ -56,7 +56,7 @@ def test_resnet18_has_the_papers_twenty_points() -> None:
 def test_multiply_adds_are_those_of_the_operations_counter() -> None:
     from torch.utils.flop_counter import FlopCounterMode
 
-    model, x = timm_model("resnet18"), pictures(224, 2)
+    model, x = timm_model("resnet18"), images(224, 2)
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         model(x)
     plan = discover(model, x)
@@ -66,7 +66,7 @@ def test_multiply_adds_are_those_of_the_operations_counter() -> None:
 
 
 def test_functional_calls_and_reuse_are_named() -> None:
-    plan = discover(Functional().eval(), pictures(8))
+    plan = discover(Functional().eval(), images(8))
     assert not plan.missed
     found = [p.name for p in plan.points]
     assert found[1:3] == ["twice", "twice@2"]
@@ -79,7 +79,7 @@ def test_attention_has_the_same_points_fused_or_not(fused: bool) -> None:
     model = timm_model("vit_tiny_patch16_224", depth=2)
     for block in model.blocks:  # type: ignore[union-attr]
         block.attn.fused_attn = fused
-    plan = discover(model, pictures(224, 2))
+    plan = discover(model, images(224, 2))
     assert not plan.missed
     # Each block: four linear layers, and four operands of the two products of attention.
     assert len(plan) == 2 * (4 + 4) + 1
@@ -90,7 +90,7 @@ def test_windows_folded_into_the_batch_are_told_from_it() -> None:
     model = timm_model(
         "swin_tiny_patch4_window7_224", depths=(1, 1), embed_dim=24, num_heads=(2, 2)
     )
-    plan = discover(model, pictures(224, 2))
+    plan = discover(model, images(224, 2))
     assert not plan.missed
     assert max(p.layout.group for p in plan.points) == (56 // 7) ** 2
 
@@ -135,7 +135,7 @@ def test_hugging_face_networks_with_named_inputs() -> None:
     plan = discover(model, {"input_ids": tokens, "attention_mask": torch.ones_like(tokens)})
     assert not plan.missed
     # A layer: query, key, value, output, two of the feed-forward, four of attention. Tokens are no
-    # picture, so nothing is left out as a stem.
+    # image, so nothing is left out as a stem.
     assert len(plan) == len(plan.seen) == 2 * 10 + 2
 
 
@@ -188,11 +188,11 @@ def test_a_network_whose_examples_depend_on_each_other_is_missed() -> None:
         nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 3),
     ).eval()  # fmt: skip
     with pytest.raises(InputError, match="batch-mates"):
-        discover(model, pictures(12))
+        discover(model, images(12))
 
 
 def test_outputs_are_those_of_activation_functions() -> None:
-    plan = discover(timm_model("resnet18"), pictures(64), Selection(points="outputs"))
+    plan = discover(timm_model("resnet18"), images(64), Selection(points="outputs"))
     assert len(plan) == 17
     assert {p.kind for p in plan.points} == {"relu"}
     assert not plan.missed
@@ -201,6 +201,6 @@ def test_outputs_are_those_of_activation_functions() -> None:
 def test_training_mode_and_a_single_example_are_refused() -> None:
     model = timm_model("resnet18")
     with pytest.raises(InputError, match="two examples"):
-        discover(model, pictures(64, 1))
+        discover(model, images(64, 1))
     with pytest.raises(InputError, match=r"model.eval\(\)"):
-        discover(model.train(), pictures(64))
+        discover(model.train(), images(64))

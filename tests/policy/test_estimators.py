@@ -39,12 +39,12 @@ def test_the_gradient_goes_straight_through_the_choice(estimator: Estimator) -> 
 
 
 def test_through_a_whole_policy_network_the_gradient_is_that_of_its_softmax() -> None:
-    pictures, slopes = torch.rand(6, 1, 8, 8), torch.randn(6, 5, 4)
+    images, slopes = torch.rand(6, 1, 8, 8), torch.randn(6, 5, 4)
     gradients = []
     for hard in (True, False):
         torch.manual_seed(0)
         network = PolicyNetwork(1, 5, 4, PolicyNetworkConfig((4, 6)))
-        values = network(pictures).softmax(2)
+        values = network(images).softmax(2)
         chosen = choose(values, OPTIONS, TOTAL).one_hot if hard else values
         (chosen * slopes).sum().backward()
         gradients.append([parameter.grad for parameter in network.parameters()])

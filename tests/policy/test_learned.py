@@ -14,11 +14,11 @@ def network(points: int = 5) -> PolicyNetwork:
 
 def test_an_example_is_allocated_by_itself() -> None:
     policy = LearnedPolicy(network(), 5, OPTIONS, 20)
-    pictures = torch.rand(8, 1, 8, 8)
-    whole = policy(Batch(pictures, torch.arange(8)))
-    turned = policy(Batch(pictures.flip(0), torch.arange(8)))
+    images = torch.rand(8, 1, 8, 8)
+    whole = policy(Batch(images, torch.arange(8)))
+    turned = policy(Batch(images.flip(0), torch.arange(8)))
     assert torch.equal(turned.flip(0), whole)
-    assert len(whole.unique(dim=0)) > 1, "it looks at the picture"
+    assert len(whole.unique(dim=0)) > 1, "it looks at the image"
 
 
 def test_its_mode_is_left_as_it_was() -> None:
@@ -27,9 +27,9 @@ def test_its_mode_is_left_as_it_was() -> None:
     assert policy.network.training
 
 
-def test_what_is_no_picture_is_refused() -> None:
+def test_what_is_no_image_is_refused() -> None:
     policy = LearnedPolicy(network(), 5, OPTIONS, 20)
-    with pytest.raises(InputError, match="looks at pictures"):
+    with pytest.raises(InputError, match="looks at images"):
         policy(Batch({"tokens": torch.zeros(2, 3)}, torch.arange(2)))
     with pytest.raises(InputError, match="channels must be positive"):
         PolicyNetworkConfig(())

@@ -35,8 +35,8 @@ def test_it_comes_back_as_it_was(tmp_path: Path) -> None:
     found = read_policy(file)
     assert found.about == AboutPolicy.model_validate(ABOUT)
     assert "scheme paper, weights of 16 bits, widths 3 to 5" in found.policy.origin
-    pictures = torch.rand(4, 1, 6, 6)
-    assert torch.equal(found.policy.network(pictures), network()(pictures))
+    images = torch.rand(4, 1, 6, 6)
+    assert torch.equal(found.policy.network(images), network()(images))
 
 
 @pytest.mark.parametrize(

@@ -7,12 +7,17 @@ import sys
 import pytest
 
 SCRIPT = """
-import sys
+import sys, tempfile
+from pathlib import Path
 from tests.report.example_record import example_record
+from bitcliff.jobs.run_directory import finished_record
 from bitcliff.questions.sections import sections_of
 from bitcliff.report import render_csv, render_html, render_junit
+from bitcliff.records import write_record
 from bitcliff.verdict import judge
-record = example_record()
+with tempfile.TemporaryDirectory() as folder:
+    write_record(example_record(), folder)
+    record = finished_record(Path(folder))
 verdict = judge(record, 2.0)
 html = render_html(record, verdict, sections_of(record))
 shown = [html, render_junit(record, verdict), render_csv(record)]

@@ -25,10 +25,10 @@ class Box:
         self.network, self.kind = network, kind
         self.asked: list[Tensor] = []
 
-    def __call__(self, pictures: Tensor) -> Tensor:
-        self.asked.append(pictures.clone())
+    def __call__(self, images: Tensor) -> Tensor:
+        self.asked.append(images.clone())
         with torch.no_grad():
-            logits: Tensor = self.network(pictures)
+            logits: Tensor = self.network(images)
         if self.kind == "logits":
             return logits
         return logits.softmax(1) if self.kind == "probabilities" else logits.argmax(1)
@@ -62,7 +62,7 @@ def test_the_student_learns_to_agree_with_no_label(
 
 
 def test_both_see_the_same_view_and_the_same_mixture(split: Split, cnn: nn.Module) -> None:
-    noisy = split.seen_as(lambda pictures: pictures + 0.1 * torch.rand_like(pictures))
+    noisy = split.seen_as(lambda images: images + 0.1 * torch.rand_like(images))
     box = Box(cnn)
     stage = stage_of(box, noisy, mixup=1.0, temperature=2.0)
     student = copy.deepcopy(stage.student).train()
@@ -76,7 +76,7 @@ def test_both_see_the_same_view_and_the_same_mixture(split: Split, cnn: nn.Modul
     assert found.item() == pytest.approx(expected.item(), rel=1e-5)
 
 
-def test_without_mixup_pictures_stay_themselves(split: Split, cnn: nn.Module) -> None:
+def test_without_mixup_images_stay_themselves(split: Split, cnn: nn.Module) -> None:
     box = Box(cnn)
     stage = stage_of(box, split, mixup=0.0)
     stage.loss(torch.tensor([5, 3]))
@@ -101,8 +101,8 @@ def test_a_probability_rounded_to_zero_is_no_infinity() -> None:
 
 def test_classes_that_do_not_match_are_told(split: Split, cnn: nn.Module) -> None:
     class Wide(Box):
-        def __call__(self, pictures: Tensor) -> Tensor:
-            return torch.zeros(len(pictures), 37)
+        def __call__(self, images: Tensor) -> Tensor:
+            return torch.zeros(len(images), 37)
 
     with pytest.raises(InputError, match="tells 37 classes apart, but the model 10"):
         stage_of(Wide(cnn), split)

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from jaxtyping import Float, Float32, Int64, Shaped
 
-from bitcliff.adapters.array_pictures import channels_last, preprocess_array, take_floats
+from bitcliff.adapters.array_images import channels_last, preprocess_array, take_floats
 from bitcliff.adapters.containers import check_zip
 from bitcliff.adapters.optional import quiet
 from bitcliff.adapters.source import Progress, Source, Taken
@@ -23,7 +23,7 @@ _LARGEST_LABEL = 10**9
 def open_npz(spec: str, subject: Subject, options: DataOptions) -> Source:
     """x: (n, *rest), floating or 8-bit; y: (n,) integers. Never unpickles.
 
-    8-bit arrays of pictures are preprocessed as pictures where the subject says how; all else is
+    8-bit arrays of images are preprocessed as images where the subject says how; all else is
     taken as it is, in float32. Instead of x, a subject with named inputs takes an array for each,
     by its name and of its type and shape.
 
@@ -41,15 +41,15 @@ def open_npz(spec: str, subject: Subject, options: DataOptions) -> Source:
         raise InputError(f"{spec}: x has shape {x.shape}; must be (n, ...) with n at least 1")
     labels = None if y is None else _labels(y, len(x), spec)
     ids = tuple(str(index) for index in range(len(x)))
-    pictures = channels_last(x) if x.dtype == np.uint8 else None
+    images = channels_last(x) if x.dtype == np.uint8 else None
     preprocessing = subject.preprocessing
-    if preprocessing is not None and pictures is not None:
-        shown, names = pictures, [f"{spec}, x[{index}]" for index in range(len(x))]
+    if preprocessing is not None and images is not None:
+        shown, names = images, [f"{spec}, x[{index}]" for index in range(len(x))]
 
-        def take_pictures(indices: Sequence[int], progress: Progress | None) -> Taken:
+        def take_images(indices: Sequence[int], progress: Progress | None) -> Taken:
             return preprocess_array(shown, names, indices, preprocessing, progress)
 
-        return Source(ids, labels, take_pictures)
+        return Source(ids, labels, take_images)
     values = _as_float(x, spec)
     done = "none: taken as they are"
     if x.dtype == np.uint8:

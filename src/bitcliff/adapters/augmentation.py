@@ -1,4 +1,4 @@
-"""Random views of pictures for training, by torchvision's transforms.
+"""Random views of images for training, by torchvision's transforms.
 
 All draws come from torch's global random state: seeded alike, a view is the same to the last bit.
 """
@@ -16,7 +16,7 @@ from bitcliff.errors import InputError
 from bitcliff.types.subject import Preprocessing
 
 View = Callable[[Tensor], Tensor]
-"""A batch of pictures (batch, channels, height, width) to one of the same shape and range."""
+"""A batch of images (batch, channels, height, width) to one of the same shape and range."""
 
 # Undoing a normalisation in float32 ends this close to [0, 1].
 _TOLERANCE = 1e-3
@@ -39,14 +39,14 @@ class AugmentationSettings(BaseModel):
 
     Attributes:
         resized_crop: least and largest share of the area that a crop keeps, its sides 3:4 to 4:3;
-            it is resized to the whole picture's size.
-        rand_augment: operations a picture (RandAugment's N).
+            it is resized to the whole image's size.
+        rand_augment: operations an image (RandAugment's N).
         rand_augment_magnitude: of each of them, 0 to 30 (RandAugment's M).
         colour_jitter: brightness, contrast and saturation are each multiplied by 1 - this to
             1 + this.
         hue_jitter: the hue turns by up to this share of the circle, either way.
-        flip: probability of a mirrored picture, left to right.
-        padded_crop: px of black put on each side before a random crop of the picture's size.
+        flip: probability of a mirrored image, left to right.
+        padded_crop: px of black put on each side before a random crop of the image's size.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -68,40 +68,40 @@ class AugmentationSettings(BaseModel):
 
     @property
     def off(self) -> bool:
-        """Whether a view is the picture itself."""
+        """Whether a view is the image itself."""
         jitter = self.colour_jitter, self.hue_jitter
         return not any((self.resized_crop, self.rand_augment, *jitter, self.flip, self.padded_crop))
 
 
 def make_view(settings: AugmentationSettings, preprocessing: Preprocessing | None) -> View:
-    """A function from pictures to random views of them, each with draws of its own.
+    """A function from images to random views of them, each with draws of its own.
 
-    The normalisation is undone before and done again after. Grey pictures have no hue and no
+    The normalisation is undone before and done again after. Grey images have no hue and no
     saturation, so jitter and RandAugment's operation on colour leave these alone.
 
     Args:
-        preprocessing: how the pictures were normalised; None: they are in [0, 1] as they are.
+        preprocessing: how the images were normalised; None: they are in [0, 1] as they are.
 
     Returns:
-        The identity if all is off. Else a function that raises InputError for what is not pictures.
+        The identity if all is off. Else a function that raises InputError for what is not images.
 
     Raises:
         MissingExtra: torchvision is not installed.
     """
     if settings.off:
-        return lambda pictures: pictures
+        return lambda images: images
     v2: Any = require("torchvision.transforms.v2", "vision", "augmentation")
 
-    def view(pictures: Float[Tensor, "batch *rest"]) -> Float[Tensor, "batch *rest"]:
-        if pictures.ndim != 4 or pictures.shape[1] not in (1, 3):
-            shape = tuple(pictures.shape)
-            raise InputError(f"augmentation: needs pictures, grey or RGB; these have shape {shape}")
-        factor, shift = _normalisation(preprocessing, pictures)
-        plain = _in_range((pictures - shift) / factor)
-        height, width = pictures.shape[-2:]
+    def view(images: Float[Tensor, "batch *rest"]) -> Float[Tensor, "batch *rest"]:
+        if images.ndim != 4 or images.shape[1] not in (1, 3):
+            shape = tuple(images.shape)
+            raise InputError(f"augmentation: needs images, grey or RGB; these have shape {shape}")
+        factor, shift = _normalisation(preprocessing, images)
+        plain = _in_range((images - shift) / factor)
+        height, width = images.shape[-2:]
         transform = v2.Compose(_transforms(v2, settings, (height, width)))
         # One by one: given a batch, the transforms draw once for all of it.
-        seen = torch.stack([transform(picture) for picture in plain])
+        seen = torch.stack([transform(image) for image in plain])
         return seen.clamp(0, 1) * factor + shift
 
     return view
@@ -126,13 +126,13 @@ def _transforms(v2: Any, settings: AugmentationSettings, size: tuple[int, int]) 
 
 
 def _normalisation(
-    preprocessing: Preprocessing | None, pictures: Float[Tensor, "batch channels height width"]
+    preprocessing: Preprocessing | None, images: Float[Tensor, "batch channels height width"]
 ) -> tuple[Float[Tensor, "#channels 1 1"], Float[Tensor, "#channels 1 1"]]:
-    """The factor and shift that take pictures in [0, 1] to the model's inputs."""
+    """The factor and shift that take images in [0, 1] to the model's inputs."""
     if preprocessing is None:
-        return pictures.new_ones(1, 1, 1), pictures.new_zeros(1, 1, 1)
-    mean = pictures.new_tensor(preprocessing.mean)[:, None, None]
-    std = pictures.new_tensor(preprocessing.std)[:, None, None]
+        return images.new_ones(1, 1, 1), images.new_zeros(1, 1, 1)
+    mean = images.new_tensor(preprocessing.mean)[:, None, None]
+    std = images.new_tensor(preprocessing.std)[:, None, None]
     return 255 * preprocessing.scale / std, -mean / std
 
 
@@ -142,7 +142,7 @@ def _in_range(
     low, high = plain.min().item(), plain.max().item()
     if not -_TOLERANCE <= low <= high <= 1 + _TOLERANCE:
         raise InputError(
-            f"augmentation: pictures go from {low:.3g} to {high:.3g} where 0 to 1 is expected; "
+            f"augmentation: images go from {low:.3g} to {high:.3g} where 0 to 1 is expected; "
             "give data in [0, 1], or a model whose preprocessing made it"
         )
     return plain.clamp(0, 1)  # a white above 1 would turn black where an operation takes 8 bits

@@ -1,4 +1,4 @@
-"""Data that installed packages carry: 20 ImageNet pictures, and scikit-learn's digits."""
+"""Data that installed packages carry: 20 ImageNet images, and scikit-learn's digits."""
 
 import re
 from collections.abc import Sequence
@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from bitcliff.adapters.array_pictures import preprocess_array, take_floats
-from bitcliff.adapters.folders import picture_files
+from bitcliff.adapters.array_images import preprocess_array, take_floats
+from bitcliff.adapters.folders import image_files
 from bitcliff.adapters.optional import package_folder, quiet, require
 from bitcliff.adapters.source import Progress, Source, Taken, needed_preprocessing
 from bitcliff.errors import InputError
@@ -21,7 +21,7 @@ _DIGITS_TEST = 1437
 
 
 def open_imagenet_20(spec: str, subject: Subject, options: DataOptions) -> Source:
-    """The 20 labelled ImageNet pictures of the foolbox package, read where it is installed.
+    """The 20 labelled ImageNet images of the foolbox package, read where it is installed.
 
     Raises:
         MissingExtra: foolbox is not installed.
@@ -32,9 +32,9 @@ def open_imagenet_20(spec: str, subject: Subject, options: DataOptions) -> Sourc
     found = {path: _IMAGENET_FILE.fullmatch(path.name) for path in sorted(folder.glob("*.jpg"))}
     labels = {path: int(match[1]) for path, match in found.items() if match}
     if not labels:
-        raise InputError(f"{spec}: the installed foolbox has no pictures; install foolbox 3.3")
+        raise InputError(f"{spec}: the installed foolbox has no images; install foolbox 3.3")
     ids = tuple(path.name for path in labels)
-    return picture_files(ids, list(labels), list(labels.values()), preprocessing)
+    return image_files(ids, list(labels), list(labels.values()), preprocessing)
 
 
 def open_digits(spec: str, subject: Subject, options: DataOptions) -> Source:
@@ -42,7 +42,7 @@ def open_digits(spec: str, subject: Subject, options: DataOptions) -> Source:
 
     1797 in the order of their writers; the last fifth, 360, is the split "test", the rest "train".
 
-    A subject with picture preprocessing gets them as grey pictures instead.
+    A subject with image preprocessing gets them as grey images instead.
 
     Raises:
         MissingExtra: scikit-learn is not installed.

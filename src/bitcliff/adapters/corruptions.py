@@ -1,4 +1,4 @@
-"""Corruptions of pictures by torchvision's functions and Pillow's JPEG; design/010 says why.
+"""Corruptions of images by torchvision's functions and Pillow's JPEG; design/010 says why.
 
 All that chance decides is drawn alike at every degree: an example is turned to the same side and
 erased around the same place, only further.
@@ -17,7 +17,7 @@ from bitcliff.adapters.optional import require
 from bitcliff.types.corruption import Corruption
 from bitcliff.types.settings import DEGREES
 
-Picture = Float[Tensor, "channels height width"]
+Image = Float[Tensor, "channels height width"]
 
 JPEG_QUALITY = (80, 50, 25, 12, 6)
 JITTER = (0.15, 0.3, 0.45, 0.6, 0.75)
@@ -29,8 +29,8 @@ SHEAR_ANGLE = (5, 10, 15, 20, 30)
 _FILL_MEAN, _FILL_STD = 0.5, 0.25
 
 
-def picture_corruptions() -> tuple[Corruption, ...]:
-    """The eight corruptions of pictures; what shifts the normalisation needs no library.
+def image_corruptions() -> tuple[Corruption, ...]:
+    """The eight corruptions of images; what shifts the normalisation needs no library.
 
     Raises:
         MissingExtra: torchvision or Pillow is not installed.
@@ -40,40 +40,40 @@ def picture_corruptions() -> tuple[Corruption, ...]:
     pillow: Any = require("PIL.Image", "vision", "corruptions")
     bilinear = f.InterpolationMode.BILINEAR
 
-    def jpeg(x: Picture, degree: int, _: np.random.Generator) -> Picture:
+    def jpeg(x: Image, degree: int, _: np.random.Generator) -> Image:
         pixels = (x * 255).round().to(torch.uint8).permute(1, 2, 0).numpy()
         buffer = io.BytesIO()
-        picture = pillow.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels)
-        picture.save(buffer, "JPEG", quality=JPEG_QUALITY[degree - 1])
+        image = pillow.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels)
+        image.save(buffer, "JPEG", quality=JPEG_QUALITY[degree - 1])
         read = np.asarray(pillow.open(buffer)).reshape(pixels.shape).transpose(2, 0, 1)
         return torch.from_numpy(read / 255).to(x.dtype)
 
-    def blur(x: Picture, degree: int, _: np.random.Generator) -> Picture:
+    def blur(x: Image, degree: int, _: np.random.Generator) -> Image:
         side = min(x.shape[1:])
         sigma = blur_sigma(degree, side)
         # Three standard deviations either way, but no further than mirroring at the edge reaches.
         kernel = 2 * min(math.ceil(3 * sigma), side - 1) + 1
         return f.gaussian_blur(x, [kernel, kernel], [sigma, sigma])  # type: ignore[no-any-return]
 
-    def brightness(x: Picture, degree: int, rng: np.random.Generator) -> Picture:
+    def brightness(x: Image, degree: int, rng: np.random.Generator) -> Image:
         return f.adjust_brightness(x, 1 + _sign(rng) * JITTER[degree - 1])  # type: ignore[no-any-return]
 
-    def contrast(x: Picture, degree: int, rng: np.random.Generator) -> Picture:
+    def contrast(x: Image, degree: int, rng: np.random.Generator) -> Image:
         return f.adjust_contrast(x, 1 + _sign(rng) * JITTER[degree - 1])  # type: ignore[no-any-return]
 
-    def erasing(x: Picture, degree: int, rng: np.random.Generator) -> Picture:
+    def erasing(x: Image, degree: int, rng: np.random.Generator) -> Image:
         top, left, height, width = _rectangle(x.shape[1], x.shape[2], degree, rng)
         fill = (_FILL_MEAN + _FILL_STD * _normal(x, rng))[:, :height, :width]
         return f.erase(x, top, left, height, width, fill)  # type: ignore[no-any-return]
 
-    def noise(x: Picture, degree: int, rng: np.random.Generator) -> Picture:
+    def noise(x: Image, degree: int, rng: np.random.Generator) -> Image:
         return x + NOISE_STD[degree - 1] * _normal(x, rng)
 
-    def rotation(x: Picture, degree: int, rng: np.random.Generator) -> Picture:
+    def rotation(x: Image, degree: int, rng: np.random.Generator) -> Image:
         angle = _sign(rng) * ROTATION_ANGLE[degree - 1]
         return f.rotate(x, angle, interpolation=bilinear)  # type: ignore[no-any-return]
 
-    def skew(x: Picture, degree: int, rng: np.random.Generator) -> Picture:
+    def skew(x: Image, degree: int, rng: np.random.Generator) -> Image:
         angle, sideways = _sign(rng) * SHEAR_ANGLE[degree - 1], rng.random() < 0.5
         shear = [angle, 0.0] if sideways else [0.0, angle]
         return f.affine(x, 0.0, [0, 0], 1.0, shear, interpolation=bilinear)  # type: ignore[no-any-return]
@@ -91,7 +91,7 @@ def picture_corruptions() -> tuple[Corruption, ...]:
 
 
 def blur_sigma(degree: int, side: int) -> float:
-    """Standard deviation of the blur, px, for a picture whose shorter side is `side` px."""
+    """Standard deviation of the blur, px, for an image whose shorter side is `side` px."""
     return degree * (0.2 + side / 400)
 
 
@@ -99,7 +99,7 @@ def _sign(rng: np.random.Generator) -> int:
     return 1 if rng.random() < 0.5 else -1
 
 
-def _normal(x: Picture, rng: np.random.Generator) -> Picture:
+def _normal(x: Image, rng: np.random.Generator) -> Image:
     return torch.from_numpy(rng.standard_normal(tuple(x.shape))).to(x.dtype)
 
 

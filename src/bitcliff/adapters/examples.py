@@ -33,7 +33,7 @@ PREFIXES: dict[str, Opener] = {
 SUFFIXES: dict[str, Opener] = {".npz": open_npz, ".csv": open_table}
 
 _NAMES = (*BUILT_IN, *(f"{prefix}:DIR" for prefix in PREFIXES))
-_ACCEPTED = f"{', '.join(_NAMES)}, FILE.npz, FILE.csv or a folder of pictures"
+_ACCEPTED = f"{', '.join(_NAMES)}, FILE.npz, FILE.csv or a folder of images"
 _DEFAULTS = DataOptions()
 
 
@@ -50,10 +50,10 @@ def load_examples(
 
     Args:
         spec: "imagenet-20", "digits", "fashion-mnist" or "fashion-mnist:DIR",
-            "oxford-iiit-pet:DIR", "hf:DIR", a .npz or .csv file, or a folder of pictures.
+            "oxford-iiit-pet:DIR", "hf:DIR", a .npz or .csv file, or a folder of images.
         limit: how many examples to keep, chosen with `seed` and in proportion to the classes,
             before anything is decoded; None: all.
-        progress: called with (done, all) while pictures are read.
+        progress: called with (done, all) while images are read.
 
     Raises:
         InputError: one line that names what is wrong and what would be right.

@@ -1,4 +1,4 @@
-"""A folder of pictures: one subfolder a class, or pictures without labels."""
+"""A folder of images: one subfolder a class, or images without labels."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
+from bitcliff.adapters.images import SUFFIXES, open_image, take_images
 from bitcliff.adapters.labels import map_labels
-from bitcliff.adapters.outputs import picture_output_count
-from bitcliff.adapters.pictures import SUFFIXES, open_picture, take_pictures
+from bitcliff.adapters.outputs import image_output_count
 from bitcliff.adapters.preprocessing import in_words
 from bitcliff.adapters.source import Progress, Source, Taken, needed_preprocessing
 from bitcliff.errors import InputError
@@ -17,31 +17,31 @@ from bitcliff.types.subject import Preprocessing, Subject
 
 
 def open_folder(spec: str, subject: Subject, options: DataOptions) -> Source:
-    """Subfolders are classes; a folder with pictures and no subfolders is unlabelled.
+    """Subfolders are classes; a folder with images and no subfolders is unlabelled.
 
     Raises:
-        InputError: empty; pictures both beside and inside the class folders; class names that
-            match nothing; pictures the model has no preprocessing for.
+        InputError: empty; images both beside and inside the class folders; class names that
+            match nothing; images the model has no preprocessing for.
     """
     del options
     folder = Path(spec)
     preprocessing = needed_preprocessing(subject, spec)
     try:
         entries = sorted(e for e in folder.iterdir() if not e.name.startswith("."))
-        loose = [e for e in entries if _is_picture(e)]
-        classes = {e.name: _pictures_below(e) for e in entries if e.is_dir()}
+        loose = [e for e in entries if _is_image(e)]
+        classes = {e.name: _images_below(e) for e in entries if e.is_dir()}
     except OSError as error:
         raise InputError(f"{spec}: cannot be listed ({error.strerror})") from error
     if not any(classes.values()):
         if not loose:
             raise InputError(
-                f"{spec}: holds no pictures; give one subfolder of pictures for each class, or a "
-                f"folder of pictures ({', '.join(sorted(SUFFIXES))})"
+                f"{spec}: holds no images; give one subfolder of images for each class, or a "
+                f"folder of images ({', '.join(sorted(SUFFIXES))})"
             )
-        return picture_files(_below(folder, loose), loose, None, preprocessing)
+        return image_files(_below(folder, loose), loose, None, preprocessing)
     if loose:
         raise InputError(
-            f"{spec}: {len(loose)} pictures lie beside the class folders; move them into one"
+            f"{spec}: {len(loose)} images lie beside the class folders; move them into one"
         )
     return _labelled(folder, classes, subject, preprocessing)
 
@@ -52,27 +52,27 @@ def _labelled(
     mapped = map_labels(
         list(classes),
         subject.class_names,
-        lambda: picture_output_count(subject, preprocessing),
+        lambda: image_output_count(subject, preprocessing),
         f"{folder} (class folders)",
     )
-    files = [file for pictures in classes.values() for file in pictures]
-    labels = [mapped.index[name] for name, pictures in classes.items() for _ in pictures]
-    source = picture_files(_below(folder, files), files, labels, preprocessing)
+    files = [file for images in classes.values() for file in images]
+    labels = [mapped.index[name] for name, images in classes.items() for _ in images]
+    source = image_files(_below(folder, files), files, labels, preprocessing)
     return replace(source, class_names=mapped.class_names, labelling=mapped.how)
 
 
-def picture_files(
+def image_files(
     ids: tuple[str, ...],
     files: Sequence[Path],
     labels: Sequence[int] | None,
     preprocessing: Preprocessing,
 ) -> Source:
-    """Pictures in files, each with its id and, if labelled, its output index."""
+    """Images in files, each with its id and, if labelled, its output index."""
     names = [str(file) for file in files]
 
     def take(indices: Sequence[int], progress: Progress | None) -> Taken:
-        inputs, thumbnails = take_pictures(
-            lambda i: open_picture(files[i], names[i]), names, indices, preprocessing, progress
+        inputs, thumbnails = take_images(
+            lambda i: open_image(files[i], names[i]), names, indices, preprocessing, progress
         )
         return Taken(inputs, in_words(preprocessing), thumbnails)
 
@@ -83,9 +83,9 @@ def _below(folder: Path, files: Sequence[Path]) -> tuple[str, ...]:
     return tuple(file.relative_to(folder).as_posix() for file in files)
 
 
-def _is_picture(path: Path) -> bool:
+def _is_image(path: Path) -> bool:
     return path.suffix.lower() in SUFFIXES and path.is_file() and not path.name.startswith(".")
 
 
-def _pictures_below(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.rglob("*") if _is_picture(path))
+def _images_below(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.rglob("*") if _is_image(path))

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 from jaxtyping import Int64
 
+from bitcliff.adapters.images import open_image, take_images
 from bitcliff.adapters.labels import map_labels, match_names
 from bitcliff.adapters.optional import quiet, require
-from bitcliff.adapters.outputs import output_count, picture_output_count
-from bitcliff.adapters.pictures import open_picture, take_pictures
+from bitcliff.adapters.outputs import image_output_count, output_count
 from bitcliff.adapters.preprocessing import in_words
 from bitcliff.adapters.source import Progress, Source, Taken, needed_preprocessing
 from bitcliff.adapters.wording import listed, one_line
@@ -20,7 +20,7 @@ from bitcliff.errors import InputError
 from bitcliff.types.options import DataOptions
 from bitcliff.types.subject import Subject
 
-_PICTURE_COLUMNS = ("image", "img")
+_IMAGE_COLUMNS = ("image", "img")
 _TEXT_COLUMNS = ("text", "sentence")
 _LABEL_COLUMNS = ("label", "labels")
 _SPLIT_IN_NAME = re.compile(r"(\w+?)-\d+-of-\d+$|(?=(?:train|test|validation|valid|dev)$)(\w+)$")
@@ -32,7 +32,7 @@ def open_huggingface(spec: str, subject: Subject, options: DataOptions) -> Sourc
     """Columns image or text, and label where there are labels.
 
     Raises:
-        InputError: not a data set; no such split or columns; labels that are not classes; pictures
+        InputError: not a data set; no such split or columns; labels that are not classes; images
             for a text model or the other way round.
     """
     name, folder = f"hf:{spec}", Path(spec)
@@ -48,9 +48,9 @@ def open_huggingface(spec: str, subject: Subject, options: DataOptions) -> Sourc
         raise
     except Exception as error:
         raise InputError(f"{name}: cannot be read as a data set ({one_line(error)})") from error
-    text, picture = (_first(data, c) for c in (_TEXT_COLUMNS, _PICTURE_COLUMNS))
-    if picture is not None and (text is None or subject.tokenizer is None):
-        take = _pictures(data, picture, subject, name)
+    text, image = (_first(data, c) for c in (_TEXT_COLUMNS, _IMAGE_COLUMNS))
+    if image is not None and (text is None or subject.tokenizer is None):
+        take = _images(data, image, subject, name)
     elif text is not None:
         take = _texts(data, text, subject, name)
     else:
@@ -61,7 +61,7 @@ def open_huggingface(spec: str, subject: Subject, options: DataOptions) -> Sourc
 
 
 def _read(datasets: Any, folder: Path, split: str, name: str) -> Any:
-    """A `datasets.Dataset`, its pictures left encoded."""
+    """A `datasets.Dataset`, its images left encoded."""
     if any((folder / file).exists() for file in ("dataset_dict.json", "state.json")):
         data = datasets.load_from_disk(str(folder))
         if isinstance(data, datasets.DatasetDict):
@@ -153,14 +153,14 @@ def _labels(datasets: Any, data: Any, subject: Subject, name: str) -> _Labelled:
 def _outputs(subject: Subject, name: str) -> int:
     if subject.tokenizer is not None:
         return output_count(subject, subject.tokenizer(["text"]))
-    return picture_output_count(subject, needed_preprocessing(subject, name))
+    return image_output_count(subject, needed_preprocessing(subject, name))
 
 
 def _indices(values: Iterable[int]) -> Int64[np.ndarray, " n"]:
     return np.fromiter(values, dtype=np.int64)
 
 
-def _pictures(data: Any, column: str, subject: Subject, name: str) -> Take:
+def _images(data: Any, column: str, subject: Subject, name: str) -> Take:
     preprocessing = needed_preprocessing(subject, name)
     names = [f"{name}, row {index} of {column}" for index in range(len(data))]
 
@@ -171,11 +171,11 @@ def _pictures(data: Any, column: str, subject: Subject, name: str) -> Take:
         if isinstance(value, str):
             value = Path(value)
         if not isinstance(value, bytes | Path):
-            raise InputError(f"{names[index]}: holds a {type(value).__name__}, not a picture")
-        return open_picture(value, names[index])
+            raise InputError(f"{names[index]}: holds a {type(value).__name__}, not an image")
+        return open_image(value, names[index])
 
     def take(indices: Sequence[int], progress: Progress | None) -> Taken:
-        inputs, thumbnails = take_pictures(read, names, indices, preprocessing, progress)
+        inputs, thumbnails = take_images(read, names, indices, preprocessing, progress)
         return Taken(inputs, in_words(preprocessing), thumbnails)
 
     return take

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from bitcliff.adapters.assembly import make_subject
-from bitcliff.adapters.huggingface_pictures import picture_preprocessing
+from bitcliff.adapters.huggingface_images import image_preprocessing
 from bitcliff.adapters.optional import quiet, require
 from bitcliff.adapters.preprocessing import override
 from bitcliff.adapters.weights import Weights, read_weights
@@ -46,7 +46,7 @@ def load_huggingface(name: str, weights: Weights | None, options: ModelOptions) 
         if task == _TEXT:
             preprocessing, tokenizer = None, _tokenizer(transformers, folder, config)
         else:
-            own = picture_preprocessing(transformers, folder, checked=options.image_size is None)
+            own = image_preprocessing(transformers, folder, checked=options.image_size is None)
             preprocessing, tokenizer = override(own, options), None
     return make_subject(
         spec,

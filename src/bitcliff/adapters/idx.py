@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import UInt8
 
-from bitcliff.adapters.array_pictures import preprocess_array, take_floats
+from bitcliff.adapters.array_images import preprocess_array, take_floats
 from bitcliff.adapters.source import Progress, Source, Taken
 from bitcliff.errors import InputError
 from bitcliff.types.options import DataOptions
@@ -50,7 +50,7 @@ def open_installed_fashion_mnist(spec: str, subject: Subject, options: DataOptio
 def open_fashion_mnist(spec: str, subject: Subject, options: DataOptions) -> Source:
     """Fashion-MNIST from its folder: (n, 1, 28, 28) in [0, 1].
 
-    A subject with picture preprocessing gets grey pictures instead.
+    A subject with image preprocessing gets grey images instead.
 
     Args:
         spec: the folder.
@@ -64,20 +64,20 @@ def open_fashion_mnist(spec: str, subject: Subject, options: DataOptions) -> Sou
     if not folder.is_dir():
         raise InputError(f"fashion-mnist:{spec}: no such folder; give the one with the IDX files")
     prefix = _FILE_PREFIX[options.split]
-    picture_file = _find(folder, f"{prefix}-images", "idx3-ubyte")
+    image_file = _find(folder, f"{prefix}-images", "idx3-ubyte")
     label_file = _find(folder, f"{prefix}-labels", "idx1-ubyte")
-    pictures, labels = read_idx(picture_file, 3), read_idx(label_file, 1)
-    if len(pictures) != len(labels):
+    images, labels = read_idx(image_file, 3), read_idx(label_file, 1)
+    if len(images) != len(labels):
         raise InputError(
-            f"{label_file}: {len(labels)} labels for the {len(pictures)} pictures of {picture_file}"
+            f"{label_file}: {len(labels)} labels for the {len(images)} images of {image_file}"
         )
     if labels.max(initial=0) >= len(FASHION_CLASSES):
         raise InputError(f"{label_file}: label {labels.max()}; Fashion-MNIST's go from 0 to 9")
-    return _source(pictures, labels, options.split, subject)
+    return _source(images, labels, options.split, subject)
 
 
 def _source(
-    pictures: UInt8[np.ndarray, "n h w"],
+    images: UInt8[np.ndarray, "n h w"],
     labels: UInt8[np.ndarray, " n"],
     split: str,
     subject: Subject,
@@ -87,8 +87,8 @@ def _source(
 
     def take(indices: Sequence[int], progress: Progress | None) -> Taken:
         if preprocessing is not None:
-            return preprocess_array(pictures[..., None], ids, indices, preprocessing, progress)
-        values = pictures[list(indices), None].astype(np.float32) / 255
+            return preprocess_array(images[..., None], ids, indices, preprocessing, progress)
+        values = images[list(indices), None].astype(np.float32) / 255
         return take_floats(values, "grey values divided by 255", range(len(values)))
 
     return Source(ids, labels.astype(np.int64), take, FASHION_CLASSES)

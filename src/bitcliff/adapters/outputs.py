@@ -44,6 +44,6 @@ def output_count(subject: Subject, example_inputs: Inputs) -> int:
     return logits.shape[1]
 
 
-def picture_output_count(subject: Subject, preprocessing: Preprocessing) -> int:
-    """`output_count` on a black picture of the model's own size."""
+def image_output_count(subject: Subject, preprocessing: Preprocessing) -> int:
+    """`output_count` on a black image of the model's own size."""
     return output_count(subject, torch.zeros(1, preprocessing.channels, *preprocessing.size))

@@ -4,7 +4,7 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
-from bitcliff.adapters.folders import picture_files
+from bitcliff.adapters.folders import image_files
 from bitcliff.adapters.source import Source, needed_preprocessing
 from bitcliff.adapters.wording import one_line
 from bitcliff.errors import InputError
@@ -52,7 +52,7 @@ PET_CLASSES = (
     "Yorkshire Terrier",
 )
 _ANNOTATIONS = {"train": "trainval.txt", "test": "test.txt"}
-# Picture, class from 1, species, breed within the species.
+# Image, class from 1, species, breed within the species.
 _LINE = re.compile(r"([^\s/\\]+)\s+(\d{1,9})\s+\d+\s+\d+", re.ASCII)
 
 
@@ -65,7 +65,7 @@ def open_oxford_pet(spec: str, subject: Subject, options: DataOptions) -> Source
         spec: the folder with images and annotations, or the one that holds it as oxford-iiit-pet.
 
     Raises:
-        InputError: a folder, an annotation file or a picture is missing; a line is malformed.
+        InputError: a folder, an annotation file or an image is missing; a line is malformed.
     """
     if options.split not in _ANNOTATIONS:
         raise InputError(f"--split {options.split}: oxford-iiit-pet has the splits test and train")
@@ -77,10 +77,10 @@ def open_oxford_pet(spec: str, subject: Subject, options: DataOptions) -> Source
     for file in files:
         if not file.is_file():
             raise InputError(
-                f"{file}: no such picture, but annotations/{_ANNOTATIONS[options.split]} names it; "
+                f"{file}: no such image, but annotations/{_ANNOTATIONS[options.split]} names it; "
                 "unpack images.tar.gz again"
             )
-    source = picture_files(ids, files, list(labels.values()), preprocessing)
+    source = image_files(ids, files, list(labels.values()), preprocessing)
     return replace(source, class_names=PET_CLASSES)
 
 
@@ -95,7 +95,7 @@ def _find(given: Path) -> Path:
 
 
 def _read(file: Path) -> dict[str, int]:
-    """Picture to label, from 0."""
+    """Image to label, from 0."""
     try:
         lines = file.read_text("utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
@@ -105,7 +105,7 @@ def _read(file: Path) -> dict[str, int]:
         found = _LINE.fullmatch(line.strip())
         if found is None:
             raise InputError(
-                f"{file}, line {number}: not a picture and three numbers, as Abyssinian_100 1 1 1"
+                f"{file}, line {number}: not an image and three numbers, as Abyssinian_100 1 1 1"
             )
         name, label = found[1], int(found[2])
         if not 1 <= label <= len(PET_CLASSES):

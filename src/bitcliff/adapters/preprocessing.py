@@ -1,4 +1,4 @@
-"""How a picture becomes a model's input: what the model says, and what the user overrides."""
+"""How an image becomes a model's input: what the model says, and what the user overrides."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -10,7 +10,7 @@ from bitcliff.types.subject import Preprocessing
 
 @dataclass(frozen=True)
 class Squashed(Preprocessing):
-    """Both sides are resized to size / crop, whatever the picture's own proportions.
+    """Both sides are resized to size / crop, whatever the image's own proportions.
 
     timm calls it crop mode "squash"; Hugging Face writes a size with a height and a width.
     A plain `Preprocessing` resizes the short side and keeps the proportions.
@@ -27,7 +27,7 @@ def override(base: Preprocessing | None, options: ModelOptions) -> Preprocessing
         None where neither says anything: inputs are then taken as they are.
 
     Raises:
-        InputError: --mean and the like without a picture size; a wrong number of channels.
+        InputError: --mean and the like without an image size; a wrong number of channels.
     """
     names = ("image_size", "mean", "std", "crop", "interpolation")
     given = [name for name in names if getattr(options, name) is not None]
@@ -51,7 +51,7 @@ def _blank(options: ModelOptions) -> Preprocessing:
     if options.image_size is None:
         raise InputError(
             "--mean, --std, --crop and --interpolation need --image-size with a model that "
-            "says nothing about pictures"
+            "says nothing about images"
         )
     channels = len(options.mean or options.std or (0.0, 0.0, 0.0))
     return Preprocessing(
@@ -71,7 +71,7 @@ def _per_channel(
     if len(given) == 1:
         return tuple(given) * channels
     if len(given) != channels:
-        raise InputError(f"{option}: {len(given)} numbers for pictures of {channels} channel(s)")
+        raise InputError(f"{option}: {len(given)} numbers for images of {channels} channel(s)")
     return tuple(given)
 
 

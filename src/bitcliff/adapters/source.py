@@ -52,19 +52,19 @@ Opener = Callable[[str, Subject, DataOptions], Source]
 
 
 def needed_preprocessing(subject: Subject, data: str) -> Preprocessing:
-    """The subject's picture preprocessing.
+    """The subject's image preprocessing.
 
     Raises:
         InputError: it has none, or takes text or named arrays.
     """
     if subject.preprocessing is None:
         if subject.tokenizer is not None:
-            raise InputError(f"{data}: pictures, but {subject.name} takes text")
+            raise InputError(f"{data}: images, but {subject.name} takes text")
         if subject.named_inputs is not None:
             names = listed(map(shortened, subject.named_inputs))
-            raise InputError(f"{data}: pictures, but {subject.name} takes {names}; give FILE.npz")
+            raise InputError(f"{data}: images, but {subject.name} takes {names}; give FILE.npz")
         raise InputError(
-            f"{data}: pictures, but {subject.name} does not say how it wants them; give "
+            f"{data}: images, but {subject.name} does not say how it wants them; give "
             "--image-size (and --mean, --std)"
         )
     return subject.preprocessing

@@ -1,4 +1,4 @@
-"""A CSV file of picture paths, with or without labels."""
+"""A CSV file of image paths, with or without labels."""
 
 import csv
 from collections import Counter
@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from bitcliff.adapters.folders import picture_files
+from bitcliff.adapters.folders import image_files
 from bitcliff.adapters.labels import LabelMap, map_labels
-from bitcliff.adapters.outputs import picture_output_count
+from bitcliff.adapters.outputs import image_output_count
 from bitcliff.adapters.source import Source, needed_preprocessing
 from bitcliff.adapters.wording import one_line
 from bitcliff.errors import InputError
@@ -20,7 +20,7 @@ def open_table(spec: str, subject: Subject, options: DataOptions) -> Source:
     """Reads the columns path and, if it is there, label. Paths are relative to the table.
 
     Raises:
-        InputError: no such columns, an empty field, a missing picture, class names that match
+        InputError: no such columns, an empty field, a missing image, class names that match
             nothing, or a table that is not CSV in UTF-8.
     """
     del options
@@ -29,18 +29,18 @@ def open_table(spec: str, subject: Subject, options: DataOptions) -> Source:
     files = [Path(spec).parent / path for path in paths]
     for line, file in enumerate(files, start=2):
         if not file.is_file():
-            raise InputError(f"{spec}, row {line}: no such picture: {file}")
+            raise InputError(f"{spec}, row {line}: no such image: {file}")
     mapped = LabelMap({}, None, "")
     if names is not None:
         mapped = map_labels(
             list(dict.fromkeys(names)),
             subject.class_names,
-            lambda: picture_output_count(subject, preprocessing),
+            lambda: image_output_count(subject, preprocessing),
             f"{spec} (column label)",
         )
 
     labels = None if names is None else [mapped.index[name] for name in names]
-    source = picture_files(_distinct(paths), files, labels, preprocessing)
+    source = image_files(_distinct(paths), files, labels, preprocessing)
     return replace(source, class_names=mapped.class_names, labelling=mapped.how)
 
 

@@ -22,7 +22,7 @@ _TEN = (None, 10)
 
 
 def load_zoo(name: str, weights: Weights | None, options: ModelOptions) -> Subject:
-    """`zoo:digits` and `zoo:fashion-mnist`: thin ResNets for grey pictures, taken as they are."""
+    """`zoo:digits` and `zoo:fashion-mnist`: thin ResNets for grey images, taken as they are."""
     if name not in _NETWORKS:
         raise InputError(
             f"MODEL zoo:{name}: not known{nearest(name, _NETWORKS)}; give zoo:"
@@ -45,7 +45,7 @@ def load_shipped(name: str, weights: Weights | None, options: ModelOptions) -> S
 def _load(name: str, architecture: str, weights: Weights | None, options: ModelOptions) -> Subject:
     usual = ModelOptions(num_classes=options.num_classes, initial=options.initial)
     if options != usual or options.num_classes not in _TEN:
-        raise InputError(f"MODEL {name}: takes no options: ten classes, pictures as they are")
+        raise InputError(f"MODEL {name}: takes no options: ten classes, images as they are")
     module = _NETWORKS[architecture]()
     if weights is not None:
         load_weights(module, weights, name)

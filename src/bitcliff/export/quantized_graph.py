@@ -50,7 +50,7 @@ def quantized_model(
         InputError: the network does something that ONNX has no word for.
     """
     if isinstance(source, LearnedPolicy) and not isinstance(inputs, Tensor):
-        raise InputError("a learned policy looks at pictures: this model takes other inputs")
+        raise InputError("a learned policy looks at images: this model takes other inputs")
     examples = take(inputs, torch.arange(2))
     traced = _Traced(attachment, examples)
     named = named_inputs(examples)

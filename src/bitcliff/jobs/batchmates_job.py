@@ -12,7 +12,7 @@ from pydantic import TypeAdapter
 from safetensors.torch import save
 from torch import Tensor
 
-from bitcliff.adapters.array_pictures import array_thumbnails
+from bitcliff.adapters.array_images import array_thumbnails
 from bitcliff.adapters.runtimes import load_runtime
 from bitcliff.errors import BitcliffError
 from bitcliff.export import float_onnx

@@ -7,7 +7,7 @@ from typing import Any
 
 from bitcliff import __version__
 from bitcliff.adapters import DataOptions, load_examples
-from bitcliff.adapters.corruptions import picture_corruptions
+from bitcliff.adapters.corruptions import image_corruptions
 from bitcliff.assess.prepare import prepare
 from bitcliff.assess.schedule import Schedule
 from bitcliff.errors import InputError
@@ -54,7 +54,7 @@ QUESTIONS: Mapping[str, Callable[[Context], Part]] = {
     "layers": observe_layers,
     "activations": observe_activations,
     "inputs": observe_inputs,
-    "corruptions": lambda context: observe_corruptions(context, picture_corruptions),
+    "corruptions": lambda context: observe_corruptions(context, image_corruptions),
     "indicators": observe_indicators,
     "mitigations": observe_mitigations,
 }

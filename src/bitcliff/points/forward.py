@@ -42,7 +42,7 @@ def batch_size(inputs: Inputs) -> int:
 
 
 def raw_tensors(inputs: Inputs) -> list[Tensor]:
-    """The floating tensors a model is fed: pictures, not tokens."""
+    """The floating tensors a model is fed: images, not tokens."""
     tensors = inputs.values() if isinstance(inputs, Mapping) else [inputs]
     return [tensor for tensor in tensors if tensor.is_floating_point()]
 

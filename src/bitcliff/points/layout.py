@@ -16,7 +16,7 @@ class Layout:
     Attributes:
         axis: that dimension.
         outer: entries before the batch varies, such as positions in a sequence-first tensor.
-        inner: entries an example has in a row, such as the windows of a picture.
+        inner: entries an example has in a row, such as the windows of an image.
     """
 
     axis: int

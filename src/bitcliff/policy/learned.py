@@ -21,7 +21,7 @@ class LearnedPolicy(Policy):
     def allocate(self, batch: Batch) -> Int[Tensor, "batch points"]:
         """The network runs in eval mode, without gradients; its mode is restored."""
         if not isinstance(batch.inputs, Tensor):
-            raise InputError("a learned policy looks at pictures: this model takes other inputs")
+            raise InputError("a learned policy looks at images: this model takes other inputs")
         training = self.network.training
         self.network.eval()
         try:

@@ -1,4 +1,4 @@
-"""A small convolutional network that looks at a picture and values every width at every point."""
+"""A small convolutional network that looks at an image and values every width at every point."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ class PolicyNetworkConfig:
     """Its size.
 
     Attributes:
-        channels: output channels of each convolution; each but the first halves the picture.
+        channels: output channels of each convolution; each but the first halves the image.
     """
 
     channels: tuple[int, ...] = (16, 32, 64)
@@ -25,7 +25,7 @@ class PolicyNetworkConfig:
 
 
 class PolicyNetwork(nn.Module):
-    """Pictures (batch, C, H, W) to logits (batch, L, O) (paper section 3.2, eq. 6).
+    """Images (batch, C, H, W) to logits (batch, L, O) (paper section 3.2, eq. 6).
 
     Group normalisation, not batch normalisation: an example's widths must not depend on its
     batch-mates, in training as little as afterwards.
@@ -44,10 +44,10 @@ class PolicyNetwork(nn.Module):
         self.head = nn.Linear(config.channels[-1], points * options)
 
     def forward(
-        self, pictures: Float[Tensor, "batch channels height width"]
+        self, images: Float[Tensor, "batch channels height width"]
     ) -> Float[Tensor, "batch points options"]:
         """Logits of every option at every point."""
-        features = self.features(pictures).mean((2, 3))
+        features = self.features(images).mean((2, 3))
         logits: Tensor = self.head(features)
         return logits.view(-1, self.points, self.options)
 

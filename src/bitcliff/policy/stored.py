@@ -33,7 +33,7 @@ class AboutPolicy(BaseModel):
         points: names of the quantization points, in order. options: bit-widths, ascending. total:
             in bits. scheme: of the activations in training; weight_bits: likewise.
         network_sha256: of the state dict of the network it was trained with.
-        in_channels: of its pictures. channels: of its convolutions.
+        in_channels: of its images. channels: of its convolutions.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

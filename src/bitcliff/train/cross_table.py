@@ -19,7 +19,8 @@ def cross_table(
     """Base, robust and brittle network under float, both policies and a random one.
 
     Args:
-        base: the network the pairs began as. test: untouched by training. seed: of random allocations.
+        base: the network the pairs began as. test: untouched by training. seed: of the random
+            policy.
 
     Returns:
         What `result.json` holds: cells with intervals and paired tests, parity, transitory points.

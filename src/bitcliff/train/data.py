@@ -11,7 +11,7 @@ from torch import Tensor
 from bitcliff.train.order import seed_of
 
 View = Callable[[Tensor], Tensor]
-"""A batch of pictures to one of the same shape, drawn anew from torch's generator each time."""
+"""A batch of images to one of the same shape, drawn anew from torch's generator each time."""
 
 
 @dataclass(frozen=True)

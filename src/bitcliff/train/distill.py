@@ -1,6 +1,6 @@
 """A student that answers as a black box does, of which only answers are known (paper section 3.1).
 
-Both see the same view of each picture, augmented and mixed, and no label is used: "patient and
+Both see the same view of each image, augmented and mixed, and no label is used: "patient and
 consistent" distillation (Beyer et al. 2022).
 """
 
@@ -23,7 +23,7 @@ from bitcliff.train.mixup import mixup
 from bitcliff.train.settings import Settings
 
 Ask = Callable[[Tensor], Tensor]
-"""Pictures (batch, *rest) to answers: (batch, classes), or (batch,) classes where that is all."""
+"""Images (batch, *rest) to answers: (batch, classes), or (batch,) classes where that is all."""
 
 
 class DistillSettings(Settings):
@@ -33,7 +33,7 @@ class DistillSettings(Settings):
         answers: "logits"; "probabilities", whose logarithm serves as logits; or "top-1", the class
             alone, which leaves a plain cross-entropy.
         temperature: of the softened answers; "top-1" has none.
-        mixup: alpha of the Beta(alpha, alpha) that mixes pictures by pairs; 0 mixes none.
+        mixup: alpha of the Beta(alpha, alpha) that mixes images by pairs; 0 mixes none.
     """
 
     answers: Literal["logits", "probabilities", "top-1"] = "logits"
@@ -79,13 +79,13 @@ class DistillStage:
 
     def loss(self, index: Int[Tensor, " batch"]) -> tuple[Tensor, Metrics]:
         """Mean over the batch, nats."""
-        pictures = self.training.seen(index).to(self.hardware.device)
+        images = self.training.seen(index).to(self.hardware.device)
         if self.settings.mixup:
-            pictures = mixup(pictures, self.settings.mixup)
+            images = mixup(images, self.settings.mixup)
         # First of all: if the black box is gone, nothing of the student has moved yet.
-        answers = self._ask(pictures)
+        answers = self._ask(images)
         self.student.train()
-        loss = self._distance(self.hardware.logits(self.student, pictures), answers)
+        loss = self._distance(self.hardware.logits(self.student, images), answers)
         return loss, {"distillation": loss.item()}
 
     def _distance(self, given: Float[Tensor, "batch classes"], answers: Tensor) -> Tensor:
@@ -105,7 +105,7 @@ class DistillStage:
         return distillation_loss(given, answers, temperature)
 
     def validate(self) -> Validation:
-        """How often the student agrees with the black box on pictures it was not trained on."""
+        """How often the student agrees with the black box on images it was not trained on."""
         self.student.eval()
         answers = answers_in_float(self.student, self.validation.inputs)
         agreement = (answers == self._wanted).double().mean().item()
@@ -113,12 +113,12 @@ class DistillStage:
         return Validation((agreement,), {"agreement": agreement, "float": accuracy})
 
 
-def check_classes(ask: Ask, student: nn.Module, pictures: Tensor) -> None:
+def check_classes(ask: Ask, student: nn.Module, images: Tensor) -> None:
     """InputError unless the black box and the student tell the same classes apart."""
-    answers = ask(pictures)
+    answers = ask(images)
     student.eval()
     with torch.no_grad():
-        classes = student(pictures).shape[1]
+        classes = student(images).shape[1]
     theirs = answers.shape[1] if answers.ndim == 2 else int(answers.max()) + 1
     if theirs > classes or (answers.ndim == 2 and theirs != classes):
         raise InputError(
@@ -130,9 +130,9 @@ def check_classes(ask: Ask, student: nn.Module, pictures: Tensor) -> None:
 def answers_of(
     ask: Ask, data: Split, device: torch.device = ALONE.device, batch: int = 256
 ) -> Int[Tensor, " n"]:
-    """The black box's class for each example; it is shown the pictures on that device."""
+    """The black box's class for each example; it is shown the images on that device."""
     parts = data.inputs.split(batch)
-    return torch.cat([top_1(ask(pictures.to(device))).cpu() for pictures in parts])
+    return torch.cat([top_1(ask(images.to(device))).cpu() for images in parts])
 
 
 def top_1(answers: Tensor) -> Int[Tensor, " batch"]:

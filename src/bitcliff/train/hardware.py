@@ -53,11 +53,11 @@ class Hardware:
         return self.rank == 0
 
     def logits(
-        self, network: nn.Module, pictures: Float[Tensor, "batch *rest"]
+        self, network: nn.Module, images: Float[Tensor, "batch *rest"]
     ) -> Float[Tensor, "batch classes"]:
         """What a network in float answers, as float32: losses must not round as it does."""
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16):
-            logits: Tensor = network(pictures)
+            logits: Tensor = network(images)
         return logits.float()
 
     def share(self, index: Int[Tensor, " batch"]) -> Int[Tensor, " share"]:

@@ -190,7 +190,7 @@ class Loop:
 
     def _loss(self, index: Int[Tensor, " batch"]) -> tuple[Tensor, Metrics]:
         share = self.hardware.share(index)
-        # Draws of its own for each process, or all would see their pictures alike.
+        # Draws of its own for each process, or all would see their images alike.
         place = (self.step, self.hardware.rank) if self.hardware.rank else (self.step,)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed_of(self.seed, "step", *place))

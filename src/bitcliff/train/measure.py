@@ -4,7 +4,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from bitcliff.points import Attachment, Plan
+from bitcliff.points import Attachment, Plan, batches
 from bitcliff.points.attach import FLOAT, rounding_to
 from bitcliff.policy import Batch, Policy
 from bitcliff.train.data import Split
@@ -15,9 +15,11 @@ _BATCH = 256
 
 def answers_in_float(model: nn.Module, inputs: Float[Tensor, "n *rest"]) -> Int[Tensor, " n"]:
     """The classes that a plain network, in eval mode, gives; on the CPU wherever it lies itself."""
-    device = device_of(model)
+    device, found = device_of(model), []
     with torch.no_grad():
-        return torch.cat([model(x.to(device)).argmax(1).cpu() for x in inputs.split(_BATCH)])
+        for rows, padded in batches(torch.arange(len(inputs)), min(_BATCH, len(inputs))):
+            found.append(model(inputs[padded].to(device)).argmax(1)[: len(rows)].cpu())
+    return torch.cat(found)
 
 
 def right_in_float(model: nn.Module, data: Split) -> Bool[Tensor, " n"]:
@@ -43,10 +45,11 @@ def right_answers(
     attachment = Attachment(model, plan, scheme, weight_bits)
     found = []
     with torch.no_grad():
-        for index in torch.arange(len(inputs)).split(_BATCH):
-            x = inputs[index].to(device_of(model))
-            rounding = FLOAT if policy is None else rounding_to(policy(Batch(x, index)))
-            found.append(attachment.run(x, rounding).argmax(1).cpu() == labels[index])
+        for rows, padded in batches(torch.arange(len(inputs)), min(_BATCH, len(inputs))):
+            x = inputs[padded].to(device_of(model))
+            rounding = FLOAT if policy is None else rounding_to(policy(Batch(x, padded)))
+            predictions = attachment.run(x, rounding).argmax(1)[: len(rows)]
+            found.append(predictions.cpu() == labels[rows])
     for module, mode in training.items():
         module.training = mode
     return torch.cat(found)

@@ -1,4 +1,4 @@
-"""Mixup of pictures alone: in distillation the teacher answers the mixed picture, so no labels."""
+"""Mixup of images alone: in distillation the teacher answers the mixed image, so no labels."""
 
 import math
 
@@ -9,8 +9,8 @@ from torch import Tensor
 from bitcliff.errors import InputError
 
 
-def mixup(pictures: Float[Tensor, "batch *rest"], alpha: float) -> Float[Tensor, "batch *rest"]:
-    """Each picture mixed with the one before it in the batch: a * picture + (1 - a) * other.
+def mixup(images: Float[Tensor, "batch *rest"], alpha: float) -> Float[Tensor, "batch *rest"]:
+    """Each image mixed with the one before it in the batch: a * image + (1 - a) * other.
 
     One a for the whole batch, from Beta(alpha, alpha) and turned to at least 0.5, as in big_vision,
     the code of "patient and consistent" distillation (Beyer et al. 2022); that uses alpha = 1.
@@ -25,6 +25,6 @@ def mixup(pictures: Float[Tensor, "batch *rest"], alpha: float) -> Float[Tensor,
     if not 0 <= alpha < math.inf:
         raise InputError(f"mixup {alpha}: must be 0 (off) or a positive number")
     if alpha == 0:
-        return pictures
+        return images
     drawn = torch.distributions.Beta(alpha, alpha).sample().item()
-    return pictures.lerp(pictures.roll(1, dims=0), min(drawn, 1 - drawn))
+    return images.lerp(images.roll(1, dims=0), min(drawn, 1 - drawn))

@@ -96,36 +96,36 @@ class PairStage:
     def loss(self, index: Int[Tensor, " batch"]) -> tuple[Tensor, Metrics]:
         """alpha * hinge (quantized student) + beta * KD (float student) (paper eq. 9 and 10)."""
         settings, hardware = self.settings, self.hardware
-        pictures = self.training.seen(index).to(hardware.device)
+        images = self.training.seen(index).to(hardware.device)
         with torch.no_grad():
-            wanted = hardware.logits(self.teacher, pictures)
+            wanted = hardware.logits(self.teacher, images)
         start_training(self.student, settings.batchnorm)
         self.policy_network.train()
-        chosen = self._choose(pictures)
+        chosen = self._choose(images)
         with quantized_pass(self.student, settings.batchnorm):
-            quantized = self._quantized(pictures, chosen)
+            quantized = self._quantized(images, chosen)
         costs = _HINGES[self.aim](quantized, wanted, settings.margin)
-        student = hardware.logits(self.student, pictures)
+        student = hardware.logits(self.student, images)
         distillation = distillation_loss(student, wanted, settings.temperature)
         hinge = costs.mean() + chosen.surrogate(costs)
         total = settings.hinge_weight * hinge + settings.distillation_weight * distillation
         return total, {"hinge": costs.mean().item(), "distillation": distillation.item()}
 
-    def _choose(self, pictures: Float[Tensor, "batch channels height width"]) -> Choice:
+    def _choose(self, images: Float[Tensor, "batch channels height width"]) -> Choice:
         settings = self.settings
-        values = self.policy_network(pictures).softmax(2)
+        values = self.policy_network(images).softmax(2)
         return choose(
             values, self.options, self.total, settings.estimator, settings.estimator_temperature
         )
 
     def _quantized(
-        self, pictures: Float[Tensor, "batch channels height width"], chosen: Choice
+        self, images: Float[Tensor, "batch channels height width"], chosen: Choice
     ) -> Float[Tensor, "batch classes"]:
         through_scale = self.settings.estimator == "scale"
         rounding = gradient_rounding(
             chosen.one_hot.unbind(1), torch.tensor(self.options), through_scale
         )
-        return self._attachment.run(pictures, rounding)
+        return self._attachment.run(images, rounding)
 
     def validate(self) -> Validation:
         """Float parity comes first, then what the pair is for."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from jaxtyping import Float, Int
 from torch import Tensor
 
-Pictures = Float[Tensor, "batch *rest"]
+Images = Float[Tensor, "batch *rest"]
 """At least one example, preprocessed as the student takes it."""
 
 Answers = Float[Tensor, "batch classes"] | Int[Tensor, " batch"]
@@ -21,11 +21,11 @@ class BlackBox:
         name: as the user gave it.
         identity: what a resumed run must find unchanged: the SHA-256 of the files or of the
             weights, the address, or the dotted name of the user's function.
-        ask: pictures to answers, on the pictures' device. Answers are checked: one for each
-            picture, finite, the same number of classes (or a class only) every time. Raises
+        ask: images to answers, on the images' device. Answers are checked: one for each
+            image, finite, the same number of classes (or a class only) every time. Raises
             InputError, one line that names the black box, where there is no such answer.
     """
 
     name: str
     identity: str
-    ask: Callable[[Pictures], Answers]
+    ask: Callable[[Images], Answers]

@@ -1,4 +1,4 @@
-"""One way of damaging a picture, in five degrees."""
+"""One way of damaging an image, in five degrees."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,8 +16,8 @@ class Corruption:
         name: as in the record and the report.
         measure: what its strength is, with units, such as "quality".
         strengths: that measure at each of `DEGREES`, weakest first.
-        apply: a picture (channels, height, width), 1 or 3 channels, values in [0, 1], a degree and
-            a source of chance, to a picture of the same shape. It reads nothing else and changes
+        apply: an image (channels, height, width), 1 or 3 channels, values in [0, 1], a degree and
+            a source of chance, to an image of the same shape. It reads nothing else and changes
             nothing. Values outside [0, 1] are cut off afterwards.
     """
 

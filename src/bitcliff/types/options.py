@@ -21,7 +21,7 @@ class ModelOptions(Settings):
     image_size: int | None = None
     """Height and width of the input, pixels."""
     # One number, or one per channel, on the scaled pixel values (0..1, but 0..255 for
-    # efficientnet-lite0). One number and a model that says nothing of itself: grey pictures.
+    # efficientnet-lite0). One number and a model that says nothing of itself: grey images.
     mean: tuple[float, ...] | None = None
     """Overrides the model's own preprocessing."""
     std: tuple[float, ...] | None = None

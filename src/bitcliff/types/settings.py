@@ -103,7 +103,7 @@ class Selection(Settings):
     exclude: tuple[str, ...] = ()
     """Leave out points whose name fits this pattern."""
     include_stem: bool = False
-    """Quantize the picture itself too."""
+    """Quantize the image itself too."""
     in_float: Annotated[tuple[str, ...], Option(absent="a plan's")] = ()
     """Exact names of points that a plan keeps in float."""
 
@@ -112,7 +112,7 @@ class Selection(Settings):
         if name in self.in_float:
             return "kept in float by the plan"
         if is_stem and not self.include_stem:
-            return "stem input: the picture itself"
+            return "stem input: the image itself"
         if self.include and not any(fnmatchcase(name, pattern) for pattern in self.include):
             return "not named by --include"
         if any(fnmatchcase(name, pattern) for pattern in self.exclude):

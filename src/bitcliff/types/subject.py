@@ -13,14 +13,14 @@ Inputs = Tensor | Mapping[str, Tensor]
 
 @dataclass(frozen=True)
 class Preprocessing:
-    """How a picture becomes a model's input.
+    """How an image becomes a model's input.
 
     Attributes:
         size: height and width of the input, pixels.
         channels: 3 for RGB, 1 for grey.
         scale: factor on the 0..255 pixel values, applied first.
         mean, std: one number per channel, on the scaled values: (x * scale - mean) / std.
-        crop: share of the resized picture that the centre crop keeps, in (0, 1].
+        crop: share of the resized image that the centre crop keeps, in (0, 1].
         interpolation: "bilinear", "bicubic" or "nearest".
         source: where these settings came from, in words, for the record.
     """
@@ -89,7 +89,7 @@ class Examples:
         sha256: over the inputs and labels used, in order.
         class_names: as the data names its classes, if it does.
         preprocessing: what was done to each example, in words, for the record.
-        thumbnails: n small pictures as data URIs ("data:image/jpeg;base64,..."), or None.
+        thumbnails: n small images as data URIs ("data:image/jpeg;base64,..."), or None.
     """
 
     name: str

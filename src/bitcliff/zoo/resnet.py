@@ -1,4 +1,4 @@
-"""A ResNet18 thin enough for two cores, for small pictures: 20 quantization points, as ResNet18."""
+"""A ResNet18 thin enough for two cores, for small images: 20 quantization points, as ResNet18."""
 
 from collections.abc import Sequence
 
@@ -8,11 +8,11 @@ from torch import Tensor, nn
 
 
 class ThinResNet(nn.Module):
-    """Stages of two basic blocks; the stem keeps small pictures whole (no max-pooling).
+    """Stages of two basic blocks; the stem keeps small images whole (no max-pooling).
 
     Args:
-        in_channels: 1 for grey pictures. classes: outputs.
-        widths: channels of the stages, four in ResNet18. stem_stride: 2 halves the picture at once.
+        in_channels: 1 for grey images. classes: outputs.
+        widths: channels of the stages, four in ResNet18. stem_stride: 2 halves the image at once.
     """
 
     def __init__(
@@ -37,10 +37,10 @@ class ThinResNet(nn.Module):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
 
     def forward(
-        self, pictures: Float[Tensor, "batch channels height width"]
+        self, images: Float[Tensor, "batch channels height width"]
     ) -> Float[Tensor, "batch classes"]:
         """Logits."""
-        x = self.stages(F.relu(self.bn1(self.conv1(pictures))))
+        x = self.stages(F.relu(self.bn1(self.conv1(images))))
         logits: Tensor = self.fc(x.mean((2, 3)))
         return logits
 
@@ -69,10 +69,10 @@ class BasicBlock(nn.Module):
 
 
 def digits() -> ThinResNet:
-    """For scikit-learn's digits: grey pictures of 8 x 8."""
+    """For scikit-learn's digits: grey images of 8 x 8."""
     return ThinResNet(widths=(8, 12, 16, 32))
 
 
 def fashion_mnist() -> ThinResNet:
-    """For Fashion-MNIST: grey pictures of 28 x 28."""
+    """For Fashion-MNIST: grey images of 28 x 28."""
     return ThinResNet(widths=(8, 16, 32, 64), stem_stride=2)

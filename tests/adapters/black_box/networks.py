@@ -12,7 +12,7 @@ from torch import Tensor
 WEIGHT = torch.linspace(-1, 1, 12 * 4).reshape(12, 4)
 
 
-def pictures(n: int) -> Tensor:
+def images(n: int) -> Tensor:
     """Three channels, two by two."""
     return torch.randn(n, 3, 2, 2, generator=torch.Generator().manual_seed(n))
 
@@ -27,7 +27,7 @@ def a_model(
 ) -> onnx.ModelProto:
     """(batch, 3, 2, 2) to "scores" (batch, 4), "classes" (batch,) and "words" (batch,)."""
     nodes = [
-        helper.make_node("Flatten", ["pictures"], ["flat"]),
+        helper.make_node("Flatten", ["images"], ["flat"]),
         helper.make_node("Cast", ["flat"], ["floats"], to=TensorProto.FLOAT),
         helper.make_node(operator, ["floats", "weight"], ["scores"]),
         helper.make_node("ArgMax", ["scores"], ["classes"], axis=1, keepdims=0),
@@ -41,7 +41,7 @@ def a_model(
     graph = helper.make_graph(
         nodes,
         "linear",
-        [helper.make_tensor_value_info("pictures", input_type, (batch, 3, 2, 2))],
+        [helper.make_tensor_value_info("images", input_type, (batch, 3, 2, 2))],
         [helper.make_tensor_value_info(*output) for output in outputs],
         [numpy_helper.from_array(WEIGHT.numpy(), "weight")],
     )

@@ -21,7 +21,7 @@ from tests.adapters.black_box.misbehaving import (
     serve,
 )
 from tests.adapters.black_box.mlserver import running_mlserver
-from tests.adapters.black_box.networks import a_model, pictures, save, scores
+from tests.adapters.black_box.networks import a_model, images, save, scores
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +29,7 @@ def mlserver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The origin of a real MLServer, on a port that the system chose."""
     pytest.importorskip("mlserver", reason="MLServer does not install on this Python")
     folder = tmp_path_factory.mktemp("mlserver")
-    inputs = [{"name": "pictures", "datatype": "FP32", "shape": [-1, 3, 2, 2]}]
+    inputs = [{"name": "images", "datatype": "FP32", "shape": [-1, 3, 2, 2]}]
     outputs = [
         {"name": "scores", "datatype": "FP32", "shape": [-1, 4]},
         {"name": "classes", "datatype": "INT64", "shape": [-1]},
@@ -43,21 +43,21 @@ def mlserver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 def test_mlserver_answers_as_the_network_does(mlserver: str, version: str) -> None:
     spec = f"{mlserver}/v2/models/linear{version}"
     box = load_black_box(spec, BlackBoxSettings(batch=3, num_classes=4))
-    assert torch.allclose(box.ask(pictures(7)), scores(pictures(7)), atol=1e-5)
+    assert torch.allclose(box.ask(images(7)), scores(images(7)), atol=1e-5)
     assert (box.name, box.identity) == (spec, spec)
 
 
 def test_another_output_of_mlserver_by_name(mlserver: str) -> None:
     spec = f"{mlserver}/v2/models/linear"
-    answers = load_black_box(spec, BlackBoxSettings(output="classes")).ask(pictures(7))
-    assert torch.equal(answers, scores(pictures(7)).argmax(dim=1))
+    answers = load_black_box(spec, BlackBoxSettings(output="classes")).ask(images(7))
+    assert torch.equal(answers, scores(images(7)).argmax(dim=1))
     with pytest.raises(InputError, match="no output logits; it has scores, classes"):
         load_black_box(spec, BlackBoxSettings(output="logits"))
 
 
-def test_pictures_that_mlserver_does_not_take(mlserver: str) -> None:
+def test_images_that_mlserver_does_not_take(mlserver: str) -> None:
     box = load_black_box(f"{mlserver}/v2/models/linear")
-    with pytest.raises(InputError, match=r"takes pictures of shape \(3, 2, 2\), not \(3, 8, 8\)"):
+    with pytest.raises(InputError, match=r"takes images of shape \(3, 2, 2\), not \(3, 8, 8\)"):
         box.ask(torch.zeros(1, 3, 8, 8))
 
 
@@ -92,7 +92,7 @@ NONSENSE: list[tuple[Behaviour, str]] = [
     (output(data=[None] * 8), "output y is nonsense"),
     (output(datatype="INT64"), "output y is nonsense .*not of INT64"),
     (output(datatype="BYTES"), "output y is BYTES, not scores or classes"),
-    (output(shape=[8]), r"answered 2 pictures with torch\.float32 of shape \(8,\)"),
+    (output(shape=[8]), r"answered 2 images with torch\.float32 of shape \(8,\)"),
     (output(shape=[10**30, 4]), "output y is nonsense"),
     (output(shape=[1, 4], data=[0.5] * 4), r"of shape \(1, 4\)"),
     (output(data=[0.5] * 7 + [float("nan")]), "NaN or infinity"),
@@ -111,7 +111,7 @@ def test_what_was_wrong_is_told_in_one_line(
     box = load_black_box(server.address, ONCE)
     server.script = [behaviour]
     with pytest.raises(InputError, match=f"^{server.address}: .*{told}") as caught:
-        box.ask(pictures(2))
+        box.ask(images(2))
     assert "\n" not in str(caught.value)
     assert len(server.seen) == 2
 
@@ -120,7 +120,7 @@ def test_what_was_wrong_is_told_in_one_line(
 def test_a_passing_failure_is_asked_again(server: Server, behaviour: Behaviour) -> None:
     box = load_black_box(server.address, PATIENT)
     server.script = [behaviour]
-    assert torch.allclose(box.ask(pictures(2)), scores(pictures(2)), atol=1e-5)
+    assert torch.allclose(box.ask(images(2)), scores(images(2)), atol=1e-5)
     assert server.seen[1:] == ["POST /v2/models/m/infer"] * 2
 
 
@@ -128,7 +128,7 @@ def test_down_twice_and_then_fine(server: Server) -> None:
     server.script = [DOWN, says(b"not yet"), lambda handler: handler.answer(METADATA), DOWN, DOWN]
     box = load_black_box(server.address, PATIENT)
     started = time.monotonic()
-    assert torch.allclose(box.ask(pictures(2)), scores(pictures(2)), atol=1e-5)
+    assert torch.allclose(box.ask(images(2)), scores(images(2)), atol=1e-5)
     assert time.monotonic() - started >= 0.75  # a quarter of a second, and then twice that
 
 
@@ -136,7 +136,7 @@ def test_it_gives_up_after_the_last_retry(server: Server) -> None:
     box = load_black_box(server.address, PATIENT)
     server.script = [DOWN] * 9
     with pytest.raises(InputError, match=r"HTTP status 503: .*no capacity.*; asked 3 times$"):
-        box.ask(pictures(2))
+        box.ask(images(2))
     assert len(server.seen) == 4
 
 
@@ -146,14 +146,14 @@ def test_a_slow_answer_is_given_up(server: Server, behaviour: Behaviour) -> None
     server.script = [behaviour, behaviour]
     started = time.monotonic()
     with pytest.raises(InputError, match="gave no whole answer within 1 s; asked 2 times"):
-        box.ask(pictures(2))
+        box.ask(images(2))
     assert time.monotonic() - started < 20
 
 
 def test_a_slow_answer_and_then_a_quick_one(server: Server) -> None:
     box = load_black_box(server.address, HASTY)
     server.script = [hangs]
-    assert torch.allclose(box.ask(pictures(2)), scores(pictures(2)), atol=1e-5)
+    assert torch.allclose(box.ask(images(2)), scores(images(2)), atol=1e-5)
 
 
 def test_an_endless_answer_is_cut_off(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -178,7 +178,7 @@ def test_redirects_are_not_followed(server: Server, status: int) -> None:
         with pytest.raises(
             InputError, match=f"redirects to {elsewhere.address}/infer, not followed"
         ):
-            box.ask(pictures(2))
+            box.ask(images(2))
         assert elsewhere.seen == []
     assert len(server.seen) == 2
 
@@ -187,7 +187,7 @@ def test_what_the_client_did_wrong_is_not_tried_again(server: Server) -> None:
     box = load_black_box(server.address, PATIENT)
     server.script = [says({"error": "unexpected\nshape"}, 400)]
     with pytest.raises(InputError, match=r"HTTP status 400: .*unexpected") as caught:
-        box.ask(pictures(2))
+        box.ask(images(2))
     assert "\n" not in str(caught.value)
     assert len(server.seen) == 2
 
@@ -200,7 +200,7 @@ def test_proxies_of_the_environment_are_not_used(
             monkeypatch.setenv(name, proxy.origin)
         for name in ("no_proxy", "NO_PROXY"):
             monkeypatch.delenv(name, raising=False)
-        load_black_box(server.address, ONCE).ask(pictures(2))
+        load_black_box(server.address, ONCE).ask(images(2))
         assert proxy.seen == []
 
 
@@ -213,14 +213,14 @@ def test_a_fixed_batch_is_padded(server: Server) -> None:
     inputs = [{**METADATA["inputs"][0], "shape": [4, 3, 2, 2]}]
     server.script = [says({**METADATA, "inputs": inputs})]
     box = load_black_box(server.address, ONCE)
-    assert torch.allclose(box.ask(pictures(7)), scores(pictures(7)), atol=1e-5)
+    assert torch.allclose(box.ask(images(7)), scores(images(7)), atol=1e-5)
     assert len(server.seen) == 3
 
 
 @pytest.mark.parametrize(
     ("changes", "told"),
     [
-        ({"inputs": []}, "one input of float pictures; it declares none"),
+        ({"inputs": []}, "one input of float images; it declares none"),
         ({"inputs": [{"name": "x", "datatype": "INT64", "shape": [-1]}]}, "declares x INT64"),
         ({"inputs": METADATA["inputs"] * 2}, "declares x FP32, x FP32"),
         ({"inputs": "x"}, "answered nonsense"),

@@ -11,7 +11,7 @@ from bitcliff.adapters.weights import file_sha256
 from bitcliff.errors import InputError
 from tests.adapters.black_box.networks import (
     a_model,
-    pictures,
+    images,
     save,
     save_with_weights_at,
     scores,
@@ -24,14 +24,14 @@ from tests.adapters.subjects import damaged
 def test_answers_as_the_network_does(tmp_path: Path, batch: str | int) -> None:
     spec = save(a_model(batch), tmp_path / "net.onnx")
     box = load_black_box(spec, BlackBoxSettings(batch=3, num_classes=4))
-    assert torch.allclose(box.ask(pictures(7)), scores(pictures(7)), atol=1e-5)
+    assert torch.allclose(box.ask(images(7)), scores(images(7)), atol=1e-5)
     assert (box.name, box.identity) == (spec, file_sha256(Path(spec)))
 
 
 def test_another_output_by_name(tmp_path: Path) -> None:
     spec = save(a_model(), tmp_path / "net.onnx")
-    answers = load_black_box(spec, BlackBoxSettings(output="classes")).ask(pictures(7))
-    assert torch.equal(answers, scores(pictures(7)).argmax(dim=1))
+    answers = load_black_box(spec, BlackBoxSettings(output="classes")).ask(images(7))
+    assert torch.equal(answers, scores(images(7)).argmax(dim=1))
     with pytest.raises(InputError, match="no output logits; it has scores, classes, words"):
         load_black_box(spec, BlackBoxSettings(output="logits"))
     with pytest.raises(InputError, match=r"output words is tensor\(string\), not scores"):
@@ -44,7 +44,7 @@ def test_weights_in_a_file_of_their_own_are_part_of_the_identity(tmp_path: Path)
         load_black_box(spec)
     (tmp_path / "net.data").write_bytes(weight_bytes())
     box = load_black_box(spec)
-    assert torch.allclose(box.ask(pictures(2)), scores(pictures(2)), atol=1e-5)
+    assert torch.allclose(box.ask(images(2)), scores(images(2)), atol=1e-5)
     (tmp_path / "net.data").write_bytes(bytes(len(weight_bytes())))
     assert load_black_box(spec).identity != box.identity
 
@@ -61,12 +61,12 @@ def test_weights_outside_the_folder_are_refused(tmp_path: Path, location: str) -
 
 def test_other_inputs_are_refused(tmp_path: Path) -> None:
     spec = save(a_model(input_type=TensorProto.DOUBLE), tmp_path / "net.onnx")
-    with pytest.raises(InputError, match=r"one input of float32 pictures; it has pictures tensor"):
+    with pytest.raises(InputError, match=r"one input of float32 images; it has images tensor"):
         load_black_box(spec)
     model = a_model()
     second = onnx.helper.make_tensor_value_info("mask", TensorProto.FLOAT, ("batch",))
     model.graph.input.append(second)
-    with pytest.raises(InputError, match=r"it has pictures tensor\(float\), mask tensor\(float\)"):
+    with pytest.raises(InputError, match=r"it has images tensor\(float\), mask tensor\(float\)"):
         load_black_box(save(model, tmp_path / "net.onnx"))
 
 
@@ -77,9 +77,9 @@ def test_operators_that_are_not_known(tmp_path: Path) -> None:
     assert "\n" not in str(caught.value)
 
 
-def test_pictures_of_another_shape(tmp_path: Path) -> None:
+def test_images_of_another_shape(tmp_path: Path) -> None:
     box = load_black_box(save(a_model(), tmp_path / "net.onnx"))
-    with pytest.raises(InputError, match=r"takes pictures of shape \(3, 2, 2\), not \(1, 2, 2\)"):
+    with pytest.raises(InputError, match=r"takes images of shape \(3, 2, 2\), not \(1, 2, 2\)"):
         box.ask(torch.zeros(2, 1, 2, 2))
 
 
@@ -107,7 +107,7 @@ def test_missing_and_damaged_files_are_one_line(tmp_path: Path) -> None:
     for data in [b"no network at all", *damaged(a_model().SerializeToString())]:
         path.write_bytes(data)
         try:
-            load_black_box(str(path)).ask(pictures(2))
+            load_black_box(str(path)).ask(images(2))
         except InputError as error:
             refused.append(str(error))
     assert len(refused) > 30  # a changed bit of a weight is no damage that shows

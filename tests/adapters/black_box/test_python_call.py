@@ -5,7 +5,7 @@ import torch
 
 from bitcliff.adapters.black_box import BlackBoxSettings, load_black_box
 from bitcliff.errors import InputError
-from tests.adapters.black_box.networks import pictures
+from tests.adapters.black_box.networks import images
 
 SOURCE = """
 import numpy as np
@@ -76,16 +76,16 @@ def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.Fixt
 )
 def test_functions_answer(module: str, function: str, capsys: pytest.CaptureFixture[str]) -> None:
     box = load_black_box(f"call:{module}:{function}", BlackBoxSettings(batch=2))
-    given = pictures(5)
-    assert torch.allclose(box.ask(given), pictures(5).mean(dim=(2, 3)))
-    assert torch.equal(given, pictures(5))
+    given = images(5)
+    assert torch.allclose(box.ask(given), images(5).mean(dim=(2, 3)))
+    assert torch.equal(given, images(5))
     assert (box.name, box.identity) == (f"call:{module}:{function}", f"{module}:{function}")
     assert capsys.readouterr().out == ""
 
 
 def test_a_class_only_is_an_answer(module: str) -> None:
-    answers = load_black_box(f"call:{module}:classes").ask(pictures(5))
-    assert torch.equal(answers, pictures(5).mean(dim=(2, 3)).argmax(dim=1))
+    answers = load_black_box(f"call:{module}:classes").ask(images(5))
+    assert torch.equal(answers, images(5).mean(dim=(2, 3)).argmax(dim=1))
 
 
 @pytest.mark.parametrize(
@@ -101,7 +101,7 @@ def test_a_class_only_is_an_answer(module: str) -> None:
 def test_what_the_users_code_does_wrong_is_told(module: str, function: str, told: str) -> None:
     box = load_black_box(f"call:{module}:{function}", BlackBoxSettings(batch=2))
     with pytest.raises(InputError, match=f"^call:{module}:{function}: {told}") as caught:
-        box.ask(pictures(4))
+        box.ask(images(4))
     assert "\n" not in str(caught.value)
 
 

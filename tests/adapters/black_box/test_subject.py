@@ -10,7 +10,7 @@ from bitcliff.adapters import ModelOptions
 from bitcliff.adapters.black_box.subject import load_black_box_subject, onnx_bytes
 from bitcliff.adapters.runtimes import load_runtime
 from bitcliff.errors import InputError
-from tests.adapters.black_box.networks import a_model, pictures, scores
+from tests.adapters.black_box.networks import a_model, images, scores
 
 
 @pytest.mark.parametrize("batch", ["batch", 1])
@@ -19,14 +19,14 @@ def test_it_answers_as_the_file_does(tmp_path: Path, batch: str | int) -> None:
     onnx.save(a_model(batch), file)
     subject = load_black_box_subject(str(file))
     assert subject.black_box
-    assert torch.allclose(subject.module(pictures(5)), scores(pictures(5)), atol=1e-5)
+    assert torch.allclose(subject.module(images(5)), scores(images(5)), atol=1e-5)
     assert list(subject.module.parameters()) == []
     assert subject.preprocessing is not None
     assert (subject.preprocessing.size, subject.preprocessing.channels) == ((2, 2), 3)
     assert subject.preprocessing.source == "the size of the file's input, pixels / 255"
 
 
-def test_the_user_says_how_pictures_are_normalised(tmp_path: Path) -> None:
+def test_the_user_says_how_images_are_normalised(tmp_path: Path) -> None:
     file = tmp_path / "network.onnx"
     onnx.save(a_model(), file)
     subject = load_black_box_subject(str(file), ModelOptions(mean=(0.5,), std=(0.25,)))
@@ -55,7 +55,7 @@ def test_a_fixed_batch_of_one_takes_no_batches(tmp_path: Path) -> None:
     runtime = load_runtime("ort-dynamic", subject, lambda: onnx_bytes(str(file)))
     assert runtime.quantized == {"MatMul": 1}
     assert runtime.batches is False
-    assert torch.allclose(runtime.run(pictures(1)), scores(pictures(1)), atol=0.1)
+    assert torch.allclose(runtime.run(images(1)), scores(images(1)), atol=0.1)
 
 
 @pytest.mark.parametrize("name", ["torch-dynamic", "torchao-dynamic"])

@@ -15,7 +15,7 @@ from bitcliff.adapters.optional import quiet
 
 
 class Small(nn.Module):
-    """Two convolutions with BatchNorm, a skip, and a classifier, for pictures (3, 8, 8)."""
+    """Two convolutions with BatchNorm, a skip, and a classifier, for images (3, 8, 8)."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -51,7 +51,7 @@ def small() -> nn.Module:
     return with_statistics(Small())
 
 
-def pictures(n: int, size: int = 8) -> Tensor:
+def images(n: int, size: int = 8) -> Tensor:
     """Noise, (n, 3, size, size)."""
     return torch.randn(n, 3, size, size, generator=torch.Generator().manual_seed(n))
 
@@ -68,7 +68,7 @@ def export(
     external: bool = False,
 ) -> str:
     """By PyTorch's newer or older exporter; `batch` fixes it, `unfolded` keeps BatchNorms."""
-    x = pictures(batch or 2, size)
+    x = images(batch or 2, size)
     # The older exporter has no word for the attention that PyTorch fuses in eval mode.
     torch.backends.mha.set_fastpath_enabled(False)
     with warnings.catch_warnings(), quiet():

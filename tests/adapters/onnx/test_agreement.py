@@ -11,7 +11,7 @@ from bitcliff.adapters import load_model
 from bitcliff.adapters.onnx import operators
 from bitcliff.adapters.onnx.agreement import check_agreement
 from bitcliff.errors import InputError
-from tests.adapters.onnx.networks import by_hand, export, perceptron, pictures, save, small
+from tests.adapters.onnx.networks import by_hand, export, images, perceptron, save, small
 
 PLANTED: dict[str, tuple[str, Callable[..., Any]]] = {
     "relu": ("Relu", lambda x: x.clamp(-0.01)),
@@ -24,7 +24,7 @@ PLANTED: dict[str, tuple[str, Callable[..., Any]]] = {
 @pytest.mark.parametrize("dynamo", [False, True])
 def test_what_is_right_agrees(tmp_path: Path, dynamo: bool, batch: int | None) -> None:
     spec = export(small(), tmp_path / "net.onnx", dynamo=dynamo, batch=batch)
-    agreed = check_agreement(spec, load_model(spec).module, pictures(70))
+    agreed = check_agreement(spec, load_model(spec).module, images(70))
     assert agreed.examples == 64
     assert agreed.largest < 1e-5
 
@@ -37,7 +37,7 @@ def test_an_operator_that_is_wrong_is_found_and_named(
     name, wrong = PLANTED[planted]
     monkeypatch.setitem(operators.OPERATORS, name, wrong)
     with pytest.raises(InputError, match="answers otherwise than ONNX Runtime") as caught:
-        check_agreement(spec, load_model(spec).module, pictures(20))
+        check_agreement(spec, load_model(spec).module, images(20))
     text = str(caught.value)
     assert text.startswith(f"{spec}: ")
     assert "\n" not in text
@@ -65,10 +65,10 @@ def test_weights_in_a_file_beside_it_agree_and_can_be_searched(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     spec = export(small(), tmp_path / "net.onnx", dynamo=True, external=True)
-    assert check_agreement(spec, load_model(spec).module, pictures(4)).largest < 1e-5
+    assert check_agreement(spec, load_model(spec).module, images(4)).largest < 1e-5
     monkeypatch.setitem(operators.OPERATORS, "Relu", torch.abs)
     with pytest.raises(InputError, match=r"\(Relu\) is the first that differs"):
-        check_agreement(spec, load_model(spec).module, pictures(4))
+        check_agreement(spec, load_model(spec).module, images(4))
 
 
 def test_a_graph_that_mixes_a_larger_batch_is_told_from_a_wrong_operator(tmp_path: Path) -> None:

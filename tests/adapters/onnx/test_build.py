@@ -11,7 +11,7 @@ from bitcliff.adapters.onnx.file import OnnxFile, read_onnx
 from bitcliff.adapters.onnx.network import OnnxNetwork
 from bitcliff.errors import InputError
 from bitcliff.points import discover
-from tests.adapters.onnx.networks import by_hand, export, perceptron, pictures, small
+from tests.adapters.onnx.networks import by_hand, export, images, perceptron, small
 
 node = helper.make_node
 
@@ -51,7 +51,7 @@ def test_layers_are_pytorchs_own_under_names_from_the_file() -> None:
 def test_points_are_those_of_the_network_that_was_exported(tmp_path: Path, dynamo: bool) -> None:
     model = small()
     network = build_network(read_onnx(Path(export(model, tmp_path / "net.onnx", dynamo=dynamo))))
-    own, found = (discover(m, pictures(3)).points for m in (model, network))
+    own, found = (discover(m, images(3)).points for m in (model, network))
     assert [(p.name, p.kind, p.macs, p.shape) for p in own] == [
         (p.name, p.kind, p.macs, p.shape) for p in found
     ]

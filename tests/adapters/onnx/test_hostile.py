@@ -80,8 +80,8 @@ def with_data_at(location: str, **about: str) -> onnx.ModelProto:
     return model
 
 
-def with_pictures(nodes: list[onnx.NodeProto], weight: list[int]) -> onnx.ModelProto:
-    """The four numbers of an example as one picture of two by two."""
+def with_images(nodes: list[onnx.NodeProto], weight: list[int]) -> onnx.ModelProto:
+    """The four numbers of an example as one image of two by two."""
     shape, w = np.array([-1, 1, 2, 2]), np.ones(weight, np.float32)
     first = node("Reshape", ["x", "shape"], ["p"])
     return by_hand([first, *nodes], {"shape": shape, "w": w})
@@ -179,7 +179,7 @@ HOSTILE: dict[str, tuple[onnx.ModelProto, str]] = {
         "MiB of a few examples",
     ),
     "resize": (
-        with_pictures(
+        with_images(
             [
                 node("Constant", [], ["s"], value_floats=[1.0, 1.0, 1e5, 1e5]),
                 node(
@@ -196,17 +196,17 @@ HOSTILE: dict[str, tuple[onnx.ModelProto, str]] = {
         "MiB of a few examples",
     ),
     "convolution's padding": (
-        with_pictures([node("Conv", ["p", "w"], ["y"], pads=[2**20] * 4)], [1, 1, 1, 1]),
+        with_images([node("Conv", ["p", "w"], ["y"], pads=[2**20] * 4)], [1, 1, 1, 1]),
         "MiB of a few examples",
     ),
     "transposed stride": (
-        with_pictures(
+        with_images(
             [node("ConvTranspose", ["p", "w"], ["y"], strides=[2**20, 2**20])], [1, 1, 1, 1]
         ),
         "MiB of a few examples",
     ),
     "groups": (
-        with_pictures([node("Conv", ["p", "w"], ["y"], group=0)], [1, 1, 1, 1]),
+        with_images([node("Conv", ["p", "w"], ["y"], group=0)], [1, 1, 1, 1]),
         "groups must be a positive",
     ),
     "outer product": (

@@ -12,7 +12,7 @@ from torch import nn
 from bitcliff.adapters import load_model
 from bitcliff.adapters.onnx.agreement import check_agreement
 from bitcliff.points import discover
-from tests.adapters.onnx.networks import export, pictures, with_statistics
+from tests.adapters.onnx.networks import export, images, with_statistics
 
 vision = torchvision.models
 
@@ -66,7 +66,7 @@ def test_a_network_is_the_same_after_export(name: str, dynamo: bool, tmp_path: P
     model = with_statistics(NETWORKS[name]())
     spec = export(model, tmp_path / "net.onnx", 64, dynamo=dynamo)
     network = load_model(spec).module
-    x = pictures(9, 64)
+    x = images(9, 64)
     assert check_agreement(spec, network, x).largest < 1e-4
     own, found = (discover(m, x[:3]) for m in (model, network))
     # Fused attention has the product of probabilities inside, but the same work in all.
@@ -86,4 +86,4 @@ def test_older_opsets(make: Callable[[], nn.Module], opset: int, tmp_path: Path)
     torch.manual_seed(0)
     model = with_statistics(make())
     spec = export(model, tmp_path / "net.onnx", 64, opset=opset)
-    assert check_agreement(spec, load_model(spec).module, pictures(5, 64)).largest < 1e-4
+    assert check_agreement(spec, load_model(spec).module, images(5, 64)).largest < 1e-4

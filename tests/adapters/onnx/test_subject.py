@@ -9,7 +9,7 @@ from bitcliff.adapters.onnx.subject import is_onnx
 from bitcliff.adapters.weights import file_sha256
 from bitcliff.errors import InputError
 from bitcliff.types.subject import NamedInput
-from tests.adapters.onnx.networks import by_hand, export, perceptron, pictures, save, small
+from tests.adapters.onnx.networks import by_hand, export, images, perceptron, save, small
 
 
 def test_a_subject_is_frozen_and_hashed_by_its_file(tmp_path: Path) -> None:
@@ -19,19 +19,19 @@ def test_a_subject_is_frozen_and_hashed_by_its_file(tmp_path: Path) -> None:
     assert subject.preprocessing is None
     assert not subject.runs_user_code
     assert not any(p.requires_grad for p in subject.module.parameters())
-    assert torch.allclose(subject.module(pictures(4)), small()(pictures(4)), atol=1e-5)
+    assert torch.allclose(subject.module(images(4)), small()(images(4)), atol=1e-5)
 
 
 def test_weights_beside_the_file_are_part_of_the_hash(tmp_path: Path) -> None:
     spec = export(small(), tmp_path / "net.onnx", dynamo=True, external=True)
     data = tmp_path / "net.onnx.data"
     before = load_model(spec)
-    assert torch.allclose(before.module(pictures(4)), small()(pictures(4)), atol=1e-5)
+    assert torch.allclose(before.module(images(4)), small()(images(4)), atol=1e-5)
     data.write_bytes(data.read_bytes()[:-4] + b"\0\0\0\0")
     assert load_model(spec).weights_sha256 != before.weights_sha256
 
 
-def test_pictures_need_one_option_and_get_the_files_size(tmp_path: Path) -> None:
+def test_images_need_one_option_and_get_the_files_size(tmp_path: Path) -> None:
     spec = export(small(), tmp_path / "net.onnx")
     found = load_model(spec, options=ModelOptions(mean=(0.5,), std=(0.25,))).preprocessing
     assert found is not None
@@ -40,11 +40,11 @@ def test_pictures_need_one_option_and_get_the_files_size(tmp_path: Path) -> None
     declared = f"the input that {spec} declares (pixels / 255)"
     assert found.source == f"{declared}, with --mean, --std from the options"
     assert load_model(spec, options=ModelOptions(image_size=8)).preprocessing is not None
-    with pytest.raises(InputError, match="takes pictures of 8 x 8; leave --image-size out"):
+    with pytest.raises(InputError, match="takes images of 8 x 8; leave --image-size out"):
         load_model(spec, options=ModelOptions(image_size=16))
 
 
-def test_a_file_whose_input_is_longer_than_pictures_are(tmp_path: Path) -> None:
+def test_a_file_whose_input_is_longer_than_images_are(tmp_path: Path) -> None:
     model = by_hand([helper.make_node("Flatten", ["x"], ["y"])], shape=["n", 1, 16000, 1])
     assert load_model(save(model, tmp_path / "net.onnx")).preprocessing is None
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from bitcliff.adapters.corruptions import picture_corruptions
+from bitcliff.adapters.corruptions import image_corruptions
 from bitcliff.assess.quantized import quantized
 from bitcliff.errors import MissingExtra
 from bitcliff.policy import Uniform
@@ -85,9 +85,9 @@ def test_predictions_are_those_of_the_network_itself() -> None:
     labels = (x[:, 0, 1, 1] < 0.5).long()
     settings = CorruptionSettings(degrees=(2, 4), seeds=2)
     context = context_of(Dazzled(), x, labels, corrupting=settings)
-    found = observe_corruptions(context, picture_corruptions)
+    found = observe_corruptions(context, image_corruptions)
     scale, audit = picture_scale(x, None), context.test.prepared
-    for corruption in picture_corruptions():
+    for corruption in image_corruptions():
         for degree in settings.degrees:
             marks = marks_of(found, corruption.name, degree)
             for row, seed in enumerate(found.seeds):
@@ -120,7 +120,7 @@ def test_other_examples_and_their_order_change_nothing() -> None:
             ids=tuple(ids[place] for place in keep),
             corrupting=settings,
         )
-        found = observe_corruptions(context, picture_corruptions)
+        found = observe_corruptions(context, image_corruptions)
         return {
             (one.corruption, who, seed, name): texts[seed][place]
             for one in found.cells

@@ -19,8 +19,8 @@ from tests.points.networks import (
     SmallConvNet,
     WindowAttention,
     frozen,
+    images,
     on_tokens,
-    pictures,
     tokens,
 )
 from tests.small_networks import chain
@@ -123,8 +123,8 @@ def in_place_convolutions() -> nn.Module:
 
 NETWORKS: dict[str, tuple[Callable[[], nn.Module], Callable[[], Inputs]]] = {
     "perceptron": (lambda: chain(points=4, inputs=16), lambda: tokens(5)[:, 0]),
-    "residual": (lambda: frozen(InPlaceBlock()), lambda: pictures(5)),
-    "in place": (in_place_convolutions, lambda: pictures(5)),
+    "residual": (lambda: frozen(InPlaceBlock()), lambda: images(5)),
+    "in place": (in_place_convolutions, lambda: images(5)),
     "windows": (lambda: frozen(WindowAttention()), lambda: tokens(5)),
     "fused attention": (fused, lambda: tokens(5)),
     "encoder": (lambda: frozen(Encoder()), text),
@@ -146,7 +146,7 @@ def test_equals_the_naive_sweep_where_outputs_are_the_points(name: str) -> None:
 
 @pytest.mark.parametrize("layout", [laid_out_for_speed, lambda inputs: inputs])
 def test_a_resnets_sweep_takes_half_the_work(layout: Callable[[Inputs], Inputs]) -> None:
-    evaluator = evaluator_of(small_resnet(), layout(pictures(3, 8, 1)))
+    evaluator = evaluator_of(small_resnet(), layout(images(3, 8, 1)))
     sweep = check_against_naive(evaluator, 3)
     # 21 calls a pass, one of them the stem.
     assert sweep.naive.calls == 4 * 20 * 21
@@ -184,7 +184,7 @@ class Early(nn.Module):
 
 
 def test_numeric_failures_are_replayed_too() -> None:
-    x = pictures(5, 2, 1).flatten(1).clamp(max=0.9)
+    x = images(5, 2, 1).flatten(1).clamp(max=0.9)
     x[1, 0] = 2.0
     evaluator = evaluator_of(frozen(Early()), x)
     check_against_naive(evaluator, 5)

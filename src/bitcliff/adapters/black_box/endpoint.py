@@ -11,10 +11,10 @@ import torch
 from pydantic import BaseModel, ValidationError
 from torch import Tensor
 
-from bitcliff.adapters.black_box.answers import (
+from bitcliff.adapters.black_box.outputs import (
     NoAnswer,
     Opened,
-    check_pictures,
+    check_images,
     fixed_batch,
     insist,
 )
@@ -22,7 +22,7 @@ from bitcliff.adapters.black_box.settings import BlackBoxSettings
 from bitcliff.adapters.optional import require
 from bitcliff.adapters.wording import one_line, shortened
 from bitcliff.errors import InputError
-from bitcliff.types.black_box import Pictures
+from bitcliff.types.black_box import Images
 
 _ADDRESS = re.compile(
     r"https?://[^/?#@\s]+(/[^/?#\s]+)*?/v2/models/[^/?#\s]+(/versions/[^/?#\s]+)?"
@@ -62,7 +62,7 @@ def open_endpoint(spec: str, settings: BlackBoxSettings) -> Opened:
 
     Raises:
         InputError: a malformed address; down, slow, refuses or answers nonsense after all retries;
-            another input than float pictures; no such output.
+            another input than float images; no such output.
     """
     if not _ADDRESS.fullmatch(spec):
         shown = re.sub("//[^/]*@", "//...@", spec)
@@ -83,7 +83,7 @@ def _input(declared: _Metadata, spec: str) -> _Declared:
     inputs = declared.inputs
     if len(inputs) != 1 or inputs[0].datatype not in _FLOATS or not inputs[0].shape:
         has = ", ".join(f"{given.name} {given.datatype}" for given in inputs) or "none"
-        raise InputError(f"{spec}: must declare one input of float pictures; it declares {has}")
+        raise InputError(f"{spec}: must declare one input of float images; it declares {has}")
     return inputs[0]
 
 
@@ -108,13 +108,13 @@ class _Endpoint:
     def metadata(self) -> _Metadata:
         return _parsed(_Metadata, self._exchange("GET", self._address))
 
-    def infer(self, source: _Declared, pictures: Pictures) -> Tensor:
-        check_pictures(self._address, source.shape, pictures)
+    def infer(self, source: _Declared, images: Images) -> Tensor:
+        check_images(self._address, source.shape, images)
         tensor = {
             "name": source.name,
             "datatype": source.datatype,
-            "shape": list(pictures.shape),
-            "data": pictures.flatten().tolist(),
+            "shape": list(images.shape),
+            "data": images.flatten().tolist(),
         }
         body = json.dumps({"inputs": [tensor]}).encode()
         outputs = _parsed(

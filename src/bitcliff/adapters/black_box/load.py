@@ -5,9 +5,9 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from bitcliff.adapters.black_box.answers import Form, NoAnswer, Opened, checked
 from bitcliff.adapters.black_box.endpoint import open_endpoint
 from bitcliff.adapters.black_box.onnx_file import open_onnx
+from bitcliff.adapters.black_box.outputs import Form, NoAnswer, Opened, checked
 from bitcliff.adapters.black_box.python_call import open_call
 from bitcliff.adapters.black_box.settings import BlackBoxSettings
 from bitcliff.adapters.models import BUILT_IN, PREFIXES, load_model
@@ -15,7 +15,7 @@ from bitcliff.adapters.optional import quiet
 from bitcliff.adapters.wording import one_line
 from bitcliff.errors import InputError
 from bitcliff.points.forward import logits_of
-from bitcliff.types.black_box import BlackBox, Pictures
+from bitcliff.types.black_box import BlackBox, Images
 
 _Opener = Callable[[str, BlackBoxSettings], Opened]
 
@@ -33,7 +33,7 @@ def load_black_box(spec: str, settings: BlackBoxSettings = _DEFAULTS) -> BlackBo
         spec: "FILE.onnx" (ONNX Runtime, on the CPU); "http(s)://HOST:PORT/v2/models/NAME", with
             "/versions/VERSION" or without (Open Inference Protocol, KServe v2, as JSON);
             "call:package.module:function" (runs that code: a float32 numpy array of at most
-            `settings.batch` pictures in, anything array-like out); or a name for `load_model`.
+            `settings.batch` images in, anything array-like out); or a name for `load_model`.
 
     Raises:
         InputError: one line that names what is wrong and what would be right.
@@ -63,15 +63,15 @@ def _opener(spec: str, settings: BlackBoxSettings) -> _Opener:
 
 
 def _open_model(spec: str, settings: BlackBoxSettings) -> Opened:
-    """A model built here. It follows the pictures to their device."""
+    """A model built here. It follows the images to their device."""
     subject = load_model(spec, weights=settings.weights)
 
-    def answer(pictures: Pictures) -> Tensor:
+    def answer(images: Images) -> Tensor:
         try:
             with torch.no_grad(), quiet():
-                return logits_of(subject.module.to(pictures.device), pictures)
+                return logits_of(subject.module.to(images.device), images)
         except Exception as error:
-            shape = tuple(pictures.shape[1:])
-            raise NoAnswer(f"failed on pictures of shape {shape} ({one_line(error)})") from error
+            shape = tuple(images.shape[1:])
+            raise NoAnswer(f"failed on images of shape {shape} ({one_line(error)})") from error
 
     return Opened(subject.weights_sha256, answer)

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from bitcliff.adapters.black_box.answers import NoAnswer, Opened, check_pictures, fixed_batch
+from bitcliff.adapters.black_box.outputs import NoAnswer, Opened, check_images, fixed_batch
 from bitcliff.adapters.black_box.settings import BlackBoxSettings
 from bitcliff.adapters.onnx.file import read_onnx
 from bitcliff.adapters.optional import quiet, require
@@ -20,13 +20,13 @@ _OUTPUT_TYPES = tuple(
 )
 
 
-def open_onnx(spec: str, settings: BlackBoxSettings, pictures: bool = True) -> Opened:
+def open_onnx(spec: str, settings: BlackBoxSettings, images: bool = True) -> Opened:
     """Loads an ONNX file, on the CPU.
 
     Weights in files of their own are read from the file's folder and below it, nowhere else.
 
     Args:
-        pictures: it must take one input, of float32; else any, then given by their names.
+        images: it must take one input, of float32; else any, then given by their names.
 
     Raises:
         InputError: missing, cut off, not ONNX, operators that ONNX Runtime lacks, weights outside
@@ -34,13 +34,13 @@ def open_onnx(spec: str, settings: BlackBoxSettings, pictures: bool = True) -> O
     """
     file = read_onnx(Path(spec))
     session = _session(spec)
-    if pictures:
+    if images:
         _check_input(session, spec)
     source, output = session.get_inputs()[0], _output(session, spec, settings.output)
 
     def answer(inputs: Inputs) -> Tensor:
         if isinstance(inputs, Tensor):
-            check_pictures(spec, source.shape, inputs)
+            check_images(spec, source.shape, inputs)
             inputs = {source.name: inputs}
         try:
             fed = {name: tensor.numpy(force=True) for name, tensor in inputs.items()}
@@ -65,7 +65,7 @@ def _check_input(session: Any, spec: str) -> None:
     inputs = session.get_inputs()
     if len(inputs) != 1 or inputs[0].type != "tensor(float)" or not inputs[0].shape:
         has = ", ".join(f"{given.name} {given.type}" for given in inputs) or "none"
-        raise InputError(f"{spec}: must have one input of float32 pictures; it has {has}")
+        raise InputError(f"{spec}: must have one input of float32 images; it has {has}")
 
 
 def _output(session: Any, spec: str, wanted: str | None) -> str:

@@ -3,12 +3,12 @@
 import torch
 from torch import Tensor
 
-from bitcliff.adapters.black_box.answers import NoAnswer, Opened
+from bitcliff.adapters.black_box.outputs import NoAnswer, Opened
 from bitcliff.adapters.black_box.settings import BlackBoxSettings
 from bitcliff.adapters.optional import quiet
 from bitcliff.adapters.user_code import find_object, told
 from bitcliff.errors import InputError
-from bitcliff.types.black_box import Pictures
+from bitcliff.types.black_box import Images
 
 
 def open_call(spec: str, settings: BlackBoxSettings) -> Opened:
@@ -25,11 +25,11 @@ def open_call(spec: str, settings: BlackBoxSettings) -> Opened:
     if not callable(function):
         raise InputError(f"{spec}: is a {type(function).__name__}, not a function")
 
-    def answer(pictures: Pictures) -> Tensor:
+    def answer(images: Images) -> Tensor:
         try:
             with quiet(), torch.no_grad():
                 # Both sides may reuse their memory for the next batch.
-                return torch.as_tensor(function(pictures.numpy(force=True).copy())).clone()
+                return torch.as_tensor(function(images.numpy(force=True).copy())).clone()
         except (Exception, SystemExit) as error:
             raise NoAnswer(f"failed: {told(error)}") from error
 

@@ -20,7 +20,7 @@ class BlackBoxSettings:
         output: which of several outputs to take, by name (ONNX and endpoints); None: the first.
         timeout: seconds that an endpoint may take for one whole answer.
         retries: how often an endpoint is asked again when it gives none, or nonsense.
-        batch: pictures asked at once; more are split.
+        batch: images asked at once; more are split.
 
     Raises:
         InputError: a value is out of its range.
@@ -44,4 +44,4 @@ class BlackBoxSettings:
         if self.retries < 0:
             raise InputError(f"retries {self.retries}: must be 0 or more")
         if self.batch < 1:
-            raise InputError(f"batch {self.batch}: must be at least 1 picture")
+            raise InputError(f"batch {self.batch}: must be at least 1 image")

@@ -5,8 +5,8 @@ from pathlib import Path
 
 from torch import Tensor, nn
 
-from bitcliff.adapters.black_box.answers import Form, checked
 from bitcliff.adapters.black_box.onnx_file import open_onnx
+from bitcliff.adapters.black_box.outputs import Form, checked
 from bitcliff.adapters.black_box.settings import BlackBoxSettings
 from bitcliff.adapters.onnx.file import read_onnx
 from bitcliff.adapters.onnx.subject import declared_inputs, plain_shape
@@ -25,7 +25,7 @@ _AT_ONCE = 256
 def load_black_box_subject(spec: str, options: ModelOptions = _NOTHING_ASKED) -> Subject:
     """An ONNX file that stays one: ONNX Runtime gives its scores in float, and nothing else.
 
-    Pictures are brought to the size that the file declares and to 0..1, unless `options` say
+    Images are brought to the size that the file declares and to 0..1, unless `options` say
     otherwise; a file says nothing of a mean.
 
     Raises:
@@ -33,7 +33,7 @@ def load_black_box_subject(spec: str, options: ModelOptions = _NOTHING_ASKED) ->
     """
     if not spec.lower().endswith(".onnx"):
         raise InputError(f"MODEL {spec}: --black-box takes a network as FILE.onnx")
-    opened = open_onnx(spec, _DEFAULTS, pictures=False)
+    opened = open_onnx(spec, _DEFAULTS, images=False)
     if opened.batch is not None and opened.batch > 1:
         raise InputError(
             f"{spec}: takes {opened.batch} examples at once and no other number; export it again "
@@ -44,7 +44,7 @@ def load_black_box_subject(spec: str, options: ModelOptions = _NOTHING_ASKED) ->
     return Subject(
         name=spec,
         module=_Answers(checked(spec, opened, Form(options.num_classes), _AT_ONCE)).eval(),
-        preprocessing=override(None if shape is None else _pictures(shape[1:]), options),
+        preprocessing=override(None if shape is None else _images(shape[1:]), options),
         class_names=None,
         weights_sha256=opened.identity,
         black_box=True,
@@ -77,7 +77,7 @@ class _Answers(nn.Module):
         return self.ask(inputs[0] if inputs else named)
 
 
-def _pictures(sizes: Sequence[int | None]) -> Preprocessing | None:
+def _images(sizes: Sequence[int | None]) -> Preprocessing | None:
     if len(sizes) != 3 or sizes[0] not in (1, 3) or sizes[1] is None or sizes[2] is None:
         return None
     channels = sizes[0]

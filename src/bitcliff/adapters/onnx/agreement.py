@@ -7,8 +7,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from bitcliff.adapters.black_box.answers import Form, Opened, checked
 from bitcliff.adapters.black_box.onnx_file import open_onnx
+from bitcliff.adapters.black_box.outputs import Form, Opened, checked
 from bitcliff.adapters.black_box.settings import BlackBoxSettings
 from bitcliff.adapters.onnx.build import build_network
 from bitcliff.adapters.onnx.file import OnnxFile, read_onnx
@@ -51,7 +51,7 @@ def check_agreement(spec: str, network: nn.Module, inputs: Inputs) -> Agreement:
     given = _first(inputs, EXAMPLES)
     count = batch_size(given)
     ours = _ask(spec, network, given, None)
-    opened = open_onnx(spec, BlackBoxSettings(), pictures=False)
+    opened = open_onnx(spec, BlackBoxSettings(), images=False)
     theirs = checked(spec, opened, Form(None), _BATCH)(given)
     largest, changed = _difference(ours, theirs), int(_other_class(ours, theirs).sum())
     if largest <= TOLERANCE and not changed:

@@ -34,7 +34,7 @@ class Call(nn.Module):
 
 
 class BatchNorm(_BatchNorm):
-    """BatchNorm over channels, for pictures and vectors alike."""
+    """BatchNorm over channels, for images and vectors alike."""
 
     def _check_input_dim(self, input: Tensor) -> None:
         """Any number of dimensions."""

@@ -80,13 +80,13 @@ def plain_shape(inputs: Mapping[str, NamedInput]) -> tuple[int | None, ...] | No
 def _preprocessing(
     shape: tuple[int | None, ...], options: ModelOptions, name: str
 ) -> Preprocessing | None:
-    """A file says nothing of how pictures become its input but their size and channels."""
+    """A file says nothing of how images become its input but their size and channels."""
     channels, *size = shape[1:] if len(shape) == 4 else (None, None, None)
     side = options.image_size or size[0]
     if options == ModelOptions() or side is None or channels not in (None, 1, 3):
         return override(None, options)
     if any(own not in (None, side) for own in size):
-        raise InputError(f"{name}: takes pictures of {size[0]} x {size[1]}; leave --image-size out")
+        raise InputError(f"{name}: takes images of {size[0]} x {size[1]}; leave --image-size out")
     channels = channels or len(options.mean or options.std or (0.0,) * 3)
     base = Preprocessing(
         size=(side, side),

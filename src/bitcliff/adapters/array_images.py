@@ -1,4 +1,4 @@
-"""Arrays that are pictures: told apart from other arrays, preprocessed, shown small."""
+"""Arrays that are images: told apart from other arrays, preprocessed, shown small."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -7,8 +7,8 @@ import numpy as np
 import torch
 from jaxtyping import Float, Shaped, UInt8
 
+from bitcliff.adapters.images import take_images, thumbnail
 from bitcliff.adapters.optional import require
-from bitcliff.adapters.pictures import take_pictures, thumbnail
 from bitcliff.adapters.preprocessing import in_words
 from bitcliff.adapters.source import Progress, Taken
 from bitcliff.errors import InputError
@@ -19,7 +19,7 @@ _SMALLEST_SHOWN, _LARGEST_SHOWN = 4, 4096
 
 
 def channels_last(x: Shaped[np.ndarray, "n *rest"]) -> Shaped[np.ndarray, "n h w c"] | None:
-    """Pictures as (n, height, width, 1 or 3), or None if the shape is not one of pictures.
+    """Images as (n, height, width, 1 or 3), or None if the shape is not one of images.
 
     Where both the second and the last dimension could be channels, the second is taken: PyTorch's
     order.
@@ -34,36 +34,36 @@ def channels_last(x: Shaped[np.ndarray, "n *rest"]) -> Shaped[np.ndarray, "n h w
 
 
 def preprocess_array(
-    pictures: UInt8[np.ndarray, "n h w c"],
+    images: UInt8[np.ndarray, "n h w c"],
     names: Sequence[str],
     indices: Sequence[int],
     preprocessing: Preprocessing,
     progress: Progress | None,
 ) -> Taken:
-    """Treats 8-bit arrays as picture files would be.
+    """Treats 8-bit arrays as image files would be.
 
     Raises:
-        InputError: a picture has no pixels, or is too elongated to resize.
+        InputError: an image has no pixels, or is too elongated to resize.
     """
-    module: Any = require("PIL.Image", "vision", "pictures in an array")
-    if 0 in pictures.shape[1:]:
-        raise InputError(f"pictures of shape {pictures.shape[1:]} have no pixels")
+    module: Any = require("PIL.Image", "vision", "images in an array")
+    if 0 in images.shape[1:]:
+        raise InputError(f"images of shape {images.shape[1:]} have no pixels")
 
     def read(index: int) -> Any:
-        pixels = pictures[index]
+        pixels = images[index]
         grey = pixels.shape[-1] == 1
         return module.fromarray(np.ascontiguousarray(pixels[..., 0] if grey else pixels)).convert(
             "RGB"
         )
 
-    inputs, thumbnails = take_pictures(read, names, indices, preprocessing, progress)
-    return Taken(inputs, f"8-bit pictures; {in_words(preprocessing)}", thumbnails)
+    inputs, thumbnails = take_images(read, names, indices, preprocessing, progress)
+    return Taken(inputs, f"8-bit images; {in_words(preprocessing)}", thumbnails)
 
 
 def array_thumbnails(
     x: Float[np.ndarray, "n *rest"], limits: tuple[float, float] | None = None
 ) -> tuple[str, ...] | None:
-    """Thumbnails of arrays that look like pictures, (n, 1 or 3, height, width); else None.
+    """Thumbnails of arrays that look like images, (n, 1 or 3, height, width); else None.
 
     Black and white are `limits`; without them each is stretched from its own minimum to its own
     maximum. Small ones are enlarged to about
@@ -94,6 +94,6 @@ def _shown(
 
 
 def take_floats(x: Float[np.ndarray, "n *rest"], done: str, indices: Sequence[int]) -> Taken:
-    """Floating arrays as they are, with thumbnails where they look like pictures."""
+    """Floating arrays as they are, with thumbnails where they look like images."""
     chosen = np.ascontiguousarray(x[list(indices)])
     return Taken(torch.from_numpy(chosen), done, array_thumbnails(chosen))

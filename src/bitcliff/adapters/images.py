@@ -1,4 +1,4 @@
-"""Pictures from files: checked, decoded, and resized as torchvision and timm do it."""
+"""Images from files: checked, decoded, and resized as torchvision and timm do it."""
 
 import base64
 import io
@@ -18,9 +18,9 @@ from bitcliff.errors import InputError
 from bitcliff.types.subject import Preprocessing
 
 if TYPE_CHECKING:
-    from PIL.Image import Image as Picture
+    from PIL.Image import Image
 else:  # Pillow is optional, so its types cannot be checked at run time
-    Picture = Any
+    Image = Any
 
 MAX_PIXELS = 25_000_000
 SUFFIXES = frozenset(
@@ -33,20 +33,20 @@ _THUMBNAIL_SIDE = 96
 Progress = Callable[[int, int], None]
 
 
-def open_picture(source: Path | bytes, name: str) -> Picture:
-    """Decodes a picture to 8-bit RGB, upright.
+def open_image(source: Path | bytes, name: str) -> Image:
+    """Decodes an image to 8-bit RGB, upright.
 
     Its header is read first: above 25 megapixels it is not decoded. Transparency is dropped, 16-bit
     values are scaled to 8.
 
     Args:
-        name: the picture's name in errors.
+        name: the image's name in errors.
 
     Raises:
         InputError: missing, unreadable, truncated, too large, or of a kind that is not supported.
     """
-    module: Any = require("PIL.Image", "vision", f"{name} (a picture)")
-    operations: Any = require("PIL.ImageOps", "vision", f"{name} (a picture)")
+    module: Any = require("PIL.Image", "vision", f"{name} (an image)")
+    operations: Any = require("PIL.ImageOps", "vision", f"{name} (an image)")
     try:
         with quiet(), module.open(_file(source), formats=_FORMATS) as image:
             _check_size(image.size, name)
@@ -59,7 +59,7 @@ def open_picture(source: Path | bytes, name: str) -> Picture:
     except module.DecompressionBombError as error:
         raise InputError(f"{name}: larger than 25 megapixels; give a smaller copy") from error
     except Exception as error:  # decoders let almost anything through on damaged files
-        raise InputError(f"{name}: unreadable or truncated picture ({one_line(error)})") from error
+        raise InputError(f"{name}: unreadable or truncated image ({one_line(error)})") from error
 
 
 def _file(source: Path | bytes) -> Path | io.BytesIO:
@@ -74,17 +74,17 @@ def _check_size(size: tuple[int, int], name: str) -> None:
         )
 
 
-def _as_rgb(image: Picture, name: str, module: Any) -> Picture:
+def _as_rgb(image: Image, name: str, module: Any) -> Image:
     if image.mode.startswith("I"):  # 16 bits a pixel; convert() would cut all above 255 off
         values = np.asarray(image).astype(np.float64) / 257
         image = module.fromarray(np.clip(np.rint(values), 0, 255).astype(np.uint8))
     elif image.mode == "F":
-        raise InputError(f"{name}: floating-point pixels; give an 8- or 16-bit picture")
+        raise InputError(f"{name}: floating-point pixels; give an 8- or 16-bit image")
     return image.convert("RGB")
 
 
-def to_input(image: Picture, p: Preprocessing, name: str) -> Float[Tensor, "channels height width"]:
-    """Resizes, crops the centre and normalises one RGB picture.
+def to_input(image: Image, p: Preprocessing, name: str) -> Float[Tensor, "channels height width"]:
+    """Resizes, crops the centre and normalises one RGB image.
 
     Raises:
         InputError: so elongated that it would be huge once resized.
@@ -125,8 +125,8 @@ def _resized(size: tuple[int, int], p: Preprocessing) -> tuple[int, int]:
     return round(width / ratio), round(height / ratio)
 
 
-def thumbnail(image: Picture) -> str:
-    """The picture as a JPEG data URI, at most 96 px a side."""
+def thumbnail(image: Image) -> str:
+    """The image as a JPEG data URI, at most 96 px a side."""
     small = image.copy()
     small.thumbnail((_THUMBNAIL_SIDE, _THUMBNAIL_SIDE))
     buffer = io.BytesIO()
@@ -134,17 +134,17 @@ def thumbnail(image: Picture) -> str:
     return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
 
 
-def take_pictures(
-    read: Callable[[int], Picture],
+def take_images(
+    read: Callable[[int], Image],
     names: Sequence[str],
     indices: Sequence[int],
     preprocessing: Preprocessing,
     progress: Progress | None,
 ) -> tuple[Float[Tensor, "n channels height width"], tuple[str, ...]]:
-    """Decodes and preprocesses the chosen pictures, and makes their thumbnails.
+    """Decodes and preprocesses the chosen images, and makes their thumbnails.
 
     Args:
-        read: gives the picture at an index, in RGB.
+        read: gives the image at an index, in RGB.
         progress: called with (done, all) after each.
 
     Raises:
@@ -156,7 +156,7 @@ def take_pictures(
     except RuntimeError as error:
         gib = np.prod([float(side) for side in shape]) * 4 / 2**30
         raise InputError(
-            f"{len(indices)} pictures need {gib:.1f} GiB of memory; take fewer with --examples"
+            f"{len(indices)} images need {gib:.1f} GiB of memory; take fewer with --examples"
         ) from error
     thumbnails = []
     for row, index in enumerate(indices):

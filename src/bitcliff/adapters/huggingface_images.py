@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from bitcliff.adapters.pictures import to_input
+from bitcliff.adapters.images import to_input
 from bitcliff.adapters.preprocessing import Squashed
 from bitcliff.adapters.wording import one_line
 from bitcliff.errors import InputError
@@ -15,19 +15,17 @@ from bitcliff.types.subject import Preprocessing
 _RESAMPLING = {0: "nearest", 1: "lanczos", 2: "bilinear", 3: "bicubic", 4: "box", 5: "hamming"}
 # ConvNeXT's processor crops only below this size, and squashes at it and above.
 _CONVNEXT_SQUASHES_FROM = 384
-# In normalised units, averaged over a picture: rounding differs by less, a missing step by more.
+# In normalised units, averaged over an image: rounding differs by less, a missing step by more.
 _TOLERANCE = 0.05
 
 
-def picture_preprocessing(
-    transformers: Any, folder: Path, *, checked: bool
-) -> Preprocessing | None:
+def image_preprocessing(transformers: Any, folder: Path, *, checked: bool) -> Preprocessing | None:
     """What the folder's preprocessor_config.json asks for; None where there is none.
 
     Its crop may lie one pixel beside transformers' own, which rounds half pixels down.
 
     Args:
-        checked: compare with the folder's own processor on a picture, and refuse if they differ.
+        checked: compare with the folder's own processor on an image, and refuse if they differ.
 
     Raises:
         InputError: unreadable, or it asks for steps that Bitcliff does not have.
@@ -48,7 +46,7 @@ def picture_preprocessing(
     if differs:
         raise InputError(
             f"{file}: {type(processor).__name__} takes steps that Bitcliff does not have; "
-            "preprocess the pictures yourself and give them as FILE.npz"
+            "preprocess the images yourself and give them as FILE.npz"
         )
     return preprocessing
 
@@ -90,15 +88,15 @@ def _resized_and_cropped(config: dict[str, Any]) -> tuple[tuple[int, int], tuple
 
 
 def _difference(processor: Any, preprocessing: Preprocessing) -> float:
-    """Mean absolute difference to the folder's own processor, on a picture that is not square."""
+    """Mean absolute difference to the folder's own processor, on an image that is not square."""
     from PIL import Image
 
-    # Smooth, because processors resample differently where a picture is all edges.
+    # Smooth, because processors resample differently where an image is all edges.
     rows, columns = np.mgrid[0:300, 0:420]
     channels = [rows / 299, columns / 419, np.sin(rows / 40) * np.cos(columns / 55) / 2 + 0.5]
-    picture = Image.fromarray((np.stack(channels, -1) * 255).astype(np.uint8))
-    theirs = processor(picture, return_tensors="pt")["pixel_values"][0]
-    ours = to_input(picture, preprocessing, "the test picture")
+    image = Image.fromarray((np.stack(channels, -1) * 255).astype(np.uint8))
+    theirs = processor(image, return_tensors="pt")["pixel_values"][0]
+    ours = to_input(image, preprocessing, "the test image")
     if theirs.shape != ours.shape:
         return float("inf")
     return float(torch.mean(torch.abs(theirs - ours)))

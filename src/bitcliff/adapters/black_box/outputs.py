@@ -11,7 +11,7 @@ from torch import Tensor
 
 from bitcliff.errors import InputError
 from bitcliff.points.forward import batch_size, pad, take
-from bitcliff.types.black_box import Answers, Pictures
+from bitcliff.types.black_box import Answers, Images
 from bitcliff.types.subject import Inputs
 
 _Result = TypeVar("_Result")
@@ -58,7 +58,7 @@ class Form:
         shape, ndim = tuple(answer.shape), 2 if answer.is_floating_point() else 1
         if answer.is_complex() or answer.ndim != ndim or len(answer) != count:
             raise NoAnswer(
-                f"answered {count} pictures with {answer.dtype} of shape {shape}, not with scores "
+                f"answered {count} images with {answer.dtype} of shape {shape}, not with scores "
                 f"({count}, classes) or one integer class each"
             )
         if ndim == 2:
@@ -122,23 +122,23 @@ def insist(name: str, retries: int, ask: Callable[[], _Result]) -> _Result:
         attempt += 1
 
 
-def check_pictures(name: str, wanted: Sequence[int | str | None], pictures: Pictures) -> None:
-    """InputError unless the pictures fit a declared input shape, batch first.
+def check_images(name: str, wanted: Sequence[int | str | None], images: Images) -> None:
+    """InputError unless the images fit a declared input shape, batch first.
 
     -1, 0 and names stand for any size. One that declares nothing takes any.
     """
     if not wanted:
         return
-    given = pictures.shape[1:]
+    given = images.shape[1:]
     sizes = [size if isinstance(size, int) and size > 0 else None for size in wanted[1:]]
     if len(sizes) != len(given) or any(
         size not in (None, own) for size, own in zip(sizes, given, strict=True)
     ):
         shape = ", ".join("any" if size is None else str(size) for size in sizes)
-        raise InputError(f"{name}: takes pictures of shape ({shape}), not {tuple(given)}")
+        raise InputError(f"{name}: takes images of shape ({shape}), not {tuple(given)}")
 
 
 def fixed_batch(wanted: Sequence[int | str | None]) -> int | None:
-    """The number of pictures that a declared input shape insists on, if it does."""
+    """The number of images that a declared input shape insists on, if it does."""
     first = wanted[0] if wanted else None
     return first if isinstance(first, int) and first > 0 else None

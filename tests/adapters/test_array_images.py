@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from bitcliff.adapters.array_pictures import array_thumbnails, channels_last
+from bitcliff.adapters.array_images import array_thumbnails, channels_last
 
 
 def decoded(uri: str) -> Image.Image:
@@ -39,13 +39,13 @@ def test_small_greys_are_enlarged_without_smoothing() -> None:
     assert np.array_equal(blocks > 127, board[0, 0] > 0.5)
 
 
-def test_a_constant_picture_and_a_large_one_have_thumbnails_too() -> None:
+def test_a_constant_image_and_a_large_one_have_thumbnails_too() -> None:
     (uri,) = array_thumbnails(np.full((1, 3, 300, 200), 7.0, dtype=np.float32)) or ()
     assert decoded(uri).size == (64, 96)
 
 
 @pytest.mark.parametrize("shape", [(2, 10), (2, 5, 8, 8), (2, 1, 2, 8), (2, 3, 8, 5000)])
-def test_what_does_not_look_like_pictures_has_none(shape: tuple[int, ...]) -> None:
+def test_what_does_not_look_like_images_has_none(shape: tuple[int, ...]) -> None:
     assert array_thumbnails(np.zeros(shape, dtype=np.float32)) is None
 
 

@@ -5,9 +5,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from bitcliff.adapters.black_box.answers import Form, NoAnswer, Opened, checked, insist
+from bitcliff.adapters.black_box.outputs import Form, NoAnswer, Opened, checked, insist
 from bitcliff.errors import InputError
-from tests.adapters.black_box.networks import pictures, scores
+from tests.adapters.black_box.networks import images, scores
 
 
 def test_scores_become_float32_and_classes_int64() -> None:
@@ -20,7 +20,7 @@ def test_scores_become_float32_and_classes_int64() -> None:
 @pytest.mark.parametrize(
     ("answer", "told"),
     [
-        (torch.zeros(3, 4), r"answered 2 pictures with torch.float32 of shape \(3, 4\)"),
+        (torch.zeros(3, 4), r"answered 2 images with torch.float32 of shape \(3, 4\)"),
         (torch.zeros(2), r"not with scores \(2, classes\) or one integer class each"),
         (torch.zeros(2, 4, 1), r"of shape \(2, 4, 1\)"),
         (torch.zeros(()), r"of shape \(\)"),
@@ -61,10 +61,10 @@ def _sized(sizes: list[int]) -> Callable[[Tensor], Tensor]:
 
 
 @pytest.mark.parametrize(("fixed", "expected"), [(None, [3, 3, 1]), (4, [4, 4]), (1, [1] * 7)])
-def test_pictures_are_split_and_padded(fixed: int | None, expected: list[int]) -> None:
+def test_images_are_split_and_padded(fixed: int | None, expected: list[int]) -> None:
     sizes: list[int] = []
     ask = checked("box", Opened("id", _sized(sizes), batch=fixed), Form(None), 3)
-    assert torch.allclose(ask(pictures(7)), scores(pictures(7)))
+    assert torch.allclose(ask(images(7)), scores(images(7)))
     assert sizes == expected
 
 
@@ -76,7 +76,7 @@ def test_no_gradient_reaches_a_black_box() -> None:
         return scores(batch)
 
     ask = checked("box", Opened("id", answer), Form(None), 8)
-    assert not ask(pictures(2).double().requires_grad_()).requires_grad
+    assert not ask(images(2).double().requires_grad_()).requires_grad
     assert (seen[0].dtype, seen[0].requires_grad) == (torch.float32, False)
 
 
