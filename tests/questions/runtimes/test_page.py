@@ -1,6 +1,6 @@
 """What the report says of runtimes."""
 
-from bitcliff.questions.runtimes.page import RuntimeBlock, runtimes_section
+from bitcliff.questions.runtimes.page import runtimes_section
 from bitcliff.questions.runtimes.record import KEY, Runtimes
 from bitcliff.records import Record
 from bitcliff.report.html import Sections, render_html
@@ -9,6 +9,7 @@ from bitcliff.report.section import Section
 from bitcliff.verdict import judge
 from tests.questions.runtimes.in_runtimes import record_in_runtimes, runtime
 from tests.report.example_record import example_record
+from tests.report.shown import rows_under, text_of
 
 
 def section(record: Record) -> Section:
@@ -17,43 +18,49 @@ def section(record: Record) -> Section:
     return runtimes_section(record, figures)
 
 
-def block(record: Record) -> RuntimeBlock:
-    (found,) = section(record).data
-    assert isinstance(found, RuntimeBlock)
-    return found
+def page_of(record: Record) -> str:
+    return render_html(record, judge(record, 2.0), Sections(runtimes=[section(record)]))
 
 
 def test_the_block_says_what_brings_the_simulation_nearer() -> None:
-    found = block(record_in_runtimes())
-    assert found.integers == "20 Conv, 1 MatMul"
-    assert found.in_float == "none"
-    assert found.quantized == "4.00 (3.00–5.00)"
-    assert found.ratio == "2.0 times as slow"
-    assert found.processor.startswith("none: sums of 8-bit unsigned by signed products may")
-    assert found.finding.startswith(
+    record = record_in_runtimes()
+    page = page_of(record)
+    (_, integers, in_float, quantized, _, ratio, _) = rows_under(page, "caption-runtimes")[1]
+    assert integers == "20 Conv, 1 MatMul"
+    assert in_float == "none"
+    assert quantized == "4.00 (3.00–5.00)"
+    assert ratio == "2.0 times as slow"
+    finding = section(record).finding
+    assert finding.startswith(
         "Simulated at 8 bits everywhere, 4 of 20 decisions are other than in <b>ort; with "
         "everything simulated that can be told apart, 3 of 20."
     )
-    assert found.finding.endswith("Batches change 1 of 20 decisions.")
-    assert [rung.name for rung in found.rungs] == [
+    assert finding.endswith("Batches change 1 of 20 decisions.")
+    rungs = rows_under(page, "caption-ablation-1")[1:]
+    assert [rung[0] for rung in rungs] == [
         "Simulated here",
         "+ weights",
         "The runtime",
         "The runtime, in batches",
     ]
-    assert found.rungs[0].changed == "–"
-    assert found.left_out == ("folded: no trace",)
+    assert rungs[0][2] == "–"
+    assert "none: sums of 8-bit unsigned by signed products may" in text_of(page)
+    assert "Not measured: folded: no trace" in text_of(page)
 
 
 def test_a_network_that_was_not_looked_into_has_no_ablation() -> None:
     speed = runtime().speed.model_copy(update={"simulation": None})
-    found = block(record_in_runtimes(rungs=[], left_out=[], speed=speed))
-    assert (found.finding, found.rungs, found.simulation) == ("", (), "–")
+    record = record_in_runtimes(rungs=[], left_out=[], speed=speed)
+    page = page_of(record)
+    assert section(record).finding == ""
+    assert rows_under(page, "caption-runtimes")[1][-1] == "–"
+    assert "caption-ablation" not in page
+    assert "Not measured" not in page
 
 
 def test_the_page_escapes_what_a_runtime_calls_itself() -> None:
     record = record_in_runtimes()
-    page = render_html(record, judge(record, 2.0), Sections(runtimes=[section(record)]))
+    page = page_of(record)
     assert "&lt;b&gt;ort" in page
     assert "<b>ort" not in page
     assert "From the simulation to" in page

@@ -10,6 +10,7 @@ from bitcliff.records import Record
 from bitcliff.report.html import Sections, render_html
 from bitcliff.verdict import judge
 from tests.questions.verification.verified import WORST, verified
+from tests.report.shown import rows_under, text_of
 
 
 def figures(record: Record) -> Verification:
@@ -27,11 +28,16 @@ def printed(width: int) -> str:
     return text
 
 
+def page_of(record: Record) -> str:
+    section = verification_section(record, figures(record))
+    return render_html(record, judge(record, 2.0), Sections(verification=[section]))
+
+
 def test_without_labels_it_is_agreement_with_float() -> None:
     record = verified(labelled=False)
-    data = verification_section(record, figures(record)).data
-    assert "As in float in the runtime" in data.headings
-    assert any("decided as in float" in sentence for sentence in data.sentences)
+    page = page_of(record)
+    assert "As in float in the runtime" in rows_under(page, "caption-verification")[0]
+    assert "decided as in float" in text_of(page)
 
 
 def test_the_worst_case_has_a_sentence_with_its_interval() -> None:
@@ -50,10 +56,9 @@ def test_no_policy_loses_its_name_in_a_narrow_terminal() -> None:
 
 
 def test_the_page_holds_the_table_and_the_example_that_differs() -> None:
-    record = verified()
-    section = verification_section(record, figures(record))
-    page = render_html(record, judge(record, 2.0), Sections(verification=[section]))
+    page = page_of(verified())
     assert "Is what was simulated what runs?" in page
     assert "The decisions that differ: 1" in page
-    assert "picture 3" in page
-    assert "3 of 4" in page
+    (_, (example, *cells)) = rows_under(page, "caption-differing")
+    assert example == "picture 3"
+    assert "3 of 4" in cells

@@ -1,61 +1,32 @@
 """What `bitcliff batchmates` found: a page in the house style, and lines for the terminal."""
 
-from dataclasses import dataclass
-from typing import Any
+from functools import partial
 
 from bitcliff.questions.batchmates.plot import effort_plot
 from bitcliff.questions.batchmates.record import (
     BATCHMATES_VERSION,
     DATA,
+    Attack,
     Batchmates,
     Situation,
     Victim,
 )
 from bitcliff.questions.batchmates.statistics import ANY, RANDOM
-from bitcliff.report.drawings import Squares, squares
+from bitcliff.report.drawings import squares
 from bitcliff.report.html import render_page
 from bitcliff.report.thumbnails import safe_thumbnail
 from bitcliff.report.view import provenance_lines
-from bitcliff.report.words import (
-    NOTHING,
-    class_name,
-    clean,
-    count_text,
-    p_text,
-    rate_interval,
-    rate_text,
-    signed,
-)
-from bitcliff.types.rate import Rate
+from bitcliff.report.words import class_name, clean, rate_interval, rate_text
 
 SHOWN = 12
 _NOISE = ("float, at random", "float, worst companion", "copies of itself")
-
-
-@dataclass(frozen=True)
-class Card:
-    """A number at the top: `kind` colours it."""
-
-    title: str
-    big: str
-    of: str
-    note: str
-    kind: str
-    squares: Squares | None = None
-
-
-@dataclass(frozen=True)
-class Couple:
-    """A victim and the companion that flips it."""
-
-    id: str
-    victim: str | None
-    companion: str | None
-    companion_name: str
-    label: str | None
-    alone: str
-    together: str
-    stays: str
+# The numbers at the top: a situation, its title, and the kind that colours it.
+_CARDS = (
+    (RANDOM, "Flipped by chance, in random full batches", "random"),
+    (DATA, "Flipped by one companion from the data", "worst"),
+    (ANY, "Flipped by any chosen or crafted companion", "worst"),
+    ("float, worst companion", "Flipped in float, by the same companions", "float"),
+)
 
 
 def render_batchmates(record: Batchmates) -> str:
@@ -67,29 +38,22 @@ def render_batchmates(record: Batchmates) -> str:
     return render_page(
         "questions/batchmates/page.html.j2",
         {
-            "settings": observed.settings,
+            "observed": observed,
             "figures": figures,
-            "n_victims": len(observed.victims),
-            "model": clean(observed.subject.model),
-            "data": clean(observed.subject.data),
-            "runtime": f"{clean(observed.runtime.name)} ({clean(observed.runtime.version)})",
-            "reference": clean(observed.reference_runtime.version),
             "kind": "fail" if figures.flipped else "inconclusive",
             "title": _title(rows),
             "lead": _lead(record, rows),
-            "cards": _cards(rows),
-            "couples": [_couple(record, by_id[name]) for name in figures.flipped[:SHOWN]],
+            "cards": [(rows[name].flips, title, kind) for name, title, kind in _CARDS],
+            "squares": squares,
+            "couples": [_couple(by_id[name]) for name in figures.flipped[:SHOWN]],
+            "safe_thumbnail": safe_thumbnail,
+            "class_name": partial(class_name, observed.subject),
             "shown": SHOWN,
-            "compared": [_cells(row) for row in figures.situations if row.name not in controls],
-            "controls": [_cells(rows[name]) for name in controls],
-            "ours": f"{rate_text(figures.ours_changed)}, {rate_interval(figures.ours_changed)}",
+            "compared": [row for row in figures.situations if row.name not in controls],
+            "controls": [rows[name] for name in controls],
             "planted": _PLANTED[observed.positive_control],
             "plot": effort_plot(record),
-            "labelled": observed.subject.labelled,
-            "crafting": clean(observed.crafting, 300),
-            "runtime_description": clean(observed.runtime.description, 300),
             "layers": _layers(record),
-            "command": clean(observed.provenance.command, 2000),
             "facts": provenance_lines(observed.provenance, BATCHMATES_VERSION),
         },
     )
@@ -148,61 +112,10 @@ def _lead(record: Batchmates, rows: dict[str, Situation]) -> str:
     )
 
 
-def _cards(rows: dict[str, Situation]) -> list[Card]:
-    shown = (
-        (RANDOM, "Flipped by chance, in random full batches", "random"),
-        (DATA, "Flipped by one companion from the data", "worst"),
-        (ANY, "Flipped by any chosen or crafted companion", "worst"),
-        ("float, worst companion", "Flipped in float, by the same companions", "float"),
-    )
-    cards = []
-    for name, title, kind in shown:
-        flips = rows[name].flips
-        drawn = squares(flips) if isinstance(flips, Rate) else None
-        unit = "victims" if drawn else f"predictions of {getattr(flips, 'clusters', 0)} victims"
-        note = f"95\u00a0% interval {rate_interval(flips)}"
-        cards.append(Card(title, str(flips.k), f"of {flips.n} {unit}", note, kind, drawn))
-    return cards
-
-
-def _cells(row: Situation) -> dict[str, Any]:
-    change = row.change
-    return {
-        "name": row.name,
-        "meaning": row.meaning,
-        "flips": rate_text(row.flips),
-        "flips_interval": rate_interval(row.flips),
-        "lost": NOTHING if change is None else str(change.lost),
-        "gained": NOTHING if change is None else str(change.gained),
-        "lost_right": rate_text(row.lost_right),
-        "lost_right_interval": rate_interval(row.lost_right),
-        "change": signed(None if change is None else change.difference_pp),
-        "change_interval": ""
-        if change is None
-        else f"{signed(change.low_pp)} to {signed(change.high_pp)}",
-        "p_holm": p_text(None if change is None else change.p_holm),
-        "runs": NOTHING if row.runs is None else count_text(row.runs),
-    }
-
-
-def _couple(record: Batchmates, victim: Victim) -> Couple:
-    attack = victim.attacks[victim.checked.attack]
+def _couple(victim: Victim) -> tuple[Victim, Attack, int]:
+    """A victim, the attack that flips it most, and in how many full batches it stays flipped."""
     stays = sum(one != victim.baseline.alone for one in victim.checked.full)
-    return Couple(
-        id=clean(victim.id, 80),
-        victim=safe_thumbnail(victim.image),
-        companion=safe_thumbnail(victim.companion_image),
-        companion_name=clean(attack.companion, 80),
-        label=None if victim.label is None else class_name(record.subject, victim.label),
-        alone=class_name(record.subject, victim.baseline.alone),
-        together=class_name(record.subject, attack.prediction),
-        stays=f"lead {_signed(victim.baseline.margin)} to {_signed(attack.margin)} logits; flips "
-        f"in {stays} of {len(victim.checked.full)} full batches with that companion",
-    )
-
-
-def _signed(number: float) -> str:
-    return f"{number:+.2f}".replace("-", "−")
+    return victim, victim.attacks[victim.checked.attack], stays
 
 
 def _layers(record: Batchmates) -> str:

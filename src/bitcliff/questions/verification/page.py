@@ -1,19 +1,18 @@
 """What `bitcliff verify` found, on the page and in the terminal."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from bitcliff.questions.verification.record import (
     KEY,
-    DifferingExample,
     Verification,
     VerificationObserved,
     VerifiedPolicy,
 )
 from bitcliff.records import Record
+from bitcliff.report.filters import of, of_with_interval, significant
 from bitcliff.report.section import Section
-from bitcliff.report.words import NOTHING, capital, class_name, clean, rate_interval, rate_text
+from bitcliff.report.words import NOTHING, class_name, clean, rate_interval, rate_text
 from bitcliff.types.rate import Rate
 
 if TYPE_CHECKING:
@@ -44,32 +43,17 @@ _ROOM_FOR_ALL = 100
 _ALMOST = 99.99
 
 
-@dataclass(frozen=True)
-class View:
-    """What the template lays out: a sentence each, and one line a policy and an example."""
-
-    sentences: Sequence[str]
-    headings: Sequence[str]
-    lines: Sequence[tuple[str, Sequence[str]]]
-    differing_headings: Sequence[str]
-    differing: Sequence[tuple[str, Sequence[str]]]
-
-
 def verification_section(record: Record, figures: Verification) -> Section:
-    """The section of the page."""
+    """The section of the page: sentences, and the rows that the terminal prints as well."""
     sentences = [*_sentences(record, figures)]
-    view = View(
-        sentences=sentences,
-        headings=[*map(capital, _headings(record))],
-        lines=[(clean(one.policy), _cells(one, _in_full)) for one in figures.policies],
-        differing_headings=[*map(capital, DIFFERING)],
-        differing=[
-            (clean(example.id, 80), _differing(record, one, example))
-            for one in figures.policies
-            for example in one.differing
-        ],
-    )
-    return Section(KEY, "Is what was simulated what runs?", sentences[0], view)
+    data = {
+        "sentences": sentences,
+        "headings": _headings(record),
+        "rows": [[clean(one.policy), *_cells(one, of_with_interval)] for one in figures.policies],
+        "differing_headings": DIFFERING,
+        "differing": [*_differing(record, figures, 80)],
+    }
+    return Section(KEY, "Is what was simulated what runs?", sentences[0], data)
 
 
 def render_verification(record: Record, figures: Verification, console: "Console") -> None:
@@ -81,17 +65,15 @@ def render_verification(record: Record, figures: Verification, console: "Console
         headings = headings[:-1]
     table = _table("policy", headings)
     for one in figures.policies:
-        cells = _cells(one, _briefly)[: len(headings)]
+        cells = _cells(one, of)[: len(headings)]
         style = "" if one.decisions.k == one.decisions.n else "bold red"
         table.add_row(Text(clean(one.policy, 40), style), *(Text(cell) for cell in cells))
     console.print(table)
     for sentence in _sentences(record, figures):
         console.print(Text(sentence))
     differing = _table("decided otherwise", DIFFERING)
-    for one in figures.policies:
-        for example in one.differing:
-            cells = [clean(example.id, 40), *_differing(record, one, example)]
-            differing.add_row(*(Text(cell) for cell in cells))
+    for cells in _differing(record, figures, 40):
+        differing.add_row(*(Text(cell) for cell in cells))
     if differing.row_count:
         console.print(differing)
 
@@ -114,24 +96,15 @@ def _headings(record: Record) -> list[str]:
 
 
 def _cells(one: VerifiedPolicy, shown: Callable[[Rate], str]) -> list[str]:
-    gap = one.largest_difference
     return [
         shown(one.decisions),
         shown(one.right_in_runtime),
         shown(one.right_simulated),
-        NOTHING if gap is None else f"{gap:.2g}",
+        significant(one.largest_difference, 2),
         _share(one.equal, one.values),
         _share(one.same_level, one.values),
         clean(one.first_difference or "none", 60),
     ]
-
-
-def _in_full(rate: Rate) -> str:
-    return f"{_briefly(rate)} ({rate_interval(rate)})"
-
-
-def _briefly(rate: Rate) -> str:
-    return f"{rate.k}/{rate.n}"
 
 
 def _share(k: int, n: int) -> str:
@@ -190,14 +163,17 @@ def _cliff(record: Record, figures: Verification) -> Iterator[str]:
             )
 
 
-def _differing(record: Record, one: VerifiedPolicy, example: DifferingExample) -> list[str]:
-    ours, theirs = (class_name(record.subject, index) for index in (example.ours, example.runtime))
-    nudged = example.nudged
-    return [
-        clean(one.policy, 40),
-        ours,
-        theirs,
-        NOTHING if example.margin is None else f"{example.margin:.3g}",
-        NOTHING if nudged is None else f"{nudged.k} of {nudged.n}",
-        clean(example.first_point or "none", 60),
-    ]
+def _differing(record: Record, figures: Verification, room: int) -> Iterator[list[str]]:
+    """A row for each example that is decided otherwise, its id no longer than there is room."""
+    for one in figures.policies:
+        for example in one.differing:
+            nudged = example.nudged
+            yield [
+                clean(example.id, room),
+                clean(one.policy, 40),
+                class_name(record.subject, example.ours),
+                class_name(record.subject, example.runtime),
+                significant(example.margin),
+                NOTHING if nudged is None else f"{nudged.k} of {nudged.n}",
+                clean(example.first_point or "none", 60),
+            ]
