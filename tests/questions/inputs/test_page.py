@@ -21,9 +21,10 @@ from bitcliff.questions.inputs.record import (
     Quantiles,
     Reference,
 )
-from bitcliff.questions.inputs.wording import answer, effect_text, short
+from bitcliff.questions.inputs.wording import answer, effect_text
 from bitcliff.records import Record
 from bitcliff.records.record import Answer
+from bitcliff.report.filters import significant
 from bitcliff.report.html import Sections, render_html
 from bitcliff.report.section import Section
 from bitcliff.stats import rate
@@ -118,45 +119,45 @@ RECORD = example_record()
     [
         (
             {},
-            "Under worst-7, 10 of 18 pictures that float gets right are lost. They have smaller "
+            "Under worst-7, 10 of 18 images that float gets right are lost. They have smaller "
             "float margins (median 2.1 against 5.6, p <\u00a00.001); none of the 2 other features "
             "tells them apart.",
         ),
         (
             {"comparisons": [CLASS, DULL]},
-            "Under worst-7, 10 of 18 pictures that float gets right are lost; none of the 2 "
+            "Under worst-7, 10 of 18 images that float gets right are lost; none of the 2 "
             "features tested tells them from the others (smallest adjusted p = 0.600).",
         ),
         (
             {"comparisons": [MARGIN.model_copy(update={"effect": 0.9, "low": 0.8, "high": 1.0}),
                              CLASS.model_copy(update={"p_holm": 0.01, "p_value": 0.005})]},
-            "Under worst-7, 10 of 18 pictures that float gets right are lost. They have larger "
+            "Under worst-7, 10 of 18 images that float gets right are lost. They have larger "
             "float margins (median 2.1 against 5.6, p <\u00a00.001) and come more from some "
             "classes than from others (p = 0.010).",
         ),
         (
             {"at_risk": rate(0, 18)},
-            "Under worst-7 none of the 18 pictures that float gets right is lost: "
+            "Under worst-7 none of the 18 images that float gets right is lost: "
             "nothing to compare.",
         ),
         (
             {"at_risk": rate(18, 18)},
-            "Under worst-7 all 18 pictures that float gets right are lost: "
+            "Under worst-7 all 18 images that float gets right are lost: "
             "none is left to compare with.",
         ),
         (
             {"at_risk": rate(17, 18), "comparisons": [DULL]},
-            "Under worst-7, 17 of 18 pictures that float gets right are lost; with only 1 that is "
+            "Under worst-7, 17 of 18 images that float gets right are lost; with only 1 that is "
             "not, there is too little to compare.",
         ),
         (
             {"at_risk": rate(1, 18), "comparisons": [DULL]},
-            "Under worst-7, 1 of 18 pictures that float gets right is lost; with only 1, there is "
+            "Under worst-7, 1 of 18 images that float gets right is lost; with only 1, there is "
             "too little to compare.",
         ),
         (
             {"at_risk": rate(0, 0)},
-            "No picture that float gets right has a prediction under worst-7: "
+            "No image that float gets right has a prediction under worst-7: "
             "there is nothing to compare.",
         ),
     ],
@@ -168,7 +169,7 @@ def test_answer(changes: dict[str, Any], expected: str) -> None:
 def test_finding_takes_the_policy_that_tells_most() -> None:
     everyone = _risk(policy="worst-8", at_risk=rate(18, 18), comparisons=[])
     section = _section(_explained(RECORD, everyone, _risk()))
-    assert section.finding.startswith("Under worst-8 all 18 pictures")
+    assert section.finding.startswith("Under worst-8 all 18 images")
     assert "Under worst-7, 10 of 18" in section.finding
 
 
@@ -182,7 +183,7 @@ def test_page_holds_the_numbers() -> None:
     for part in (
         "50.0 % (8/16)".replace(" %", "\u00a0%"),
         "42.1 % (8/19) 20.3 to 66.5 %".replace(" %", "\u00a0%"),
-        "robust &lt;b&gt;, wrong here under the policy; 19 pictures in common",
+        "robust &lt;b&gt;, wrong here under the policy; 19 images in common",
         "10 / 8 2.1 5.6 0.10 (0.02 to 0.40) &lt;\u00a00.001 &lt;\u00a00.001 differs",
         "V = 0.31",
         "Holm over all 3 tests of this section",
@@ -204,13 +205,13 @@ def test_without_labels() -> None:
     record = example_record(Variant(labelled=False))
     risk = _risk(lost=None, gained=None, other_wrong=None, at_risk=rate(12, 20))
     text = _text(_page(_explained(record, risk)))
-    assert "12 of 20 pictures are changed" in text
+    assert "12 of 20 images are changed" in text
     assert "There are no labels" in text
     assert "Gained" not in text
 
 
 def test_images_kept_for_this_section_are_checked() -> None:
-    name = RECORD.examples[3].id  # has no picture in the record
+    name = RECORD.examples[3].id  # has no image in the record
     assert RECORD.examples[3].thumbnail is None
     good, bad = "data:image/png;base64,QUJD", "https://evil.invalid/x.png"
     shown = _page(_explained(RECORD, _risk(worst=[name]), images={name: good}))
@@ -227,7 +228,7 @@ def test_figure_has_a_mark_an_example() -> None:
         "Under worst-7 the margin shrinks by 2 logits in the median (0.50 times the median float "
         "margin); 10 of 18 right predictions are lost"
     )
-    assert "each of 20 pictures" in drawn.caption
+    assert "each of 20 images" in drawn.caption
     for svg in (drawn.wide, drawn.narrow):
         root = ElementTree.fromstring(svg)
         marks = Counter(e.get("href") for e in root.iter() if e.tag.endswith("use"))
@@ -236,9 +237,7 @@ def test_figure_has_a_mark_an_example() -> None:
 
 
 def test_many_marks_are_thinned_and_it_says_so() -> None:
-    record = _explained(
-        example_record(Variant(n=700, adversary=False, budgets=())), _risk(policy="uniform-7")
-    )
+    record = _explained(example_record(Variant(n=700, adversary=False)), _risk(policy="uniform-7"))
     drawn = margins_plot(record, _part(record), _risk(policy="uniform-7"))
     assert drawn is not None
     assert "At most 500 marks of a kind" in drawn.caption
@@ -252,7 +251,7 @@ def test_no_margin_no_figure() -> None:
 
 
 def test_numbers_in_words() -> None:
-    assert [short(v) for v in (2.0146, -0.02771, 13.44, 0.0, None)] == [
+    assert [significant(v) for v in (2.0146, -0.02771, 13.44, 0.0, None)] == [
         "2.01", "−0.0277", "13.4", "0", "–"
     ]  # fmt: skip
     assert effect_text(MARGIN) == "0.10 (0.02 to 0.40)"

@@ -8,8 +8,8 @@ import numpy.typing as npt
 
 from bitcliff.questions.inputs.record import InputsAtRisk, PolicyRisk
 from bitcliff.questions.inputs.statistics import under
-from bitcliff.questions.inputs.wording import short
 from bitcliff.records import Record
+from bitcliff.report.filters import significant
 from bitcliff.report.plot import Plot, Theme, plain_axes, plot
 from bitcliff.report.words import clean, noun
 
@@ -42,7 +42,9 @@ def margins_plot(record: Record, part: InputsAtRisk, risk: PolicyRisk) -> Plot |
         return None
     k, n, labelled = risk.at_risk.k, risk.at_risk.n, record.subject.labelled
     median = risk.erosion.median
-    move = f"{'shrinks' if median > 0 else 'grows'} by {short(abs(median))} logits in the median"
+    move = (
+        f"{'shrinks' if median > 0 else 'grows'} by {significant(abs(median))} logits in the median"
+    )
     if part.margin_scale:
         move += f" ({abs(median) / part.margin_scale:.2f} times the median float margin)"
     what = "right predictions are lost" if labelled else "predictions change"

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from bitcliff.questions.inputs.record import Comparison, FeatureKey, PolicyRisk
 from bitcliff.records import Record
+from bitcliff.report.filters import significant
 from bitcliff.report.words import NOTHING, clean, noun, p_text
 
 # A Holm-adjusted p-value below this is called a difference.
@@ -78,7 +79,7 @@ def _phrase(one: Comparison) -> str:
     what = less if one.effect is not None and one.effect < 0.5 else more
     medians = ""
     if one.median_risk is not None:
-        medians = f"median {short(one.median_risk)} against {short(one.median_safe)}, "
+        medians = f"median {significant(one.median_risk)} against {significant(one.median_safe)}, "
     return f"{what} ({medians}{_p(one.p_holm)})"
 
 
@@ -98,8 +99,3 @@ def effect_text(one: Comparison) -> str:
     if one.low is None or one.high is None:
         return f"V = {one.effect:.2f}"
     return f"{one.effect:.2f} ({one.low:.2f} to {one.high:.2f})"
-
-
-def short(value: float | None) -> str:
-    """Three digits that count, with a proper minus: 2.01, −0.0277, 13.4."""
-    return NOTHING if value is None else f"{value:.3g}".replace("-", "−")
