@@ -12,7 +12,6 @@ from bitcliff.points import discover
 from bitcliff.questions.indicators import sensitivity_indicators
 from bitcliff.questions.indicators.sensitivity_indicators import (
     FloatNetwork,
-    Watched,
     activation_sensitivity,
     divergence,
     input_noise_gap,
@@ -22,6 +21,7 @@ from bitcliff.questions.indicators.sensitivity_indicators import (
     weights_moved,
     weights_of,
 )
+from bitcliff.questions.watched import Watched
 from bitcliff.types.subject import Inputs
 from tests.contract.subjects import Tokens
 from tests.small_networks import chain

@@ -14,7 +14,6 @@ from bitcliff.questions.context import Context, Side, Tell
 from bitcliff.questions.indicators.record import IndicatorReference, IndicatorsObserved, Value
 from bitcliff.questions.indicators.sensitivity_indicators import (
     FloatNetwork,
-    Watched,
     activation_sensitivity,
     input_noise_gap,
     local_lipschitz,
@@ -28,6 +27,7 @@ from bitcliff.questions.indicators.shape_indicators import (
     small_margins,
 )
 from bitcliff.questions.indicators.statistics import ABOUT, draws, held_parity
+from bitcliff.questions.watched import Watched
 from bitcliff.types.subject import tensors_sha256
 
 # Examples, and passes of each: enough for a median.

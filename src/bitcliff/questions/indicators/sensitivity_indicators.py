@@ -12,9 +12,9 @@ from torch import Tensor, nn
 from torch.autograd.graph import allow_mutation_on_saved_tensors
 
 from bitcliff.assess.evaluate import margins
-from bitcliff.points import Attachment, Plan, logits_of, take
-from bitcliff.points.attach import Rounding
+from bitcliff.points import Plan, logits_of, take
 from bitcliff.points.forward import batch_size, raw_tensors
+from bitcliff.questions.watched import Watched
 from bitcliff.types.subject import Inputs
 
 # Chosen before any network was measured, and not since: see LOG.md.
@@ -58,29 +58,6 @@ class FloatNetwork:
             found.append(forward(take(inputs, rows)).detach().cpu())
             self.tell()
         return torch.cat(found)
-
-
-class Watched(Attachment):
-    """A network in float, of which `touch` sees the values at each point and may replace them.
-
-    `touch` takes the values, examples along the first dimension, and the point's index in the plan;
-    it gives values of the same shape.
-    """
-
-    def __init__(
-        self, module: nn.Module, plan: Plan, touch: Callable[[Tensor, int], Tensor]
-    ) -> None:
-        super().__init__(module, plan, weight_bits=None)
-        self.touch = touch
-
-    def __call__(self, inputs: Inputs) -> Float[Tensor, "batch classes"]:
-        """Logits."""
-        bits = torch.zeros(batch_size(inputs), len(self.plan), dtype=torch.int64)
-        with torch.no_grad():
-            return self.run(inputs, Rounding(bits=bits, weights=False))
-
-    def _round(self, rows: Tensor, index: int) -> Tensor:
-        return self.touch(rows, index)
 
 
 def divergence(before: Float[Tensor, "n classes"], after: Float[Tensor, "n classes"]) -> float:

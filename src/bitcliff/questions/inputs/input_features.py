@@ -11,8 +11,8 @@ from bitcliff.assess.evaluate import Evaluator
 from bitcliff.assess.measured import Predictions, predictions_of
 from bitcliff.points.forward import raw_tensors
 from bitcliff.questions.context import Context, Side
-from bitcliff.questions.indicators.sensitivity_indicators import Watched
 from bitcliff.questions.inputs.record import MeasuredFeature, MeasuredKey, NotMeasured
+from bitcliff.questions.watched import Watched
 from bitcliff.types.subject import Examples
 
 # Weights of red, green and blue in brightness (ITU-R BT.601), as Pillow's grey images have them.
