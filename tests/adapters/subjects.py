@@ -34,7 +34,7 @@ def a_subject(
 
 
 def damaged(data: bytes, seed: int = 0, flips: int = 60, cuts: int = 25) -> Iterator[bytes]:
-    """The same bytes with one of them changed, at many places, and cut off at many places.
+    """The same bytes with one of them changed, at many offsets, and cut off at many.
 
     Half of the changes fall into the first 512 bytes, where headers are.
     """

@@ -69,7 +69,7 @@ def test_8_bit_values_without_preprocessing_stay_numbers(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize(
-    ("arrays", "told"),
+    ("arrays", "message"),
     [
         ({"a": FLOATS}, r"has no array x \(it has a\)"),
         ({"x": np.float32(3)}, r"x has shape \(\)"),
@@ -87,8 +87,8 @@ def test_8_bit_values_without_preprocessing_stay_numbers(tmp_path: Path) -> None
         ({"x": FLOATS, "y": LABELS * 0}, "all examples are of one class"),
     ],
 )
-def test_arrays_that_cannot_be_used(tmp_path: Path, arrays: dict[str, Any], told: str) -> None:
-    with pytest.raises(InputError, match=told) as caught:
+def test_arrays_that_cannot_be_used(tmp_path: Path, arrays: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError, match=message) as caught:
         load_examples(npz(tmp_path, **arrays), subject=a_subject(3))
     assert "data.npz" in str(caught.value)
 
@@ -129,7 +129,7 @@ def test_arrays_by_the_names_that_a_file_declares(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arrays", "told"),
+    ("arrays", "message"),
     [
         ({"x": None}, "has no array x (it has ids, mask, y)"),
         ({"ids": None, "mask": None}, "has no array ids, mask (it has x, y)"),
@@ -145,14 +145,14 @@ def test_arrays_by_the_names_that_a_file_declares(tmp_path: Path) -> None:
     ],
 )
 def test_named_arrays_that_cannot_be_used(
-    tmp_path: Path, arrays: dict[str, Any], told: str
+    tmp_path: Path, arrays: dict[str, Any], message: str
 ) -> None:
     given = {**NAMED, "y": LABELS, **arrays}
     spec = npz(tmp_path, **{name: x for name, x in given.items() if x is not None})
     with pytest.raises(InputError) as caught:
         load_examples(spec, subject=WORDS)
     assert str(caught.value).startswith(f"{spec}: ")
-    assert told in str(caught.value)
+    assert message in str(caught.value)
 
 
 def test_images_for_a_file_with_named_inputs(tmp_path: Path) -> None:

@@ -113,9 +113,9 @@ def test_a_padded_crop_moves_the_image_by_whole_pixels() -> None:
     x = torch.zeros(64, 1, 9, 9)
     x[:, 0, 4, 4] = 1
     got = seen(make_view(AugmentationSettings(padded_crop=2), None), x)
-    places = got.nonzero()
-    assert torch.equal(places[:, 0], torch.arange(64))
-    assert set(places[:, 2].tolist()) == set(places[:, 3].tolist()) == {2, 3, 4, 5, 6}
+    positions = got.nonzero()
+    assert torch.equal(positions[:, 0], torch.arange(64))
+    assert set(positions[:, 2].tolist()) == set(positions[:, 3].tolist()) == {2, 3, 4, 5, 6}
     assert (got[got != 0] == 1).all()
 
 
@@ -173,7 +173,7 @@ def test_every_operation_of_randaugment_works_on_grey_and_tiny_images() -> None:
 
 
 @pytest.mark.parametrize(
-    ("x", "preprocessing", "told"),
+    ("x", "preprocessing", "message"),
     [
         (torch.rand(2, 64), None, r"needs images, grey or RGB; these have shape \(2, 64\)"),
         (torch.rand(2, 4, 8, 8), None, r"needs images.* shape \(2, 4, 8, 8\)"),
@@ -183,9 +183,9 @@ def test_every_operation_of_randaugment_works_on_grey_and_tiny_images() -> None:
     ],
 )
 def test_what_is_not_images_in_range(
-    x: torch.Tensor, preprocessing: Preprocessing | None, told: str
+    x: torch.Tensor, preprocessing: Preprocessing | None, message: str
 ) -> None:
-    with pytest.raises(InputError, match=told) as caught:
+    with pytest.raises(InputError, match=message) as caught:
         make_view(AugmentationSettings(flip=0.5), preprocessing)(x)
     assert "\n" not in str(caught.value)
 
@@ -199,7 +199,7 @@ def test_the_documented_recipe_is_valid_yaml_and_turns_all_on() -> None:
 
 
 @pytest.mark.parametrize(
-    ("settings", "told"),
+    ("settings", "message"),
     [
         ({"resized_crop": [0.9, 0.1]}, "the smaller share comes first"),
         ({"resized_crop": [0.0, 1.0]}, "greater than 0"),
@@ -210,6 +210,6 @@ def test_the_documented_recipe_is_valid_yaml_and_turns_all_on() -> None:
         ({"flips": 0.5}, "Extra inputs are not permitted"),
     ],
 )
-def test_settings_out_of_range(settings: dict[str, Any], told: str) -> None:
-    with pytest.raises(ValidationError, match=told):
+def test_settings_out_of_range(settings: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValidationError, match=message):
         AugmentationSettings.model_validate(settings)

@@ -45,7 +45,7 @@ def digits() -> Images:
 
 
 class Heads(np.random.Generator):
-    """Chance that always says the same: the first of two, the middle of a range."""
+    """Chance that always gives the same: the first of two, the middle of a range."""
 
     def __init__(self, value: float) -> None:
         super().__init__(np.random.PCG64(0))
@@ -94,8 +94,8 @@ def test_jpeg_keeps_the_frequencies_that_the_standard_keeps(
     blocks = pixels.reshape(28, 8, 28, 8).transpose(0, 2, 1, 3)
     kept = np.rint(fft.dctn(blocks, axes=(2, 3), norm="ortho") / table) * table
     values = fft.idctn(kept, axes=(2, 3), norm="ortho").transpose(0, 2, 1, 3).reshape(224, 224)
-    wanted = np.clip(np.rint(values + 128), 0, 255) / 255
-    off = np.abs(_applied("JPEG", x, degree)[0] - wanted) * 255
+    expected = np.clip(np.rint(values + 128), 0, 255) / 255
+    off = np.abs(_applied("JPEG", x, degree)[0] - expected) * 255
     # libjpeg computes in whole numbers: the last digit may differ, and with it, seldom, a step.
     assert np.quantile(off, 0.9) <= 1.01
     assert off.mean() < 0.5
@@ -111,8 +111,8 @@ def test_blur_is_scipys(photographs: Images, degree: int) -> None:
     x = photographs[1]
     sigma = blur_sigma(degree, 224)
     radius = math.ceil(3 * sigma)
-    wanted = ndimage.gaussian_filter(x.numpy(), (0, sigma, sigma), mode="mirror", radius=radius)
-    assert np.abs(_applied("Gaussian blur", x, degree) - wanted).max() < 1e-4
+    expected = ndimage.gaussian_filter(x.numpy(), (0, sigma, sigma), mode="mirror", radius=radius)
+    assert np.abs(_applied("Gaussian blur", x, degree) - expected).max() < 1e-4
 
 
 def test_blur_meets_the_usual_benchmarks() -> None:
@@ -137,20 +137,20 @@ def test_brightness_and_contrast_are_pillows(
         ("contrast", ImageEnhance.Contrast),
     ):
         image = enhance(_pillow(x)).enhance(1 + sign * JITTER[degree - 1])
-        wanted = np.asarray(image).transpose(2, 0, 1) / 255
+        expected = np.asarray(image).transpose(2, 0, 1) / 255
         # Pillow counts in whole steps of 1 / 255, also the mean that contrast turns about.
         found = np.clip(_applied(name, x, degree, chance), 0, 1)
-        assert np.abs(found - wanted).max() < 2.5 / 255
+        assert np.abs(found - expected).max() < 2.5 / 255
 
 
 @pytest.mark.parametrize("degree", DEGREES)
 def test_rotation_is_scipys(photographs: Images, degree: int) -> None:
     x = ndimage.gaussian_filter(photographs[3].numpy(), (0, 2, 2))
     angle = ROTATION_ANGLE[degree - 1]
-    wanted = ndimage.rotate(x, angle, axes=(1, 2), reshape=False, order=1, mode="constant")
+    expected = ndimage.rotate(x, angle, axes=(1, 2), reshape=False, order=1, mode="constant")
     found = _applied("rotation", torch.from_numpy(x), degree)
     whole = ndimage.rotate(np.ones((224, 224)), angle, reshape=False, order=1) > 0.999
-    assert np.abs(found - wanted)[:, ndimage.binary_erosion(whole)].max() < 1e-3
+    assert np.abs(found - expected)[:, ndimage.binary_erosion(whole)].max() < 1e-3
     back = _applied("rotation", torch.from_numpy(x), degree, 0.75)
     other = ndimage.rotate(x, -angle, axes=(1, 2), reshape=False, order=1, mode="constant")
     assert np.abs(back - other)[:, ndimage.binary_erosion(whole[:, ::-1])].max() < 1e-3
@@ -159,17 +159,19 @@ def test_rotation_is_scipys(photographs: Images, degree: int) -> None:
 @pytest.mark.parametrize("degree", DEGREES)
 def test_skew_is_scipys(photographs: Images, degree: int) -> None:
     x = ndimage.gaussian_filter(photographs[4].numpy(), (0, 2, 2))
-    slope = math.tan(math.radians(SHEAR_ANGLE[degree - 1]))
+    tangent = math.tan(math.radians(SHEAR_ANGLE[degree - 1]))
     for chance, matrix in (
-        (0.25, np.array([[1.0, 0.0], [slope, 1.0]])),
-        (0.75, np.array([[1.0, -slope], [0.0, 1.0]])),
+        (0.25, np.array([[1.0, 0.0], [tangent, 1.0]])),
+        (0.75, np.array([[1.0, -tangent], [0.0, 1.0]])),
     ):
         middle = np.array([111.5, 111.5])
         offset = middle - matrix @ middle
         found = _applied("skew", torch.from_numpy(x), degree, chance)
-        for channel, wanted in zip(found, x, strict=True):
-            moved = ndimage.affine_transform(wanted, matrix, offset, order=1)
-            whole = ndimage.affine_transform(np.ones_like(wanted), matrix, offset, order=1) > 0.999
+        for channel, expected in zip(found, x, strict=True):
+            moved = ndimage.affine_transform(expected, matrix, offset, order=1)
+            whole = (
+                ndimage.affine_transform(np.ones_like(expected), matrix, offset, order=1) > 0.999
+            )
             assert np.abs(channel - moved)[ndimage.binary_erosion(whole)].max() < 2e-3
 
 
@@ -196,7 +198,7 @@ def test_erasing_reaches_every_corner() -> None:
     for seed in range(400):
         changed = BY_NAME["random erasing"].apply(x, 3, np.random.default_rng(seed))[0] != 0
         corners = (changed[0, 0], changed[0, -1], changed[-1, 0], changed[-1, -1])
-        ends |= {place for place, corner in enumerate(corners) if corner}
+        ends |= {index for index, corner in enumerate(corners) if corner}
     assert ends == {0, 1, 2, 3}
 
 
@@ -205,8 +207,8 @@ def test_noise_is_numpys(photographs: Images, degree: int) -> None:
     x = photographs[6]
     found = BY_NAME["Gaussian noise"].apply(x, degree, np.random.default_rng(7)).numpy()
     noise = np.random.default_rng(7).standard_normal((3, 224, 224))
-    wanted = x.numpy() + NOISE_STD[degree - 1] * noise
-    np.testing.assert_allclose(found, wanted, rtol=1e-6, atol=1e-6)
+    expected = x.numpy() + NOISE_STD[degree - 1] * noise
+    np.testing.assert_allclose(found, expected, rtol=1e-6, atol=1e-6)
 
 
 @pytest.mark.parametrize("corruption", BY_NAME.values(), ids=list(BY_NAME))
@@ -220,8 +222,8 @@ def test_a_higher_degree_goes_further(
         float(
             torch.stack(
                 [
-                    (corrupted(x, scale, corruption, degree, 0, str(place)) - x).abs().mean()
-                    for place, x in enumerate(images)
+                    (corrupted(x, scale, corruption, degree, 0, str(index)) - x).abs().mean()
+                    for index, x in enumerate(images)
                 ]
             ).mean()
         )
@@ -239,8 +241,8 @@ def test_images_keep_their_shape_type_and_range(corruption: Corruption, channels
     before = x.clone()
     scale = picture_scale(x, None)
     for degree in DEGREES:
-        for place, image in enumerate(x):
-            found = corrupted(image, scale, corruption, degree, 1, str(place))
+        for index, image in enumerate(x):
+            found = corrupted(image, scale, corruption, degree, 1, str(index))
             assert found.shape == image.shape
             assert found.dtype == image.dtype
             assert 0 <= float(found.min()) <= float(found.max()) <= 1

@@ -83,7 +83,7 @@ def test_weights_with_other_outputs_change_the_classifier(subject: Subject, tmp_
         load_examples("imagenet-20", subject=other)
 
 
-def test_options_override_and_are_told(subject: Subject) -> None:
+def test_options_override_and_are_reported(subject: Subject) -> None:
     options = ModelOptions(image_size=128, interpolation="bilinear")
     other = load_model("efficientnet-lite0", options=options)
     assert other.preprocessing is not None

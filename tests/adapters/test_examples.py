@@ -9,7 +9,7 @@ from tests.adapters.subjects import a_subject
 
 
 @pytest.mark.parametrize(
-    ("spec", "told"),
+    ("spec", "message"),
     [
         ("imagenet-2O", "no such folder or name; did you mean imagenet-20.*FILE.csv"),
         ("fashion-minst", "did you mean fashion-mnist, fashion-mnist:DIR"),
@@ -24,10 +24,10 @@ from tests.adapters.subjects import a_subject
     ],
 )
 def test_names_that_stand_for_nothing(
-    spec: str, told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    spec: str, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(InputError, match=told) as caught:
+    with pytest.raises(InputError, match=message) as caught:
         load_examples(spec, subject=a_subject())
     assert "\n" not in str(caught.value)
 

@@ -66,7 +66,7 @@ def test_only_what_is_kept_is_read(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("counts", "outputs", "told"),
+    ("counts", "outputs", "message"),
     [
         ({}, 3, "holds no images"),
         ({"a": 0, "b": 0}, 3, "holds no images"),
@@ -77,12 +77,12 @@ def test_only_what_is_kept_is_read(tmp_path: Path) -> None:
     ],
 )
 def test_folders_that_cannot_be_used(
-    tmp_path: Path, counts: dict[str, int], outputs: int, told: str
+    tmp_path: Path, counts: dict[str, int], outputs: int, message: str
 ) -> None:
     root = tmp_path / "data"
     root.mkdir()
     class_folders(root, counts)
-    with pytest.raises(InputError, match=told) as caught:
+    with pytest.raises(InputError, match=message) as caught:
         load_examples(str(root), subject=a_subject(outputs))
     assert str(caught.value).startswith(str(root))
 
@@ -102,7 +102,7 @@ def test_an_unreadable_image_is_named(tmp_path: Path) -> None:
         load_examples(str(root), subject=a_subject(2))
 
 
-def test_a_model_without_image_settings_is_told_to_give_some(tmp_path: Path) -> None:
+def test_a_model_without_image_settings_is_asked_to_give_some(tmp_path: Path) -> None:
     save_image(tmp_path / "a.png", an_image())
     with pytest.raises(InputError, match="give --image-size"):
         load_examples(str(tmp_path), subject=a_subject(preprocessing=None))

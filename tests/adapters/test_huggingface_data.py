@@ -124,7 +124,7 @@ def encoded() -> bytes:
 
 
 @pytest.mark.parametrize(
-    ("columns", "told"),
+    ("columns", "message"),
     [
         ({"pixels": [1, 2]}, "no column image or text; it has pixels"),
         ({"text": ["a", "b"]}, "text, but py:a:subject does not take text"),
@@ -140,9 +140,9 @@ def encoded() -> bytes:
         ({"image": pa.array([], pa.binary())}, "holds no examples"),
     ],
 )
-def test_data_that_cannot_be_used(tmp_path: Path, columns: dict[str, Any], told: str) -> None:
+def test_data_that_cannot_be_used(tmp_path: Path, columns: dict[str, Any], message: str) -> None:
     pq.write_table(pa.table(columns), tmp_path / "test.parquet")
-    with pytest.raises(InputError, match=told) as caught:
+    with pytest.raises(InputError, match=message) as caught:
         load_examples(f"hf:{tmp_path}", subject=a_subject(3))
     assert "\n" not in str(caught.value)
 
@@ -185,5 +185,5 @@ def test_damaged_parquet_is_refused_or_loads(tmp_path: Path) -> None:
 def test_a_file_of_no_split_among_files_of_splits_is_refused(tmp_path: Path) -> None:
     images([0, 1]).to_parquet(tmp_path / "test.parquet")
     images([0, 1]).to_parquet(tmp_path / "extra.parquet")
-    with pytest.raises(InputError, match=r"extra.parquet says not of which split it is"):
+    with pytest.raises(InputError, match=r"extra.parquet does not name its split"):
         load_examples(f"hf:{tmp_path}", subject=a_subject(3))

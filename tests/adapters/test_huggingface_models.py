@@ -205,7 +205,7 @@ def test_sharded_weights(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("config", "told"),
+    ("config", "message"),
     [
         ("{", "not readable as JSON"),
         ("[]", "must hold a JSON object"),
@@ -219,11 +219,11 @@ def test_sharded_weights(tmp_path: Path) -> None:
         ('{"model_type": "x", "auto_map": {"AutoConfig": "code.Config"}}', "cannot use it"),
     ],
 )
-def test_configurations_that_cannot_be_used(tmp_path: Path, config: str, told: str) -> None:
+def test_configurations_that_cannot_be_used(tmp_path: Path, config: str, message: str) -> None:
     save_resnet(tmp_path)
     (tmp_path / "config.json").write_text(config)
     (tmp_path / "code.py").write_text("import os; os.mkdir('ran')")
-    with pytest.raises(InputError, match=rf"config\.json: .*{told}") as caught:
+    with pytest.raises(InputError, match=rf"config\.json: .*{message}") as caught:
         load_model(f"hf:{tmp_path}")
     assert "\n" not in str(caught.value)
 

@@ -78,27 +78,27 @@ def test_a_model_of_images_gets_images(tmp_path: Path) -> None:
 def test_files_that_do_not_fit(tmp_path: Path) -> None:
     subject = a_subject(10, preprocessing=None)
 
-    def told(pattern: str, split: str = "test", where: Path = tmp_path) -> None:
+    def refused(pattern: str, split: str = "test", where: Path = tmp_path) -> None:
         with pytest.raises(InputError, match=pattern):
             load_examples(
                 f"fashion-mnist:{where}", subject=subject, options=DataOptions(split=split)
             )
 
-    told("no such folder", where=tmp_path / "none")
-    told(r"has no t10k-images-idx3-ubyte or t10k-images-idx3-ubyte\.gz")
+    refused("no such folder", where=tmp_path / "none")
+    refused(r"has no t10k-images-idx3-ubyte or t10k-images-idx3-ubyte\.gz")
     a_folder(tmp_path, False)
-    told("--split validation: fashion-mnist has the splits test and train", "validation")
+    refused("--split validation: fashion-mnist has the splits test and train", "validation")
     labels = tmp_path / "t10k-labels-idx1-ubyte"
     labels.write_bytes(idx(np.zeros(11, dtype=np.uint8)))
-    told("11 labels for the 12 images")
+    refused("11 labels for the 12 images")
     labels.write_bytes(idx(np.arange(12, dtype=np.uint8)))
-    told("label 11; Fashion-MNIST's go from 0 to 9")
+    refused("label 11; Fashion-MNIST's go from 0 to 9")
     (tmp_path / "t10k-images-idx3-ubyte").write_bytes(idx(np.zeros((12, 28), dtype=np.uint8)))
-    told("not an IDX file of unsigned bytes with 3 dimensions")
+    refused("not an IDX file of unsigned bytes with 3 dimensions")
 
 
 @pytest.mark.parametrize(
-    ("data", "told"),
+    ("data", "message"),
     [
         (b"", "header is incomplete"),
         (b"\0\0\x08\x03\0\0\0\x02", "header is incomplete"),
@@ -108,9 +108,9 @@ def test_files_that_do_not_fit(tmp_path: Path) -> None:
         (idx(np.zeros((2, 2, 2), dtype=np.uint8)) + b"x", "more than the 8 values"),
     ],
 )
-def test_sizes_are_checked(tmp_path: Path, data: bytes, told: str) -> None:
+def test_sizes_are_checked(tmp_path: Path, data: bytes, message: str) -> None:
     (tmp_path / "a").write_bytes(data)
-    with pytest.raises(InputError, match=told):
+    with pytest.raises(InputError, match=message):
         read_idx(tmp_path / "a", 1 if b"\x0d" in data else 3)
 
 

@@ -83,13 +83,14 @@ def test_elongated_images_are_refused_before_they_grow() -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "told"), [(b"not an image", "unreadable"), (b"", "unreadable"), (None, "no such")]
+    ("content", "message"),
+    [(b"not an image", "unreadable"), (b"", "unreadable"), (None, "no such")],
 )
-def test_what_is_no_image_is_refused(tmp_path: Path, content: bytes | None, told: str) -> None:
+def test_what_is_no_image_is_refused(tmp_path: Path, content: bytes | None, message: str) -> None:
     path = tmp_path / "a.jpg"
     if content is not None:
         path.write_bytes(content)
-    with pytest.raises(InputError, match=rf"a\.jpg: {told}") as caught:
+    with pytest.raises(InputError, match=rf"a\.jpg: {message}") as caught:
         open_image(path, "a.jpg")
     assert "\n" not in str(caught.value)
 

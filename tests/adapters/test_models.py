@@ -8,7 +8,7 @@ from bitcliff.errors import InputError
 
 
 @pytest.mark.parametrize(
-    ("spec", "told"),
+    ("spec", "message"),
     [
         ("efficientnet-lite1", "did you mean efficientnet-lite0.*timm:NAME"),
         ("resnet18", "not known.*timm:NAME, torchvision:NAME, hf:DIR, py:"),
@@ -21,8 +21,8 @@ from bitcliff.errors import InputError
         ("", "not known"),
     ],
 )
-def test_names_that_stand_for_nothing_say_what_is_accepted(spec: str, told: str) -> None:
-    with pytest.raises(InputError, match=told) as caught:
+def test_names_that_stand_for_nothing_say_what_is_accepted(spec: str, message: str) -> None:
+    with pytest.raises(InputError, match=message) as caught:
         load_model(spec)
     assert "\n" not in str(caught.value)
 

@@ -35,7 +35,7 @@ def test_tensors_objects_and_keywords(capsys: pytest.CaptureFixture[str]) -> Non
 
 
 @pytest.mark.parametrize(
-    ("function", "told"),
+    ("function", "message"),
     [
         (lambda x: x @ torch.zeros(4, 4), r"does not accept inputs of shape \(3,\) \(RuntimeError"),
         (lambda x: torch.zeros(1, 3, 8, 8), r"but gave shape \(1, 3, 8, 8\)"),
@@ -44,7 +44,7 @@ def test_tensors_objects_and_keywords(capsys: pytest.CaptureFixture[str]) -> Non
         (lambda: 1 / 0, "does not accept inputs"),
     ],
 )
-def test_what_is_no_classifier_is_refused(function: Any, told: str) -> None:
-    with pytest.raises(InputError, match=f"py:m:f: .*{told}") as caught:
+def test_what_is_no_classifier_is_refused(function: Any, message: str) -> None:
+    with pytest.raises(InputError, match=f"py:m:f: .*{message}") as caught:
         output_count(subject(function), torch.zeros(5, 3))
     assert "\n" not in str(caught.value)

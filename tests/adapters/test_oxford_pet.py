@@ -87,22 +87,22 @@ def test_only_what_is_kept_is_read(tree: Path) -> None:
         load(tree)
 
 
-def told(pattern: str, where: Path, split: str = "test") -> None:
+def refused(pattern: str, where: Path, split: str = "test") -> None:
     with pytest.raises(InputError, match=pattern) as caught:
         load(where, split)
     assert "\n" not in str(caught.value)
 
 
 def test_what_is_missing_is_named(tree: Path, tmp_path: Path) -> None:
-    told("--split trainval: oxford-iiit-pet has the splits test and train", tree, "trainval")
-    told("none: has no folders images and annotations; give the one", tmp_path / "none")
+    refused("--split trainval: oxford-iiit-pet has the splits test and train", tree, "trainval")
+    refused("none: has no folders images and annotations; give the one", tmp_path / "none")
     (tree / "images" / "Abyssinian_201.jpg").unlink()
-    told(r"Abyssinian_201\.jpg: no such image, but annotations/test\.txt names it", tree)
+    refused(r"Abyssinian_201\.jpg: no such image, but annotations/test\.txt names it", tree)
     assert len(load(tree, "train")) == 37
     (tree / "annotations" / "trainval.txt").unlink()
-    told(r"trainval\.txt: cannot be read \(FileNotFoundError", tree, "train")
+    refused(r"trainval\.txt: cannot be read \(FileNotFoundError", tree, "train")
     shutil.rmtree(tree / "images")
-    told("has no folders images and annotations", tree.parent)
+    refused("has no folders images and annotations", tree.parent)
 
 
 @pytest.mark.parametrize(
@@ -121,14 +121,14 @@ def test_a_wrong_line_is_named(tree: Path, line: str, pattern: str) -> None:
     file = tree / "annotations" / "test.txt"
     first, _, *rest = file.read_text().splitlines()
     file.write_text("\n".join([first, line, *rest]))
-    told(r"annotations/test\.txt, " + pattern, tree)
+    refused(r"annotations/test\.txt, " + pattern, tree)
 
 
 def test_a_file_that_is_not_text(tree: Path) -> None:
     (tree / "annotations" / "test.txt").write_bytes(b"\xff\xfe\0")
-    told(r"test\.txt: cannot be read \(UnicodeDecodeError", tree)
+    refused(r"test\.txt: cannot be read \(UnicodeDecodeError", tree)
     (tree / "annotations" / "test.txt").write_bytes(b"")
-    told("holds no examples", tree)
+    refused("holds no examples", tree)
 
 
 def test_models_that_do_not_fit(tree: Path) -> None:

@@ -13,7 +13,7 @@ def test_nothing_given_changes_nothing() -> None:
     assert override(None, ModelOptions()) is None
 
 
-def test_what_is_given_replaces_only_that_and_is_told() -> None:
+def test_what_is_given_replaces_only_that_and_is_reported() -> None:
     got = override(BASE, ModelOptions(crop=1.0, mean=(0.5,)))
     assert isinstance(got, Squashed)
     assert (got.size, got.crop, got.mean, got.std) == ((224, 224), 1.0, (0.5,) * 3, BASE.std)

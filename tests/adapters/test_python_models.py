@@ -71,7 +71,7 @@ def test_weights_and_their_hash(module: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("attribute", "told"),
+    ("attribute", "message"),
     [
         ("biuld", "has no biuld; did you mean build"),
         ("number", "is a int, not a callable"),
@@ -85,14 +85,16 @@ def test_weights_and_their_hash(module: str, tmp_path: Path) -> None:
         ("broken_weights", "weight holds NaN or infinity"),
     ],
 )
-def test_what_the_users_code_does_wrong_is_told(module: str, attribute: str, told: str) -> None:
-    with pytest.raises(InputError, match=told) as caught:
+def test_what_the_users_code_does_wrong_is_reported(
+    module: str, attribute: str, message: str
+) -> None:
+    with pytest.raises(InputError, match=message) as caught:
         load_model(f"py:{module}:{attribute}")
     assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize(
-    ("source", "told"),
+    ("source", "message"),
     [
         ("def (", "SyntaxError: .*line 1"),
         ("x = undefined_name", r"NameError: name 'undefined_name' is not defined \(bad_"),
@@ -105,13 +107,13 @@ def test_what_the_users_code_does_wrong_is_told(module: str, attribute: str, tol
     ],
 )
 def test_a_bug_in_the_users_module_is_one_line(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, source: str, told: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, source: str, message: str
 ) -> None:
     name = f"bad_{abs(hash(source))}"
     (tmp_path / f"{name}.py").write_text(source)
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(tmp_path)
-    with pytest.raises(InputError, match=told) as caught:
+    with pytest.raises(InputError, match=message) as caught:
         load_model(f"py:{name}:build")
     assert "\n" not in str(caught.value)
 

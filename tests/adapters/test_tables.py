@@ -42,7 +42,7 @@ def test_paths_alone_are_unlabelled(folder: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [
         ("", "its first row must name the columns"),
         ("file,label\np/a.png,1\n", "its first row must name the columns"),
@@ -59,8 +59,8 @@ def test_paths_alone_are_unlabelled(folder: Path) -> None:
         ('path,label\n"' + "x" * 200_000 + '",1\n', "not readable as CSV"),
     ],
 )
-def test_tables_that_cannot_be_used(folder: Path, text: str | bytes, told: str) -> None:
-    with pytest.raises(InputError, match=told) as caught:
+def test_tables_that_cannot_be_used(folder: Path, text: str | bytes, message: str) -> None:
+    with pytest.raises(InputError, match=message) as caught:
         load_examples(table(folder, text), subject=a_subject(3))
     assert "data.csv" in str(caught.value)
     assert "\n" not in str(caught.value)

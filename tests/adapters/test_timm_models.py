@@ -71,7 +71,7 @@ def test_preprocessing_agrees_with_timms_own_eval_transform(name: str) -> None:
         torch.testing.assert_close(to_input(image, ours, "x"), theirs(image), rtol=0, atol=2e-6)
 
 
-def test_an_image_size_is_told_to_transformers(tmp_path: Path) -> None:
+def test_an_image_size_is_given_to_transformers(tmp_path: Path) -> None:
     torch.manual_seed(0)
     model = timm.create_model("test_vit", img_size=96)
     save_file(model.state_dict(), tmp_path / "w.safetensors")

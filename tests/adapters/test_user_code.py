@@ -1,6 +1,6 @@
 import pytest
 
-from bitcliff.adapters.user_code import find_object, told
+from bitcliff.adapters.user_code import described, find_object
 from bitcliff.errors import InputError
 
 
@@ -14,9 +14,9 @@ def test_malformed_names_say_how_it_is_done(name: str) -> None:
         find_object(name, f"call:{name}")
 
 
-def test_an_error_is_told_with_its_line_only_where_the_users_code_ran() -> None:
-    assert told(ValueError("a\nb")) == "ValueError: a b"
+def test_an_error_is_described_with_its_line_only_where_the_users_code_ran() -> None:
+    assert described(ValueError("a\nb")) == "ValueError: a b"
     with pytest.raises(ValueError, match="Expecting value") as caught:
         find_object("json:loads", "call:x")("[1, nonsense]")
-    assert told(caught.value).startswith("JSONDecodeError: ")
-    assert "(decoder.py, line " in told(caught.value)
+    assert described(caught.value).startswith("JSONDecodeError: ")
+    assert "(decoder.py, line " in described(caught.value)

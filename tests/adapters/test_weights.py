@@ -120,7 +120,7 @@ def test_nan_and_infinity_are_refused(tmp_path: Path, value: float, kind: torch.
 
 
 @pytest.mark.parametrize(
-    ("content", "told"),
+    ("content", "message"),
     [
         (torch.zeros(3), "holds a Tensor, not a state dict"),
         ([torch.zeros(3)], "holds a list"),
@@ -129,8 +129,8 @@ def test_nan_and_infinity_are_refused(tmp_path: Path, value: float, kind: torch.
         ({"a": torch.eye(2).to_sparse()}, "a is not a plain dense tensor"),
     ],
 )
-def test_what_is_not_a_state_dict_is_refused(tmp_path: Path, content: Any, told: str) -> None:
-    with pytest.raises(InputError, match=told):
+def test_what_is_not_a_state_dict_is_refused(tmp_path: Path, content: Any, message: str) -> None:
+    with pytest.raises(InputError, match=message):
         read_weights(saved(tmp_path / "w.pt", content))
 
 
@@ -140,7 +140,7 @@ def test_files_that_are_not_there_or_not_weights(tmp_path: Path) -> None:
     (tmp_path / "text.safetensors").write_text("hello, I am text")
     (tmp_path / "dir.pt").mkdir()
     (tmp_path / "w.h5").write_text("x")
-    for name, told in [
+    for name, message in [
         ("none.pt", "no such file"),
         ("empty.pt", "empty"),
         ("text.pt", "not a PyTorch file"),
@@ -148,7 +148,7 @@ def test_files_that_are_not_there_or_not_weights(tmp_path: Path) -> None:
         ("dir.pt", "not a file"),
         ("w.h5", r"must be one of \.safetensors"),
     ]:
-        with pytest.raises(InputError, match=f"{name}: .*{told}") as caught:
+        with pytest.raises(InputError, match=f"{name}: .*{message}") as caught:
             read_weights(tmp_path / name)
         assert "\n" not in str(caught.value)
 
@@ -160,20 +160,20 @@ def test_damage_is_refused_or_harmless(tmp_path: Path, kind: str) -> None:
         save_file(state, whole)
     else:
         saved(whole, state, _use_new_zipfile_serialization=kind == "pt")
-    told = []
+    messages = []
     for data in damaged(whole.read_bytes()):
         broken.write_bytes(data)
         try:
             tensors = read_weights(broken).tensors
         except InputError as error:
-            told.append(str(error))
+            messages.append(str(error))
             continue
         assert all(isinstance(tensor, Tensor) for tensor in tensors.values())
         assert all(bool(tensor.isfinite().all()) for tensor in tensors.values())
         if kind == "pt":  # its checksums cover all tensors, so what loads is what was saved
             assert all(torch.equal(tensors[key], state[key]) for key in state)
-    assert len(told) > 25  # every cut at least
-    assert all(str(broken) in line and "\n" not in line for line in told)
+    assert len(messages) > 25  # every cut at least
+    assert all(str(broken) in line and "\n" not in line for line in messages)
 
 
 def test_the_hash_of_a_state_dict_tells_names_values_and_types_apart() -> None:

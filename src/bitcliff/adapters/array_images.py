@@ -1,4 +1,4 @@
-"""Arrays that are images: told apart from other arrays, preprocessed, shown small."""
+"""Arrays that are images: recognised among other arrays, preprocessed, shown small."""
 
 from collections.abc import Sequence
 from typing import Any

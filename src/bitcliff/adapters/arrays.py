@@ -57,16 +57,17 @@ def open_npz(spec: str, subject: Subject, options: DataOptions) -> Source:
     return Source(ids, labels, lambda indices, _: take_floats(values, done, indices))
 
 
-def _open_named(spec: str, model: str, wanted: Mapping[str, NamedInput]) -> Source:
-    arrays = _read(Path(spec), list(wanted))
+def _open_named(spec: str, model: str, declared: Mapping[str, NamedInput]) -> Source:
+    arrays = _read(Path(spec), list(declared))
     given = {
-        name: _as_declared(arrays[name], f"{spec}: {name}", model, wanted[name]) for name in wanted
+        name: _as_declared(arrays[name], f"{spec}: {name}", model, declared[name])
+        for name in declared
     }
     (first, count), *others = ((name, len(values)) for name, values in given.items())
     for name, length in others:
         if length != count:
             raise InputError(f"{spec}: {first} holds {count} examples, but {name} {length}")
-    y = arrays.get("y") if "y" not in wanted else None
+    y = arrays.get("y") if "y" not in declared else None
     labels = None if y is None else _labels(y, count, spec)
 
     def take(indices: Sequence[int], _progress: Progress | None) -> Taken:
@@ -77,15 +78,15 @@ def _open_named(spec: str, model: str, wanted: Mapping[str, NamedInput]) -> Sour
 
 
 def _as_declared(
-    x: Shaped[np.ndarray, "*x"], what: str, model: str, wanted: NamedInput
+    x: Shaped[np.ndarray, "*x"], what: str, model: str, declared: NamedInput
 ) -> Shaped[np.ndarray, "*x"]:
     """Of the declared type, if nothing is lost by that."""
-    _, *sizes = wanted.shape or (None,) * max(x.ndim, 1)
+    _, *sizes = declared.shape or (None,) * max(x.ndim, 1)
     alike = [size in (None, own) for size, own in zip(sizes, x.shape[1:], strict=False)]
     if x.ndim != len(sizes) + 1 or not all(alike) or 0 in x.shape:
         shape = ", ".join(["n", *("any" if size is None else str(size) for size in sizes)])
         raise InputError(f"{what} has shape {x.shape}; {model} takes ({shape})")
-    kind = np.dtype(str(wanted.dtype).removeprefix("torch."))
+    kind = np.dtype(str(declared.dtype).removeprefix("torch."))
     if not np.can_cast(x.dtype, kind, "same_kind"):
         raise InputError(f"{what} is {x.dtype}; {model} takes {kind}")
     if kind.kind == "f":
@@ -120,7 +121,8 @@ def _as_float(x: Shaped[np.ndarray, "n *rest"], spec: str) -> Float32[np.ndarray
 def _finite(
     x: Shaped[np.ndarray, "n *rest"], kind: "np.dtype[Any]", what: str
 ) -> Float[np.ndarray, "n *rest"]:
-    with np.errstate(over="ignore"):  # what the type cannot hold becomes infinite, and is told so
+    # What the type cannot hold becomes infinite, which is refused below.
+    with np.errstate(over="ignore"):
         values = x.astype(kind)
     finite = np.isfinite(values).reshape(len(values), -1).all(axis=1)
     if not finite.all():

@@ -1,7 +1,7 @@
 """Corruptions of images by torchvision's functions and Pillow's JPEG; design/010 says why.
 
 All that chance decides is drawn alike at every degree: an example is turned to the same side and
-erased around the same place, only further.
+erased around the same pixel, only further.
 """
 
 import io

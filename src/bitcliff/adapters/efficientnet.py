@@ -17,7 +17,7 @@ NAME = "efficientnet-lite0"
 _WEIGHTS_FILE = "efficientnet-lite0-57934424.pth"
 
 # (x - 127) / 128 and the crop are the published model's. Its reference code resizes with bicubic
-# interpolation unless told otherwise, and timm found bicubic to be the better match too.
+# interpolation unless set otherwise, and timm found bicubic to be the better match too.
 PREPROCESSING = Preprocessing(
     size=(224, 224),
     scale=1.0,

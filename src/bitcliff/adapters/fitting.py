@@ -58,7 +58,7 @@ def _with_new_head(module: nn.Module, classifier: str, weights: Weights) -> Weig
 def load_weights(module: nn.Module, weights: Weights, name: str) -> None:
     """Loads weights into a module; every parameter must be there, of its shape, and no other.
 
-    Left out are only what says nothing: BatchNorm's batch counter, which old files lack, and the
+    Left out are only what carries nothing: BatchNorm's batch counter, which old files lack, and the
     second name of a tensor that has two.
 
     Raises:

@@ -82,7 +82,7 @@ def _read(datasets: Any, folder: Path, split: str, name: str) -> Any:
 def _parquet_files(folder: Path, split: str, name: str) -> list[Path]:
     """The files of a split: "test-00000-of-00001.parquet", "test.parquet" or "test/0000.parquet".
 
-    All of them where no name says anything of splits.
+    All of them where no name mentions a split.
     """
     files = sorted(folder.rglob("*.parquet"))
     if not files:
@@ -93,11 +93,11 @@ def _parquet_files(folder: Path, split: str, name: str) -> list[Path]:
     if len(splits) < len(files):
         odd = next(file for file in files if file not in splits)
         raise InputError(
-            f"{name}: {odd.relative_to(folder)} says not of which split it is, as others do; "
+            f"{name}: {odd.relative_to(folder)} does not name its split, as others do; "
             "take it away or name it after its split"
         )
-    wanted = _known_split(split, sorted(set(splits.values())), name)
-    return [file for file in files if splits[file] == wanted]
+    chosen = _known_split(split, sorted(set(splits.values())), name)
+    return [file for file in files if splits[file] == chosen]
 
 
 def _split_of(file: Path) -> str | None:

@@ -157,8 +157,8 @@ def _class_names(config: Any) -> tuple[str, ...] | None:
     if not all(isinstance(name, str) for name in names):
         return None
     # transformers makes these up where nobody named the classes.
-    placeholder = all(name == f"LABEL_{index}" for index, name in enumerate(names))
-    return None if placeholder else tuple(names)
+    are_generic = all(name == f"LABEL_{index}" for index, name in enumerate(names))
+    return None if are_generic else tuple(names)
 
 
 def _tokenizer(

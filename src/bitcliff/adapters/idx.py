@@ -110,7 +110,7 @@ def read_idx(path: Path, dimensions: int) -> UInt8[np.ndarray, "*shape"]:
         dimensions: how many it must have.
 
     Raises:
-        InputError: another type or number of dimensions; shorter or longer than its header says;
+        InputError: another type or number of dimensions; shorter or longer than its header has it;
             damaged gzip.
     """
     try:

@@ -13,13 +13,13 @@ from bitcliff.adapters.wording import one_line
 from bitcliff.errors import InputError, MissingExtra
 
 
-def require(module: str, extra: str, wanted_for: str) -> ModuleType:
+def require(module: str, extra: str, purpose: str) -> ModuleType:
     """Imports a third-party module.
 
     Args:
         module: dotted name, e.g. "torchvision.transforms".
         extra: which of Bitcliff's extras brings it.
-        wanted_for: what the user asked for, for the error.
+        purpose: what the user asked for, for the error.
 
     Raises:
         MissingExtra: its package is not installed.
@@ -31,13 +31,13 @@ def require(module: str, extra: str, wanted_for: str) -> ModuleType:
             return importlib.import_module(module)
     except ModuleNotFoundError as error:
         if (error.name or "").split(".")[0] == package:
-            raise _missing(package, extra, wanted_for) from error
-        raise InputError(f"{wanted_for}: importing {module} failed: {one_line(error)}") from error
+            raise _missing(package, extra, purpose) from error
+        raise InputError(f"{purpose}: importing {module} failed: {one_line(error)}") from error
     except Exception as error:
-        raise InputError(f"{wanted_for}: importing {module} failed: {one_line(error)}") from error
+        raise InputError(f"{purpose}: importing {module} failed: {one_line(error)}") from error
 
 
-def package_folder(package: str, extra: str, wanted_for: str) -> Path:
+def package_folder(package: str, extra: str, purpose: str) -> Path:
     """Where an installed package lies, found without importing it.
 
     Raises:
@@ -48,14 +48,12 @@ def package_folder(package: str, extra: str, wanted_for: str) -> Path:
     except ValueError:  # a module put into sys.modules by hand has no spec
         spec = None
     if spec is None or not spec.submodule_search_locations:
-        raise _missing(package, extra, wanted_for)
+        raise _missing(package, extra, purpose)
     return Path(next(iter(spec.submodule_search_locations)))
 
 
-def _missing(package: str, extra: str, wanted_for: str) -> MissingExtra:
-    return MissingExtra(
-        f"{wanted_for} needs the package {package}: pip install 'bitcliff[{extra}]'"
-    )
+def _missing(package: str, extra: str, purpose: str) -> MissingExtra:
+    return MissingExtra(f"{purpose} needs the package {package}: pip install 'bitcliff[{extra}]'")
 
 
 @contextlib.contextmanager

@@ -1,4 +1,4 @@
-"""How many classes a model tells apart, found by running it once."""
+"""How many classes a model has, found by running it once."""
 
 from collections.abc import Mapping
 

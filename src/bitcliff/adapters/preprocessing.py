@@ -1,4 +1,4 @@
-"""How an image becomes a model's input: what the model says, and what the user overrides."""
+"""How an image becomes a model's input: what the model declares, and what the user overrides."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -21,10 +21,10 @@ def override(base: Preprocessing | None, options: ModelOptions) -> Preprocessing
     """`base` with the user's options in place of its own settings; `source` says which.
 
     Args:
-        base: what the model's configuration says, or None where it says nothing.
+        base: what the model's configuration holds, or None where it holds nothing.
 
     Returns:
-        None where neither says anything: inputs are then taken as they are.
+        None where neither gives any: inputs are then taken as they are.
 
     Raises:
         InputError: --mean and the like without an image size; a wrong number of channels.

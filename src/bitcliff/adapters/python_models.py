@@ -6,7 +6,7 @@ from bitcliff.adapters.assembly import make_subject
 from bitcliff.adapters.fitting import load_weights
 from bitcliff.adapters.optional import quiet
 from bitcliff.adapters.preprocessing import override
-from bitcliff.adapters.user_code import find_object, told
+from bitcliff.adapters.user_code import described, find_object
 from bitcliff.adapters.weights import Weights
 from bitcliff.errors import InputError
 from bitcliff.types.options import ModelOptions
@@ -41,7 +41,7 @@ def _module_from(name: str, spec: str) -> nn.Module:
             with quiet():
                 found = found()
         except (Exception, SystemExit) as error:
-            raise InputError(f"{spec}: calling {attribute}() failed: {told(error)}") from error
+            raise InputError(f"{spec}: calling {attribute}() failed: {described(error)}") from error
     if not isinstance(found, nn.Module):
         raise InputError(f"{spec}: {attribute} gave {type(found).__name__}, not an nn.Module")
     return found

@@ -38,7 +38,7 @@ class Source:
         labels: one output index each, or None; their range is checked by the caller.
         take: reads the examples at the given indices, reporting (done, all).
         class_names: as the data names its classes, in output order.
-        labelling: how labels were read, in words; empty where there is nothing to say.
+        labelling: how labels were read, in words; empty where nothing was to be decided.
     """
 
     ids: tuple[str, ...]
@@ -64,7 +64,7 @@ def needed_preprocessing(subject: Subject, data: str) -> Preprocessing:
             names = listed(map(shortened, subject.named_inputs))
             raise InputError(f"{data}: images, but {subject.name} takes {names}; give FILE.npz")
         raise InputError(
-            f"{data}: images, but {subject.name} does not say how it wants them; give "
+            f"{data}: images, but {subject.name} has no preprocessing for them; give "
             "--image-size (and --mean, --std)"
         )
     return subject.preprocessing

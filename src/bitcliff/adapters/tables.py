@@ -57,9 +57,9 @@ def _columns(spec: str) -> tuple[list[str], list[str] | None]:
             f"{spec}: its first row must name the columns path and label (or path alone), "
             "separated by commas"
         )
-    wanted = ["path", "label"] if "label" in columns else ["path"]
+    required = ["path", "label"] if "label" in columns else ["path"]
     for line, row in enumerate(rows, start=2):
-        for column in wanted:
+        for column in required:
             if not (row[column] or "").strip():
                 raise InputError(f"{spec}, row {line}: {column} is empty")
             if "\0" in row[column]:
@@ -69,7 +69,7 @@ def _columns(spec: str) -> tuple[list[str], list[str] | None]:
 
 
 def _distinct(paths: Sequence[str]) -> tuple[str, ...]:
-    """The paths as ids; one that comes twice is told apart by its row."""
+    """The paths as ids; one that comes twice is marked by its row."""
     counts = Counter(paths)
     return tuple(
         path if counts[path] == 1 else f"{path} (row {line})"

@@ -79,7 +79,7 @@ def _build(timm: Any, name: str, options: ModelOptions, classes: int | None) -> 
 
 
 def _sized(timm: Any, name: str, options: ModelOptions) -> dict[str, Any]:
-    """Transformers with position embeddings must be told their image's size when built."""
+    """Transformers with position embeddings must be given their image's size when built."""
     config = timm.get_pretrained_cfg(name, allow_unregistered=True)
     fixed = config is not None and config.fixed_input_size
     return {"img_size": options.image_size} if fixed and options.image_size else {}

@@ -37,7 +37,7 @@ def find_object(name: str, spec: str) -> Any:
     return found
 
 
-def told(error: BaseException) -> str:
+def described(error: BaseException) -> str:
     """Type, message, and the line of the user's file where it happened."""
     if isinstance(error, SyntaxError):
         return one_line(error)
@@ -69,8 +69,8 @@ def _import(module_name: str, spec: str) -> ModuleType:
             raise InputError(
                 f"{spec}: no module {error.name} in the working directory or on PYTHONPATH"
             ) from error
-        raise InputError(f"{spec}: importing {module_name} failed: {told(error)}") from error
+        raise InputError(f"{spec}: importing {module_name} failed: {described(error)}") from error
 
 
-def _leads_to(missing: str, wanted: str) -> bool:
-    return wanted == missing or wanted.startswith(missing + ".")
+def _leads_to(missing: str, module_name: str) -> bool:
+    return module_name == missing or module_name.startswith(missing + ".")

@@ -9,7 +9,7 @@ from torch import Tensor
 Images = Float[Tensor, "batch *rest"]
 """At least one example, preprocessed as the student takes it."""
 
-Answers = Float[Tensor, "batch classes"] | Int[Tensor, " batch"]
+Outputs = Float[Tensor, "batch classes"] | Int[Tensor, " batch"]
 """Scores as they come (logits or probabilities, float32), or only a class for each (int64)."""
 
 
@@ -28,4 +28,4 @@ class BlackBox:
 
     name: str
     identity: str
-    ask: Callable[[Images], Answers]
+    ask: Callable[[Images], Outputs]

@@ -1,4 +1,4 @@
-"""A server on a real socket that speaks the protocol, or fails to as it is told."""
+"""A server on a real socket that speaks the protocol, or fails to as a script asks."""
 
 import json
 import threading
@@ -24,7 +24,7 @@ class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def do_GET(self) -> None:
-        self._do(lambda handler: handler.answer(METADATA))
+        self._do(lambda handler: handler.respond(METADATA))
 
     def do_POST(self) -> None:
         self.request_json = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
@@ -35,7 +35,7 @@ class Handler(BaseHTTPRequestHandler):
         behave = self.server.script.pop(0) if self.server.script else well
         behave(self)
 
-    def answer(self, body: Any, status: int = 200, **headers: str) -> None:
+    def respond(self, body: Any, status: int = 200, **headers: str) -> None:
         content = body if isinstance(body, bytes) else json.dumps(body).encode()
         self.send_response(status)
         for name, value in {"Content_Length": str(len(content)), **headers}.items():
@@ -51,7 +51,7 @@ Behaviour = Callable[[Handler], None]
 
 
 class Server(ThreadingHTTPServer):
-    """Does what is next in `script`; with none left, answers well."""
+    """Does what is next in `script`; with none left, responds well."""
 
     daemon_threads = True
 
@@ -64,7 +64,7 @@ class Server(ThreadingHTTPServer):
         self.address = f"{self.origin}/v2/models/m"
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        pass  # the client hung up on a slow answer, as it should
+        pass  # the client hung up on a slow response, as it should
 
 
 @contextmanager
@@ -88,11 +88,11 @@ def right(handler: Handler) -> None:
 
 def output(**changes: Any) -> Behaviour:
     tensor = {"name": "y", "datatype": "FP32", "shape": [2, 4], "data": [0.5] * 8, **changes}
-    return says({"outputs": [tensor]})
+    return sends({"outputs": [tensor]})
 
 
-def says(body: Any, status: int = 200, **headers: str) -> Behaviour:
-    return lambda handler: handler.answer(body, status, **headers)
+def sends(body: Any, status: int = 200, **headers: str) -> Behaviour:
+    return lambda handler: handler.respond(body, status, **headers)
 
 
 def hangs(handler: Handler) -> None:
@@ -100,14 +100,14 @@ def hangs(handler: Handler) -> None:
 
 
 def hangs_mid_body(handler: Handler) -> None:
-    handler.answer(b'{"outputs": [', Content_Length="4000")
+    handler.respond(b'{"outputs": [', Content_Length="4000")
     handler.wfile.flush()
     hangs(handler)
 
 
 def drips(handler: Handler) -> None:
     """A byte now and then: never silent for long, never done."""
-    handler.answer(b" ", Content_Length="4000")
+    handler.respond(b" ", Content_Length="4000")
     while not handler.server.over.is_set():
         handler.wfile.write(b" ")
         handler.wfile.flush()
@@ -115,7 +115,7 @@ def drips(handler: Handler) -> None:
 
 
 def hangs_up_mid_body(handler: Handler) -> None:
-    handler.answer(b'{"outputs": [', Content_Length="4000")
+    handler.respond(b'{"outputs": [', Content_Length="4000")
     handler.close_connection = True
 
 

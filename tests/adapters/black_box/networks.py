@@ -1,4 +1,4 @@
-"""A small network as an ONNX file, and what it answers."""
+"""A small network as an ONNX file, and its outputs."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,7 +18,7 @@ def images(n: int) -> Tensor:
 
 
 def scores(batch: Tensor) -> Tensor:
-    """What the network answers, by PyTorch."""
+    """The outputs of the network, by PyTorch."""
     return batch.flatten(1) @ WEIGHT
 
 

@@ -17,7 +17,7 @@ from tests.adapters.black_box.misbehaving import (
     hangs_up,
     hangs_up_mid_body,
     output,
-    says,
+    sends,
     serve,
 )
 from tests.adapters.black_box.mlserver import running_mlserver
@@ -40,7 +40,7 @@ def mlserver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 @pytest.mark.parametrize("version", ["", "/versions/v1"])
-def test_mlserver_answers_as_the_network_does(mlserver: str, version: str) -> None:
+def test_mlserver_gives_what_the_network_does(mlserver: str, version: str) -> None:
     spec = f"{mlserver}/v2/models/linear{version}"
     box = load_black_box(spec, BlackBoxSettings(batch=3, num_classes=4))
     assert torch.allclose(box.ask(images(7)), scores(images(7)), atol=1e-5)
@@ -49,8 +49,8 @@ def test_mlserver_answers_as_the_network_does(mlserver: str, version: str) -> No
 
 def test_another_output_of_mlserver_by_name(mlserver: str) -> None:
     spec = f"{mlserver}/v2/models/linear"
-    answers = load_black_box(spec, BlackBoxSettings(output="classes")).ask(images(7))
-    assert torch.equal(answers, scores(images(7)).argmax(dim=1))
+    classes = load_black_box(spec, BlackBoxSettings(output="classes")).ask(images(7))
+    assert torch.equal(classes, scores(images(7)).argmax(dim=1))
     with pytest.raises(InputError, match="no output logits; it has scores, classes"):
         load_black_box(spec, BlackBoxSettings(output="logits"))
 
@@ -76,15 +76,15 @@ PATIENT = BlackBoxSettings(retries=2, timeout=20.0)
 ONCE = BlackBoxSettings(retries=0, timeout=20.0)
 HASTY = BlackBoxSettings(retries=1, timeout=1.0)
 
-DOWN = says({"error": "no capacity"}, 503)
+DOWN = sends({"error": "no capacity"}, 503)
 INFINITE = b"""{"outputs": [{"name": "y", "datatype": "FP32", "shape": [2, 4],
     "data": [1e999, 0, 0, 0, 0, 0, 0, 0]}]}"""
 NONSENSE: list[tuple[Behaviour, str]] = [
-    (says(b"<html><body>Sign in</body></html>"), "answered nonsense, not the protocol's JSON"),
-    (says(b"\xff\xfe\x00"), "answered nonsense"),
-    (says(b"[" * 100_000), "answered nonsense"),
-    (says({"error": "x"}), r"answered nonsense.*\(outputs Field required\)"),
-    (says({"outputs": []}), "answered without the output that it should have"),
+    (sends(b"<html><body>Sign in</body></html>"), "sent nonsense, not the protocol's JSON"),
+    (sends(b"\xff\xfe\x00"), "sent nonsense"),
+    (sends(b"[" * 100_000), "sent nonsense"),
+    (sends({"error": "x"}), r"sent nonsense.*\(outputs Field required\)"),
+    (sends({"outputs": []}), "sent no output at all"),
     (output(data=[0.5] * 7), "output y is nonsense"),
     (output(data=[[0.5] * 4, [0.5] * 3]), "output y is nonsense"),
     (output(shape=[-2, 4]), "output y is nonsense"),
@@ -92,25 +92,25 @@ NONSENSE: list[tuple[Behaviour, str]] = [
     (output(data=[None] * 8), "output y is nonsense"),
     (output(datatype="INT64"), "output y is nonsense .*not of INT64"),
     (output(datatype="BYTES"), "output y is BYTES, not scores or classes"),
-    (output(shape=[8]), r"answered 2 images with torch\.float32 of shape \(8,\)"),
+    (output(shape=[8]), r"gave torch\.float32 of shape \(8,\) for 2 images"),
     (output(shape=[10**30, 4]), "output y is nonsense"),
     (output(shape=[1, 4], data=[0.5] * 4), r"of shape \(1, 4\)"),
     (output(data=[0.5] * 7 + [float("nan")]), "NaN or infinity"),
-    (says(INFINITE), "NaN or infinity"),
+    (sends(INFINITE), "NaN or infinity"),
     (DOWN, 'HTTP status 503: {"error": "no capacity"}'),
-    (says(b"", 429), "HTTP status 429: nothing"),
+    (sends(b"", 429), "HTTP status 429: nothing"),
     (hangs_up, "cannot be reached, or broke off"),
     (hangs_up_mid_body, "cannot be reached, or broke off .*IncompleteRead"),
 ]
 
 
-@pytest.mark.parametrize(("behaviour", "told"), NONSENSE)
-def test_what_was_wrong_is_told_in_one_line(
-    server: Server, behaviour: Behaviour, told: str
+@pytest.mark.parametrize(("behaviour", "message"), NONSENSE)
+def test_what_was_wrong_is_reported_in_one_line(
+    server: Server, behaviour: Behaviour, message: str
 ) -> None:
     box = load_black_box(server.address, ONCE)
     server.script = [behaviour]
-    with pytest.raises(InputError, match=f"^{server.address}: .*{told}") as caught:
+    with pytest.raises(InputError, match=f"^{server.address}: .*{message}") as caught:
         box.ask(images(2))
     assert "\n" not in str(caught.value)
     assert len(server.seen) == 2
@@ -125,7 +125,7 @@ def test_a_passing_failure_is_asked_again(server: Server, behaviour: Behaviour) 
 
 
 def test_down_twice_and_then_fine(server: Server) -> None:
-    server.script = [DOWN, says(b"not yet"), lambda handler: handler.answer(METADATA), DOWN, DOWN]
+    server.script = [DOWN, sends(b"not yet"), lambda handler: handler.respond(METADATA), DOWN, DOWN]
     box = load_black_box(server.address, PATIENT)
     started = time.monotonic()
     assert torch.allclose(box.ask(images(2)), scores(images(2)), atol=1e-5)
@@ -141,25 +141,25 @@ def test_it_gives_up_after_the_last_retry(server: Server) -> None:
 
 
 @pytest.mark.parametrize("behaviour", [hangs, hangs_mid_body, drips])
-def test_a_slow_answer_is_given_up(server: Server, behaviour: Behaviour) -> None:
+def test_a_slow_response_is_given_up(server: Server, behaviour: Behaviour) -> None:
     box = load_black_box(server.address, HASTY)
     server.script = [behaviour, behaviour]
     started = time.monotonic()
-    with pytest.raises(InputError, match="gave no whole answer within 1 s; asked 2 times"):
+    with pytest.raises(InputError, match="sent no whole response within 1 s; asked 2 times"):
         box.ask(images(2))
     assert time.monotonic() - started < 20
 
 
-def test_a_slow_answer_and_then_a_quick_one(server: Server) -> None:
+def test_a_slow_response_and_then_a_quick_one(server: Server) -> None:
     box = load_black_box(server.address, HASTY)
     server.script = [hangs]
     assert torch.allclose(box.ask(images(2)), scores(images(2)), atol=1e-5)
 
 
-def test_an_endless_answer_is_cut_off(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_endless_response_is_cut_off(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("bitcliff.adapters.black_box.endpoint._LARGEST", 2**20)
-    server.script = [says(b" " * 2**21)]
-    with pytest.raises(InputError, match="answered with more than 1 MiB"):
+    server.script = [sends(b" " * 2**21)]
+    with pytest.raises(InputError, match="sent more than 1 MiB"):
         load_black_box(server.address, ONCE)
 
 
@@ -174,7 +174,7 @@ def test_nobody_listens() -> None:
 def test_redirects_are_not_followed(server: Server, status: int) -> None:
     with serve() as elsewhere:
         box = load_black_box(server.address, PATIENT)
-        server.script = [says(b"", status, Location=f"{elsewhere.address}/infer")]
+        server.script = [sends(b"", status, Location=f"{elsewhere.address}/infer")]
         with pytest.raises(
             InputError, match=f"redirects to {elsewhere.address}/infer, not followed"
         ):
@@ -185,7 +185,7 @@ def test_redirects_are_not_followed(server: Server, status: int) -> None:
 
 def test_what_the_client_did_wrong_is_not_tried_again(server: Server) -> None:
     box = load_black_box(server.address, PATIENT)
-    server.script = [says({"error": "unexpected\nshape"}, 400)]
+    server.script = [sends({"error": "unexpected\nshape"}, 400)]
     with pytest.raises(InputError, match=r"HTTP status 400: .*unexpected") as caught:
         box.ask(images(2))
     assert "\n" not in str(caught.value)
@@ -211,24 +211,24 @@ def test_tls_is_asked_of_an_https_address(server: Server) -> None:
 
 def test_a_fixed_batch_is_padded(server: Server) -> None:
     inputs = [{**METADATA["inputs"][0], "shape": [4, 3, 2, 2]}]
-    server.script = [says({**METADATA, "inputs": inputs})]
+    server.script = [sends({**METADATA, "inputs": inputs})]
     box = load_black_box(server.address, ONCE)
     assert torch.allclose(box.ask(images(7)), scores(images(7)), atol=1e-5)
     assert len(server.seen) == 3
 
 
 @pytest.mark.parametrize(
-    ("changes", "told"),
+    ("changes", "message"),
     [
         ({"inputs": []}, "one input of float images; it declares none"),
         ({"inputs": [{"name": "x", "datatype": "INT64", "shape": [-1]}]}, "declares x INT64"),
         ({"inputs": METADATA["inputs"] * 2}, "declares x FP32, x FP32"),
-        ({"inputs": "x"}, "answered nonsense"),
+        ({"inputs": "x"}, "sent nonsense"),
     ],
 )
-def test_metadata_that_does_not_fit(server: Server, changes: dict[str, Any], told: str) -> None:
-    server.script = [says({**METADATA, **changes})]
-    with pytest.raises(InputError, match=told):
+def test_metadata_that_does_not_fit(server: Server, changes: dict[str, Any], message: str) -> None:
+    server.script = [sends({**METADATA, **changes})]
+    with pytest.raises(InputError, match=message):
         load_black_box(server.address, ONCE)
 
 

@@ -21,7 +21,7 @@ from tests.adapters.subjects import damaged
 
 
 @pytest.mark.parametrize("batch", ["batch", 1, 4])
-def test_answers_as_the_network_does(tmp_path: Path, batch: str | int) -> None:
+def test_gives_what_the_network_does(tmp_path: Path, batch: str | int) -> None:
     spec = save(a_model(batch), tmp_path / "net.onnx")
     box = load_black_box(spec, BlackBoxSettings(batch=3, num_classes=4))
     assert torch.allclose(box.ask(images(7)), scores(images(7)), atol=1e-5)
@@ -30,8 +30,8 @@ def test_answers_as_the_network_does(tmp_path: Path, batch: str | int) -> None:
 
 def test_another_output_by_name(tmp_path: Path) -> None:
     spec = save(a_model(), tmp_path / "net.onnx")
-    answers = load_black_box(spec, BlackBoxSettings(output="classes")).ask(images(7))
-    assert torch.equal(answers, scores(images(7)).argmax(dim=1))
+    classes = load_black_box(spec, BlackBoxSettings(output="classes")).ask(images(7))
+    assert torch.equal(classes, scores(images(7)).argmax(dim=1))
     with pytest.raises(InputError, match="no output logits; it has scores, classes, words"):
         load_black_box(spec, BlackBoxSettings(output="logits"))
     with pytest.raises(InputError, match=r"output words is tensor\(string\), not scores"):
@@ -93,9 +93,9 @@ def test_a_network_that_fails_on_what_it_declares(tmp_path: Path) -> None:
     assert "\n" not in str(caught.value)
 
 
-def test_nan_is_no_answer(tmp_path: Path) -> None:
+def test_nan_is_no_output(tmp_path: Path) -> None:
     box = load_black_box(save(a_model(), tmp_path / "net.onnx"))
-    with pytest.raises(InputError, match="answered with NaN or infinity"):
+    with pytest.raises(InputError, match="gave NaN or infinity"):
         box.ask(torch.full((2, 3, 2, 2), math.nan))
 
 

@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from bitcliff.adapters.black_box.outputs import Form, NoAnswer, Opened, checked, insist
+from bitcliff.adapters.black_box.outputs import Form, NoOutput, Opened, checked, insist
 from bitcliff.errors import InputError
 from tests.adapters.black_box.networks import images, scores
 
@@ -18,46 +18,46 @@ def test_scores_become_float32_and_classes_int64() -> None:
 
 
 @pytest.mark.parametrize(
-    ("answer", "told"),
+    ("output", "message"),
     [
-        (torch.zeros(3, 4), r"answered 2 images with torch.float32 of shape \(3, 4\)"),
-        (torch.zeros(2), r"not with scores \(2, classes\) or one integer class each"),
+        (torch.zeros(3, 4), r"gave torch.float32 of shape \(3, 4\) for 2 images"),
+        (torch.zeros(2), r"not scores \(2, classes\) or one integer class each"),
         (torch.zeros(2, 4, 1), r"of shape \(2, 4, 1\)"),
         (torch.zeros(()), r"of shape \(\)"),
         (torch.zeros(2, 4, dtype=torch.int64), r"torch.int64 of shape \(2, 4\)"),
         (torch.zeros(2, dtype=torch.complex64), "complex64"),
-        (torch.zeros(2, 1), "scores for 1 classes, and at least 2 are wanted"),
-        (torch.tensor([[0, math.nan], [0, 0]]), "answered with NaN or infinity"),
-        (torch.tensor([[0, 1e300], [0, 0]], dtype=torch.float64), "answered with NaN or infinity"),
-        (torch.tensor([0, -1]), "answered with class -1; 0 or more are wanted"),
+        (torch.zeros(2, 1), "scores for 1 classes, not for at least 2"),
+        (torch.tensor([[0, math.nan], [0, 0]]), "gave NaN or infinity"),
+        (torch.tensor([[0, 1e300], [0, 0]], dtype=torch.float64), "gave NaN or infinity"),
+        (torch.tensor([0, -1]), "gave class -1; 0 or more may come"),
     ],
 )
-def test_what_is_no_answer_is_told(answer: Tensor, told: str) -> None:
-    with pytest.raises(NoAnswer, match=told):
-        Form(None).check(answer, 2)
+def test_what_is_no_output_is_reported(output: Tensor, message: str) -> None:
+    with pytest.raises(NoOutput, match=message):
+        Form(None).check(output, 2)
 
 
 def test_the_number_of_classes_is_held_to() -> None:
-    with pytest.raises(NoAnswer, match="gives scores for 4 classes, and 10 are wanted"):
+    with pytest.raises(NoOutput, match="gives scores for 4 classes, not for 10"):
         Form(10).check(torch.zeros(2, 4), 2)
-    with pytest.raises(NoAnswer, match="answered with class 4; 0 to 3 are wanted"):
+    with pytest.raises(NoOutput, match="gave class 4; 0 to 3 may come"):
         Form(4).check(torch.tensor([4, 0]), 2)
 
 
 @pytest.mark.parametrize("second", [torch.zeros(2, 5), torch.tensor([0, 1])])
-def test_the_first_answer_fixes_the_form(second: Tensor) -> None:
+def test_the_first_output_fixes_the_form(second: Tensor) -> None:
     form = Form(None)
     form.check(torch.zeros(3, 4), 3)
-    with pytest.raises(NoAnswer, match=r"but before with \(4,\)"):
+    with pytest.raises(NoOutput, match=r"but before with \(4,\)"):
         form.check(second, 2)
 
 
 def _sized(sizes: list[int]) -> Callable[[Tensor], Tensor]:
-    def answer(batch: Tensor) -> Tensor:
+    def predict(batch: Tensor) -> Tensor:
         sizes.append(len(batch))
         return scores(batch)
 
-    return answer
+    return predict
 
 
 @pytest.mark.parametrize(("fixed", "expected"), [(None, [3, 3, 1]), (4, [4, 4]), (1, [1] * 7)])
@@ -71,11 +71,11 @@ def test_images_are_split_and_padded(fixed: int | None, expected: list[int]) -> 
 def test_no_gradient_reaches_a_black_box() -> None:
     seen: list[Tensor] = []
 
-    def answer(batch: Tensor) -> Tensor:
+    def predict(batch: Tensor) -> Tensor:
         seen.append(batch)
         return scores(batch)
 
-    ask = checked("box", Opened("id", answer), Form(None), 8)
+    ask = checked("box", Opened("id", predict), Form(None), 8)
     assert not ask(images(2).double().requires_grad_()).requires_grad
     assert (seen[0].dtype, seen[0].requires_grad) == (torch.float32, False)
 
@@ -85,7 +85,7 @@ def test_a_black_box_without_retries_is_asked_once() -> None:
 
     def ask() -> None:
         asked.append(1)
-        raise NoAnswer("is down")
+        raise NoOutput("is down")
 
     with pytest.raises(InputError, match=r"^box: is down$"):
         insist("box", 0, ask)

@@ -74,7 +74,9 @@ def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.Fixt
 @pytest.mark.parametrize(
     "function", ["means", "as_lists", "as_tensor", "reuses_memory", "overwrites", "loaded.ask"]
 )
-def test_functions_answer(module: str, function: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_functions_are_called(
+    module: str, function: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     box = load_black_box(f"call:{module}:{function}", BlackBoxSettings(batch=2))
     given = images(5)
     assert torch.allclose(box.ask(given), images(5).mean(dim=(2, 3)))
@@ -83,30 +85,32 @@ def test_functions_answer(module: str, function: str, capsys: pytest.CaptureFixt
     assert capsys.readouterr().out == ""
 
 
-def test_a_class_only_is_an_answer(module: str) -> None:
-    answers = load_black_box(f"call:{module}:classes").ask(images(5))
-    assert torch.equal(answers, images(5).mean(dim=(2, 3)).argmax(dim=1))
+def test_a_class_only_is_an_output(module: str) -> None:
+    classes = load_black_box(f"call:{module}:classes").ask(images(5))
+    assert torch.equal(classes, images(5).mean(dim=(2, 3)).argmax(dim=1))
 
 
 @pytest.mark.parametrize(
-    ("function", "told"),
+    ("function", "message"),
     [
         ("fails", r"failed: .*\(box_\d+\.py, line 33\)"),
         ("leaves", "failed: SystemExit: 3"),
         ("gives_nothing", "failed: "),
         ("gives_words", "failed: "),
-        ("grows", r"answered with shape \(2, 4\), but before with \(3,\)"),
+        ("grows", r"gave shape \(2, 4\), but before with \(3,\)"),
     ],
 )
-def test_what_the_users_code_does_wrong_is_told(module: str, function: str, told: str) -> None:
+def test_what_the_users_code_does_wrong_is_reported(
+    module: str, function: str, message: str
+) -> None:
     box = load_black_box(f"call:{module}:{function}", BlackBoxSettings(batch=2))
-    with pytest.raises(InputError, match=f"^call:{module}:{function}: {told}") as caught:
+    with pytest.raises(InputError, match=f"^call:{module}:{function}: {message}") as caught:
         box.ask(images(4))
     assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize(
-    ("name", "told"),
+    ("name", "message"),
     [
         ("{}:number", "is a int, not a function"),
         ("{}:meens", "has no meens; did you mean means"),
@@ -114,6 +118,6 @@ def test_what_the_users_code_does_wrong_is_told(module: str, function: str, told
         ("no_such_module_zz:f", "no module no_such_module_zz"),
     ],
 )
-def test_names_that_lead_nowhere(module: str, name: str, told: str) -> None:
-    with pytest.raises(InputError, match=told):
+def test_names_that_lead_nowhere(module: str, name: str, message: str) -> None:
+    with pytest.raises(InputError, match=message):
         load_black_box("call:" + name.format(module))

@@ -8,7 +8,7 @@ from bitcliff.errors import InputError
 
 
 @pytest.mark.parametrize(
-    ("changes", "told"),
+    ("changes", "message"),
     [
         ({"num_classes": 1}, "num_classes 1: must be at least 2"),
         ({"timeout": 0.0}, "timeout 0.0: must be above 0 seconds"),
@@ -18,6 +18,6 @@ from bitcliff.errors import InputError
         ({"batch": 0}, "batch 0: must be at least 1"),
     ],
 )
-def test_values_out_of_range_are_refused(changes: dict[str, Any], told: str) -> None:
-    with pytest.raises(InputError, match=told):
+def test_values_out_of_range_are_refused(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError, match=message):
         BlackBoxSettings(**changes)

@@ -14,7 +14,7 @@ from tests.adapters.black_box.networks import a_model, images, scores
 
 
 @pytest.mark.parametrize("batch", ["batch", 1])
-def test_it_answers_as_the_file_does(tmp_path: Path, batch: str | int) -> None:
+def test_it_gives_what_the_file_does(tmp_path: Path, batch: str | int) -> None:
     file = tmp_path / "network.onnx"
     onnx.save(a_model(batch), file)
     subject = load_black_box_subject(str(file))

@@ -23,7 +23,7 @@ def main(folder: Path) -> None:
     from bitcliff.jobs.assess_job import run_assess
 
     del onnx, onnxruntime, run_assess  # imported beforehand, so that no file's time holds it
-    told = {}
+    results = {}
     for file in sorted(folder.glob("*.onnx")):
         errors, begun = io.StringIO(), time.process_time()
         arguments = f"assess {file} --data {folder / 'data.npz'} --out {folder / 'run'} --bits 3:4"
@@ -31,9 +31,9 @@ def main(folder: Path) -> None:
         with contextlib.redirect_stderr(errors), contextlib.redirect_stdout(io.StringIO()):
             code = run([*arguments.split(), *effort.split(), "--threads", "1"])
         lines = [line for line in errors.getvalue().splitlines() if "bitcliff: error:" in line]
-        told[file.name] = (code, lines, errors.getvalue()[-400:], time.process_time() - begun)
+        results[file.name] = (code, lines, errors.getvalue()[-400:], time.process_time() - begun)
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    json.dump({"files": told, "memory": memory}, sys.__stdout__ or sys.stdout)
+    json.dump({"files": results, "memory": memory}, sys.__stdout__ or sys.stdout)
 
 
 if __name__ == "__main__":

@@ -36,7 +36,7 @@ def test_an_operator_that_is_wrong_is_found_and_named(
     spec = export(small(), tmp_path / "net.onnx", dynamo=True)
     name, wrong = PLANTED[planted]
     monkeypatch.setitem(operators.OPERATORS, name, wrong)
-    with pytest.raises(InputError, match="answers otherwise than ONNX Runtime") as caught:
+    with pytest.raises(InputError, match="gives other outputs than ONNX Runtime") as caught:
         check_agreement(spec, load_model(spec).module, images(20))
     text = str(caught.value)
     assert text.startswith(f"{spec}: ")
@@ -71,7 +71,7 @@ def test_weights_in_a_file_beside_it_agree_and_can_be_searched(
         check_agreement(spec, load_model(spec).module, images(4))
 
 
-def test_a_graph_that_mixes_a_larger_batch_is_told_from_a_wrong_operator(tmp_path: Path) -> None:
+def test_a_graph_that_mixes_a_larger_batch_is_no_a_wrong_operator(tmp_path: Path) -> None:
     # Each row of two takes the other: a batch that the file knows gives what ONNX Runtime does.
     nodes = [
         helper.make_node("ReduceMax", ["x"], ["m"], keepdims=1, axes=[0]),
@@ -97,7 +97,7 @@ def test_ties_may_fall_either_way(tmp_path: Path) -> None:
     assert check_agreement(spec, Turned(), x).largest < 1e-5
 
 
-def test_answers_that_are_no_scores(tmp_path: Path) -> None:
+def test_outputs_that_are_no_scores(tmp_path: Path) -> None:
     chosen = helper.make_node("ArgMax", ["x"], ["y"], axis=1, keepdims=0)
     spec = save(by_hand([chosen]), tmp_path / "net.onnx")
     with pytest.raises(InputError, match=r"net\.onnx: the model must give class scores"):

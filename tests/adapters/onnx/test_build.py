@@ -133,7 +133,7 @@ def test_names_never_clash() -> None:
         "x" * 5000,
         ".".join("abc" * 99),
     ]
-    values = ["x", *(f"v{place}" for place in range(len(names) - 1))]
+    values = ["x", *(f"v{index}" for index in range(len(names) - 1))]
     nodes = [
         node("Relu", [first], [second], name)
         for name, first, second in zip(names, values, [*values[1:], "y"], strict=True)
@@ -155,7 +155,7 @@ def test_a_fixed_batch_in_a_reshape_is_opened(rows: int, batches: list[int]) -> 
         assert torch.equal(network(x), x.reshape(batch, 2, 2))
 
 
-def test_a_fixed_batch_elsewhere_is_told() -> None:
+def test_a_fixed_batch_elsewhere_is_named() -> None:
     token = {"token": np.zeros((2, 4), np.float32)}
     network = built(by_hand([node("Add", ["x", "token"], ["y"])], token, shape=(2, 4)))
     with pytest.raises(InputError, match="its export fixed the batch at 2; export it with a dyn"):

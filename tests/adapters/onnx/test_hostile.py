@@ -26,15 +26,15 @@ def assessed(folder: Path, seconds: float) -> dict[str, Any]:
     command = [sys.executable, "-m", "tests.adapters.onnx.hostile", str(folder)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=seconds, check=False)
     assert done.returncode == 0, done.stderr[-2000:]
-    told: dict[str, Any] = json.loads(done.stdout)
-    assert told["memory"] < MOST_MEMORY
-    for name, (code, lines, tail, spent) in told["files"].items():
+    results: dict[str, Any] = json.loads(done.stdout)
+    assert results["memory"] < MOST_MEMORY
+    for name, (code, lines, tail, spent) in results["files"].items():
         assert code in (0, 2), (name, code, tail)
         assert len(lines) == (code == 2), (name, lines, tail)
         assert "internal error" not in "".join(lines), (name, lines)
         assert "Traceback" not in tail, (name, tail)
         assert spent < MOST_SECONDS, (name, spent)
-    return dict(told["files"])
+    return dict(results["files"])
 
 
 def made(shape: list[int], *, then: str = "Add") -> list[onnx.NodeProto]:
@@ -219,14 +219,14 @@ HOSTILE: dict[str, tuple[onnx.ModelProto, str]] = {
         ),
         "MiB of a few examples",
     ),
-    "all places": (
+    "all positions": (
         by_hand(
             [
                 node("Constant", [], ["n"], value_ints=[2**26]),
                 node("ConstantOfShape", ["n"], ["v"]),
                 node("Cast", ["v"], ["flags"], to=TensorProto.BOOL),
-                node("NonZero", ["flags"], ["places"]),
-                node("Add", ["x", "places"], ["y"]),
+                node("NonZero", ["flags"], ["positions"]),
+                node("Add", ["x", "positions"], ["y"]),
             ]
         ),
         "MiB of a few examples",
@@ -240,7 +240,7 @@ HOSTILE: dict[str, tuple[onnx.ModelProto, str]] = {
         ),
         "MiB of a few examples",
     ),
-    "places out of a table": (
+    "positions out of a table": (
         with_ids([node("Gather", ["table", "ids"], ["r"]), node("Add", ["x", "r"], ["y"])]),
         r"\(Gather\) failed",
     ),
@@ -282,14 +282,14 @@ HOSTILE: dict[str, tuple[onnx.ModelProto, str]] = {
 
 
 @pytest.fixture(scope="module")
-def told(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+def results(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """All files but those of the long test in one process: to start one takes seconds."""
     folder = tmp_path_factory.mktemp("hostile")
     (folder / "link").symlink_to("/etc/passwd")
     (folder / "inner").mkdir()
     (folder / "inner" / "up").symlink_to("/")
-    for place, (model, _) in enumerate(HOSTILE.values()):
-        save(model, folder / f"made-{place:03d}.onnx")
+    for index, (model, _) in enumerate(HOSTILE.values()):
+        save(model, folder / f"made-{index:03d}.onnx")
     data = perceptron().SerializeToString()
     for end in range(0, len(data), 5):
         (folder / f"cut-{end:05d}.onnx").write_bytes(data[:end])
@@ -308,27 +308,27 @@ def change_at_random(folder: Path, times: int) -> None:
         (folder / f"changed-{turn:04d}.onnx").write_bytes(bytes(changed))
 
 
-def codes_of(told: dict[str, Any], kind: str) -> list[int]:
-    return [code for file, (code, *_) in told.items() if file.startswith(kind)]
+def codes_of(results: dict[str, Any], kind: str) -> list[int]:
+    return [code for file, (code, *_) in results.items() if file.startswith(kind)]
 
 
-def test_files_that_are_made_to_do_harm(told: dict[str, Any]) -> None:
-    for place, (name, (_, why)) in enumerate(HOSTILE.items()):
-        file = f"made-{place:03d}.onnx"
-        code, lines, tail, _ = told[file]
+def test_files_that_are_made_to_do_harm(results: dict[str, Any]) -> None:
+    for index, (name, (_, why)) in enumerate(HOSTILE.items()):
+        file = f"made-{index:03d}.onnx"
+        code, lines, tail, _ = results[file]
         assert code == 2, (name, tail)
         assert re.search(why, lines[0]), (name, lines)
         assert file in lines[0], (name, lines)
 
 
-def test_a_file_cut_off_anywhere(told: dict[str, Any]) -> None:
-    codes = codes_of(told, "cut-")
+def test_a_file_cut_off_anywhere(results: dict[str, Any]) -> None:
+    codes = codes_of(results, "cut-")
     assert len(codes) > 50
     assert set(codes) == {2}
 
 
-def test_bytes_changed_at_random(told: dict[str, Any]) -> None:
-    codes = codes_of(told, "changed-")
+def test_bytes_changed_at_random(results: dict[str, Any]) -> None:
+    codes = codes_of(results, "changed-")
     assert codes.count(2) > 20
     assert codes.count(0) > 4  # a weight's value, or a name used throughout
 
@@ -341,7 +341,7 @@ def test_more_bytes_changed_at_random(tmp_path: Path) -> None:
     assert codes.count(0) > 20
 
 
-def test_a_file_too_large_is_not_read(told: dict[str, Any]) -> None:
-    code, lines, _, _ = told["big.onnx"]
+def test_a_file_too_large_is_not_read(results: dict[str, Any]) -> None:
+    code, lines, _, _ = results["big.onnx"]
     assert code == 2
     assert "3.0 GiB, but no ONNX file is above 2 GiB" in lines[0]

@@ -97,16 +97,16 @@ def test_one_input_of_whole_numbers_has_a_name_too(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "shape", "says"),
+    ("kind", "shape", "message"),
     [
         (TensorProto.STRING, ["batch"], "its input 'mask': tensors of type string cannot be"),
         (TensorProto.FLOAT, [], "its input 'mask' is one number for a whole batch"),
     ],
 )
 def test_inputs_that_cannot_be_given(
-    tmp_path: Path, kind: int, shape: list[int | str], says: str
+    tmp_path: Path, kind: int, shape: list[int | str], message: str
 ) -> None:
-    with pytest.raises(InputError, match=says):
+    with pytest.raises(InputError, match=message):
         load_model(save(with_input(kind, shape), tmp_path / "net.onnx"))
 
 

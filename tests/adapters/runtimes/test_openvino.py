@@ -13,7 +13,7 @@ from bitcliff.export import float_onnx
 from tests.small_networks import DigitsCNN
 
 
-def test_fully_connected_layers_are_dynamic_and_convolutions_are_told_to_be_in_float() -> None:
+def test_fully_connected_layers_are_dynamic_and_convolutions_are_reported_to_be_in_float() -> None:
     torch.manual_seed(0)
     subject = make_subject("cnn", DigitsCNN().eval(), None, None)
     x = torch.randn(20, 1, 8, 8)

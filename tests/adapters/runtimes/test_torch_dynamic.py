@@ -55,7 +55,7 @@ def test_one_scale_serves_the_whole_batch() -> None:
     assert not torch.allclose(alone[0], together[0], rtol=0.1)
 
 
-def test_convolutions_stay_in_float_and_are_told() -> None:
+def test_convolutions_stay_in_float_and_are_reported() -> None:
     runtime = load_runtime("torch-dynamic", load_model("base-digits"), bytes)
     assert (runtime.quantized, runtime.in_float) == ({"Linear": 1}, {"Conv2d": 20})
 

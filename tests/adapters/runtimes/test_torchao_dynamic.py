@@ -34,7 +34,7 @@ def test_each_row_has_a_scale_of_its_own() -> None:
     assert torch.allclose(runtime.run(small)[0], together[0], atol=1e-6)
 
 
-def test_convolutions_stay_in_float_and_are_told() -> None:
+def test_convolutions_stay_in_float_and_are_reported() -> None:
     runtime = load_runtime("torchao-dynamic", load_model("base-digits"), bytes)
     assert (runtime.quantized, runtime.in_float) == ({"Linear": 1}, {"Conv2d": 20})
 

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ValidationError
 from torch import Tensor
 
 from bitcliff.adapters.black_box.outputs import (
-    NoAnswer,
+    NoOutput,
     Opened,
     check_images,
     fixed_batch,
@@ -61,7 +61,7 @@ def open_endpoint(spec: str, settings: BlackBoxSettings) -> Opened:
     is followed.
 
     Raises:
-        InputError: a malformed address; down, slow, refuses or answers nonsense after all retries;
+        InputError: a malformed address; down, slow, refuses or sends nonsense after all retries;
             another input than float images; no such output.
     """
     if not _ADDRESS.fullmatch(spec):
@@ -75,8 +75,8 @@ def open_endpoint(spec: str, settings: BlackBoxSettings) -> Opened:
     source = _input(declared, spec)
     _check_output(declared, settings.output, spec)
 
-    answer = partial(endpoint.infer, source)
-    return Opened(spec, answer, batch=fixed_batch(source.shape), retries=settings.retries)
+    predict = partial(endpoint.infer, source)
+    return Opened(spec, predict, batch=fixed_batch(source.shape), retries=settings.retries)
 
 
 def _input(declared: _Metadata, spec: str) -> _Declared:
@@ -87,14 +87,14 @@ def _input(declared: _Metadata, spec: str) -> _Declared:
     return inputs[0]
 
 
-def _check_output(declared: _Metadata, wanted: str | None, spec: str) -> None:
+def _check_output(declared: _Metadata, chosen: str | None, spec: str) -> None:
     names = [output.name for output in declared.outputs]
-    if names and wanted is not None and wanted not in names:
-        raise InputError(f"{spec}: no output {wanted}; it has {', '.join(names)}")
+    if names and chosen is not None and chosen not in names:
+        raise InputError(f"{spec}: no output {chosen}; it has {', '.join(names)}")
 
 
 class _Endpoint:
-    """One exchange at a time with one address; every failure that may pass is a NoAnswer."""
+    """One exchange at a time with one address; every failure that may pass is a NoOutput."""
 
     def __init__(self, address: str, settings: BlackBoxSettings) -> None:
         self._address = address
@@ -120,11 +120,11 @@ class _Endpoint:
         outputs = _parsed(
             _Inference, self._exchange("POST", f"{self._address}/infer", body)
         ).outputs
-        wanted = self._settings.output
+        chosen = self._settings.output
         for output in outputs:
-            if wanted in (None, output.name):
+            if chosen in (None, output.name):
                 return _tensor(output)
-        raise NoAnswer(f"answered without the output {wanted or 'that it should have'}")
+        raise NoOutput(f"sent no output {chosen or 'at all'}")
 
     def _exchange(self, method: str, address: str, body: bytes | None = None) -> bytes:
         deadline = time.monotonic() + self._settings.timeout
@@ -145,7 +145,7 @@ class _Endpoint:
             refused = isinstance(error, self._errors.NewConnectionError)
             if isinstance(error, self._errors.TimeoutError) and not refused:
                 raise self._slow() from error
-            raise NoAnswer(f"cannot be reached, or broke off ({one_line(error)})") from error
+            raise NoOutput(f"cannot be reached, or broke off ({one_line(error)})") from error
         self._check_status(response, content)
         return content
 
@@ -159,22 +159,22 @@ class _Endpoint:
                 raise self._slow()
             if len(content) > _LARGEST:
                 response.close()
-                raise NoAnswer(f"answered with more than {_LARGEST // 2**20} MiB")
+                raise NoOutput(f"sent more than {_LARGEST // 2**20} MiB")
         return bytes(content)
 
-    def _slow(self) -> NoAnswer:
-        return NoAnswer(f"gave no whole answer within {self._settings.timeout:g} s")
+    def _slow(self) -> NoOutput:
+        return NoOutput(f"sent no whole response within {self._settings.timeout:g} s")
 
     def _check_status(self, response: Any, content: bytes) -> None:
         if response.status == 200:
             return
-        said = shortened(content.decode(errors="replace")) or "nothing"
+        body = shortened(content.decode(errors="replace")) or "nothing"
         if response.status == 429 or response.status >= 500:
-            raise NoAnswer(f"HTTP status {response.status}: {said}")
+            raise NoOutput(f"HTTP status {response.status}: {body}")
         if 300 <= response.status < 400:
             to = shortened(response.headers.get("Location", "nowhere"))
             raise InputError(f"{self._address}: redirects to {to}, not followed; give that address")
-        raise InputError(f"{self._address}: HTTP status {response.status}: {said}")
+        raise InputError(f"{self._address}: HTTP status {response.status}: {body}")
 
 
 def _parsed(kind: type[_Message], content: bytes) -> _Message:
@@ -184,12 +184,12 @@ def _parsed(kind: type[_Message], content: bytes) -> _Message:
         first = error.errors(include_url=False, include_input=False)[0]
         where = ".".join(map(str, first["loc"]))
         problem = shortened(f"{where} {first['msg']}".strip())
-        raise NoAnswer(f"answered nonsense, not the protocol's JSON ({problem})") from error
+        raise NoOutput(f"sent nonsense, not the protocol's JSON ({problem})") from error
 
 
 def _tensor(output: _Output) -> Tensor:
     if output.datatype not in _FLOATS + _INTEGERS:
-        raise NoAnswer(f"output {output.name} is {output.datatype}, not scores or classes")
+        raise NoOutput(f"output {output.name} is {output.datatype}, not scores or classes")
     floats = output.datatype in _FLOATS
     try:
         data = np.asarray(output.data)
@@ -199,5 +199,5 @@ def _tensor(output: _Output) -> Tensor:
             raise ValueError(f"shape {output.shape}")
         shaped = data.reshape(output.shape)
     except (ValueError, OverflowError) as error:
-        raise NoAnswer(f"output {output.name} is nonsense ({one_line(error)})") from error
+        raise NoOutput(f"output {output.name} is nonsense ({one_line(error)})") from error
     return torch.as_tensor(shaped).to(torch.float32 if floats else torch.int64)

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from bitcliff.adapters.black_box.endpoint import open_endpoint
 from bitcliff.adapters.black_box.onnx_file import open_onnx
-from bitcliff.adapters.black_box.outputs import Form, NoAnswer, Opened, checked
+from bitcliff.adapters.black_box.outputs import Form, NoOutput, Opened, checked
 from bitcliff.adapters.black_box.python_call import open_call
 from bitcliff.adapters.black_box.settings import BlackBoxSettings
 from bitcliff.adapters.models import BUILT_IN, PREFIXES, load_model
@@ -66,12 +66,12 @@ def _open_model(spec: str, settings: BlackBoxSettings) -> Opened:
     """A model built here. It follows the images to their device."""
     subject = load_model(spec, weights=settings.weights)
 
-    def answer(images: Images) -> Tensor:
+    def predict(images: Images) -> Tensor:
         try:
             with torch.no_grad(), quiet():
                 return logits_of(subject.module.to(images.device), images)
         except Exception as error:
             shape = tuple(images.shape[1:])
-            raise NoAnswer(f"failed on images of shape {shape} ({one_line(error)})") from error
+            raise NoOutput(f"failed on images of shape {shape} ({one_line(error)})") from error
 
-    return Opened(subject.weights_sha256, answer)
+    return Opened(subject.weights_sha256, predict)

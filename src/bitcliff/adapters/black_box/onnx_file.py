@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from bitcliff.adapters.black_box.outputs import NoAnswer, Opened, check_images, fixed_batch
+from bitcliff.adapters.black_box.outputs import NoOutput, Opened, check_images, fixed_batch
 from bitcliff.adapters.black_box.settings import BlackBoxSettings
 from bitcliff.adapters.onnx.file import read_onnx
 from bitcliff.adapters.optional import quiet, require
@@ -38,7 +38,7 @@ def open_onnx(spec: str, settings: BlackBoxSettings, images: bool = True) -> Ope
         _check_input(session, spec)
     source, output = session.get_inputs()[0], _output(session, spec, settings.output)
 
-    def answer(inputs: Inputs) -> Tensor:
+    def predict(inputs: Inputs) -> Tensor:
         if isinstance(inputs, Tensor):
             check_images(spec, source.shape, inputs)
             inputs = {source.name: inputs}
@@ -46,10 +46,10 @@ def open_onnx(spec: str, settings: BlackBoxSettings, images: bool = True) -> Ope
             fed = {name: tensor.numpy(force=True) for name, tensor in inputs.items()}
             (result,) = session.run([output], fed)
         except Exception as error:
-            raise NoAnswer(f"ONNX Runtime failed ({one_line(error)})") from error
+            raise NoOutput(f"ONNX Runtime failed ({one_line(error)})") from error
         return torch.as_tensor(result)
 
-    return Opened(file.sha256, answer, batch=fixed_batch(source.shape))
+    return Opened(file.sha256, predict, batch=fixed_batch(source.shape))
 
 
 def _session(spec: str) -> Any:
@@ -68,9 +68,9 @@ def _check_input(session: Any, spec: str) -> None:
         raise InputError(f"{spec}: must have one input of float32 images; it has {has}")
 
 
-def _output(session: Any, spec: str, wanted: str | None) -> str:
+def _output(session: Any, spec: str, chosen: str | None) -> str:
     outputs = {output.name: output.type for output in session.get_outputs()}
-    name = wanted or next(iter(outputs))
+    name = chosen or next(iter(outputs))
     if name not in outputs:
         raise InputError(f"{spec}: no output {name}; it has {', '.join(outputs)}")
     if outputs[name] not in _OUTPUT_TYPES:

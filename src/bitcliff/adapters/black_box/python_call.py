@@ -1,12 +1,12 @@
-"""`call:package.module:function`: the user's own code answers."""
+"""`call:package.module:function`: a function of the user's own."""
 
 import torch
 from torch import Tensor
 
-from bitcliff.adapters.black_box.outputs import NoAnswer, Opened
+from bitcliff.adapters.black_box.outputs import NoOutput, Opened
 from bitcliff.adapters.black_box.settings import BlackBoxSettings
 from bitcliff.adapters.optional import quiet
-from bitcliff.adapters.user_code import find_object, told
+from bitcliff.adapters.user_code import described, find_object
 from bitcliff.errors import InputError
 from bitcliff.types.black_box import Images
 
@@ -25,12 +25,12 @@ def open_call(spec: str, settings: BlackBoxSettings) -> Opened:
     if not callable(function):
         raise InputError(f"{spec}: is a {type(function).__name__}, not a function")
 
-    def answer(images: Images) -> Tensor:
+    def predict(images: Images) -> Tensor:
         try:
             with quiet(), torch.no_grad():
                 # Both sides may reuse their memory for the next batch.
                 return torch.as_tensor(function(images.numpy(force=True).copy())).clone()
         except (Exception, SystemExit) as error:
-            raise NoAnswer(f"failed: {told(error)}") from error
+            raise NoOutput(f"failed: {described(error)}") from error
 
-    return Opened(name, answer)
+    return Opened(name, predict)

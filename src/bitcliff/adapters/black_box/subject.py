@@ -1,4 +1,4 @@
-"""`--black-box FILE.onnx`: a network that is assessed by its answers alone."""
+"""`--black-box FILE.onnx`: a network that is assessed by its outputs alone."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -13,7 +13,7 @@ from bitcliff.adapters.onnx.subject import declared_inputs, plain_shape
 from bitcliff.adapters.optional import require
 from bitcliff.adapters.preprocessing import override
 from bitcliff.errors import InputError
-from bitcliff.types.black_box import Answers
+from bitcliff.types.black_box import Outputs
 from bitcliff.types.options import ModelOptions
 from bitcliff.types.subject import Inputs, Preprocessing, Subject
 
@@ -26,7 +26,7 @@ def load_black_box_subject(spec: str, options: ModelOptions = _NOTHING_ASKED) ->
     """An ONNX file that stays one: ONNX Runtime gives its scores in float, and nothing else.
 
     Images are brought to the size that the file declares and to 0..1, unless `options` say
-    otherwise; a file says nothing of a mean.
+    otherwise; a file declares no mean.
 
     Raises:
         InputError: not an ONNX file that ONNX Runtime can run, or one with a fixed batch above 1.
@@ -43,7 +43,7 @@ def load_black_box_subject(spec: str, options: ModelOptions = _NOTHING_ASKED) ->
     shape = plain_shape(inputs)
     return Subject(
         name=spec,
-        module=_Answers(checked(spec, opened, Form(options.num_classes), _AT_ONCE)).eval(),
+        module=_AsModule(checked(spec, opened, Form(options.num_classes), _AT_ONCE)).eval(),
         preprocessing=override(None if shape is None else _images(shape[1:]), options),
         class_names=None,
         weights_sha256=opened.identity,
@@ -66,10 +66,10 @@ def onnx_bytes(spec: str) -> bytes:
     return written
 
 
-class _Answers(nn.Module):
-    """A black box where a module is wanted."""
+class _AsModule(nn.Module):
+    """A black box in the form of a module."""
 
-    def __init__(self, ask: Callable[[Inputs], Answers]) -> None:
+    def __init__(self, ask: Callable[[Inputs], Outputs]) -> None:
         super().__init__()
         self.ask = ask
 

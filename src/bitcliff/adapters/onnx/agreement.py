@@ -1,4 +1,4 @@
-"""Whether the network that was built of an ONNX file answers as ONNX Runtime does."""
+"""Whether the network that was built of an ONNX file gives the outputs of ONNX Runtime."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +21,7 @@ from bitcliff.points.forward import batch_size, logits_of, take
 from bitcliff.types.subject import Inputs
 
 EXAMPLES = 64
-# Of the answers' spread. Kernels add in other orders, which is far less than this.
+# Of the spread of the outputs. Kernels add in other orders, which is far less than this.
 TOLERANCE = 1e-3
 _A_TIE = 1e-5
 _BATCH = 8
@@ -38,7 +38,7 @@ class Agreement:
 
 
 def check_agreement(spec: str, network: nn.Module, inputs: Inputs) -> Agreement:
-    """Compares the first examples' answers with ONNX Runtime's on the file itself.
+    """Compares the first examples' outputs with ONNX Runtime's on the file itself.
 
     Args:
         network: built of the file; its own first pass comes first, so that ONNX Runtime is given
@@ -60,7 +60,7 @@ def check_agreement(spec: str, network: nn.Module, inputs: Inputs) -> Agreement:
     if opened.batch and _difference(_ask(spec, network, given, opened.batch), theirs) <= TOLERANCE:
         raise InputError(f"{spec}: {fixed_batch_advice(opened.batch)}")
     raise InputError(
-        f"{spec}: the network built of it answers otherwise than ONNX Runtime ({changed} of "
+        f"{spec}: the network built of it gives other outputs than ONNX Runtime ({changed} of "
         f"{count} examples change class, scores differ by {100 * largest:.2g} % of their "
         f"spread): {_where(file, _first(given, opened.batch or 1))}"
     )
@@ -71,18 +71,18 @@ def _first(inputs: Inputs, most: int) -> Inputs:
 
 
 def _ask(spec: str, network: nn.Module, given: Inputs, batch: int | None) -> Scores:
-    """All answers; `batch` is the only number of examples that the file knows."""
+    """All outputs; `batch` is the only number of examples that the file knows."""
 
-    def answer(part: Inputs) -> Tensor:
+    def predict(part: Inputs) -> Tensor:
         with torch.no_grad(), quiet():
             return logits_of(network, part)
 
-    opened = Opened("", answer, batch=batch)
+    opened = Opened("", predict, batch=batch)
     try:
-        answers = checked(spec, opened, Form(None), _BATCH)(given)
-        if answers.ndim != 2:
+        outputs = checked(spec, opened, Form(None), _BATCH)(given)
+        if outputs.ndim != 2:
             raise InputError("gives classes, not scores for each; export it without the choice")
-        return answers
+        return outputs
     except InputError as error:
         text = str(error)
         raise InputError(text if text.startswith(spec) else f"{spec}: {text}") from error

@@ -100,13 +100,13 @@ class _Builder:
         graph = self.file.model.graph
         inputs = [i.name for i in graph.input if i.name not in self.constants]
         known = {*inputs, *self.constants}
-        for place, node in enumerate(graph.node):
+        for index, node in enumerate(graph.node):
             outputs = list(node.output)
             while outputs and not outputs[-1]:
                 outputs.pop()
             missing = [name for name in node.input if name and name not in known]
             again = [name for name in outputs if name in known]
-            title = shortened(f"node {node.name or place} ({node.op_type})")
+            title = shortened(f"node {node.name or index} ({node.op_type})")
             if missing or again or not outputs:
                 raise InputError(
                     f"{title}: {'its input' if missing else 'its output'} "
@@ -185,14 +185,14 @@ def _declared_batch(graph: Any, constants: Mapping[str, Tensor]) -> int | None:
 def _bound(
     operator: str, attributes: Mapping[str, Any], opset: int, outputs: int
 ) -> Callable[..., Any]:
-    """The operator's function with its attributes, and with what else it asks to be told."""
+    """The operator's function with its attributes, and with what else it asks for."""
     function = OPERATORS[operator]
-    told = {"opset": opset, "outputs": outputs}
-    wanted: Container[str] = ()
-    with contextlib.suppress(ValueError):  # PyTorch's own functions in C tell nothing
-        wanted = inspect.signature(function).parameters
-    told = {name: value for name, value in told.items() if name in wanted}
-    return partial(function, **attributes, **told) if attributes or told else function
+    extra = {"opset": opset, "outputs": outputs}
+    parameters: Container[str] = ()
+    with contextlib.suppress(ValueError):  # PyTorch's own functions in C have no signature
+        parameters = inspect.signature(function).parameters
+    extra = {name: value for name, value in extra.items() if name in parameters}
+    return partial(function, **attributes, **extra) if attributes or extra else function
 
 
 def _attributes(node: Any, path: Path) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""One place that decides which ONNX files are opened at all."""
+"""The one file that decides which ONNX files are opened at all."""
 
 import hashlib
 from collections.abc import Iterator
@@ -65,7 +65,7 @@ def read_onnx(path: Path) -> OnnxFile:
 
 
 def weight_file(path: Path, location: str) -> Path:
-    """Where weights lie that the file at `path` says are at `location`.
+    """Where weights lie that the file at `path` declares to be at `location`.
 
     Raises:
         InputError: outside the file's folder, also by way of a link, or missing.

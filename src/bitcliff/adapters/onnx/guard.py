@@ -9,7 +9,7 @@ from torch.utils._pytree import tree_leaves, tree_map_only
 
 from bitcliff.errors import InputError
 
-# For one example or few: an attention over 2048 places with 16 heads, in float32.
+# For one example or few: an attention over 2048 tokens with 16 heads, in float32.
 LARGEST_TENSOR = 256 * 2**20
 LARGEST_HELD = 768 * 2**20
 

@@ -10,7 +10,7 @@ _WEIGHT = re.compile(r"[A-Za-z_]\w*(\.\w+)*\.weight")
 
 
 def path_of_node(node_name: str, operator: str, weight: str | None) -> str:
-    """A dotted path: "layer1.0.conv1" where a weight or the node tells.
+    """A dotted path: "layer1.0.conv1" where a weight or the node gives one.
 
     Args:
         node_name: such as "/layer1/layer1.0/conv1/Conv" or "node_Conv_292".

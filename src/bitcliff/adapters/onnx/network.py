@@ -16,7 +16,7 @@ from bitcliff.errors import BitcliffError, InputError
 
 @dataclass(frozen=True)
 class Step:
-    """A node in its place.
+    """A node and what it reads and makes.
 
     Attributes:
         title: the node in words, for errors. path: of its module in the network.
@@ -31,12 +31,12 @@ class Step:
 
 class OnnxNetwork(nn.Module):
     """Runs the nodes in order. Constant inputs are buffers, weights are parameters of layers.
-    Single and whole numbers, which sizes and places are worked out from, are neither.
+    Single and whole numbers, which sizes and indices are worked out from, are neither.
 
     The first pass is watched: a call that would take unreasonable memory is refused.
 
     Attributes:
-        batch: how many examples the file says it takes; None: any number.
+        batch: how many examples the file declares that it takes; None: any number.
     """
 
     def __init__(
@@ -61,12 +61,12 @@ class OnnxNetwork(nn.Module):
             self.constants.register_buffer(self._constants[name], tensor)
         for step, module in steps:
             *outer, last = step.path.split(".")
-            place: nn.Module = self
+            parent: nn.Module = self
             for part in outer:
-                if part not in place._modules:
-                    place.add_module(part, nn.Module())
-                place = place.get_submodule(part)
-            place.add_module(last, module)
+                if part not in parent._modules:
+                    parent.add_module(part, nn.Module())
+                parent = parent.get_submodule(part)
+            parent.add_module(last, module)
         self._done_with = _last_uses(self.steps)
         self._watched = False
 
@@ -145,9 +145,9 @@ def _check_held(step: Step, held: Iterable[Any]) -> None:
 def _last_uses(steps: Sequence[Step]) -> list[tuple[str, ...]]:
     """What nothing needs any more after each step."""
     last: dict[str, int] = {}
-    for place, step in enumerate(steps):
-        last |= dict.fromkeys((*step.outputs, *step.inputs), place)
+    for index, step in enumerate(steps):
+        last |= dict.fromkeys((*step.outputs, *step.inputs), index)
     done: list[list[str]] = [[] for _ in steps]
-    for name, place in last.items():
-        done[place].append(name)
+    for name, index in last.items():
+        done[index].append(name)
     return [tuple(names) for names in done]

@@ -80,7 +80,7 @@ def plain_shape(inputs: Mapping[str, NamedInput]) -> tuple[int | None, ...] | No
 def _preprocessing(
     shape: tuple[int | None, ...], options: ModelOptions, name: str
 ) -> Preprocessing | None:
-    """A file says nothing of how images become its input but their size and channels."""
+    """A file gives the size and channels of its input, but not how images become it."""
     channels, *size = shape[1:] if len(shape) == 4 else (None, None, None)
     side = options.image_size or size[0]
     if options == ModelOptions() or side is None or channels not in (None, 1, 3):

@@ -71,7 +71,9 @@ def _external(proto: Any, path: Path, size: int) -> bytes:
         offset = int(about.get("offset", 0))
         length = int(about.get("length", size))
     except ValueError as error:
-        raise InputError(f"tensor {proto.name!r}: its place in {file} is no number") from error
+        raise InputError(
+            f"tensor {proto.name!r}: its offset or length in {file} is no number"
+        ) from error
     _check(proto, size, length, "bytes")
     if offset < 0 or offset + length > file.stat().st_size:
         raise InputError(f"tensor {proto.name!r}: ends after the end of {file}; copy it again")

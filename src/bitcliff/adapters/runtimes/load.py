@@ -55,7 +55,7 @@ def load_runtime(name: str, subject: Subject, make_onnx: MakeOnnx) -> Runtime:
             + (f", which is made of {left}" if left else "")
             + "; give another runtime"
         )
-    run, run_float = (_told(name, subject, one) for one in (runtime.run, runtime.run_float))
+    run, run_float = (_guarded(name, subject, one) for one in (runtime.run, runtime.run_float))
     return replace(runtime, run=run, run_float=run_float)
 
 
@@ -66,8 +66,8 @@ def check_runtime_name(name: str) -> None:
         raise InputError(f"--runtime {name}: not known{nearest(name, RUNTIMES)}; give {known}")
 
 
-def _told(name: str, subject: Subject, run: Run) -> Run:
-    def told(inputs: Inputs) -> Tensor:
+def _guarded(name: str, subject: Subject, run: Run) -> Run:
+    def guarded(inputs: Inputs) -> Tensor:
         try:
             with quiet():
                 return run(inputs)
@@ -76,4 +76,4 @@ def _told(name: str, subject: Subject, run: Run) -> Run:
                 f"--runtime {name}: it cannot run {subject.name} ({one_line(error)})"
             ) from error
 
-    return told
+    return guarded

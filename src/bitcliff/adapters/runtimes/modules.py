@@ -24,7 +24,7 @@ def module_runtime(
     """A quantized copy of the subject as a runtime.
 
     Args:
-        is_quantized: tells the layers that run in integers. about: the other fields of `Runtime`.
+        is_quantized: picks the layers that run in integers. about: the other fields of `Runtime`.
     """
     kinds = Counter(_kind(m) for m in quantized.modules() if is_quantized(m))
     rest = (m for m in quantized.modules() if isinstance(m, _WEIGHTED) and not is_quantized(m))

@@ -48,10 +48,10 @@ def check_onnx(data: bytes) -> None:
         raise InputError(f"cannot be written as valid ONNX: {one_line(error)}") from error
 
 
-def require_exporter(wanted_for: str) -> None:
+def require_exporter(purpose: str) -> None:
     """MissingExtra unless what PyTorch writes ONNX with is installed."""
     for package in ("onnx", "onnxscript"):
-        require(package, "onnx", wanted_for)
+        require(package, "onnx", purpose)
 
 
 def runtime_version() -> str:

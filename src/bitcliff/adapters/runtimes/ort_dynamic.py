@@ -56,7 +56,7 @@ def _quantized(data: bytes, folder: Path) -> Path:
     shapes = require("onnxruntime.quantization.shape_inference", "onnx", f"--runtime {NAME}")
     given, prepared, done = (folder / f"{name}.onnx" for name in ("given", "prepared", "done"))
     given.write_bytes(data)
-    # It warns through the root logger about what it was told to do.
+    # It warns through the root logger about what it was asked to do.
     logging.disable(logging.WARNING)
     try:
         try:

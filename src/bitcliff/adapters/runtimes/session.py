@@ -13,7 +13,7 @@ from bitcliff.types.subject import Inputs
 def open_session(runtime: Any, model: Path | bytes, optimized: bool = True) -> Any:
     """An ONNX Runtime session on the CPU with torch's number of threads.
 
-    `optimized`: with nodes fused and dropped; not where the values of each are wanted.
+    `optimized`: with nodes fused and dropped; not where the values of each are needed.
     """
     options = runtime.SessionOptions()
     options.intra_op_num_threads = torch.get_num_threads()

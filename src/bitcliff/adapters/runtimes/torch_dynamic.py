@@ -34,7 +34,7 @@ def load_torch_dynamic(subject: Subject, _make_onnx: Callable[[], bytes]) -> Run
     return module_runtime(
         subject,
         made,
-        # Its packed weights are no parameters: a layer of the same name in another place.
+        # Its packed weights are no parameters: a layer of the same name elsewhere.
         lambda module: type(module).__module__.startswith("torch.ao.nn.quantized.dynamic"),
         name=NAME,
         version=f"torch {torch.__version__}",

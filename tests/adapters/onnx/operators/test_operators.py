@@ -17,12 +17,12 @@ from bitcliff.adapters.onnx.operators import OPERATORS
 from bitcliff.adapters.onnx.tensors import TYPES
 from bitcliff.errors import InputError
 
-# What is refused when it is met, by a pattern of the case's name: never a wrong answer.
+# What is refused when it is met, by a pattern of the case's name: never wrong outputs.
 REFUSED = {
     r"averagepool_.*dilations": "a dilated window is not given",
     r"batchnorm_.*_training_mode": "takes its statistics from the batch",
     r"training_dropout": "drops values at random",
-    r"maxpool_with_argmax": "places of the largest values",
+    r"maxpool_with_argmax": "positions of the largest values",
     r"reduce_(max|min)_empty_set": "non-zero size",
     r"^test_not_[234]d$": "is of opset 1",
     r"scatternd_(multiply|max|min)": "scatters with reduction",
@@ -31,7 +31,7 @@ REFUSED = {
     r"resize_downsample_sizes_linear_pytorch_half_pixel": "resizes in a way",
     r"^test_constant$": "does not depend on its input",
 }
-# Rounded to half precision at other places than in the reference: 5e-4 apart.
+# Rounded to half precision at other steps than in the reference: 5e-4 apart.
 COARSE = r"attention_.*fp16"
 CHECKED: set[str] = set()  # one is enough, however many operators a case has
 
@@ -75,17 +75,17 @@ def check(case: Any) -> None:
             for step, values in network.values(*given):
                 found.update(zip(step.outputs, values, strict=False))
         tolerance = 1e-3 if re.search(COARSE, case.name) else case.atol
-        for output, wanted in zip(case.model.graph.output, map(as_array, outputs), strict=True):
+        for output, expected in zip(case.model.graph.output, map(as_array, outputs), strict=True):
             value = found[output.name].numpy()
-            assert (value.shape, value.dtype) == (wanted.shape, wanted.dtype), case.name
+            assert (value.shape, value.dtype) == (expected.shape, expected.dtype), case.name
             np.testing.assert_allclose(
-                value, wanted, rtol=case.rtol, atol=tolerance, err_msg=case.name
+                value, expected, rtol=case.rtol, atol=tolerance, err_msg=case.name
             )
 
 
-def of_operator(cases: list[Any], wanted: Callable[[set[str]], bool]) -> list[Any]:
+def of_operator(cases: list[Any], keep: Callable[[set[str]], bool]) -> list[Any]:
     named = [(case, {node.op_type for node in case.model.graph.node}) for case in cases]
-    return [case for case, names in named if names <= OPERATORS.keys() and wanted(names)]
+    return [case for case, names in named if names <= OPERATORS.keys() and keep(names)]
 
 
 @pytest.mark.parametrize("operator", sorted(OPERATORS))

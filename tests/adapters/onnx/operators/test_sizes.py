@@ -63,11 +63,11 @@ GRAPHS: dict[str, list[onnx.NodeProto]] = {
         *(SHAPE, node("Gather", ["shape", "1"], ["c"])),
         *(node("Cast", ["c"], ["f"], to=TensorProto.FLOAT), node("Div", ["x", "f"], ["y"])),
     ],
-    "places": [
+    "positions": [
         *(SHAPE, BATCH, node("Cast", ["batch"], ["c"], to=TensorProto.INT64)),
         *(node("Range", ["0", "c", "1"], ["r"]), node("Gather", ["shape", "1"], ["columns"])),
-        *(node("Mul", ["r", "columns"], ["places"]), node("Flatten", ["x"], ["f"], axis=0)),
-        *(node("Reshape", ["f", "[-1]"], ["flat"]), node("Gather", ["flat", "places"], ["g"])),
+        *(node("Mul", ["r", "columns"], ["positions"]), node("Flatten", ["x"], ["f"], axis=0)),
+        *(node("Reshape", ["f", "[-1]"], ["flat"]), node("Gather", ["flat", "positions"], ["g"])),
         node("Unsqueeze", ["g", "[1]"], ["y"]),
     ],
     "a tensor of sizes": [

@@ -1,7 +1,7 @@
 """What each ONNX operator does, as a plain function of tensors in PyTorch.
 
 Inputs come by position, None where left out; attributes by keyword, under ONNX's names. A function
-that names `opset` or `outputs` is also told the file's version and the number of its results.
+that names `opset` or `outputs` also gets the file's version and the number of its results.
 """
 
 from collections.abc import Callable, Mapping

@@ -78,7 +78,7 @@ def _padding_to(sizes: Sequence[int], x: Tensor, upper: bool) -> list[tuple[int,
     """What gives x these sizes along its axes after the first two; a negative padding cuts.
 
     Of an odd number more is cut at the end if `upper`, else at the beginning. Where x is smaller
-    than is wanted, the end is filled up.
+    than is asked for, the end is filled up.
     """
     padding = []
     for have, size in zip(x.shape[2:], sizes, strict=True):

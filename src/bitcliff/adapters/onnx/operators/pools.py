@@ -28,7 +28,7 @@ def max_pool(
 ) -> Tensor:
     """The largest of each window."""
     if outputs > 1:
-        raise InputError("the places of the largest values are not given")
+        raise InputError("the positions of the largest values are not given")
     window = Window(kernel_shape, strides, dilations, pads, auto_pad)
     padding = window.padding(x)
     given, own = _own_padding(x, window, padding, _least(x))

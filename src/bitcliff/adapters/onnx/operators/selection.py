@@ -13,9 +13,9 @@ from bitcliff.errors import InputError
 def gather(x: Tensor, indices: Tensor, *, axis: int = 0) -> Tensor:
     """Whole slices; negative indices count from the end."""
     axis %= x.ndim
-    places = _from_start(indices, x.shape[axis]).flatten()
+    positions = _from_start(indices, x.shape[axis]).flatten()
     shape = (*x.shape[:axis], *indices.shape, *x.shape[axis + 1 :])
-    return x.index_select(axis, places).reshape(shape)
+    return x.index_select(axis, positions).reshape(shape)
 
 
 def gather_elements(x: Tensor, indices: Tensor, *, axis: int = 0) -> Tensor:
@@ -36,11 +36,11 @@ def scatter_elements(
     x: Tensor, indices: Tensor, updates: Tensor, *, axis: int = 0, reduction: str = "none"
 ) -> Tensor:
     """Single entries along one axis, into a copy."""
-    places = _from_start(indices, x.shape[axis])
+    positions = _from_start(indices, x.shape[axis])
     if reduction == "none":
-        return x.scatter(axis, places, updates)
+        return x.scatter(axis, positions, updates)
     how = {"add": "sum", "mul": "prod", "max": "amax", "min": "amin"}[reduction]
-    return x.scatter_reduce(axis, places, updates, how)
+    return x.scatter_reduce(axis, positions, updates, how)
 
 
 def scatter_nd(x: Tensor, indices: Tensor, updates: Tensor, *, reduction: str = "none") -> Tensor:
@@ -67,13 +67,13 @@ def slice_of(
     chosen = (list(axes) if along is None else along.tolist()) or list(range(len(begin)))
     steps = [1] * len(begin) if by is None else by.tolist()
     for axis, start, stop, step in zip(chosen, begin, end, steps, strict=True):
-        places = slice(start, stop, step).indices(x.shape[axis])
+        positions = slice(start, stop, step).indices(x.shape[axis])
         if step > 0:
             index = [slice(None)] * x.ndim
-            index[axis] = slice(*places)
+            index[axis] = slice(*positions)
             x = x[tuple(index)]
         else:
-            x = x.index_select(axis, torch.tensor(range(*places), dtype=torch.int64))
+            x = x.index_select(axis, torch.tensor(range(*positions), dtype=torch.int64))
     return x
 
 
@@ -81,11 +81,11 @@ def top_k(
     x: Tensor, k: Tensor, *, axis: int = -1, largest: int = 1, sorted: int = 1
 ) -> tuple[Tensor, Tensor]:
     """In order always; of equals the first comes first."""
-    values, places = x.sort(dim=axis, descending=bool(largest), stable=True)
+    values, positions = x.sort(dim=axis, descending=bool(largest), stable=True)
     count = int(number(k))
     if count > x.shape[axis]:
-        raise InputError(f"the first {count} of {x.shape[axis]} are wanted")
-    return values.narrow(axis, 0, count), places.narrow(axis, 0, count)
+        raise InputError(f"the first {count} of {x.shape[axis]} are asked for")
+    return values.narrow(axis, 0, count), positions.narrow(axis, 0, count)
 
 
 def trilu(x: Tensor, k: Tensor | None = None, *, upper: int = 1) -> Tensor:
@@ -107,9 +107,9 @@ def one_hot(indices: Tensor, depth: Tensor, values: Tensor, *, axis: int = -1) -
     """Indices that are out of range give no one."""
     count = int(number(depth))
     wrapped = torch.where(indices < 0, indices + count, indices)
-    places = torch.arange(count).to(indices.dtype)
+    positions = torch.arange(count).to(indices.dtype)
     along = axis % (indices.ndim + 1)
-    hot = wrapped.unsqueeze(along) == places.reshape([-1] + [1] * (indices.ndim - along))
+    hot = wrapped.unsqueeze(along) == positions.reshape([-1] + [1] * (indices.ndim - along))
     return torch.where(hot, values[1], values[0])
 
 

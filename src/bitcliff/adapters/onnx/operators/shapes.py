@@ -113,25 +113,25 @@ def pad(
     if mode == "constant":
         flat = [0] * (2 * x.ndim)
         for axis, before, after in pairs:
-            place = 2 * (x.ndim - 1 - axis)
-            flat[place : place + 2] = [before, after]
+            start = 2 * (x.ndim - 1 - axis)
+            flat[start : start + 2] = [before, after]
         fill = 0 if value is None else number(value)
         return torch.nn.functional.pad(x, flat, value=fill)
     for axis, before, after in pairs:
-        x = x.index_select(axis, _places(x.shape[axis], before, after, mode))
+        x = x.index_select(axis, _positions(x.shape[axis], before, after, mode))
     return x
 
 
-def _places(size: int, before: int, after: int, mode: str) -> Tensor:
+def _positions(size: int, before: int, after: int, mode: str) -> Tensor:
     """Which entry of an axis stands where in the padded axis."""
-    places = torch.arange(-before, size + after)
+    positions = torch.arange(-before, size + after)
     if mode == "edge" or size == 1:
-        return places.clamp(0, size - 1)
+        return positions.clamp(0, size - 1)
     if mode == "wrap":
-        return places % size
+        return positions % size
     if mode == "reflect":
         period = 2 * (size - 1)
-        folded = places % period
+        folded = positions % period
         return torch.minimum(folded, period - folded)
     raise InputError(f"it pads in mode {mode}, which is not known")
 

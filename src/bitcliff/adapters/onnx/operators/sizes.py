@@ -27,7 +27,7 @@ def as_sizes(sizes: Sequence[int | torch.SymInt]) -> Tensor | Sizes:
 
 
 def number(x: Tensor | Sizes) -> Any:
-    """The one number in it. Not by `item`, which a traced network has no answer to."""
+    """The one number in it. Not by `item`, which a traced network cannot give."""
     value = x.tolist()
     while isinstance(value, list):
         (value,) = value
@@ -88,7 +88,7 @@ _ON_SIZES: Mapping[str, Callable[..., Any]] = {
     "Concat": lambda *inputs, axis: np.concatenate(inputs, axis),
     "Div": lambda x, y: x // y,
     "Equal": lambda x, y: x == y,
-    "Gather": lambda x, places, axis=0: np.take(x, places.astype(int), axis),
+    "Gather": lambda x, indices, axis=0: np.take(x, indices.astype(int), axis),
     "Identity": lambda x: x,
     "Max": lambda x, y: np.maximum(x, y),
     "Mod": lambda x, y, **_: x % y,

@@ -24,7 +24,7 @@ class Window:
     auto_pad: str = "NOTSET"
 
     def along(self, values: Sequence[int]) -> list[int]:
-        """One number an axis; 1 where nothing is said."""
+        """One number an axis; 1 where nothing is given."""
         return list(values) or [1] * len(self.kernel)
 
     def padding(self, x: Tensor) -> list[tuple[int, int]]:
