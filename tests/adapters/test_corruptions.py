@@ -21,7 +21,8 @@ from bitcliff.adapters.corruptions import (
     blur_sigma,
     image_corruptions,
 )
-from bitcliff.questions.corruptions.corrupting import corrupted, normalisation_shift, picture_scale
+from bitcliff.questions.corruptions.corrupting import corrupted, normalisation_shift
+from bitcliff.questions.image_scale import image_scale
 from bitcliff.types.corruption import Corruption
 from bitcliff.types.settings import DEGREES
 
@@ -34,7 +35,7 @@ def photographs() -> Images:
     subject = load_model("efficientnet-lite0")
     inputs = load_examples("imagenet-20", subject=subject).inputs
     assert isinstance(inputs, Tensor)
-    return picture_scale(inputs, subject.preprocessing).to_pictures(inputs)
+    return image_scale(inputs, subject.preprocessing).to_images(inputs)
 
 
 @pytest.fixture(scope="module")
@@ -217,7 +218,7 @@ def test_a_higher_degree_goes_further(
     corruption: Corruption, data: str, request: pytest.FixtureRequest
 ) -> None:
     images = request.getfixturevalue(data)
-    scale = picture_scale(images, None)
+    scale = image_scale(images, None)
     distances = [
         float(
             torch.stack(
@@ -239,7 +240,7 @@ def test_images_keep_their_shape_type_and_range(corruption: Corruption, channels
     x = torch.rand(6, channels, 12, 9, generator=torch.Generator().manual_seed(channels))
     x[0], x[1] = 0.0, 1.0
     before = x.clone()
-    scale = picture_scale(x, None)
+    scale = image_scale(x, None)
     for degree in DEGREES:
         for index, image in enumerate(x):
             found = corrupted(image, scale, corruption, degree, 1, str(index))

@@ -74,9 +74,7 @@ def check_model_name(spec: str) -> None:
 def _unknown(spec: str) -> str:
     suffix = Path(spec).suffix.lower()
     if suffix in _FILES:
-        return (
-            f"MODEL {spec}: weights do not name their model; give MODEL --weights {spec}"
-        )
+        return f"MODEL {spec}: weights do not name their model; give MODEL --weights {spec}"
     if spec in PREFIXES or spec.removesuffix(":") in PREFIXES:
         return f"MODEL {spec}: the name after the colon is missing; give {_ACCEPTED}"
     return f"MODEL {spec}: not known{nearest(spec, BUILT_IN)}; give {_ACCEPTED}"

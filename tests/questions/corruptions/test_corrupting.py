@@ -3,12 +3,8 @@ import pytest
 import torch
 
 from bitcliff.errors import InputError
-from bitcliff.questions.corruptions.corrupting import (
-    SHIFT,
-    corrupted,
-    normalisation_shift,
-    picture_scale,
-)
+from bitcliff.questions.corruptions.corrupting import SHIFT, corrupted, normalisation_shift
+from bitcliff.questions.image_scale import image_scale
 from bitcliff.types.corruption import Corruption
 from bitcliff.types.settings import DEGREES, CorruptionSettings
 from bitcliff.types.subject import Preprocessing
@@ -31,8 +27,8 @@ def inputs_of(x: torch.Tensor, p: Preprocessing) -> torch.Tensor:
 def test_the_preprocessing_is_undone_and_done_again(preprocessing: Preprocessing) -> None:
     x = images()
     inputs = inputs_of(x, preprocessing)
-    scale = picture_scale(inputs, preprocessing)
-    assert torch.allclose(scale.to_pictures(inputs), x, atol=1e-6)
+    scale = image_scale(inputs, preprocessing)
+    assert torch.allclose(scale.to_images(inputs), x, atol=1e-6)
     assert torch.allclose(scale.to_inputs(x), inputs, atol=1e-6)
     again = corrupted(inputs[0], scale, NOTHING, 1, 0, "a")
     assert torch.allclose(again, inputs[0], atol=1e-6)
@@ -42,8 +38,8 @@ def test_the_preprocessing_is_undone_and_done_again(preprocessing: Preprocessing
 def test_data_without_a_normalisation_goes_from_its_least_to_its_greatest() -> None:
     inputs = 3 * images()[:, :1] - 7
     for preprocessing in (None, Preprocessing((5, 4), channels=1, mean=(0.5,), std=(0.2,))):
-        scale = picture_scale(inputs, preprocessing)
-        found = scale.to_pictures(inputs)
+        scale = image_scale(inputs, preprocessing)
+        found = scale.to_images(inputs)
         assert (float(found.min()), float(found.max())) == pytest.approx((0.0, 1.0), abs=1e-6)
         assert torch.allclose(scale.to_inputs(found), inputs, atol=1e-5)
         assert "without a normalisation" in scale.words
@@ -54,7 +50,7 @@ def test_the_shift_is_normalisation_with_other_statistics(degree: int) -> None:
     x, a = images().double(), SHIFT[degree - 1]
     p = NORMALISED
     inputs = inputs_of(x, p)
-    found = corrupted(inputs[0], picture_scale(inputs, p), normalisation_shift, degree, 3, "a")
+    found = corrupted(inputs[0], image_scale(inputs, p), normalisation_shift, degree, 3, "a")
     for channel in range(3):
         ways = [
             (x[0, channel] - (p.mean[channel] + up * a * p.std[channel]))
@@ -67,7 +63,7 @@ def test_the_shift_is_normalisation_with_other_statistics(degree: int) -> None:
 
 def test_the_shift_of_bare_data_is_by_its_own_statistics() -> None:
     inputs = 3 * images().double() + 5
-    found = corrupted(inputs[0], picture_scale(inputs, None), normalisation_shift, 5, 0, "a")
+    found = corrupted(inputs[0], image_scale(inputs, None), normalisation_shift, 5, 0, "a")
     for channel in range(3):
         mean, std = inputs[:, channel].mean(), inputs[:, channel].std()
         ways = [
@@ -86,7 +82,7 @@ def test_chance_hangs_on_seed_corruption_and_name_and_not_on_degree() -> None:
         return x
 
     x = images()
-    scale = picture_scale(x, None)
+    scale = image_scale(x, None)
 
     def chance(kind: str, degree: int, seed: int, name: str) -> float:
         corrupted(x[0], scale, Corruption(kind, "", (), draw), degree, seed, name)
@@ -106,8 +102,8 @@ def test_chance_hangs_on_seed_corruption_and_name_and_not_on_degree() -> None:
 def test_what_leaves_the_range_is_cut_off() -> None:
     x = images()
     double = Corruption("double", "", (), lambda image, _degree, _rng: 2 * image)
-    scale = picture_scale(inputs_of(x, NORMALISED), NORMALISED)
-    found = scale.to_pictures(corrupted(inputs_of(x, NORMALISED)[0], scale, double, 1, 0, "a"))
+    scale = image_scale(inputs_of(x, NORMALISED), NORMALISED)
+    found = scale.to_images(corrupted(inputs_of(x, NORMALISED)[0], scale, double, 1, 0, "a"))
     assert torch.allclose(found, (2 * x[0]).clamp(0, 1), atol=1e-6)
 
 
@@ -123,7 +119,7 @@ def test_what_leaves_the_range_is_cut_off() -> None:
 )
 def test_what_is_not_images_is_refused(inputs: torch.Tensor, why: str) -> None:
     with pytest.raises(InputError, match=why):
-        picture_scale(inputs, None)
+        image_scale(inputs, None)
 
 
 @pytest.mark.parametrize(

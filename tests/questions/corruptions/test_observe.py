@@ -8,9 +8,10 @@ from bitcliff.adapters.corruptions import image_corruptions
 from bitcliff.assess.quantized import quantized
 from bitcliff.errors import MissingExtra
 from bitcliff.policy import Uniform
-from bitcliff.questions.corruptions.corrupting import corrupted, picture_scale
+from bitcliff.questions.corruptions.corrupting import corrupted
 from bitcliff.questions.corruptions.observe import observe_corruptions
 from bitcliff.questions.corruptions.record import CorruptionsObserved
+from bitcliff.questions.image_scale import image_scale
 from bitcliff.types.corruption import Corruption
 from bitcliff.types.settings import DEGREES, CorruptionSettings
 from tests.contract.subjects import SETTINGS as TOKEN_SETTINGS
@@ -86,7 +87,7 @@ def test_predictions_are_those_of_the_network_itself() -> None:
     settings = CorruptionSettings(degrees=(2, 4), seeds=2)
     context = context_of(Dazzled(), x, labels, corrupting=settings)
     found = observe_corruptions(context, image_corruptions)
-    scale, audit = picture_scale(x, None), context.test.prepared
+    scale, audit = image_scale(x, None), context.test.prepared
     for corruption in image_corruptions():
         for degree in settings.degrees:
             marks = marks_of(found, corruption.name, degree)

@@ -141,7 +141,7 @@ def test_equals_the_naive_sweep(name: str) -> None:
 @pytest.mark.parametrize("name", ["perceptron", "residual", "in place"])
 def test_equals_the_naive_sweep_where_outputs_are_the_points(name: str) -> None:
     model, inputs = NETWORKS[name]
-    check_against_naive(evaluator_of(model(), inputs(), where="outputs"), 5)
+    check_against_naive(evaluator_of(model(), inputs(), points="outputs"), 5)
 
 
 @pytest.mark.parametrize("layout", [laid_out_for_speed, lambda inputs: inputs])

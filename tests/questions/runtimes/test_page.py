@@ -71,4 +71,4 @@ def test_without_runtimes_the_page_does_not_speak_of_them() -> None:
     record = example_record()
     page = render_html(record, judge(record, 2.0), Sections())
     assert 'id="runtimes"' not in page
-    assert changed_by(record) == "an adversary who spends the same bits"
+    assert changed_by(record) == "an adversary who allocates the same bits"

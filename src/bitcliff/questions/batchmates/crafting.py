@@ -18,7 +18,7 @@ from bitcliff.points import Plan
 from bitcliff.questions.batchmates.companion_search import Attempt
 from bitcliff.questions.batchmates.images import Images, legal, patterns
 from bitcliff.questions.batchmates.per_batch_scale import SharedScale
-from bitcliff.questions.corruptions.corrupting import PictureScale
+from bitcliff.questions.image_scale import ImageScale
 from bitcliff.types.subject import Subject
 
 WIDEST_STEPS = 40
@@ -35,15 +35,13 @@ class Workshop:
         pairs: the network with one scale for two examples.
     """
 
-    scale: PictureScale
+    scale: ImageScale
     patterns: dict[str, Images]
     widest: Images
     pairs: SharedScale
 
 
-def workshop(
-    subject: Subject, plan: Plan, scale: PictureScale, seed: int, like: Tensor
-) -> Workshop:
+def workshop(subject: Subject, plan: Plan, scale: ImageScale, seed: int, like: Tensor) -> Workshop:
     """The same for all victims; `like` is one input (1, channels, height, width)."""
     channels, height, width = like.shape[1:]
     made = patterns((channels, height, width), seed)
@@ -51,7 +49,7 @@ def workshop(
     return Workshop(scale, made, _widest(single, scale, made), pairs)
 
 
-def _widest(network: SharedScale, scale: PictureScale, made: dict[str, Images]) -> Images:
+def _widest(network: SharedScale, scale: ImageScale, made: dict[str, Images]) -> Images:
     """The image whose ranges, multiplied over all points, are widest: ascent from four starts.
 
     It knows no victim, so one such image serves for all of them.
@@ -70,7 +68,7 @@ def _widest(network: SharedScale, scale: PictureScale, made: dict[str, Images]) 
 
 
 def _log_widths(
-    network: SharedScale, scale: PictureScale, images: Images
+    network: SharedScale, scale: ImageScale, images: Images
 ) -> tuple[Float[Tensor, " n"], Images]:
     """Sum over the points of the log of the range's width, for each image, and its gradient."""
     with torch.enable_grad(), allow_mutation_on_saved_tensors():

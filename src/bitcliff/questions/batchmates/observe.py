@@ -28,7 +28,7 @@ from bitcliff.questions.batchmates.record import (
     Checked,
     Victim,
 )
-from bitcliff.questions.corruptions.corrupting import picture_scale
+from bitcliff.questions.image_scale import image_scale
 from bitcliff.questions.runtime_description import described
 from bitcliff.types.settings import BatchmatesSettings
 from bitcliff.types.subject import Examples, Inputs, Subject
@@ -90,12 +90,12 @@ class Measurement:
         self.ours = Attachment(module, self.plan, SCHEME, weight_bits=BITS)
         self._ranges = self._all_ranges(SharedScale(module, self.plan, mates=1))
         try:
-            scale = picture_scale(inputs, self.subject.preprocessing)
+            scale = image_scale(inputs, self.subject.preprocessing)
         except InputError as error:
             self.shop, self.crafting = None, f"none: {error}"
             return
         like = take(inputs, torch.tensor([0]))
-        assert isinstance(like, Tensor)  # noqa: S101  (`picture_scale` has seen to it)
+        assert isinstance(like, Tensor)  # noqa: S101  (`image_scale` has seen to it)
         self.shop = workshop(self.subject, self.plan, scale, self.settings.seed, like)
         self.crafting = "8-bit images from black to white as the network takes them"
 
@@ -125,7 +125,7 @@ class Measurement:
         assert companion is not None  # noqa: S101  (every attack offers one at least)
         image = None
         if worst != DATA and self.shop is not None:
-            image = self.shop.scale.to_pictures(attempts[worst].tensor())
+            image = self.shop.scale.to_images(attempts[worst].tensor())
         return Tried(
             {name: attempt.result() for name, attempt in attempts.items()},
             self._check(place, worst, companion, rng),
@@ -221,8 +221,8 @@ class Measurement:
         attempts["widest ranges"].offer(shop.scale.to_inputs(shop.widest), "widest ranges")
         if self.settings.effort < 4:
             return {name: attempts[name] for name in names[:2]}
-        pattern = legal(shop.scale.to_pictures(attempts["patterns"].tensor()))
-        example = legal(shop.scale.to_pictures(data.tensor()))
+        pattern = legal(shop.scale.to_images(attempts["patterns"].tensor()))
+        example = legal(shop.scale.to_images(data.tensor()))
         noise = torch.from_numpy(rng.integers(0, 2, tuple(pattern.shape))).to(pattern)
         starts = torch.cat([pattern, shop.widest, example, noise])
         by_gradient(attempts["gradients"], shop, starts, self.settings.effort)

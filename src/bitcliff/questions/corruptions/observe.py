@@ -14,12 +14,7 @@ from bitcliff.assess.schedule import runtime_run
 from bitcliff.errors import InputError
 from bitcliff.policy import Batch, Policy
 from bitcliff.questions.context import Context
-from bitcliff.questions.corruptions.corrupting import (
-    PictureScale,
-    corrupted,
-    normalisation_shift,
-    picture_scale,
-)
+from bitcliff.questions.corruptions.corrupting import corrupted, normalisation_shift
 from bitcliff.questions.corruptions.record import (
     FLOAT,
     CorruptionInfo,
@@ -27,6 +22,7 @@ from bitcliff.questions.corruptions.record import (
     MarkedCell,
 )
 from bitcliff.questions.corruptions.statistics import marks_of, was_searched
+from bitcliff.questions.image_scale import ImageScale, image_scale
 from bitcliff.records.arrays import classes
 from bitcliff.types.corruption import Corruption
 from bitcliff.types.settings import CorruptionSettings
@@ -42,7 +38,7 @@ def observe_corruptions(
     """
     side, settings = context.test, context.corrupting
     try:
-        scale = picture_scale(side.examples.inputs, side.prepared.subject.preprocessing)
+        scale = image_scale(side.examples.inputs, side.prepared.subject.preprocessing)
         everything = (*image_corruptions(), normalisation_shift)
     except InputError as reason:
         return CorruptionsObserved(reason=str(reason))
@@ -99,7 +95,7 @@ class _Run:
     """What is measured: which examples (by place) and seeds, and how to get at images."""
 
     context: Context
-    scale: PictureScale
+    scale: ImageScale
     places: Sequence[int]
     seeds: Sequence[int]
 
@@ -137,7 +133,7 @@ class _Run:
     ) -> tuple[Tensor, list[int], list[list[int]]]:
         """The corrupted inputs, each different one once; whose they are; by seed, which row."""
         values = self.context.test.examples.inputs
-        assert isinstance(values, Tensor)  # noqa: S101  (`picture_scale` has seen to it)
+        assert isinstance(values, Tensor)  # noqa: S101  (`image_scale` has seen to it)
         inputs: list[Tensor] = []
         places: list[int] = []
         rows: list[list[int]] = [[] for _ in self.seeds]
