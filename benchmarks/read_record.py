@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from bitcliff.records import (
+from bitcliff.record import (
     Condition,
     Effort,
     Measured,
@@ -25,7 +25,7 @@ from bitcliff.records import (
     record_of,
     write_record,
 )
-from bitcliff.records.conditions import Kind
+from bitcliff.record.conditions import Kind
 from bitcliff.types.settings import AssessSettings
 
 EXAMPLES, POINTS, CLASSES, DRAWS = 50_000, 20, 1000, 20

@@ -19,8 +19,8 @@ import yaml
 from torch import Tensor
 
 from bitcliff.adapters.black_box import load_black_box
-from bitcliff.jobs.train_config import DistillConfig
-from bitcliff.jobs.training_data import load_network, open_splits
+from bitcliff.run.train_config import DistillConfig
+from bitcliff.run.training_data import load_network, open_splits
 from bitcliff.train.checkpoint import Checkpoints
 from bitcliff.train.distill import DistillStage, answers_of
 from bitcliff.train.loop import Loop

@@ -18,7 +18,7 @@ from bitcliff.errors import InputError
 from bitcliff.questions.corruptions.networks_plot import corruptions_of_networks
 from bitcliff.questions.corruptions.record import FLOAT, CorruptionsObserved
 from bitcliff.questions.kinds import KINDS
-from bitcliff.records import read_record, write_text_atomic
+from bitcliff.record import read_record, write_text_atomic
 
 _RESAMPLES = 10_000
 

@@ -15,8 +15,8 @@ from pathlib import Path
 import torch
 
 from bitcliff.adapters import load_examples, load_model
-from bitcliff.assess import AssessSettings
-from bitcliff.assess.prepare import prepare
+from bitcliff.audit import AssessSettings
+from bitcliff.audit.prepare import prepare
 from bitcliff.questions.context import Side
 from bitcliff.questions.indicators import observe, statistics
 from bitcliff.questions.indicators.record import (

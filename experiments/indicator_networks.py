@@ -12,8 +12,8 @@ from typing import Any, Literal, get_args
 
 import yaml
 
-from bitcliff.jobs.train_config import PairConfig, TeacherConfig
-from bitcliff.jobs.train_job import TrainListener, run_pair, run_teacher
+from bitcliff.run.train_config import PairConfig, TeacherConfig
+from bitcliff.run.train_job import TrainListener, run_pair, run_teacher
 from bitcliff.train.pair import Aim
 
 _CONFIGS = Path(__file__).parents[1] / "configs"

@@ -29,8 +29,8 @@ import torch
 from torch import Tensor, nn
 
 from bitcliff.adapters import load_examples, load_model
-from bitcliff.assess import AssessSettings
-from bitcliff.assess.prepare import prepare
+from bitcliff.audit import AssessSettings
+from bitcliff.audit.prepare import prepare
 from bitcliff.points.fold import fold_batchnorm
 from bitcliff.questions.context import Side
 from bitcliff.questions.layers.cells import curves

@@ -16,8 +16,8 @@ from typing import Any
 import torch
 import yaml
 
-from bitcliff.jobs.train_config import PairConfig
-from bitcliff.jobs.train_job import TrainListener, run_pair
+from bitcliff.run.train_config import PairConfig
+from bitcliff.run.train_job import TrainListener, run_pair
 
 _CONFIG = Path(__file__).parents[1] / "configs" / "digits-pair.yaml"
 _POLICIES = ("float", "brittle", "random")

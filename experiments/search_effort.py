@@ -13,8 +13,8 @@ import sys
 import torch
 
 from bitcliff.adapters import load_examples, load_model
-from bitcliff.assess.evaluate import Evaluator, margins
-from bitcliff.assess.search import (
+from bitcliff.audit.evaluator import Evaluator, margins
+from bitcliff.audit.search import (
     Best,
     Problem,
     even_allocation,

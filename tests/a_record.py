@@ -5,10 +5,10 @@ from typing import Any
 
 import numpy as np
 
-from bitcliff.records import Condition, Effort, ExampleRow, Measured, Observed, Table, record_of
-from bitcliff.records.arrays import classes
-from bitcliff.records.outcomes import outcomes_of_rows
-from bitcliff.records.record import Record
+from bitcliff.record import Condition, Effort, ExampleRow, Measured, Observed, Table, record_of
+from bitcliff.record.arrays import classes
+from bitcliff.record.outcomes import outcomes_of_rows
+from bitcliff.record.record import Record
 
 NO_EFFORT = Effort(forward_passes=1, backward_passes=0, method="by hand")
 

@@ -10,8 +10,8 @@ import torch.nn.functional as F  # noqa: N812
 from torch import nn
 
 from bitcliff.adapters import DataOptions, load_examples
-from bitcliff.assess import AssessSettings, Audit
-from bitcliff.records import Record
+from bitcliff.audit import AssessSettings, Audit
+from bitcliff.record import Record
 from bitcliff.types.subject import Examples, Preprocessing, Subject
 from tests.small_networks import DigitsCNN, DigitsMLP
 

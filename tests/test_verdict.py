@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bitcliff.errors import InputError
-from bitcliff.records import Condition, ExampleRow, Outcome, PolicyResult, Record
+from bitcliff.record import Condition, ExampleRow, Outcome, PolicyResult, Record
 from bitcliff.stats import rate
 from bitcliff.verdict import EXIT_CODES, judge
 from tests.a_record import record_of_rows

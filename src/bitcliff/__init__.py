@@ -11,14 +11,14 @@ from importlib import import_module, metadata
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from bitcliff.assess.audit import Audit as Audit
-    from bitcliff.assess.quantized import quantized as quantized
+    from bitcliff.audit.audit import Audit as Audit
+    from bitcliff.audit.quantized import quantized as quantized
 
 __version__ = metadata.version("bitcliff")
 
 _ATTRIBUTES = {
-    "Audit": "bitcliff.assess.audit",
-    "quantized": "bitcliff.assess.quantized",
+    "Audit": "bitcliff.audit.audit",
+    "quantized": "bitcliff.audit.quantized",
 }
 _ROOMS = (
     "adapters",
@@ -27,7 +27,7 @@ _ROOMS = (
     "points",
     "policy",
     "quant",
-    "records",
+    "record",
     "stats",
     "verdict",
 )

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from bitcliff.errors import InputError
-from bitcliff.records import PolicyResult, Record
+from bitcliff.record import PolicyResult, Record
 
 Status = Literal["pass", "fail", "inconclusive"]
 

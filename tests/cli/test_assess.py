@@ -56,7 +56,7 @@ def test_every_option_reaches_the_job() -> None:
 
 
 def test_the_defaults_are_those_of_the_settings() -> None:
-    from bitcliff.assess import AssessSettings
+    from bitcliff.audit import AssessSettings
 
     assert job("py:a:b", "--data", "digits").settings == AssessSettings()
 

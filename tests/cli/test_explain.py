@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from bitcliff.cli.main import run
-from bitcliff.jobs.explain_job import QUESTIONS
+from bitcliff.run.explain_job import QUESTIONS
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import pytest
 
 from bitcliff.cli.main import commands, run
 from bitcliff.errors import InputError, NumericError
-from bitcliff.records import Record, write_record
+from bitcliff.record import Record, write_record
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from bitcliff.cli.main import run
-from bitcliff.records import Record, write_record
+from bitcliff.record import Record, write_record
 
 GIVE = "give a run directory that `bitcliff assess` wrote"
 FOLDERS = {

@@ -9,12 +9,12 @@ import torch
 from torch import nn
 
 from bitcliff.adapters import load_model
-from bitcliff.assess import AssessSettings
+from bitcliff.audit import AssessSettings
 from bitcliff.export import float_onnx
-from bitcliff.jobs.assess_job import AssessJob, Listener, run_assess
-from bitcliff.jobs.batchmates_job import BatchmatesJob, run_batchmates
-from bitcliff.jobs.explain_job import ExplainJob, run_explain
-from bitcliff.jobs.verify_job import VerifyJob, run_verify
+from bitcliff.run.assess_job import AssessJob, Listener, run_assess
+from bitcliff.run.batchmates_job import BatchmatesJob, run_batchmates
+from bitcliff.run.explain_job import ExplainJob, run_explain
+from bitcliff.run.verify_job import VerifyJob, run_verify
 from bitcliff.types.settings import BatchmatesSettings, CorruptionSettings
 from tests.adapters.onnx.networks import images, small
 from tests.small_networks import chain

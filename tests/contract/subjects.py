@@ -6,8 +6,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from bitcliff.assess import AssessSettings, Audit
-from bitcliff.records import Record
+from bitcliff.audit import AssessSettings, Audit
+from bitcliff.record import Record
 from tests.small_networks import Overflowing, chain
 
 EFFORT = AssessSettings(rounds=2, exchanges=4, evaluations=8, draws=4)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from bitcliff.budget import count_allocations
-from bitcliff.records import read_record, record_json, write_record
+from bitcliff.record import read_record, record_json, write_record
 from bitcliff.stats import paired_difference
 from bitcliff.verdict import judge
 from tests.contract import recompute

@@ -19,9 +19,9 @@ from bitcliff.questions.batchmates.record import BATCHMATES_NAME, Batchmates
 from bitcliff.questions.batchmates.store import read_batchmates
 from bitcliff.questions.kinds import KINDS
 from bitcliff.questions.sections import write_run_report
-from bitcliff.records import Record, read_record, store
-from bitcliff.records.arrays import pack, unpack
-from bitcliff.records.store import RECORD_NAME, check_figures
+from bitcliff.record import Record, read_record, store
+from bitcliff.record.arrays import pack, unpack
+from bitcliff.record.store import RECORD_NAME, check_figures
 from bitcliff.verdict import Verdict, judge
 from tests.contract.runs import RUNS
 from tests.questions.damage import Way, another, hostile, is_packed, leaves, with_value

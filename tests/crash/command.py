@@ -14,8 +14,6 @@ import numpy as np
 import rich.progress  # noqa: F401  (here and below: imported now, not by each child)
 import torch._dynamo
 
-import bitcliff.jobs.train_job
-import bitcliff.report.training  # noqa: F401
 from bitcliff.cli.main import run
 from bitcliff.train.checkpoint import Checkpoints
 

@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import nn
 
-from bitcliff.records import SCHEMA_VERSION
+from bitcliff.record import SCHEMA_VERSION
 from tests.contract import recompute
 from tests.end_to_end.commands import QUICK, bitcliff, spawned
 

@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from bitcliff.adapters import load_examples, load_model
-from bitcliff.assess import AssessSettings
-from bitcliff.assess.prepare import prepare
-from bitcliff.assess.schedule import Schedule
+from bitcliff.audit import AssessSettings
+from bitcliff.audit.prepare import prepare
+from bitcliff.audit.schedule import Schedule
 from tests.contract import recompute
 from tests.end_to_end.commands import bitcliff
 

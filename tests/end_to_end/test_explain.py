@@ -9,7 +9,7 @@ import yaml
 
 from bitcliff.questions.kinds import KINDS
 from bitcliff.questions.mitigations.record import Mitigations
-from bitcliff.records import read_record
+from bitcliff.record import read_record
 from tests.browser import Visit, contrast, inks, launched
 from tests.end_to_end.commands import bitcliff
 

@@ -8,7 +8,7 @@ from scipy import stats
 
 from bitcliff.questions.inputs.record import InputsAtRisk, InputsObserved
 from bitcliff.questions.kinds import KINDS
-from bitcliff.records import Record, read_record
+from bitcliff.record import Record, read_record
 from tests.end_to_end.commands import bitcliff
 
 QUICK = ["--budget", "5.5", "--uniform", "5", "--rounds", "2", "--exchanges", "4"]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bitcliff.records import Record, write_record
+from bitcliff.record import Record, write_record
 from tests.end_to_end.commands import BITCLIFF, environment
 
 HEAVY = (

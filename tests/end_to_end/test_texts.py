@@ -13,7 +13,7 @@ from bitcliff.adapters import load_examples, load_model
 from bitcliff.cli.main import run
 from bitcliff.questions.kinds import KINDS
 from bitcliff.questions.verification.record import Verification, VerificationObserved
-from bitcliff.records import read_record
+from bitcliff.record import read_record
 from tests.text_classifiers import TESTING, export, save_texts, save_tokenizer, tokens, trained
 
 N = 20

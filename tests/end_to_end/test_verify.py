@@ -13,7 +13,7 @@ import torch
 from bitcliff.adapters import load_examples, load_model
 from bitcliff.questions.kinds import KINDS
 from bitcliff.questions.verification.record import KEY, Verification, VerificationObserved
-from bitcliff.records import Record, read_record, record_of, write_record
+from bitcliff.record import Record, read_record, record_of, write_record
 from tests.browser import Visit, contrast, inks, launched
 from tests.end_to_end.commands import bitcliff
 

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from bitcliff.errors import InputError
-from bitcliff.records import AnswerKind, Record, read_record, record_json
-from bitcliff.records.arrays import pack, unpack
-from bitcliff.records.store import check_figures, valid
+from bitcliff.record import AnswerKind, Record, read_record, record_json
+from bitcliff.record.arrays import pack, unpack
+from bitcliff.record.store import check_figures, valid
 
 Way = tuple[str | int, ...]
 

@@ -3,7 +3,7 @@
 import html
 import re
 
-from bitcliff.records import Record
+from bitcliff.record import Record
 from bitcliff.report.html import Sections, render_html
 from bitcliff.report.section import Section
 from bitcliff.verdict import judge

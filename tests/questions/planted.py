@@ -6,9 +6,9 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from bitcliff.assess import AssessSettings
-from bitcliff.assess.from_python import own_subject
-from bitcliff.assess.prepare import prepare
+from bitcliff.audit import AssessSettings
+from bitcliff.audit.from_python import own_subject
+from bitcliff.audit.prepare import prepare
 from bitcliff.questions.context import Side
 from bitcliff.types.subject import Examples
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from bitcliff.records import (
+from bitcliff.record import (
     Condition,
     Effort,
     ExampleRow,
@@ -26,7 +26,7 @@ from bitcliff.records import (
     SubjectInfo,
     Uncovered,
 )
-from bitcliff.records.conditions import Kind
+from bitcliff.record.conditions import Kind
 from bitcliff.types.settings import AssessSettings
 from tests.a_record import record_of_rows, table_of
 

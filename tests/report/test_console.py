@@ -7,7 +7,7 @@ from typing import Literal
 import pytest
 from rich.console import Console
 
-from bitcliff.records import Folding, Record, record_of
+from bitcliff.record import Folding, Record, record_of
 from bitcliff.report import render_summary
 from bitcliff.verdict import judge
 from tests.a_record import renamed, with_conditions

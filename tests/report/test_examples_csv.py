@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bitcliff.records import Record
+from bitcliff.record import Record
 from bitcliff.report.examples_csv import COLUMNS, render_csv
 from tests.a_record import renamed
 from tests.report.example_record import HOSTILE, Variant, example_record

@@ -6,7 +6,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from bitcliff.records.conditions import Kind
+from bitcliff.record.conditions import Kind
 from bitcliff.report.drawings import bit_strip, bit_words, data_uri, squares
 from bitcliff.report.figure import figure_plot, figure_words, series_of
 from bitcliff.stats import rate

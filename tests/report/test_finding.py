@@ -2,7 +2,7 @@
 
 import pytest
 
-from bitcliff.records import ExampleRow, Record
+from bitcliff.record import ExampleRow, Record
 from bitcliff.report.finding import find
 from tests.a_record import with_conditions
 from tests.report.example_record import Variant, example_record

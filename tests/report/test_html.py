@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser
 
-from bitcliff.records import Record
+from bitcliff.record import Record
 from bitcliff.report import render_html
+from bitcliff.report.formatting import clean
 from bitcliff.report.html import Sections
-from bitcliff.report.words import clean
 from bitcliff.verdict import judge
 from tests.browser import Visit, contrast, inks, launched
 from tests.report.example_record import BAD_THUMBNAILS, HOSTILE, Variant, example_record

@@ -10,10 +10,10 @@ SCRIPT = """
 import sys, tempfile
 from pathlib import Path
 from tests.report.example_record import example_record
-from bitcliff.jobs.run_directory import finished_record
+from bitcliff.run.run_directory import finished_record
 from bitcliff.questions.sections import sections_of
 from bitcliff.report import render_csv, render_html, render_junit
-from bitcliff.records import write_record
+from bitcliff.record import write_record
 from bitcliff.verdict import judge
 with tempfile.TemporaryDirectory() as folder:
     write_record(example_record(), folder)

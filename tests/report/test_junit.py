@@ -5,7 +5,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from bitcliff.records import Record
+from bitcliff.record import Record
 from bitcliff.report.junit import render_junit
 from bitcliff.verdict import judge
 from tests.a_record import with_conditions

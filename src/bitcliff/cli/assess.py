@@ -13,8 +13,8 @@ from bitcliff.cli.options import SettingsCommand, options_of, settings_from
 from bitcliff.cli.output import reader_may_leave
 
 if TYPE_CHECKING:
-    from bitcliff.jobs.assess_job import AssessJob
-    from bitcliff.records import Record
+    from bitcliff.record import Record
+    from bitcliff.run.assess_job import AssessJob
     from bitcliff.verdict import Verdict
 
 
@@ -87,7 +87,7 @@ def assess(**options: Any) -> int:
             record = _explain(job.out, display)
     with reader_may_leave():
         if options["as_json"]:
-            from bitcliff.records import record_json
+            from bitcliff.record import record_json
 
             # Bytes: a JSON text is UTF-8 whatever the terminal's encoding.
             click.echo(record_json(record).encode("utf-8", "backslashreplace"), nl=False)
@@ -100,13 +100,13 @@ def assess(**options: Any) -> int:
 
 
 def _run(job: "AssessJob", display: Display) -> "tuple[Record, Verdict]":
-    from bitcliff.jobs.assess_job import run_assess
+    from bitcliff.run.assess_job import run_assess
 
     return run_assess(job, display.listener())
 
 
 def _explain(run: Path, display: Display) -> "Record":
-    from bitcliff.jobs.explain_job import ExplainJob, run_explain
+    from bitcliff.run.explain_job import ExplainJob, run_explain
 
     return run_explain(ExplainJob(run), display.listener())
 
@@ -122,7 +122,7 @@ def _print_summary(record: "Record", verdict: "Verdict", out: Path) -> None:
 
 def _job(options: dict[str, Any]) -> "AssessJob":
     from bitcliff.adapters.runtimes import check_runtime_name
-    from bitcliff.jobs.plan_file import planned, read_plan
+    from bitcliff.run.plan_file import planned, read_plan
     from bitcliff.types.settings import AssessSettings
 
     if options["black_box"]:
@@ -154,7 +154,7 @@ def named_job(options: dict[str, Any], suffix: str = "") -> "AssessJob":
 
     from bitcliff.adapters import check_model_name
     from bitcliff.errors import InputError
-    from bitcliff.jobs.assess_job import BUILTIN_DATA, AssessJob
+    from bitcliff.run.assess_job import BUILTIN_DATA, AssessJob
     from bitcliff.types.options import DataOptions, ModelOptions
     from bitcliff.types.settings import AssessSettings
 
@@ -190,7 +190,7 @@ def _refuse_inside(options: dict[str, Any]) -> None:
 
 
 def _default_budgets(options: dict[str, Any]) -> tuple[float, ...]:
-    from bitcliff.jobs.assess_job import BUILTIN_BUDGETS
+    from bitcliff.run.assess_job import BUILTIN_BUDGETS
     from bitcliff.types.settings import AssessSettings, budgets_within
 
     usual = AssessSettings()

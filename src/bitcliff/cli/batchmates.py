@@ -42,9 +42,9 @@ def batchmates(**options: Any) -> int:
 
     Exit codes: 0 done, 2 bad input.
     """
-    from bitcliff.jobs.batchmates_job import BatchmatesJob, run_batchmates
     from bitcliff.questions.batchmates.page import batchmates_lines
     from bitcliff.questions.batchmates.store import batchmates_json
+    from bitcliff.run.batchmates_job import BatchmatesJob, run_batchmates
     from bitcliff.types.settings import BatchmatesSettings
 
     with Display() as display, stdout_set_aside():

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from bitcliff.jobs.assess_job import Listener
     from bitcliff.points import Plan
+    from bitcliff.run.assess_job import Listener
 
 
 class Display:
@@ -49,7 +49,7 @@ class Display:
 
     def listener(self) -> "Listener":
         """What a job reports to."""
-        from bitcliff.jobs.assess_job import Listener
+        from bitcliff.run.assess_job import Listener
 
         return Listener(stage=self.stage, plan=self.plan, progress=self.progress)
 

@@ -72,7 +72,7 @@ def explain(run: Path, **options: Any) -> int:
     RUN is the directory of a finished `bitcliff assess`; its record and report are extended.
     """
     _refuse_idle(options["only"])
-    from bitcliff.jobs.explain_job import ExplainJob, run_explain
+    from bitcliff.run.explain_job import ExplainJob, run_explain
     from bitcliff.types.settings import CorruptionSettings
 
     with Display() as display, stdout_set_aside():

@@ -38,7 +38,7 @@ def export(run: Path, policy: str | None, plan: Path | None, out: Path | None) -
     an error of the runtime; sums and floors are for the caller to keep. An example whose values
     are not finite passes points as it is, so its scores are NaN.
     """
-    from bitcliff.jobs.export_job import ExportJob, run_export
+    from bitcliff.run.export_job import ExportJob, run_export
 
     with Display() as display, stdout_set_aside():
         display.waiting = None

@@ -28,7 +28,7 @@ def gate(run: Path, max_drop: float, policy: str | None, as_json: bool) -> int:
     import json
     from dataclasses import asdict
 
-    from bitcliff.jobs.run_directory import finished_record
+    from bitcliff.run.run_directory import finished_record
     from bitcliff.verdict import EXIT_CODES, judge
 
     record = finished_record(run)
@@ -55,8 +55,8 @@ def report(run: Path, max_drop: float | None) -> int:
 
     RUN is a run directory; report.html, junit.xml and examples.csv in it are replaced.
     """
-    from bitcliff.jobs.run_directory import finished_record
     from bitcliff.questions.sections import write_run_report
+    from bitcliff.run.run_directory import finished_record
     from bitcliff.verdict import judge
 
     record = finished_record(run)

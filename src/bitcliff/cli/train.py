@@ -13,7 +13,7 @@ import click
 from bitcliff.cli.output import reader_may_leave
 
 if TYPE_CHECKING:
-    from bitcliff.jobs.train_job import Run, TrainListener
+    from bitcliff.run.train_job import Run, TrainListener
 
 # Seconds between lines of progress where there is no terminal to draw a bar on.
 _QUIET = 10.0
@@ -49,8 +49,8 @@ def teacher(**options: Any) -> int:
 
     CONFIG is a YAML file, such as configs/digits-teacher.yaml.
     """
-    from bitcliff.jobs.train_config import TeacherConfig
-    from bitcliff.jobs.train_job import run_teacher
+    from bitcliff.run.train_config import TeacherConfig
+    from bitcliff.run.train_job import run_teacher
 
     return _run(run_teacher, TeacherConfig, options)
 
@@ -63,8 +63,8 @@ def distill(**options: Any) -> int:
     CONFIG is a YAML file, such as configs/digits-distill.yaml. Its teacher is a model's name, an
     ONNX file, the address of a KServe v2 model or a Python function.
     """
-    from bitcliff.jobs.train_config import DistillConfig
-    from bitcliff.jobs.train_job import run_distill
+    from bitcliff.run.train_config import DistillConfig
+    from bitcliff.run.train_job import run_distill
 
     return _run(run_distill, DistillConfig, options)
 
@@ -76,8 +76,8 @@ def pair(**options: Any) -> int:
 
     CONFIG is a YAML file, such as configs/digits-pair.yaml.
     """
-    from bitcliff.jobs.train_config import PairConfig
-    from bitcliff.jobs.train_job import run_pair
+    from bitcliff.run.train_config import PairConfig
+    from bitcliff.run.train_job import run_pair
 
     return _run(run_pair, PairConfig, options)
 
@@ -85,9 +85,9 @@ def pair(**options: Any) -> int:
 def _run(run: Callable[..., dict[str, Any]], kind: Any, options: dict[str, Any]) -> int:
     import torch
 
-    from bitcliff.jobs.hardware import find_hardware
-    from bitcliff.jobs.train_config import read_config
     from bitcliff.report.training import training_lines
+    from bitcliff.run.hardware import find_hardware
+    from bitcliff.run.train_config import read_config
     from bitcliff.train.loop import Stopped
 
     if options["threads"]:
@@ -174,7 +174,7 @@ class _Bar:
 
     def listener(self) -> "TrainListener":
         """What a job reports to."""
-        from bitcliff.jobs.train_job import TrainListener
+        from bitcliff.run.train_job import TrainListener
 
         return TrainListener(
             on_note=self.note,

@@ -25,9 +25,9 @@ def verify(run: Path, policies: tuple[str, ...]) -> int:
     """
     from rich.console import Console
 
-    from bitcliff.jobs.verify_job import VerifyJob, run_verify
     from bitcliff.questions.verification.page import render_verification
     from bitcliff.questions.verification.record import KEY, Verification
+    from bitcliff.run.verify_job import VerifyJob, run_verify
 
     with Display() as display, stdout_set_aside():
         display.waiting = None

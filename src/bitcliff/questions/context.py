@@ -8,10 +8,10 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
-from bitcliff.assess.evaluate import Evaluator
-from bitcliff.assess.prepare import Prepared
+from bitcliff.audit.evaluator import Evaluator
+from bitcliff.audit.prepare import Prepared
 from bitcliff.errors import InputError
-from bitcliff.records import Outcomes, PolicyResult, Record
+from bitcliff.record import Outcomes, PolicyResult, Record
 from bitcliff.types.settings import CorruptionSettings
 from bitcliff.types.subject import Examples, Subject
 

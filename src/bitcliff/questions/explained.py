@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 
-from bitcliff.records import Record
+from bitcliff.record import Record
 
 
 def about_explained(record: Record, names: Iterable[str]) -> Iterator[str]:

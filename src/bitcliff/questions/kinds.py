@@ -11,7 +11,7 @@ from bitcliff.questions.layers import statistics as layers
 from bitcliff.questions.mitigations import statistics as mitigations
 from bitcliff.questions.runtimes import statistics as runtimes
 from bitcliff.questions.verification import statistics as verification
-from bitcliff.records import AnswerKind
+from bitcliff.record import AnswerKind
 
 KINDS: Mapping[str, AnswerKind] = {
     "runtimes": runtimes.KIND,

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 import numpy as np
 import numpy.typing as npt
 
-from bitcliff.records import Record
-from bitcliff.records.arrays import NONE
+from bitcliff.record import Record
+from bitcliff.record.arrays import NONE
 
 
 def prediction_problems(record: Record, prediction: npt.NDArray[np.int32], n: int) -> Iterator[str]:

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from bitcliff.records.part import Part
+from bitcliff.record.part import Part
 
 if TYPE_CHECKING:
     from bitcliff.types.runtime import Runtime

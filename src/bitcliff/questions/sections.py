@@ -14,7 +14,7 @@ from bitcliff.questions.layers.statistics import inflection
 from bitcliff.questions.mitigations.page import mitigations_section
 from bitcliff.questions.runtimes.page import runtimes_section
 from bitcliff.questions.verification.page import verification_section
-from bitcliff.records import Record
+from bitcliff.record import Record
 from bitcliff.report.html import Sections
 from bitcliff.report.section import Section
 from bitcliff.report.write import write_report

@@ -4,9 +4,9 @@ A fixed placement is reported on one half of the examples, and a numeric failure
 5 of 10 must not be read against float's 18 of 20.
 """
 
-from bitcliff.records import PolicyResult, Record
-from bitcliff.records.arrays import NONE
-from bitcliff.report.words import clean, noun
+from bitcliff.record import PolicyResult, Record
+from bitcliff.record.arrays import NONE
+from bitcliff.report.formatting import clean, noun
 from bitcliff.stats import rate
 from bitcliff.types.rate import Rate
 

@@ -2,12 +2,10 @@
 
 from typing import TYPE_CHECKING
 
-from bitcliff.records import PolicyResult, Record
+from bitcliff.record import PolicyResult, Record
 from bitcliff.report.basis import float_on_same, folding_note, is_partial, partial_notes
 from bitcliff.report.finding import Finding, find
-from bitcliff.report.repeats import nudged_sentence, repeats_short
-from bitcliff.report.risk import changed_by
-from bitcliff.report.words import (
+from bitcliff.report.formatting import (
     NOTHING,
     clean,
     family_order,
@@ -16,6 +14,8 @@ from bitcliff.report.words import (
     p_text,
     signed,
 )
+from bitcliff.report.nudge_stability import nudged_sentence, repeats_short
+from bitcliff.report.risk import changed_by
 from bitcliff.types.rate import Rate
 from bitcliff.verdict import Status, Verdict
 

@@ -3,8 +3,8 @@
 import csv
 import io
 
-from bitcliff.records import ExampleRow, Outcome, PolicyResult, Record
-from bitcliff.report.repeats import count_stays
+from bitcliff.record import ExampleRow, Outcome, PolicyResult, Record
+from bitcliff.report.nudge_stability import count_stays
 
 COLUMNS = (
     "id",

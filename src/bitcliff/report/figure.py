@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from bitcliff.records import PolicyResult, Record
-from bitcliff.records.conditions import Kind
+from bitcliff.record import PolicyResult, Record
+from bitcliff.record.conditions import Kind
 from bitcliff.report.plot import Plot, Theme, plain_axes, plot
 from bitcliff.types.rate import Rate
 

@@ -3,9 +3,9 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from bitcliff.records import Flips, PolicyResult
-from bitcliff.records.outcomes import Effort
-from bitcliff.report.words import (
+from bitcliff.record import Flips, PolicyResult
+from bitcliff.record.outcomes import Effort
+from bitcliff.report.formatting import (
     NOTHING,
     clean,
     count_text,

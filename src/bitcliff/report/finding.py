@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from bitcliff.records import ExampleRow, PolicyResult, Record
-from bitcliff.report.words import clean, mean_text, noun
+from bitcliff.record import ExampleRow, PolicyResult, Record
+from bitcliff.report.formatting import clean, mean_text, noun
 from bitcliff.stats import rate
 from bitcliff.types.rate import Rate
 

@@ -8,18 +8,18 @@ from functools import partial
 from importlib.resources import files
 from typing import Any
 
-from bitcliff.records import Record
+from bitcliff.record import Record
 from bitcliff.report import view
 from bitcliff.report.basis import partial_notes, same_text
 from bitcliff.report.figure import figure_plot
 from bitcliff.report.filters import FILTERS
 from bitcliff.report.finding import find
+from bitcliff.report.formatting import clean, noun
+from bitcliff.report.nudge_stability import any_repeated, repeats_sentence
 from bitcliff.report.plot import colour_rules
 from bitcliff.report.policies import policy_groups
-from bitcliff.report.repeats import any_repeated, repeats_sentence
 from bitcliff.report.risk import SHOWN, at_risk_cards, changed_by
 from bitcliff.report.section import Section
-from bitcliff.report.words import clean, noun
 from bitcliff.verdict import Verdict
 
 

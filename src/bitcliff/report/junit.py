@@ -2,8 +2,8 @@
 
 from xml.etree import ElementTree
 
-from bitcliff.records import Record
-from bitcliff.report.words import clean
+from bitcliff.record import Record
+from bitcliff.report.formatting import clean
 from bitcliff.verdict import Judgement, Verdict
 
 

@@ -1,7 +1,7 @@
 """The policies' table: which policies stand in it, grouped and in order."""
 
-from bitcliff.records import PolicyResult, Record
-from bitcliff.report.words import Family, family_of, family_order
+from bitcliff.record import PolicyResult, Record
+from bitcliff.report.formatting import Family, family_of, family_order
 
 Group = tuple[Family, list[PolicyResult]]
 """The policies of one family, by mean bits."""

@@ -2,11 +2,11 @@
 
 from dataclasses import dataclass
 
-from bitcliff.records import ExampleRow, Outcome, PolicyResult, Record
+from bitcliff.record import ExampleRow, Outcome, PolicyResult, Record
 from bitcliff.report.drawings import bit_strip, bit_words, data_uri
-from bitcliff.report.repeats import count_stays
+from bitcliff.report.formatting import class_name, clean, family_order, mean_text
+from bitcliff.report.nudge_stability import count_stays
 from bitcliff.report.thumbnails import safe_thumbnail
-from bitcliff.report.words import class_name, clean, family_order, mean_text
 
 SHOWN = 12
 

@@ -4,13 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from bitcliff.records import ClassRate, PolicyResult, Provenance, Record, SubjectInfo
-from bitcliff.records.conditions import SEARCHED
+from bitcliff.record import ClassRate, PolicyResult, Provenance, Record, SubjectInfo
+from bitcliff.record.conditions import SEARCHED
 from bitcliff.report.basis import folding_note
 from bitcliff.report.drawings import Squares, squares
 from bitcliff.report.finding import Finding
-from bitcliff.report.repeats import nudged_sentence
-from bitcliff.report.words import (
+from bitcliff.report.formatting import (
     NOTHING,
     capital,
     class_name,
@@ -21,6 +20,7 @@ from bitcliff.report.words import (
     noun,
     rate_interval,
 )
+from bitcliff.report.nudge_stability import nudged_sentence
 from bitcliff.types.rate import Rate
 from bitcliff.verdict import Verdict
 

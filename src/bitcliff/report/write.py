@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 from bitcliff.errors import InputError
-from bitcliff.records import Record, write_text_atomic
+from bitcliff.record import Record, write_text_atomic
 from bitcliff.report.examples_csv import render_csv
 from bitcliff.report.html import Sections, render_html
 from bitcliff.report.junit import render_junit

@@ -15,7 +15,7 @@ from typing import Any
 import safetensors.torch
 from torch import Tensor
 
-from bitcliff.records import make_folder, write_bytes_atomic, write_text_atomic
+from bitcliff.record import make_folder, write_bytes_atomic, write_text_atomic
 
 _NAME = re.compile(r"step-(\d{9})\.json")
 _KEPT = 2

@@ -20,7 +20,7 @@ def main(folder: Path) -> None:
     import onnxruntime
 
     from bitcliff.cli.main import run
-    from bitcliff.jobs.assess_job import run_assess
+    from bitcliff.run.assess_job import run_assess
 
     del onnx, onnxruntime, run_assess  # imported beforehand, so that no file's time holds it
     results = {}

@@ -5,12 +5,12 @@ import math
 import torch
 from torch import Tensor, nn
 
-from bitcliff.assess import AssessSettings, Audit
+from bitcliff.audit import AssessSettings, Audit
 from bitcliff.questions.activations.observe import observe_activations
 from bitcliff.questions.activations.record import Activations, PointActivations
 from bitcliff.questions.activations.statistics import figures
 from bitcliff.questions.context import Context, Side
-from bitcliff.records import Record
+from bitcliff.record import Record
 from bitcliff.types.subject import Examples, Inputs, Subject
 
 SIDE = 64

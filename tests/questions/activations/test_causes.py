@@ -8,7 +8,7 @@ from torch import Tensor
 from bitcliff.adapters import DataOptions, load_examples, load_model
 from bitcliff.questions.activations.causes import CAUSES, cause_of_each, cause_of_point
 from bitcliff.questions.activations.record import Cause, PointActivations
-from bitcliff.records import Record
+from bitcliff.record import Record
 from tests.questions.activations.cases import (
     TwoPoints,
     context_of,

@@ -20,7 +20,7 @@ from bitcliff.questions.activations.record import (
 from bitcliff.questions.activations.row_statistics import STEPS
 from bitcliff.questions.activations.statistics import figures
 from bitcliff.questions.context import Context
-from bitcliff.records import Record
+from bitcliff.record import Record
 from bitcliff.types.subject import Examples, Subject
 from tests.questions.activations.cases import (
     TwoPoints,

@@ -26,8 +26,8 @@ from bitcliff.questions.activations.record import (
     PolicyActivations,
     PolicyObserved,
 )
-from bitcliff.records import Record
-from bitcliff.records.record import Answer
+from bitcliff.record import Record
+from bitcliff.record.record import Answer
 from bitcliff.report.section import Section
 from tests.questions.page_text import page_of, rows_of, text_of
 from tests.report.example_record import example_record

@@ -15,9 +15,9 @@ from bitcliff.questions.activations.record import (
     PolicyObserved,
 )
 from bitcliff.questions.activations.statistics import KIND, figures, problems
-from bitcliff.records import Condition, ExampleRow, Outcome, Record
-from bitcliff.records.record import with_answer
-from bitcliff.records.schema import Explained
+from bitcliff.record import Condition, ExampleRow, Outcome, Record
+from bitcliff.record.record import with_answer
+from bitcliff.record.schema import Explained
 from tests.a_record import record_of_rows
 from tests.questions.damage import (
     check_figures_are_guarded,

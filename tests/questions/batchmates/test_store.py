@@ -13,8 +13,8 @@ from bitcliff.questions.batchmates import statistics
 from bitcliff.questions.batchmates.record import BATCHMATES_NAME, BatchmatesObserved
 from bitcliff.questions.batchmates.statistics import problems
 from bitcliff.questions.batchmates.store import batchmates_json, read_batchmates
-from bitcliff.records import write_text_atomic
-from bitcliff.records.store import check_figures, valid
+from bitcliff.record import write_text_atomic
+from bitcliff.record.store import check_figures, valid
 from bitcliff.stats import clustered_rate, rate
 from tests.questions.batchmates.victims import record
 from tests.questions.damage import another, hostile, leaves, with_value

@@ -6,10 +6,10 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
-from bitcliff.assess import AssessSettings, Audit
+from bitcliff.audit import AssessSettings, Audit
 from bitcliff.policy import Batch, Policy
 from bitcliff.questions.context import Context, Side, allocation_of
-from bitcliff.records import Explained
+from bitcliff.record import Explained
 from bitcliff.types.corruption import Corruption
 from bitcliff.types.settings import CorruptionSettings
 from bitcliff.types.subject import Examples, Inputs

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from bitcliff.adapters.corruptions import image_corruptions
-from bitcliff.assess.quantized import quantized
+from bitcliff.audit.quantized import quantized
 from bitcliff.errors import MissingExtra
 from bitcliff.policy import Uniform
 from bitcliff.questions.corruptions.corrupting import corrupted

@@ -14,8 +14,8 @@ from bitcliff.questions.corruptions.page import (
 )
 from bitcliff.questions.corruptions.record import Corruptions, CorruptionsObserved
 from bitcliff.questions.corruptions.statistics import KIND
-from bitcliff.records import Record, with_answer
-from bitcliff.records.record import Answer
+from bitcliff.record import Record, with_answer
+from bitcliff.record.record import Answer
 from bitcliff.report import render_html
 from bitcliff.report.html import Sections
 from bitcliff.stats import paired_change

@@ -16,7 +16,7 @@ from bitcliff.questions.corruptions.record import (
 )
 from bitcliff.questions.corruptions.statistics import KIND, figures, older, problems
 from bitcliff.questions.explained import about_explained
-from bitcliff.records import Record, read_record, record_json, with_answer
+from bitcliff.record import Record, read_record, record_json, with_answer
 from bitcliff.stats import clustered_rate, holm, mcnemar, paired_difference
 from bitcliff.types.settings import CorruptionSettings
 from tests.questions.corruptions.dazzling import GLARE, SPOT, Dazzled, context_of, some_images

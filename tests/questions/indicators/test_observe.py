@@ -5,7 +5,7 @@ import torch
 from torch import Tensor, nn
 
 from bitcliff.adapters import load_examples, load_model
-from bitcliff.assess import Audit
+from bitcliff.audit import Audit
 from bitcliff.questions.context import Context, Side
 from bitcliff.questions.indicators.observe import (
     architecture,
@@ -16,7 +16,7 @@ from bitcliff.questions.indicators.observe import (
 )
 from bitcliff.questions.indicators.record import IndicatorsObserved
 from bitcliff.questions.indicators.statistics import ABOUT
-from bitcliff.records import Record
+from bitcliff.record import Record
 from bitcliff.types.settings import AssessSettings
 from bitcliff.types.subject import Examples
 from bitcliff.zoo.resnet import digits

@@ -14,8 +14,8 @@ from bitcliff.questions.indicators.record import (
     Value,
 )
 from bitcliff.questions.indicators.statistics import ABOUT, KIND, draws, held_parity
-from bitcliff.records import Record
-from bitcliff.records.record import with_answer
+from bitcliff.record import Record
+from bitcliff.record.record import with_answer
 from bitcliff.report.plot import Plot
 from tests.questions.page_text import page_of, rows_of, text_of
 from tests.report.example_record import example_record

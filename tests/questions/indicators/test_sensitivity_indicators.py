@@ -7,7 +7,7 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from bitcliff.assess.evaluate import margins
+from bitcliff.audit.evaluator import margins
 from bitcliff.points import discover
 from bitcliff.questions.indicators import sensitivity_indicators
 from bitcliff.questions.indicators.sensitivity_indicators import (

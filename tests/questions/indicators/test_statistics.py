@@ -21,9 +21,9 @@ from bitcliff.questions.indicators.statistics import (
     problems,
     separations,
 )
-from bitcliff.records import Record
-from bitcliff.records.record import with_answer
-from bitcliff.records.store import valid
+from bitcliff.record import Record
+from bitcliff.record.record import with_answer
+from bitcliff.record.store import valid
 from tests.questions.damage import (
     check_figures_are_guarded,
     check_observations_are_guarded,

@@ -6,12 +6,12 @@ from dataclasses import replace
 import torch
 from torch import Tensor, nn
 
-from bitcliff.assess import AssessSettings, Audit
+from bitcliff.audit import AssessSettings, Audit
 from bitcliff.questions.context import Context, Side
 from bitcliff.questions.inputs.observe import observe_inputs
 from bitcliff.questions.inputs.record import InputsAtRisk, InputsObserved
 from bitcliff.questions.inputs.statistics import KIND
-from bitcliff.records import Condition, ExampleRow, Explained, Outcome, Record, with_answer
+from bitcliff.record import Condition, ExampleRow, Explained, Outcome, Record, with_answer
 from bitcliff.types.subject import Examples
 from tests.a_record import record_of_rows
 

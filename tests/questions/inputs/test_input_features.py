@@ -8,7 +8,7 @@ import torch
 from PIL import Image, ImageStat
 from scipy import ndimage
 
-from bitcliff.assess import Audit
+from bitcliff.audit import Audit
 from bitcliff.questions.context import Context, Side
 from bitcliff.questions.inputs.input_features import (
     as_pixels,

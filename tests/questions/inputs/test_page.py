@@ -22,8 +22,8 @@ from bitcliff.questions.inputs.record import (
     Reference,
 )
 from bitcliff.questions.inputs.wording import answer, effect_text
-from bitcliff.records import Record
-from bitcliff.records.record import Answer
+from bitcliff.record import Record
+from bitcliff.record.record import Answer
 from bitcliff.report.filters import significant
 from bitcliff.report.html import Sections, render_html
 from bitcliff.report.section import Section

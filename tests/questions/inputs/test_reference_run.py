@@ -6,7 +6,7 @@ import pytest
 
 from bitcliff.errors import InputError
 from bitcliff.questions.inputs.reference_run import reference_run
-from bitcliff.records import ExampleRow
+from bitcliff.record import ExampleRow
 from tests.questions.inputs.planted import (
     answered,
     figures_of,

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 import torch
 
-from bitcliff.assess import Audit
+from bitcliff.audit import Audit
 from bitcliff.questions.context import Context, Side, default_policies
 from bitcliff.questions.inputs.observe import observe_inputs
 from bitcliff.questions.inputs.record import InputsAtRisk, MeasuredFeature, ReferenceRun
 from bitcliff.questions.inputs.statistics import KIND, figures, problems, under
-from bitcliff.records import Outcome, Record, with_answer
+from bitcliff.record import Outcome, Record, with_answer
 from tests.questions.damage import (
     check_figures_are_guarded,
     check_observations_are_guarded,

@@ -5,14 +5,14 @@ from dataclasses import replace
 
 import torch
 
-from bitcliff.assess import AssessSettings
-from bitcliff.assess.compose import record_of_schedule
-from bitcliff.assess.schedule import Schedule
+from bitcliff.audit import AssessSettings
+from bitcliff.audit.compose import record_of_schedule
+from bitcliff.audit.schedule import Schedule
 from bitcliff.questions.context import Context, Side
 from bitcliff.questions.layers.observe import observe_layers
 from bitcliff.questions.layers.statistics import KIND
-from bitcliff.records import Explained, Record, with_answer
-from bitcliff.records.provenance import now
+from bitcliff.record import Explained, Record, with_answer
+from bitcliff.record.provenance import now
 from tests.questions.planted import Planted, examples, side_of
 
 KINDS = {"layers": KIND}

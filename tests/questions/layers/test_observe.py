@@ -7,13 +7,13 @@ import pytest
 import torch
 from torch import nn
 
-from bitcliff.assess import AssessSettings
+from bitcliff.audit import AssessSettings
 from bitcliff.questions.context import Context, Side, allocation_of
 from bitcliff.questions.layers.cells import NOTHING, Cell, curves, range_text
 from bitcliff.questions.layers.observe import observe_layers
 from bitcliff.questions.layers.record import LayersObserved, LayerSweep, SweepObserved
 from bitcliff.questions.layers.statistics import figures
-from bitcliff.records import Record
+from bitcliff.record import Record
 from bitcliff.types.rate import Rate
 from bitcliff.types.subject import Examples
 from tests.questions.planted import Planted, examples, side_of

@@ -10,7 +10,7 @@ import pytest
 from bitcliff.questions.layers.page import layers_section
 from bitcliff.questions.layers.record import Layers, LayersObserved
 from bitcliff.questions.layers.statistics import KIND
-from bitcliff.records import Record, read_record, record_json, with_answer
+from bitcliff.record import Record, read_record, record_json, with_answer
 from tests.questions.layers.explained import KINDS, explained
 from tests.questions.page_text import page_of, rows_of, text_of
 

@@ -8,7 +8,7 @@ import pytest
 
 from bitcliff.questions.layers.record import Layers, LayersObserved
 from bitcliff.questions.layers.statistics import figures, older, problems
-from bitcliff.records import Record
+from bitcliff.record import Record
 from tests.questions.damage import (
     check_figures_are_guarded,
     check_observations_are_guarded,

@@ -13,7 +13,7 @@ from bitcliff.questions.layers.statistics import (
     large_steps,
     smallest_share,
 )
-from bitcliff.records.arrays import classes
+from bitcliff.record.arrays import classes
 
 Harm = Callable[[int, Cell], bool]
 

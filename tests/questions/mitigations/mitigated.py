@@ -6,11 +6,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from bitcliff.assess import AssessSettings, Audit
+from bitcliff.audit import AssessSettings, Audit
 from bitcliff.questions.context import Context, Side
 from bitcliff.questions.mitigations.observe import observe_mitigations
 from bitcliff.questions.mitigations.record import MitigationsObserved
-from bitcliff.records import Record
+from bitcliff.record import Record
 from tests.small_networks import Cliff
 
 SETTINGS = AssessSettings(

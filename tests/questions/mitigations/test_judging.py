@@ -10,7 +10,7 @@ from bitcliff.questions.mitigations.judging import (
     with_front,
 )
 from bitcliff.questions.mitigations.record import Cost, Mitigated
-from bitcliff.records.arrays import classes
+from bitcliff.record.arrays import classes
 from bitcliff.stats import paired_change, rate
 from bitcliff.types.change import PairedChange
 

@@ -15,7 +15,7 @@ from bitcliff.questions.mitigations.page import finding
 from bitcliff.questions.mitigations.record import Mitigations, MitigationsObserved
 from bitcliff.questions.mitigations.search import Mitigation, search_again
 from bitcliff.questions.mitigations.statistics import figures, problems
-from bitcliff.records import with_answer
+from bitcliff.record import with_answer
 from bitcliff.types.subject import Subject
 from tests.contract.subjects import Tokens
 from tests.questions.mitigations.mitigated import (

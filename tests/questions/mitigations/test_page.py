@@ -15,8 +15,8 @@ from bitcliff.questions.mitigations.record import (
     Mitigations,
     RandomAllocation,
 )
-from bitcliff.records import Record
-from bitcliff.records.plan import QuantizationPlan
+from bitcliff.record import Record
+from bitcliff.record.plan import QuantizationPlan
 from bitcliff.report.html import Sections, render_html
 from bitcliff.stats import paired_change, rate
 from bitcliff.types.change import PairedChange

@@ -9,7 +9,7 @@ import torch
 
 from bitcliff.questions.mitigations.record import Mitigations, MitigationsObserved, Tuned
 from bitcliff.questions.mitigations.statistics import KIND, figures, older, problems
-from bitcliff.records import Record, with_answer
+from bitcliff.record import Record, with_answer
 from tests.questions.damage import (
     check_figures_are_guarded,
     check_observations_are_guarded,

@@ -15,7 +15,7 @@ from bitcliff.questions.runtimes.record import (
     Speed,
 )
 from bitcliff.questions.runtimes.statistics import KIND
-from bitcliff.records import Condition, ExampleRow, Outcome, Record, with_answer
+from bitcliff.record import Condition, ExampleRow, Outcome, Record, with_answer
 from tests.a_record import record_of_rows
 from tests.report.example_record import Variant, example_record
 

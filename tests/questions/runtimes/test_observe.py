@@ -5,7 +5,7 @@ import torch
 
 from bitcliff.adapters.assembly import make_subject
 from bitcliff.adapters.runtimes import load_runtime
-from bitcliff.assess import Audit
+from bitcliff.audit import Audit
 from bitcliff.export import float_onnx
 from bitcliff.questions.runtimes.observe import observe_runtimes
 from bitcliff.questions.runtimes.record import (
@@ -16,7 +16,7 @@ from bitcliff.questions.runtimes.record import (
     RuntimesObserved,
 )
 from bitcliff.questions.runtimes.statistics import KIND
-from bitcliff.records import Record, with_answer
+from bitcliff.record import Record, with_answer
 from bitcliff.types.runtime import Runtime
 from bitcliff.types.subject import Examples, examples_sha256
 from bitcliff.verdict import judge

@@ -2,7 +2,7 @@
 
 from bitcliff.questions.runtimes.page import runtimes_section
 from bitcliff.questions.runtimes.record import KEY, Runtimes
-from bitcliff.records import Record
+from bitcliff.record import Record
 from bitcliff.report.html import Sections, render_html
 from bitcliff.report.risk import changed_by
 from bitcliff.report.section import Section

@@ -10,7 +10,7 @@ import pytest
 from bitcliff.questions.runtimes import statistics
 from bitcliff.questions.runtimes.record import KEY, Runtimes, RuntimesObserved
 from bitcliff.questions.runtimes.statistics import KIND, figures, problems
-from bitcliff.records import record_of
+from bitcliff.record import record_of
 from bitcliff.stats import rate
 from tests.questions.damage import (
     check_figures_are_guarded,

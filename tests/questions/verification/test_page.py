@@ -6,7 +6,7 @@ from rich.console import Console
 
 from bitcliff.questions.verification.page import render_verification, verification_section
 from bitcliff.questions.verification.record import KEY, Verification
-from bitcliff.records import Record
+from bitcliff.record import Record
 from bitcliff.report.html import Sections, render_html
 from bitcliff.verdict import judge
 from tests.questions.verification.verified import WORST, verified

@@ -12,7 +12,7 @@ from bitcliff.questions.verification.record import (
     VerifiedPoint,
 )
 from bitcliff.questions.verification.statistics import KIND
-from bitcliff.records import Condition, ExampleRow, Outcome, Record, with_answer
+from bitcliff.record import Condition, ExampleRow, Outcome, Record, with_answer
 from tests.a_record import record_of_rows
 from tests.report.example_record import Variant, example_record
 

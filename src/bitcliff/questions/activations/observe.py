@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Float, Float64, Int
 from torch import Tensor
 
-from bitcliff.assess.evaluate import Evaluator
+from bitcliff.audit.evaluator import Evaluator
 from bitcliff.points import take
 from bitcliff.points.attach import OnPoint, Rounding, rounding_to
 from bitcliff.points.forward import pad

@@ -10,10 +10,10 @@ from bitcliff.questions.activations.record import (
     PointObserved,
     PolicyActivations,
 )
-from bitcliff.records import Record
+from bitcliff.record import Record
+from bitcliff.report.formatting import NOTHING, clean, mean_text, noun, percent
 from bitcliff.report.plot import Plot
 from bitcliff.report.section import Section
-from bitcliff.report.words import NOTHING, clean, mean_text, noun, percent
 
 SHOWN = 20
 """Points in the figure at most: as many as the paper's has."""

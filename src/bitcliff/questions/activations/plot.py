@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from bitcliff.questions.activations.record import Histogram, PointActivations, PointObserved
+from bitcliff.report.formatting import clean
 from bitcliff.report.plot import Plot, Theme, plot
-from bitcliff.report.words import clean
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -4,8 +4,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from bitcliff.records.arrays import Floats2
-from bitcliff.records.part import Part, Share
+from bitcliff.record.arrays import Floats2
+from bitcliff.record.part import Part, Share
 from bitcliff.types.rate import Count, Rate
 
 Cause = Literal[

@@ -16,7 +16,7 @@ from bitcliff.questions.activations.record import (
     PointObserved,
     PolicyActivations,
 )
-from bitcliff.records import AnswerKind, Record
+from bitcliff.record import AnswerKind, Record
 
 _LOW_IS_BAD = ("bits", "local_db", "arriving_db", "earlier_db", "total_db")
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from bitcliff.assess.evaluate import margins
+from bitcliff.audit.evaluator import margins
 from bitcliff.questions.batchmates.bench import Bench, beside
 from bitcliff.questions.batchmates.record import Attack
 from bitcliff.types.subject import Inputs

@@ -13,7 +13,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.autograd.graph import allow_mutation_on_saved_tensors
 
-from bitcliff.assess.evaluate import margins
+from bitcliff.audit.evaluator import margins
 from bitcliff.points import Plan
 from bitcliff.questions.batchmates.companion_search import Attempt
 from bitcliff.questions.batchmates.images import Images, legal, patterns

@@ -11,8 +11,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from bitcliff.assess.compose import provenance_of, subject_info
-from bitcliff.assess.evaluate import margins
+from bitcliff.audit.compose import provenance_of, subject_info
+from bitcliff.audit.evaluator import margins
 from bitcliff.errors import InputError
 from bitcliff.points import Attachment, Selection, discover, logits_of, take
 from bitcliff.questions.batchmates.bench import Bench, beside, laid_out_alike

@@ -13,10 +13,10 @@ from bitcliff.questions.batchmates.record import (
 )
 from bitcliff.questions.batchmates.statistics import ANY, RANDOM
 from bitcliff.report.drawings import squares
+from bitcliff.report.formatting import class_name, clean, rate_interval, rate_text
 from bitcliff.report.html import render_page
 from bitcliff.report.thumbnails import safe_thumbnail
 from bitcliff.report.view import provenance_lines
-from bitcliff.report.words import class_name, clean, rate_interval, rate_text
 
 SHOWN = 12
 _NOISE = ("float, at random", "float, worst companion", "copies of itself")

@@ -6,8 +6,8 @@ from typing import Annotated
 from pydantic import Field
 
 from bitcliff.questions.runtime_description import RuntimeDescription
-from bitcliff.records.part import Part
-from bitcliff.records.schema import Provenance, SubjectInfo
+from bitcliff.record.part import Part
+from bitcliff.record.schema import Provenance, SubjectInfo
 from bitcliff.types.change import PairedChange
 from bitcliff.types.rate import ClusteredRate, Count, Rate
 from bitcliff.types.settings import BatchmatesSettings

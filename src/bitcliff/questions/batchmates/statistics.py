@@ -10,7 +10,7 @@ from bitcliff.questions.batchmates.record import (
     Situation,
     Victim,
 )
-from bitcliff.records.problems import twice
+from bitcliff.record.problems import twice
 from bitcliff.stats import clustered_rate, paired_change, rate, with_holm
 from bitcliff.types.rate import ClusteredRate
 

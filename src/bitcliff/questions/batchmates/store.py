@@ -12,8 +12,8 @@ from bitcliff.questions.batchmates.record import (
     BatchmatesObserved,
 )
 from bitcliff.questions.batchmates.statistics import batchmates_of, problems
-from bitcliff.records.files import one_line, shown
-from bitcliff.records.store import check_figures, json_text, parse_json, valid
+from bitcliff.record.files import one_line, shown
+from bitcliff.record.store import check_figures, json_text, parse_json, valid
 
 _OLDER = "1.0"
 

@@ -6,9 +6,9 @@ from bitcliff.errors import InputError
 from bitcliff.questions.corruptions.page import lines_of
 from bitcliff.questions.corruptions.panels_plot import RateLine, draw_panels, panels_size
 from bitcliff.questions.corruptions.record import FLOAT, Corruptions
-from bitcliff.records import Record
+from bitcliff.record import Record
+from bitcliff.report.formatting import clean
 from bitcliff.report.plot import LIGHT, svg_text
-from bitcliff.report.words import clean
 
 _COLOURS = ("even", "worst", "best", "static", "own", "random")
 _MARKERS = ("o", "v", "^", "s", "P", "D")

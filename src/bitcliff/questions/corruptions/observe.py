@@ -8,9 +8,9 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
-from bitcliff.assess.evaluate import Evaluator, Scores, laid_out_for_speed
-from bitcliff.assess.measured import predictions_of
-from bitcliff.assess.schedule import runtime_run
+from bitcliff.audit.evaluator import Evaluator, Scores, laid_out_for_speed
+from bitcliff.audit.outcomes import predictions_of
+from bitcliff.audit.schedule import runtime_run
 from bitcliff.errors import InputError
 from bitcliff.policy import Batch, Policy
 from bitcliff.questions.context import Context
@@ -23,7 +23,7 @@ from bitcliff.questions.corruptions.record import (
 )
 from bitcliff.questions.corruptions.statistics import marks_of, was_searched
 from bitcliff.questions.image_scale import ImageScale, image_scale
-from bitcliff.records.arrays import classes
+from bitcliff.record.arrays import classes
 from bitcliff.types.corruption import Corruption
 from bitcliff.types.settings import CorruptionSettings
 

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 
 from bitcliff.questions.corruptions.panels_plot import RateLine, draw_panels, panels_size
 from bitcliff.questions.corruptions.record import FLOAT, CorruptionCell, Corruptions
-from bitcliff.records import Record
-from bitcliff.records.conditions import Kind
+from bitcliff.record import Record
+from bitcliff.record.conditions import Kind
+from bitcliff.report.formatting import NOTHING, capital, clean, p_text, percent, signed
 from bitcliff.report.plot import Plot, plot
 from bitcliff.report.section import Section
-from bitcliff.report.words import NOTHING, capital, clean, p_text, percent, signed
 from bitcliff.types.change import PairedChange
 from bitcliff.types.rate import ClusteredRate
 

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from bitcliff.records.part import Part
+from bitcliff.record.part import Part
 from bitcliff.types.change import PairedChange
 from bitcliff.types.rate import ClusteredRate, Count
 

@@ -19,9 +19,9 @@ from bitcliff.questions.corruptions.record import (
     MarkedRuns,
 )
 from bitcliff.questions.explained import about_explained
-from bitcliff.records import AnswerKind, Record
-from bitcliff.records.arrays import NONE
-from bitcliff.records.conditions import SEARCHED
+from bitcliff.record import AnswerKind, Record
+from bitcliff.record.arrays import NONE
+from bitcliff.record.conditions import SEARCHED
 from bitcliff.stats import clustered_rate, paired_change, with_holm
 from bitcliff.types.change import PairedChange
 from bitcliff.types.rate import ClusteredRate

@@ -10,11 +10,11 @@ from bitcliff.questions.indicators.record import (
     ReferenceNetwork,
     Separation,
 )
-from bitcliff.records import Record
+from bitcliff.record import Record
 from bitcliff.report.filters import significant
+from bitcliff.report.formatting import NOTHING, clean, noun
 from bitcliff.report.plot import Plot
 from bitcliff.report.section import Section
-from bitcliff.report.words import NOTHING, clean, noun
 
 # The title, and what is measured.
 _WORDS = {

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Literal
 
-from bitcliff.records.part import Part, Share
+from bitcliff.record.part import Part, Share
 from bitcliff.types.rate import Count
 
 

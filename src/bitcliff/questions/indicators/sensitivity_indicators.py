@@ -11,7 +11,7 @@ from jaxtyping import Float, Float64, Int
 from torch import Tensor, nn
 from torch.autograd.graph import allow_mutation_on_saved_tensors
 
-from bitcliff.assess.evaluate import margins
+from bitcliff.audit.evaluator import margins
 from bitcliff.points import Plan, logits_of, take
 from bitcliff.points.forward import batch_size, raw_tensors
 from bitcliff.questions.watched import Watched

@@ -16,8 +16,8 @@ from bitcliff.questions.indicators.record import (
     Separation,
     Standing,
 )
-from bitcliff.records import AnswerKind, Record
-from bitcliff.records.problems import twice
+from bitcliff.record import AnswerKind, Record
+from bitcliff.record.problems import twice
 from bitcliff.stats import auroc, rank_test, resamples, with_holm
 
 _SURE = 0.05

@@ -7,8 +7,8 @@ import torch.nn.functional as F  # noqa: N812
 from jaxtyping import Float
 from torch import Tensor
 
-from bitcliff.assess.evaluate import Evaluator
-from bitcliff.assess.measured import Predictions, predictions_of
+from bitcliff.audit.evaluator import Evaluator
+from bitcliff.audit.outcomes import Predictions, predictions_of
 from bitcliff.points.forward import raw_tensors
 from bitcliff.questions.context import Context, Side
 from bitcliff.questions.inputs.record import MeasuredFeature, MeasuredKey, NotMeasured

@@ -6,10 +6,10 @@ from typing import Any
 from bitcliff.questions.inputs.plot import margins_plot
 from bitcliff.questions.inputs.record import InputsAtRisk, InputsObserved, PolicyRisk
 from bitcliff.questions.inputs.wording import HEADINGS, answer, differs, effect_text
-from bitcliff.records import Record
+from bitcliff.record import Record
+from bitcliff.report.formatting import class_name, noun
 from bitcliff.report.section import Section
 from bitcliff.report.thumbnails import safe_thumbnail
-from bitcliff.report.words import class_name, noun
 
 
 def inputs_section(record: Record, part: InputsAtRisk) -> Section:

@@ -8,10 +8,10 @@ import numpy.typing as npt
 
 from bitcliff.questions.inputs.record import InputsAtRisk, PolicyRisk
 from bitcliff.questions.inputs.statistics import under
-from bitcliff.records import Record
+from bitcliff.record import Record
 from bitcliff.report.filters import significant
+from bitcliff.report.formatting import clean, noun
 from bitcliff.report.plot import Plot, Theme, plain_axes, plot
-from bitcliff.report.words import clean, noun
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -4,8 +4,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from bitcliff.records.arrays import Floats, Ints
-from bitcliff.records.part import Part, Share
+from bitcliff.record.arrays import Floats, Ints
+from bitcliff.record.part import Part, Share
 from bitcliff.types.rate import Count, Rate
 
 FeatureKey = Literal["class", "margin", "brightness", "contrast", "sharpness", "distance", "length"]

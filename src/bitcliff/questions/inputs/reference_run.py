@@ -4,7 +4,7 @@ import numpy as np
 
 from bitcliff.errors import InputError
 from bitcliff.questions.inputs.record import ReferenceRun
-from bitcliff.records import Record
+from bitcliff.record import Record
 
 
 def reference_run(record: Record, reference: Record) -> ReferenceRun:

@@ -21,9 +21,9 @@ from bitcliff.questions.inputs.record import (
     ReferenceRun,
 )
 from bitcliff.questions.prediction_checks import prediction_problems
-from bitcliff.records import AnswerKind, Record
-from bitcliff.records.arrays import NONE
-from bitcliff.records.problems import twice
+from bitcliff.record import AnswerKind, Record
+from bitcliff.record.arrays import NONE
+from bitcliff.record.problems import twice
 from bitcliff.stats import (
     auroc,
     class_test,

@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 
 from bitcliff.questions.inputs.record import Comparison, FeatureKey, PolicyRisk
-from bitcliff.records import Record
+from bitcliff.record import Record
 from bitcliff.report.filters import significant
-from bitcliff.report.words import NOTHING, clean, noun, p_text
+from bitcliff.report.formatting import NOTHING, clean, noun, p_text
 
 # A Holm-adjusted p-value below this is called a difference.
 LEVEL = 0.05

@@ -6,8 +6,8 @@ import numpy as np
 from jaxtyping import Int
 from torch import Tensor
 
-from bitcliff.assess.evaluate import Scores
-from bitcliff.assess.measured import predictions_of
+from bitcliff.audit.evaluator import Scores
+from bitcliff.audit.outcomes import predictions_of
 from bitcliff.points.replay import Work
 from bitcliff.questions.context import Context, Side
 from bitcliff.questions.layers.cells import Cell, curves, range_text
@@ -20,7 +20,7 @@ from bitcliff.questions.layers.statistics import (
     large_steps,
 )
 from bitcliff.questions.layers.sweep import Sweep
-from bitcliff.records.arrays import NONE, classes
+from bitcliff.record.arrays import NONE, classes
 
 
 def observe_layers(context: Context) -> LayersObserved:

@@ -5,9 +5,9 @@ from typing import Any
 
 from bitcliff.questions.layers.plot import SPLITS, figure
 from bitcliff.questions.layers.record import SIGNIFICANT, Layers, LayerSweep
-from bitcliff.records import Record
+from bitcliff.record import Record
+from bitcliff.report.formatting import NOTHING, clean, decimal, p_text, percent, rate_text
 from bitcliff.report.section import Section
-from bitcliff.report.words import NOTHING, clean, decimal, p_text, percent, rate_text
 from bitcliff.types.change import PairedChange
 
 

@@ -4,8 +4,8 @@ from typing import Literal
 
 from pydantic import Field
 
-from bitcliff.records.arrays import Ints
-from bitcliff.records.part import Part
+from bitcliff.record.arrays import Ints
+from bitcliff.record.part import Part
 from bitcliff.types.change import PairedChange
 from bitcliff.types.rate import Count, Rate
 

@@ -40,8 +40,8 @@ from bitcliff.questions.layers.record import (
     LayerSweep,
     SweepObserved,
 )
-from bitcliff.records import AnswerKind, Record
-from bitcliff.records.arrays import NONE, classes
+from bitcliff.record import AnswerKind, Record
+from bitcliff.record.arrays import NONE, classes
 from bitcliff.stats import paired_change, rate, with_holm
 from bitcliff.types.change import PairedChange
 from bitcliff.types.rate import Rate

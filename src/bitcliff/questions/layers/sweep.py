@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
-from bitcliff.assess.evaluate import Evaluator, Scores
+from bitcliff.audit.evaluator import Evaluator, Scores
 from bitcliff.points.replay import ReplayingAttachment, Work
 from bitcliff.questions.layers.cells import NOTHING, Cell, curves
 

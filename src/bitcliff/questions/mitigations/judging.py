@@ -16,8 +16,8 @@ from bitcliff.questions.mitigations.record import (
     Trial,
     WorstCase,
 )
-from bitcliff.records import PolicyResult, Record
-from bitcliff.records.arrays import NONE
+from bitcliff.record import PolicyResult, Record
+from bitcliff.record.arrays import NONE
 from bitcliff.stats import paired_change, rate
 from bitcliff.types.change import PairedChange
 from bitcliff.types.rate import Rate

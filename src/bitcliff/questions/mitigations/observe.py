@@ -14,7 +14,7 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
-from bitcliff.assess.search import generator
+from bitcliff.audit.search import generator
 from bitcliff.errors import InfeasibleBudget
 from bitcliff.questions.context import Context, allocation_of
 from bitcliff.questions.layers.statistics import inflection

@@ -6,10 +6,18 @@ from bitcliff.questions.layers.statistics import inflection
 from bitcliff.questions.mitigations.judging import known
 from bitcliff.questions.mitigations.plot import figure
 from bitcliff.questions.mitigations.record import Mitigated, Mitigations
-from bitcliff.records import Record
+from bitcliff.record import Record
+from bitcliff.report.formatting import (
+    clean,
+    decimal,
+    mean_text,
+    noun,
+    percent,
+    rate_interval,
+    rate_text,
+)
 from bitcliff.report.plot import Plot
 from bitcliff.report.section import Section
-from bitcliff.report.words import clean, decimal, mean_text, noun, percent, rate_interval, rate_text
 from bitcliff.types.change import PairedChange
 
 

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 from bitcliff.questions.mitigations.judging import known
 from bitcliff.questions.mitigations.record import Family, Mitigated, Mitigations
-from bitcliff.records import Record
+from bitcliff.record import Record
+from bitcliff.report.formatting import clean, noun, percent, rate_text
 from bitcliff.report.plot import Plot, Theme, plain_axes, plot
-from bitcliff.report.words import clean, noun, percent, rate_text
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -4,9 +4,9 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from bitcliff.records.arrays import Ints
-from bitcliff.records.part import Part
-from bitcliff.records.plan import QuantizationPlan
+from bitcliff.record.arrays import Ints
+from bitcliff.record.part import Part
+from bitcliff.record.plan import QuantizationPlan
 from bitcliff.types.change import PairedChange
 from bitcliff.types.rate import Count, Rate
 

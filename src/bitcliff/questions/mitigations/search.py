@@ -7,15 +7,15 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
-from bitcliff.assess.evaluate import margins
-from bitcliff.assess.prepare import Prepared, prepare
-from bitcliff.assess.schedule import Schedule
+from bitcliff.audit.evaluator import margins
+from bitcliff.audit.prepare import Prepared, prepare
+from bitcliff.audit.schedule import Schedule
 from bitcliff.points import take
 from bitcliff.quant import MAX_BITS
 from bitcliff.questions.context import Tell
 from bitcliff.questions.mitigations.record import Family
-from bitcliff.records import Measured
-from bitcliff.records.arrays import classes
+from bitcliff.record import Measured
+from bitcliff.record.arrays import classes
 from bitcliff.types.subject import Examples, Subject
 
 

@@ -26,9 +26,9 @@ from bitcliff.questions.mitigations.record import (
     Trial,
     WorstCase,
 )
-from bitcliff.records import AnswerKind, Record
-from bitcliff.records.arrays import NONE
-from bitcliff.records.plan import QuantizationPlan
+from bitcliff.record import AnswerKind, Record
+from bitcliff.record.arrays import NONE
+from bitcliff.record.plan import QuantizationPlan
 
 
 def figures(record: Record, observed: MitigationsObserved) -> Mitigations:

@@ -10,9 +10,9 @@ from dataclasses import dataclass, replace
 import torch
 from torch import nn
 
-from bitcliff.assess.evaluate import Evaluator
-from bitcliff.assess.measured import Trial, outcomes_of
-from bitcliff.assess.prepare import Prepared
+from bitcliff.audit.evaluator import Evaluator
+from bitcliff.audit.outcomes import Trial, outcomes_of
+from bitcliff.audit.prepare import Prepared
 from bitcliff.errors import InputError
 from bitcliff.points import Attachment, Plan, discover
 from bitcliff.points.fold import fold_batchnorm

@@ -6,14 +6,14 @@ from collections.abc import Callable
 import numpy as np
 import torch
 
-from bitcliff.assess.prepare import Prepared
+from bitcliff.audit.prepare import Prepared
 from bitcliff.points import take
 from bitcliff.points.attach import rounding_to
 from bitcliff.points.forward import batch_size
 from bitcliff.questions.runtime_description import described
 from bitcliff.questions.runtimes.ablation import simulated_rungs
 from bitcliff.questions.runtimes.record import RuntimeObserved, RuntimesObserved, Seconds, Speed
-from bitcliff.records.provenance import cpu_flags
+from bitcliff.record.provenance import cpu_flags
 from bitcliff.types.runtime import Runtime
 
 _TAKES = 7

@@ -9,9 +9,9 @@ from bitcliff.questions.runtimes.record import (
     Runtimes,
     RuntimesObserved,
 )
-from bitcliff.records import Record
+from bitcliff.record import Record
+from bitcliff.report.formatting import clean
 from bitcliff.report.section import Section
-from bitcliff.report.words import clean
 from bitcliff.types.rate import Rate
 
 _NAMES: Mapping[RungName, str] = {

@@ -6,8 +6,8 @@ from pydantic import Field
 
 from bitcliff.questions.runtime_description import RuntimeDescription
 from bitcliff.questions.timing import Time
-from bitcliff.records.arrays import Floats, Ints
-from bitcliff.records.part import Part
+from bitcliff.record.arrays import Floats, Ints
+from bitcliff.record.part import Part
 from bitcliff.types.rate import Count, Rate
 
 KEY = "runtimes"

@@ -17,9 +17,9 @@ from bitcliff.questions.runtimes.record import (
     RuntimesObserved,
 )
 from bitcliff.questions.timing import times_as_long
-from bitcliff.records import AnswerKind, PolicyResult, Record
-from bitcliff.records.arrays import NONE
-from bitcliff.records.problems import twice
+from bitcliff.record import AnswerKind, PolicyResult, Record
+from bitcliff.record.arrays import NONE
+from bitcliff.record.problems import twice
 from bitcliff.stats import rate
 from bitcliff.types.rate import Rate
 

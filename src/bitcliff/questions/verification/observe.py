@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from bitcliff.assess.evaluate import Evaluator, margins
+from bitcliff.audit.evaluator import Evaluator, margins
 from bitcliff.points import take
 from bitcliff.points.attach import rounding_to
 from bitcliff.quant import Scheme, fake_quantize
@@ -19,8 +19,8 @@ from bitcliff.quant.grid import make_grid
 from bitcliff.quant.rows import row_range
 from bitcliff.questions.verification.record import Differing, PolicyObserved, VerifiedPoint
 from bitcliff.questions.verification.statistics import differing_rows
-from bitcliff.records import Outcomes
-from bitcliff.records.arrays import classes
+from bitcliff.record import Outcomes
+from bitcliff.record.arrays import classes
 from bitcliff.types.subject import Inputs
 
 # How often an example whose decision differs is simulated again with a nudged input.

@@ -9,10 +9,10 @@ from bitcliff.questions.verification.record import (
     VerificationObserved,
     VerifiedPolicy,
 )
-from bitcliff.records import Record
+from bitcliff.record import Record
 from bitcliff.report.filters import of, of_with_interval, significant
+from bitcliff.report.formatting import NOTHING, class_name, clean, rate_interval, rate_text
 from bitcliff.report.section import Section
-from bitcliff.report.words import NOTHING, class_name, clean, rate_interval, rate_text
 from bitcliff.types.rate import Rate
 
 if TYPE_CHECKING:

@@ -5,8 +5,8 @@ from typing import Annotated
 from pydantic import Field
 
 from bitcliff.questions.timing import Time
-from bitcliff.records.arrays import Floats, Ints, Small2
-from bitcliff.records.part import Part
+from bitcliff.record.arrays import Floats, Ints, Small2
+from bitcliff.record.part import Part
 from bitcliff.types.rate import Count, Rate
 
 KEY = "verification"

@@ -16,9 +16,9 @@ from bitcliff.questions.verification.record import (
     VerificationObserved,
     VerifiedPolicy,
 )
-from bitcliff.records import AnswerKind, Outcomes, Record
-from bitcliff.records.arrays import NONE
-from bitcliff.records.problems import twice
+from bitcliff.record import AnswerKind, Outcomes, Record
+from bitcliff.record.arrays import NONE
+from bitcliff.record.problems import twice
 from bitcliff.stats import rate
 from bitcliff.types.rate import Rate
 

@@ -1,7 +1,0 @@
-"""Measuring: a subject under policies, into a record. One question a file."""
-
-from bitcliff.assess.audit import Audit
-from bitcliff.assess.quantized import quantized
-from bitcliff.types.settings import AssessSettings
-
-__all__ = ["AssessSettings", "Audit", "quantized"]

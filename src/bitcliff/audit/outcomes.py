@@ -1,0 +1,68 @@
+"""From what a network gave to outcomes."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from jaxtyping import Int
+from torch import Tensor
+
+from bitcliff.audit.evaluator import Scores, margins
+from bitcliff.record import Outcomes
+from bitcliff.record.arrays import classes
+
+Predictions = Sequence[int | None]
+"""One prediction an example; None on a numeric failure."""
+
+
+@dataclass(frozen=True)
+class Trial:
+    """Examples run under a condition.
+
+    Attributes:
+        index: (m,) the examples, by their place in the data.
+        bits: (m, L) their allocations; None where activations stay in float.
+        scores: what the network gave.
+        method: how the bits came to be, in words.
+        draws: for random policies, every draw's predictions; the others are those of the median.
+        repeats: for searched policies, the predictions in each repeat with nudged inputs.
+    """
+
+    index: Int[Tensor, " m"]
+    bits: Int[Tensor, "m points"] | None
+    scores: Scores
+    method: str = "measured once"
+    draws: Sequence[Predictions] | None = None
+    repeats: Sequence[Predictions] | None = None
+
+
+def outcomes_of(trial: Trial, reference: Int[Tensor, " n"]) -> Outcomes:
+    """What became of the trial's examples; `reference` is by place in the data."""
+    scores, places = trial.scores, trial.index.numpy().astype(np.int32)
+    found = margins(scores.logits, reference[trial.index])
+    everyone = len(places) == len(reference) and bool((places == np.arange(len(places))).all())
+    bits = None if trial.bits is None else trial.bits.numpy().astype(np.uint8)
+    if bits is not None and len(bits) and bool((bits == bits[0]).all()):
+        bits = bits[:1]
+    return Outcomes(
+        places=None if everyone else places,
+        prediction=classes(predictions_of(scores)),
+        margin=found.where(scores.finite, float("nan")).numpy(),
+        failed_at={row: point for row, point in enumerate(scores.failed_at) if point is not None},
+        bits=bits,
+        draws=_table(trial.draws),
+        repeats=_table(trial.repeats),
+    )
+
+
+def predictions_of(scores: Scores) -> list[int | None]:
+    """Argmax of each example, None on a numeric failure."""
+    return [
+        None if failed else prediction
+        for prediction, failed in zip(scores.predictions.tolist(), scores.failed_at, strict=True)
+    ]
+
+
+def _table(runs: Sequence[Predictions] | None) -> npt.NDArray[np.int32] | None:
+    return None if runs is None else np.stack([classes(run) for run in runs])

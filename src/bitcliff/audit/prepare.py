@@ -1,0 +1,222 @@
+"""A network and its data, ready to be measured: everything checked, run once in float."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+
+import torch
+from jaxtyping import Int
+from torch import Tensor
+
+from bitcliff.audit.evaluator import Evaluator, Scores, laid_out_for_speed, margins
+from bitcliff.audit.folding import measure_folding
+from bitcliff.audit.outcomes import Predictions, predictions_of
+from bitcliff.budget import total_from_mean
+from bitcliff.errors import InputError, NumericError
+from bitcliff.points import Attachment, Plan, discover, floors_at, take
+from bitcliff.points.fold import fold_batchnorm
+from bitcliff.policy import Policy
+from bitcliff.record import Folding
+from bitcliff.types.runtime import Runtime
+from bitcliff.types.settings import AssessSettings
+from bitcliff.types.subject import Examples, Subject, tensors_sha256
+
+# Activations held at once in a forward pass: small enough to stay near the processor.
+_ELEMENTS_A_BATCH = 32_000_000
+_LARGEST_BATCH = 256
+
+ChoosePolicy = Callable[[Plan], Policy | None]
+"""From the points found to the policy that was trained together with the network, if any."""
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """The only thing that is handed along; nothing in it is assigned anew.
+
+    Attributes:
+        subject: the network, folded where that was asked for. settings: as asked for, the margin
+            resolved.
+        evaluator: the network attached to its data, with a count of what was spent on it.
+        in_float: what the network gives in float, of all examples.
+        folding: what folding BatchNorm changed, where it was asked for.
+        policy: one trained together with the network. runtimes: what else it is run by.
+    """
+
+    subject: Subject
+    examples: Examples
+    settings: AssessSettings
+    evaluator: Evaluator
+    in_float: Scores
+    folding: Folding | None = None
+    policy: Policy | None = None
+    runtimes: tuple[Runtime, ...] = ()
+
+    @property
+    def points(self) -> Plan:
+        """The quantization points that were found."""
+        return self.evaluator.attachment.plan
+
+    @property
+    def floors(self) -> list[int] | None:
+        """The least width at each point; None: every width everywhere."""
+        return floors_at(self.settings, self.points)
+
+    @property
+    def everyone(self) -> Int[Tensor, " n"]:
+        """The places of all examples."""
+        return torch.arange(len(self.examples))
+
+    @property
+    def targets(self) -> Predictions:
+        """(n,) labels, or without them what float predicts, None where it fails."""
+        labels = self.examples.labels
+        return predictions_of(self.in_float) if labels is None else labels.tolist()
+
+    @property
+    def n_classes(self) -> int:
+        """How many outputs the network has."""
+        return int(self.in_float.logits.shape[1])
+
+    @property
+    def float_sha256(self) -> str:
+        """Of the float network's scores: what it computes, whatever code it is made of."""
+        return tensors_sha256({"logits": self.in_float.logits})
+
+
+def prepare(
+    subject: Subject,
+    examples: Examples,
+    settings: AssessSettings,
+    choose_policy: ChoosePolicy = lambda _points: None,
+    runtimes: Iterable[Runtime] = (),
+) -> Prepared:
+    """Find the points, attach the network, run it once in float; refuse what will not do.
+
+    Raises:
+        InfeasibleBudget: before the network is run on the data. InputError, NumericError: settings,
+            model, policy, runtimes and data do not go together, or the network fails in float.
+    """
+    settings = _with_margin(settings, labelled=examples.labels is not None)
+    came, names = subject.module, tuple[str, ...]()
+    if settings.fold_batchnorm:
+        module, names = fold_batchnorm(came, examples.inputs)
+        subject = replace(subject, module=module)
+    points = _points(subject, examples, settings)
+    policy = choose_policy(points)
+    if policy is not None and policy.points != len(points):
+        raise InputError(
+            f"the policy is for {policy.points} points, but {len(points)} are quantized here"
+        )
+    _check_budgets(subject, points, settings)
+    plain = _evaluator(subject, examples, settings, points)
+    in_float = plain.float_scores(torch.arange(len(examples)))
+    _check_float(subject, examples, in_float)
+    folding = None
+    if settings.fold_batchnorm:
+        size = plain.batch_size
+        folding = measure_folding(came, names, in_float.logits, examples.inputs, size)
+    found = Prepared(
+        subject=subject,
+        examples=examples,
+        settings=settings,
+        evaluator=_with_reference(plain, in_float, examples.labels, settings),
+        in_float=in_float,
+        folding=folding,
+        policy=policy,
+        runtimes=tuple(runtimes),
+    )
+    for runtime in found.runtimes:
+        check_runtime(runtime, found)
+    return found
+
+
+def check_runtime(runtime: Runtime, prepared: Prepared) -> None:
+    """One example and one batch, before any long work.
+
+    Raises:
+        InputError: it cannot run them, or gives something else than a score for each class.
+    """
+    evaluator = prepared.evaluator
+    for size in (1, evaluator.batch_size) if runtime.batches else (1,):
+        scores = runtime.run(take(evaluator.inputs, torch.arange(size)))
+        if scores.shape != (size, prepared.n_classes):
+            raise InputError(
+                f"--runtime {runtime.name}: it gives {tuple(scores.shape)} for {size} examples "
+                f"and not ({size}, {prepared.n_classes}), as the network in float does"
+            )
+
+
+def _with_margin(settings: AssessSettings, labelled: bool) -> AssessSettings:
+    if settings.margin == "label" and not labelled:
+        raise InputError("--margin label needs labels, and the data has none")
+    if settings.margin != "auto":
+        return settings
+    return settings.changed(margin="label" if labelled else "prediction")
+
+
+def _points(subject: Subject, examples: Examples, settings: AssessSettings) -> Plan:
+    if subject.black_box:
+        return Plan(seen=(), weights={}, missed=(), where=settings.points)
+    return discover(subject.module, examples.inputs, settings)
+
+
+def _check_budgets(subject: Subject, points: Plan, settings: AssessSettings) -> None:
+    if subject.black_box:
+        return
+    means: dict[int, float] = {}
+    floors = floors_at(settings, points)
+    for mean in settings.budgets:
+        total = total_from_mean(mean, len(points), settings.bits, floors)
+        if total in means:
+            raise InputError(
+                f"--budget {means[total]:g} and {mean:g} are the same {total} bits for "
+                f"{len(points)} points: give one of them"
+            )
+        means[total] = mean
+
+
+def _evaluator(
+    subject: Subject, examples: Examples, settings: AssessSettings, points: Plan
+) -> Evaluator:
+    attachment = Attachment(
+        subject.module, points, settings.scheme, settings.weight_bits, settings.per_channel
+    )
+    elements = sum(torch.Size(point.shape).numel() for point in points.points)
+    fitting = max(1, min(_LARGEST_BATCH, _ELEMENTS_A_BATCH // max(elements, 1)))
+    # The tail is padded: more than there are examples would only be padding.
+    size = min(settings.batch_size or fitting, len(examples))
+    return Evaluator(attachment, laid_out_for_speed(examples.inputs), size)
+
+
+def _with_reference(
+    evaluator: Evaluator,
+    in_float: Scores,
+    labels: Int[Tensor, " n"] | None,
+    settings: AssessSettings,
+) -> Evaluator:
+    """The same, knowing what margins are measured against and which are usual."""
+    against = in_float.predictions
+    if labels is not None and settings.margin == "label":
+        against = labels
+    sizes = margins(in_float.logits, in_float.predictions)[in_float.finite]
+    return replace(
+        evaluator,
+        reference=against,
+        scale=float(sizes.median()),
+    )
+
+
+def _check_float(subject: Subject, examples: Examples, in_float: Scores) -> None:
+    classes, labels = in_float.logits.shape[1], examples.labels
+    if classes < 2:
+        raise InputError(f"the model must tell two classes or more apart, not {classes}")
+    if labels is not None and not 0 <= int(labels.min()) <= int(labels.max()) < classes:
+        raise InputError(
+            f"labels lie in {int(labels.min())}..{int(labels.max())}, but the model has "
+            f"{classes} classes: they must lie in 0..{classes - 1}"
+        )
+    if not bool(in_float.finite.any()):
+        point = next(point for point in in_float.failed_at if point)
+        raise NumericError(
+            f"{subject.name} gives NaN or infinity in float already, for every example "
+            f"(at {point}); give a model that works in float"
+        )

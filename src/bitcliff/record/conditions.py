@@ -1,0 +1,84 @@
+"""What differs from float: a kind, its parameters, who threatens, and the name that people read."""
+
+from collections.abc import Mapping
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from bitcliff.record.part import Part
+
+Kind = Literal[
+    "weights-only",
+    "uniform",
+    "random",
+    "random-static",
+    "co-trained",
+    "worst",
+    "worst-static",
+    "worst-evolutionary",
+    "best",
+    "runtime",
+]
+Threat = Literal["none", "allocation", "input", "company", "co-trained"]
+
+# From the parameters to the name. Nothing ever goes the other way: ask the condition.
+_NAMES: Mapping[Kind, str] = {
+    "weights-only": "weights-only",
+    "uniform": "uniform-{width}",
+    "random": "random-{mean_bits:g}",
+    "random-static": "random-static-{mean_bits:g}",
+    "co-trained": "co-trained-{mean_bits:g}",
+    "worst": "worst-{mean_bits:g}",
+    "worst-static": "worst-static-{mean_bits:g}",
+    "worst-evolutionary": "worst-evolutionary-{mean_bits:g}",
+    "best": "best-{mean_bits:g}",
+    "runtime": "{runtime}",
+}
+_THREATS: Mapping[Kind, Threat] = {
+    "co-trained": "co-trained",
+    "worst": "allocation",
+    "worst-static": "allocation",
+    "worst-evolutionary": "allocation",
+}
+SEARCHED: tuple[Kind, ...] = ("worst", "worst-static", "worst-evolutionary", "best")
+"""Kinds whose bits were looked for on the very examples that they are shown on, or their like."""
+
+
+class Condition(Part):
+    """What differs from float.
+
+    Attributes:
+        description: in words.
+        width: of a uniform allocation: the bits at every point, or its floor where that is more.
+        mean_bits: as asked for; total_bits: spent by every example, exactly, so that the mean spent
+            may differ a little from the one asked for. None where activations stay in float.
+        policy_freedom_log2: log2 of the number of allocations the policy could choose among.
+        runtime, runtime_version: the runtime that it was measured in; None: simulated. batch_size:
+            of a runtime: examples that it was handed at once.
+    """
+
+    kind: Kind
+    description: str
+    width: Annotated[int, Field(ge=2, le=16)] | None = None
+    mean_bits: Annotated[float, Field(gt=0)] | None = None
+    total_bits: Annotated[int, Field(ge=0)] | None = None
+    policy_freedom_log2: Annotated[float, Field(ge=0)] | None = None
+    runtime: str | None = None
+    runtime_version: str | None = None
+    batch_size: Annotated[int, Field(ge=1)] | None = None
+
+    @property
+    def name(self) -> str:
+        """The label for people, unlike that of every other condition of a run."""
+        name = _NAMES[self.kind].format_map(dict(self))
+        return f"{name}-batch" if (self.batch_size or 1) > 1 else name
+
+    @property
+    def threat(self) -> Threat:
+        """Who would have to be at work for it to come about."""
+        return _THREATS.get(self.kind, "none")
+
+    @property
+    def total(self) -> int:
+        """`total_bits` as a number: 0 where activations stay in float."""
+        return self.total_bits or 0

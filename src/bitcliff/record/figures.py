@@ -1,0 +1,303 @@
+"""From the outcomes to every figure of an assessment: one pure function, run when a record is
+written and again whenever it is read.
+
+Numeric failures are counted apart: they enter no accuracy, agreement or flip.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import ConfigDict, Field
+
+from bitcliff.record.arrays import NONE
+from bitcliff.record.conditions import Condition, Kind, Threat
+from bitcliff.record.outcomes import Effort, Measured, Outcomes, Table
+from bitcliff.record.part import Part
+from bitcliff.record.schema import Observed, SubjectInfo
+from bitcliff.stats import median_index, paired_change, rate, upper_bound, with_holm
+from bitcliff.types.change import PairedChange
+from bitcliff.types.rate import Rate
+
+Classes = npt.NDArray[np.int32]
+"""One class an example, -1 where there is none."""
+
+
+class ClassRate(Part):
+    """The class that fares worst."""
+
+    label: int
+    accuracy: Rate
+
+
+class FloatResult(Part):
+    """The network in float on all examples. `accuracy` is None without labels."""
+
+    accuracy: Rate | None
+    worst_class: ClassRate | None
+    numeric_failures: Rate
+
+
+class Flips(Part):
+    """Float and quantized argmax differ. `lost` and `gained` need labels.
+
+    Attributes:
+        all: flips of any kind.
+        lost: right in float, wrong quantized. gained: the other way round.
+        upper_95: one-sided 95 % upper bound on the share of flips when none was seen, else None.
+    """
+
+    all: Rate
+    lost: Rate | None
+    gained: Rate | None
+    upper_95: float | None
+
+
+class Distribution(Part):
+    """A random policy over its draws; the policy's own figures are those of its median draw."""
+
+    draws: int
+    median_draw: int
+    accuracy: list[Rate] | None
+    agreement: list[Rate]
+
+
+class PolicyResult(Part):
+    """One condition's figures, on the examples that have an outcome under it.
+
+    Attributes:
+        name, threat: the condition's.
+        allocation: the bits at each point where all examples share them, else None.
+        change: quantized against float, Holm-adjusted over the run's conditions; None without
+            labels, and where no example counts.
+        effort: what was spent. broken: ids of the examples that gave NaN or infinity under any
+            allocation that was tried on the way, though perhaps not under the one shown.
+        repeated: of the flips that a search found, how many stay in every repeat with the input
+            nudged by one part in a million, which stands for another machine's arithmetic.
+    """
+
+    name: str
+    threat: Threat
+    condition: Condition
+    effort: Effort
+    allocation: list[int] | None
+    accuracy: Rate | None
+    agreement: Rate
+    flips: Flips
+    change: PairedChange | None
+    worst_class: ClassRate | None
+    numeric_failures: Rate
+    broken: list[str] = Field(default_factory=list)
+    distribution: Distribution | None = None
+    repeated: Rate | None = None
+
+    @property
+    def kind(self) -> Kind:
+        """The condition's."""
+        return self.condition.kind
+
+    @property
+    def mean_bits(self) -> float | None:
+        """As asked for."""
+        return self.condition.mean_bits
+
+    @property
+    def total_bits(self) -> int | None:
+        """Spent by every example."""
+        return self.condition.total_bits
+
+    @property
+    def runtime(self) -> str | None:
+        """That it was measured in; None: simulated."""
+        return self.condition.runtime
+
+    @property
+    def by_adversary(self) -> bool:
+        """Whether it is what an adversary, or a runtime as it is, does to the user's own model."""
+        return self.threat == "allocation" or self.runtime is not None
+
+
+class Coverage(Part):
+    """How much of the network is quantized.
+
+    `complete` is False when anything is not covered: the run is then inconclusive. `macs_share` is
+    of the network's multiply-adds; None where not known, as that of what is not covered.
+    """
+
+    complete: bool
+    quantized: int
+    left_out: int
+    macs_share: float | None
+
+
+class Figures(Part):
+    """All figures of an assessment.
+
+    `at_risk` holds the ids of examples that an adversary's worst case or a runtime flips, worst
+    margin first. `folding_changed`: decisions that folding BatchNorm changed in float.
+    """
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", allow_inf_nan=False, populate_by_name=True
+    )
+
+    float_: FloatResult = Field(alias="float")
+    policies: list[PolicyResult]
+    at_risk: list[str]
+    coverage: Coverage
+    folding_changed: Rate | None
+
+
+def figures(observed: Observed) -> Figures:
+    """Every figure that the outcomes of a run give."""
+    table = observed.examples
+    results = [_policy(table, measured) for measured in observed.conditions]
+    changes = with_holm([one.change for one in results])
+    results = [
+        one.model_copy(update={"change": change})
+        for one, change in zip(results, changes, strict=True)
+    ]
+    folding = observed.folding
+    return Figures(
+        float=_float(table),
+        policies=results,
+        at_risk=at_risk(table, observed.conditions),
+        coverage=coverage(observed.subject),
+        folding_changed=None if folding is None else rate(len(folding.changed), len(table)),
+    )
+
+
+def coverage(subject: SubjectInfo) -> Coverage:
+    """How much of what was seen is covered."""
+    # Each call's work counts once, however many of its operands are points.
+    work = {point.site: point.macs for point in subject.points}
+    covered = {point.site for point in subject.points if point.quantized}
+    total, complete = sum(work.values()), not subject.uncovered
+    return Coverage(
+        complete=complete,
+        quantized=sum(point.quantized for point in subject.points),
+        left_out=sum(not point.quantized for point in subject.points),
+        macs_share=sum(work[site] for site in covered) / total if total and complete else None,
+    )
+
+
+def at_risk(table: Table, conditions: Sequence[Measured]) -> list[str]:
+    """Ids of the examples that an adversary's worst case or a runtime flips, worst margin first."""
+    deepest = np.full(len(table), np.inf)
+    for one in conditions:
+        if one.condition.threat != "allocation" and one.condition.runtime is None:
+            continue
+        index, now = one.outcomes.index, one.outcomes.prediction
+        before = table.prediction[index]
+        flipped = (before != NONE) & (now != NONE) & (before != now)
+        places = index[flipped]
+        deepest[places] = np.minimum(deepest[places], one.outcomes.margin[flipped])
+    found = np.flatnonzero(deepest < np.inf).tolist()
+    return [table.ids[p] for p in sorted(found, key=lambda p: (deepest[p], table.ids[p]))]
+
+
+def median_draw(draws: npt.NDArray[np.int32], targets: Classes) -> int:
+    """Which of (d, m) draws has the median number of right answers; a numeric failure is none."""
+    return median_index(((draws == targets) & (draws != NONE)).sum(1).tolist())
+
+
+def _float(table: Table) -> FloatResult:
+    whole = table.prediction != NONE
+    labels = None if table.labels is None else table.labels[whole]
+    return FloatResult(
+        accuracy=_accuracy(labels, table.prediction[whole]),
+        worst_class=_worst_class(labels, table.prediction[whole]),
+        numeric_failures=rate(int((~whole).sum()), len(table)),
+    )
+
+
+def _policy(table: Table, measured: Measured) -> PolicyResult:
+    found = measured.outcomes
+    before = table.prediction[found.index]
+    whole = (before != NONE) & (found.prediction != NONE)
+    now, n = found.prediction[whole], int(whole.sum())
+    labels = None if table.labels is None else table.labels[found.index][whole]
+    flips = _flips(labels, before[whole], now)
+    return PolicyResult(
+        name=measured.name,
+        threat=measured.condition.threat,
+        condition=measured.condition,
+        effort=measured.effort,
+        allocation=found.allocation,
+        accuracy=_accuracy(labels, now),
+        agreement=rate(n - flips.all.k, n),
+        flips=flips,
+        change=_change(flips),
+        worst_class=_worst_class(labels, now),
+        numeric_failures=rate(int((found.prediction == NONE).sum()), len(found)),
+        broken=[table.ids[place] for place in measured.broken],
+        distribution=_distribution(table, found),
+        repeated=_repeated(found, before, whole),
+    )
+
+
+def _accuracy(labels: Classes | None, predictions: Classes) -> Rate | None:
+    if labels is None:
+        return None
+    return rate(int((labels == predictions).sum()), len(labels))
+
+
+def _worst_class(labels: Classes | None, predictions: Classes) -> ClassRate | None:
+    """The class of lowest accuracy; ties go to the larger class, then the lower label."""
+    if labels is None or not len(labels):
+        return None
+    present, of = np.unique(labels, return_inverse=True)
+    n = np.bincount(of)
+    k = np.bincount(of, weights=labels == predictions).astype(np.int64)
+    worst = min(range(len(present)), key=lambda c: (k[c] / n[c], -n[c], present[c]))
+    return ClassRate(label=int(present[worst]), accuracy=rate(int(k[worst]), int(n[worst])))
+
+
+def _flips(labels: Classes | None, before: Classes, now: Classes) -> Flips:
+    n, changed = len(now), before != now
+    lost = gained = None
+    if labels is not None:
+        lost = rate(int((changed & (before == labels)).sum()), n)
+        gained = rate(int((changed & (now == labels)).sum()), n)
+    flipped = int(changed.sum())
+    return Flips(
+        all=rate(flipped, n),
+        lost=lost,
+        gained=gained,
+        upper_95=upper_bound(0, n) if n and not flipped else None,
+    )
+
+
+def _change(flips: Flips) -> PairedChange | None:
+    if flips.lost is None or flips.gained is None or flips.all.n == 0:
+        return None
+    return paired_change(flips.all.n, flips.lost.k, flips.gained.k)
+
+
+def _repeated(found: Outcomes, before: Classes, whole: npt.NDArray[np.bool_]) -> Rate | None:
+    """Of the flips, how many stay flips in every repeat; None where nothing was repeated."""
+    if found.repeats is None or not whole.any():
+        return None
+    flipped = whole & (found.prediction != before)
+    stay = ((found.repeats != NONE) & (found.repeats != before)).all(0)
+    return rate(int((flipped & stay).sum()), int(flipped.sum()))
+
+
+def _distribution(table: Table, found: Outcomes) -> Distribution | None:
+    """Each draw by itself, over the examples that it and float gave an answer for."""
+    if found.draws is None or not len(found):
+        return None
+    before = table.prediction[found.index]
+    whole = (found.draws != NONE) & (before != NONE)
+    counts = whole.sum(1).tolist()
+    agreement = ((found.draws == before) & whole).sum(1).tolist()
+    accuracy = None
+    if table.labels is not None:
+        right = ((found.draws == table.labels[found.index]) & whole).sum(1).tolist()
+        accuracy = [rate(k, n) for k, n in zip(right, counts, strict=True)]
+    return Distribution(
+        draws=len(found.draws),
+        median_draw=median_draw(found.draws, table.targets[found.index]),
+        accuracy=accuracy,
+        agreement=[rate(k, n) for k, n in zip(agreement, counts, strict=True)],
+    )

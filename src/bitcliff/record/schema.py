@@ -1,0 +1,123 @@
+"""What a record holds that was observed; `bitcliff.record.figures` has what follows from it."""
+
+from pydantic import Field, field_validator
+
+from bitcliff.record.outcomes import Count, Measured, Table
+from bitcliff.record.part import Part
+from bitcliff.types.settings import AssessSettings
+
+SCHEMA_VERSION = "2.0"
+
+
+class Provenance(Part):
+    """How the numbers came to be, enough to make them again."""
+
+    bitcliff: str
+    python: str
+    packages: dict[str, str]
+    revision: str | None
+    seed: int
+    command: str
+    started: str
+    finished: str
+    platform: str
+    cpu_flags: list[str]
+    threads: int
+    weights_sha256: str
+    data_sha256: str
+    runs_user_code: bool
+
+
+class PointRow(Part):
+    """One quantization point. `shape` is one example's, `macs` one example's multiply-adds.
+
+    `site` is the call it belongs to, whose work counts once however many points it has.
+    """
+
+    name: str
+    site: str
+    kind: str
+    shape: list[int]
+    macs: Count
+    quantized: bool
+    reason: str = ""
+
+
+class Uncovered(Part):
+    """Something a runtime would quantize that was seen but that Bitcliff does not cover."""
+
+    name: str
+    kind: str
+    reason: str
+
+
+class SubjectInfo(Part):
+    """The model and the data.
+
+    `uncovered`: what a runtime would quantize and Bitcliff does not; the run is then inconclusive.
+    `black_box`: it was not looked inside, and has no points here.
+    """
+
+    model: str
+    data: str
+    n_examples: int
+    n_available: int
+    n_classes: int
+    labelled: bool
+    preprocessing: str
+    class_names: list[str] | None
+    points: list[PointRow]
+    uncovered: list[Uncovered]
+    black_box: bool = False
+
+
+class Folding(Part):
+    """What folding BatchNorm into the layers before it changed in float.
+
+    Attributes:
+        names: the BatchNorms that are gone. largest_difference: of any logit.
+        changed: places of the examples whose decision is another than that of the network as it
+            came.
+    """
+
+    names: list[str]
+    largest_difference: float
+    changed: list[Count]
+
+
+class Explained(Part):
+    """What `bitcliff explain` was asked.
+
+    Attributes:
+        policies: the names of the policies that are explained, the one that matters most first.
+        n_train: examples of the training split that were used beside those of the record; 0 where
+            the data has no such split.
+        commands: those that were given, in their order; none where `assess --explain` was.
+    """
+
+    policies: list[str] = Field(min_length=1)
+    n_train: Count
+    commands: list[str] = Field(default_factory=list)
+
+
+class Observed(Part):
+    """All that an assessment observed, and what was asked for.
+
+    `explained` is there once `bitcliff explain` has run, `folding` if it was asked for.
+    """
+
+    provenance: Provenance
+    subject: SubjectInfo
+    settings: AssessSettings
+    examples: Table
+    conditions: list[Measured]
+    folding: Folding | None = None
+    explained: Explained | None = None
+
+    @field_validator("settings")
+    @classmethod
+    def _are_resolved(cls, settings: AssessSettings) -> AssessSettings:
+        """What was left open when asked for is not what was done."""
+        if settings.batch_size is None or settings.margin == "auto":
+            raise ValueError("batch_size and margin should say what was measured with")
+        return settings

@@ -1,0 +1,342 @@
+"""`bitcliff assess`: a model's name and a data set's name into a run directory."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any
+
+import torch
+from pydantic import Field, TypeAdapter, ValidationError
+
+from bitcliff import __version__
+from bitcliff.adapters import DataOptions, ModelOptions, load_examples, load_model
+from bitcliff.adapters.black_box.subject import load_black_box_subject
+from bitcliff.adapters.onnx.agreement import check_agreement
+from bitcliff.adapters.onnx.subject import is_onnx
+from bitcliff.audit import AssessSettings
+from bitcliff.audit.compose import record_of_schedule
+from bitcliff.audit.prepare import Prepared, prepare
+from bitcliff.audit.schedule import Schedule
+from bitcliff.errors import InputError
+from bitcliff.points import Plan
+from bitcliff.policy import Policy
+from bitcliff.policy.stored import read_policy
+from bitcliff.questions.kinds import KINDS
+from bitcliff.questions.runtimes.observe import observe_runtimes
+from bitcliff.questions.sections import write_run_report
+from bitcliff.record import (
+    Measured,
+    Record,
+    package_versions,
+    with_answer,
+    write_record,
+    write_text_atomic,
+)
+from bitcliff.record.plan import QuantizationPlan
+from bitcliff.run.partial import Partial
+from bitcliff.run.plan_file import PLAN, check_plan
+from bitcliff.run.run_directory import CONFIG, PARTIAL, check_run_directory, held, open_run
+from bitcliff.run.runtimes import runtimes_of
+from bitcliff.types.runtime import Runtime
+from bitcliff.types.subject import Examples, Subject, tensors_sha256
+from bitcliff.verdict import Verdict, judge
+from bitcliff.zoo.shipped import SHIPPED
+
+DEFAULT_MODEL = "efficientnet-lite0"
+BUILTIN_DATA = {
+    DEFAULT_MODEL: "imagenet-20",
+    **{name: shipped.data for name, shipped in SHIPPED.items()},
+}
+# Means that every uniform policy survives on the built-in network: what breaks it is the spending.
+BUILTIN_BUDGETS = {DEFAULT_MODEL: (7.0, 9.0), **dict.fromkeys(SHIPPED, (5.5,))}
+
+_THREADS = TypeAdapter(Annotated[int, Field(ge=1, le=1024, strict=True)])
+_NAMES = TypeAdapter(tuple[str, ...])
+_LIMIT = TypeAdapter(Annotated[int, Field(ge=1, strict=True)] | None)
+
+
+@dataclass(frozen=True)
+class AssessJob:
+    """Everything one run needs.
+
+    Attributes:
+        model, data: names as the user types them. weights: a file, or None.
+        policy: a file of the policy that was trained with the weights; None: the model's own, if
+            it ships with one.
+        plan: already part of `settings`; kept to check that it is for this network.
+        limit: examples kept at most; more are subsampled.
+        runtimes: names of `adapters.runtimes.RUNTIMES`, to measure too.
+        black_box: the model is an ONNX file that is not looked into: the runtimes alone.
+        out: the run directory. command: the command line, for the record.
+    """
+
+    model: str
+    data: str
+    out: Path
+    command: str
+    weights: Path | None = None
+    policy: Path | None = None
+    plan: QuantizationPlan | None = None
+    limit: int | None = 200
+    runtimes: tuple[str, ...] = ()
+    black_box: bool = False
+    settings: AssessSettings = field(default_factory=AssessSettings)
+    model_options: ModelOptions = field(default_factory=ModelOptions)
+    data_options: DataOptions = field(default_factory=DataOptions)
+
+
+@dataclass(frozen=True)
+class Listener:
+    """Who hears of the run's progress.
+
+    Attributes:
+        stage: a sentence when something new begins. plan: the points, once found.
+        progress: the policy being measured, cost done, cost in all.
+    """
+
+    stage: Callable[[str], None]
+    plan: Callable[[Plan], None]
+    progress: Callable[[str, int, int], None]
+
+
+def run_assess(job: AssessJob, listener: Listener) -> tuple[Record, Verdict]:
+    """Load, assess, judge, write. Bad input is refused before anything is written.
+
+    Raises:
+        InputError, NumericError: in one line what is wrong.
+    """
+    check_run_directory(job.out, "assess")
+    subject, examples = load_subject_and_data(job, listener)
+    if job.plan is not None:
+        check_plan(job.plan, subject)
+    runtimes = _runtimes(job, subject, examples, listener)
+    listener.stage("Finding the quantization points")
+    prepared = prepare(
+        subject,
+        examples,
+        job.settings,
+        lambda points: co_trained_policy(job, subject, points, listener),
+        runtimes,
+    )
+    config = resolved_config(job, subject, examples, prepared.float_sha256)
+    config["policy_sha256"] = prepared.policy and prepared.policy.sha256
+    listener.plan(prepared.points)
+    open_run(job.out)
+    with held(job.out):
+        partial = Partial(job.out / PARTIAL, config)
+        if partial.resumed:
+            listener.stage(f"Going on after {partial.resumed} policies measured before")
+        record = _measured(prepared, MeasuredBefore(partial), job, listener)
+        verdict = judge(record, job.settings.max_drop)
+        # The record first: a new configuration never stands beside an old record.
+        write_record(record, job.out)
+        if job.plan is None:  # A plan there is of the record before; else it may be this one.
+            (job.out / PLAN).unlink(missing_ok=True)
+        write_text_atomic(job.out / CONFIG, json.dumps(config, indent=2) + "\n")
+        write_run_report(record, verdict, job.out)
+        partial.clear()
+    return record, verdict
+
+
+class MeasuredBefore:
+    """Measured policies by name, written after each one, so that a killed run goes on from there.
+
+    Those of another configuration are not used: it covers settings, weights, data, what the network
+    computes in float, versions and thread count.
+    """
+
+    def __init__(self, partial: Partial) -> None:
+        self._partial, self.started = partial, partial.started
+
+    def get(self, name: str) -> Measured | None:
+        """What was measured under this name, if anything."""
+        return self._partial.get_as(name, Measured.model_validate)
+
+    def put(self, measured: Measured) -> None:
+        """Keep it, on disk at once."""
+        self._partial.put(measured.name, measured.model_dump())
+
+
+def _measured(
+    prepared: Prepared, store: MeasuredBefore, job: AssessJob, listener: Listener
+) -> Record:
+    """Every condition measured; then what runtimes do beyond their outcomes."""
+    schedule = Schedule(prepared)
+    schedule.run(listener.progress, store)
+    record = record_of_schedule(schedule, store.started, job.command)
+    if not prepared.runtimes:
+        return record
+    found = observe_runtimes(prepared, listener.progress)
+    return with_answer(record, "runtimes", found, KINDS["runtimes"])
+
+
+def _runtimes(
+    job: AssessJob, subject: Subject, examples: Examples, listener: Listener
+) -> list[Runtime]:
+    if job.runtimes:
+        listener.stage(f"Quantizing with {', '.join(job.runtimes)}")
+    return runtimes_of(job.runtimes, subject, examples)
+
+
+def load_subject_and_data(job: AssessJob, listener: Listener) -> tuple[Subject, Examples]:
+    """The model and the examples that a job names.
+
+    Raises:
+        InputError: they cannot be had, or an option has no effect on them.
+    """
+    listener.stage(f"Loading {job.model}")
+    if job.black_box:
+        subject = _black_box(job)
+    else:
+        subject = load_model(job.model, weights=job.weights, options=job.model_options)
+    listener.stage(f"Loading {job.data}")
+    examples = load_examples(
+        job.data,
+        subject=subject,
+        limit=job.limit,
+        seed=job.settings.seed,
+        options=job.data_options,
+    )
+    if is_onnx(job.model) and not job.black_box:
+        listener.stage("Comparing with ONNX Runtime")
+        agreed = check_agreement(job.model, subject.module, examples.inputs)
+        listener.stage(f"ONNX Runtime gives the same answers on {agreed.examples} examples")
+    if subject.preprocessing is None or examples.preprocessing == Examples.preprocessing:
+        _refuse_idle(job.model_options, job.data)
+    return subject, examples
+
+
+def _black_box(job: AssessJob) -> Subject:
+    if not job.runtimes:
+        raise InputError("--black-box: nothing to compare with float; give --runtime ort-dynamic")
+    for option in ("weights", "policy", "plan"):
+        if getattr(job, option) is not None:
+            raise InputError(f"--{option} has no effect with --black-box; leave it out")
+    if job.settings.fold_batchnorm:
+        raise InputError("--fold-batchnorm has no effect with --black-box; leave it out")
+    return load_black_box_subject(job.model, job.model_options)
+
+
+def co_trained_policy(
+    job: AssessJob, subject: Subject, points: Plan, listener: Listener
+) -> Policy | None:
+    """The policy that was trained together with the network, if there is one for these points."""
+    shipped = SHIPPED.get(job.model)
+    file = job.policy or (shipped.policy if shipped else None)
+    if file is None:
+        return None
+    if job.settings.floors or job.settings.randomised:
+        if job.policy is None:
+            listener.stage(f"The policy of {job.model} is left out: it does not keep to the plan")
+            return None
+        raise InputError(
+            f"--policy {file}: it does not keep to floors or random draws; leave out the policy, "
+            "or those of the plan"
+        )
+    own = read_policy(file)
+    names = tuple(point.name for point in points.points)
+    if names != own.about.points:
+        if job.policy is None:
+            listener.stage(f"The policy of {job.model} is left out: it is for other points")
+            return None
+        raise InputError(
+            f"--policy {file}: it is for {len(own.about.points)} points named otherwise than the "
+            f"{len(names)} that are quantized here"
+        )
+    if own.about.network_sha256 != tensors_sha256(subject.module.state_dict()):
+        raise InputError(f"--policy {file}: it was not trained together with these weights")
+    if (own.about.scheme, own.about.weight_bits) != (
+        job.settings.scheme,
+        job.settings.weight_bits,
+    ):
+        listener.stage(
+            f"The policy was trained with --scheme {own.about.scheme} "
+            f"--weight-bits {own.about.weight_bits}, and is measured otherwise here"
+        )
+    return own.policy
+
+
+def _refuse_idle(options: ModelOptions, data: str) -> None:
+    """An option without effect would let the user believe in another image than was measured."""
+    for name in ("image_size", "mean", "std", "crop", "interpolation"):
+        if getattr(options, name) is not None:
+            option = "--" + name.replace("_", "-")
+            raise InputError(f"{option} has no effect: {data} is taken as it is; leave it out")
+
+
+def resolved_config(
+    job: AssessJob, subject: Subject, examples: Examples, float_sha256: str
+) -> dict[str, Any]:
+    """Settings, inputs and versions: what must be equal for two runs to agree.
+
+    `float_sha256` is of the float network's scores: weights alone do not tell a model whose code
+    was changed.
+    """
+    return {
+        "model": job.model,
+        "data": job.data,
+        "weights": str(job.weights) if job.weights else None,
+        "policy": str(job.policy) if job.policy else None,
+        "limit": job.limit,
+        "runtimes": list(job.runtimes),
+        "black_box": job.black_box,
+        # The threshold judges a run and does not change what is measured.
+        "settings": job.settings.model_dump(exclude={"max_drop"}),
+        "model_options": job.model_options.model_dump(),
+        "data_options": job.data_options.model_dump(),
+        "weights_sha256": subject.weights_sha256,
+        "data_sha256": examples.sha256,
+        "float_sha256": float_sha256,
+        "threads": torch.get_num_threads(),
+        "bitcliff": __version__,
+        "packages": package_versions(),
+    }
+
+
+def _read_config(run: Path) -> dict[str, Any]:
+    path = run / CONFIG
+    try:
+        config = json.loads(path.read_bytes())
+    except OSError as error:
+        raise InputError(
+            f"{path}: cannot be read: {error.strerror}; give a run directory "
+            "that `bitcliff assess` wrote"
+        ) from error
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{path}: not a run's configuration: {error}; assess again") from error
+    if not isinstance(config, dict):
+        raise InputError(f"{path}: not a run's configuration; assess again")
+    return config
+
+
+def stored_job(run: Path) -> tuple[AssessJob, int]:
+    """The job that a run's `resolved_config` was made from, and its processor threads.
+
+    Raises:
+        InputError: the file is missing, damaged or not of an assessment.
+    """
+    config = _read_config(run)
+    try:
+        threads = _THREADS.validate_python(config["threads"])
+        job = AssessJob(
+            model=TypeAdapter(str).validate_python(config["model"]),
+            data=TypeAdapter(str).validate_python(config["data"]),
+            out=run,
+            command="",
+            weights=Path(config["weights"]) if config["weights"] else None,
+            policy=Path(config["policy"]) if config.get("policy") else None,
+            limit=_LIMIT.validate_python(config["limit"]),
+            # Not in the configuration of an older Bitcliff.
+            runtimes=_NAMES.validate_python(config.get("runtimes", ())),
+            black_box=TypeAdapter(bool).validate_python(config.get("black_box", False)),
+            settings=AssessSettings.model_validate(config["settings"]),
+            model_options=ModelOptions.model_validate(config["model_options"]),
+            data_options=DataOptions.model_validate(config["data_options"]),
+        )
+    except (KeyError, TypeError, ValidationError, InputError) as error:
+        raise InputError(
+            f"{run / CONFIG}: not the configuration of an assessment, or of an older Bitcliff; "
+            "assess again"
+        ) from error
+    return job, threads

@@ -1,0 +1,193 @@
+"""`bitcliff batchmates`: a model, its data and a runtime into a run directory."""
+
+import json
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from pydantic import TypeAdapter
+from safetensors.torch import save
+from torch import Tensor
+
+from bitcliff.adapters.array_images import array_thumbnails
+from bitcliff.adapters.runtimes import load_runtime
+from bitcliff.errors import BitcliffError
+from bitcliff.export import float_onnx
+from bitcliff.points import logits_of, take
+from bitcliff.questions.batchmates.bench import Bench
+from bitcliff.questions.batchmates.observe import Measurement, Tried, observed_of
+from bitcliff.questions.batchmates.page import render_batchmates
+from bitcliff.questions.batchmates.positive_control import (
+    planted_flips,
+    planted_pair,
+    planted_subject,
+)
+from bitcliff.questions.batchmates.record import BATCHMATES_NAME, Baseline, Batchmates, Victim
+from bitcliff.questions.batchmates.statistics import batchmates_of
+from bitcliff.questions.batchmates.store import batchmates_json
+from bitcliff.record import make_folder, write_bytes_atomic, write_text_atomic
+from bitcliff.run.assess_job import AssessJob, Listener, load_subject_and_data, resolved_config
+from bitcliff.run.partial import Partial
+from bitcliff.run.run_directory import (
+    BATCHMATES_PARTIAL,
+    CONFIG,
+    check_run_directory,
+    held,
+    open_run,
+)
+from bitcliff.run.runtimes import runtimes_of
+from bitcliff.types.settings import BatchmatesSettings
+from bitcliff.types.subject import Inputs, tensors_sha256
+
+PAIRS = "pairs"
+# Enough to tell whether the network computes what it did before an interruption.
+_PROBED = 8
+_BASELINES = TypeAdapter(list[Baseline])
+
+
+@dataclass(frozen=True)
+class BatchmatesJob:
+    """Everything one run needs.
+
+    Attributes:
+        what: the model, the data and the run directory, as for an assessment; its own settings of
+            an assessment are not used. runtime: its name.
+    """
+
+    what: AssessJob
+    runtime: str = "ort-dynamic"
+    settings: BatchmatesSettings = field(default_factory=BatchmatesSettings)
+
+
+def run_batchmates(job: BatchmatesJob, listener: Listener) -> Batchmates:
+    """Load, measure every victim, write. Bad input is refused before anything is written.
+
+    After a kill the same command goes on from the victim at which it was.
+
+    Raises:
+        InputError, NumericError: in one line what is wrong.
+    """
+    out = job.what.out
+    check_run_directory(out, "batchmates")
+    measurement, config = _ready(job, listener)
+    planted = _planted(job.runtime)
+    open_run(out)
+    with held(out):
+        partial = _begun(out, config, listener)
+        victims = _victims(measurement, partial, out, listener)
+        record = batchmates_of(
+            observed_of(measurement, victims, planted, partial.started, job.what.command)
+        )
+        page = render_batchmates(record)
+        write_text_atomic(out / BATCHMATES_NAME, batchmates_json(record))
+        write_text_atomic(out / CONFIG, json.dumps(config, indent=2) + "\n")
+        write_text_atomic(out / "report.html", page)
+        partial.clear()
+    return record
+
+
+def _ready(job: BatchmatesJob, listener: Listener) -> tuple[Measurement, dict[str, Any]]:
+    subject, examples = load_subject_and_data(job.what, listener)
+    listener.stage(f"Handing {job.what.model} to {job.runtime}")
+    (runtime,) = runtimes_of([job.runtime], subject, examples)
+    bench = Bench(runtime)
+    listener.stage("Finding the points, and what widens their ranges")
+    measurement = Measurement(subject, examples, job.settings, bench, bench.in_float())
+    listener.plan(measurement.plan)
+    probed = take(examples.inputs, torch.arange(min(_PROBED, len(examples))))
+    with torch.no_grad():
+        scores = logits_of(subject.module, probed)
+    config = resolved_config(
+        job.what, subject, examples, float_sha256=tensors_sha256({"logits": scores})
+    )
+    config |= {
+        "settings": job.settings.model_dump(),
+        "runtime": job.runtime,
+        "runtime_version": runtime.version,
+    }
+    return measurement, config
+
+
+def _planted(runtime: str) -> bool | None:
+    """The positive control; None where the runtime does not take so small a network."""
+    subject = planted_subject()
+    try:
+        return planted_flips(
+            Bench(
+                load_runtime(runtime, subject, lambda: float_onnx(subject.module, planted_pair()))
+            )
+        )
+    except BitcliffError:
+        return None
+
+
+def _begun(out: Path, config: dict[str, Any], listener: Listener) -> Partial:
+    """What is kept of the run: the baselines, then each victim by its number."""
+    partial = Partial(out / BATCHMATES_PARTIAL, config)
+    if partial.resumed:
+        listener.stage(f"Going on after {partial.resumed - 1} victims measured before")
+    else:  # Pairs there are of another run, and would look like this one's.
+        shutil.rmtree(out / PAIRS, ignore_errors=True)
+    return partial
+
+
+def _victims(
+    measurement: Measurement, partial: Partial, out: Path, listener: Listener
+) -> list[Victim]:
+    baselines = _baselines(measurement, partial, listener)
+    victims = []
+    for place, baseline in enumerate(baselines):
+        victim = partial.get_as(str(place), Victim.model_validate)
+        if victim is None:
+            listener.progress("Chosen and crafted companions", place, len(baselines))
+            tried = measurement.attack(place, baseline)
+            if tried.attacks[tried.checked.attack].flipped_at is not None:
+                _write_pair(out, place, measurement.one(place), tried.companion)
+            victim = _victim(measurement, place, baseline, tried)
+            partial.put(str(place), victim.model_dump())
+        victims.append(victim)
+    return victims
+
+
+def _baselines(measurement: Measurement, partial: Partial, listener: Listener) -> list[Baseline]:
+    kept = partial.get_as("baselines", _BASELINES.validate_python)
+    if kept is None:
+        kept = measurement.baseline(
+            lambda done, whole: listener.progress("Alone, and in random batches", done, whole)
+        )
+        partial.put("baselines", _BASELINES.dump_python(kept))
+    return kept
+
+
+def _victim(measurement: Measurement, place: int, baseline: Baseline, tried: Tried) -> Victim:
+    examples = measurement.examples
+    image = companion = None
+    worst = tried.attacks[tried.checked.attack]
+    if worst.flipped_at is not None and examples.thumbnails is not None:
+        image = examples.thumbnails[place]
+        if tried.image is None:
+            companion = examples.thumbnails[examples.ids.index(worst.companion)]
+        elif drawn := array_thumbnails(tried.image.numpy(), limits=(0.0, 1.0)):
+            companion = drawn[0]
+    return Victim(
+        id=examples.ids[place],
+        label=None if examples.labels is None else int(examples.labels[place]),
+        baseline=baseline,
+        attacks=tried.attacks,
+        checked=tried.checked,
+        image=image,
+        companion_image=companion,
+    )
+
+
+def _write_pair(out: Path, place: int, victim: Inputs, companion: Inputs) -> None:
+    """Both inputs, so that anyone can run them alone and together."""
+    tensors: dict[str, Tensor] = {}
+    for role, inputs in (("victim", victim), ("companion", companion)):
+        named = inputs if isinstance(inputs, Mapping) else {"input": inputs}
+        tensors |= {f"{role}.{name}": tensor.contiguous() for name, tensor in named.items()}
+    make_folder(out / PAIRS)
+    write_bytes_atomic(out / PAIRS / f"{place:05d}.safetensors", save(tensors))

@@ -1,0 +1,138 @@
+"""A finished run opened again: its model and data, checked to be those it was measured on."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from bitcliff.audit.evaluator import margins
+from bitcliff.audit.prepare import Prepared, prepare
+from bitcliff.errors import InputError
+from bitcliff.policy.learned import LearnedPolicy
+from bitcliff.record import Record
+from bitcliff.run.assess_job import (
+    AssessJob,
+    Listener,
+    co_trained_policy,
+    load_subject_and_data,
+    stored_job,
+)
+from bitcliff.run.run_directory import CONFIG, check_is_folder, finished_record
+from bitcliff.run.runtimes import runtimes_of
+from bitcliff.types.runtime import Runtime
+from bitcliff.types.subject import Examples, Subject
+
+# Of the usual margin: far more than another machine's rounding moves it.
+_SAME_MARGIN = 1e-3
+
+
+@dataclass(frozen=True)
+class StoredRun:
+    """What a run was about.
+
+    Attributes:
+        assess: its configuration. prepared: its network and data, checked to be those.
+    """
+
+    assess: AssessJob
+    prepared: Prepared
+
+    @property
+    def co_trained(self) -> LearnedPolicy | None:
+        """The policy that was trained together with the network, if any."""
+        policy = self.prepared.policy
+        return policy if isinstance(policy, LearnedPolicy) else None
+
+
+def record_to_export(run: Path) -> Record:
+    """The record of a run that ended and whose network can be written as a file.
+
+    Raises:
+        InputError: as `finished_record`, `run` is no folder, or the network was not looked inside.
+    """
+    check_is_folder(run)
+    record = finished_record(run)
+    if record.subject.black_box:
+        raise InputError(
+            f"{run}: its network was not looked inside, so there is nothing of it to export; "
+            f"assess {record.subject.model} without --black-box"
+        )
+    return record
+
+
+def open_stored(
+    run: Path, record: Record, listener: Listener, in_runtimes: tuple[str, ...] = ()
+) -> StoredRun:
+    """Load what the run was about, with its number of threads.
+
+    Args:
+        in_runtimes: policies of the record whose runtimes are wanted too.
+
+    Raises:
+        InputError: the model, the data, the configuration or a runtime's version are not what they
+            were.
+    """
+    assess, threads = stored_job(run)
+    torch.set_num_threads(threads)
+    subject, examples = load_subject_and_data(assess, listener)
+    for what, found in (("weights", subject.weights_sha256), ("data", examples.sha256)):
+        if found != getattr(record.provenance, f"{what}_sha256"):
+            raise InputError(
+                f"{run}: the {what} of {assess.model} on {assess.data} changed "
+                "since the run; assess again"
+            )
+    runtimes = _same_runtimes(run, record, in_runtimes, subject, examples)
+    prepared = prepare(
+        subject,
+        examples,
+        assess.settings,
+        lambda points: co_trained_policy(assess, subject, points, listener),
+        runtimes,
+    )
+    _check_same_settings(run, record, prepared)
+    _check_same_scores(run, assess.model, record, prepared)
+    return StoredRun(assess, prepared)
+
+
+def _same_runtimes(
+    run: Path, record: Record, names: tuple[str, ...], subject: Subject, examples: Examples
+) -> list[Runtime]:
+    """The runtimes behind these policies, in the versions of the run."""
+    wanted = {policy.runtime for policy in record.policies if policy.name in names}
+    before = {
+        one.runtime: one.runtime_version or ""
+        for one in (policy.condition for policy in record.policies)
+        if one.runtime is not None and one.runtime in wanted
+    }
+    runtimes = runtimes_of(before, subject, examples)
+    for runtime in runtimes:
+        if runtime.version != before[runtime.name]:
+            raise InputError(
+                f"{run}: it was measured in {before[runtime.name]}, and {runtime.version} is "
+                "installed; assess again"
+            )
+    return runtimes
+
+
+def _check_same_settings(run: Path, record: Record, prepared: Prepared) -> None:
+    """A configuration that was changed by hand would explain another run than was recorded."""
+    # The threshold judges a run and does not change what is measured.
+    threshold, size = record.settings.max_drop, prepared.evaluator.batch_size
+    now = prepared.settings.changed(batch_size=size, max_drop=threshold)
+    points = [point.name for point in record.subject.points if point.quantized]
+    if now != record.settings or points != [point.name for point in prepared.points.points]:
+        raise InputError(f"{run / CONFIG}: not the settings of the run's record; assess again")
+
+
+def _check_same_scores(run: Path, model: str, record: Record, prepared: Prepared) -> None:
+    """The code of a model may have changed though its weights have not.
+
+    Another machine rounds otherwise, so margins need only be close.
+    """
+    in_float, evaluator = prepared.in_float, prepared.evaluator
+    found = margins(in_float.logits, evaluator.reference)
+    known = torch.from_numpy(record.table.margin.copy())
+    same = torch.isfinite(known) == in_float.finite
+    apart = (known - found).abs().nan_to_num(0.0) > _SAME_MARGIN * evaluator.scale
+    if not bool(same.all()) or bool((apart & in_float.finite).any()):
+        raise InputError(f"{run}: {model} answers otherwise in float than in the run; assess again")

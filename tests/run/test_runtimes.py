@@ -1,0 +1,178 @@
+"""Runtimes and the black box through the whole run."""
+
+import json
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from bitcliff.adapters import load_model
+from bitcliff.errors import InputError, MissingExtra
+from bitcliff.export import float_onnx
+from bitcliff.questions.corruptions.record import CorruptionsObserved
+from bitcliff.questions.inputs.record import InputsAtRisk
+from bitcliff.questions.kinds import KINDS
+from bitcliff.questions.runtimes.record import KEY, RuntimeObserved, RuntimesObserved
+from bitcliff.record import Record, read_record, record_json
+from bitcliff.run.assess_job import AssessJob, run_assess, stored_job
+from bitcliff.run.explain_job import ExplainJob, run_explain
+from bitcliff.run.export_job import ExportJob, run_export
+from bitcliff.run.verify_job import VerifyJob, run_verify
+from bitcliff.types.settings import CorruptionSettings
+from tests.contract.subjects import SETTINGS
+from tests.run.test_assess_job import FILES, Notes, break_down, figures, job
+
+__all__ = ["job"]
+
+
+@pytest.fixture
+def black_box(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AssessJob:
+    """The digits network as a file of which nothing else is known."""
+    monkeypatch.chdir(tmp_path)
+    module = load_model("base-digits").module
+    Path("network.onnx").write_bytes(float_onnx(module, torch.randn(2, 1, 8, 8)))
+    return AssessJob(
+        "network.onnx",
+        "digits",
+        Path("run"),
+        "bitcliff ...",
+        limit=20,
+        runtimes=("ort-dynamic",),
+        black_box=True,
+        settings=SETTINGS,
+    )
+
+
+def observed(record: Record) -> list[RuntimeObserved]:
+    found = record.observed_by(KEY, RuntimesObserved)
+    assert found is not None
+    return found.runtimes
+
+
+def test_an_interrupted_run_with_runtimes_goes_on_to_the_same_record(
+    job: AssessJob,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    job = replace(job, runtimes=("torch-dynamic", "torchao-dynamic"))
+    run_assess(replace(job, out=Path("whole")), Notes().listener())
+    with monkeypatch.context() as patch:
+        break_down(patch, after=18)
+        with pytest.raises(KeyboardInterrupt):
+            run_assess(job, Notes().listener())
+    notes = Notes()
+    record, _ = run_assess(job, notes.listener())
+    assert "Going on after 18 policies measured before" in notes.stages
+    assert figures(job.out) == figures(Path("whole"))
+    assert [one.name for one in observed(record)] == ["torch-dynamic", "torchao-dynamic"]
+    assert json.loads((job.out / "config.json").read_text())["runtimes"] == list(job.runtimes)
+    assert stored_job(job.out)[0].runtimes == job.runtimes
+    rows = (job.out / "examples.csv").read_text()
+    assert "torch-dynamic-batch" in rows
+    assert 'name="torch-dynamic-batch"' in (job.out / "junit.xml").read_text()
+
+
+def test_a_runtime_that_is_named_twice(job: AssessJob) -> None:
+    job = replace(job, runtimes=("torch-dynamic", "torch-dynamic"))
+    with pytest.raises(InputError, match="--runtime torch-dynamic: named 2 times"):
+        run_assess(job, Notes().listener())
+    assert not job.out.exists()
+
+
+def test_a_black_box_is_judged_by_its_answers_alone(black_box: AssessJob) -> None:
+    record, verdict = run_assess(black_box, Notes().listener())
+    assert sorted(path.name for path in black_box.out.iterdir()) == FILES
+    assert record_json(read_record(black_box.out, KINDS)) == record_json(record)
+    assert record.subject.black_box
+    assert record.subject.points == []
+    assert [policy.name for policy in record.policies] == ["ort-dynamic", "ort-dynamic-batch"]
+    assert [one.policy for one in verdict.judgements] == ["ort-dynamic", "ort-dynamic-batch"]
+    (runtime,) = observed(record)
+    assert runtime.rungs == []
+    assert runtime.speed.simulation is None
+    assert record.float_.accuracy is not None
+    page = (black_box.out / "report.html").read_text()
+    assert "not looked inside" in page
+    assert "Quantized by ort-dynamic, " in page
+    assert "worst found" not in page.lower()
+    found, _ = stored_job(black_box.out)
+    assert (found.black_box, found.runtimes) == (True, ("ort-dynamic",))
+
+
+def test_of_a_black_box_nothing_is_exported(black_box: AssessJob) -> None:
+    run_assess(black_box, Notes().listener())
+    message = "run: its network was not looked inside, .* assess network.onnx without --black-box"
+    with pytest.raises(InputError, match=message):
+        run_export(ExportJob(black_box.out), Notes().listener())
+    with pytest.raises(InputError, match=message):
+        run_verify(VerifyJob(black_box.out), Notes().listener())
+
+
+@pytest.mark.parametrize("package", ["onnx", "onnxscript"])
+def test_without_the_exporter_its_extra_is_named(
+    job: AssessJob, monkeypatch: pytest.MonkeyPatch, package: str
+) -> None:
+    run_assess(replace(job, runtimes=()), Notes().listener())
+    monkeypatch.setitem(sys.modules, package, None)
+    needs = rf"needs the package {package}: pip install 'bitcliff\[onnx\]'"
+    with pytest.raises(MissingExtra, match=f"bitcliff export {needs}"):
+        run_export(ExportJob(job.out), Notes().listener())
+    with pytest.raises(MissingExtra, match=f"bitcliff verify {needs}"):
+        run_verify(VerifyJob(job.out), Notes().listener())
+    with pytest.raises(MissingExtra, match=needs):
+        run_assess(replace(job, runtimes=("ort-dynamic",), out=Path("b")), Notes().listener())
+
+
+def test_a_folder_with_a_batchmates_run_is_left_alone(job: AssessJob) -> None:
+    job.out.mkdir()
+    (job.out / "config.json").write_text("{}")
+    (job.out / "batchmates.json").write_text("{}")
+    with pytest.raises(InputError, match="holds a run of `bitcliff batchmates`; name another"):
+        run_assess(job, Notes().listener())
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"runtimes": ()}, "--black-box: nothing to compare with float; give --runtime"),
+        ({"weights": Path("w.pt")}, "--weights has no effect with --black-box"),
+        ({"model": "missing.onnx"}, "missing.onnx: no such file"),
+    ],
+)
+def test_what_a_black_box_cannot_have(
+    black_box: AssessJob, change: dict[str, object], message: str
+) -> None:
+    with pytest.raises(InputError, match=message):
+        run_assess(replace(black_box, **change), Notes().listener())  # type: ignore[arg-type]
+    assert not black_box.out.exists()
+
+
+def test_of_a_runtime_it_is_explained_what_answers_tell(
+    job: AssessJob,
+) -> None:
+    run_assess(replace(job, runtimes=("torch-dynamic",)), Notes().listener())
+    notes = Notes()
+    asked = ExplainJob(job.out, ("torch-dynamic", "torch-dynamic-batch"), n_train=0)
+    record = run_explain(asked, notes.listener())
+    assert "Asked of a runtime's answers alone: inputs and corruptions" in notes.stages
+    assert [*record.answers] == ["runtimes", "inputs", "corruptions"]
+    inputs = record.answer("inputs", InputsAtRisk)
+    assert inputs is not None
+    assert [one.policy for one in inputs.policies] == list(asked.policies)
+    with pytest.raises(InputError, match="--only layers: torch-dynamic shows no bits"):
+        run_explain(ExplainJob(job.out, ("torch-dynamic",), ("layers",)), notes.listener())
+
+
+def test_a_black_box_is_explained_on_corrupted_pictures(black_box: AssessJob) -> None:
+    record, _ = run_assess(black_box, Notes().listener())
+    settings = CorruptionSettings(degrees=(5,), seeds=1, examples=6)
+    asked = ExplainJob(black_box.out, questions=("corruptions",), n_train=0, corrupting=settings)
+    explained = run_explain(asked, Notes().listener())
+    found = explained.observed_by("corruptions", CorruptionsObserved)
+    assert found is not None
+    assert set(found.bits.values()) == {"the runtime rounds the corrupted image anew"}
+    assert {name for cell in found.cells for name in cell.marks} == {
+        "float",
+        *(policy.name for policy in record.policies),
+    }
