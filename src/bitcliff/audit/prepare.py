@@ -113,7 +113,7 @@ def prepare(
     folding = None
     if settings.fold_batchnorm:
         size = plain.batch_size
-        folding = measure_folding(came, names, in_float.logits, examples.inputs, size)
+        folding = measure_folding(came, names, in_float.logits, plain.inputs, size)
     found = Prepared(
         subject=subject,
         examples=examples,
