@@ -27,3 +27,9 @@ def rows_of(page: str) -> list[list[str]]:
     rows = re.findall(r"<tr.*?</tr>", page, re.DOTALL)
     cells = [re.findall(r"<(?:td|th scope=\"row\").*?</t[dh]>", row, re.DOTALL) for row in rows]
     return [[text_of(cell) for cell in row] for row in cells if row]
+
+
+def rows_under(page: str, caption: str) -> list[list[str]]:
+    """The same of the table alone whose caption has that id."""
+    (table,) = re.findall(rf'<caption id="{caption}".*?</table>', page, re.DOTALL)
+    return rows_of(table)

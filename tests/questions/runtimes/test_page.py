@@ -7,9 +7,9 @@ from bitcliff.report.html import Sections, render_html
 from bitcliff.report.risk import changed_by
 from bitcliff.report.section import Section
 from bitcliff.verdict import judge
+from tests.questions.page_text import rows_under, text_of
 from tests.questions.runtimes.in_runtimes import record_in_runtimes, runtime
 from tests.report.example_record import example_record
-from tests.report.shown import rows_under, text_of
 
 
 def section(record: Record) -> Section:
@@ -25,7 +25,7 @@ def page_of(record: Record) -> str:
 def test_the_block_says_what_brings_the_simulation_nearer() -> None:
     record = record_in_runtimes()
     page = page_of(record)
-    (_, integers, in_float, quantized, _, ratio, _) = rows_under(page, "caption-runtimes")[1]
+    (_, integers, in_float, quantized, _, ratio, _) = rows_under(page, "caption-runtimes")[0]
     assert integers == "20 Conv, 1 MatMul"
     assert in_float == "none"
     assert quantized == "4.00 (3.00–5.00)"
@@ -36,7 +36,7 @@ def test_the_block_says_what_brings_the_simulation_nearer() -> None:
         "everything simulated that can be told apart, 3 of 20."
     )
     assert finding.endswith("Batches change 1 of 20 decisions.")
-    rungs = rows_under(page, "caption-ablation-1")[1:]
+    rungs = rows_under(page, "caption-ablation-1")
     assert [rung[0] for rung in rungs] == [
         "Simulated here",
         "+ weights",
@@ -53,7 +53,7 @@ def test_a_network_that_was_not_looked_into_has_no_ablation() -> None:
     record = record_in_runtimes(rungs=[], left_out=[], speed=speed)
     page = page_of(record)
     assert section(record).finding == ""
-    assert rows_under(page, "caption-runtimes")[1][-1] == "–"
+    assert rows_under(page, "caption-runtimes")[0][-1] == "–"
     assert "caption-ablation" not in page
     assert "Not measured" not in page
 

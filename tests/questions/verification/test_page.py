@@ -9,8 +9,8 @@ from bitcliff.questions.verification.record import KEY, Verification
 from bitcliff.record import Record
 from bitcliff.report.html import Sections, render_html
 from bitcliff.verdict import judge
+from tests.questions.page_text import rows_under, text_of
 from tests.questions.verification.verified import WORST, verified
-from tests.report.shown import rows_under, text_of
 
 
 def figures(record: Record) -> Verification:
@@ -36,7 +36,7 @@ def page_of(record: Record) -> str:
 def test_without_labels_it_is_agreement_with_float() -> None:
     record = verified(labelled=False)
     page = page_of(record)
-    assert "As in float in the runtime" in rows_under(page, "caption-verification")[0]
+    assert '<th scope="col">As in float in the runtime</th>' in page
     assert "decided as in float" in text_of(page)
 
 
@@ -59,6 +59,6 @@ def test_the_page_holds_the_table_and_the_example_that_differs() -> None:
     page = page_of(verified())
     assert "Is what was simulated what runs?" in page
     assert "The decisions that differ: 1" in page
-    (_, (example, *cells)) = rows_under(page, "caption-differing")
+    ((example, *cells),) = rows_under(page, "caption-differing")
     assert example == "picture 3"
     assert "3 of 4" in cells

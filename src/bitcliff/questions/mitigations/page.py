@@ -1,6 +1,6 @@
 """What helps: the finding, the table of mitigations, what each costs, and the plan to use."""
 
-from dataclasses import dataclass
+from functools import partial
 
 from bitcliff.questions.layers.statistics import inflection
 from bitcliff.questions.mitigations.judging import known
@@ -12,66 +12,36 @@ from bitcliff.report.formatting import (
     decimal,
     mean_text,
     noun,
-    percent,
     rate_interval,
     rate_text,
 )
-from bitcliff.report.plot import Plot
 from bitcliff.report.section import Section
 from bitcliff.types.change import PairedChange
 
 
-@dataclass(frozen=True)
-class Row:
-    """One mitigation in the table; `points`: those it picks by number, "" for none or all."""
-
-    number: int
-    words: str
-    points: str
-    in_float: str
-    bits: str
-    freedom: str
-    right: str
-    interval: str
-    regained: str
-    lost: str
-    status: str
-    on_front: bool
-
-
-@dataclass(frozen=True)
-class MitigationsShown:
-    """All that the section lays out.
-
-    Attributes:
-        intro: what was done. notes: what to know of the rows. randomised: the other way out.
-        plan: the file's text, use: commands; empty where there is no plan.
-    """
-
-    intro: list[str]
-    plot: Plot | None
-    rows: list[Row]
-    notes: list[str]
-    checked: list[str]
-    plan: str
-    use: list[str]
-
-
 def mitigations_section(record: Record, found: Mitigations) -> Section:
-    """The question's section."""
-    shown = MitigationsShown(
-        intro=_intro(record, found),
-        plot=figure(record, found) if found.tried else None,
-        rows=_rows(record, found),
-        notes=_notes(record, found),
-        checked=[
+    """The question's section: the figures, and what is said around them.
+
+    `rows` are those of the table, numbered from what is not mitigated on; `use`: commands, none
+    where there is no plan.
+    """
+    before = [] if found.unmitigated is None else [found.unmitigated]
+    data = {
+        "intro": _intro(record, found),
+        "plot": figure(record, found) if found.tried else None,
+        "rows": [*before, *found.tried] if found.tried else [],
+        "picked": partial(_picked, record),
+        "regained": _regained,
+        "points": _points,
+        "notes": _notes(record, found),
+        "checked": [
             *(_checked(row, "") for row in found.recommended),
             *(_checked(row, f" on the {row.right.n} held out") for row in found.confirmed),
         ],
-        plan="" if found.plan is None else found.plan.text(),
-        use=_use(record, found),
-    )
-    return Section("mitigations", "What helps?", finding(record, found), shown)
+        "plan": found.plan,
+        "use": _use(record, found),
+    }
+    return Section("mitigations", "What helps?", finding(record, found), data)
 
 
 def finding(record: Record, found: Mitigations) -> str:
@@ -177,30 +147,9 @@ def _intro(record: Record, found: Mitigations) -> list[str]:
     ]
 
 
-def _rows(record: Record, found: Mitigations) -> list[Row]:
-    known = [] if found.unmitigated is None else [found.unmitigated]
-    return [
-        Row(
-            number=number,
-            words=clean(row.words),
-            points=_picked(record, row),
-            in_float=f"{row.cost.in_float}; {percent(row.cost.float_macs)}",
-            bits=f"{mean_text(row.cost.mean_bits)}; {mean_text(row.cost.mean_with_float)}",
-            freedom=f"{row.cost.freedom_log2:.0f}",
-            right=rate_text(row.right),
-            interval=rate_interval(row.right),
-            regained="" if row.family == "none" else _regained(row.regained),
-            lost=_points(row.loss, -1),
-            status=row.standing,
-            on_front=row.on_front,
-        )
-        for number, row in enumerate([*known, *found.tried])
-        if found.tried
-    ]
-
-
 def _picked(record: Record, row: Mitigated) -> str:
-    """Points in float, or else with a floor, numbered among those that the run quantizes."""
+    """Points in float, or else with a floor, numbered among those that the run quantizes; "" where
+    a mitigation picks none or all."""
     names = [point.name for point in record.subject.points if point.quantized]
     chosen = [number for number, name in enumerate(names, 1) if name in row.float_points]
     chosen = chosen or [number for number, name in enumerate(names, 1) if name in row.floors]
