@@ -6,7 +6,6 @@ from bitcliff.errors import InputError
 from bitcliff.questions.corruptions.networks_plot import corruptions_of_networks
 from bitcliff.questions.corruptions.observe import observe_corruptions
 from bitcliff.questions.corruptions.page import (
-    CorruptionsData,
     corruptions_section,
     float_sentence,
     hurt_sentence,
@@ -16,12 +15,10 @@ from bitcliff.questions.corruptions.record import Corruptions, CorruptionsObserv
 from bitcliff.questions.corruptions.statistics import KIND
 from bitcliff.record import Record, with_answer
 from bitcliff.record.record import Answer
-from bitcliff.report import render_html
-from bitcliff.report.html import Sections
 from bitcliff.stats import paired_change
 from bitcliff.types.settings import CorruptionSettings
-from bitcliff.verdict import judge
 from tests.questions.corruptions.dazzling import GLARE, SPOT, Dazzled, context_of, some_images
+from tests.questions.page_text import page_of, rows_of, rows_under, text_of
 
 
 @pytest.fixture(scope="module")
@@ -43,8 +40,7 @@ def _part(record: Record) -> Corruptions:
 
 
 def _page(record: Record) -> str:
-    section = corruptions_section(record, _part(record))
-    return render_html(record, judge(record, 2.0), Sections(explained=[section]))
+    return page_of(record, corruptions_section(record, _part(record)))
 
 
 def test_the_finding_names_the_corruption_that_hurts_quantization(record: Record) -> None:
@@ -91,25 +87,29 @@ def test_float_that_falls_is_told_with_its_interval(record: Record) -> None:
 
 
 def test_the_table_holds_every_corruption_and_the_comparisons(record: Record) -> None:
-    data = corruptions_section(record, _part(record)).data
-    assert isinstance(data, CorruptionsData)
-    assert [row.name for row in data.rows] == ["glare", "spot", "normalisation shift"]
-    assert data.networks == ("float", "uniform-4", "worst-6")
-    assert data.strongest == 5
-    assert data.rows[0].strengths == "0.68, 0.76, 1: brightness"
-    assert data.rows[0].shares[1].value == "50.0\u00a0%"
+    page = _page(record)
+    found = rows_under(page, "caption-corruptions")
+    assert [row[0] for row in found] == ["none, clean", "glare", "spot", "normalisation shift"]
+    for network in ("float", "uniform-4", "worst-6"):
+        assert f'<th scope="col"><bdi class="name">{network}</bdi></th>' in page
+    assert "Right predictions at degree 5" in text_of(page)
+    assert found[1][1] == "0.68, 0.76, 1: brightness"
+    assert found[1][3].startswith("50.0\u00a0% ")
+    hurt = rows_under(page, "caption-hurt")
     # The worst case's bits were searched for on clean images: it is not compared.
-    assert {row.policy for row in data.hurt} == {"uniform-4"}
-    assert [row.corruption for row in data.hurt if row.sure] == ["glare"]
-    assert data.hurt[0].pairs == "30 / 0 of 60"
+    assert {row[0] for row in hurt} == {"uniform-4"}
+    sure = re.findall(r"<tr>(?:(?!</tr>).)*number starved.*?</tr>", page)
+    assert [rows_of(row)[0][1] for row in sure] == ["glare"]
+    assert hurt[0][5] == "30 / 0 of 60"
 
 
 def test_the_plots_say_their_numbers_also_in_words(record: Record) -> None:
     data = corruptions_section(record, _part(record)).data
-    assert "uniform-4, percent by degree from clean on: glare 0, 0, 50, 50;" in data.loss.words
-    assert "n = 60 images, 2 draws each" in data.loss.caption
+    loss = data["loss"]
+    assert "uniform-4, percent by degree from clean on: glare 0, 0, 50, 50;" in loss.words
+    assert "n = 60 images, 2 draws each" in loss.caption
     for panel in ("glare", "spot", "normalisation shift"):
-        assert f">{panel}</text>" in data.accuracy.wide
+        assert f">{panel}</text>" in data["accuracy"].wide
 
 
 def test_the_page_shows_the_section(record: Record) -> None:

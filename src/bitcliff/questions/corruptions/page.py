@@ -1,13 +1,12 @@
 """Corrupted images: what they do to float, and where quantization loses more than on clean."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 
 from bitcliff.questions.corruptions.panels_plot import RateLine, draw_panels, panels_size
 from bitcliff.questions.corruptions.record import FLOAT, CorruptionCell, Corruptions
 from bitcliff.record import Record
 from bitcliff.record.conditions import Kind
-from bitcliff.report.formatting import NOTHING, capital, clean, p_text, percent, signed
+from bitcliff.report.formatting import NOTHING, clean, percent, rate_interval, signed
 from bitcliff.report.plot import Plot, plot
 from bitcliff.report.section import Section
 from bitcliff.types.change import PairedChange
@@ -26,98 +25,29 @@ _OTHER_STYLE = ("random", "D")
 _SURE = 0.05
 
 
-@dataclass(frozen=True)
-class Share:
-    """A rate as a cell of a table."""
-
-    value: str
-    interval: str
-
-
-@dataclass(frozen=True)
-class StrongestRow:
-    """One corruption: its strengths, weakest first, and accuracy at the strongest, by network."""
-
-    name: str
-    strengths: str
-    shares: tuple[Share, ...]
-
-
-@dataclass(frozen=True)
-class HurtRow:
-    """The degree of a corruption at which a policy loses most beyond what it loses clean."""
-
-    policy: str
-    corruption: str
-    degree: int
-    lost: Share
-    difference: str
-    interval: str
-    pairs: str
-    p_holm: str
-    sure: bool
-
-
-@dataclass(frozen=True)
-class CorruptionsData:
-    """What the template lays out; `reason`: why nothing was measured, and all else is empty."""
-
-    reason: str
-    accuracy: Plot | None = None
-    loss: Plot | None = None
-    networks: tuple[str, ...] = ()
-    strongest: int = 0
-    clean: tuple[Share, ...] = ()
-    clean_lost: tuple[tuple[str, Share], ...] = ()
-    rows: tuple[StrongestRow, ...] = ()
-    hurt: tuple[HurtRow, ...] = ()
-    hurt_sentence: str = ""
-    bits: tuple[tuple[str, str], ...] = ()
-    failed: int = 0
-    n: int = 0
-    seeds: int = 0
-    images: str = ""
+Hurt = tuple[str, CorruptionCell, PairedChange]
+"""A policy, one corruption at one degree, and how it compares there with clean images."""
 
 
 def corruptions_section(record: Record, found: Corruptions) -> Section:
     """The section. Right is what the label says, or without labels what float says clean."""
-    labelled = record.subject.labelled
     question = "What do corrupted images do?"
     if found.reason is not None or found.clean is None:
         reason = f"Not measured, because {clean(found.reason or 'nothing was left of it', 300)}"
-        return Section("corruptions", question, f"{reason}.", CorruptionsData(reason))
-    fall, hurt = float_sentence(found, labelled), hurt_sentence(found)
-    networks = tuple(found.clean.runs)
-    strongest = found.degrees[-1]
-    data = CorruptionsData(
-        reason="",
-        accuracy=_accuracy_plot(record, found, fall),
-        loss=_loss_plot(record, found, hurt) if found.clean.losses else None,
-        networks=tuple(map(clean, networks)),
-        strongest=strongest,
-        clean=tuple(_share(found.clean.runs[name].accuracy) for name in networks),
-        clean_lost=tuple((clean(k), _share(v.lost)) for k, v in found.clean.losses.items()),
-        rows=tuple(
-            StrongestRow(
-                clean(info.name),
-                clean(f"{', '.join(f'{x:g}' for x in info.strengths)}: {info.measure}"),
-                tuple(
-                    _share(cell.runs[name].accuracy)
-                    for cell in found.cells
-                    if (cell.corruption, cell.degree) == (info.name, strongest)
-                    for name in networks
-                ),
-            )
-            for info in found.corruptions
-        ),
-        hurt=tuple(_hurt_rows(found)),
-        hurt_sentence=hurt,
-        bits=tuple((clean(k), clean(v, 300)) for k, v in found.bits.items()),
-        failed=sum(one.failed for cell in found.cells for one in cell.runs.values()),
-        n=found.n,
-        seeds=found.draws,
-        images=clean(capital(found.images), 300),
-    )
+        return Section("corruptions", question, f"{reason}.", {"reason": reason})
+    fall, hurt = float_sentence(found, record.subject.labelled), hurt_sentence(found)
+    strongest = {one.corruption: one for one in found.cells if one.degree == found.degrees[-1]}
+    data = {
+        "reason": "",
+        "found": found,
+        "accuracy": _accuracy_plot(record, found, fall),
+        "loss": _loss_plot(record, found, hurt) if found.clean.losses else None,
+        "strongest": [(info, strongest[info.name]) for info in found.corruptions],
+        "hurt": hurt_most(found),
+        "more_lost": more_lost,
+        "surely_worse": _surely_worse,
+        "failed": sum(one.failed for cell in found.cells for one in cell.runs.values()),
+    }
     return Section("corruptions", question, f"{fall} {hurt}", data)
 
 
@@ -137,23 +67,23 @@ def float_sentence(found: Corruptions, labelled: bool) -> str:
     if (after.value or 0.0) >= before.value:
         return f"In float, no corruption leaves fewer {right} than on clean images."
     return (
-        f"In float, {worst.corruption} at degree {worst.degree} costs most: {_in_words(after)} "
-        f"are {right}, against {percent(before.value)} clean."
+        f"In float, {worst.corruption} at degree {worst.degree} costs most: {percent(after.value)} "
+        f"({rate_interval(after)}) are {right}, against {percent(before.value)} clean."
     )
 
 
 def hurt_sentence(found: Corruptions) -> str:
     """Under which corruption quantization loses most beyond what it loses on clean images."""
     compared = [
-        (cell, name, against)
+        (name, cell, against)
         for cell in found.cells
         for name, loss in cell.losses.items()
         if (against := loss.against_clean) is not None
     ]
     if not compared:
         return "Whether quantization loses more than on clean images was not compared."
-    sure = [one for one in compared if _surely_worse(one[2])]
-    cell, name, against = max(sure or compared, key=lambda one: more_lost(one[2])[0])
+    sure = [one for one in compared if _surely_worse(one[-1])]
+    name, cell, against = max(sure or compared, key=_more)
     where = f"{cell.corruption} at degree {cell.degree} under {clean(name)}"
     difference = more_lost(against)[0]
     more = f"{difference:.1f} points more of what float gets right"
@@ -246,49 +176,23 @@ def _line_words(line: RateLine, panels: Sequence[str]) -> str:
     return f"{line.label}, percent by degree from clean on: {'; '.join(parts)}."
 
 
-def _hurt_rows(found: Corruptions) -> list[HurtRow]:
+def hurt_most(found: Corruptions) -> list[Hurt]:
     """For every policy and corruption the degree with the largest difference, largest first."""
     rows = []
-    for info in found.corruptions:
-        for name in found.bits:
-            compared = [
-                (more_lost(against)[0], cell, against)
-                for cell in found.cells
-                if cell.corruption == info.name
-                and (against := cell.losses[name].against_clean) is not None
-            ]
-            if compared:
-                difference, cell, against = max(compared, key=lambda one: one[0])
-                rows.append((name, -difference, _hurt_row(cell, name, against)))
-    order = list(found.bits)
-    return [row for _, _, row in sorted(rows, key=lambda one: (order.index(one[0]), one[1]))]
+    for name in found.bits:
+        compared: dict[str, list[Hurt]] = {}
+        for cell in found.cells:
+            if (against := cell.losses[name].against_clean) is not None:
+                compared.setdefault(cell.corruption, []).append((name, cell, against))
+        most = [max(hurts, key=_more) for hurts in compared.values()]
+        rows += sorted(most, key=_more, reverse=True)
+    return rows
 
 
-def _hurt_row(cell: CorruptionCell, name: str, against: PairedChange) -> HurtRow:
-    return HurtRow(
-        policy=clean(name),
-        corruption=clean(cell.corruption),
-        degree=cell.degree,
-        lost=_share(cell.losses[name].lost),
-        difference=signed(more_lost(against)[0]),
-        interval=_interval_pp(against),
-        pairs=f"{against.lost} / {against.gained} of {against.n}",
-        p_holm=p_text(against.p_holm),
-        sure=_surely_worse(against),
-    )
+def _more(hurt: Hurt) -> float:
+    return more_lost(hurt[-1])[0]
 
 
 def _interval_pp(against: PairedChange) -> str:
     _, low, high = more_lost(against)
     return f"{signed(low)} to {signed(high)}"
-
-
-def _in_words(rate: ClusteredRate) -> str:
-    share = _share(rate)
-    return f"{share.value} ({share.interval})"
-
-
-def _share(rate: ClusteredRate) -> Share:
-    if rate.low is None or rate.high is None:
-        return Share(NOTHING, "")
-    return Share(percent(rate.value), f"{100 * rate.low:.1f} to {100 * rate.high:.1f}\u00a0%")
