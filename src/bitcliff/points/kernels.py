@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
-from torch.utils.flop_counter import flop_registry
+from torch.utils.flop_counter import flop_registry, sdpa_flop_count
 
 from bitcliff.points.operations import ACTIVATIONS
 
@@ -29,6 +29,9 @@ _FURTHER_FLOPS: dict[str, Callable[..., int]] = {
     "vdot": lambda x, _y: 2 * x.numel(),
     "addbmm": lambda _bias, x, y, **_: 2 * x.numel() * y.shape[-1],
     "_trilinear": lambda x, weight, *_: 2 * x.shape[0] * weight.numel(),
+    "_scaled_dot_product_flash_attention_for_cpu": lambda query, key, value, *_, **__: (
+        sdpa_flop_count(query.shape, key.shape, value.shape)
+    ),
 }
 
 
