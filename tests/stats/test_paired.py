@@ -9,7 +9,7 @@ from scipy import optimize, stats
 from statsmodels.stats.contingency_tables import mcnemar as reference_mcnemar
 
 from bitcliff.errors import InputError
-from bitcliff.stats import mcnemar, paired_difference
+from bitcliff.stats import change_between, mcnemar, paired_change, paired_difference
 
 Array = npt.NDArray[np.float64]
 Z = float(stats.norm.ppf(0.975))
@@ -20,6 +20,15 @@ Z = float(stats.norm.ppf(0.975))
 def test_mcnemar_agrees_with_statsmodels(b: int, c: int) -> None:
     reference = reference_mcnemar([[4, b], [c, 9]], exact=True).pvalue if b + c else 1.0
     assert mcnemar(b, c) == pytest.approx(reference, rel=1e-10)
+
+
+def test_a_change_is_counted_example_by_example() -> None:
+    before = np.array([True, True, True, False, False, True])
+    after = np.array([True, False, False, True, False, True])
+    assert change_between(before, after) == paired_change(6, lost=2, gained=1)
+    assert change_between(after, before, 0.99) == paired_change(
+        6, lost=1, gained=2, confidence=0.99
+    )
 
 
 def test_mcnemar_by_hand() -> None:

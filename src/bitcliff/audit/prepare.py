@@ -136,7 +136,7 @@ def check_runtime(runtime: Runtime, prepared: Prepared) -> None:
         InputError: it cannot run them, or gives something else than a score for each class.
     """
     evaluator = prepared.evaluator
-    for size in (1, evaluator.batch_size) if runtime.batches else (1,):
+    for size in runtime.sizes(evaluator.batch_size):
         scores = runtime.run(take(evaluator.inputs, torch.arange(size)))
         if scores.shape != (size, prepared.n_classes):
             raise InputError(

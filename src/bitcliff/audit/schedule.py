@@ -157,8 +157,7 @@ class Schedule:
 
     def _runtime_steps(self, runtime: Runtime) -> Iterator[Step]:
         what = f"{runtime.version}: {runtime.description}"
-        sizes = [1, self.evaluator.batch_size] if runtime.batches else [1]
-        for size in dict.fromkeys(sizes):
+        for size in runtime.sizes(self.evaluator.batch_size):
             alone = f"batches of {size} as they come" if size > 1 else "each example by itself"
             condition = Condition(
                 kind="runtime",

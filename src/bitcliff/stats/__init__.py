@@ -5,13 +5,14 @@ from bitcliff.stats.draws import median_index
 from bitcliff.stats.groups import class_test, cramers_v, rank_test, resamples
 from bitcliff.stats.intervals import rate, upper_bound
 from bitcliff.stats.multiplicity import holm, with_holm
-from bitcliff.stats.paired import mcnemar, paired_change, paired_difference
+from bitcliff.stats.paired import change_between, mcnemar, paired_change, paired_difference
 from bitcliff.stats.ranking import Auroc, auroc
 from bitcliff.stats.transitory import transitory
 
 __all__ = [
     "Auroc",
     "auroc",
+    "change_between",
     "class_test",
     "clustered_rate",
     "cramers_v",

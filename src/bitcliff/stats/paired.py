@@ -2,6 +2,8 @@
 
 import math
 
+import numpy as np
+import numpy.typing as npt
 from scipy import optimize, special, stats
 
 from bitcliff.errors import InputError
@@ -66,6 +68,18 @@ def paired_change(n: int, lost: int, gained: int, confidence: float = 0.95) -> P
         high_pp=high,
         p_value=mcnemar(lost, gained),
     )
+
+
+def change_between(
+    before: npt.NDArray[np.bool_], after: npt.NDArray[np.bool_], confidence: float = 0.95
+) -> PairedChange:
+    """The change from one to another, of (n,) right or wrong on the same examples.
+
+    Raises:
+        InputError: as `paired_change`.
+    """
+    lost, gained = int((before & ~after).sum()), int((~before & after).sum())
+    return paired_change(len(before), lost, gained, confidence)
 
 
 def _lower_limit(n: int, lost: int, gained: int, z: float) -> float:

@@ -7,7 +7,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from bitcliff.policy import Policy, RandomPerExample
-from bitcliff.stats import paired_change, rate, transitory
+from bitcliff.stats import change_between, rate, transitory
 from bitcliff.train.data import Split
 from bitcliff.train.measure import right_answers
 from bitcliff.train.pair import Aim, PairStage
@@ -78,12 +78,13 @@ def spread(tables: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
 
 
 def _cell(network: str, policy: str, in_float: Tensor, quantized: Tensor) -> dict[str, Any]:
-    lost, gained = int((in_float & ~quantized).sum()), int((~in_float & quantized).sum())
     return {
         "network": network,
         "policy": policy,
         "accuracy": rate(int(quantized.sum()), len(quantized)).model_dump(),
-        "change": paired_change(len(in_float), lost, gained).model_dump(),
+        "change": change_between(
+            in_float.numpy(force=True), quantized.numpy(force=True)
+        ).model_dump(),
     }
 
 

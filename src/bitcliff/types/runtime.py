@@ -42,3 +42,7 @@ class Runtime:
     per_channel: bool = False
     folded: bool = False
     batches: bool = True
+
+    def sizes(self, most: int) -> tuple[int, ...]:
+        """Of the batches it is measured in: each example by itself, then as many as it may take."""
+        return (1, most) if self.batches and most > 1 else (1,)

@@ -2,6 +2,8 @@
 
 from collections.abc import Callable, Iterator, Sequence
 
+import numpy as np
+
 from bitcliff.questions.batchmates.record import (
     DATA,
     Batchmates,
@@ -11,7 +13,7 @@ from bitcliff.questions.batchmates.record import (
     Victim,
 )
 from bitcliff.record.problems import twice
-from bitcliff.stats import clustered_rate, paired_change, rate, with_holm
+from bitcliff.stats import change_between, clustered_rate, rate, with_holm
 from bitcliff.types.rate import ClusteredRate
 
 ATTACKS = {
@@ -147,16 +149,14 @@ def _compared(
     flips = rate(sum(prediction(v) != v.baseline.alone for v in victims), n)
     if victims[0].label is None:
         return Situation(name=name, meaning=meaning, flips=flips)
-    before = [v.baseline.alone == v.label for v in victims]
-    after = [prediction(v) == v.label for v in victims]
-    lost = sum(b and not a for b, a in zip(before, after, strict=True))
-    gained = sum(a and not b for b, a in zip(before, after, strict=True))
+    before = np.array([v.baseline.alone == v.label for v in victims])
+    after = np.array([prediction(v) == v.label for v in victims])
     sure = [v for v, b in zip(victims, before, strict=True) if b and _float_right(v)]
     return Situation(
         name=name,
         meaning=meaning,
         flips=flips,
-        change=paired_change(n, lost, gained),
+        change=change_between(before, after),
         lost_right=rate(sum(prediction(v) != v.label for v in sure), len(sure)),
     )
 

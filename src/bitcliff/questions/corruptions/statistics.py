@@ -22,7 +22,7 @@ from bitcliff.questions.explained import about_explained
 from bitcliff.record import AnswerKind, Record
 from bitcliff.record.arrays import NONE
 from bitcliff.record.conditions import SEARCHED
-from bitcliff.stats import clustered_rate, paired_change, with_holm
+from bitcliff.stats import change_between, clustered_rate, with_holm
 from bitcliff.types.change import PairedChange
 from bitcliff.types.rate import ClusteredRate
 
@@ -136,9 +136,7 @@ def _change(
     fair &= (before != "-") & (after != "-")
     if not fair.any():
         return None
-    lost = int((fair & (before == "1") & (after == "0")).sum())
-    gained = int((fair & (before == "0") & (after == "1")).sum())
-    return paired_change(int(fair.sum()), lost, gained, confidence)
+    return change_between(before[fair] == "1", after[fair] == "1", confidence)
 
 
 def problems(record: Record, found: CorruptionsObserved) -> Iterator[str]:

@@ -42,7 +42,7 @@ from bitcliff.questions.layers.record import (
 )
 from bitcliff.record import AnswerKind, Record
 from bitcliff.record.arrays import NONE, classes
-from bitcliff.stats import paired_change, rate, with_holm
+from bitcliff.stats import change_between, rate, with_holm
 from bitcliff.types.change import PairedChange
 from bitcliff.types.rate import Rate
 
@@ -76,10 +76,8 @@ class CellPredictions:
         """From one cell to another, on the examples that both have a prediction for."""
         one, other = self.by_cell[first], self.by_cell[second]
         there = (one != NONE) & (other != NONE) & (self.targets != NONE)
-        before, after = ((found == self.targets) & there for found in (one, other))
-        return paired_change(
-            int(there.sum()), int((before & ~after).sum()), int((after & ~before).sum())
-        )
+        before, after = ((found == self.targets)[there] for found in (one, other))
+        return change_between(before, after)
 
     @property
     def whole(self) -> PairedChange:

@@ -18,7 +18,7 @@ from bitcliff.questions.mitigations.record import (
 )
 from bitcliff.record import PolicyResult, Record
 from bitcliff.record.arrays import NONE
-from bitcliff.stats import paired_change, rate
+from bitcliff.stats import change_between, rate
 from bitcliff.types.change import PairedChange
 from bitcliff.types.rate import Rate
 
@@ -252,19 +252,15 @@ def _shares(before: Before, now: Ints, places: Ints) -> dict[str, Any]:
     in_float, worst, new = (
         found[whole] == targets for found in (table.prediction, before.worst, now)
     )
-    loss = _change(in_float, new)
+    loss = change_between(in_float, new)
     return {
         "right": rate(int(new.sum()), len(whole)),
         "before": rate(int(worst.sum()), len(whole)),
-        "regained": _change(worst, new),
+        "regained": change_between(worst, new),
         "loss": loss,
         "standing": _standing(loss, before.record.settings.max_drop),
         "failures": int((now[places] == NONE).sum()),
     }
-
-
-def _change(first: npt.NDArray[np.bool_], second: npt.NDArray[np.bool_]) -> PairedChange:
-    return paired_change(len(first), int((first & ~second).sum()), int((second & ~first).sum()))
 
 
 def _right(row: Mitigated) -> float:
