@@ -1,14 +1,17 @@
 """Records from examples given one by one, as tests write them down."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
 from bitcliff.record import Condition, Effort, ExampleRow, Measured, Observed, Table, record_of
 from bitcliff.record.arrays import classes
 from bitcliff.record.outcomes import outcomes_of_rows
+from bitcliff.record.part import Part
 from bitcliff.record.record import Record
+
+Kind = TypeVar("Kind", bound=Part)
 
 NO_EFFORT = Effort(forward_passes=1, backward_passes=0, method="by hand")
 
@@ -73,3 +76,17 @@ def renamed(record: Record, old: str, new: str) -> Record:
     thumbnails = {new if name == old else name: one for name, one in table.thumbnails.items()}
     table = table.model_copy(update={"ids": ids, "thumbnails": thumbnails})
     return record_of(record.observed.model_copy(update={"examples": table}))
+
+
+def figures_in(record: Record, key: str, kind: type[Kind]) -> Kind:
+    """The figures of a question that was asked."""
+    found = record.answer(key, kind)
+    assert found is not None
+    return found
+
+
+def observed_in(record: Record, key: str, kind: type[Kind]) -> Kind:
+    """What a question that was asked observed."""
+    found = record.observed_by(key, kind)
+    assert found is not None
+    return found

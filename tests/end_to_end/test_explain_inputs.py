@@ -9,6 +9,7 @@ from scipy import stats
 from bitcliff.questions.inputs.record import InputsAtRisk, InputsObserved
 from bitcliff.questions.kinds import KINDS
 from bitcliff.record import Record, read_record
+from tests.a_record import figures_in, observed_in
 from tests.end_to_end.commands import bitcliff
 
 QUICK = ["--budget", "5.5", "--uniform", "5", "--rounds", "2", "--exchanges", "4"]
@@ -37,8 +38,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def explained(runs: Path) -> tuple[Record, InputsAtRisk]:
     record = read_record(runs / "brittle-digits", KINDS)
-    found = record.answer("inputs", InputsAtRisk)
-    assert found is not None
+    found = figures_in(record, "inputs", InputsAtRisk)
     return record, found
 
 
@@ -72,8 +72,7 @@ def test_counts_follow_from_the_examples(
 
 def test_every_image_is_there(explained: tuple[Record, InputsAtRisk]) -> None:
     record, found = explained
-    observed = record.observed_by("inputs", InputsObserved)
-    assert observed is not None
+    observed = observed_in(record, "inputs", InputsObserved)
     own = {row.id for row in record.examples if row.thumbnail}
     shown = {name for risk in found.policies for name in risk.worst}
     assert shown <= own | set(observed.images)

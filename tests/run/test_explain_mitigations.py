@@ -14,6 +14,7 @@ from bitcliff.record import Record, read_record
 from bitcliff.run.assess_job import AssessJob, run_assess
 from bitcliff.run.explain_job import ExplainJob, run_explain
 from bitcliff.run.plan_file import planned, read_plan
+from tests.a_record import figures_in
 from tests.questions.mitigations.mitigated import SETTINGS, signs
 from tests.run.test_assess_job import Notes
 from tests.small_networks import Cliff
@@ -33,9 +34,7 @@ def job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AssessJob:
 
 
 def mitigations_of(record: Record) -> Mitigations:
-    found = record.answer("mitigations", Mitigations)
-    assert found is not None
-    return found
+    return figures_in(record, "mitigations", Mitigations)
 
 
 def test_a_plan_keeps_what_the_table_promised(job: AssessJob) -> None:

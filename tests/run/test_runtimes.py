@@ -21,6 +21,7 @@ from bitcliff.run.explain_job import ExplainJob, run_explain
 from bitcliff.run.export_job import ExportJob, run_export
 from bitcliff.run.verify_job import VerifyJob, run_verify
 from bitcliff.types.settings import CorruptionSettings
+from tests.a_record import figures_in, observed_in
 from tests.contract.subjects import SETTINGS
 from tests.run.test_assess_job import FILES, Notes, break_down, figures, job
 
@@ -46,8 +47,7 @@ def black_box(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AssessJob:
 
 
 def observed(record: Record) -> list[RuntimeObserved]:
-    found = record.observed_by(KEY, RuntimesObserved)
-    assert found is not None
+    found = observed_in(record, KEY, RuntimesObserved)
     return found.runtimes
 
 
@@ -157,8 +157,7 @@ def test_of_a_runtime_it_is_explained_what_answers_tell(
     record = run_explain(asked, notes.listener())
     assert "Asked of a runtime's answers alone: inputs and corruptions" in notes.stages
     assert [*record.answers] == ["runtimes", "inputs", "corruptions"]
-    inputs = record.answer("inputs", InputsAtRisk)
-    assert inputs is not None
+    inputs = figures_in(record, "inputs", InputsAtRisk)
     assert [one.policy for one in inputs.policies] == list(asked.policies)
     with pytest.raises(InputError, match="--only layers: torch-dynamic shows no bits"):
         run_explain(ExplainJob(job.out, ("torch-dynamic",), ("layers",)), notes.listener())
@@ -169,8 +168,7 @@ def test_a_black_box_is_explained_on_corrupted_pictures(black_box: AssessJob) ->
     settings = CorruptionSettings(degrees=(5,), seeds=1, examples=6)
     asked = ExplainJob(black_box.out, questions=("corruptions",), n_train=0, corrupting=settings)
     explained = run_explain(asked, Notes().listener())
-    found = explained.observed_by("corruptions", CorruptionsObserved)
-    assert found is not None
+    found = observed_in(explained, "corruptions", CorruptionsObserved)
     assert set(found.bits.values()) == {"the runtime rounds the corrupted image anew"}
     assert {name for cell in found.cells for name in cell.marks} == {
         "float",

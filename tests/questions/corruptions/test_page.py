@@ -17,6 +17,7 @@ from bitcliff.record import Record, with_answer
 from bitcliff.record.record import Answer
 from bitcliff.stats import paired_change
 from bitcliff.types.settings import CorruptionSettings
+from tests.a_record import figures_in
 from tests.questions.corruptions.dazzling import GLARE, SPOT, Dazzled, context_of, some_images
 from tests.questions.page_text import page_of, rows_of, rows_under, text_of
 
@@ -34,9 +35,7 @@ def record() -> Record:
 
 
 def _part(record: Record) -> Corruptions:
-    found = record.answer("corruptions", Corruptions)
-    assert found is not None
-    return found
+    return figures_in(record, "corruptions", Corruptions)
 
 
 def _page(record: Record) -> str:

@@ -19,6 +19,7 @@ from bitcliff.questions.explained import about_explained
 from bitcliff.record import Record, read_record, record_json, with_answer
 from bitcliff.stats import clustered_rate, holm, mcnemar, paired_difference
 from bitcliff.types.settings import CorruptionSettings
+from tests.a_record import figures_in, observed_in
 from tests.questions.corruptions.dazzling import GLARE, SPOT, Dazzled, context_of, some_images
 from tests.questions.damage import (
     check_figures_are_guarded,
@@ -37,15 +38,11 @@ def answered(**changes: Any) -> Record:
 
 
 def figures_of(record: Record) -> Corruptions:
-    found = record.answer("corruptions", Corruptions)
-    assert found is not None
-    return found
+    return figures_in(record, "corruptions", Corruptions)
 
 
 def observed_of(record: Record) -> CorruptionsObserved:
-    found = record.observed_by("corruptions", CorruptionsObserved)
-    assert found is not None
-    return found
+    return observed_in(record, "corruptions", CorruptionsObserved)
 
 
 def cell(found: Corruptions, name: str, degree: int) -> CorruptionCell:

@@ -17,6 +17,7 @@ from bitcliff.questions.indicators.statistics import ABOUT, KIND, draws, held_pa
 from bitcliff.record import Record
 from bitcliff.record.record import with_answer
 from bitcliff.report.plot import Plot
+from tests.a_record import figures_in
 from tests.questions.page_text import page_of, rows_of, text_of
 from tests.report.example_record import example_record
 
@@ -90,8 +91,7 @@ class Shown:
 
 
 def shown(record: Record) -> Shown:
-    found = record.answer("indicators", Indicators)
-    assert found is not None
+    found = figures_in(record, "indicators", Indicators)
     section = indicators_section(record, found)
     page = page_of(record, section)
     rows, n = rows_of(page), len(found.indicators)

@@ -13,7 +13,7 @@ from bitcliff.questions.inputs.record import InputsAtRisk, InputsObserved
 from bitcliff.questions.inputs.statistics import KIND
 from bitcliff.record import Condition, ExampleRow, Explained, Outcome, Record, with_answer
 from bitcliff.types.subject import Examples
-from tests.a_record import record_of_rows
+from tests.a_record import figures_in, observed_in, record_of_rows
 
 CLASSES = 4
 SETTINGS = AssessSettings(
@@ -121,13 +121,9 @@ def answered(record: Record, side: Side, reference: Record | None = None) -> Rec
 
 def figures_of(record: Record) -> InputsAtRisk:
     """Of an answered record."""
-    found = record.answer("inputs", InputsAtRisk)
-    assert found is not None
-    return found
+    return figures_in(record, "inputs", InputsAtRisk)
 
 
 def observed_of(record: Record) -> InputsObserved:
     """Of an answered record."""
-    found = record.observed_by("inputs", InputsObserved)
-    assert found is not None
-    return found
+    return observed_in(record, "inputs", InputsObserved)

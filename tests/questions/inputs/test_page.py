@@ -29,6 +29,7 @@ from bitcliff.report.html import Sections, render_html
 from bitcliff.report.section import Section
 from bitcliff.stats import rate
 from bitcliff.verdict import judge
+from tests.a_record import figures_in
 from tests.report.example_record import Variant, example_record
 
 MARGIN = Comparison(
@@ -92,9 +93,7 @@ def _explained(
 
 
 def _part(record: Record) -> InputsAtRisk:
-    found = record.answer("inputs", InputsAtRisk)
-    assert found is not None
-    return found
+    return figures_in(record, "inputs", InputsAtRisk)
 
 
 def _section(record: Record) -> Section:

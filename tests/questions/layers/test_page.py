@@ -11,14 +11,13 @@ from bitcliff.questions.layers.page import layers_section
 from bitcliff.questions.layers.record import Layers, LayersObserved
 from bitcliff.questions.layers.statistics import KIND
 from bitcliff.record import Record, read_record, record_json, with_answer
+from tests.a_record import figures_in, observed_in
 from tests.questions.layers.explained import KINDS, explained
 from tests.questions.page_text import page_of, rows_of, text_of
 
 
 def figures_of(record: Record) -> Layers:
-    layers = record.answer("layers", Layers)
-    assert layers is not None
-    return layers
+    return figures_in(record, "layers", Layers)
 
 
 def finding_of(record: Record) -> str:
@@ -106,8 +105,7 @@ def test_a_hostile_name_is_escaped() -> None:
 def test_no_prediction_at_all_still_makes_a_page() -> None:
     """Every prediction a numeric failure: rates of nothing."""
     record = explained((3,))
-    observed = record.observed_by("layers", LayersObserved)
-    assert observed is not None
+    observed = observed_in(record, "layers", LayersObserved)
     (test,) = observed.sweeps
     nothing = np.full(64, -1, np.int32)
     silent = test.model_copy(update={"predictions": dict.fromkeys(test.predictions, nothing)})

@@ -9,6 +9,7 @@ import pytest
 from bitcliff.questions.layers.record import Layers, LayersObserved
 from bitcliff.questions.layers.statistics import figures, older, problems
 from bitcliff.record import Record
+from tests.a_record import figures_in, observed_in
 from tests.questions.damage import (
     check_figures_are_guarded,
     check_observations_are_guarded,
@@ -21,8 +22,7 @@ from tests.questions.layers.explained import KINDS, explained
 def record() -> Record:
     """Two of three points are named, on 12 test and 8 training examples."""
     found = explained((0, 2), n=12, train=8, points=3)
-    layers = found.answer("layers", Layers)
-    assert layers is not None
+    layers = figures_in(found, "layers", Layers)
     assert [sweep.confirmation is not None for sweep in layers.sweeps] == [True, True]
     return found
 
@@ -57,8 +57,7 @@ def test_no_observation_can_be_changed_unnoticed(labelled: bool) -> None:
 def test_what_contradicts_the_record_is_told(
     record: Record, changes: dict[str, Any], problem: str
 ) -> None:
-    observed = record.observed_by("layers", LayersObserved)
-    assert observed is not None
+    observed = observed_in(record, "layers", LayersObserved)
     assert list(problems(record, observed)) == []
     sweeps = [observed.sweeps[0].model_copy(update=changes), observed.sweeps[1]]
     found = list(problems(record, observed.model_copy(update={"sweeps": sweeps})))
@@ -68,8 +67,7 @@ def test_what_contradicts_the_record_is_told(
 
 def test_predictions_must_be_those_that_confirm_what_the_test_split_names() -> None:
     record = explained((0, 2), n=32, train=8, points=4)
-    observed = record.observed_by("layers", LayersObserved)
-    assert observed is not None
+    observed = observed_in(record, "layers", LayersObserved)
     test, train = observed.sweeps
     fewer = {key: one for key, one in train.predictions.items() if key != "1,3"}
     sweeps = [test, train.model_copy(update={"predictions": fewer})]
@@ -80,8 +78,7 @@ def test_predictions_must_be_those_that_confirm_what_the_test_split_names() -> N
 def test_an_answer_of_schema_1_is_taken_up() -> None:
     """One point of one, with a numeric failure in float."""
     record = explained((0,), n=4, points=1)
-    observed = record.observed_by("layers", LayersObserved)
-    assert observed is not None
+    observed_in(record, "layers", LayersObserved)
     sweep = {
         "policy": "uniform-3", "split": "test", "n": 4, "wanted": "3 x 0 1", "in_float": "3 x 0 2",
         "predictions": {"": "3 1 0 1", "1": "0 0 0 x"},

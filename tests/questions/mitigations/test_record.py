@@ -10,6 +10,7 @@ import torch
 from bitcliff.questions.mitigations.record import Mitigations, MitigationsObserved, Tuned
 from bitcliff.questions.mitigations.statistics import KIND, figures, older, problems
 from bitcliff.record import Record, with_answer
+from tests.a_record import figures_in
 from tests.questions.damage import (
     check_figures_are_guarded,
     check_observations_are_guarded,
@@ -32,8 +33,7 @@ def test_an_answer_comes_back_whole(record: Record, tmp_path: Path) -> None:
 
 
 def test_no_figure_can_be_changed(record: Record, tmp_path: Path) -> None:
-    found = record.answer("mitigations", Mitigations)
-    assert found is not None
+    found = figures_in(record, "mitigations", Mitigations)
     assert found.plan is not None
     assert found.confirmed
     check_figures_are_guarded(record, "mitigations", KINDS, tmp_path)

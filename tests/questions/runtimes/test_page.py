@@ -7,14 +7,14 @@ from bitcliff.report.html import Sections, render_html
 from bitcliff.report.risk import changed_by
 from bitcliff.report.section import Section
 from bitcliff.verdict import judge
+from tests.a_record import figures_in
 from tests.questions.page_text import rows_under, text_of
 from tests.questions.runtimes.in_runtimes import record_in_runtimes, runtime
 from tests.report.example_record import example_record
 
 
 def section(record: Record) -> Section:
-    figures = record.answer(KEY, Runtimes)
-    assert figures is not None
+    figures = figures_in(record, KEY, Runtimes)
     return runtimes_section(record, figures)
 
 

@@ -9,14 +9,13 @@ from bitcliff.questions.verification.record import KEY, Verification
 from bitcliff.record import Record
 from bitcliff.report.html import Sections, render_html
 from bitcliff.verdict import judge
+from tests.a_record import figures_in
 from tests.questions.page_text import rows_under, text_of
 from tests.questions.verification.verified import WORST, verified
 
 
 def figures(record: Record) -> Verification:
-    found = record.answer(KEY, Verification)
-    assert found is not None
-    return found
+    return figures_in(record, KEY, Verification)
 
 
 def printed(width: int) -> str:
