@@ -7,12 +7,18 @@
 Names are imported on first use, so that `import bitcliff` and the command line start at once.
 """
 
+import os
 from importlib import import_module, metadata
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from bitcliff.audit.audit import Audit as Audit
     from bitcliff.audit.quantized import quantized as quantized
+
+# On processors without AVX-512, MKL rounds a row of a product by where in the batch it stands, and
+# an example's outcome would depend on its batch-mates. This mode rounds all rows alike. It is read
+# at MKL's first product, so that a program that multiplies before importing Bitcliff sets it itself.
+os.environ.setdefault("MKL_CBWR", "AUTO")
 
 __version__ = metadata.version("bitcliff")
 

@@ -122,11 +122,11 @@ def test_interrupted_from_the_keyboard(
 def test_no_space_left_while_measuring(
     furnished: Callable[[str], Path], undisturbed: dict[str, Any]
 ) -> None:
-    """Files may grow to 40 kB, which the partial results soon exceed."""
+    """Files may grow to 10 kB, which the partial results soon exceed."""
     folder = furnished("full")
 
     def limit() -> None:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (40_000, 40_000))
+        resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, 10_000))
 
     done = subprocess.run(
         [BITCLIFF, *COMMAND],
@@ -146,7 +146,7 @@ def test_no_space_left_while_measuring(
 def test_a_full_disk(furnished: Callable[[str], Path]) -> None:
     folder = furnished("disk")
     (folder / "run").mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=120k", "tmpfs", str(folder / "run")]
+    mount = ["mount", "-t", "tmpfs", "-o", "size=12k", "tmpfs", str(folder / "run")]
     if subprocess.run(mount, capture_output=True, check=False).returncode:
         pytest.skip("this machine lets nobody mount a disk")
     try:
