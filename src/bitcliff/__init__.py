@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 # On processors without AVX-512, MKL rounds a row of a product by where in the batch it stands, and
 # an example's outcome would depend on its batch-mates. This mode rounds all rows alike. It is read
-# at MKL's first product, so that a program that multiplies before importing Bitcliff sets it itself.
+# at MKL's first product: a program that multiplies before importing Bitcliff has to set it itself.
 os.environ.setdefault("MKL_CBWR", "AUTO")
 
 __version__ = metadata.version("bitcliff")

@@ -68,8 +68,9 @@ def judge(record: Record, max_drop: float, policy: str | None = None) -> Verdict
         record: as stored; it is not changed.
         max_drop: percentage points of accuracy that may be lost (of flips, without labels).
         policy: judge this one only. By default the adversarial ones (threat "allocation"), which
-            speak of the user's own model, and the runtimes, which are what it will run on; a
-            record without any is judged on every policy but the best found.
+            speak of the user's own model, and the runtimes, which are what it will run on; where
+            the run was told which numerics are deployed, those alone; a record without any is
+            judged on every policy but the best found.
 
     Raises:
         InputError: `max_drop` is negative or not a number; no policy has that name.
@@ -97,7 +98,8 @@ def _named(record: Record, name: str) -> PolicyResult:
 def _judged_by_default(record: Record) -> list[PolicyResult]:
     # A good allocation says what could be reached, never what may be signed off.
     candidates = [one for one in record.policies if one.kind != "best"]
-    return [one for one in candidates if one.by_adversary] or candidates
+    deployed = [one for one in candidates if one.kind == "numerics"]
+    return deployed or [one for one in candidates if one.by_adversary] or candidates
 
 
 def _judge_policy(record: Record, policy: PolicyResult, max_drop: float) -> Judgement:
@@ -239,6 +241,11 @@ def _placement(record: Record, policy: PolicyResult) -> str:
     if policy.runtime is not None:
         version = policy.condition.runtime_version or ""
         return f"in {policy.name} ({', '.join([version, *part])})"
+    if policy.condition.numerics is not None:
+        points, rounded = record.coverage.quantized, policy.condition.points_rounded
+        told = [] if rounded == points else [f"{rounded} of {points} points, the others in float"]
+        details = ", ".join(told + part)
+        return f"in {policy.name}" + (f" ({details})" if details else "")
     if words is None:
         details = ", ".join(mean + part)
         return f"under policy {policy.name}" + (f" ({details})" if details else "")

@@ -16,6 +16,7 @@ from torch.autograd.graph import allow_mutation_on_saved_tensors
 from bitcliff.points import Attachment, batches, take
 from bitcliff.points.attach import FLOAT, WEIGHTS_ONLY, Rounding, gradient_rounding, rounding_to
 from bitcliff.points.forward import raw_tensors
+from bitcliff.types.presets import Format
 from bitcliff.types.runtime import Run
 from bitcliff.types.subject import Inputs
 
@@ -114,6 +115,14 @@ class Evaluator:
         """
         return self._scores(index, lambda rows: rounding_to(bits[rows], active))
 
+    def format_scores(
+        self, index: Int[Tensor, " m"], shipped: Format, batch_size: int | None = None
+    ) -> Scores:
+        """Weights and activations as a runtime rounds them; `batch_size` matters where a scale is
+        shared by a batch."""
+        rounding = Rounding(shipped=shipped)
+        return self._scores(index, lambda _rows: rounding, batch_size)
+
     def runtime_scores(self, index: Int[Tensor, " m"], run: Run, batch_size: int) -> Scores:
         """What somebody else's runtime says, in batches of this size and in this order.
 
@@ -201,10 +210,16 @@ class Evaluator:
                 return [None] * len(choice)
             return torch.autograd.grad(total, choice, allow_unused=True)
 
-    def _scores(self, index: Int[Tensor, " m"], rounding: Callable[[Tensor], Rounding]) -> Scores:
+    def _scores(
+        self,
+        index: Int[Tensor, " m"],
+        rounding: Callable[[Tensor], Rounding],
+        batch_size: int | None = None,
+    ) -> Scores:
         logits, failed = [], []
         with torch.no_grad():
-            for rows, padded in batches(torch.arange(len(index)), self.batch_size):
+            size = batch_size or self.batch_size
+            for rows, padded in batches(torch.arange(len(index)), size):
                 batch = self.attachment.run(take(self.inputs, index[padded]), rounding(padded))
                 batch = batch if batch.dtype == torch.float64 else batch.float()
                 logits.append(batch[: len(rows)].cpu())

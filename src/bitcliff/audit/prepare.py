@@ -126,7 +126,31 @@ def prepare(
     )
     for runtime in found.runtimes:
         check_runtime(runtime, found)
+    for name in settings.numerics:
+        _check_format(name, found)
     return found
+
+
+def _check_format(name: str, prepared: Prepared) -> None:
+    """Before any long work.
+
+    Raises:
+        InputError: the format is for no layer of this network, or refuses one.
+    """
+    shipped, attachment = prepared.settings.format_of(name), prepared.evaluator.attachment
+    points = prepared.points.points
+    if not any(attachment.covers(shipped, point.site) for point in points):
+        raise InputError(
+            f"--numerics {name} rounds linear layers alone, and of the {len(points)} quantization "
+            "points none is a linear layer's input"
+        )
+    odd = [point.name for point in points if attachment.refuses(shipped, point)]
+    if odd:
+        size = shipped.activations.block if shipped.activations is not None else 0
+        raise InputError(
+            f"--numerics {name}: its runtime takes no layer whose inputs are a number which blocks "
+            f"of {size} do not divide: --exclude {' --exclude '.join(map(repr, odd))}"
+        )
 
 
 def check_runtime(runtime: Runtime, prepared: Prepared) -> None:

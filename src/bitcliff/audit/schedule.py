@@ -33,6 +33,7 @@ from bitcliff.record import Condition, Effort, Measured
 from bitcliff.record.arrays import NONE, classes
 from bitcliff.record.conditions import Kind
 from bitcliff.record.figures import median_draw
+from bitcliff.types.presets import Format
 from bitcliff.types.runtime import Run, Runtime
 from bitcliff.types.settings import AssessSettings
 
@@ -150,8 +151,10 @@ class Schedule:
 
     def steps(self) -> Iterator[Step]:
         """All policies in order; of a network that is not looked into, the runtimes alone."""
-        if self.points:
+        if self.points and (self.settings.budgets or not self.settings.numerics):
             yield from self._simulated_steps()
+        for name in self.settings.numerics:
+            yield from self._format_steps(name)
         for runtime in self.prepared.runtimes:
             yield from self._runtime_steps(runtime)
 
@@ -167,6 +170,25 @@ class Schedule:
                 batch_size=size,
             )
             yield Step(condition, self.n, partial(self._by_runtime, runtime))
+
+    def _format_steps(self, name: str) -> Iterator[Step]:
+        shipped = self.settings.format_of(name)
+        covers = self.evaluator.attachment.covers
+        rounded = sum(covers(shipped, point.site) for point in self.prepared.points.points)
+        sizes = (None,) if shipped.isolated else (1, self.evaluator.batch_size)
+        for size in dict.fromkeys(sizes):
+            condition = Condition(
+                kind="numerics",
+                description=f"{shipped.formula}; {rounded} of {self.points} points",
+                numerics=name,
+                points_rounded=rounded,
+                batch_size=size,
+            )
+            yield Step(condition, self.n, partial(self._in_format, shipped))
+
+    def _in_format(self, shipped: Format, condition: Condition) -> Trial:
+        scores = self.evaluator.format_scores(self.prepared.everyone, shipped, condition.batch_size)
+        return Trial(self.prepared.everyone, None, scores)
 
     def _simulated_steps(self) -> Iterator[Step]:
         n, width = self.n, self.settings.weight_bits

@@ -2,6 +2,7 @@
 
 import shlex
 import sys
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,7 @@ from bitcliff.cli.output import reader_may_leave
 if TYPE_CHECKING:
     from bitcliff.record import Record
     from bitcliff.run.assess_job import AssessJob
+    from bitcliff.types.presets import Format
     from bitcliff.verdict import Verdict
 
 
@@ -132,8 +134,12 @@ def _job(options: dict[str, Any]) -> "AssessJob":
     job = named_job(options)
     plan = read_plan(options["plan"]) if options["plan"] else None
     planned_budgets = tuple(plan.budget) if plan is not None else ()
-    budgets = options["budget"] or planned_budgets or _default_budgets(options)
-    settings = settings_from(AssessSettings, options, budgets=budgets)
+    budgets = options["budget"] or planned_budgets
+    if not budgets and not options["numerics"]:
+        budgets = _default_budgets(options)
+    formats = own_formats(options["numerics"])
+    options["numerics"] = tuple(_format_name(name) for name in options["numerics"])
+    settings = settings_from(AssessSettings, options, budgets=budgets, formats=formats)
     return replace(
         job,
         policy=options["policy"],
@@ -180,11 +186,24 @@ def named_job(options: dict[str, Any], suffix: str = "") -> "AssessJob":
     )
 
 
+def own_formats(names: Iterable[str]) -> "dict[str, Format]":
+    """Formats of one's own among those that --numerics names, by name."""
+    from bitcliff.run.yaml_file import read_yaml
+    from bitcliff.types.presets import Format
+
+    files = [Path(name) for name in names if name.endswith((".yaml", ".yml"))]
+    return {file.stem: read_yaml(file, Format, "--numerics ") for file in files}
+
+
+def _format_name(name: str) -> str:
+    return Path(name).stem if name.endswith((".yaml", ".yml")) else name
+
+
 def _refuse_inside(options: dict[str, Any]) -> None:
     """What asks for a look inside cannot be had of a black box."""
     from bitcliff.errors import InputError
 
-    for option in ("budget", "explain"):
+    for option in ("budget", "numerics", "explain"):
         if options[option]:
             raise InputError(f"--{option} has no effect with --black-box; leave it out")
 

@@ -17,6 +17,7 @@ from bitcliff.cli.assess import assess
 from bitcliff.cli.batchmates import batchmates
 from bitcliff.cli.explain import explain
 from bitcliff.cli.export import export
+from bitcliff.cli.numerics import numerics
 from bitcliff.cli.output import discard_stdout
 from bitcliff.cli.stored import gate, report
 from bitcliff.cli.train import train
@@ -39,6 +40,7 @@ commands.add_command(batchmates)
 commands.add_command(explain)
 commands.add_command(export)
 commands.add_command(gate)
+commands.add_command(numerics)
 commands.add_command(report)
 commands.add_command(train)
 commands.add_command(verify)

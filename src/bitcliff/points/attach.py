@@ -11,10 +11,18 @@ from torch import Tensor, nn
 from bitcliff.errors import InputError
 from bitcliff.points.forward import logits_of
 from bitcliff.points.operations import ACTIVATIONS, COMPUTE, Function, Operation
-from bitcliff.points.plan import Plan
+from bitcliff.points.plan import Plan, Point
 from bitcliff.points.trace import is_attention
 from bitcliff.points.walk import Walk, operand, with_operand
-from bitcliff.quant import Scheme, fake_quantize, fake_quantize_choice, fake_quantize_weight
+from bitcliff.quant import (
+    Scheme,
+    fake_quantize,
+    fake_quantize_choice,
+    fake_quantize_weight,
+    round_shipped,
+)
+from bitcliff.types.numerics import Numerics
+from bitcliff.types.presets import Format
 from bitcliff.types.subject import Inputs
 
 
@@ -30,6 +38,7 @@ class Rounding:
         weights: whether weights are quantized too.
         active: which of the plan's points to quantize, by their index; the others stay in float.
             None for all.
+        shipped: instead of bits, weights and activations as a runtime rounds them.
     """
 
     bits: Int[Tensor, "batch points"] | None = None
@@ -38,6 +47,7 @@ class Rounding:
     through_scale: bool = False
     weights: bool = True
     active: frozenset[int] | None = None
+    shipped: Format | None = None
 
 
 FLOAT = Rounding(weights=False)
@@ -90,7 +100,7 @@ class Attachment(Walk):
         self._index = {(p.site, p.role): i for i, p in enumerate(plan.points)}
         self._kinds = {p.site: p.kind for p in plan.seen}
         self._known_misses = {missed.name for missed in plan.missed}
-        self._weights: dict[tuple[str, str], Tensor] = {}
+        self._weights: dict[tuple[str, str, Numerics | None], Tensor] = {}
 
     def run(self, inputs: Inputs, rounding: Rounding = FLOAT) -> Float[Tensor, "batch classes"]:
         """One forward pass. What failed in it is in `incidents.failed` until the next.
@@ -163,12 +173,30 @@ class Attachment(Walk):
 
     def _quantizes(self, site: str, role: str) -> bool:
         rounding, index = self.rounding, self._index.get((site, role))
+        if rounding.shipped is not None and index is not None:
+            return rounding.shipped.activations is not None and self.covers(rounding.shipped, site)
         if index is None or (rounding.bits is None and rounding.choice is None):
             return False
         return rounding.active is None or index in rounding.active
 
+    def covers(self, shipped: Format, site: str) -> bool:
+        """Whether a format is one for this call: all are, or those with constant weights."""
+        linear = self._kinds.get(site) in ("linear", "matmul") and self.plan.weights.get(site)
+        return shipped.everywhere or bool(linear)
+
+    def refuses(self, shipped: Format, point: Point) -> bool:
+        """Whether a format's runtime takes whole blocks only, and this layer's inputs are none."""
+        numerics = shipped.activations
+        if numerics is None or numerics.ragged == "pad" or not numerics.block:
+            return False
+        length = point.shape[-1 if point.role != "rhs" or len(point.shape) < 2 else -2]
+        return self.covers(shipped, point.site) and length % numerics.block != 0
+
     def _quantize_weights(self, site: str, operation: Operation, args: Any, kwargs: Any) -> Any:
-        if self.weight_bits is None or not self.rounding.weights:
+        if (shipped := self.rounding.shipped) is not None:
+            if shipped.weights is None or not self.covers(shipped, site):
+                return args, kwargs
+        elif self.weight_bits is None or not self.rounding.weights:
             return args, kwargs
         for role in self.plan.weights.get(site, ()):
             weight = operand(operation, role, args, kwargs)
@@ -180,15 +208,27 @@ class Attachment(Walk):
     def _rounded_weight(
         self, site: str, role: str, channel_axis: int | None, weight: Tensor
     ) -> Tensor:
+        if (shipped := self.rounding.shipped) is not None:
+            return self._shipped_weight(site, role, shipped.weights, weight)
         axis = channel_axis if self.per_channel and weight.ndim > 1 else None
         if self.in_training:
             return fake_quantize_weight(weight, self.weight_bits or 16, axis)
-        if (site, role) not in self._weights:
+        if (site, role, None) not in self._weights:
             # Kept for later passes, which may need gradients even if this one does not.
             with torch.inference_mode(False), torch.no_grad():
                 rounded = fake_quantize_weight(weight.detach(), self.weight_bits or 16, axis)
-            self._weights[site, role] = rounded
-        return self._weights[site, role]
+            self._weights[site, role, None] = rounded
+        return self._weights[site, role, None]
+
+    def _shipped_weight(
+        self, site: str, role: str, numerics: Numerics | None, weight: Tensor
+    ) -> Tensor:
+        assert numerics is not None  # noqa: S101  (`_quantize_weights` has seen to it)
+        if (site, role, numerics) not in self._weights:
+            with torch.inference_mode(False), torch.no_grad():
+                rounded = _along_summed_axis(weight.detach(), role, numerics)
+            self._weights[site, role, numerics] = rounded
+        return self._weights[site, role, numerics]
 
     @property
     def _batch(self) -> int | torch.SymInt:
@@ -202,6 +242,10 @@ class Attachment(Walk):
         if not self._quantizes(site, role):
             return x
         index = self._index[site, role]
+        shipped = self.rounding.shipped
+        numerics = None if shipped is None else shipped.activations
+        if numerics is not None and numerics.group not in ("example", "channel"):
+            return _along_summed_axis(x, role, numerics)
         layout = self.plan.points[index].layout
         return layout.apply(x, self._batch, lambda rows: self._at_point(rows, index))
 
@@ -215,6 +259,8 @@ class Attachment(Walk):
                 self.incidents.failed.setdefault(example, self.plan.points[index].name)
 
         rounding = self.rounding
+        if rounding.shipped is not None and rounding.shipped.activations is not None:
+            return round_shipped(rows, rounding.shipped.activations)
         if rounding.choice is not None and rounding.options is not None:
             choice = rounding.choice[index]
             return fake_quantize_choice(
@@ -259,6 +305,14 @@ class Attachment(Walk):
         nowhere = (scores == float("-inf")).all(-1, keepdim=True)
         probabilities = scores.softmax(-1).masked_fill(nowhere, 0.0)
         return self._activation(site, "probabilities", probabilities) @ value
+
+
+def _along_summed_axis(x: Tensor, role: str, numerics: Numerics) -> Tensor:
+    """Round with tokens and blocks along the axis that the product sums over: its last but one on
+    the right-hand side, the last elsewhere."""
+    if role not in ("rhs", "value") or x.ndim < 2:
+        return round_shipped(x, numerics)
+    return round_shipped(x.transpose(-1, -2), numerics).transpose(-1, -2)
 
 
 def _may_work_in_place(function: Function, args: Any, kwargs: Any) -> bool:

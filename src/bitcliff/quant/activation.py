@@ -8,6 +8,8 @@ from torch.autograd.function import FunctionCtx, once_differentiable
 from bitcliff.errors import InputError
 from bitcliff.quant.grid import Grid, OnBroken, clamp_to_ends, make_grid, round_to_grid
 from bitcliff.quant.rows import as_rows, from_rows, row_range
+from bitcliff.quant.shipped import round_shipped
+from bitcliff.types.numerics import Numerics
 from bitcliff.types.scheme import MAX_BITS, MIN_BITS, Scheme
 
 # Elements worked on at a time when many bit-widths are tried on a row: about what the cache holds.
@@ -16,25 +18,35 @@ _CHUNK = 1 << 15
 
 def fake_quantize(
     x: Float[Tensor, "batch *rest"],
-    bits: "Int[Tensor, ' batch'] | int",
+    bits: "Int[Tensor, ' batch'] | int | None" = None,
     scheme: str | Scheme = "paper",
     on_broken: OnBroken | None = None,
+    numerics: str | Numerics | None = None,
 ) -> Float[Tensor, "batch *rest"]:
     """Round each example to its own number of bits and back, asymmetric (paper section 2, eq. 1-2).
+
+    Or to a shipped format, with `numerics` in place of `bits`: see `round_shipped`.
 
     Args:
         x: activations; float32 or float64 are worked in as they are, narrower types in float32.
         bits: bit-width of each example, or one for all; 2 to 16.
         scheme: "paper", "onnx" or "percentile(p)".
         on_broken: told which examples hold a NaN or infinity, if any do.
+        numerics: a shipped format, or its name.
 
     Returns:
         A tensor like `x`. Constant rows pass unchanged; so do rows with NaN or infinity, which the
         caller must count as numeric failures. The gradient in `x` is the identity.
 
     Raises:
-        InputError: `x` has no batch dimension or no float type, or `bits` does not fit.
+        InputError: `x` has no batch dimension or no float type, `bits` does not fit, or not one of
+            `bits` and `numerics` is given.
     """
+    if (bits is None) == (numerics is None):
+        raise InputError("give bits or numerics, one of the two")
+    if numerics is not None:
+        return round_shipped(x, numerics)
+    assert bits is not None  # noqa: S101  (as was just checked)
     _check_activations(x)
     widths = check_bits(bits, x.shape[0]).to(x.device)
     scheme = Scheme.parse(scheme)

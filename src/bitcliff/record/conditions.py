@@ -18,6 +18,7 @@ Kind = Literal[
     "worst-evolutionary",
     "best",
     "runtime",
+    "numerics",
 ]
 Threat = Literal["none", "allocation", "input", "company", "co-trained"]
 
@@ -33,6 +34,7 @@ _NAMES: Mapping[Kind, str] = {
     "worst-evolutionary": "worst-evolutionary-{mean_bits:g}",
     "best": "best-{mean_bits:g}",
     "runtime": "{runtime}",
+    "numerics": "{numerics}",
 }
 _THREATS: Mapping[Kind, Threat] = {
     "co-trained": "co-trained",
@@ -53,8 +55,10 @@ class Condition(Part):
         mean_bits: as asked for; total_bits: spent by every example, exactly, so that the mean spent
             may differ a little from the one asked for. None where activations stay in float.
         policy_freedom_log2: log2 of the number of allocations the policy could choose among.
+        numerics: the shipped format that weights and activations were rounded to. points_rounded:
+            at how many points, the others being layers that it is not for, in float.
         runtime, runtime_version: the runtime that it was measured in; None: simulated. batch_size:
-            of a runtime: examples that it was handed at once.
+            of a runtime, or of a format whose scales a batch shares: examples at once.
     """
 
     kind: Kind
@@ -63,6 +67,8 @@ class Condition(Part):
     mean_bits: Annotated[float, Field(gt=0)] | None = None
     total_bits: Annotated[int, Field(ge=0)] | None = None
     policy_freedom_log2: Annotated[float, Field(ge=0)] | None = None
+    numerics: str | None = None
+    points_rounded: Annotated[int, Field(ge=0)] | None = None
     runtime: str | None = None
     runtime_version: str | None = None
     batch_size: Annotated[int, Field(ge=1)] | None = None
@@ -77,6 +83,11 @@ class Condition(Part):
     def threat(self) -> Threat:
         """Who would have to be at work for it to come about."""
         return _THREATS.get(self.kind, "none")
+
+    @property
+    def deployed(self) -> bool:
+        """Whether it is what somebody runs, and not an exploration of what could be."""
+        return self.runtime is not None or self.numerics is not None
 
     @property
     def total(self) -> int:

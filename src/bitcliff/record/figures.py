@@ -114,7 +114,12 @@ class PolicyResult(Part):
     @property
     def by_adversary(self) -> bool:
         """Whether it is what an adversary, or a runtime as it is, does to the user's own model."""
-        return self.threat == "allocation" or self.runtime is not None
+        return self.threat == "allocation" or self.deployed
+
+    @property
+    def deployed(self) -> bool:
+        """The condition's."""
+        return self.condition.deployed
 
 
 class Coverage(Part):
@@ -185,7 +190,7 @@ def at_risk(table: Table, conditions: Sequence[Measured]) -> list[str]:
     """Ids of the examples that an adversary's worst case or a runtime flips, worst margin first."""
     deepest = np.full(len(table), np.inf)
     for one in conditions:
-        if one.condition.threat != "allocation" and one.condition.runtime is None:
+        if one.condition.threat != "allocation" and not one.condition.deployed:
             continue
         index, now = one.outcomes.index, one.outcomes.prediction
         before = table.prediction[index]

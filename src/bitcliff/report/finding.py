@@ -86,7 +86,7 @@ class _Pair:
 def find(record: Record) -> Finding:
     """The comparison that shows most: where the gap between even and worst is largest."""
     pair = _pair(record)
-    shipped = [policy for policy in record.policies if policy.runtime and policy.agreement.n]
+    shipped = [policy for policy in record.policies if policy.deployed and policy.agreement.n]
     if pair.even is None and pair.worst is None and shipped:
         return _in_runtime(record, max(shipped, key=_lost_in))
     rows = len(pair.rows)

@@ -73,6 +73,12 @@ FAMILIES = (
         "The same network, quantized to 8 bits by other people’s software: not simulated but run, "
         "each example by itself and in batches.",
     ),
+    Family(
+        "numerics",
+        "In shipped formats",
+        "Weights and activations rounded as the runtimes that ship these formats round them, "
+        "operation by operation; products themselves in float.",
+    ),
 )
 _BY_KIND = {family.kind: (place, family) for place, family in enumerate(FAMILIES)}
 

@@ -86,8 +86,8 @@ def _context(record: Record, verdict: Verdict) -> dict[str, Any]:
         "facts": view.facts(record),
         "cards": view.cards(record, finding),
         "meaning": view.meaning(record, finding),
-        # Without places there is nothing to allocate bits at.
-        "figure": None if subject.black_box else figure_plot(record),
+        # A format or a runtime allocates no bits.
+        "figure": figure_plot(record) if any(p.mean_bits for p in record.policies) else None,
         "black_box": subject.black_box,
         "changed_by": changed_by(record),
         "groups": policy_groups(record),

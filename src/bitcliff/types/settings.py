@@ -21,6 +21,7 @@ from pydantic import (
 )
 
 from bitcliff.errors import InputError
+from bitcliff.types.presets import Format, preset
 from bitcliff.types.scheme import MAX_BITS, MIN_BITS, Scheme
 
 DEGREES = (1, 2, 3, 4, 5)
@@ -135,6 +136,13 @@ class AssessSettings(Selection):
     """How ranges are taken: paper (min to max), onnx (zero kept in), percentile(P)."""
     uniform: tuple[int, ...] = tuple(range(2, 11))
     """Uniform widths to show."""
+    numerics: tuple[str, ...] = ()
+    """A shipped format, such as vllm-int8-token or mxfp4-rceil (`bitcliff numerics` lists them), or
+    FILE.yaml with one's own: what is deployed, and judged. May be given again."""
+    formats: Annotated[dict[str, Format], Option(absent="of --numerics FILE.yaml")] = Field(
+        default_factory=dict
+    )
+    """By name, the formats that are one's own."""
     weight_bits: Annotated[int | None, BeforeValidator(lambda bits: bits or None)] = 16
     """0: weights in float."""
     per_channel: bool = False
@@ -208,7 +216,13 @@ class AssessSettings(Selection):
     @model_validator(mode="after")
     def _can_be_met(self) -> "AssessSettings":
         least, most = self.bits[0], self.bits[-1]
-        if not self.budgets:
+        for name in self.numerics:
+            self.format_of(name)
+            if self.numerics.count(name) > 1:
+                raise InputError(f"--numerics {name} is given twice")
+        if self.numerics and self.points == "outputs":
+            raise InputError("--numerics rounds layers' inputs: leave out --points outputs")
+        if not self.budgets and not self.numerics:
             raise InputError("--budget must name at least one mean of bits per point")
         for mean in self.budgets:
             if not least <= mean <= most:
@@ -226,6 +240,14 @@ class AssessSettings(Selection):
                     f"{least} to {most}"
                 )
         return self
+
+    def format_of(self, name: str) -> Format:
+        """One's own format, or the preset of that name.
+
+        Raises:
+            InputError: there is none; the nearest are named.
+        """
+        return self.formats.get(name) or preset(name)
 
 
 class BatchmatesSettings(Settings):

@@ -1,0 +1,123 @@
+"""Each preset against its oracle, on all kinds of values and types."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from importlib import metadata
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from bitcliff.adapters.oracles.formulas import formula_rounds
+from bitcliff.adapters.oracles.libraries import (
+    Oracle,
+    compressed_tensors_rounds,
+    gguf_rounds,
+    ml_dtypes_rounds,
+    onnxruntime_rounds,
+    torchao_rounds,
+)
+from bitcliff.adapters.oracles.values import VALUES, values_of
+from bitcliff.quant.shipped import round_shipped
+from bitcliff.types.numerics import Numerics
+from bitcliff.types.presets import PRESETS
+
+_ORACLES: dict[str, Callable[[str], Oracle]] = {
+    "torchao": torchao_rounds,
+    "compressed-tensors": compressed_tensors_rounds,
+    "gguf": gguf_rounds,
+    "onnxruntime": onnxruntime_rounds,
+    "ml_dtypes": ml_dtypes_rounds,
+    "formula": formula_rounds,
+}
+_HALF = (torch.float16, torch.bfloat16)
+# torchao's MX and NVFP4 tensors are made of float32 and bfloat16 alone.
+_NO_FLOAT16 = ("mx", "nvfp4")
+_LENGTH = 256
+# There the scale of the whole tensor has no inverse in float32, and torchao turns the NaN that
+# comes of it into six, since e2m1 has none: nothing to be held against.
+_UNDEFINED = {("nvfp4", "subnormal")}
+
+
+@dataclass(frozen=True)
+class Conformance:
+    """One preset, or its weights' format, against its oracle.
+
+    Attributes:
+        name: of the preset; `version`: of the package that is the oracle; empty for a formula.
+        values: how many were compared; mismatches: how many differ, NaN being equal to NaN and zero
+            to negative zero; signs: zeros whose sign alone differs.
+        worst: of the mismatches, the first: kind of values, type, value, oracle's and ours.
+    """
+
+    name: str
+    oracle: str
+    version: str
+    values: int
+    mismatches: int
+    signs: int
+    worst: str = ""
+
+
+def check(name: str, count: int = 1 << 16, seed: int = 0) -> Iterator[Conformance]:
+    """Hold a preset to its oracle on about `count` values of each kind and type.
+
+    Raises:
+        MissingExtra: the oracle is not installed.
+    """
+    preset = PRESETS[name]
+    version = "" if preset.oracle == "formula" else metadata.version(preset.oracle)
+    parts = {name: preset.activations}
+    if name == "torchao-8da4w":  # the one whose weights have a format of their own there
+        parts[f"{name} weights"] = preset.weights
+    for part, numerics in parts.items():
+        if numerics is not None:
+            rounds = _ORACLES[preset.oracle](part)
+            yield _compared(part, preset.oracle, version, rounds, numerics, count, seed)
+
+
+def _compared(
+    name: str,
+    oracle: str,
+    version: str,
+    rounds: Oracle,
+    numerics: Numerics,
+    count: int,
+    seed: int,
+) -> Conformance:
+    values, wrong, signs, worst = 0, 0, 0, ""
+    for kind in VALUES:
+        for dtype in (torch.float32, *_HALF):
+            taken = dtype != torch.float16 or not name.startswith(_NO_FLOAT16)
+            if not taken or (name, kind) in _UNDEFINED:
+                continue
+            for length in _lengths(numerics):
+                x = values_of(kind, count, length, dtype, seed)
+                expected, found = rounds(x), round_shipped(x, numerics)
+                differs = (expected != found) & ~(expected.isnan() & found.isnan())
+                signs += int((~differs & (expected.signbit() != found.signbit())).sum())
+                values, wrong = values + x.numel(), wrong + int(differs.sum())
+                worst = worst or _first(differs, kind, x, expected, found)
+    return Conformance(name, oracle, version, values, wrong, signs, worst)
+
+
+def _lengths(numerics: Numerics) -> tuple[int, ...]:
+    """One that blocks divide, and an odd one where the format takes it."""
+    if numerics.ragged == "refuse":
+        return (_LENGTH,)
+    return (_LENGTH, 32 * 3) if numerics.stored == "float16" else (_LENGTH, _LENGTH - 3)
+
+
+def _first(
+    differs: Tensor,
+    kind: str,
+    x: Float[Tensor, "rows length"],
+    expected: Tensor,
+    found: Tensor,
+) -> str:
+    places = differs.nonzero()
+    if not len(places):
+        return ""
+    row, column = places[0].tolist()
+    value, theirs, ours = (t[row, column].item() for t in (x, expected, found))
+    return f"{kind}, {x.dtype}: {value!r} becomes {theirs!r} there, {ours!r} here"

@@ -1,0 +1,79 @@
+"""Shipped formats as a user asks for them: listed, held to their oracle, assessed, judged."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.end_to_end.commands import bitcliff
+
+ASSESS = ["assess", "py:mynet:DigitsMLP", "--weights", "mlp.safetensors", "--data", "digits.npz"]
+OWN = """
+activations: {element: int3, group: token, scale: amax, divisor: 3}
+weights: {element: int4, group: block, block: 16, scale: amax, divisor: 7}
+"""
+
+
+def test_presets_are_listed_with_formula_and_source(tmp_path: Path) -> None:
+    done = bitcliff(tmp_path, "numerics")
+    assert done.returncode == 0
+    assert "mxfp4-rceil: 4.25 bits\n" in done.stdout
+    assert "nvfp4: 4.5 bits; a scale is shared by a batch\n" in done.stdout
+    assert "s = 2^ceil(log2(amax/most))" in done.stdout
+    told = json.loads(bitcliff(tmp_path, "numerics", "gguf-q8_0", "--json").stdout)
+    assert told["gguf-q8_0"]["activations"]["stored"] == "float16"
+
+
+def test_a_preset_is_held_to_what_ships_it(tmp_path: Path) -> None:
+    done = bitcliff(tmp_path, "numerics", "mxfp4-even", "--check", "--values", "2048")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("mxfp4-even: ")
+    assert done.stdout.endswith(": equal\n")
+
+
+def test_what_is_deployed_is_assessed_and_judged(workplace: Path) -> None:
+    (workplace / "coarse.yaml").write_text(OWN)
+    formats = [
+        part
+        for name in ("vllm-int8-token", "torchao-fp8-tensor", "coarse.yaml")
+        for part in ("--numerics", name)
+    ]
+    done = bitcliff(workplace, *ASSESS, *formats, "--max-drop", "60", "--out", "shipped")
+    assert done.returncode == 0, done.stderr
+    record = json.loads((workplace / "shipped" / "record.json").read_text())
+    names = [policy["condition"]["numerics"] for policy in record["figures"]["policies"]]
+    # One scale for a whole batch makes two conditions: each example by itself, and in company.
+    tensor = "torchao-fp8-tensor"
+    assert names == ["vllm-int8-token", tensor, tensor, "coarse"]
+    coarse = record["figures"]["policies"][3]["change"]
+    assert coarse["difference_pp"] < record["figures"]["policies"][0]["change"]["difference_pp"]
+    assert "activations int3, token: s = amax/3" in (workplace / "shipped/report.html").read_text()
+    gated = bitcliff(workplace, "gate", "shipped", "--max-drop", "60")
+    assert gated.returncode == 0
+    assert "All 4 judged policies pass" in gated.stdout
+    strict = bitcliff(workplace, "gate", "shipped", "--max-drop", "0", "--policy", "coarse")
+    assert strict.returncode in (1, 3)
+    assert "in coarse" in strict.stdout
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (["--numerics", "vllm-int8"], "did you mean vllm-int8-token"),
+        (["--numerics", "nvfp4", "--numerics", "nvfp4"], "--numerics nvfp4 is given twice"),
+        (["--numerics", "none.yaml"], "--numerics none.yaml: cannot be read"),
+        (["--numerics", "bad.yaml"], "element 'int99' must have 2 to 16 bits"),
+        (["--numerics", "odd.yaml"], "which blocks of 7 do not divide: --exclude"),
+        (["--numerics", "nvfp4", "--points", "outputs"], "leave out --points outputs"),
+    ],
+)
+def test_bad_input_is_one_line(workplace: Path, options: list[str], told: str) -> None:
+    good = "activations: {element: int8, group: token, scale: amax, divisor: 127}"
+    (workplace / "bad.yaml").write_text(good.replace("int8", "int99"))
+    blocks = "group: block, block: 7, ragged: refuse"
+    (workplace / "odd.yaml").write_text(good.replace("group: token", blocks))
+    done = bitcliff(workplace, *ASSESS, *options, "--include-stem", "--out", "refused")
+    assert done.returncode == 2
+    assert told in done.stderr.splitlines()[-1]
+    assert "Traceback" not in done.stderr
+    assert not (workplace / "refused").exists()
