@@ -4,6 +4,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
+import jaxtyping
 import pytest
 import torch
 import torch.nn.functional as F  # noqa: N812
@@ -16,6 +17,21 @@ from bitcliff.types.subject import Examples, Preprocessing, Subject
 from tests.small_networks import DigitsCNN, DigitsMLP
 
 torch.set_num_threads(1)
+
+TESTS = Path(__file__).parent
+# Whole commands, and searches that run a few functions many thousand times: checking every call's
+# shapes takes most of their time, and the tests of those functions check them.
+SHAPES_UNCHECKED = tuple(
+    TESTS / part for part in ("audit/search", "contract/test_damage.py", "end_to_end", "run")
+)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Before the fixtures, which it is for too."""
+    unchecked = any(item.path.is_relative_to(part) for part in SHAPES_UNCHECKED)
+    jaxtyping.config.update("jaxtyping_disable", unchecked)
+
 
 QUICK = AssessSettings(rounds=4, exchanges=10, evaluations=16, draws=5)
 

@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 @click.option("--check", is_flag=True, help="Hold each to the program that ships it, bit for bit.")
 @click.option(
     "--values",
-    type=click.IntRange(1 << 10),
-    default=1 << 16,
+    type=click.IntRange(1),
+    default=1_000_000,
     show_default=True,
-    help="With --check: values of each kind and type.",
+    help="With --check: how many to compare for each.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
 def numerics(names: tuple[str, ...], check: bool, values: int, as_json: bool) -> int:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import torch
@@ -253,11 +254,12 @@ class Attachment(Walk):
         rounded = self._round(rows, index)
         return rounded if self.on_point is None else self.on_point(index, rows, rounded)
 
-    def _round(self, rows: Tensor, index: int) -> Tensor:
-        def on_broken(broken: Tensor) -> None:
-            for example in broken.nonzero().flatten().tolist():
-                self.incidents.failed.setdefault(example, self.plan.points[index].name)
+    def _note_broken(self, index: int, broken: Tensor) -> None:
+        for example in broken.nonzero().flatten().tolist():
+            self.incidents.failed.setdefault(example, self.plan.points[index].name)
 
+    def _round(self, rows: Tensor, index: int) -> Tensor:
+        on_broken = partial(self._note_broken, index)
         rounding = self.rounding
         if rounding.shipped is not None and rounding.shipped.activations is not None:
             return round_shipped(rows, rounding.shipped.activations)

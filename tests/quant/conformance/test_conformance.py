@@ -14,18 +14,18 @@ KEEP_SIGNS = {"vllm-int8-token", "ct-int8-token", "ort-nbits-32", "gguf-q8_0"}
 
 @pytest.mark.parametrize("name", PRESETS)
 def test_a_preset_equals_its_oracle(name: str) -> None:
-    found = list(check(name, 1 << 12))
+    found = list(check(name, 150_000))
     assert found
     for one in found:
         assert one.mismatches == 0, one.worst
-        assert one.values > 4 * len(VALUES) * (1 << 10)
+        assert one.values >= 150_000
         assert one.signs == 0 or name in KEEP_SIGNS
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", PRESETS)
 def test_a_preset_equals_its_oracle_on_ten_million_values(name: str) -> None:
-    for one in check(name, 1 << 20, seed=1):
+    for one in check(name, 10_000_000, seed=1):
         assert one.mismatches == 0, one.worst
         assert one.values >= 10_000_000
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib import metadata
+from itertools import product
 
 import torch
 from jaxtyping import Float
@@ -59,8 +60,8 @@ class Conformance:
     worst: str = ""
 
 
-def check(name: str, count: int = 1 << 16, seed: int = 0) -> Iterator[Conformance]:
-    """Hold a preset to its oracle on about `count` values of each kind and type.
+def check(name: str, values: int = 1_000_000, seed: int = 0) -> Iterator[Conformance]:
+    """Hold a preset to its oracle on `values` values or a few more, of all kinds and types.
 
     Raises:
         MissingExtra: the oracle is not installed.
@@ -72,33 +73,31 @@ def check(name: str, count: int = 1 << 16, seed: int = 0) -> Iterator[Conformanc
         parts[f"{name} weights"] = preset.weights
     for part, numerics in parts.items():
         if numerics is not None:
-            rounds = _ORACLES[preset.oracle](part)
-            yield _compared(part, preset.oracle, version, rounds, numerics, count, seed)
+            yield _compared(part, preset.oracle, version, numerics, values, seed)
 
 
 def _compared(
-    name: str,
-    oracle: str,
-    version: str,
-    rounds: Oracle,
-    numerics: Numerics,
-    count: int,
-    seed: int,
+    name: str, oracle: str, version: str, numerics: Numerics, values: int, seed: int
 ) -> Conformance:
-    values, wrong, signs, worst = 0, 0, 0, ""
-    for kind in VALUES:
-        for dtype in (torch.float32, *_HALF):
-            taken = dtype != torch.float16 or not name.startswith(_NO_FLOAT16)
-            if not taken or (name, kind) in _UNDEFINED:
-                continue
-            for length in _lengths(numerics):
-                x = values_of(kind, count, length, dtype, seed)
-                expected, found = rounds(x), round_shipped(x, numerics)
-                differs = (expected != found) & ~(expected.isnan() & found.isnan())
-                signs += int((~differs & (expected.signbit() != found.signbit())).sum())
-                values, wrong = values + x.numel(), wrong + int(differs.sum())
-                worst = worst or _first(differs, kind, x, expected, found)
-    return Conformance(name, oracle, version, values, wrong, signs, worst)
+    cases = list(_cases(name, numerics))
+    count, rounds = -(-values // len(cases)), _ORACLES[oracle](name)
+    compared, wrong, signs, worst = 0, 0, 0, ""
+    for kind, dtype, length in cases:
+        x = values_of(kind, count + length, length, dtype, seed)
+        expected, found = rounds(x), round_shipped(x, numerics)
+        differs = (expected != found) & ~(expected.isnan() & found.isnan())
+        signs += int((~differs & (expected.signbit() != found.signbit())).sum())
+        compared, wrong = compared + x.numel(), wrong + int(differs.sum())
+        worst = worst or _first(differs, kind, x, expected, found)
+    return Conformance(name, oracle, version, compared, wrong, signs, worst)
+
+
+def _cases(name: str, numerics: Numerics) -> Iterator[tuple[str, torch.dtype, int]]:
+    """Kind, type and length of the rows: all that the oracle takes."""
+    for kind, dtype, length in product(VALUES, (torch.float32, *_HALF), _lengths(numerics)):
+        taken = dtype != torch.float16 or not name.startswith(_NO_FLOAT16)
+        if taken and (name, kind) not in _UNDEFINED:
+            yield kind, dtype, length
 
 
 def _lengths(numerics: Numerics) -> tuple[int, ...]:
