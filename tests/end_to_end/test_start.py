@@ -49,6 +49,21 @@ def test_help_imports_nothing_heavy(arguments: list[str], needed: list[str]) -> 
     assert done.stdout
 
 
+def test_a_stored_record_is_judged_without_what_is_slow_to_load(
+    record: Record, tmp_path: Path
+) -> None:
+    write_record(record, tmp_path)
+    slow = ("torch", "scipy.stats", "scipy.optimize", "jaxtyping", "asyncio", "yaml", "filelock")
+    done = subprocess.run(
+        [sys.executable, "-c", SCRIPT.format(heavy=slow), "gate", str(tmp_path)],
+        env=environment(),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stderr.strip() == "[] 1"
+
+
 def test_importing_the_package_imports_nothing_heavy() -> None:
     script = f"import sys, bitcliff; print(sorted(set({HEAVY!r}) & set(sys.modules)))"
     done = subprocess.run(

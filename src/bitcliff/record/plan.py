@@ -1,6 +1,5 @@
 """plan.yaml: what to change so that a network keeps its answers, as `explain` found it."""
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field
 
 _HEAD = "# Written by `bitcliff explain`; `bitcliff assess MODEL --plan plan.yaml` honours it.\n"
@@ -31,5 +30,7 @@ class QuantizationPlan(BaseModel):
 
     def text(self) -> str:
         """The file's text; what is not set is left out."""
+        import yaml  # here alone: whoever reads a record writes no plan
+
         fields = self.model_dump(exclude_defaults=True)
         return _HEAD + yaml.safe_dump(fields, sort_keys=False, allow_unicode=True)

@@ -6,7 +6,9 @@ from bitcliff.record.outcomes import Count, Measured, Table
 from bitcliff.record.part import Part
 from bitcliff.types.settings import AssessSettings
 
-SCHEMA_VERSION = "2.0"
+SCHEMA_VERSION = "2.1"
+# It holds the same observations; its figures are by rules of before (the interval of a change).
+SAME_OBSERVATIONS = ("2.0",)
 
 
 class Provenance(Part):

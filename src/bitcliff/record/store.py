@@ -16,7 +16,7 @@ from bitcliff.record.migration import OLDER_VERSIONS, observed_of_1x
 from bitcliff.record.part import Part
 from bitcliff.record.problems import problems
 from bitcliff.record.record import AnswerKind, Record, record_of, with_answer
-from bitcliff.record.schema import SCHEMA_VERSION, Observed
+from bitcliff.record.schema import SAME_OBSERVATIONS, SCHEMA_VERSION, Observed
 
 RECORD_NAME = "record.json"
 # Relative, and absolute near zero: what another version of a library may differ by.
@@ -96,7 +96,8 @@ def read_record(
     answers, stored = fields.pop("answers", {}), fields.pop("figures", None)
     observed = valid(Observed, fields, shown(file))
     record = _checked(observed, answers, kinds or {}, shown(file))
-    check_figures(stored, _figures_of(record), shown(file))
+    if version == SCHEMA_VERSION:
+        check_figures(stored, _figures_of(record), shown(file))
     return record
 
 
@@ -196,8 +197,9 @@ def _first_difference(stored: object, found: object, where: str) -> str | None:
             for number, both in enumerate(zip(stored, found, strict=True))
         )
     else:
-        told = f"{where} is {one_line(repr(stored))}, its outcomes give {one_line(repr(found))}"
-        return None if _alike(stored, found) else told
+        if _alike(stored, found):
+            return None
+        return f"{where} is {one_line(repr(stored))}, its outcomes give {one_line(repr(found))}"
     differences = (_first_difference(mine, theirs, place) for place, mine, theirs in pairs)
     return next((one for one in differences if one is not None), None)
 
@@ -258,7 +260,7 @@ def _refuse_constant(token: str) -> NoReturn:
 def _check_version(fields: dict[str, Any], file: Path) -> str:
     """The file's version, taken out of it."""
     found = str(fields.pop("schema_version"))
-    if found == SCHEMA_VERSION or found in OLDER_VERSIONS:
+    if found in (SCHEMA_VERSION, *SAME_OBSERVATIONS, *OLDER_VERSIONS):
         return found
     try:
         newer = _version_key(found) > _version_key(SCHEMA_VERSION)

@@ -7,8 +7,6 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-
 from bitcliff.errors import InputError
 from bitcliff.questions.batchmates.record import BATCHMATES_NAME
 from bitcliff.questions.kinds import KINDS
@@ -87,6 +85,8 @@ def held(directory: Path) -> Iterator[None]:
     Raises:
         InputError: another process holds it, which the text names, or it cannot be written into.
     """
+    from filelock import FileLock, Timeout  # here alone: reading takes no lock
+
     file = directory / LOCK
     with ExitStack() as stack:
         try:

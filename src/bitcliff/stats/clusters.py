@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 
 import numpy as np
-from jaxtyping import Float64
-from scipy import stats
+import numpy.typing as npt
+from scipy import special
 
 from bitcliff.errors import InputError
 from bitcliff.stats.arguments import check_confidence, check_share
@@ -40,12 +40,13 @@ def clustered_rate(
     worth = _independent_trials(counts, confidence)
     share, tail = k / n, (1 - confidence) / 2
     part = share * worth
-    low = 0.0 if k == 0 else float(stats.beta.ppf(tail, part, worth - part + 1))
-    high = 1.0 if k == n else float(stats.beta.ppf(1 - tail, part + 1, worth - part))
+    low = 0.0 if k == 0 else float(special.betaincinv(part, worth - part + 1, tail))
+    high = 1.0 if k == n else float(special.betaincinv(part + 1, worth - part, 1 - tail))
     return ClusteredRate(k=k, n=n, clusters=len(counts), value=share, low=low, high=high)
 
 
-def _independent_trials(counts: Float64[np.ndarray, "clusters 2"], confidence: float) -> float:
+def _independent_trials(counts: npt.NDArray[np.float64], confidence: float) -> float:
+    """How many the (clusters, 2) hits and trials are worth."""
     hits, trials = counts.T
     n, clusters = trials.sum(), len(counts)
     share = hits.sum() / n
@@ -57,5 +58,5 @@ def _independent_trials(counts: Float64[np.ndarray, "clusters 2"], confidence: f
         return float(n)
     # The fewer clusters, the less is known of that variance.
     upper = (1 + confidence) / 2
-    unsure = (stats.norm.ppf(upper) / stats.t.ppf(upper, clusters - 1)) ** 2
+    unsure = (special.ndtri(upper) / special.stdtrit(clusters - 1, upper)) ** 2
     return float(np.clip(unsure * share * (1 - share) / variance, clusters, n))

@@ -1,11 +1,14 @@
-"""Whether two groups of examples differ in a trait, and by how much."""
+"""Whether two groups of examples differ in a trait, and by how much.
+
+`scipy.stats` takes a second to load: only what needs it loads it, so that a stored record without
+such a test is judged at once.
+"""
 
 import math
 from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
-from scipy import stats
 
 from bitcliff.errors import InputError
 from bitcliff.stats.arguments import check_count
@@ -33,6 +36,8 @@ def rank_test(first: Values, second: Values) -> float:
     middle = (len(ranks) + 1) / 2
     if (ranks == middle).all():
         return 1.0
+    from scipy import stats
+
     if not _few_with_ties(ranks, m):
         return float(stats.mannwhitneyu(first, second).pvalue)
     if 1 in (m, len(ranks) - m):  # scipy shuffles no group of one
@@ -80,6 +85,8 @@ def class_test(first: Sequence[int], second: Sequence[int]) -> float:
     Raises:
         InputError: not equally many classes, a count that is none, or an empty group.
     """
+    from scipy import stats
+
     drawn = stats.MonteCarloMethod(
         n_resamples=_SHUFFLES,
         batch=max(1, _AT_ONCE // len(first)),
@@ -94,7 +101,15 @@ def cramers_v(first: Sequence[int], second: Sequence[int]) -> float:
     table = np.stack(_counts(first, second))
     if table.shape[1] == 1:
         return 0.0
+    from scipy import stats
+
     return min(1.0, float(stats.contingency.association(table, method="cramer")))
+
+
+def ranks_of(values: Values) -> Values:
+    """From 1 on, ties sharing theirs."""
+    _, place, counts = np.unique(values, return_inverse=True, return_counts=True)
+    return np.asarray((np.cumsum(counts) - (counts - 1) / 2)[place])
 
 
 def _ranks(first: Values, second: Values) -> Values:
@@ -102,7 +117,7 @@ def _ranks(first: Values, second: Values) -> Values:
     for name, values in (("first", first), ("second", second)):
         if not len(values) or not np.isfinite(values).all():
             raise InputError(f"{name}: must hold finite values, at least one")
-    return np.asarray(stats.rankdata(np.concatenate([first, second])), dtype=np.float64)
+    return ranks_of(np.concatenate([first, second]))
 
 
 def _few_with_ties(ranks: Values, m: int) -> bool:

@@ -1,6 +1,6 @@
 """Exact intervals for one share, k of n."""
 
-from scipy import special, stats
+from scipy import special
 
 from bitcliff.stats.arguments import check_confidence, check_share
 from bitcliff.types.rate import Rate
@@ -20,12 +20,17 @@ def rate(k: int, n: int, confidence: float = 0.95) -> Rate:
     check_confidence(confidence)
     if n == 0:
         return Rate(k=k, n=n, value=None, low=None, high=None)
+    low, high = clopper_pearson(k, n, (1 - confidence) / 2)
+    return Rate(k=k, n=n, value=k / n, low=low, high=high)
+
+
+def clopper_pearson(k: int, n: int, tail: float) -> tuple[float, float]:
+    """Limits of a share of which k of n were seen, n at least 1; each errs in at most `tail`."""
     # As quantiles of beta distributions: a record has thousands of these, and works them out anew
     # whenever it is read.
-    tail = (1 - confidence) / 2
     low = float(special.betaincinv(k, n - k + 1, tail)) if k else 0.0
     high = float(special.betainccinv(k + 1, n - k, tail)) if k < n else 1.0
-    return Rate(k=k, n=n, value=k / n, low=low, high=high)
+    return low, high
 
 
 def upper_bound(k: int, n: int, confidence: float = 0.95) -> float:
@@ -39,4 +44,4 @@ def upper_bound(k: int, n: int, confidence: float = 0.95) -> float:
     """
     k, n = check_share(k, n)
     check_confidence(confidence)
-    return 1.0 if k == n else float(stats.beta.ppf(confidence, k + 1, n - k))
+    return 1.0 if k == n else float(special.betaincinv(k + 1, n - k, confidence))

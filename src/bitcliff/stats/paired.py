@@ -4,10 +4,11 @@ import math
 
 import numpy as np
 import numpy.typing as npt
-from scipy import optimize, special, stats
+from scipy import special
 
 from bitcliff.errors import InputError
 from bitcliff.stats.arguments import check_confidence, check_count
+from bitcliff.stats.intervals import clopper_pearson
 from bitcliff.types.change import PairedChange
 
 
@@ -26,7 +27,10 @@ def mcnemar(b: int, c: int) -> float:
 def paired_difference(
     n: int, lost: int, gained: int, confidence: float = 0.95
 ) -> tuple[float, float, float]:
-    """Change of a share measured twice on the same n examples, with Tango's score interval.
+    """Change of a share measured twice on the same n examples, with a conservative interval.
+
+    Whatever the true shares are, each limit is on the wrong side of the change in at most
+    (1 - confidence) / 2 of all samples; `design/003` has how that was worked out.
 
     Args:
         n: examples, at least 1.
@@ -40,15 +44,14 @@ def paired_difference(
     Raises:
         InputError: a count is malformed, n is 0, or lost + gained exceeds n.
 
-    Source: T. Tango, Statistics in Medicine 17, 1998, pages 891-908.
+    Source: R. G. Newcombe, Statistics in Medicine 17, 1998, pages 2635-2650, and G. Y. Zou and
+    A. Donner, Statistics in Medicine 27, 2008, pages 1693-1702, from exact limits of both shares.
     """
     n, lost, gained = _check_discordant(n, lost, gained)
     check_confidence(confidence)
-    z = float(stats.norm.ppf((1 + confidence) / 2))
-    value = (gained - lost) / n
-    low = _lower_limit(n, lost, gained, z)
-    high = 0.0 - _lower_limit(n, gained, lost, z)
-    return value, low, high
+    tail = (1 - confidence) / 2
+    low = 0.0 - _most(n, lost, gained, tail)
+    return (gained - lost) / n, low, _most(n, gained, lost, tail)
 
 
 def paired_change(n: int, lost: int, gained: int, confidence: float = 0.95) -> PairedChange:
@@ -82,32 +85,25 @@ def change_between(
     return paired_change(len(before), lost, gained, confidence)
 
 
-def _lower_limit(n: int, lost: int, gained: int, z: float) -> float:
-    """The smallest difference that the score test does not reject (mirrored, the largest)."""
-    if lost == n:
-        return -1.0
-    # In these two cases the score is 0 / 0 at the observed change, where a root finder would stop;
-    # away from it, the root is known in closed form.
-    if lost == gained == 0:
-        return -(z**2) / (n + z**2)
-    if gained == n:
-        return (n - z**2) / (n + z**2)
-    value = (gained - lost) / n
-    return float(optimize.brentq(_excess, -1.0, value, args=(n, lost, gained, z), xtol=1e-14))
+def _most(n: int, more: int, less: int, tail: float) -> float:
+    """The upper limit of the share of which `more` were seen minus that of which `less` were.
+
+    Both shares' own limits lie `up` and `down` from what was seen; as standard errors of a
+    difference, these add up by their squares and by how strongly the two counts exclude each other.
+    """
+    most, least = clopper_pearson(more, n, tail)[1], clopper_pearson(less, n, tail)[0]
+    up, down = most - more / n, less / n - least
+    # With one more than was seen: with the share that was seen, large samples of which nearly all
+    # change come out short.
+    together = up**2 + down**2 + 2 * up * down * _exclusion(most, (less + 1) / (n + 1))
+    return min(1.0, (more - less) / n + math.sqrt(together))
 
 
-def _excess(difference: float, n: int, lost: int, gained: int, z: float) -> float:
-    """By how much the observed change lies above `difference`, less z standard errors under it."""
-    spread = 2 * _lost_share(difference, n, lost, gained) + difference * (1 - difference)
-    return gained - lost - n * difference - z * math.sqrt(max(0.0, n * spread))
-
-
-def _lost_share(difference: float, n: int, lost: int, gained: int) -> float:
-    """Most likely share of lost examples if the true difference were `difference`."""
-    a = 2 * n
-    b = (2 * n - gained + lost) * difference - lost - gained
-    c = -lost * difference * (1 - difference)
-    return (math.sqrt(max(0.0, b * b - 4 * a * c)) - b) / (2 * a)
+def _exclusion(first: float, second: float) -> float:
+    """Minus the correlation of two counts out of the same examples, with these shares."""
+    if first + second >= 1:
+        return 1.0
+    return math.sqrt(first * second / ((1 - first) * (1 - second)))
 
 
 def _check_discordant(n: object, lost: object, gained: object) -> tuple[int, int, int]:

@@ -5,11 +5,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import optimize, stats
+from scipy import special
 
 from bitcliff.errors import InputError
 from bitcliff.stats.arguments import check_confidence
-from bitcliff.stats.groups import Values
+from bitcliff.stats.groups import Values, ranks_of
 
 
 @dataclass(frozen=True)
@@ -47,9 +47,9 @@ def auroc(
     check_confidence(confidence)
     above, below = _group("positives", positives), _group("negatives", negatives)
     m, n = len(above), len(below)
-    ranks = stats.rankdata(np.concatenate([above, below]))[:m]
+    ranks = ranks_of(np.concatenate([above, below]))[:m]
     value = float((ranks.sum() - m * (m + 1) / 2) / (m * n))
-    z = float(stats.norm.ppf((1 + confidence) / 2))
+    z = float(special.ndtri((1 + confidence) / 2))
     return Auroc(
         value=value,
         low=_lower_limit(value, m, n, z),
@@ -71,6 +71,8 @@ def _lower_limit(value: float, m: int, n: int, z: float) -> float:
 
     def excess(truth: float) -> float:
         return value - truth - z * math.sqrt(_variance(truth, m, n))
+
+    from scipy import optimize  # takes half a second to load
 
     # At 1 itself the variance is nothing, and the root found would be that one.
     return float(optimize.brentq(excess, 0.0, min(value, 1 - 1e-9), xtol=1e-12))

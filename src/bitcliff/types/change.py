@@ -12,8 +12,8 @@ class PairedChange(BaseModel):
     Attributes:
         n: examples. lost: right the first time and wrong the second. gained: the other way round.
         difference_pp: second minus first share, percentage points; None when n is 0.
-        low_pp, high_pp: its paired 95 % interval (Tango's; where one is stated for several
-            comparisons together, at their joint level).
+        low_pp, high_pp: its paired 95 % interval (where one is stated for several comparisons
+            together, at their joint level).
         p_value: exact McNemar. p_holm: the same, adjusted over all tests of its family; None where
             there is no family.
 

@@ -64,6 +64,14 @@ def test_no_figure_can_be_changed(tmp_path: Path) -> None:
     refused(tmp_path, fields, "inconsistent record: figures")
 
 
+def test_a_record_of_before_has_its_figures_worked_out(tmp_path: Path) -> None:
+    fields = written()
+    figures = {**fields["figures"], "situations": []}
+    text = json.dumps({**fields, "schema_version": "2.0", "figures": figures})
+    (tmp_path / BATCHMATES_NAME).write_text(text)
+    assert read_batchmates(tmp_path) == record()
+
+
 def test_damage_to_what_was_observed_is_refused_or_changes_no_figure(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

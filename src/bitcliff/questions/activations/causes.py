@@ -23,7 +23,7 @@ from collections.abc import Mapping, Sequence
 from typing import get_args
 
 import numpy as np
-from jaxtyping import Float64
+import numpy.typing as npt
 
 from bitcliff.questions.activations.record import Cause
 
@@ -52,8 +52,9 @@ CAUSES: tuple[Cause, ...] = get_args(Cause)
 UNHARMED: Cause = "unharmed"
 
 
-def cause_of_each(numbers: Mapping[str, Float64[np.ndarray, " n"]]) -> list[Cause]:
-    """The cause for each example; `numbers` as in `record.Numbers`, NaN where not defined."""
+def cause_of_each(numbers: Mapping[str, npt.NDArray[np.float64]]) -> list[Cause]:
+    """The cause for each of n examples; (n,) `numbers` as in `record.Numbers`, NaN where not
+    defined."""
     local, arriving, total = (
         numbers[name] - numbers["constant_db"] for name in ("local_db", "arriving_db", "total_db")
     )

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping
 
 import numpy as np
-from jaxtyping import Bool, Float64
+import numpy.typing as npt
 
 from bitcliff import stats
 from bitcliff.questions.activations.causes import CAUSES, UNHARMED, cause_of_each, cause_of_point
@@ -29,7 +29,8 @@ _BOUNDS: Mapping[str, tuple[float, float]] = {
     "peak": (0, np.inf),
 }
 
-Columns = Mapping[str, Float64[np.ndarray, " n"]]
+Columns = Mapping[str, npt.NDArray[np.float64]]
+"""(n,) each."""
 
 
 def figures(_record: Record, observed: ActivationsObserved) -> Activations:
@@ -106,7 +107,7 @@ def _point(point: PointObserved) -> PointActivations:
     )
 
 
-def _medians(columns: Columns, among: Bool[np.ndarray, " n"] | None = None) -> Numbers:
+def _medians(columns: Columns, among: npt.NDArray[np.bool_] | None = None) -> Numbers:
     chosen = {key: column if among is None else column[among] for key, column in columns.items()}
     return _numbers(chosen, dict.fromkeys(COLUMNS, np.median))
 

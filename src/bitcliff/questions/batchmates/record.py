@@ -13,7 +13,7 @@ from bitcliff.types.rate import ClusteredRate, Count, Rate
 from bitcliff.types.settings import BatchmatesSettings
 
 BATCHMATES_NAME = "batchmates.json"
-BATCHMATES_VERSION = "2.0"
+BATCHMATES_VERSION = "2.1"
 
 # The name of the attack that takes its companions from the data.
 DATA = "from the data"

@@ -15,6 +15,8 @@ from bitcliff.questions.batchmates.statistics import batchmates_of, problems
 from bitcliff.record.files import one_line, shown
 from bitcliff.record.store import check_figures, json_text, parse_json, valid
 
+# Its figures are by rules of before (the interval of a change).
+_SAME_OBSERVATIONS = "2.0"
 _OLDER = "1.0"
 
 
@@ -44,7 +46,7 @@ def read_batchmates(run: Path) -> Batchmates:
     file = run / BATCHMATES_NAME
     fields = parse_json(_read(file), shown(file), BATCHMATES_NAME)
     version = fields.pop("schema_version")
-    if version not in (BATCHMATES_VERSION, _OLDER):
+    if version not in (BATCHMATES_VERSION, _SAME_OBSERVATIONS, _OLDER):
         raise InputError(
             f"{shown(file)}: schema_version {one_line(str(version))}, but this Bitcliff reads "
             f"{BATCHMATES_VERSION}: run it again"
@@ -58,7 +60,7 @@ def read_batchmates(run: Path) -> Batchmates:
     for problem in problems(observed):
         raise InputError(f"{shown(file)}: inconsistent record: {one_line(problem)}")
     record = batchmates_of(observed)
-    if version != _OLDER:
+    if version == BATCHMATES_VERSION:
         check_figures(stored, record.figures.model_dump(), shown(file))
     return record
 
