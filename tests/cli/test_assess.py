@@ -3,8 +3,10 @@ from typing import Any
 
 import pytest
 
+from bitcliff.adapters.runtimes import read_runtime
 from bitcliff.cli.assess import _default_out, _job, assess
 from bitcliff.errors import InputError
+from bitcliff.types.runtime_choice import OrtOptions, RuntimeChoice
 
 
 def job(*arguments: str) -> Any:
@@ -100,15 +102,19 @@ def test_the_default_folder_lies_below_runs(model: str, slug: str) -> None:
 
 def test_runtimes_and_the_black_box_reach_the_job() -> None:
     found = job("n.onnx", "--data", "d.npz", "--black-box", "--runtime", "ort-dynamic")
-    assert (found.runtimes, found.black_box) == (("ort-dynamic",), True)
+    assert (found.runtimes, found.black_box) == ((read_runtime("ort-dynamic"),), True)
     both = job("base-digits", "--runtime", "torch-dynamic", "--runtime", "openvino")
-    assert (both.runtimes, both.black_box) == (("torch-dynamic", "openvino"), False)
+    assert [one.name for one in both.runtimes] == ["torch-dynamic", "openvino"]
+    assert not both.black_box
+    told = job("base-digits", "--runtime", "ort-dynamic:weights=uint8").runtimes
+    assert told == (RuntimeChoice("ort-dynamic", OrtOptions(weights="uint8")),)
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (("base-digits", "--runtime", "ort"), "--runtime ort: not known.*give ort-dynamic, "),
+        (("base-digits", "--runtime", "ort-dynamic:int8"), "no option 'int8'; its options are"),
         (("n.onnx", "--black-box", "--budget", "4"), "--budget has no effect with --black-box"),
         (("n.onnx", "--black-box", "--explain"), "--explain has no effect with --black-box"),
     ],

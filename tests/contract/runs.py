@@ -15,6 +15,7 @@ from bitcliff.run.assess_job import AssessJob, Listener, run_assess
 from bitcliff.run.batchmates_job import BatchmatesJob, run_batchmates
 from bitcliff.run.explain_job import ExplainJob, run_explain
 from bitcliff.run.verify_job import VerifyJob, run_verify
+from bitcliff.types.runtime_choice import RuntimeChoice
 from bitcliff.types.settings import BatchmatesSettings, CorruptionSettings
 from tests.adapters.onnx.networks import images, small
 from tests.small_networks import chain
@@ -61,7 +62,7 @@ def unlabelled(out: Path) -> None:
 def in_a_runtime_and_folded(out: Path) -> None:
     job = _job(out, "with_batchnorm", images(10))
     settings = job.settings.changed(fold_batchnorm=True)
-    run_assess(replace(job, runtimes=("torch-dynamic",), settings=settings), QUIET)
+    run_assess(replace(job, runtimes=(RuntimeChoice("torch-dynamic"),), settings=settings), QUIET)
 
 
 def verified(out: Path) -> None:
@@ -82,7 +83,7 @@ def black_box(out: Path) -> None:
     file = out.with_suffix(".onnx")
     file.write_bytes(float_onnx(load_model("base-digits").module, torch.randn(2, 1, 8, 8)))
     job = AssessJob(str(file), "digits", out, "", limit=8, settings=LEAST)
-    run_assess(replace(job, runtimes=("ort-dynamic",), black_box=True), QUIET)
+    run_assess(replace(job, runtimes=(RuntimeChoice("ort-dynamic"),), black_box=True), QUIET)
 
 
 def batchmates(out: Path) -> None:

@@ -10,6 +10,7 @@ from bitcliff.errors import InputError
 from bitcliff.questions.batchmates.store import read_batchmates
 from bitcliff.run.assess_job import AssessJob, Listener
 from bitcliff.run.batchmates_job import BatchmatesJob, run_batchmates
+from bitcliff.types.runtime_choice import RuntimeChoice
 from bitcliff.types.settings import BatchmatesSettings
 
 ATTACKING = "Chosen and crafted companions"
@@ -52,7 +53,7 @@ def test_an_interrupted_run_goes_on_and_ends_as_if_it_had_not_been(tmp_path: Pat
 
 
 def test_an_unknown_runtime_is_refused_before_the_folder_is_made(tmp_path: Path) -> None:
-    other = replace(job(tmp_path / "new"), runtime="ort-dynamc")
+    other = replace(job(tmp_path / "new"), runtime=RuntimeChoice("ort-dynamc"))
     with pytest.raises(InputError, match="--runtime ort-dynamc: not known; did you mean"):
         run_batchmates(other, listener([]))
     assert not (tmp_path / "new").exists()

@@ -2,30 +2,43 @@
 
 import json
 import sys
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+import numpy as np
+import onnx
 import pytest
 import torch
 
 from bitcliff.adapters import load_model
+from bitcliff.adapters.runtimes.onnx_graph import load_graph
 from bitcliff.errors import InputError, MissingExtra
 from bitcliff.export import float_onnx
 from bitcliff.questions.corruptions.record import CorruptionsObserved
 from bitcliff.questions.inputs.record import InputsAtRisk
 from bitcliff.questions.kinds import KINDS
+from bitcliff.questions.runtimes.page import runtimes_lines
 from bitcliff.questions.runtimes.record import KEY, RuntimeObserved, RuntimesObserved
 from bitcliff.record import Record, read_record, record_json
+from bitcliff.record.plan import QuantizationPlan
 from bitcliff.run.assess_job import AssessJob, run_assess, stored_job
 from bitcliff.run.explain_job import ExplainJob, run_explain
 from bitcliff.run.export_job import ExportJob, run_export
+from bitcliff.run.plan_file import planned
 from bitcliff.run.verify_job import VerifyJob, run_verify
+from bitcliff.types.runtime_choice import OrtOptions, RuntimeChoice
 from bitcliff.types.settings import CorruptionSettings
 from tests.a_record import figures_in, observed_in
 from tests.contract.subjects import SETTINGS
+from tests.questions.page_text import text_of
 from tests.run.test_assess_job import FILES, Notes, break_down, figures, job
 
 __all__ = ["job"]
+
+ORT = RuntimeChoice("ort-dynamic", OrtOptions())
+TORCH = RuntimeChoice("torch-dynamic")
 
 
 @pytest.fixture
@@ -40,7 +53,7 @@ def black_box(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AssessJob:
         Path("run"),
         "bitcliff ...",
         limit=20,
-        runtimes=("ort-dynamic",),
+        runtimes=(ORT,),
         black_box=True,
         settings=SETTINGS,
     )
@@ -55,7 +68,7 @@ def test_an_interrupted_run_with_runtimes_goes_on_to_the_same_record(
     job: AssessJob,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    job = replace(job, runtimes=("torch-dynamic", "torchao-dynamic"))
+    job = replace(job, runtimes=(TORCH, RuntimeChoice("torchao-dynamic")))
     run_assess(replace(job, out=Path("whole")), Notes().listener())
     with monkeypatch.context() as patch:
         break_down(patch, after=18)
@@ -66,7 +79,10 @@ def test_an_interrupted_run_with_runtimes_goes_on_to_the_same_record(
     assert "Going on after 18 policies measured before" in notes.stages
     assert figures(job.out) == figures(Path("whole"))
     assert [one.name for one in observed(record)] == ["torch-dynamic", "torchao-dynamic"]
-    assert json.loads((job.out / "config.json").read_text())["runtimes"] == list(job.runtimes)
+    assert json.loads((job.out / "config.json").read_text())["runtimes"] == [
+        {"name": "torch-dynamic", "options": None},
+        {"name": "torchao-dynamic", "options": None},
+    ]
     assert stored_job(job.out)[0].runtimes == job.runtimes
     rows = (job.out / "examples.csv").read_text()
     assert "torch-dynamic-batch" in rows
@@ -74,7 +90,7 @@ def test_an_interrupted_run_with_runtimes_goes_on_to_the_same_record(
 
 
 def test_a_runtime_that_is_named_twice(job: AssessJob) -> None:
-    job = replace(job, runtimes=("torch-dynamic", "torch-dynamic"))
+    job = replace(job, runtimes=(TORCH, TORCH))
     with pytest.raises(InputError, match="--runtime torch-dynamic: named 2 times"):
         run_assess(job, Notes().listener())
     assert not job.out.exists()
@@ -97,7 +113,7 @@ def test_a_black_box_is_judged_by_its_answers_alone(black_box: AssessJob) -> Non
     assert "Quantized by ort-dynamic, " in page
     assert "worst found" not in page.lower()
     found, _ = stored_job(black_box.out)
-    assert (found.black_box, found.runtimes) == (True, ("ort-dynamic",))
+    assert (found.black_box, found.runtimes) == (True, (ORT,))
 
 
 def test_of_a_black_box_nothing_is_exported(black_box: AssessJob) -> None:
@@ -121,7 +137,7 @@ def test_without_the_exporter_its_extra_is_named(
     with pytest.raises(MissingExtra, match=f"bitcliff verify {needs}"):
         run_verify(VerifyJob(job.out), Notes().listener())
     with pytest.raises(MissingExtra, match=needs):
-        run_assess(replace(job, runtimes=("ort-dynamic",), out=Path("b")), Notes().listener())
+        run_assess(replace(job, runtimes=(ORT,), out=Path("b")), Notes().listener())
 
 
 def test_a_folder_with_a_batchmates_run_is_left_alone(job: AssessJob) -> None:
@@ -151,7 +167,7 @@ def test_what_a_black_box_cannot_have(
 def test_of_a_runtime_it_is_explained_what_answers_tell(
     job: AssessJob,
 ) -> None:
-    run_assess(replace(job, runtimes=("torch-dynamic",)), Notes().listener())
+    run_assess(replace(job, runtimes=(TORCH,)), Notes().listener())
     notes = Notes()
     asked = ExplainJob(job.out, ("torch-dynamic", "torch-dynamic-batch"), n_train=0)
     record = run_explain(asked, notes.listener())
@@ -174,3 +190,88 @@ def test_a_black_box_is_explained_on_corrupted_pictures(black_box: AssessJob) ->
         "float",
         *(policy.name for policy in record.policies),
     }
+
+
+PLAN = QuantizationPlan(
+    model="py:own_network:net", float_points=["4"], floors={"6": 9}, scheme="paper"
+)
+
+
+def planned_job(job: AssessJob, *runtimes: RuntimeChoice) -> AssessJob:
+    settings = planned(job.settings.changed(bits=tuple(range(2, 10)), budgets=(6.0,)), PLAN)
+    return replace(job, plan=PLAN, settings=settings, runtimes=runtimes)
+
+
+def test_a_plan_is_applied_in_each_runtime_and_what_is_not_is_told(job: AssessJob) -> None:
+    unsigned = RuntimeChoice("ort-dynamic", OrtOptions(weights="uint8", operators=("MatMul",)))
+    notes = Notes()
+    record, _ = run_assess(planned_job(job, ORT, unsigned, TORCH), notes.listener())
+    ort, other, torch_ = observed(record)
+    assert [ort.name, other.name] == [
+        "ort-dynamic",
+        "ort-dynamic:weights=uint8,operators=MatMul",
+    ]
+    assert (ort.options, other.options, torch_.options) == (ORT.options, unsigned.options, None)
+    assert (ort.quantized, ort.in_float["MatMul"]) == ({"MatMul": 4}, 1)
+    assert (torch_.quantized, torch_.in_float) == ({"Linear": 4}, {"Linear": 1})
+    ranges = "ranges are the runtime's own, not those of paper"
+    assert ort.not_applied == ["6 has 8 bits, fewer than its floor of 9", ranges]
+    assert torch_.not_applied == ["6 has 7 bits, fewer than its floor of 9", ranges]
+    assert f"NOT APPLIED by {other.name} of the plan: {ranges}" in notes.stages
+    terminal = "\n".join(runtimes_lines(record))
+    assert f"! {other.name}: of the plan, {ranges}." in terminal
+    assert "quantize_dynamic as it is by default" in terminal
+    assert "In integers: 4 MatMul; in float: 1 MatMul, 4 Relu." in terminal
+    assert ("may saturate" in terminal) == bool(ort.may_saturate)
+    page = text_of((job.out / "report.html").read_text())
+    assert "Of the plan, not applied: 6 has 8 bits" in page
+    assert ("May saturate" in page) == bool(ort.may_saturate)
+    assert record_json(read_record(job.out, KINDS)) == record_json(record)
+    assert stored_job(job.out)[0].runtimes == (ORT, unsigned, TORCH)
+    # What is explained is the same runtime, with the plan, opened again.
+    asked = ExplainJob(job.out, (other.name,), ("inputs",), n_train=0)
+    assert "inputs" in run_explain(asked, Notes().listener()).answers
+
+
+def test_the_quantized_file_is_written_with_the_plans_layers_in_float(job: AssessJob) -> None:
+    run_assess(replace(job, runtimes=(ORT,)), Notes().listener())
+    Path("plan.yaml").write_text(PLAN.text())
+    notes = Notes()
+    asked = ExportJob(job.out, plan=Path("plan.yaml"), runtime=ORT)
+    file = run_export(asked, notes.listener())
+    assert file == job.out / "ort-dynamic.onnx"
+    kinds = Counter(node.op_type for node in onnx.load(file).graph.node)
+    assert (kinds["MatMulInteger"], kinds["MatMul"]) == (4, 1)
+    assert any(stage.startswith("NOT APPLIED by ort-dynamic") for stage in notes.stages)
+    whole = run_export(ExportJob(job.out, runtime=ORT, out=Path("whole.onnx")), notes.listener())
+    x = torch.from_numpy(np.load("data.npz")["x"])[:1]
+    record = read_record(job.out, KINDS)
+    shipped = load_graph(whole.read_bytes())({"input": x})["scores"]
+    assert shipped.argmax() == record.examples[0].outcomes["ort-dynamic"].prediction
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"runtime": TORCH}, "--runtime torch-dynamic: writes no file of its own; give ort-dyna"),
+        ({"runtime": ORT, "policy": "uniform-4"}, "--policy has no effect with --runtime"),
+    ],
+)
+def test_what_is_not_exported(job: AssessJob, changes: dict[str, Any], says: str) -> None:
+    run_assess(replace(job, runtimes=()), Notes().listener())
+    before = sorted(job.out.iterdir())
+    with pytest.raises(InputError, match=says):
+        run_export(ExportJob(job.out, **changes), Notes().listener())
+    assert sorted(job.out.iterdir()) == before
+
+
+def test_a_run_of_before_there_were_options_is_not_opened_as_another(job: AssessJob) -> None:
+    run_assess(replace(job, runtimes=(ORT,)), Notes().listener())
+    file = job.out / "config.json"
+    config = json.loads(file.read_text())
+    file.write_text(json.dumps(config | {"runtimes": ["ort-dynamic"]}))
+    label = "ort-dynamic:weights=uint8,operators=Conv+Gemm+MatMul"
+    assert [one.label for one in stored_job(job.out)[0].runtimes] == [label]
+    with pytest.raises(InputError, match="as an older Bitcliff ran it; assess") as error:
+        run_explain(ExplainJob(job.out, ("ort-dynamic",), n_train=0), Notes().listener())
+    assert str(error.value).endswith(f"again with --runtime {label}")

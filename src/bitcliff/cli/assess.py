@@ -55,7 +55,9 @@ def subject_options() -> list[click.Option]:
     "runtimes",
     multiple=True,
     help="Measure what this runtime's own int8 dynamic quantization does, too; may be given again:"
-    " ort-dynamic, torch-dynamic, torchao-dynamic or openvino.",
+    " ort-dynamic, torch-dynamic, torchao-dynamic or openvino. As its library has it by default;"
+    " ort-dynamic also with options, as in ort-dynamic:weights=uint8,per_channel,reduce_range,"
+    "operators=MatMul+Gather,default_tensor_type=float.",
 )
 @click.option(
     "--black-box",
@@ -116,21 +118,23 @@ def _explain(run: Path, display: Display) -> "Record":
 def _print_summary(record: "Record", verdict: "Verdict", out: Path) -> None:
     from rich.console import Console
 
+    from bitcliff.questions.runtimes.page import runtimes_lines
     from bitcliff.report import render_summary
 
     render_summary(record, verdict, Console())
+    for line in runtimes_lines(record):
+        click.echo(line)
     click.echo(f"Report: {out / 'report.html'}")
 
 
 def _job(options: dict[str, Any]) -> "AssessJob":
-    from bitcliff.adapters.runtimes import check_runtime_name
+    from bitcliff.adapters.runtimes import read_runtime
     from bitcliff.run.plan_file import planned, read_plan
     from bitcliff.types.settings import AssessSettings
 
     if options["black_box"]:
         _refuse_inside(options)
-    for name in options["runtimes"]:
-        check_runtime_name(name)
+    runtimes = tuple(map(read_runtime, options["runtimes"]))
     job = named_job(options)
     plan = read_plan(options["plan"]) if options["plan"] else None
     planned_budgets = tuple(plan.budget) if plan is not None else ()
@@ -144,7 +148,7 @@ def _job(options: dict[str, Any]) -> "AssessJob":
         job,
         policy=options["policy"],
         plan=plan,
-        runtimes=options["runtimes"],
+        runtimes=runtimes,
         black_box=options["black_box"],
         settings=settings if plan is None else planned(settings, plan),
     )

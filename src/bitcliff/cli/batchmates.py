@@ -42,6 +42,7 @@ def batchmates(**options: Any) -> int:
 
     Exit codes: 0 done, 2 bad input.
     """
+    from bitcliff.adapters.runtimes import read_runtime
     from bitcliff.questions.batchmates.page import batchmates_lines
     from bitcliff.questions.batchmates.store import batchmates_json
     from bitcliff.run.batchmates_job import BatchmatesJob, run_batchmates
@@ -50,7 +51,7 @@ def batchmates(**options: Any) -> int:
     with Display() as display, stdout_set_aside():
         settings = settings_from(BatchmatesSettings, options)
         what = named_job(options, "-batchmates")
-        job = BatchmatesJob(what, options["runtime"], settings)
+        job = BatchmatesJob(what, read_runtime(options["runtime"]), settings)
         record = run_batchmates(job, display.listener())
     with reader_may_leave():
         if options["as_json"]:

@@ -18,9 +18,16 @@ from bitcliff.cli.output import reader_may_leave
     "uniform-B is raised to its floors. With it --policy is uniform-B, for any B, or left out.",
 )
 @click.option(
+    "--runtime",
+    help="Write instead what this runtime's own quantization makes of it: ort-dynamic, with "
+    "options as in `bitcliff assess`. The plan's points in float stay so.",
+)
+@click.option(
     "--out", type=click.Path(path_type=Path), help="The file.  [default: RUN/POLICY.onnx]"
 )
-def export(run: Path, policy: str | None, plan: Path | None, out: Path | None) -> int:
+def export(
+    run: Path, policy: str | None, plan: Path | None, runtime: str | None, out: Path | None
+) -> int:
     """Write RUN's network as an ONNX file that quantizes each example as the run did.
 
     RUN is the directory of a finished `bitcliff assess`. Range, scale, zero point, rounding and
@@ -38,11 +45,13 @@ def export(run: Path, policy: str | None, plan: Path | None, out: Path | None) -
     an error of the runtime; sums and floors are for the caller to keep. An example whose values
     are not finite passes points as it is, so its scores are NaN.
     """
+    from bitcliff.adapters.runtimes import read_runtime
     from bitcliff.run.export_job import ExportJob, run_export
 
     with Display() as display, stdout_set_aside():
         display.waiting = None
-        file = run_export(ExportJob(run, policy, plan, out), display.listener())
+        choice = None if runtime is None else read_runtime(runtime)
+        file = run_export(ExportJob(run, policy, plan, out, choice), display.listener())
     with reader_may_leave():
         click.echo(f"Written: {file}")
     return 0

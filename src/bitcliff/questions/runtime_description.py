@@ -2,7 +2,10 @@
 
 from typing import TYPE_CHECKING
 
+from pydantic import Field
+
 from bitcliff.record.part import Part
+from bitcliff.types.runtime_choice import OrtOptions
 
 if TYPE_CHECKING:
     from bitcliff.types.runtime import Runtime
@@ -12,7 +15,9 @@ class RuntimeDescription(Part):
     """Observed: a runtime that ran the network.
 
     Attributes:
+        options: what it was told; None where it has none, or the record is an older one.
         quantized, in_float: how many layers of each kind compute in integers, and in float.
+        not_applied: what of the plan it did not do, and why.
     """
 
     name: str
@@ -20,6 +25,8 @@ class RuntimeDescription(Part):
     description: str
     quantized: dict[str, int]
     in_float: dict[str, int]
+    options: OrtOptions | None = None
+    not_applied: list[str] = Field(default_factory=list)
 
 
 def described(runtime: "Runtime") -> RuntimeDescription:
@@ -30,4 +37,6 @@ def described(runtime: "Runtime") -> RuntimeDescription:
         description=runtime.description,
         quantized=dict(runtime.quantized),
         in_float=dict(runtime.in_float),
+        options=runtime.options,
+        not_applied=list(runtime.not_applied),
     )

@@ -7,7 +7,10 @@ from importlib import metadata
 from pathlib import Path
 
 _PACKAGES = ("torch", "numpy", "scipy", "torchvision", "timm", "transformers", "pillow")
-_FLAGS = ("avx2", "avx512f", "avx512_vnni", "avx_vnni", "amx_int8", "amx_bf16", "fma", "asimd")
+_FLAGS = (
+    *("avx2", "avx512f", "avx512_vnni", "avx_vnni", "amx_int8", "amx_bf16", "fma"),
+    *("asimd", "asimddp", "i8mm"),
+)
 
 
 def package_versions() -> dict[str, str]:

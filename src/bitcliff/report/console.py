@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 # The table's columns, by how much fits: the name tells the bits, the report the rest.
 _FULL = ("bits", "same", "share", "flips", "drop", "holm")
 _WIDTHS = (_FULL, _FULL[1:], ("same", "share", "drop", "holm"), ("share", "drop"))
+# A runtime's name holds its options.
+_NAME = 80
 
 _COLOURS: dict[Status, str] = {
     "pass": "bold green",
@@ -109,7 +111,7 @@ def _table(record: Record, verdict: Verdict, hidden: set[str], columns: tuple[st
             table.add_section()
         previous = policy.mean_bits
         status = statuses.get(policy.name)
-        name = Text(clean(policy.name, 40), style=_COLOURS[status] if status else "")
+        name = Text(clean(policy.name, _NAME), style=_COLOURS[status] if status else "")
         cells = _policy_cells(record, policy)
         table.add_row(name, *(Text(cells[column]) for column in kept))
     return table

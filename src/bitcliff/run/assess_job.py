@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -37,8 +37,9 @@ from bitcliff.record.plan import QuantizationPlan
 from bitcliff.run.partial import Partial
 from bitcliff.run.plan_file import PLAN, check_plan
 from bitcliff.run.run_directory import CONFIG, PARTIAL, check_run_directory, held, open_run
-from bitcliff.run.runtimes import runtimes_of
+from bitcliff.run.runtimes import beyond, runtimes_of
 from bitcliff.types.runtime import Runtime
+from bitcliff.types.runtime_choice import OrtOptions, RuntimeChoice
 from bitcliff.types.subject import Examples, Subject, tensors_sha256
 from bitcliff.verdict import Verdict, judge
 from bitcliff.zoo.shipped import SHIPPED
@@ -52,7 +53,9 @@ BUILTIN_DATA = {
 BUILTIN_BUDGETS = {DEFAULT_MODEL: (7.0, 9.0), **dict.fromkeys(SHIPPED, (5.5,))}
 
 _THREADS = TypeAdapter(Annotated[int, Field(ge=1, le=1024, strict=True)])
-_NAMES = TypeAdapter(tuple[str, ...])
+_RUNTIMES = TypeAdapter(tuple[RuntimeChoice | str, ...])
+# What `ort-dynamic` was before it had options.
+_ORT_BEFORE = OrtOptions(weights="uint8", operators=("Conv", "Gemm", "MatMul"))
 _LIMIT = TypeAdapter(Annotated[int, Field(ge=1, strict=True)] | None)
 
 
@@ -66,7 +69,7 @@ class AssessJob:
             it ships with one.
         plan: already part of `settings`; kept to check that it is for this network.
         limit: examples kept at most; more are subsampled.
-        runtimes: names of `adapters.runtimes.RUNTIMES`, to measure too.
+        runtimes: of `adapters.runtimes.RUNTIMES`, to measure too.
         black_box: the model is an ONNX file that is not looked into: the runtimes alone.
         out: the run directory. command: the command line, for the record.
     """
@@ -79,7 +82,7 @@ class AssessJob:
     policy: Path | None = None
     plan: QuantizationPlan | None = None
     limit: int | None = 200
-    runtimes: tuple[str, ...] = ()
+    runtimes: tuple[RuntimeChoice, ...] = ()
     black_box: bool = False
     settings: AssessSettings = field(default_factory=AssessSettings)
     model_options: ModelOptions = field(default_factory=ModelOptions)
@@ -175,8 +178,17 @@ def _runtimes(
     job: AssessJob, subject: Subject, examples: Examples, listener: Listener
 ) -> list[Runtime]:
     if job.runtimes:
-        listener.stage(f"Quantizing with {', '.join(job.runtimes)}")
-    return runtimes_of(job.runtimes, subject, examples)
+        named = ", ".join(choice.label for choice in job.runtimes)
+        listener.stage(f"Quantizing with {named}")
+    found = []
+    for runtime in runtimes_of(job.runtimes, subject, examples, job.settings):
+        told = runtime.not_applied
+        if job.plan is not None:
+            told = (*told, *beyond(job.plan, runtime.activation_bits))
+        for what in told:
+            listener.stage(f"NOT APPLIED by {runtime.name} of the plan: {what}")
+        found.append(replace(runtime, not_applied=told))
+    return found
 
 
 def load_subject_and_data(job: AssessJob, listener: Listener) -> tuple[Subject, Examples]:
@@ -279,7 +291,7 @@ def resolved_config(
         "weights": str(job.weights) if job.weights else None,
         "policy": str(job.policy) if job.policy else None,
         "limit": job.limit,
-        "runtimes": list(job.runtimes),
+        "runtimes": [choice.fields for choice in job.runtimes],
         "black_box": job.black_box,
         # The threshold judges a run and does not change what is measured.
         "settings": job.settings.model_dump(exclude={"max_drop"}),
@@ -310,6 +322,16 @@ def _read_config(run: Path) -> dict[str, Any]:
     return config
 
 
+def _stored_runtimes(stored: Any) -> tuple[RuntimeChoice, ...]:
+    """As a configuration has them; of an older Bitcliff their names alone."""
+    return tuple(
+        RuntimeChoice(one, _ORT_BEFORE if one == "ort-dynamic" else None)
+        if isinstance(one, str)
+        else one
+        for one in _RUNTIMES.validate_python(stored)
+    )
+
+
 def stored_job(run: Path) -> tuple[AssessJob, int]:
     """The job that a run's `resolved_config` was made from, and its processor threads.
 
@@ -328,7 +350,7 @@ def stored_job(run: Path) -> tuple[AssessJob, int]:
             policy=Path(config["policy"]) if config.get("policy") else None,
             limit=_LIMIT.validate_python(config["limit"]),
             # Not in the configuration of an older Bitcliff.
-            runtimes=_NAMES.validate_python(config.get("runtimes", ())),
+            runtimes=_stored_runtimes(config.get("runtimes", ())),
             black_box=TypeAdapter(bool).validate_python(config.get("black_box", False)),
             settings=AssessSettings.model_validate(config["settings"]),
             model_options=ModelOptions.model_validate(config["model_options"]),

@@ -39,12 +39,14 @@ from bitcliff.run.run_directory import (
     open_run,
 )
 from bitcliff.run.runtimes import runtimes_of
+from bitcliff.types.runtime_choice import RuntimeChoice
 from bitcliff.types.settings import BatchmatesSettings
 from bitcliff.types.subject import Inputs, tensors_sha256
 
 PAIRS = "pairs"
 # Enough to tell whether the network computes what it did before an interruption.
 _PROBED = 8
+_RUNTIME = RuntimeChoice("ort-dynamic")
 _BASELINES = TypeAdapter(list[Baseline])
 
 
@@ -54,11 +56,11 @@ class BatchmatesJob:
 
     Attributes:
         what: the model, the data and the run directory, as for an assessment; its own settings of
-            an assessment are not used. runtime: its name.
+            an assessment are not used. runtime: who quantizes and runs.
     """
 
     what: AssessJob
-    runtime: str = "ort-dynamic"
+    runtime: RuntimeChoice = _RUNTIME
     settings: BatchmatesSettings = field(default_factory=BatchmatesSettings)
 
 
@@ -91,7 +93,7 @@ def run_batchmates(job: BatchmatesJob, listener: Listener) -> Batchmates:
 
 def _ready(job: BatchmatesJob, listener: Listener) -> tuple[Measurement, dict[str, Any]]:
     subject, examples = load_subject_and_data(job.what, listener)
-    listener.stage(f"Handing {job.what.model} to {job.runtime}")
+    listener.stage(f"Handing {job.what.model} to {job.runtime.label}")
     (runtime,) = runtimes_of([job.runtime], subject, examples)
     bench = Bench(runtime)
     listener.stage("Finding the points, and what widens their ranges")
@@ -105,21 +107,22 @@ def _ready(job: BatchmatesJob, listener: Listener) -> tuple[Measurement, dict[st
     )
     config |= {
         "settings": job.settings.model_dump(),
-        "runtime": job.runtime,
+        "runtime": job.runtime.fields,
         "runtime_version": runtime.version,
     }
     return measurement, config
 
 
-def _planted(runtime: str) -> bool | None:
+def _planted(runtime: RuntimeChoice) -> bool | None:
     """The positive control; None where the runtime does not take so small a network."""
     subject = planted_subject()
+
+    def make_onnx() -> bytes:
+        return float_onnx(subject.module, planted_pair())
+
     try:
-        return planted_flips(
-            Bench(
-                load_runtime(runtime, subject, lambda: float_onnx(subject.module, planted_pair()))
-            )
-        )
+        loaded = load_runtime(runtime.name, subject, make_onnx, runtime.options)
+        return planted_flips(Bench(loaded))
     except BitcliffError:
         return None
 

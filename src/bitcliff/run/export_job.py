@@ -18,8 +18,10 @@ from bitcliff.quant import MAX_BITS, MIN_BITS
 from bitcliff.record import Record, check_writable, write_bytes_atomic
 from bitcliff.run.assess_job import Listener
 from bitcliff.run.plan_file import check_plan, planned, read_plan
+from bitcliff.run.runtimes import beyond, quantized_file
 from bitcliff.run.stored_run import StoredRun, open_stored, record_to_export
 from bitcliff.run.verify_job import check_policy
+from bitcliff.types.runtime_choice import RuntimeChoice
 
 _EVEN = "uniform-"
 
@@ -32,12 +34,14 @@ class ExportJob:
         run: the run directory. out: the file; None: one in the run directory, named by the policy.
         policy: a name in the run's record, or with a plan "uniform-B"; None: bits are an input.
         plan: a plan.yaml whose points in float, scheme and floors are taken instead of the run's.
+        runtime: whose own quantized file to write; None: one that quantizes as the run simulated.
     """
 
     run: Path
     policy: str | None = None
     plan: Path | None = None
     out: Path | None = None
+    runtime: RuntimeChoice | None = None
 
 
 def run_export(job: ExportJob, listener: Listener) -> Path:
@@ -48,6 +52,8 @@ def run_export(job: ExportJob, listener: Listener) -> Path:
             or a network that cannot be written as ONNX. MissingExtra: onnx is not installed.
     """
     record = record_to_export(job.run)
+    if job.runtime is not None:
+        return _export_shipped(job, job.runtime, record, listener)
     require_exporter("bitcliff export")
     if job.policy is not None and job.plan is None:
         check_policy(record, job.policy)
@@ -80,6 +86,29 @@ def run_export(job: ExportJob, listener: Listener) -> Path:
     )
     data = serialized(model)
     check_onnx(data)
+    write_bytes_atomic(out, data)
+    return out
+
+
+def _export_shipped(
+    job: ExportJob, runtime: RuntimeChoice, record: Record, listener: Listener
+) -> Path:
+    """What the runtime's own quantization makes of the network."""
+    if job.policy is not None:
+        raise InputError("--policy has no effect with --runtime; leave it out")
+    out = job.out or job.run / f"{runtime.name}.onnx"
+    check_writable(out, "--out")
+    plan = None if job.plan is None else read_plan(job.plan)
+    stored = open_stored(job.run, record, listener)
+    prepared = stored.prepared
+    settings = prepared.settings
+    if plan is not None:
+        check_plan(plan, prepared.subject)
+        settings = settings.changed(in_float=tuple(plan.float_points))
+        for what in beyond(plan, bits=8):
+            listener.stage(f"NOT APPLIED by {runtime.label} of the plan: {what}")
+    listener.stage(f"Quantizing with {runtime.label}")
+    data = quantized_file(runtime, prepared.subject, prepared.examples, settings)
     write_bytes_atomic(out, data)
     return out
 

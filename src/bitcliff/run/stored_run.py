@@ -81,7 +81,7 @@ def open_stored(
                 f"{run}: the {what} of {assess.model} on {assess.data} changed "
                 "since the run; assess again"
             )
-    runtimes = _same_runtimes(run, record, in_runtimes, subject, examples)
+    runtimes = _same_runtimes(assess, record, in_runtimes, subject, examples)
     prepared = prepare(
         subject,
         examples,
@@ -95,16 +95,27 @@ def open_stored(
 
 
 def _same_runtimes(
-    run: Path, record: Record, names: tuple[str, ...], subject: Subject, examples: Examples
+    assess: AssessJob,
+    record: Record,
+    names: tuple[str, ...],
+    subject: Subject,
+    examples: Examples,
 ) -> list[Runtime]:
     """The runtimes behind these policies, in the versions of the run."""
+    run = assess.out
     wanted = {policy.runtime for policy in record.policies if policy.name in names}
     before = {
         one.runtime: one.runtime_version or ""
         for one in (policy.condition for policy in record.policies)
         if one.runtime is not None and one.runtime in wanted
     }
-    runtimes = runtimes_of(before, subject, examples)
+    choices = [choice for choice in assess.runtimes if choice.label in before]
+    if len(choices) < len(before):
+        raise InputError(
+            f"{run}: it was measured in {', '.join(before)} as an older Bitcliff ran it; assess "
+            f"again with --runtime {', '.join(choice.label for choice in assess.runtimes)}"
+        )
+    runtimes = runtimes_of(choices, subject, examples, assess.settings)
     for runtime in runtimes:
         if runtime.version != before[runtime.name]:
             raise InputError(

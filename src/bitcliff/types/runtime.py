@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from jaxtyping import Float
 from torch import Tensor
 
+from bitcliff.types.runtime_choice import OrtOptions
 from bitcliff.types.subject import Inputs
 
 Run = Callable[[Inputs], Float[Tensor, "batch classes"]]
@@ -17,15 +18,20 @@ class Runtime:
     """A network that was handed to a runtime: answers only, no gradient, no points.
 
     Attributes:
-        name: as on the command line, such as "ort-dynamic".
+        name: as on the command line, such as "ort-dynamic:weights=uint8". options: what it was
+            told; None: it takes no options.
         version: of the package that runs it, such as "onnxruntime 1.31.1".
         description: in words, what was done to the network.
         run: one scale may serve the whole batch: an example's scores may then depend on its
             batch-mates. run_float: the same network in float, by the same runtime.
         quantized: how many layers of each kind run in integers. in_float: how many stay in float.
         kinds: of the points (`Point.kind`) that it rounds, those whose weights are constant.
-        activation_bits: that it leaves to them. per_channel: weights have a scale for each output
-            channel, else one a tensor.
+        activation_bits: that it leaves to them. weight_bits: of their weights. per_channel: weights
+            have a scale for each output channel, else one a tensor.
+        may_saturate: it adds products of unsigned by signed 8-bit values two by two, which more
+            than fill 16 bits on a processor without instructions for integer sums.
+        kept: sites of points (`Point.site`) that it was asked to leave in float, and did.
+        not_applied: what of a plan it did not do, in words, and why.
         folded: batch normalisation went into the weights before they were quantized.
         batches: whether it takes more than one example at once.
     """
@@ -38,10 +44,15 @@ class Runtime:
     quantized: Mapping[str, int] = field(default_factory=dict)
     in_float: Mapping[str, int] = field(default_factory=dict)
     kinds: frozenset[str] = frozenset()
+    options: OrtOptions | None = None
     activation_bits: int = 8
+    weight_bits: int = 8
     per_channel: bool = False
     folded: bool = False
     batches: bool = True
+    may_saturate: bool = False
+    kept: frozenset[str] = frozenset()
+    not_applied: tuple[str, ...] = ()
 
     def sizes(self, most: int) -> tuple[int, ...]:
         """Of the batches it is measured in: each example by itself, then as many as it may take."""

@@ -57,7 +57,31 @@ def test_one_scale_serves_the_whole_batch() -> None:
 
 def test_convolutions_stay_in_float_and_are_reported() -> None:
     runtime = load_runtime("torch-dynamic", load_model("base-digits"), bytes)
-    assert (runtime.quantized, runtime.in_float) == ({"Linear": 1}, {"Conv2d": 20})
+    assert runtime.quantized == {"Linear": 1}
+    assert runtime.in_float == {"Conv2d": 20, "BatchNorm2d": 20}
+
+
+def test_a_plans_layers_stay_in_float_and_a_recurrent_layer_counts_once() -> None:
+    class Recurrent(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.table, self.lstm = nn.Embedding(9, 8), nn.LSTM(8, 8, batch_first=True)
+            self.one, self.two = nn.Linear(8, 8), nn.Linear(8, 3)
+
+        def forward(self, tokens: torch.Tensor) -> torch.Tensor:
+            x = self.one(self.lstm(self.table(tokens))[0])
+            return self.two(self.one(x[:, -1]))  # type: ignore[no-any-return]
+
+    subject = make_subject("recurrent", Recurrent().eval(), None, None)
+    runtime = load_runtime("torch-dynamic", subject, bytes, in_float=("one@2", "elsewhere"))
+    assert runtime.kept == {"one@2", "elsewhere"}
+    assert runtime.quantized == {"LSTM": 1, "Linear": 1}
+    assert runtime.in_float == {"Embedding": 1, "Linear": 1}
+    tokens = torch.arange(9).reshape(3, 3)
+    every = load_runtime("torch-dynamic", subject, bytes)
+    assert every.quantized == {"LSTM": 1, "Linear": 2}
+    assert not torch.equal(every.run(tokens), runtime.run(tokens))
+    assert isinstance(subject.module.get_submodule("one"), nn.Linear)
 
 
 def test_nothing_to_quantize_is_one_line() -> None:

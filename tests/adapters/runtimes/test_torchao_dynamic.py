@@ -36,7 +36,15 @@ def test_each_row_has_a_scale_of_its_own() -> None:
 
 def test_convolutions_stay_in_float_and_are_reported() -> None:
     runtime = load_runtime("torchao-dynamic", load_model("base-digits"), bytes)
-    assert (runtime.quantized, runtime.in_float) == ({"Linear": 1}, {"Conv2d": 20})
+    assert runtime.quantized == {"Linear": 1}
+    assert runtime.in_float == {"Conv2d": 20, "BatchNorm2d": 20}
+
+
+def test_a_plans_layers_stay_in_float() -> None:
+    subject = make_subject("chain", chain(width=16), None, None)
+    runtime = load_runtime("torchao-dynamic", subject, bytes, in_float=("2", "6"))
+    assert runtime.kept == {"2", "6"}
+    assert (runtime.quantized, runtime.in_float) == ({"Linear": 4}, {"Linear": 2})
 
 
 def test_where_it_is_not_installed_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,6 +7,7 @@ from bitcliff.adapters.runtimes import load_runtime
 from bitcliff.export import float_onnx
 from bitcliff.questions.batchmates.bench import Bench
 from bitcliff.questions.batchmates.observe import Measurement
+from bitcliff.types.runtime_choice import OrtOptions
 from bitcliff.types.settings import BatchmatesSettings
 from bitcliff.types.subject import Inputs, Subject
 
@@ -15,7 +16,12 @@ QUICK = BatchmatesSettings(batch=6, draws=3, candidates=6, effort=8)
 
 def benches(subject: Subject, inputs: Inputs) -> tuple[Bench, Bench]:
     """The runtime and its network in float."""
-    runtime = load_runtime("ort-dynamic", subject, lambda: float_onnx(subject.module, inputs))
+
+    def make_onnx() -> bytes:
+        return float_onnx(subject.module, inputs)
+
+    # Signed weights saturate on some processors and not on others.
+    runtime = load_runtime("ort-dynamic", subject, make_onnx, OrtOptions(weights="uint8"))
     return Bench(runtime), Bench(runtime).in_float()
 
 

@@ -1,11 +1,14 @@
 """What the report says of runtimes."""
 
-from bitcliff.questions.runtimes.page import runtimes_section
+import pytest
+
+from bitcliff.questions.runtimes.page import runtimes_lines, runtimes_section
 from bitcliff.questions.runtimes.record import KEY, Runtimes
 from bitcliff.record import Record
 from bitcliff.report.html import Sections, render_html
 from bitcliff.report.risk import changed_by
 from bitcliff.report.section import Section
+from bitcliff.types.runtime_choice import OrtOptions
 from bitcliff.verdict import judge
 from tests.a_record import figures_in
 from tests.questions.page_text import rows_under, text_of
@@ -67,8 +70,43 @@ def test_the_page_escapes_what_a_runtime_calls_itself() -> None:
     assert changed_by(record) == "a runtime"
 
 
+@pytest.mark.parametrize(
+    ("may", "options", "says"),
+    [
+        (True, OrtOptions(), "compare with reduce_range or weights=uint8."),
+        (True, None, "compare with reduced range."),
+        (False, OrtOptions(weights="uint8"), None),
+    ],
+)
+def test_sums_that_may_saturate_are_told_in_page_and_terminal(
+    may: bool, options: OrtOptions | None, says: str | None
+) -> None:
+    record = record_in_runtimes(may_saturate=may, options=options, in_float={"Conv": 3, "Add": 1})
+    page, lines = text_of(page_of(record)), runtimes_lines(record)
+    assert lines[0] == (
+        "<b>ort: as it ships. In integers: 20 Conv, 1 MatMul; in float: 3 Conv, 1 Add."
+    )
+    if says is None:
+        assert "aturate" not in page
+        assert len(lines) == 1
+    else:
+        assert "May saturate: weights of 8 bits with a sign" in page
+        assert says in page
+        assert lines[1].startswith("! <b>ort: weights of 8 bits with a sign, and this processor")
+        assert lines[1].endswith(says)
+
+
+def test_what_of_a_plan_was_not_applied_is_told_in_page_and_terminal() -> None:
+    record = record_in_runtimes(not_applied=["fc <i> stays quantized", "b is not"])
+    page, lines = page_of(record), runtimes_lines(record)
+    assert "Of the plan, not applied: fc <i> stays quantized; b is not." in text_of(page)
+    assert "<i>" not in page
+    assert "! <b>ort: of the plan, fc <i> stays quantized." in lines
+
+
 def test_without_runtimes_the_page_does_not_speak_of_them() -> None:
     record = example_record()
     page = render_html(record, judge(record, 2.0), Sections())
     assert 'id="runtimes"' not in page
     assert changed_by(record) == "an adversary who allocates the same bits"
+    assert runtimes_lines(record) == []

@@ -1,5 +1,5 @@
 """What vendors ship: dynamic int8 quantization by other people's runtimes, by name."""
 
-from bitcliff.adapters.runtimes.load import RUNTIMES, check_runtime_name, load_runtime
+from bitcliff.adapters.runtimes.load import RUNTIMES, load_runtime, read_runtime
 
-__all__ = ["RUNTIMES", "check_runtime_name", "load_runtime"]
+__all__ = ["RUNTIMES", "load_runtime", "read_runtime"]

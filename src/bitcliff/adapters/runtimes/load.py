@@ -1,24 +1,30 @@
 """Names of runtimes, and the function that each goes to."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import replace
+from functools import partial
 
 from torch import Tensor
 
 from bitcliff.adapters.optional import quiet
+from bitcliff.adapters.runtimes.choice import read_choice
 from bitcliff.adapters.runtimes.openvino import load_openvino
 from bitcliff.adapters.runtimes.ort_dynamic import load_ort_dynamic
 from bitcliff.adapters.runtimes.torch_dynamic import load_torch_dynamic
 from bitcliff.adapters.runtimes.torchao_dynamic import load_torchao_dynamic
 from bitcliff.adapters.wording import one_line
-from bitcliff.errors import BitcliffError, InputError, nearest
+from bitcliff.errors import BitcliffError, InputError
 from bitcliff.types.runtime import Run, Runtime
+from bitcliff.types.runtime_choice import OrtOptions, RuntimeChoice
 from bitcliff.types.subject import Inputs, Subject
 
 MakeOnnx = Callable[[], bytes]
 """Writes the float network as ONNX; called only for a runtime that takes it so."""
 
-RUNTIMES: dict[str, Callable[[Subject, MakeOnnx], Runtime]] = {
+Load = Callable[[Subject, MakeOnnx, Collection[str]], Runtime]
+"""A loader: the subject, its file, and sites of points (`Point.site`) to leave in float."""
+
+RUNTIMES: dict[str, Load] = {
     "ort-dynamic": load_ort_dynamic,
     "torch-dynamic": load_torch_dynamic,
     "torchao-dynamic": load_torchao_dynamic,
@@ -26,44 +32,54 @@ RUNTIMES: dict[str, Callable[[Subject, MakeOnnx], Runtime]] = {
 }
 
 
-def load_runtime(name: str, subject: Subject, make_onnx: MakeOnnx) -> Runtime:
+def load_runtime(
+    name: str,
+    subject: Subject,
+    make_onnx: MakeOnnx,
+    options: OrtOptions | None = None,
+    in_float: Collection[str] = (),
+) -> Runtime:
     """Hands a network to a runtime, to be quantized dynamically to int8 as its users would.
 
     The subject itself stays as it is.
 
     Args:
         name: of `RUNTIMES`. make_onnx: the same network as an ONNX file, for those that want one.
+        options: of `ort-dynamic`; None: the library's defaults.
+        in_float: sites of points (`Point.site`) to leave in float; `Runtime.kept` says which were.
 
     Raises:
         InputError: no such runtime, or it cannot take this network, or finds nothing to quantize.
         MissingExtra: it is not installed.
     """
-    check_runtime_name(name)
+    read_runtime(name)
+    load = RUNTIMES[name]
+    if load is load_ort_dynamic and options is not None:
+        load = partial(load_ort_dynamic, options=options)
+    label = RuntimeChoice(name, options).label
     try:
         with quiet():
-            runtime = RUNTIMES[name](subject, make_onnx)
+            runtime = load(subject, make_onnx, in_float)
     except BitcliffError:
         raise
     except Exception as error:
         raise InputError(
-            f"--runtime {name}: it cannot quantize {subject.name} ({one_line(error)})"
+            f"--runtime {label}: it cannot quantize {subject.name} ({one_line(error)})"
         ) from error
     if not runtime.quantized:
         left = ", ".join(f"{count} {kind}" for kind, count in runtime.in_float.items())
         raise InputError(
-            f"--runtime {name}: it quantizes nothing of {subject.name}"
+            f"--runtime {label}: it quantizes nothing of {subject.name}"
             + (f", which is made of {left}" if left else "")
             + "; give another runtime"
         )
-    run, run_float = (_guarded(name, subject, one) for one in (runtime.run, runtime.run_float))
+    run, run_float = (_guarded(label, subject, one) for one in (runtime.run, runtime.run_float))
     return replace(runtime, run=run, run_float=run_float)
 
 
-def check_runtime_name(name: str) -> None:
-    """InputError unless there is such a runtime."""
-    if name not in RUNTIMES:
-        known = ", ".join(RUNTIMES)
-        raise InputError(f"--runtime {name}: not known{nearest(name, RUNTIMES)}; give {known}")
+def read_runtime(text: str) -> RuntimeChoice:
+    """What `--runtime` says; InputError unless there is such a runtime with such options."""
+    return read_choice(text, RUNTIMES)
 
 
 def _guarded(name: str, subject: Subject, run: Run) -> Run:

@@ -1,41 +1,54 @@
 """Quantized copies of a module as runtimes, with what of them runs in integers."""
 
+import copy
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.modules.conv import _ConvNd
 
 from bitcliff.points.forward import logits_of
 from bitcliff.types.runtime import Runtime
 from bitcliff.types.subject import Inputs, Subject
-
-_WEIGHTED = (_ConvNd, nn.Linear, nn.Bilinear, nn.RNNBase, nn.RNNCellBase)
 
 
 def module_runtime(
     subject: Subject,
     quantized: nn.Module,
     is_quantized: Callable[[nn.Module], bool],
+    in_float: Collection[str],
     **about: Any,
 ) -> Runtime:
     """A quantized copy of the subject as a runtime.
 
     Args:
-        is_quantized: picks the layers that run in integers. about: the other fields of `Runtime`.
+        is_quantized: picks the layers that run in integers. in_float: sites of points whose layers
+            are put back as they were. about: the other fields of `Runtime`.
     """
-    kinds = Counter(_kind(m) for m in quantized.modules() if is_quantized(m))
-    rest = (m for m in quantized.modules() if isinstance(m, _WEIGHTED) and not is_quantized(m))
+    for name in [name for name, module in quantized.named_modules() if is_quantized(module)]:
+        if any(_is_use(site, name) for site in in_float):
+            quantized.set_submodule(name, copy.deepcopy(subject.module.get_submodule(name)))
+    integer, rest = dict[str, str](), list[str]()
+    for name, module in quantized.named_modules():
+        if is_quantized(module):
+            integer[name] = _kind(module)
+        elif any(True for _ in module.parameters(recurse=False)):
+            rest.append(_kind(module))
     return Runtime(
         run=_runner(quantized),
         run_float=_runner(subject.module),
-        quantized=dict(kinds),
-        in_float=dict(Counter(_kind(m) for m in rest)),
-        kinds=frozenset({"linear"} if kinds["Linear"] else ()),
+        quantized=dict(Counter(integer.values())),
+        in_float=dict(Counter(rest)),
+        kinds=frozenset({"linear"} if "Linear" in integer.values() else ()),
+        kept=frozenset(site for site in in_float if not any(_is_use(site, n) for n in integer)),
         **about,
     )
+
+
+def _is_use(site: str, name: str) -> bool:
+    """Of the module of that name: its first, or as in "name@2" a later one."""
+    return f"{site}@".startswith(f"{name}@")
 
 
 def _kind(module: nn.Module) -> str:

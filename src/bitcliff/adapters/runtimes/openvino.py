@@ -8,7 +8,7 @@ the same to the bit, nothing was dynamic.
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 import torch
@@ -24,8 +24,12 @@ _LAYERS = {"FullyConnected": "MatMul", "Convolution": "Conv", "MatMul": "MatMul"
 _GROUP = "DYNAMIC_QUANTIZATION_GROUP_SIZE"
 
 
-def load_openvino(subject: Subject, make_onnx: Callable[[], bytes]) -> Runtime:
+def load_openvino(
+    subject: Subject, make_onnx: Callable[[], bytes], _in_float: Collection[str] = ()
+) -> Runtime:
     """NNCF's default int8 weights; activations of fully connected layers int8 in groups.
+
+    What a plan leaves in float is not left so: its layers are not told from the file's names.
 
     Raises:
         InputError: it quantizes nothing dynamically here. MissingExtra: it is not installed.

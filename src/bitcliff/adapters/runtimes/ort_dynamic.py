@@ -1,79 +1,191 @@
-"""`ort-dynamic`: ONNX Runtime's `quantize_dynamic`, convolutions too, after its pre-processing."""
+"""`ort-dynamic`: ONNX Runtime's `quantize_dynamic`, as it is by default, after pre-processing."""
 
 import logging
-from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 from bitcliff.adapters.optional import require
+from bitcliff.adapters.runtimes.onnx_nodes import (
+    give_names,
+    may_saturate,
+    nodes_of_sites,
+    split_by_arithmetic,
+)
 from bitcliff.adapters.runtimes.session import open_session, run_session, takes_batches
+from bitcliff.errors import InputError
 from bitcliff.types.runtime import Runtime
+from bitcliff.types.runtime_choice import OrtOptions, RuntimeChoice
 from bitcliff.types.subject import Subject
 
 NAME = "ort-dynamic"
-# What it can quantize of what classifiers are made of; convolutions are not among its defaults.
-_KINDS = ("Conv", "Gemm", "MatMul")
-_INTEGER = {"ConvInteger": "Conv", "MatMulInteger": "MatMul"}
-# The same in the words of the points; its integer convolution knows no transposed one.
+# What its integer operators are in the words of the points; it knows no transposed convolution.
 _POINTS = {
     "Conv": ("conv1d", "conv2d", "conv3d", "convolution"),
     "MatMul": ("linear", "matmul"),
 }
+_WEIGHTS = {"int8": "QInt8", "uint8": "QUInt8"}
+_FUSION = "Fusion"
+_DEFAULTS = OrtOptions()
 
 
-def load_ort_dynamic(_subject: Subject, make_onnx: Callable[[], bytes]) -> Runtime:
+@dataclass(frozen=True)
+class _Quantized:
+    """The library's work: the file before and after, and the sites that it left in float."""
+
+    prepared: Any
+    done: Any
+    kept: frozenset[str]
+
+
+def load_ort_dynamic(
+    subject: Subject,
+    make_onnx: Callable[[], bytes],
+    in_float: Collection[str] = (),
+    options: OrtOptions = _DEFAULTS,
+) -> Runtime:
     """Weights and, at each call, activations to 8 bits; one scale for the whole batch.
 
+    Args:
+        in_float: sites of points (`Point.site`) whose nodes are left out.
+
     Raises:
-        MissingExtra: it is not installed.
+        InputError: the library wants a type that it cannot infer. MissingExtra: not installed.
     """
     runtime = require("onnxruntime", "onnx", f"--runtime {NAME}")
-    onnx = require("onnx", "onnx", f"--runtime {NAME}")
     given = make_onnx()
-    with TemporaryDirectory() as folder:
-        file = _quantized(given, Path(folder))
-        kinds = Counter(node.op_type for node in onnx.load(file).graph.node)
-        session = open_session(runtime, file)
-    quantized = {_INTEGER[kind]: kinds[kind] for kind in _INTEGER if kinds[kind]}
+    made = _quantized(subject, given, options, in_float)
+    session = open_session(runtime, made.done.SerializeToString())
+    quantized, left = split_by_arithmetic(made.prepared, made.done)
     return Runtime(
-        name=NAME,
+        name=RuntimeChoice(NAME, options).label,
+        options=options,
         version=f"onnxruntime {runtime.__version__}",
-        description="quantize_dynamic after quant_pre_process: weights uint8 per tensor, "
-        "activations uint8, one scale a batch",
+        description=_described(options, quantized),
         run=run_session(session),
         run_float=run_session(open_session(runtime, given)),
         quantized=quantized,
-        in_float={kind: kinds[kind] for kind in _KINDS if kinds[kind]},
-        kinds=frozenset(kind for each in quantized for kind in _POINTS[each]),
+        in_float=left,
+        kinds=frozenset(kind for each in quantized for kind in _POINTS.get(each, ())),
+        weight_bits=7 if options.reduce_range else 8,
+        per_channel=options.per_channel and "Conv" not in quantized,
         folded=True,
         batches=takes_batches(session),
+        may_saturate=may_saturate(made.done),
+        kept=made.kept,
     )
 
 
-def _quantized(data: bytes, folder: Path) -> Path:
-    quantization = require("onnxruntime.quantization", "onnx", f"--runtime {NAME}")
-    shapes = require("onnxruntime.quantization.shape_inference", "onnx", f"--runtime {NAME}")
-    given, prepared, done = (folder / f"{name}.onnx" for name in ("given", "prepared", "done"))
-    given.write_bytes(data)
-    # It warns through the root logger about what it was asked to do.
-    logging.disable(logging.WARNING)
-    try:
+def quantized_onnx(
+    subject: Subject, data: bytes, options: OrtOptions | None, in_float: Collection[str]
+) -> tuple[bytes, frozenset[str]]:
+    """The quantized file that `load_ort_dynamic` runs, and which sites it leaves in float.
+
+    Raises:
+        InputError, MissingExtra: as there.
+    """
+    made = _quantized(subject, data, options or _DEFAULTS, in_float)
+    return made.done.SerializeToString(), made.kept
+
+
+def _described(options: OrtOptions, quantized: Collection[str]) -> str:
+    told = f"with {options.words}" if options.words else "as it is by default"
+    width = f"{options.weights} in a reduced range of 7 bits" * options.reduce_range
+    each = "output channel" if options.per_channel else "tensor"
+    # Where the library does otherwise than it is told.
+    others = [
+        ("Conv", "Conv per tensor", options.per_channel),
+        ("LSTM", "LSTM int8", options.weights != "int8"),
+        ("Gather", "tables uint8 per tensor", options.per_channel or options.weights == "int8"),
+    ]
+    told_apart = [words for kind, words, differs in others if differs and kind in quantized]
+    apart = f" ({', '.join(told_apart)})" if told_apart else ""
+    return (
+        f"quantize_dynamic {told}, after quant_pre_process: weights {width or options.weights} "
+        f"per {each}{apart}, activations uint8, one scale a batch"
+    )
+
+
+def _quantized(
+    subject: Subject, data: bytes, options: OrtOptions, in_float: Collection[str]
+) -> _Quantized:
+    onnx = require("onnx", "onnx", f"--runtime {NAME}")
+    nodes = {}
+    if in_float:
+        model = onnx.load_model_from_string(data)
+        give_names(model)
+        known = nodes_of_sites(subject, model)
+        nodes = {site: known[site] for site in in_float if site in known}
+        data = model.SerializeToString()
+    with TemporaryDirectory() as folder:
+        before, after = (Path(folder) / f"{name}.onnx" for name in ("prepared", "done"))
+        # It warns through the root logger about what it was asked to do.
+        logging.disable(logging.WARNING)
         try:
-            shapes.quant_pre_process(str(given), str(prepared))
-        except Exception:  # noqa: BLE001  (a bare one, where it cannot follow texts of any length)
-            given.write_bytes(_without_shapes(data))
-            shapes.quant_pre_process(str(given), str(prepared), skip_symbolic_shape=True)
-        # Its integer convolution takes unsigned weights only.
+            _prepare(data, Path(folder) / "given.onnx", before)
+            prepared = onnx.load(before)
+            give_names(prepared)
+            onnx.save(prepared, before)
+            excluded = {site: _names_now(node, prepared) for site, node in nodes.items()}
+            _quantize(
+                before, after, options, [each for names in excluded.values() for each in names]
+            )
+        finally:
+            logging.disable(logging.NOTSET)
+        done = onnx.load(after)
+    left = {node.name for node in done.graph.node}
+    kept = (site for site, names in excluded.items() if not left.isdisjoint(names))
+    return _Quantized(prepared, done, frozenset(kept))
+
+
+def _prepare(data: bytes, given: Path, prepared: Path) -> None:
+    """The library's own pre-processing: shapes inferred, batch normalisation folded."""
+    shapes = require("onnxruntime.quantization.shape_inference", "onnx", f"--runtime {NAME}")
+    given.write_bytes(data)
+    try:
+        shapes.quant_pre_process(str(given), str(prepared))
+    except Exception:  # noqa: BLE001  (a bare one, where it cannot follow texts of any length)
+        given.write_bytes(_without_shapes(data))
+        shapes.quant_pre_process(str(given), str(prepared), skip_symbolic_shape=True)
+
+
+def _names_now(node: str, prepared: Any) -> list[str]:
+    """What pre-processing and quantization call a node of the file as it was given."""
+    names = [
+        one.name
+        for one in prepared.graph.node
+        if one.name == node or (one.name.startswith(f"{node}/") and one.name.endswith(_FUSION))
+    ]
+    # A Gemm becomes a MatMul, and an Add for its bias, before nodes are left out by name.
+    return [*names, *(f"{name}_MatMul" for name in names)]
+
+
+def _quantize(prepared: Path, done: Path, options: OrtOptions, excluded: list[str]) -> None:
+    quantization = require("onnxruntime.quantization", "onnx", f"--runtime {NAME}")
+    types = require("onnx", "onnx", f"--runtime {NAME}").TensorProto
+    usual = options.default_tensor_type
+    try:
         quantization.quantize_dynamic(
             prepared,
             done,
-            op_types_to_quantize=list(_KINDS),
-            weight_type=quantization.QuantType.QUInt8,
+            op_types_to_quantize=list(options.operators) or None,
+            per_channel=options.per_channel,
+            reduce_range=options.reduce_range,
+            weight_type=quantization.QuantType[_WEIGHTS[options.weights]],
+            nodes_to_exclude=excluded,
+            extra_options={}
+            if usual is None
+            else {"DefaultTensorType": getattr(types, usual.upper())},
         )
-    finally:
-        logging.disable(logging.NOTSET)
-    return done
+    except RuntimeError as error:
+        if "DefaultTensorType" not in str(error):
+            raise
+        raise InputError(
+            f"--runtime {NAME}: it cannot infer the type of some values; say it: --runtime "
+            f"{NAME}:default_tensor_type=float"
+        ) from error
 
 
 def _without_shapes(data: bytes) -> bytes:

@@ -6,7 +6,7 @@ of their input, are switched off by default for that, and are left out here too;
 """
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 import torch
 from torch import nn
@@ -21,8 +21,13 @@ NAME = "torch-dynamic"
 _LAYERS = (nn.Linear, nn.LSTM, nn.GRU, nn.LSTMCell, nn.GRUCell, nn.RNNCell)
 
 
-def load_torch_dynamic(subject: Subject, _make_onnx: Callable[[], bytes]) -> Runtime:
+def load_torch_dynamic(
+    subject: Subject, _make_onnx: Callable[[], bytes], in_float: Collection[str] = ()
+) -> Runtime:
     """Weights to 8 bits, activations to 7: it leaves the highest bit free lest sums overflow.
+
+    Args:
+        in_float: sites of points (`Point.site`) whose layers stay as they are.
 
     Raises:
         InputError: this PyTorch has it no more, or the subject is not made of modules.
@@ -34,11 +39,21 @@ def load_torch_dynamic(subject: Subject, _make_onnx: Callable[[], bytes]) -> Run
     return module_runtime(
         subject,
         made,
-        # Its packed weights are no parameters: a layer of the same name elsewhere.
-        lambda module: type(module).__module__.startswith("torch.ao.nn.quantized.dynamic"),
+        _is_quantized,
+        in_float,
         name=NAME,
         version=f"torch {torch.__version__}",
         description=f"quantize_dynamic, engine {torch.backends.quantized.engine}: weights int8 "
         "per tensor, activations uint8 in a reduced range of 7 bits, one scale a batch",
         activation_bits=7,
+    )
+
+
+def _is_quantized(module: nn.Module) -> bool:
+    """Its packed weights are no parameters: a layer of the same name elsewhere. What a recurrent
+    layer packs its own into is no layer."""
+    kind = type(module)
+    return (
+        kind.__module__.startswith("torch.ao.nn.quantized.dynamic")
+        and kind.__name__ != "PackedParameter"
     )

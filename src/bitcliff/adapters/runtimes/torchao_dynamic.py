@@ -5,7 +5,7 @@ convolution for it.
 """
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 from torch import nn
 
@@ -18,8 +18,13 @@ from bitcliff.types.subject import Subject
 NAME = "torchao-dynamic"
 
 
-def load_torchao_dynamic(subject: Subject, _make_onnx: Callable[[], bytes]) -> Runtime:
+def load_torchao_dynamic(
+    subject: Subject, _make_onnx: Callable[[], bytes], in_float: Collection[str] = ()
+) -> Runtime:
     """Weights to 8 bits by output channel, activations to 8 bits, one scale a row.
+
+    Args:
+        in_float: sites of points (`Point.site`) whose layers stay as they are.
 
     Raises:
         InputError: the subject is not made of modules. MissingExtra: it is not installed.
@@ -36,6 +41,7 @@ def load_torchao_dynamic(subject: Subject, _make_onnx: Callable[[], bytes]) -> R
         subject,
         made,
         lambda module: isinstance(module, nn.Linear) and _is_torchao(module.weight),
+        in_float,
         name=NAME,
         version=f"torchao {torchao.__version__}",
         description="Int8DynamicActivationInt8WeightConfig: weights int8 per output channel, "

@@ -22,7 +22,6 @@ from bitcliff.types.runtime import Runtime
 from bitcliff.types.settings import Selection
 from bitcliff.types.subject import Inputs
 
-_WEIGHT_BITS = 8
 _RANGE = "onnx"
 _IN_FLOAT = "the runtime leaves it in float"
 _NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
@@ -83,8 +82,9 @@ def _simulated(runtime: Runtime, prepared: Prepared) -> tuple[list[_Step], list[
             now = changed
 
     each = "output channel" if runtime.per_channel else "tensor"
-    weights = replace(now, weight_bits=_WEIGHT_BITS, per_channel=runtime.per_channel)
-    step("weights", f"weights at {_WEIGHT_BITS} bits, one scale for each {each}", weights)
+    width = runtime.weight_bits
+    weights = replace(now, weight_bits=width, per_channel=runtime.per_channel)
+    step("weights", f"weights at {width} bits, one scale for each {each}", weights)
     if Scheme.parse(now.scheme) != Scheme.parse(_RANGE):
         step("range", "zero is always in the range", replace(now, scheme=_RANGE))
     try:
@@ -111,7 +111,9 @@ def _plan_of(runtime: Runtime, module: nn.Module, prepared: Prepared) -> Plan:
     mine = {
         point.site
         for point in whole.seen
-        if point.kind in runtime.kinds and whole.weights.get(point.site)
+        if point.kind in runtime.kinds
+        and whole.weights.get(point.site)
+        and point.site not in runtime.kept
     }
     if not mine:
         raise InputError("none of the runtime's layers is a point")

@@ -18,8 +18,9 @@ from bitcliff.types.runtime import Runtime
 
 _TAKES = 7
 _TIMED = 32
-# Where none of them is there, sums of unsigned by signed products of 8 bits may saturate.
+# Where none of them is there, an x86 processor adds unsigned by signed products in 16 bits.
 _INTEGER_SUMS = ("avx512_vnni", "avx_vnni", "amx_int8", "asimddp", "i8mm")
+_X86 = "avx2"
 
 
 def observe_runtimes(
@@ -42,9 +43,12 @@ def observe_runtimes(
 def _observe(runtime: Runtime, prepared: Prepared) -> RuntimeObserved:
     # Of a network that is not looked into, nothing can be simulated.
     rungs, left_out = simulated_rungs(runtime, prepared) if prepared.points else ([], [])
+    have = cpu_flags()
+    sums = [flag for flag in _INTEGER_SUMS if flag in have]
     return RuntimeObserved(
         **dict(described(runtime)),
-        cpu_flags=[flag for flag in _INTEGER_SUMS if flag in cpu_flags()],
+        cpu_flags=sums,
+        may_saturate=runtime.may_saturate and _X86 in have and not sums,
         speed=_speed(runtime, prepared),
         rungs=rungs,
         left_out=left_out,

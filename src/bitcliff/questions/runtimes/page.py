@@ -6,6 +6,7 @@ from bitcliff.questions.runtimes.record import (
     KEY,
     RungName,
     RuntimeFigures,
+    RuntimeObserved,
     Runtimes,
     RuntimesObserved,
 )
@@ -14,6 +15,7 @@ from bitcliff.report.formatting import clean
 from bitcliff.report.section import Section
 from bitcliff.types.rate import Rate
 
+_NAME = 80
 _NAMES: Mapping[RungName, str] = {
     "simulation": "Simulated here",
     "weights": "+ weights",
@@ -32,8 +34,40 @@ def runtimes_section(record: Record, figures: Runtimes) -> Section:
     pairs = zip([] if observed is None else observed.runtimes, figures.runtimes, strict=True)
     runtimes = [(seen, found, _finding(found)) for seen, found in pairs]
     first = runtimes[0][-1] if runtimes else ""
-    data = {"runtimes": runtimes, "rung_names": _NAMES}
+    warnings = [warning(seen) if seen.may_saturate else "" for seen, _, _ in runtimes]
+    data = {"runtimes": runtimes, "rung_names": _NAMES, "warnings": warnings}
     return Section(KEY, "What runtimes make of it", first, data)
+
+
+def runtimes_lines(record: Record) -> list[str]:
+    """For the terminal: of each runtime what it is and what it leaves in float, and warnings."""
+    observed = record.observed_by(KEY, RuntimesObserved)
+    return [line for one in ([] if observed is None else observed.runtimes) for line in _lines(one)]
+
+
+def _lines(observed: RuntimeObserved) -> list[str]:
+    name = clean(observed.name, _NAME)
+    integers, rest = (_counted(kinds) for kinds in (observed.quantized, observed.in_float))
+    lines = [
+        f"{name}: {clean(observed.description, 400)}. In integers: {integers}; in float: {rest}."
+    ]
+    if observed.may_saturate:
+        lines.append(f"! {name}: {warning(observed)}")
+    return lines + [f"! {name}: of the plan, {clean(one, 300)}." for one in observed.not_applied]
+
+
+def warning(observed: RuntimeObserved) -> str:
+    """Where sums may saturate: why, and what would be right."""
+    better = "reduced range" if observed.options is None else "reduce_range or weights=uint8"
+    return (
+        "weights of 8 bits with a sign, and this processor has no instruction for integer sums "
+        "(VNNI): unsigned by signed products are added two by two in 16 bits and may saturate, so "
+        f"accuracy may be lower here than on a processor that has it; compare with {better}."
+    )
+
+
+def _counted(kinds: Mapping[str, int]) -> str:
+    return ", ".join(f"{count} {clean(kind, 40)}" for kind, count in kinds.items()) or "none"
 
 
 def _finding(figures: RuntimeFigures) -> str:

@@ -55,12 +55,15 @@ class RuntimeObserved(RuntimeDescription):
 
     Attributes:
         cpu_flags: of the instructions for sums of integer products, those that the processor has.
+        may_saturate: on that processor, sums of its products may not fit; None: not asked, as in
+            older records.
         speed: times of one machine; no figure can be worked out anew without measuring again.
         rungs: of the ablation, those that were simulated; none where there is nothing to simulate.
         left_out: rungs that could not be measured, and why.
     """
 
     cpu_flags: list[str]
+    may_saturate: bool | None = None
     speed: Speed
     rungs: list[SimulatedRung]
     left_out: list[str]
