@@ -53,7 +53,8 @@ def subject_options() -> list[click.Option]:
     "runtimes",
     multiple=True,
     help="Measure what this runtime's own int8 dynamic quantization does, too; may be given again:"
-    " ort-dynamic, torch-dynamic, torchao-dynamic or openvino.",
+    " ort-dynamic, torch-dynamic, torchao-dynamic or openvino; file:INT8.onnx judges a file that is"
+    " quantized already, as it ships.",
 )
 @click.option(
     "--black-box",

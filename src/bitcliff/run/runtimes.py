@@ -27,7 +27,7 @@ def runtimes_of(names: Iterable[str], subject: Subject, examples: Examples) -> l
     @cache
     def make_onnx() -> bytes:
         if is_onnx(subject.name):  # the user's own file, not what Bitcliff made of it
-            return onnx_bytes(subject.name)
+            return onnx_bytes(subject.name, subject.output)
         require_exporter("--runtime")
         return float_onnx(subject.module, examples.inputs)
 

@@ -8,6 +8,7 @@ from torch import Tensor
 from bitcliff.adapters.optional import quiet
 from bitcliff.adapters.runtimes.openvino import load_openvino
 from bitcliff.adapters.runtimes.ort_dynamic import load_ort_dynamic
+from bitcliff.adapters.runtimes.quantized_file import PREFIX, load_file
 from bitcliff.adapters.runtimes.torch_dynamic import load_torch_dynamic
 from bitcliff.adapters.runtimes.torchao_dynamic import load_torchao_dynamic
 from bitcliff.adapters.wording import one_line
@@ -32,7 +33,7 @@ def load_runtime(name: str, subject: Subject, make_onnx: MakeOnnx) -> Runtime:
     The subject itself stays as it is.
 
     Args:
-        name: of `RUNTIMES`. make_onnx: the same network as an ONNX file, for those that want one.
+        name: of `RUNTIMES`, or "file:INT8.onnx", which is quantized. make_onnx: the same network as an ONNX file, for those that want one.
 
     Raises:
         InputError: no such runtime, or it cannot take this network, or finds nothing to quantize.
@@ -41,7 +42,10 @@ def load_runtime(name: str, subject: Subject, make_onnx: MakeOnnx) -> Runtime:
     check_runtime_name(name)
     try:
         with quiet():
-            runtime = RUNTIMES[name](subject, make_onnx)
+            if name.startswith(PREFIX):
+                runtime = load_file(name, subject, make_onnx)
+            else:
+                runtime = RUNTIMES[name](subject, make_onnx)
     except BitcliffError:
         raise
     except Exception as error:
@@ -61,8 +65,11 @@ def load_runtime(name: str, subject: Subject, make_onnx: MakeOnnx) -> Runtime:
 
 def check_runtime_name(name: str) -> None:
     """InputError unless there is such a runtime."""
-    if name not in RUNTIMES:
-        known = ", ".join(RUNTIMES)
+    if name.startswith(PREFIX):
+        if not name.lower().endswith(".onnx"):
+            raise InputError(f"--runtime {name}: takes a quantized network as file:FILE.onnx")
+    elif name not in RUNTIMES:
+        known = ", ".join((*RUNTIMES, f"{PREFIX}FILE.onnx"))
         raise InputError(f"--runtime {name}: not known{nearest(name, RUNTIMES)}; give {known}")
 
 
