@@ -10,6 +10,7 @@ from torch.ao.quantization import quantize_dynamic
 from torchao.quantization import Int8DynamicActivationInt8WeightConfig, quantize_
 
 from bitcliff.adapters.assembly import make_subject
+from bitcliff.adapters.optional import quiet
 from bitcliff.audit import Audit
 from bitcliff.errors import InputError
 from bitcliff.points.baseline import check_baseline
@@ -19,7 +20,9 @@ X = torch.randn(4, 4, generator=torch.Generator().manual_seed(0))
 
 
 def by_torch() -> nn.Module:
-    return quantize_dynamic(chain(), {nn.Linear}, dtype=torch.qint8)  # type: ignore[no-any-return]
+    with quiet():  # it says that it is deprecated
+        made: nn.Module = quantize_dynamic(chain(), {nn.Linear}, dtype=torch.qint8)
+    return made
 
 
 def by_torchao() -> nn.Module:

@@ -227,5 +227,5 @@ def test_the_file_that_ships_is_judged_beside_float(tmp_path: Path) -> None:
     assert stored_job(asked.out)[0].runtimes == asked.runtimes
     # Another file under the same name is another runtime, which is not gone on with.
     quantized(tmp_path / "net.onnx", "dynamic").replace(shipped)
-    with pytest.raises(InputError, match="it was measured in onnxruntime .*, file .*assess again"):
+    with pytest.raises(InputError, match=r"it was measured in onnxruntime .*, file .*assess again"):
         run_explain(ExplainJob(asked.out, (names[0],), ("inputs",)), Notes().listener())

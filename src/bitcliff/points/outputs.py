@@ -28,11 +28,8 @@ class Output:
         """Whether it may be (batch, classes), two classes or more; axes of size 1 may follow."""
         if not self.is_float or self.shape is None:
             return self.is_float
-        return (
-            len(self.shape) >= 2
-            and self.shape[1] != 1
-            and all(size == 1 for size in self.shape[2:])
-        )
+        many = len(self.shape) >= 2 and self.shape[1] != 1
+        return many and all(size == 1 for size in self.shape[2:])
 
     def __str__(self) -> str:
         if self.shape is None:

@@ -92,9 +92,9 @@ def _chance_note(record: Record) -> str:
         return ""
     return (
         f"In float already only {rate_text(found)} of the {noun(record)} are right, 95 % interval "
-        f"{rate_interval(found)}: not clearly better than by chance ({percent(by_chance)}). Perhaps the "
-        "inputs are not prepared as the network wants them, the labels are in another order, or "
-        "another output holds the classes."
+        f"{rate_interval(found)}: not clearly better than by chance ({percent(by_chance)}). "
+        "Perhaps the inputs are not prepared as the network wants them, the labels are in another "
+        "order, or another output holds the classes."
     )
 
 

@@ -1,4 +1,4 @@
-"""Whether an ONNX file is a baseline: in float32 and in eval mode, which nothing else may be called."""
+"""Whether an ONNX file is a baseline: in float32 and in eval mode, and nothing else."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator

@@ -37,7 +37,7 @@ def build_network(file: OnnxFile, fold: bool = True, output: str | None = None) 
         fold: work out at once what depends on constants alone. Without, every node runs.
 
     Raises:
-        InputError: operators that are not supported, all of them named; no baseline, such as one that
+        InputError: operators that are not supported, all of them named; no baseline, such as what
             is quantized already; a damaged graph.
     """
     try:

@@ -33,7 +33,8 @@ def load_runtime(name: str, subject: Subject, make_onnx: MakeOnnx) -> Runtime:
     The subject itself stays as it is.
 
     Args:
-        name: of `RUNTIMES`, or "file:INT8.onnx", which is quantized. make_onnx: the same network as an ONNX file, for those that want one.
+        name: of `RUNTIMES`, or "file:INT8.onnx" for a file that is quantized already.
+        make_onnx: the same network as an ONNX file, for those that want one.
 
     Raises:
         InputError: no such runtime, or it cannot take this network, or finds nothing to quantize.
