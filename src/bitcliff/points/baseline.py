@@ -1,6 +1,7 @@
 """Whether a PyTorch network is a baseline: in float, which a quantized or narrower copy is not."""
 
 from collections import Counter
+from collections.abc import Iterator
 
 import torch
 from torch import nn
@@ -26,7 +27,7 @@ def check_baseline(module: nn.Module) -> None:
     Raises:
         InputError: it is quantized already, or its weights are float16 or bfloat16.
     """
-    quantized = Counter(type(part).__name__ for part in module.modules() if _is_quantized(part))
+    quantized = Counter(_quantized(module))
     if quantized:
         listed = ", ".join(f"{count} {name}" for name, count in quantized.most_common(3))
         raise InputError(
@@ -40,6 +41,15 @@ def check_baseline(module: nn.Module) -> None:
             f"weights are {str(kind).removeprefix('torch.')}: {count} of its {len(weights)} "
             "parameters; give the network in float32, such as module.float()"
         )
+
+
+def _quantized(module: nn.Module) -> Iterator[str]:
+    """The kinds of the outermost modules that are quantized, one for each."""
+    if _is_quantized(module):
+        yield type(module).__name__
+    else:
+        for part in module.children():
+            yield from _quantized(part)
 
 
 def _is_quantized(module: nn.Module) -> bool:

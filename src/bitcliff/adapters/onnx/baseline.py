@@ -28,7 +28,7 @@ def check_baseline(model: Any) -> None:
     constants = _constants(model, nodes)
     for node in nodes:
         if reason := _of_training(node, constants):
-            title = shortened(f"{node.name or node.output[0]} ({node.op_type})")
+            title = shortened(f"node {node.name or listed(node.output, 1)} ({node.op_type})")
             raise InputError(f"{title}: {reason}; export the network in eval mode")
     # One number may be a constant of the arithmetic; weights are many.
     kinds = Counter(
@@ -86,7 +86,7 @@ def _constants(model: Any, nodes: Iterable[Any]) -> dict[str, Any]:
     for node in nodes:
         for attribute in node.attribute:
             if node.op_type == "Constant" and attribute.HasField("t"):
-                found[node.output[0]] = attribute.t
+                found |= dict.fromkeys(node.output[:1], attribute.t)
     return found
 
 
