@@ -94,7 +94,7 @@ def _of_training(node: Any, constants: dict[str, Any]) -> str:
     """Why a node computes as in training; empty where it does not."""
     if node.op_type == "BatchNormalization":
         asked = any(one.name == "training_mode" and one.i for one in node.attribute)
-        return "it takes its statistics from the batch" if asked or len(node.output) > 1 else ""
+        return "it takes its statistics from the batch" if asked or any(node.output[1:]) else ""
     if node.op_type != "Dropout" or len(node.input) < 3:
         return ""
     training = constants.get(node.input[2])
