@@ -113,10 +113,7 @@ def prepare(
             f"the policy is for {policy.points} points, but {len(points)} are quantized here"
         )
     _check_budgets(subject, points, settings)
-    if not subject.black_box and subject.output is None:
-        with torch.no_grad():
-            output, others = outputs_of(subject.module, take(examples.inputs, torch.tensor([0, 1])))
-        subject = replace(subject, output=output, other_outputs=others)
+    subject = _with_output(subject, examples)
     plain = _evaluator(subject, examples, settings, points)
     in_float = _in_float(plain, subject)
     _check_float(subject, examples, in_float)
@@ -137,6 +134,15 @@ def prepare(
     for runtime in found.runtimes:
         check_runtime(runtime, found)
     return replace(found, float_otherwise=_float_otherwise(found))
+
+
+def _with_output(subject: Subject, examples: Examples) -> Subject:
+    """The same, with its output named where that shows only when it is run."""
+    if subject.black_box or subject.output is not None:
+        return subject
+    with torch.no_grad():
+        output, others = outputs_of(subject.module, take(examples.inputs, torch.tensor([0, 1])))
+    return replace(subject, output=output, other_outputs=others)
 
 
 def _in_float(plain: Evaluator, subject: Subject) -> Scores:

@@ -1,6 +1,7 @@
 """What is not in float, or not in eval mode, is no baseline: with and without a look inside."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -47,7 +48,7 @@ def test_a_quantized_file_is_named_as_such(tmp_path: Path, how: str, told: str) 
 def test_weights_alone_may_be_quantized() -> None:
     scale = node("DequantizeLinear", ["q", "s"], ["w"])
     product = node("MatMul", ["a", "w"], ["f"])
-    weights = {"q": np.ones((16, 16), np.int8), "s": np.array(0.1, np.float32)}
+    weights: dict[str, Any] = {"q": np.ones((16, 16), np.int8), "s": np.array(0.1, np.float32)}
     with pytest.raises(InputError, match="already quantized: 1 DequantizeLinear"):
         check_baseline(classifier(scale, product, more=weights))
 
@@ -75,7 +76,7 @@ def test_float16_weights_are_told_as_such(tmp_path: Path) -> None:
 
 
 def test_one_float16_number_is_no_weight() -> None:
-    half = numpy_helper.from_array(np.float16(0.5), "half")
+    half = numpy_helper.from_array(np.array(0.5, np.float16), "half")
     check_baseline(
         classifier(
             node("Constant", [], ["half"], value=half),
@@ -97,12 +98,14 @@ def test_batchnorm_of_training_takes_no_part(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("as_node", [False, True])
 def test_dropout_counts_where_it_is_switched_on(tmp_path: Path, as_node: bool) -> None:
+    ratio = np.array(0.5, np.float32)
+
     def model(on: bool) -> onnx.ModelProto:
         dropout, flag = node("Dropout", ["a", "r", "t"], ["f"]), np.array(on)
         if not as_node:
-            return classifier(dropout, more={"r": np.float32(0.5), "t": flag})
+            return classifier(dropout, more={"r": ratio, "t": flag})
         constant = node("Constant", [], ["t"], value=numpy_helper.from_array(flag))
-        return classifier(constant, dropout, more={"r": np.float32(0.5)})
+        return classifier(constant, dropout, more={"r": ratio})
 
     for text in refusals(save(model(on=True), tmp_path / "net.onnx")):
         assert "it drops values at random; export the network in eval mode" in text

@@ -58,7 +58,7 @@ def load_file(name: str, subject: Subject, make_onnx: Callable[[], bytes]) -> Ru
         # Weights alone may be rounded: then that is what is told.
         quantized=dict(layers[0] or operators),
         in_float=dict(layers[1]),
-        batches=takes_batches(session),
+        batches=takes_batches(session) and takes_batches(in_float),
     )
 
 
