@@ -146,6 +146,13 @@ def _doubts(record: Record, judged: list[PolicyResult]) -> list[str]:
             f"{places} would be quantized by a runtime but could not be tested, "
             "so the numbers do not speak of the whole network."
         )
+    if record.float_otherwise is not None:
+        size, count = record.float_otherwise
+        alike = "each by itself" if size == 1 else f"in batches of {size}"
+        doubts.append(
+            f"in float already the answer depends on the batch: {alike} it is another on {count} "
+            f"of {len(record.table)} inputs, so there is no one answer to compare with."
+        )
     failed = [policy.name for policy in judged if policy.numeric_failures.k]
     if failed:
         doubts.append(

@@ -215,3 +215,23 @@ def test_a_budget_that_cannot_be_met_is_refused_before_any_work(
             audit.assess()
     assert not ran
     assert len(audit.assess(budgets=[4.8]).policies) > 5
+
+
+class WithFeatures(nn.Module):
+    """Gives its features too."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.network = chain()
+
+    def forward(self, x: Tensor) -> dict[str, Tensor]:
+        return {"features": x, "logits": self.network(x)}
+
+
+def test_the_output_that_is_judged_and_those_beside_it_are_known() -> None:
+    record = Audit(WithFeatures().eval(), [(X, Y)], settings=SETTINGS).assess()
+    assert record.subject.output == "logits"
+    assert record.subject.other_outputs == ["features (batch, 4)"]
+    plain = prepared_of(chain(), [(X, Y)])
+    assert torch.equal(plain.in_float.logits.argmax(1), torch.tensor(record.table.prediction))
+    assert plain.subject.other_outputs == ()

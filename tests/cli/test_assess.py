@@ -31,7 +31,7 @@ def test_every_option_reaches_the_job() -> None:
         *("--draws", "1", "--rounds", "2", "--exchanges", "3", "--evaluations", "4"),
         *("--batch-size", "5", "--seed", "6", "--max-drop", "7.5", "--num-classes", "10"),
         *("--image-size", "32", "--mean", "0.1", "--std", "0.2,0.3,0.4", "--crop", "0.9"),
-        *("--interpolation", "bicubic", "--split", "train"),
+        *("--interpolation", "bicubic", "--split", "train", "--output", "logits"),
     )
     settings, model = found.settings, found.model_options
     assert (found.model, found.data, found.weights, found.out) == (
@@ -54,6 +54,7 @@ def test_every_option_reaches_the_job() -> None:
     assert (settings.seed, settings.max_drop) == (6, 7.5)
     assert (model.num_classes, model.image_size, model.crop) == (10, 32, 0.9)
     assert (model.mean, model.std, model.interpolation) == ((0.1,), (0.2, 0.3, 0.4), "bicubic")
+    assert model.output == "logits"
     assert found.data_options.split == "train"
 
 

@@ -120,6 +120,14 @@ def _left_out(observed: Observed) -> Observed:
             "'worst-7' outcomes: a margin goes with a prediction",
         ),
         (
+            _worst(lambda one: {"in_float": one.outcomes.prediction[:3]}),
+            "'worst-7' has 3 predictions in float for 20 examples",
+        ),
+        (
+            _worst(lambda one: {"in_float": _with(one.outcomes.prediction, 0, 1000)}),
+            "'worst-7' float, run alike, has class 1000; classes are 0 to 999",
+        ),
+        (
             _worst(lambda one: {"places": np.zeros(20, dtype=np.int32)}),
             "'worst-7' places are not places among 20 examples, each once",
         ),

@@ -1,6 +1,19 @@
 """Which examples a policy speaks of, against counts made by hand."""
 
-from bitcliff.report.basis import float_on_same, is_partial, partial_notes, same_text
+import pytest
+
+from bitcliff.record import Condition, ExampleRow, Outcome, Record
+from bitcliff.report.basis import (
+    chance,
+    float_on_same,
+    is_partial,
+    output_note,
+    partial_notes,
+    same_text,
+    warnings,
+)
+from bitcliff.verdict import judge
+from tests.a_record import record_of_rows, with_subject
 from tests.report.example_record import Variant, example_record
 
 
@@ -45,3 +58,73 @@ def test_without_labels() -> None:
 def test_nothing_to_say_where_all_are_measured_alike() -> None:
     assert partial_notes(example_record(Variant(adversary=False))) == []
     assert partial_notes(example_record(Variant(n=0))) == []
+
+
+def answering(pairs: list[tuple[int, int]]) -> Record:
+    """Labels, and what float predicts of them; in a runtime all is as in float."""
+    condition = Condition(kind="runtime", description="", runtime="a-runtime", batch_size=1)
+    rows = [
+        ExampleRow(str(place), label, found, 1.0 if label == found else -1.0,
+                   {"a-runtime": Outcome(found, 1.0 if label == found else -1.0)})
+        for place, (label, found) in enumerate(pairs)
+    ]  # fmt: skip
+    return record_of_rows(example_record().observed, rows, [condition])
+
+
+@pytest.mark.parametrize(
+    ("pairs", "told"),
+    [
+        # Of ten classes 12 of 100: what features instead of classes gave.
+        (
+            [(n % 10, n % 10 if n < 12 else (n + 1) % 10) for n in range(100)],
+            "12.0\u00a0% (12/100)",
+        ),
+        # Always the same answer, right on 80 of 100, which any other constant network may be.
+        ([(int(n >= 80), 0) for n in range(100)], "80.0\u00a0% (80/100)"),
+        ([(n % 10, (n + (n >= 30)) % 10) for n in range(100)], ""),
+        ([(0, 0), (1, 1), (2, 2)], ""),  # all right: nothing speaks against it
+        ([(3, 3)] * 9 + [(3, 4)], ""),  # one label tells nothing
+    ],
+)
+def test_float_that_does_as_well_as_chance_is_warned_of(
+    pairs: list[tuple[int, int]], told: str
+) -> None:
+    found = warnings(answering(pairs))
+    assert len(found) == bool(told)
+    assert all(f"only {told} of the examples" in text and "interval" in text for text in found)
+
+
+def test_chance_is_that_of_shuffled_answers_or_of_the_labels() -> None:
+    assert chance(answering([(0, 0), (0, 0), (0, 0), (1, 0)])) == 0.75
+    assert chance(answering([(0, 5), (1, 6)])) == 0.5
+    assert chance(example_record(Variant(labelled=False))) is None
+
+
+def test_float_that_depends_on_its_batch_is_warned_of_and_does_not_pass() -> None:
+    alone, batch = (
+        Condition(kind="runtime", description="", runtime="a-runtime", batch_size=size)
+        for size in (1, 8)
+    )
+    rows = [
+        ExampleRow(str(n), n % 2, 0, 1.0 if n % 2 == 0 else -1.0, {
+            alone.name: Outcome(0, 1.0 if n % 2 == 0 else -1.0),
+            batch.name: Outcome(n % 2, 1.0, in_float=n % 2),
+        })
+        for n in range(400)
+    ]  # fmt: skip
+    record = record_of_rows(example_record().observed, rows, [alone, batch])
+    # The batch changes 200 answers, and does so in float: nothing is lost to the runtime.
+    assert [one.flips.all.k for one in record.policies] == [0, 0]
+    assert record.float_otherwise == (8, 200)
+    assert record.at_risk == []
+    assert any("in batches of 8 it answers 200 of 400 examples" in one for one in warnings(record))
+    verdict = judge(record, 2.0)
+    assert verdict.status == "inconclusive"
+    assert "in float already the answer depends on the batch" in verdict.sentence
+
+
+def test_of_several_outputs_the_judged_one_is_named() -> None:
+    record = example_record()
+    assert output_note(record) == ""
+    several = with_subject(record, output="logits", other_outputs=["features (batch, 32)"])
+    assert output_note(several) == "Judged is the output logits, and not features (batch, 32)."

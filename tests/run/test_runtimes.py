@@ -11,6 +11,7 @@ import numpy as np
 import onnx
 import pytest
 import torch
+from onnx import ModelProto
 
 from bitcliff.adapters import load_model
 from bitcliff.adapters.runtimes.onnx_graph import load_graph
@@ -31,6 +32,8 @@ from bitcliff.run.verify_job import VerifyJob, run_verify
 from bitcliff.types.runtime_choice import OrtOptions, RuntimeChoice
 from bitcliff.types.settings import CorruptionSettings
 from tests.a_record import figures_in, observed_in
+from tests.adapters.onnx.classifiers import WEIGHTS, X, Y, classifier, of_its_batch, quantized
+from tests.adapters.onnx.networks import save
 from tests.contract.subjects import SETTINGS
 from tests.questions.page_text import text_of
 from tests.run.test_assess_job import FILES, Notes, break_down, figures, job
@@ -275,3 +278,54 @@ def test_a_run_of_before_there_were_options_is_not_opened_as_another(job: Assess
     with pytest.raises(InputError, match="as an older Bitcliff ran it; assess") as error:
         run_explain(ExplainJob(job.out, ("ort-dynamic",), n_train=0), Notes().listener())
     assert str(error.value).endswith(f"again with --runtime {label}")
+
+
+def of_a_file(folder: Path, model: ModelProto, *runtimes: RuntimeChoice) -> AssessJob:
+    """Not looked into, on the examples that its float is all right on."""
+    save(model, folder / "net.onnx")
+    np.savez(folder / "data.npz", x=X, y=Y)
+    return AssessJob(
+        str(folder / "net.onnx"),
+        str(folder / "data.npz"),
+        folder / "run",
+        "bitcliff ...",
+        runtimes=runtimes,
+        black_box=True,
+        settings=SETTINGS.changed(batch_size=16),
+    )
+
+
+def test_what_batches_do_in_float_is_not_blamed_on_quantization(tmp_path: Path) -> None:
+    asked = of_a_file(tmp_path, of_its_batch(), ORT)
+    record, verdict = run_assess(asked, Notes().listener())
+    alone, batch = record.policies
+    assert (alone.condition.batch_size, batch.condition.batch_size) == (1, 16)
+    # Alone, every example is zero once the mean of its batch is taken off.
+    assert record.float_.accuracy is not None
+    assert record.float_.accuracy.k == int(np.bincount(Y)[WEIGHTS["b"].argmax()])
+    assert alone.flips.all.k == batch.flips.all.k == 0
+    assert batch.accuracy is not None
+    assert batch.accuracy.k > 60
+    assert record.float_otherwise is not None
+    assert record.float_otherwise[0] == 16
+    assert verdict.status == "inconclusive"
+    assert "Float itself depends on its batch" in (asked.out / "report.html").read_text()
+    assert record_json(read_record(asked.out, KINDS)) == record_json(record)
+
+
+def test_the_file_that_ships_is_judged_beside_float(tmp_path: Path) -> None:
+    asked = of_a_file(tmp_path, classifier())
+    shipped = quantized(tmp_path / "net.onnx", "QDQ")
+    asked = replace(asked, runtimes=(RuntimeChoice(f"file:{shipped}"),))
+    record, verdict = run_assess(asked, Notes().listener())
+    names = [f"file:{shipped}", f"file:{shipped}-batch"]
+    assert [one.policy for one in verdict.judgements] == names
+    assert [policy.name for policy in record.policies] == names
+    assert record.float_otherwise is None
+    (runtime,) = observed(record)
+    assert (runtime.quantized, runtime.rungs) == ({"MatMul": 2}, [])
+    assert stored_job(asked.out)[0].runtimes == asked.runtimes
+    # Another file under the same name is another runtime, which is not gone on with.
+    quantized(tmp_path / "net.onnx", "dynamic").replace(shipped)
+    with pytest.raises(InputError, match=r"it was measured in onnxruntime .*, file .*assess again"):
+        run_explain(ExplainJob(asked.out, (names[0],), ("inputs",)), Notes().listener())

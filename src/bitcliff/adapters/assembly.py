@@ -5,6 +5,8 @@ from collections.abc import Callable, Mapping
 from torch import Tensor, nn
 
 from bitcliff.adapters.weights import Weights, refuse_non_finite
+from bitcliff.errors import InputError
+from bitcliff.points.baseline import check_baseline
 from bitcliff.types.subject import NamedInput, Preprocessing, Subject, tensors_sha256
 
 
@@ -19,16 +21,23 @@ def make_subject(
     tokenizer: Callable[[list[str]], Mapping[str, Tensor]] | None = None,
     named_inputs: Mapping[str, NamedInput] | None = None,
     weights_sha256: str | None = None,
+    output: str | None = None,
+    other_outputs: tuple[str, ...] = (),
 ) -> Subject:
     """Freezes the module and puts it in eval mode.
 
     Args:
         weights: the file they came from; None: the state dict itself is hashed.
         weights_sha256: of the file, where `weights` is not it.
+        output, other_outputs: as in `Subject`, where they are known already.
 
     Raises:
-        InputError: a parameter is NaN or infinite.
+        InputError: a parameter is NaN or infinite; it is quantized already, or float16.
     """
+    try:
+        check_baseline(module)
+    except InputError as error:
+        raise InputError(f"{name}: {error}") from error
     module.eval().requires_grad_(False)
     if weights is None:
         refuse_non_finite(dict(module.named_parameters()), name)
@@ -42,4 +51,6 @@ def make_subject(
         runs_user_code=runs_user_code,
         tokenizer=tokenizer,
         named_inputs=named_inputs,
+        output=output,
+        other_outputs=other_outputs,
     )

@@ -12,6 +12,7 @@ from bitcliff.adapters.torchvision_models import load_torchvision
 from bitcliff.adapters.weights import Weights, read_weights
 from bitcliff.adapters.zoo_models import load_shipped, load_zoo
 from bitcliff.errors import InputError, nearest
+from bitcliff.points.outputs import give_only
 from bitcliff.types.options import ModelOptions
 from bitcliff.types.subject import Subject
 from bitcliff.zoo.shipped import SHIPPED
@@ -61,7 +62,10 @@ def load_model(
         loader = PREFIXES[prefix]
     else:
         loader, name = BUILT_IN.get(spec, load_onnx), spec
-    return loader(name, None if weights is None else read_weights(weights), options)
+    subject = loader(name, None if weights is None else read_weights(weights), options)
+    if options.output is not None and loader is not load_onnx:  # which has chosen already
+        give_only(subject.module, options.output)
+    return subject
 
 
 def check_model_name(spec: str) -> None:

@@ -134,6 +134,8 @@ def subject_info(
         ],
         uncovered=_uncovered(plan, strays),
         black_box=subject.black_box,
+        output=subject.output if subject.other_outputs else None,
+        other_outputs=list(subject.other_outputs),
     )
 
 

@@ -7,13 +7,19 @@ import torch
 from torch import Tensor, nn
 
 from bitcliff.errors import InputError
+from bitcliff.points.baseline import check_baseline
 from bitcliff.types.subject import Examples, Inputs, Subject, examples_sha256, tensors_sha256
 
 _LABEL_KEYS = ("labels", "label")
 
 
 def own_subject(model: nn.Module) -> Subject:
-    """The model as it is: not frozen, not moved, not put in eval mode."""
+    """The model as it is: not frozen, not moved, not put in eval mode.
+
+    Raises:
+        InputError: it is quantized already, or its weights are float16.
+    """
+    check_baseline(model)
     return Subject(
         name=type(model).__name__,
         module=model,

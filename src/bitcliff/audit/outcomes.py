@@ -27,6 +27,7 @@ class Trial:
         method: how the bits came to be, in words.
         draws: for random policies, every draw's predictions; the others are those of the median.
         repeats: for searched policies, the predictions in each repeat with nudged inputs.
+        in_float: float's predictions in the same batches, where they are not those of the table.
     """
 
     index: Int[Tensor, " m"]
@@ -35,6 +36,7 @@ class Trial:
     method: str = "measured once"
     draws: Sequence[Predictions] | None = None
     repeats: Sequence[Predictions] | None = None
+    in_float: Predictions | None = None
 
 
 def outcomes_of(trial: Trial, reference: Int[Tensor, " n"]) -> Outcomes:
@@ -53,6 +55,7 @@ def outcomes_of(trial: Trial, reference: Int[Tensor, " n"]) -> Outcomes:
         bits=bits,
         draws=_table(trial.draws),
         repeats=_table(trial.repeats),
+        in_float=None if trial.in_float is None else classes(trial.in_float),
     )
 
 

@@ -1,7 +1,7 @@
 """A network and its data, ready to be measured: everything checked, run once in float."""
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 
 import torch
 from jaxtyping import Int
@@ -14,15 +14,18 @@ from bitcliff.budget import total_from_mean
 from bitcliff.errors import InputError, NumericError
 from bitcliff.points import Attachment, Plan, discover, floors_at, take
 from bitcliff.points.fold import fold_batchnorm
+from bitcliff.points.forward import batch_size, logits_of, outputs_of
 from bitcliff.policy import Policy
 from bitcliff.record import Folding
 from bitcliff.types.runtime import Runtime
 from bitcliff.types.settings import AssessSettings
-from bitcliff.types.subject import Examples, Subject, tensors_sha256
+from bitcliff.types.subject import Examples, Inputs, Subject, tensors_sha256
 
 # Activations held at once in a forward pass: small enough to stay near the processor.
 _ELEMENTS_A_BATCH = 32_000_000
 _LARGEST_BATCH = 256
+# Of the spread of the scores: far more than kernels that add in another order part by.
+_SAME_SCORES = 1e-3
 
 ChoosePolicy = Callable[[Plan], Policy | None]
 """From the points found to the policy that was trained together with the network, if any."""
@@ -39,6 +42,8 @@ class Prepared:
         in_float: what the network gives in float, of all examples.
         folding: what folding BatchNorm changed, where it was asked for.
         policy: one trained together with the network. runtimes: what else it is run by.
+        float_otherwise: by the size of the batches that a runtime is handed, what float predicts in
+            the same ones, where that is not what `in_float` says.
     """
 
     subject: Subject
@@ -49,6 +54,7 @@ class Prepared:
     folding: Folding | None = None
     policy: Policy | None = None
     runtimes: tuple[Runtime, ...] = ()
+    float_otherwise: Mapping[int, Predictions] = field(default_factory=dict)
 
     @property
     def points(self) -> Plan:
@@ -107,8 +113,9 @@ def prepare(
             f"the policy is for {policy.points} points, but {len(points)} are quantized here"
         )
     _check_budgets(subject, points, settings)
+    subject = _with_output(subject, examples)
     plain = _evaluator(subject, examples, settings, points)
-    in_float = plain.float_scores(torch.arange(len(examples)))
+    in_float = _in_float(plain, subject)
     _check_float(subject, examples, in_float)
     folding = None
     if settings.fold_batchnorm:
@@ -128,7 +135,49 @@ def prepare(
         check_runtime(runtime, found)
     for name in settings.numerics:
         _check_format(name, found)
-    return found
+    return replace(found, float_otherwise=_float_otherwise(found))
+
+
+def _with_output(subject: Subject, examples: Examples) -> Subject:
+    """The same, with its output named where that shows only when it is run."""
+    if subject.black_box or subject.output is not None:
+        return subject
+    with torch.no_grad():
+        output, others = outputs_of(subject.module, take(examples.inputs, torch.tensor([0, 1])))
+    return replace(subject, output=output, other_outputs=others)
+
+
+def _in_float(plain: Evaluator, subject: Subject) -> Scores:
+    """As what is simulated is run; where nothing is, each example by itself, as it is deployed."""
+    if subject.black_box:
+        return _float_in_batches(plain, subject, 1)
+    return plain.float_scores(torch.arange(batch_size(plain.inputs)))
+
+
+def _float_in_batches(evaluator: Evaluator, subject: Subject, size: int) -> Scores:
+    """Just as a runtime is run."""
+
+    def run(inputs: Inputs) -> Tensor:
+        with torch.no_grad():
+            return logits_of(subject.module, inputs).float().cpu()
+
+    return evaluator.runtime_scores(torch.arange(batch_size(evaluator.inputs)), run, size)
+
+
+def _float_otherwise(found: Prepared) -> dict[int, Predictions]:
+    """By batch size; other kernels for another size round otherwise, which does not count."""
+    sizes = {size for one in found.runtimes for size in one.sizes(found.evaluator.batch_size)}
+    usual, otherwise = found.in_float, dict[int, Predictions]()
+    whole = usual.logits[usual.finite]
+    spread = float(whole.max() - whole.min())
+    for size in sorted(sizes):
+        alike = _float_in_batches(found.evaluator, found.subject, size)
+        gap = (alike.logits - usual.logits).abs().amax(1)
+        other = (gap > _SAME_SCORES * spread) & (alike.predictions != usual.predictions)
+        fails = alike.finite != usual.finite
+        if bool((other & usual.finite & alike.finite | fails).any()):
+            otherwise[size] = predictions_of(alike)
+    return otherwise
 
 
 def _check_format(name: str, prepared: Prepared) -> None:

@@ -296,7 +296,13 @@ class Schedule:
         size = condition.batch_size or 1
         scores = self.evaluator.runtime_scores(self.prepared.everyone, runtime.run, size)
         words = f"measured once, in batches of {size}, the last one not filled up"
-        return Trial(self.prepared.everyone, None, scores, "measured once" if size == 1 else words)
+        return Trial(
+            self.prepared.everyone,
+            None,
+            scores,
+            "measured once" if size == 1 else words,
+            in_float=self.prepared.float_otherwise.get(size),
+        )
 
     def _even(self, width: int) -> Policy:
         if self.prepared.floors is None:

@@ -57,7 +57,8 @@ def subject_options() -> list[click.Option]:
     help="Measure what this runtime's own int8 dynamic quantization does, too; may be given again:"
     " ort-dynamic, torch-dynamic, torchao-dynamic or openvino. As its library has it by default;"
     " ort-dynamic also with options, as in ort-dynamic:weights=uint8,per_channel,reduce_range,"
-    "operators=MatMul+Gather,default_tensor_type=float.",
+    "operators=MatMul+Gather,default_tensor_type=float. file:INT8.onnx judges a file that is"
+    " quantized already, as it ships.",
 )
 @click.option(
     "--black-box",

@@ -1,30 +1,50 @@
 """Calling a model on a batch, whatever shape its inputs and outputs have."""
 
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from bitcliff.errors import InputError
+from bitcliff.points.outputs import described, named_outputs, scores_in
 from bitcliff.types.subject import Inputs
 
 
 def logits_of(model: nn.Module, inputs: Inputs) -> Float[Tensor, "batch classes"]:
-    """Run the model once: class scores from a tensor, a `.logits` attribute or a tuple's first.
+    """Run the model once: its class scores, also out of several outputs; see `chosen_output`.
 
     Raises:
-        InputError: the output is none of these, or not (batch, classes).
+        InputError: there are none, several outputs could be meant, or it is not (batch, classes).
     """
     output = model(**inputs) if isinstance(inputs, Mapping) else model(inputs)
-    if not isinstance(output, Tensor):
-        named = getattr(output, "logits", None)
-        first = output[0] if isinstance(output, tuple) and output else None
-        output = named if named is not None else first
-    if not isinstance(output, Tensor) or output.ndim != 2:
-        what = f"shape {tuple(output.shape)}" if isinstance(output, Tensor) else "no tensor"
-        raise InputError(f"the model must give class scores (batch, classes), but gave {what}")
-    return output
+    scores = output if isinstance(output, Tensor) else scores_in(output)
+    if scores.ndim != 2:
+        raise InputError(
+            "the model must give class scores (batch, classes), but gave shape "
+            f"{tuple(scores.shape)}"
+        )
+    return scores
+
+
+def outputs_of(model: nn.Module, inputs: Inputs) -> tuple[str, tuple[str, ...]]:
+    """The name of the output that `logits_of` takes, and the others with their shapes, in words.
+
+    Raises:
+        InputError: as `logits_of`.
+    """
+    given: list[Any] = []
+    # Before any hook that picks one of them.
+    watch = model.register_forward_hook(lambda _m, _a, out: given.append(out), prepend=True)
+    try:
+        scores = logits_of(model, inputs)
+    finally:
+        watch.remove()
+    named = named_outputs(given[-1])
+    used = next((name for name, tensor in named.items() if tensor is scores), "")
+    known = described(named)
+    return used, tuple(f"{name} {known[name]}" for name in named if name != used)
 
 
 def take(inputs: Inputs, index: Int[Tensor, " chosen"]) -> Inputs:

@@ -193,7 +193,7 @@ def at_risk(table: Table, conditions: Sequence[Measured]) -> list[str]:
         if one.condition.threat != "allocation" and not one.condition.deployed:
             continue
         index, now = one.outcomes.index, one.outcomes.prediction
-        before = table.prediction[index]
+        before = table.before(one.outcomes)
         flipped = (before != NONE) & (now != NONE) & (before != now)
         places = index[flipped]
         deepest[places] = np.minimum(deepest[places], one.outcomes.margin[flipped])
@@ -218,7 +218,7 @@ def _float(table: Table) -> FloatResult:
 
 def _policy(table: Table, measured: Measured) -> PolicyResult:
     found = measured.outcomes
-    before = table.prediction[found.index]
+    before = table.before(found)
     whole = (before != NONE) & (found.prediction != NONE)
     now, n = found.prediction[whole], int(whole.sum())
     labels = None if table.labels is None else table.labels[found.index][whole]

@@ -29,6 +29,7 @@ class Outcome:
         bits: the allocation at the quantized points, in their order; None where nothing is rounded.
         draws: for random policies, the prediction in each draw (None: numeric failure).
         repeats: for searched policies, the prediction in each repeat with a nudged input.
+        in_float: what float predicts in the same batches, where that is noted.
     """
 
     prediction: int | None
@@ -37,6 +38,7 @@ class Outcome:
     bits: list[int] | None = None
     draws: list[int | None] | None = None
     repeats: list[int | None] | None = None
+    in_float: int | None = None
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,10 @@ class ExampleRow:
     outcomes: Mapping[str, Outcome]
     thumbnail: str | None = None
 
+    def before(self, outcome: Outcome) -> int | None:
+        """What float predicts that this outcome is compared with."""
+        return self.float_prediction if outcome.in_float is None else outcome.in_float
+
 
 class Outcomes(Part):
     """The m examples that were measured under one condition, in the order of the data.
@@ -65,6 +71,8 @@ class Outcomes(Part):
         bits: (m, L) or, where all examples share them, (1, L); None where nothing is rounded.
         draws: (d, m) for random policies, the prediction in each draw.
         repeats: (r, m) for searched policies, the prediction in each repeat with a nudged input.
+        in_float: (m,) what float predicts when it is run in the same batches, -1 on a numeric
+            failure, where that is not what the table says, since float depends on its batch.
     """
 
     places: Ints | None = None
@@ -74,6 +82,7 @@ class Outcomes(Part):
     bits: Small2 | None = None
     draws: Ints2 | None = None
     repeats: Ints2 | None = None
+    in_float: Ints | None = None
 
     def __len__(self) -> int:
         return len(self.prediction)
@@ -127,6 +136,7 @@ class Outcomes(Part):
             bits=None if bits is None else bits[row].tolist(),
             draws=None if self.draws is None else [_or_none(p) for p in self.draws[:, row]],
             repeats=None if self.repeats is None else [_or_none(p) for p in self.repeats[:, row]],
+            in_float=None if self.in_float is None else _or_none(self.in_float[row]),
         )
 
 
@@ -185,6 +195,10 @@ class Table(Part):
     def targets(self) -> npt.NDArray[np.int32]:
         """(n,) the labels; without them what float predicts, -1 where it fails."""
         return self.prediction if self.labels is None else self.labels
+
+    def before(self, found: Outcomes) -> npt.NDArray[np.int32]:
+        """(m,) what float predicts that these outcomes are compared with: run in like batches."""
+        return self.prediction[found.index] if found.in_float is None else found.in_float
 
 
 class Rows(Sequence[ExampleRow]):
@@ -246,6 +260,9 @@ def outcomes_of_rows(by_place: Mapping[int, Outcome]) -> Outcomes:
         bits=np.array(bits, dtype=np.uint8) if bits else None,
         draws=_columns([one.draws for one in rows]),
         repeats=_columns([one.repeats for one in rows]),
+        in_float=None
+        if all(one.in_float is None for one in rows)
+        else classes([one.in_float for one in rows]),
     )
 
 

@@ -119,6 +119,11 @@ def _measured(observed: Observed, measured: Measured) -> Iterator[str]:
                 yield f"has {name} of shape {tables.shape} for {len(found)} examples"
             else:
                 yield from _classes(f"one of its {name}", tables.ravel(), NONE, classes)
+    if found.in_float is not None:
+        if len(found.in_float) != len(found):
+            yield f"has {len(found.in_float)} predictions in float for {len(found)} examples"
+        else:
+            yield from _classes("float, run alike,", found.in_float, NONE, classes)
     yield from _places("broken", measured.broken, n)
 
 

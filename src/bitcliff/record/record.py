@@ -100,6 +100,22 @@ class Record:
         return {policy.name for policy in self.policies if policy.runtime is not None}
 
     @cached_property
+    def float_otherwise(self) -> tuple[int, int] | None:
+        """The batch size of a runtime's condition, and how many examples float answers otherwise in
+        such batches than `table` has: the most there are. None: it does not depend on its batch.
+        """
+        found = [
+            (int((self.table.before(one.outcomes) != self.table.prediction[index]).sum()), size)
+            for one in self.observed.conditions
+            for index, size in [(one.outcomes.index, one.condition.batch_size or 1)]
+            if one.outcomes.in_float is not None
+        ]
+        if not found:
+            return None
+        count, size = max(found)
+        return size, count
+
+    @cached_property
     def outcomes(self) -> Mapping[str, Outcomes]:
         """What was observed under each condition, by its name."""
         return {one.name: one.outcomes for one in self.observed.conditions}

@@ -58,6 +58,8 @@ class SubjectInfo(Part):
 
     `uncovered`: what a runtime would quantize and Bitcliff does not; the run is then inconclusive.
     `black_box`: it was not looked inside, and has no points here.
+    `output`: the one that is judged, and `other_outputs` those beside it, with their shapes in
+    words; None and empty where it has one alone.
     """
 
     model: str
@@ -71,6 +73,8 @@ class SubjectInfo(Part):
     points: list[PointRow]
     uncovered: list[Uncovered]
     black_box: bool = False
+    output: str | None = None
+    other_outputs: list[str] = Field(default_factory=list)
 
 
 class Folding(Part):

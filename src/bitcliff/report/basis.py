@@ -4,9 +4,11 @@ A fixed placement is reported on one half of the examples, and a numeric failure
 5 of 10 must not be read against float's 18 of 20.
 """
 
+import numpy as np
+
 from bitcliff.record import PolicyResult, Record
 from bitcliff.record.arrays import NONE
-from bitcliff.report.formatting import clean, noun
+from bitcliff.report.formatting import clean, noun, percent, rate_interval, rate_text
 from bitcliff.stats import rate
 from bitcliff.types.rate import Rate
 
@@ -16,8 +18,9 @@ def float_on_same(record: Record, policy: PolicyResult) -> Rate | None:
     if not record.subject.labelled:
         return None
     found, table = record.outcomes[policy.name], record.table
-    whole = (table.prediction[found.index] != NONE) & (found.prediction != NONE)
-    right = (table.prediction == table.targets)[found.index]
+    before = table.before(found)
+    whole = (before != NONE) & (found.prediction != NONE)
+    right = before == table.targets[found.index]
     return rate(int((right & whole).sum()), int(whole.sum()))
 
 
@@ -63,6 +66,65 @@ def folding_note(record: Record) -> str:
         f"{count} BatchNorm{' was' if count == 1 else 's were'} folded into the layer before; in "
         f"float this moves scores by at most {largest:.2g} and changes {changed} of {n} "
         "decisions."
+    )
+
+
+def output_note(record: Record) -> str:
+    """Which of several outputs is judged; empty where there is one alone."""
+    subject = record.subject
+    if subject.output is None:
+        return ""
+    others = ", ".join(clean(other, 60) for other in subject.other_outputs)
+    return f"Judged is the output {clean(subject.output, 60)}, and not {others}."
+
+
+def warnings(record: Record) -> list[str]:
+    """What makes float a doubtful thing to compare with, in a sentence each."""
+    return [note for note in (_chance_note(record), _batch_note(record)) if note]
+
+
+def _chance_note(record: Record) -> str:
+    """Float is hardly better than answers given without a look at the inputs."""
+    found, by_chance = record.float_.accuracy, chance(record)
+    if found is None or by_chance is None or found.low is None or found.k == found.n:
+        return ""
+    if found.low > by_chance:
+        return ""
+    return (
+        f"In float already only {rate_text(found)} of the {noun(record)} are right, 95 % interval "
+        f"{rate_interval(found)}: not clearly better than by chance ({percent(by_chance)}). "
+        "Perhaps the inputs are not prepared as the network wants them, the labels are in another "
+        "order, or another output holds the classes."
+    )
+
+
+def chance(record: Record) -> float | None:
+    """The share that would be right of answers that are shuffled among the examples, or drawn among
+    the labels there are; None without labels, or with only one.
+    """
+    table = record.table
+    if table.labels is None:
+        return None
+    whole = table.prediction != NONE
+    labels, found = table.labels[whole], table.prediction[whole]
+    kinds, counts = np.unique(labels, return_counts=True)
+    if len(kinds) < 2:
+        return None
+    answered = np.array([(found == kind).sum() for kind in kinds])
+    shuffled = float((counts * answered).sum()) / len(labels) ** 2
+    return max(shuffled, 1 / len(kinds))
+
+
+def _batch_note(record: Record) -> str:
+    """What batches do in float, which is not to be blamed on quantization."""
+    if record.float_otherwise is None:
+        return ""
+    size, count = record.float_otherwise
+    alike = "each by itself" if size == 1 else f"in batches of {size}"
+    return (
+        f"Float itself depends on its batch: {alike} it answers {count} of "
+        f"{len(record.table)} {noun(record)} otherwise than shown for float. So each runtime is "
+        "compared with float in the same batches."
     )
 
 

@@ -3,7 +3,14 @@
 from typing import TYPE_CHECKING
 
 from bitcliff.record import PolicyResult, Record
-from bitcliff.report.basis import float_on_same, folding_note, is_partial, partial_notes
+from bitcliff.report.basis import (
+    float_on_same,
+    folding_note,
+    is_partial,
+    output_note,
+    partial_notes,
+    warnings,
+)
 from bitcliff.report.finding import Finding, find
 from bitcliff.report.formatting import (
     NOTHING,
@@ -166,6 +173,8 @@ def _closing(record: Record, finding: Finding, hidden: set[str]) -> list[str]:
     repeats = repeats_short(record, finding.worst)
     nudged = nudged_sentence(record, finding.worst)
     lines = [
+        *(f"Warning: {warning}" for warning in warnings(record)),
+        *([output_note(record)] if output_note(record) else []),
         _risk_line(record),
         *([repeats] if repeats else []),
         *([nudged] if nudged else []),

@@ -55,8 +55,9 @@ def render_csv(record: Record) -> str:
 def _cells(
     record: Record, row: ExampleRow, policy: PolicyResult, outcome: Outcome
 ) -> list[str | int | float | None]:
-    failed = outcome.prediction is None or row.float_prediction is None
-    flipped = None if failed else int(outcome.prediction != row.float_prediction)
+    before = row.before(outcome)
+    failed = outcome.prediction is None or before is None
+    flipped = None if failed else int(outcome.prediction != before)
     unknown = outcome.prediction is None or row.label is None
     correct = None if unknown else int(outcome.prediction == row.label)
     stays = count_stays(row, outcome)

@@ -116,11 +116,12 @@ def _lost_in(policy: PolicyResult) -> int:
 def _in_runtime(record: Record, policy: PolicyResult) -> Finding:
     """Nothing was simulated: float against the runtime."""
     labelled = record.subject.labelled
-    rows = [r for r in record.examples if r.float_prediction is not None and _answered(r, policy)]
-    base = sum(_right(row, None, labelled) for row in rows)
-    found = sum(_right(row, policy, labelled) for row in rows)
-    lost = _lost_in(policy)
-    name, n = clean(policy.name, 40), len(rows)
+    lost, n = _lost_in(policy), policy.agreement.n
+    found, base = policy.agreement.k, n
+    if policy.accuracy is not None and policy.flips.gained is not None:
+        found = policy.accuracy.k
+        base = found + lost - policy.flips.gained.k
+    name = clean(policy.name, 40)
     if labelled:
         title = f"Quantized by {name}, {found} of {n} are right; in float it is {base}"
         loss = f"Of the {base} right answers in float, {_count_lost(lost)} {_is(lost)} lost."

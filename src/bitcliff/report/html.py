@@ -10,7 +10,7 @@ from typing import Any
 
 from bitcliff.record import Record
 from bitcliff.report import view
-from bitcliff.report.basis import partial_notes, same_text
+from bitcliff.report.basis import output_note, partial_notes, same_text, warnings
 from bitcliff.report.figure import figure_plot
 from bitcliff.report.filters import FILTERS
 from bitcliff.report.finding import find
@@ -108,6 +108,8 @@ def _context(record: Record, verdict: Verdict) -> dict[str, Any]:
         "uncovered": subject.uncovered,
         "searched": view.searched(record),
         "partial": partial_notes(record),
+        "warnings": warnings(record),
+        "output": output_note(record),
         "any_repeated": any_repeated(record),
         "repeats": repeats_sentence(record, finding.worst),
         "settings": view.settings_lines(record),

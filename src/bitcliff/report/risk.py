@@ -60,7 +60,8 @@ def _deepest(record: Record, row: ExampleRow) -> tuple[PolicyResult, Outcome] | 
         (policy, row.outcomes[policy.name])
         for policy in record.policies
         if policy.name in row.outcomes
-        and row.outcomes[policy.name].prediction not in (None, row.float_prediction)
+        and row.outcomes[policy.name].prediction
+        not in (None, row.before(row.outcomes[policy.name]))
     ]
     certain = [pair for pair in flipped if pair[0].by_adversary]
 

@@ -69,7 +69,7 @@ class AssessJob:
             it ships with one.
         plan: already part of `settings`; kept to check that it is for this network.
         limit: examples kept at most; more are subsampled.
-        runtimes: of `adapters.runtimes.RUNTIMES`, to measure too.
+        runtimes: as `adapters.runtimes.read_runtime` reads them, to measure too.
         black_box: the model is an ONNX file that is not looked into: the runtimes alone.
         out: the run directory. command: the command line, for the record.
     """
@@ -124,7 +124,11 @@ def run_assess(job: AssessJob, listener: Listener) -> tuple[Record, Verdict]:
     )
     config = resolved_config(job, subject, examples, prepared.float_sha256)
     config["policy_sha256"] = prepared.policy and prepared.policy.sha256
+    config["runtime_versions"] = [runtime.version for runtime in prepared.runtimes]
     listener.plan(prepared.points)
+    if prepared.subject.other_outputs:
+        others = ", ".join(prepared.subject.other_outputs)
+        listener.stage(f"Judged is the output {prepared.subject.output}, and not {others}")
     open_run(job.out)
     with held(job.out):
         partial = Partial(job.out / PARTIAL, config)
@@ -212,7 +216,7 @@ def load_subject_and_data(job: AssessJob, listener: Listener) -> tuple[Subject, 
     )
     if is_onnx(job.model) and not job.black_box:
         listener.stage("Comparing with ONNX Runtime")
-        agreed = check_agreement(job.model, subject.module, examples.inputs)
+        agreed = check_agreement(job.model, subject.module, examples.inputs, subject.output)
         listener.stage(f"ONNX Runtime gives the same answers on {agreed.examples} examples")
     if subject.preprocessing is None or examples.preprocessing == Examples.preprocessing:
         _refuse_idle(job.model_options, job.data)

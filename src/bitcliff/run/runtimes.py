@@ -67,7 +67,7 @@ def float_file(subject: Subject, examples: Examples) -> bytes:
         InputError: it cannot be written. MissingExtra: what writes it is not installed.
     """
     if is_onnx(subject.name):  # the user's own file, not what Bitcliff made of it
-        return onnx_bytes(subject.name)
+        return onnx_bytes(subject.name, subject.output)
     require_exporter("--runtime")
     return float_onnx(subject.module, examples.inputs)
 

@@ -30,6 +30,8 @@ class ModelOptions(Settings):
     """Share kept by the centre crop."""
     interpolation: str | None = None
     """nearest, bilinear or bicubic."""
+    output: str | None = None
+    """Which of the network's outputs is its class scores: a name, or a number from 0."""
     initial: Annotated[Literal["random", "head"] | None, Option(absent="a training file's")] = None
     """For training. "random": a network of timm or torchvision begins at random. "head": one of its
     weights begins with a new classifier if `num_classes` is not theirs."""

@@ -63,6 +63,8 @@ class Subject:
         tokenizer: for text models from a Hugging Face folder: texts to keyword tensors.
         named_inputs: for files that take several arrays, or whole numbers: what they declare, by
             the keywords that the module is called with.
+        output: the name of the output that is judged; None: it has one alone, or is not known yet.
+        other_outputs: those beside it, with their shapes in words.
     """
 
     name: str
@@ -74,6 +76,8 @@ class Subject:
     black_box: bool = False
     tokenizer: Callable[[list[str]], Mapping[str, Tensor]] | None = None
     named_inputs: Mapping[str, NamedInput] | None = None
+    output: str | None = None
+    other_outputs: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

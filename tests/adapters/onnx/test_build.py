@@ -85,7 +85,7 @@ def test_all_operators_that_lack_are_named_at_once() -> None:
 )
 def test_what_is_quantized_already_is_refused(operator: str) -> None:
     text = refusal(by_hand([node(operator, ["x"], ["y"])]))
-    assert text.startswith(f"net.onnx: quantized already ({operator}); give the network in float")
+    assert text.startswith(f"net.onnx: already quantized: 1 {operator}; give the network in float")
 
 
 def test_graphs_that_cannot_run() -> None:

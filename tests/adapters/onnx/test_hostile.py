@@ -252,7 +252,7 @@ HOSTILE: dict[str, tuple[onnx.ModelProto, str]] = {
         with_tensor(dims=[HUGE, 3], raw_data=b"", float_data=[1.0]),
         "holds",
     ),
-    "bfloat16": (with_tensor(data_type=16), "type bfloat16"),
+    "bfloat16": (with_tensor(data_type=16), "weights are bfloat16: 1 of its tensors"),
     "string": (with_tensor(data_type=8), "type string"),
     "no such type": (with_tensor(data_type=99), "type 99"),
     "outside": (with_data_at("../../etc/passwd"), "outside its own folder"),

@@ -1,14 +1,17 @@
 from pathlib import Path
 
+import onnx
 import pytest
 import torch
 from onnx import ModelProto, TensorProto, helper
 
 from bitcliff.adapters import ModelOptions, load_model
+from bitcliff.adapters.black_box.subject import load_black_box_subject, onnx_bytes
 from bitcliff.adapters.onnx.subject import is_onnx
 from bitcliff.adapters.weights import file_sha256
 from bitcliff.errors import InputError
 from bitcliff.types.subject import NamedInput
+from tests.adapters.onnx.classifiers import X, Y, classifier
 from tests.adapters.onnx.networks import by_hand, export, images, perceptron, save, small
 
 
@@ -29,6 +32,32 @@ def test_weights_beside_the_file_are_part_of_the_hash(tmp_path: Path) -> None:
     assert torch.allclose(before.module(images(4)), small()(images(4)), atol=1e-5)
     data.write_bytes(data.read_bytes()[:-4] + b"\0\0\0\0")
     assert load_model(spec).weights_sha256 != before.weights_sha256
+
+
+def test_of_several_outputs_the_scores_are_taken_and_the_others_named(tmp_path: Path) -> None:
+    spec = save(classifier(outputs=("f", "logits")), tmp_path / "net.onnx")
+    for load in (load_model, load_black_box_subject):
+        subject = load(spec)
+        assert (subject.output, subject.other_outputs) == ("logits", ("f (batch, 16)",))
+        found = subject.module(torch.from_numpy(X)).argmax(1)
+        assert found.tolist() == Y.tolist()
+
+
+def test_where_no_name_tells_the_user_says_which(tmp_path: Path) -> None:
+    spec = save(classifier(outputs=("f", "m")), tmp_path / "net.onnx")
+    told = r"net\.onnx: 2 of its outputs could be the class scores, f \(batch, 16\), m .*--output m"
+    for load in (load_model, load_black_box_subject):
+        with pytest.raises(InputError, match=told):
+            load(spec)
+        with pytest.raises(InputError, match=r"net\.onnx: no output y; it has f, m"):
+            load(spec, options=ModelOptions(output="y"))
+        for asked in ("m", "1"):
+            subject = load(spec, options=ModelOptions(output=asked))
+            assert subject.output == "m"
+            assert subject.module(torch.from_numpy(X)).shape == (64, 4)
+    # Runtimes are asked for the first output: it is the only one that is left.
+    (left,) = onnx.load_from_string(onnx_bytes(spec, "m")).graph.output
+    assert left.name == "m"
 
 
 def test_images_need_one_option_and_get_the_files_size(tmp_path: Path) -> None:

@@ -17,7 +17,8 @@ class BlackBoxSettings:
     Attributes:
         weights: file of weights, for models built here (timm:, torchvision:, zoo:, hf:, py:).
         num_classes: how many classes it must tell apart; None: as its first output has.
-        output: which of several outputs to take, by name (ONNX and endpoints); None: the first.
+        output: which of several outputs to take, by name (ONNX and endpoints); None:
+            of an ONNX file the one that could be class scores, of an endpoint the first.
         timeout: seconds that an endpoint may take for one whole response.
         retries: how often an endpoint is asked again when it gives none, or nonsense.
         batch: images asked at once; more are split.

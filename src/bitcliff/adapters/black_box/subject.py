@@ -8,8 +8,9 @@ from torch import Tensor, nn
 from bitcliff.adapters.black_box.onnx_file import open_onnx
 from bitcliff.adapters.black_box.outputs import Form, checked
 from bitcliff.adapters.black_box.settings import BlackBoxSettings
+from bitcliff.adapters.onnx.baseline import check_baseline
 from bitcliff.adapters.onnx.file import read_onnx
-from bitcliff.adapters.onnx.subject import declared_inputs, plain_shape
+from bitcliff.adapters.onnx.subject import declared_inputs, declared_output, plain_shape
 from bitcliff.adapters.optional import require
 from bitcliff.adapters.preprocessing import override
 from bitcliff.errors import InputError
@@ -18,7 +19,6 @@ from bitcliff.types.options import ModelOptions
 from bitcliff.types.subject import Inputs, Preprocessing, Subject
 
 _NOTHING_ASKED = ModelOptions()
-_DEFAULTS = BlackBoxSettings()
 _AT_ONCE = 256
 
 
@@ -29,17 +29,25 @@ def load_black_box_subject(spec: str, options: ModelOptions = _NOTHING_ASKED) ->
     otherwise; a file declares no mean.
 
     Raises:
-        InputError: not an ONNX file that ONNX Runtime can run, or one with a fixed batch above 1.
+        InputError: not an ONNX file that ONNX Runtime can run, one with a fixed batch above 1, one
+            that is no baseline, or whose output is not clear.
     """
     if not spec.lower().endswith(".onnx"):
         raise InputError(f"MODEL {spec}: --black-box takes a network as FILE.onnx")
-    opened = open_onnx(spec, _DEFAULTS, images=False)
+    model = read_onnx(Path(spec)).model
+    try:
+        check_baseline(model)
+    except InputError as error:
+        raise InputError(f"{spec}: {error}") from error
+    output, others = declared_output(model.graph, options.output, spec)
+    options = options.changed(output=None)
+    opened = open_onnx(spec, BlackBoxSettings(output=output), images=False)
     if opened.batch is not None and opened.batch > 1:
         raise InputError(
             f"{spec}: takes {opened.batch} examples at once and no other number; export it again "
             "with a batch dimension that is free, or 1"
         )
-    inputs = declared_inputs(read_onnx(Path(spec)).model.graph, spec)
+    inputs = declared_inputs(model.graph, spec)
     shape = plain_shape(inputs)
     return Subject(
         name=spec,
@@ -49,18 +57,27 @@ def load_black_box_subject(spec: str, options: ModelOptions = _NOTHING_ASKED) ->
         weights_sha256=opened.identity,
         black_box=True,
         named_inputs=inputs if shape is None else None,
+        output=output,
+        other_outputs=others,
     )
 
 
-def onnx_bytes(spec: str) -> bytes:
+def onnx_bytes(spec: str, output: str | None = None) -> bytes:
     """The file with all its weights; `load_black_box_subject` has checked where they lie.
+
+    Args:
+        output: the only one that is left of its outputs, since runtimes are asked for the first.
 
     Raises:
         InputError: more than ONNX can hold in one piece.
     """
     onnx = require("onnx", "onnx", spec)
     try:
-        written: bytes = onnx.load(spec).SerializeToString()
+        model = onnx.load(spec)
+        kept = [one for one in model.graph.output if output in (None, one.name)]
+        del model.graph.output[:]
+        model.graph.output.extend(kept)
+        written: bytes = model.SerializeToString()
     except ValueError as error:
         raise InputError(f"{spec}: its weights are more than 2 GiB; give a smaller one") from error
     return written

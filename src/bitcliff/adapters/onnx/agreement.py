@@ -37,12 +37,14 @@ class Agreement:
     largest: float
 
 
-def check_agreement(spec: str, network: nn.Module, inputs: Inputs) -> Agreement:
+def check_agreement(
+    spec: str, network: nn.Module, inputs: Inputs, output: str | None = None
+) -> Agreement:
     """Compares the first examples' outputs with ONNX Runtime's on the file itself.
 
     Args:
         network: built of the file; its own first pass comes first, so that ONNX Runtime is given
-            only files that passed.
+            only files that passed. output: the file's that the network gives.
 
     Raises:
         InputError: another class for any example, or scores further off than `TOLERANCE`; the text
@@ -51,7 +53,7 @@ def check_agreement(spec: str, network: nn.Module, inputs: Inputs) -> Agreement:
     given = _first(inputs, EXAMPLES)
     count = batch_size(given)
     ours = _ask(spec, network, given, None)
-    opened = open_onnx(spec, BlackBoxSettings(), images=False)
+    opened = open_onnx(spec, BlackBoxSettings(output=output), images=False)
     theirs = checked(spec, opened, Form(None), _BATCH)(given)
     largest, changed = _difference(ours, theirs), int(_other_class(ours, theirs).sum())
     if largest <= TOLERANCE and not changed:

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from bitcliff.adapters.onnx.baseline import check_baseline
 from bitcliff.adapters.onnx.file import OnnxFile
 from bitcliff.adapters.onnx.guard import LARGEST_HELD, SizeGuard, check_bytes
 from bitcliff.adapters.onnx.modules import Call, as_layer
@@ -19,7 +20,7 @@ from bitcliff.adapters.onnx.operators import OPERATORS
 from bitcliff.adapters.onnx.operators.sizes import also_on_sizes
 from bitcliff.adapters.onnx.tensors import read_tensor
 from bitcliff.adapters.optional import require
-from bitcliff.adapters.wording import listed, one_line, shortened
+from bitcliff.adapters.wording import one_line, shortened
 from bitcliff.errors import InputError
 
 _OLDEST_OPSET = 7  # the oldest that ONNX Runtime promises to run
@@ -28,19 +29,20 @@ _DOMAINS = ("", "ai.onnx")
 _INSTEAD = "assess it with --black-box --runtime ort-dynamic"
 
 
-def build_network(file: OnnxFile, fold: bool = True) -> OnnxNetwork:
-    """The network that the file describes, in eval mode; its first output is the network's.
+def build_network(file: OnnxFile, fold: bool = True, output: str | None = None) -> OnnxNetwork:
+    """The network that the file describes, in eval mode.
 
     Args:
+        output: the name of the network's; None: the file's first.
         fold: work out at once what depends on constants alone. Without, every node runs.
 
     Raises:
-        InputError: operators that are not supported, all of them named; quantized already; a
-            damaged graph.
+        InputError: operators that are not supported, all of them named; no baseline, such as what
+            is quantized already; a damaged graph.
     """
     try:
         opset = _check(file)
-        return _Builder(file, opset, fold).network().eval()
+        return _Builder(file, opset, fold).network(output).eval()
     except InputError as error:
         raise InputError(f"{file.path}: {error}") from error
     except Exception as error:  # a damaged file can hold anything
@@ -54,12 +56,7 @@ def _check(file: OnnxFile) -> int:
         node.op_type if node.domain in _DOMAINS else f"{node.domain}.{node.op_type}"
         for node in graph.node
     }
-    quantized = sorted(name for name in names if _is_quantized(name))
-    if quantized:
-        raise InputError(
-            f"quantized already ({shortened(listed(quantized))}); give the network in float, as it "
-            "was before"
-        )
+    check_baseline(file.model)
     lacking = sorted(names - OPERATORS.keys())
     if lacking:
         raise InputError(
@@ -77,15 +74,6 @@ def _check(file: OnnxFile) -> int:
     return opset
 
 
-def _is_quantized(operator: str) -> bool:
-    name = operator.rpartition(".")[2]
-    return (
-        "Quantize" in name
-        or name.startswith(("QLinear", "QGemm", "QAttention"))
-        or (name.endswith(("Integer", "IntegerToFloat", "NBits")))
-    )
-
-
 class _Builder:
     def __init__(self, file: OnnxFile, opset: int, fold: bool) -> None:
         self.file, self.opset, self.fold = file, opset, fold
@@ -95,7 +83,7 @@ class _Builder:
         self.folded = 0
         self.batch = _declared_batch(file.model.graph, self.constants)
 
-    def network(self) -> OnnxNetwork:
+    def network(self, output: str | None) -> OnnxNetwork:
         """All nodes, in the file's order, which must be one in which they can run."""
         graph = self.file.model.graph
         inputs = [i.name for i in graph.input if i.name not in self.constants]
@@ -115,11 +103,12 @@ class _Builder:
                 )
             known.update(filter(None, outputs))
             self._add(node, title, tuple(outputs))
-        if not graph.output or not any(graph.output[0].name in s.outputs for s, _ in self.steps):
+        output = output or next((one.name for one in graph.output), None)
+        if output is None or not any(output in step.outputs for step, _ in self.steps):
             raise InputError("its output does not depend on its input")
         used = {name for step, _ in self.steps for name in step.inputs}
         constants = {name: value for name, value in self.constants.items() if name in used}
-        return OnnxNetwork(inputs, graph.output[0].name, self.steps, constants, self.batch)
+        return OnnxNetwork(inputs, output, self.steps, constants, self.batch)
 
     def _add(self, node: Any, title: str, outputs: tuple[str, ...]) -> None:
         attributes = _attributes(node, self.file.path)

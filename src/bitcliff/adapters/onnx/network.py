@@ -71,7 +71,7 @@ class OnnxNetwork(nn.Module):
         self._watched = False
 
     def forward(self, *inputs: Tensor, **named: Tensor) -> Any:
-        """The graph's first output, of its inputs in order or by their names.
+        """The output that is judged, of its inputs in order or by their names.
 
         Raises:
             InputError: a node fails; it is named. Or other inputs.

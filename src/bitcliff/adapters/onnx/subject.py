@@ -14,8 +14,11 @@ from bitcliff.adapters.preprocessing import override
 from bitcliff.adapters.weights import Weights
 from bitcliff.adapters.wording import shortened
 from bitcliff.errors import InputError
+from bitcliff.points.outputs import Output, chosen_output
 from bitcliff.types.options import ModelOptions
 from bitcliff.types.subject import NamedInput, Preprocessing, Subject
+
+_FLOATS = (1, 10, 11, 16)  # float, float16, double and bfloat16, by ONNX's numbers
 
 
 def is_onnx(spec: str) -> bool:
@@ -37,14 +40,18 @@ def load_onnx(name: str, weights: Weights | None, options: ModelOptions) -> Subj
         raise InputError(f"{name}: an ONNX file is fixed; it can be assessed, but not changed")
     file = read_onnx(Path(name))
     inputs = declared_inputs(file.model.graph, name)
+    output, others = declared_output(file.model.graph, options.output, name)
+    options = options.changed(output=None)
     shape = plain_shape(inputs)
     return make_subject(
         name,
-        build_network(file),
+        build_network(file, output=output),
         override(None, options) if shape is None else _preprocessing(shape, options, name),
         None,
         named_inputs=inputs if shape is None else None,
         weights_sha256=file.sha256,
+        output=output,
+        other_outputs=others,
     )
 
 
@@ -69,6 +76,31 @@ def declared_inputs(graph: Any, name: str) -> dict[str, NamedInput]:
     if not inputs:
         raise InputError(f"{name}: has no input")
     return inputs
+
+
+def declared_output(graph: Any, asked: str | None, name: str) -> tuple[str | None, tuple[str, ...]]:
+    """The output that is judged of the file at `name`, and the others with their shapes in words.
+
+    Raises:
+        InputError: there is none such, or several could be meant.
+    """
+    outputs = {value.name: _declared(value.type) for value in graph.output}
+    if not outputs:
+        return None, ()
+    try:
+        chosen = chosen_output(outputs, asked)
+    except InputError as error:
+        raise InputError(f"{name}: {shortened(str(error))}") from error
+    return chosen, tuple(f"{one} {outputs[one]}" for one in outputs if one != chosen)
+
+
+def _declared(kind: Any) -> Output:
+    """What the file says of an output; maps and sequences are no scores."""
+    tensor = kind.tensor_type
+    if not tensor.HasField("shape"):
+        return Output(None, tensor.elem_type in _FLOATS)
+    sizes = (size.dim_value or size.dim_param or None for size in tensor.shape.dim)
+    return Output(tuple(sizes), tensor.elem_type in _FLOATS)
 
 
 def plain_shape(inputs: Mapping[str, NamedInput]) -> tuple[int | None, ...] | None:

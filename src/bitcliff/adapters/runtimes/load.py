@@ -9,7 +9,9 @@ from torch import Tensor
 from bitcliff.adapters.optional import quiet
 from bitcliff.adapters.runtimes.choice import read_choice
 from bitcliff.adapters.runtimes.openvino import load_openvino
+from bitcliff.adapters.runtimes.ort_dynamic import NAME as ORT
 from bitcliff.adapters.runtimes.ort_dynamic import load_ort_dynamic
+from bitcliff.adapters.runtimes.quantized_file import PREFIX, load_file
 from bitcliff.adapters.runtimes.torch_dynamic import load_torch_dynamic
 from bitcliff.adapters.runtimes.torchao_dynamic import load_torchao_dynamic
 from bitcliff.adapters.wording import one_line
@@ -44,7 +46,8 @@ def load_runtime(
     The subject itself stays as it is.
 
     Args:
-        name: of `RUNTIMES`. make_onnx: the same network as an ONNX file, for those that want one.
+        name: of `RUNTIMES`, or "file:INT8.onnx" for a file that is quantized already.
+        make_onnx: the same network as an ONNX file, for those that want one.
         options: of `ort-dynamic`; None: the library's defaults.
         in_float: sites of points (`Point.site`) to leave in float; `Runtime.kept` says which were.
 
@@ -53,9 +56,13 @@ def load_runtime(
         MissingExtra: it is not installed.
     """
     read_runtime(name)
-    load = RUNTIMES[name]
-    if load is load_ort_dynamic and options is not None:
+    load: Load
+    if name.startswith(PREFIX):
+        load = partial(load_file, name)
+    elif name == ORT and options is not None:
         load = partial(load_ort_dynamic, options=options)
+    else:
+        load = RUNTIMES[name]
     label = RuntimeChoice(name, options).label
     try:
         with quiet():
@@ -79,7 +86,11 @@ def load_runtime(
 
 def read_runtime(text: str) -> RuntimeChoice:
     """What `--runtime` says; InputError unless there is such a runtime with such options."""
-    return read_choice(text, RUNTIMES)
+    if text.startswith(PREFIX):
+        if not text.lower().endswith(".onnx"):
+            raise InputError(f"--runtime {text}: takes a quantized network as {PREFIX}FILE.onnx")
+        return RuntimeChoice(text)
+    return read_choice(text, (*RUNTIMES, f"{PREFIX}FILE.onnx"))
 
 
 def _guarded(name: str, subject: Subject, run: Run) -> Run:

@@ -24,10 +24,10 @@ def open_session(runtime: Any, model: Path | bytes, optimized: bool = True) -> A
     return runtime.InferenceSession(source, options, providers=["CPUExecutionProvider"])
 
 
-def run_session(session: Any) -> Callable[[Inputs], Tensor]:
-    """A session as a function of a batch: its first output, float32."""
+def run_session(session: Any, output: str | None = None) -> Callable[[Inputs], Tensor]:
+    """A session as a function of a batch: one output, by default its first, float32."""
     names = [given.name for given in session.get_inputs()]
-    output = session.get_outputs()[0].name
+    output = output or session.get_outputs()[0].name
 
     def run(inputs: Inputs) -> Tensor:
         if not isinstance(inputs, Mapping):

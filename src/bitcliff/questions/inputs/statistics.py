@@ -94,9 +94,12 @@ def under(record: Record, policy: str) -> Under:
     table, found = record.table, record.outcomes[policy]
     now, margin = found.spread(len(table)), np.full(len(table), np.nan)
     margin[found.index] = found.margin
-    whole = (table.prediction != NONE) & (now != NONE)
+    before = table.prediction.copy()
+    before[found.index] = table.before(found)
+    whole = (before != NONE) & (now != NONE)
     # Without labels what float predicts is wanted, and all are right in float.
-    able, changed = whole & (table.prediction == table.targets), now != table.prediction
+    wanted = before if table.labels is None else table.labels
+    able, changed = whole & (before == wanted), now != before
     return Under(now, margin, whole, able & changed, able & ~changed)
 
 

@@ -41,8 +41,9 @@ def observe_runtimes(
 
 
 def _observe(runtime: Runtime, prepared: Prepared) -> RuntimeObserved:
-    # Of a network that is not looked into, nothing can be simulated.
-    rungs, left_out = simulated_rungs(runtime, prepared) if prepared.points else ([], [])
+    # Of a network that is not looked into, nothing can be simulated; nor what a file does inside.
+    inside = prepared.points and runtime.kinds
+    rungs, left_out = simulated_rungs(runtime, prepared) if inside else ([], [])
     have = cpu_flags()
     sums = [flag for flag in _INTEGER_SUMS if flag in have]
     return RuntimeObserved(
