@@ -19,6 +19,7 @@ def make_subject(
     tokenizer: Callable[[list[str]], Mapping[str, Tensor]] | None = None,
     named_inputs: Mapping[str, NamedInput] | None = None,
     weights_sha256: str | None = None,
+    unnormalised: Preprocessing | None = None,
 ) -> Subject:
     """Freezes the module and puts it in eval mode.
 
@@ -29,7 +30,9 @@ def make_subject(
     Raises:
         InputError: a parameter is NaN or infinite.
     """
-    module.eval().requires_grad_(False)
+    module.eval()
+    for parameter in module.parameters():  # TorchScript has no requires_grad_ of a whole module
+        parameter.requires_grad_(False)
     if weights is None:
         refuse_non_finite(dict(module.named_parameters()), name)
     digest = weights_sha256 or (weights.sha256 if weights else tensors_sha256(module.state_dict()))
@@ -42,4 +45,5 @@ def make_subject(
         runs_user_code=runs_user_code,
         tokenizer=tokenizer,
         named_inputs=named_inputs,
+        unnormalised=unnormalised,
     )
