@@ -21,10 +21,17 @@ def logits_of(model: nn.Module, inputs: Inputs) -> Float[Tensor, "batch classes"
         named = getattr(output, "logits", None)
         first = output[0] if isinstance(output, tuple) and output else None
         output = named if named is not None else first
+    output = flat_scores(output) if isinstance(output, Tensor) else output
     if not isinstance(output, Tensor) or output.ndim != 2:
         what = f"shape {tuple(output.shape)}" if isinstance(output, Tensor) else "no tensor"
         raise InputError(f"the model must give class scores (batch, classes), but gave {what}")
     return output
+
+
+def flat_scores(output: Tensor) -> Tensor:
+    """(batch, classes) where all other axes are of size 1, as pools and convolutions leave them."""
+    longer = [size for size in output.shape[1:] if size != 1]
+    return output.flatten(1) if output.ndim > 2 and len(longer) < 2 else output
 
 
 def take(inputs: Inputs, index: Int[Tensor, " chosen"]) -> Inputs:
@@ -45,6 +52,11 @@ def raw_tensors(inputs: Inputs) -> list[Tensor]:
     """The floating tensors a model is fed: images, not tokens."""
     tensors = inputs.values() if isinstance(inputs, Mapping) else [inputs]
     return [tensor for tensor in tensors if tensor.is_floating_point()]
+
+
+def takes_images(inputs: Inputs) -> bool:
+    """Whether a model is fed images of 1 or 3 channels, wherever those lie."""
+    return any(x.ndim == 4 and {1, 3} & {x.shape[1], x.shape[-1]} for x in raw_tensors(inputs))
 
 
 def batches(

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from bitcliff.adapters.onnx.advice import instead
 from bitcliff.adapters.onnx.file import OnnxFile
 from bitcliff.adapters.onnx.guard import LARGEST_HELD, SizeGuard, check_bytes
 from bitcliff.adapters.onnx.modules import Call, as_layer
@@ -19,13 +20,12 @@ from bitcliff.adapters.onnx.operators import OPERATORS
 from bitcliff.adapters.onnx.operators.sizes import also_on_sizes
 from bitcliff.adapters.onnx.tensors import read_tensor
 from bitcliff.adapters.optional import require
-from bitcliff.adapters.wording import listed, one_line, shortened
+from bitcliff.adapters.wording import listed, one_line, shortened, told_of
 from bitcliff.errors import InputError
 
 _OLDEST_OPSET = 7  # the oldest that ONNX Runtime promises to run
 _MOST_NODES = 50_000
 _DOMAINS = ("", "ai.onnx")
-_INSTEAD = "assess it with --black-box --runtime ort-dynamic"
 
 
 def build_network(file: OnnxFile, fold: bool = True) -> OnnxNetwork:
@@ -42,7 +42,7 @@ def build_network(file: OnnxFile, fold: bool = True) -> OnnxNetwork:
         opset = _check(file)
         return _Builder(file, opset, fold).network().eval()
     except InputError as error:
-        raise InputError(f"{file.path}: {error}") from error
+        raise InputError(told_of(str(file.path), error)) from error
     except Exception as error:  # a damaged file can hold anything
         raise InputError(f"{file.path}: damaged ({one_line(error)})") from error
 
@@ -52,7 +52,7 @@ def _check(file: OnnxFile) -> int:
     graph, functions = file.model.graph, file.model.functions
     names = {
         node.op_type if node.domain in _DOMAINS else f"{node.domain}.{node.op_type}"
-        for node in graph.node
+        for _, node in _needed(graph)
     }
     quantized = sorted(name for name in names if _is_quantized(name))
     if quantized:
@@ -64,17 +64,31 @@ def _check(file: OnnxFile) -> int:
     if lacking:
         raise InputError(
             f"has operators that cannot be run in PyTorch here: {shortened(', '.join(lacking))}; "
-            + _INSTEAD
+            + instead(file.model)
         )
     if functions or graph.sparse_initializer:
         what = "functions of its own" if functions else "sparse weights"
-        raise InputError(f"has {what}, which are not supported; {_INSTEAD}")
+        raise InputError(f"has {what}, which are not supported; {instead(file.model)}")
     if len(graph.node) > _MOST_NODES:
         raise InputError(f"has {len(graph.node)} nodes; {_MOST_NODES} is the limit")
     opset = max((o.version for o in file.model.opset_import if o.domain in _DOMAINS), default=0)
     if opset < _OLDEST_OPSET:
         raise InputError(f"is of opset {opset}; export it with opset {_OLDEST_OPSET} or newer")
     return opset
+
+
+def _needed(graph: Any) -> list[tuple[int, Any]]:
+    """The nodes that the first output depends on, in the file's order, with their places in it.
+
+    What feeds other outputs alone cannot change an answer: points there would take bits for
+    nothing.
+    """
+    wanted, found = {output.name for output in graph.output[:1]}, []
+    for index, node in reversed(list(enumerate(graph.node))):
+        if wanted.intersection(node.output):
+            wanted.update(node.input)
+            found.append((index, node))
+    return found[::-1]
 
 
 def _is_quantized(operator: str) -> bool:
@@ -96,11 +110,11 @@ class _Builder:
         self.batch = _declared_batch(file.model.graph, self.constants)
 
     def network(self) -> OnnxNetwork:
-        """All nodes, in the file's order, which must be one in which they can run."""
+        """All nodes that count, in the file's order, which must be one in which they can run."""
         graph = self.file.model.graph
         inputs = [i.name for i in graph.input if i.name not in self.constants]
         known = {*inputs, *self.constants}
-        for index, node in enumerate(graph.node):
+        for index, node in _needed(graph):
             outputs = list(node.output)
             while outputs and not outputs[-1]:
                 outputs.pop()
