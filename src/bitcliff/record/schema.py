@@ -55,7 +55,8 @@ class SubjectInfo(Part):
     """The model and the data.
 
     `uncovered`: what a runtime would quantize and Bitcliff does not; the run is then inconclusive.
-    `black_box`: it was not looked inside, and has no points here.
+    `black_box`: it was not looked inside, and has no points here. `labelling`: how labels were
+    read, in words; empty where nothing was to be decided.
     """
 
     model: str
@@ -69,6 +70,7 @@ class SubjectInfo(Part):
     points: list[PointRow]
     uncovered: list[Uncovered]
     black_box: bool = False
+    labelling: str = ""
 
 
 class Folding(Part):
