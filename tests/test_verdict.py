@@ -190,8 +190,8 @@ def test_sentences_are_plain_and_have_no_minus_zero() -> None:
     sentence = judge(record_with([same]), 2.0).sentence
     assert sentence == (
         "Passes: with the bits placed as badly as the search could find (7 bits on average, "
-        "worst-7), accuracy does not change (95 % interval 0.0 to 0.0), within the 2 points "
-        "allowed."
+        "3 to 10 each, worst-7), accuracy does not change (95 % interval 0.0 to 0.0), within the "
+        "2 points allowed."
     )
     better = changed(named("worst-7"), -5.0, -9.0, -1.0)
     assert "accuracy rises by 5.0 percentage points (95 % interval −9.0 to −1.0)" in (
@@ -218,7 +218,7 @@ def test_exit_codes() -> None:
 
 def test_measured_on_half_is_said() -> None:
     (judgement,) = judge(BASE, 2.0, policy="worst-static-7").judgements
-    assert "(7 bits on average, worst-static-7, measured on 10 of 20 examples)" in (
+    assert "(7 bits on average, 3 to 10 each, worst-static-7, measured on 10 of 20 examples)" in (
         judgement.sentence
     )
     (judgement,) = judge(BASE, 2.0, policy="worst-7").judgements

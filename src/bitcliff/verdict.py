@@ -30,6 +30,9 @@ _PLACEMENT = {
     "best": "the bits placed as well as the search could find",
 }
 
+_FREE = frozenset(_PLACEMENT) - {"weights-only", "uniform"}
+"""Kinds of conditions whose layers may get different widths."""
+
 
 @dataclass(frozen=True)
 class Judgement:
@@ -244,6 +247,9 @@ def _placement(record: Record, policy: PolicyResult) -> str:
         # What is spent, which rounding to a whole total moves from the mean asked for.
         spent = policy.total_bits / record.coverage.quantized
         mean = [f"{spent:.3g} bits on average"]
+        # The freedom that made the number: without it a mean of 7 reads as 7 bits everywhere.
+        if policy.kind in _FREE:
+            mean.append(record.settings.choice)
     part = _measured_on(record, policy)
     if policy.runtime is not None:
         version = policy.condition.runtime_version or ""

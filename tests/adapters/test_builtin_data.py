@@ -36,7 +36,7 @@ def test_digits_have_two_splits() -> None:
 
 
 def test_digits_for_a_model_of_grey_images() -> None:
-    grey = override(None, ModelOptions(image_size=16, mean=(0.0,), interpolation="nearest"))
+    grey = override(None, ModelOptions(image_size=16, channels="grey", interpolation="nearest"))
     examples = load_examples("digits", subject=a_subject(10, preprocessing=grey), limit=20)
     assert isinstance(examples.inputs, torch.Tensor)
     assert examples.inputs.shape == (20, 1, 16, 16)

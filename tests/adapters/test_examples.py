@@ -3,7 +3,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bitcliff.adapters import load_examples
+from bitcliff.adapters import DataOptions, load_examples
 from bitcliff.errors import InputError
 from tests.adapters.subjects import a_subject
 
@@ -60,3 +60,24 @@ def test_inputs_the_model_does_not_take(tmp_path: Path) -> None:
     np.savez(tmp_path / "a.npz", x=np.eye(4, dtype=np.float32))
     with pytest.raises(InputError, match=r"py:a:subject: does not accept inputs of shape \(4,\)"):
         load_examples(str(tmp_path / "a.npz"), subject=subject)
+
+
+def test_class_numbers_of_the_data_are_mapped_to_outputs(tmp_path: Path) -> None:
+    x = np.eye(4, dtype=np.float32)
+    np.savez(tmp_path / "a.npz", x=x, y=np.array([1, 2, 3, 1]))
+    spec, subject = str(tmp_path / "a.npz"), a_subject()
+    with pytest.raises(InputError, match=r"say which output each is: --label-map 1=0,2=1,3=2$"):
+        load_examples(spec, subject=subject)
+    options = DataOptions.model_validate({"label_map": "1=2, 2=0,3=1"})
+    labels = load_examples(spec, subject=subject, options=options).labels
+    assert labels is not None
+    assert labels.tolist() == [2, 0, 1, 2]
+
+
+def test_a_label_map_without_effect_is_refused(tmp_path: Path) -> None:
+    np.savez(tmp_path / "a.npz", x=np.eye(4, dtype=np.float32))
+    options = DataOptions(label_map={"1": 0})
+    with pytest.raises(InputError, match=r"--label-map has no effect: .*a\.npz has no labels"):
+        load_examples(str(tmp_path / "a.npz"), subject=a_subject(), options=options)
+    with pytest.raises(InputError, match="no effect: digits knows which output each label is"):
+        load_examples("digits", subject=a_subject(10, preprocessing=None), options=options)

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from bitcliff.adapters import load_examples
+from bitcliff.adapters import DataOptions, load_examples
 from bitcliff.errors import InputError
 from tests.adapters.image_files import an_image, class_folders, save_image
 from tests.adapters.subjects import a_subject
@@ -19,7 +19,7 @@ def test_subfolders_are_classes(tmp_path: Path) -> None:
     assert examples.labels is not None
     assert examples.labels.tolist() == [0, 1, 1, 2, 2, 2]
     assert examples.class_names == ("a", "b", "c")
-    assert "labels numbered in sorted order" in examples.preprocessing
+    assert "labels numbered in natural order: a=0,b=1,c=2" in examples.preprocessing
     assert examples.thumbnails is not None
 
 
@@ -106,3 +106,45 @@ def test_a_model_without_image_settings_is_asked_to_give_some(tmp_path: Path) ->
     save_image(tmp_path / "a.png", an_image())
     with pytest.raises(InputError, match="give --image-size"):
         load_examples(str(tmp_path), subject=a_subject(preprocessing=None))
+
+
+def test_numbers_in_names_count_as_numbers(tmp_path: Path) -> None:
+    root = class_folders(tmp_path / "data", dict.fromkeys(["r0", "r180", "r270", "r90"], 1))
+    examples = load_examples(str(root), subject=a_subject(4))
+    assert examples.class_names == ("r0", "r90", "r180", "r270")
+    assert examples.labels is not None
+    by_name = dict(zip(examples.ids, examples.labels.tolist(), strict=True))
+    assert by_name == {"r0/0.jpg": 0, "r90/0.jpg": 1, "r180/0.jpg": 2, "r270/0.jpg": 3}
+    assert examples.labelling == "numbered in natural order: r0=0,r90=1,r180=2,r270=3"
+
+
+def test_numbers_for_names_are_asked_for_in_one_line(tmp_path: Path) -> None:
+    root = class_folders(tmp_path / "data", dict.fromkeys(["0", "90", "180", "270"], 1))
+    asked = "--label-map 0=0,90=1,180=2,270=3"
+    with pytest.raises(InputError, match=f"out of range: .* has 4 outputs.*{asked}"):
+        load_examples(str(root), subject=a_subject(4))
+    options = DataOptions.model_validate({"label_map": "0=0,90=3,180=2,270=1"})
+    examples = load_examples(str(root), subject=a_subject(4), options=options)
+    assert examples.labels is not None
+    assert examples.class_names == ("0", "270", "180", "90")
+    by_name = dict(zip(examples.ids, examples.labels.tolist(), strict=True))
+    assert by_name == {"0/0.jpg": 0, "90/0.jpg": 3, "180/0.jpg": 2, "270/0.jpg": 1}
+
+
+@pytest.mark.parametrize("model_takes_images", [True, False])
+def test_a_folder_of_sounds_is_not_called_one_of_images(
+    tmp_path: Path, model_takes_images: bool
+) -> None:
+    for number in range(3):
+        (tmp_path / f"{number}.wav").write_bytes(b"RIFF")
+    subject = a_subject() if model_takes_images else a_subject(preprocessing=None)
+    with pytest.raises(InputError, match=r"holds no images but 3 files \*\.wav; audio.*FILE\.npz"):
+        load_examples(str(tmp_path), subject=subject)
+
+
+def test_labels_of_one_class_may_be_left_out(tmp_path: Path) -> None:
+    root = class_folders(tmp_path / "data", {"a": 3})
+    options = DataOptions(label_map={"a": 1})
+    with pytest.raises(InputError, match=r"all examples are of one class .*leave the labels out"):
+        load_examples(str(root), subject=a_subject(3), options=options)
+    assert load_examples(str(root / "a"), subject=a_subject(3)).labels is None

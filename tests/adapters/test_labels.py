@@ -51,3 +51,20 @@ def test_as_many_names_as_outputs_are_numbered_in_sorted_order() -> None:
 def test_names_that_match_nothing_are_refused() -> None:
     with pytest.raises(InputError, match=r"2 classes \(a, b\) match neither .* nor its 3 outputs"):
         map_labels(["a", "b"], ("x", "y", "z"), lambda: 3, "dir")
+
+
+def test_what_is_told_decides() -> None:
+    told = {"cat": 1, "dog": 0}
+    mapped = map_labels(["cat"], ("cat", "dog"), lambda: 2, "dir", told)
+    assert (mapped.index, mapped.class_names) == (told, ("dog", "cat"))
+    # Of more outputs than are named, the others have no names.
+    assert map_labels(["cat"], None, lambda: 3, "dir", told).class_names is None
+    with pytest.raises(
+        InputError, match="dir: --label-map does not say what dogg is; did you mean"
+    ):
+        map_labels(["cat", "dogg"], None, lambda: 2, "dir", told)
+
+
+def test_names_that_nothing_tells_are_asked_for() -> None:
+    with pytest.raises(InputError, match="--label-map a2=0,a10=1"):
+        map_labels(["a10", "a2"], ("x", "y", "z"), lambda: 3, "dir")

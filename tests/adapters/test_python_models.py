@@ -5,6 +5,7 @@ import torch
 
 from bitcliff.adapters import ModelOptions, load_model
 from bitcliff.errors import InputError
+from bitcliff.points import discover
 
 SOURCE = """
 import torch
@@ -30,6 +31,12 @@ def broken_weights():
     m = torch.nn.Linear(4, 3)
     m.weight.data[0, 0] = float("nan")
     return m
+def scripted():
+    return torch.jit.script(torch.nn.Sequential(torch.nn.Linear(4, 3)))
+def traced():
+    return torch.jit.trace(torch.nn.Linear(4, 3), torch.zeros(1, 4))
+def partly():
+    return torch.nn.Sequential(torch.nn.Linear(4, 4), scripted(), torch.nn.Linear(3, 2))
 """
 
 
@@ -55,6 +62,20 @@ def test_factories_and_modules_are_taken(
     assert subject.preprocessing is None
     assert not any(p.requires_grad for p in subject.module.parameters())
     assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize("attribute", ["scripted", "traced", "partly"])
+def test_torchscript_is_a_model_that_is_seen_but_not_covered(module: str, attribute: str) -> None:
+    subject = load_model(f"py:{module}:{attribute}")
+    assert not any(p.requires_grad for p in subject.module.parameters())
+    x = torch.randn(4, 4)
+    if attribute == "partly":
+        assert "cannot open" in " ".join(m.reason for m in discover(subject.module, x).missed)
+    else:
+        with pytest.raises(
+            InputError, match=r"no quantization point .*inside an operation Bitcliff cannot open"
+        ):
+            discover(subject.module, x)
 
 
 def test_a_class_is_a_factory(module: str) -> None:
@@ -130,10 +151,14 @@ def test_a_module_that_is_not_there() -> None:
 
 
 def test_image_settings_come_from_options(module: str) -> None:
-    options = ModelOptions(image_size=28, mean=(0.3,), std=(0.5,))
-    preprocessing = load_model(f"py:{module}:build", options=options).preprocessing
-    assert preprocessing is not None
-    assert (preprocessing.size, preprocessing.channels) == ((28, 28), 1)
+    for channels, count in ((None, 3), ("grey", 1)):  # one number speaks of every channel
+        options = ModelOptions.model_validate(
+            {"image_size": 28, "mean": (0.3,), "std": (0.5,), "channels": channels}
+        )
+        found = load_model(f"py:{module}:build", options=options).preprocessing
+        assert found is not None
+        assert (found.size, found.channels) == ((28, 28), count)
+        assert (found.mean, found.std) == ((0.3,) * count, (0.5,) * count)
     with pytest.raises(InputError, match="need --image-size"):
         load_model(f"py:{module}:build", options=ModelOptions(crop=0.9))
     with pytest.raises(InputError, match="--num-classes does not apply"):

@@ -19,7 +19,7 @@ from tests.small_networks import DigitsCNN
 
 MODEL = ["py:mynet:DigitsMLP"]
 DIGITS = ["--data", "digits", "--examples", "20"]
-PICTURES = ["--image-size", "8", "--mean", "0", "--std", "1"]
+PICTURES = ["--image-size", "8", "--channels", "grey"]
 
 
 class Evil:

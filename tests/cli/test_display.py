@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from bitcliff.cli.display import Display, coverage_lines
-from bitcliff.points import discover
+from bitcliff.points import Plan, discover
 from tests.small_networks import Cliff, chain
 
 LOUD = """
@@ -79,3 +79,7 @@ def test_off_a_terminal_nothing_is_said_before_the_points_are_found(
     assert [line.partition("] ")[2] for line in lines[1:]] == ["worst-[red]4", "done"]
     assert lines[1].startswith("[  0 %,")
     assert lines[2].startswith("[100 %,")
+
+
+def test_a_network_that_is_not_looked_into_has_no_table() -> None:
+    assert coverage_lines(Plan(seen=(), weights={}, missed=(), where="inputs")) == []

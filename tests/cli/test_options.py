@@ -128,6 +128,8 @@ REFUSED = {
         ("--image-size 0", "--image-size 0: must be from 1 to 4096 pixels"),
         ("--mean 0.1,0.2", "--mean: give one number or three, not 2"),
         ("--std 0", "--std: the numbers must be finite and positive"),
+        ("--channels cmyk", "'cmyk' is not one of 'rgb', 'bgr', 'grey'"),
+        ("--label-map a", "--label-map a: give NAME=OUTPUT,NAME=OUTPUT"),
         ("--crop 1.5", "--crop 1.5: must be above 0 and at most 1"),
         ("--interpolation cubic", "--interpolation cubic: must be one of nearest, bilinear"),
     ],

@@ -11,7 +11,9 @@ from bitcliff.record import Record
 from tests.small_networks import Overflowing, chain
 
 EFFORT = AssessSettings(rounds=2, exchanges=4, evaluations=8, draws=4)
-SETTINGS = EFFORT.changed(bits=(2, 3, 4, 5), budgets=(2.5, 4.0), uniform=(2, 4, 8), weight_bits=8)
+SETTINGS = EFFORT.changed(
+    bits=(2, 3, 4, 5), budgets=(2.5, 4.0), uniform=(2, 4, 8), weight_bits=8, include_stem=False
+)
 
 
 class Tokens(nn.Module):

@@ -16,7 +16,7 @@ from tests.end_to_end.commands import QUICK, bitcliff, spawned
 
 MLP = ["py:mynet:DigitsMLP", "--weights", "mlp.safetensors"]
 FILES = ["config.json", "examples.csv", "junit.xml", "record.json", "report.html"]
-PICTURES = ["--image-size", "8", "--mean", "0", "--std", "1", "--interpolation", "nearest"]
+PICTURES = ["--image-size", "8", "--channels", "grey", "--interpolation", "nearest"]
 
 
 def read(directory: Path) -> dict[str, Any]:

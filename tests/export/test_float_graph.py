@@ -1,13 +1,18 @@
 """The float network as ONNX gives in ONNX Runtime what it gives in PyTorch, at any batch size."""
 
+from pathlib import Path
+
+import numpy as np
 import onnxruntime
 import pytest
 import torch
+from onnx import helper
 from torch import nn
 
 from bitcliff.adapters import load_examples, load_model
 from bitcliff.errors import InputError
 from bitcliff.export import float_onnx
+from tests.adapters.onnx.networks import by_hand, save
 
 
 def test_a_trained_network_at_any_batch_size() -> None:
@@ -21,6 +26,24 @@ def test_a_trained_network_at_any_batch_size() -> None:
         fed = {"input": examples.inputs[:size].numpy()}
         (scores,) = session.run(["scores"], fed)
         torch.testing.assert_close(torch.from_numpy(scores), expected[:size], rtol=1e-4, atol=1e-4)
+
+
+def test_a_slice_over_all_of_the_batch_keeps_the_batch_open(tmp_path: Path) -> None:
+    """tf2onnx writes `x[:, :2]` as one Slice over both axes, the batch among them."""
+    ends = {"from": [0, 0], "to": [2**31 - 1, 2], "axes": [0, 1]}
+    weights: dict[str, np.ndarray] = {k: np.array(v, np.int64) for k, v in ends.items()}
+    weights["w"] = np.eye(2, 3, dtype=np.float32)
+    nodes = [
+        helper.make_node("Slice", ["x", "from", "to", "axes"], ["s"]),
+        helper.make_node("MatMul", ["s", "w"], ["y"]),
+    ]
+    module = load_model(save(by_hand(nodes, weights), tmp_path / "net.onnx")).module
+    x = torch.randn(7, 4)
+    expected = module(x)
+    session = onnxruntime.InferenceSession(float_onnx(module, x[:2]))
+    for size in (1, 7):
+        (scores,) = session.run(None, {"input": x[:size].numpy()})
+        torch.testing.assert_close(torch.from_numpy(scores), expected[:size])
 
 
 class _Named(nn.Module):

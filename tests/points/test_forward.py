@@ -1,7 +1,8 @@
 import pytest
 import torch
 
-from bitcliff.points.forward import batches
+from bitcliff.errors import InputError
+from bitcliff.points.forward import batches, flat_scores, logits_of, takes_images
 
 
 @pytest.mark.parametrize(("n", "size"), [(1, 1), (1, 4), (7, 3), (9, 3), (12, 5), (5, 12)])
@@ -17,3 +18,26 @@ def test_batches_yield_every_row_once_and_fill_the_last_with_its_last_entry(
         assert entries[: len(rows)].tolist() == [int(index[row]) for row in rows]
         assert set(entries[len(rows) :].tolist()) <= {int(index[-1])}
     assert all(len(rows) == size for rows, _ in found[:-1])
+
+
+@pytest.mark.parametrize("shape", [(2, 5), (2, 5, 1, 1), (2, 1, 5), (2, 1, 1, 5)])
+def test_axes_of_size_one_are_dropped_from_scores(shape: tuple[int, ...]) -> None:
+    model = torch.nn.Unflatten(1, shape[1:])
+    scores = torch.randn(2, 5)
+    assert torch.equal(logits_of(model, scores), scores)
+
+
+def test_axes_that_hold_more_than_classes_stay() -> None:
+    assert flat_scores(torch.zeros(2, 1, 1)).shape == (2, 1)
+    assert flat_scores(torch.zeros(2)).shape == (2,)
+    with pytest.raises(InputError, match=r"but gave shape \(2, 5, 3, 1\)"):
+        logits_of(torch.nn.Unflatten(1, (5, 3, 1)), torch.zeros(2, 15))
+
+
+@pytest.mark.parametrize(
+    ("shape", "found"),
+    [((2, 3, 8, 8), True), ((2, 8, 8, 1), True), ((2, 8), False), ((2, 4, 8, 8), False)],
+)
+def test_what_is_an_image(shape: tuple[int, ...], found: bool) -> None:
+    assert takes_images(torch.zeros(shape)) == found
+    assert takes_images({"x": torch.zeros(shape), "ids": torch.zeros(2, 3, 8, 8).long()}) == found

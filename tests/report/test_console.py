@@ -31,7 +31,7 @@ def test_verdict_then_finding_then_numbers() -> None:
     parts = [
         "Fails: with the bits placed as badly as the search could find",
         "The same 7 bits a layer: 18 of 20 right when allocated evenly, "
-        "8 of 20 when allocated badly.",
+        "8 of 20 when allocated badly (3 to 10 each).",
         "With the same total of bits, allocated badly, 10 of 18 right answers are lost; "
         "allocated evenly, none.",
         "float – 18/20 (68–99 %)",
@@ -131,3 +131,40 @@ def test_what_folding_changed_is_one_line() -> None:
     nothing = folding.model_copy(update={"names": []})
     text = flowing(shown(folded(nothing)))
     assert "BatchNorm: none that follows a layer alone, so nothing was folded." in text
+
+
+def test_how_labels_were_read_is_listed() -> None:
+    record = example_record()
+    told = "numbered in natural order: r0=0,r90=1"
+    subject = record.subject.model_copy(update={"labelling": told})
+    record = record_of(record.observed.model_copy(update={"subject": subject}))
+    assert f"Labels: {told}." in flowing(shown(record))
+    assert "Labels:" not in shown(example_record())
+
+
+def test_float_that_guesses_is_said_loudly() -> None:
+    record = example_record()
+    wrong = record.table.model_copy(update={"labels": (record.table.prediction + 1) % 1000})
+    text = flowing(shown(record_of(record.observed.model_copy(update={"examples": wrong}))))
+    assert "Warning: In float already only 0.0 % (0/20) of the images are right" in text
+    assert "--label-map" in text
+    assert "by chance" not in shown(example_record())
+
+
+def test_without_labels_it_is_said_what_an_answer_is() -> None:
+    said = "No labels: the largest of 1000 outputs is taken as the answer"
+    assert said in flowing(shown(example_record(Variant(labelled=False))))
+    assert said not in flowing(shown(example_record()))
+
+
+def test_most_of_the_work_left_out_is_said_loudly() -> None:
+    record = example_record()
+    stem, *others = record.subject.points
+    much = stem.model_copy(
+        update={"macs": 10**12, "reason": "stem input: the image itself", "name": "features"}
+    )
+    subject = record.subject.model_copy(update={"points": [much, *others]})
+    text = flowing(shown(record_of(record.observed.model_copy(update={"subject": subject}))))
+    assert "MOST OF THE WORK IS LEFT OUT: 100 %, the most in _conv_stem (stem input" in text
+    assert "--include-stem takes it in." in text
+    assert "LEFT OUT" not in shown(example_record())

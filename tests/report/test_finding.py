@@ -27,7 +27,7 @@ def test_the_cliff() -> None:
     assert len(right(record, "worst-7")) == 8
     assert finding.title == (
         "The same 7 bits a layer: 18 of 20 right when allocated evenly, "
-        "8 of 20 when allocated badly"
+        "8 of 20 when allocated badly (3 to 10 each)"
     )
     assert len(float_right(record) - right(record, "worst-7")) == 10
     assert finding.loss == (
@@ -57,7 +57,8 @@ def test_of_equal_gaps_the_dearer_is_chosen() -> None:
 def test_no_cliff() -> None:
     finding = find(example_record(Variant(cliff=False)))
     assert finding.title == (
-        "7 bits a layer: 18 of 20 right when allocated evenly, 18 in the worst way found"
+        "7 bits a layer: 18 of 20 right when allocated evenly, "
+        "18 in the worst way found (3 to 10 each)"
     )
     assert finding.loss == (
         "With the same total of bits, allocated badly, none of 18 right answers is lost; "
@@ -69,7 +70,7 @@ def test_no_labels() -> None:
     finding = find(example_record(Variant(labelled=False)))
     assert finding.title == (
         "The same 7 bits a layer: 20 of 20 answered as in float when allocated evenly, "
-        "10 of 20 when allocated badly"
+        "10 of 20 when allocated badly (3 to 10 each)"
     )
     assert "10 of 20 answers are changed; allocated evenly, none." in finding.loss
 
@@ -81,7 +82,8 @@ def test_no_even_policy_at_that_mean() -> None:
     assert finding.even is not None
     assert finding.even.name == "uniform-5"
     assert finding.title == (
-        "Allocated evenly, 5 bits a layer leave 11 of 20 right; allocated badly, 5.5 leave 8"
+        "Allocated evenly, 5 bits a layer leave 11 of 20 right; "
+        "allocated badly (3 to 10 each), 5.5 leave 8"
     )
     assert finding.loss == (
         "With 5.5 bits a layer, allocated badly, 10 of 18 right answers are lost; "
@@ -92,7 +94,10 @@ def test_no_even_policy_at_that_mean() -> None:
 def test_no_even_policy_at_all() -> None:
     finding = find(example_record(Variant(uniform=False, budgets=(7,))))
     assert finding.even is None
-    assert finding.title == "Allocated badly, 7 bits a layer leave 8 of 20 right; in float it is 18"
+    assert (
+        finding.title
+        == "Allocated badly (3 to 10 each), 7 bits a layer leave 8 of 20 right; in float it is 18"
+    )
     assert finding.loss == "Allocated badly, 10 of 18 right answers are lost."
 
 

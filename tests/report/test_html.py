@@ -164,7 +164,7 @@ def test_the_first_screen_tells_the_story(browser: Browser, tmp_path: Path) -> N
     assert seen[0] == "✕ Fails"
     assert seen[1] == (
         "The same 7 bits a layer: 18 of 20 right when allocated evenly, "
-        "8 of 20 when allocated badly."
+        "8 of 20 when allocated badly (3 to 10 each)."
     )
     assert seen[3:7] == ["18", "18", "17", "8"]
     assert "10 of 18 right answers are lost; allocated evenly, none." in seen[7]

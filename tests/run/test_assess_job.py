@@ -1,6 +1,7 @@
 import json
 import sys
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from bitcliff.points import Plan
 from bitcliff.questions.kinds import KINDS
 from bitcliff.record import Measured, read_record
 from bitcliff.run import assess_job
-from bitcliff.run.assess_job import AssessJob, Listener, MeasuredBefore, run_assess
+from bitcliff.run.assess_job import AssessJob, Listener, MeasuredBefore, run_assess, stored_job
 from tests.contract import recompute
 from tests.contract.subjects import SETTINGS
 from tests.small_networks import chain
@@ -217,3 +218,22 @@ def test_a_report_that_cannot_be_written_loses_no_measurement(
 def test_subsampling_is_told(job: AssessJob) -> None:
     record, _ = run_assess(replace(job, limit=8), Notes().listener())
     assert (record.subject.n_examples, record.subject.n_available) == (8, 12)
+
+
+def test_the_first_layer_is_a_point_where_the_input_is_no_image(job: AssessJob) -> None:
+    asked = replace(job, settings=job.settings.changed(include_stem=None))
+    record, _ = run_assess(asked, Notes().listener())
+    first = record.subject.points[0]
+    assert (first.name, first.quantized, record.settings.include_stem) == ("0", True, True)
+    kept, _ = stored_job(job.out)
+    assert kept.settings.include_stem is True
+
+
+def test_the_time_that_a_run_took_begins_with_the_command(job: AssessJob) -> None:
+    """What loads slowly counts too."""
+    source = Path("own_network.py").read_text()
+    Path("own_network.py").write_text(f"import time\ntime.sleep(2.1)\n{source}")
+    before = datetime.now(UTC)
+    record, _ = run_assess(job, Notes().listener())
+    started = datetime.fromisoformat(record.provenance.started)
+    assert started < before + timedelta(seconds=2)

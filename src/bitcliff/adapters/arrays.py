@@ -140,7 +140,7 @@ def _labels(y: Shaped[np.ndarray, "*shape"], n: int, spec: str) -> Int64[np.ndar
             f"{spec}: y has shape {y.shape}; must be ({n},), one label for each example"
         )
     if not np.issubdtype(y.dtype, np.integer):
-        raise InputError(f"{spec}: y is {y.dtype}; labels must be integers")
+        raise InputError(f"{spec}: y is {y.dtype}; labels must be integers, the numbers of classes")
     if y.min() < 0 or y.max() > _LARGEST_LABEL:
         wrong = int(y[(y < 0) | (y > _LARGEST_LABEL)][0])
         raise InputError(f"{spec}: label {wrong} in y is out of range; labels count from 0")

@@ -23,6 +23,7 @@ def make_subject(
     weights_sha256: str | None = None,
     output: str | None = None,
     other_outputs: tuple[str, ...] = (),
+    unnormalised: Preprocessing | None = None,
 ) -> Subject:
     """Freezes the module and puts it in eval mode.
 
@@ -38,7 +39,9 @@ def make_subject(
         check_baseline(module)
     except InputError as error:
         raise InputError(f"{name}: {error}") from error
-    module.eval().requires_grad_(False)
+    module.eval()
+    for parameter in module.parameters():  # TorchScript has no requires_grad_ of a whole module
+        parameter.requires_grad_(False)
     if weights is None:
         refuse_non_finite(dict(module.named_parameters()), name)
     digest = weights_sha256 or (weights.sha256 if weights else tensors_sha256(module.state_dict()))
@@ -53,4 +56,5 @@ def make_subject(
         named_inputs=named_inputs,
         output=output,
         other_outputs=other_outputs,
+        unnormalised=unnormalised,
     )

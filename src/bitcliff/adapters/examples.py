@@ -1,5 +1,7 @@
 """Names of data, and the way each goes: open, choose, check, read."""
 
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,14 +13,16 @@ from bitcliff.adapters.builtin_data import open_digits, open_imagenet_20
 from bitcliff.adapters.folders import open_folder
 from bitcliff.adapters.huggingface_data import open_huggingface
 from bitcliff.adapters.idx import open_fashion_mnist, open_installed_fashion_mnist
+from bitcliff.adapters.labels import AS_TOLD, in_pairs, map_labels
+from bitcliff.adapters.normalisation import tried
 from bitcliff.adapters.outputs import output_count
 from bitcliff.adapters.oxford_pet import open_oxford_pet
-from bitcliff.adapters.source import Opener, Progress, Source
+from bitcliff.adapters.source import Opener, Progress, Source, UnknownNormalisation
 from bitcliff.adapters.subsample import choose
 from bitcliff.adapters.tables import open_table
 from bitcliff.errors import InputError, nearest
 from bitcliff.types.options import DataOptions
-from bitcliff.types.subject import Examples, Subject, examples_sha256
+from bitcliff.types.subject import Examples, Preprocessing, Subject, examples_sha256
 
 BUILT_IN: dict[str, Opener] = {
     "imagenet-20": open_imagenet_20,
@@ -61,12 +65,13 @@ def load_examples(
     """
     if limit is not None and limit < 1:
         raise InputError(f"--examples {limit}: must be at least 1")
-    source = _open(spec, subject, options)
+    source = _opened(spec, subject, options, seed)
     if not source.ids:
         raise InputError(f"{spec}: holds no examples")
     if source.labels is not None and len(np.unique(source.labels)) < 2:
         raise InputError(
-            f"{spec}: all examples are of one class ({source.labels[0]}); give at least two classes"
+            f"{spec}: all examples are of one class ({source.labels[0]}); give at least two "
+            "classes, or leave the labels out (a folder of the images alone, a .npz without y)"
         )
     indices = [int(i) for i in choose(source.labels, len(source.ids), limit, seed)]
     # One example first: a wrong shape or label should not cost the decoding of all.
@@ -83,8 +88,22 @@ def load_examples(
         sha256=examples_sha256(taken.inputs, kept),
         class_names=source.class_names,
         preprocessing="; labels ".join(filter(None, (taken.preprocessing, source.labelling))),
+        labelling=source.labelling,
         thumbnails=taken.thumbnails,
     )
+
+
+def _opened(spec: str, subject: Subject, options: DataOptions, seed: int) -> Source:
+    """As the labels' map has it; where a normalisation lacks, the usual ones are tried first."""
+
+    def opened(preprocessing: Preprocessing | None) -> Source:
+        asked = replace(subject, preprocessing=preprocessing)
+        return _as_told(_open(spec, asked, options), options.label_map, spec)
+
+    try:
+        return opened(subject.preprocessing)
+    except UnknownNormalisation as error:
+        raise InputError(f"{error}: {tried(subject, opened, seed)}") from error
 
 
 def _open(spec: str, subject: Subject, options: DataOptions) -> Source:
@@ -107,6 +126,19 @@ def _open(spec: str, subject: Subject, options: DataOptions) -> Source:
     raise InputError(f"DATA {spec}: no such folder or name{hint}; give {_ACCEPTED}")
 
 
+def _as_told(source: Source, told: Mapping[str, int] | None, spec: str) -> Source:
+    """With class numbers of the data's own turned into outputs, if that was not done by name."""
+    if not told or source.labelling == AS_TOLD:
+        return source
+    if source.labels is None or source.class_names is not None:
+        what = "has no labels" if source.labels is None else "knows which output each label is"
+        raise InputError(f"--label-map has no effect: {spec} {what}; leave it out")
+    own = [str(label) for label in source.labels]
+    mapped = map_labels(list(dict.fromkeys(own)), None, lambda: 0, spec, told)
+    labels = np.array([mapped.index[label] for label in own], dtype=np.int64)
+    return replace(source, labels=labels, class_names=mapped.class_names, labelling=mapped.how)
+
+
 def _checked_labels(
     source: Source, outputs: int, spec: str, model: str
 ) -> Int64[np.ndarray, " n"] | None:
@@ -121,8 +153,12 @@ def _checked_labels(
     outside = np.flatnonzero((labels < 0) | (labels >= outputs))
     if len(outside):
         first = outside[0]
+        distinct = np.unique(labels).tolist()
+        pairs = in_pairs({str(label): number for number, label in enumerate(distinct)})
+        hint = f"; or say which output each is: --label-map {pairs}"
         raise InputError(
             f"{spec}: label {labels[first]} of {source.ids[first]} is out of range: {model} has "
             f"{outputs} outputs, so labels go from 0 to {outputs - 1}"
+            + (hint if len(distinct) <= outputs else "")
         )
     return labels

@@ -1,5 +1,6 @@
 """A folder of images: one subfolder a class, or images without labels."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -23,9 +24,7 @@ def open_folder(spec: str, subject: Subject, options: DataOptions) -> Source:
         InputError: empty; images both beside and inside the class folders; class names that
             match nothing; images the model has no preprocessing for.
     """
-    del options
     folder = Path(spec)
-    preprocessing = needed_preprocessing(subject, spec)
     try:
         entries = sorted(e for e in folder.iterdir() if not e.name.startswith("."))
         loose = [e for e in entries if _is_image(e)]
@@ -35,25 +34,22 @@ def open_folder(spec: str, subject: Subject, options: DataOptions) -> Source:
     if not any(classes.values()):
         if not loose:
             raise InputError(
-                f"{spec}: holds no images; give one subfolder of images for each class, or a "
-                f"folder of images ({', '.join(sorted(SUFFIXES))})"
+                f"{spec}: holds no images{_instead(folder)}; give one subfolder of images for each "
+                f"class, or a folder of images ({', '.join(sorted(SUFFIXES))})"
             )
+        preprocessing = needed_preprocessing(subject, spec)
         return image_files(_below(folder, loose), loose, None, preprocessing)
     if loose:
         raise InputError(
             f"{spec}: {len(loose)} images lie beside the class folders; move them into one"
         )
-    return _labelled(folder, classes, subject, preprocessing)
-
-
-def _labelled(
-    folder: Path, classes: dict[str, list[Path]], subject: Subject, preprocessing: Preprocessing
-) -> Source:
+    preprocessing = needed_preprocessing(subject, spec)
     mapped = map_labels(
         list(classes),
         subject.class_names,
         lambda: image_output_count(subject, preprocessing),
         f"{folder} (class folders)",
+        options.label_map,
     )
     files = [file for images in classes.values() for file in images]
     labels = [mapped.index[name] for name, images in classes.items() for _ in images]
@@ -77,6 +73,16 @@ def image_files(
         return Taken(inputs, in_words(preprocessing), thumbnails)
 
     return Source(ids, None if labels is None else np.asarray(labels, dtype=np.int64), take)
+
+
+def _instead(folder: Path) -> str:
+    """What a folder without images holds, and where that can go."""
+    kinds = Counter(path.suffix.lower() for path in folder.rglob("*") if path.is_file())
+    if not kinds:
+        return ""
+    (kind, count), *_ = kinds.most_common(1)
+    arrays = "; audio, text and other inputs go into arrays, as FILE.npz" if kind else ""
+    return f" but {count} files{f' *{kind}' * bool(kind)}{arrays}"
 
 
 def _below(folder: Path, files: Sequence[Path]) -> tuple[str, ...]:

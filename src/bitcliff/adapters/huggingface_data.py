@@ -1,7 +1,7 @@
 """`hf:DIR`: a data set saved by `datasets`, or a folder with parquet files."""
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -55,7 +55,7 @@ def open_huggingface(spec: str, subject: Subject, options: DataOptions) -> Sourc
         take = _texts(data, text, subject, name)
     else:
         raise InputError(f"{name}: no column image or text; it has {listed(data.column_names, 9)}")
-    labelled = _labels(datasets, data, subject, name)
+    labelled = _labels(datasets, data, subject, name, options.label_map)
     ids = tuple(f"{options.split}/{index}" for index in range(len(data)))
     return Source(ids, labelled.labels, take, labelled.class_names, labelled.how)
 
@@ -124,7 +124,9 @@ class _Labelled:
     how: str = ""
 
 
-def _labels(datasets: Any, data: Any, subject: Subject, name: str) -> _Labelled:
+def _labels(
+    datasets: Any, data: Any, subject: Subject, name: str, told: Mapping[str, int] | None
+) -> _Labelled:
     column = _first(data, _LABEL_COLUMNS)
     if column is None:
         return _Labelled()
@@ -133,8 +135,9 @@ def _labels(datasets: Any, data: Any, subject: Subject, name: str) -> _Labelled:
         return _Labelled()
     if all(isinstance(value, str) for value in values):
         distinct = list(dict.fromkeys(values))
+        where = f"{name} ({column})"
         mapped = map_labels(
-            distinct, subject.class_names, lambda: _outputs(subject, name), f"{name} ({column})"
+            distinct, subject.class_names, lambda: _outputs(subject, name), where, told
         )
         return _Labelled(_indices(mapped.index[v] for v in values), mapped.class_names, mapped.how)
     wrong = next((v for v in values if not isinstance(v, int) or isinstance(v, bool)), None)
@@ -142,6 +145,10 @@ def _labels(datasets: Any, data: Any, subject: Subject, name: str) -> _Labelled:
         raise InputError(f"{name}: column {column} holds {wrong!r}; labels must be class indices")
     feature = data.features[column]
     names = tuple(feature.names) if isinstance(feature, datasets.ClassLabel) else ()
+    if names and told and all(0 <= value < len(names) for value in values):
+        mapped = map_labels(names, None, lambda: 0, f"{name} ({column})", told)
+        indices = _indices(mapped.index[names[value]] for value in values)
+        return _Labelled(indices, mapped.class_names, mapped.how)
     if names and subject.class_names and all(0 <= value < len(names) for value in values):
         order = match_names(names, subject.class_names, name)
         if len(order) == len(names):

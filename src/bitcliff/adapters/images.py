@@ -83,8 +83,8 @@ def _as_rgb(image: Image, name: str, module: Any) -> Image:
     return image.convert("RGB")
 
 
-def to_input(image: Image, p: Preprocessing, name: str) -> Float[Tensor, "channels height width"]:
-    """Resizes, crops the centre and normalises one RGB image.
+def to_input(image: Image, p: Preprocessing, name: str) -> Float[Tensor, "a b c"]:
+    """Resizes, crops the centre and normalises one RGB image, to `p.shape`.
 
     Raises:
         InputError: so elongated that it would be huge once resized.
@@ -106,9 +106,12 @@ def to_input(image: Image, p: Preprocessing, name: str) -> Float[Tensor, "channe
     if p.channels == 1:
         image = image.convert("L")
     pixels = np.asarray(image, dtype=np.float32).reshape(height, width, p.channels)
+    pixels = pixels[..., ::-1] if p.bgr else pixels
     mean, std = np.array(p.mean, dtype=np.float32), np.array(p.std, dtype=np.float32)
     values = (pixels * np.float32(p.scale) - mean) / std
-    return torch.from_numpy(np.ascontiguousarray(values.transpose(2, 0, 1)))
+    if not p.channels_last:
+        values = values.transpose(2, 0, 1)
+    return torch.from_numpy(np.ascontiguousarray(values))
 
 
 def _resized(size: tuple[int, int], p: Preprocessing) -> tuple[int, int]:
@@ -140,7 +143,7 @@ def take_images(
     indices: Sequence[int],
     preprocessing: Preprocessing,
     progress: Progress | None,
-) -> tuple[Float[Tensor, "n channels height width"], tuple[str, ...]]:
+) -> tuple[Float[Tensor, "n a b c"], tuple[str, ...]]:
     """Decodes and preprocesses the chosen images, and makes their thumbnails.
 
     Args:
@@ -150,7 +153,7 @@ def take_images(
     Raises:
         InputError: one of them is unreadable; they do not fit in memory.
     """
-    shape = (len(indices), preprocessing.channels, *preprocessing.size)
+    shape = (len(indices), *preprocessing.shape)
     try:
         inputs = torch.empty(shape)
     except RuntimeError as error:

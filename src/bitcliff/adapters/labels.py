@@ -1,7 +1,7 @@
 """Class names as folders, tables and data sets write them, turned into output indices."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from bitcliff.adapters.imagenet_classes import imagenet_wordnet_ids
@@ -11,7 +11,10 @@ from bitcliff.errors import InputError, nearest
 _WORDNET_ID = re.compile(r"n\d{8}")
 _IMAGENET_CLASSES = 1000
 _INDEX = re.compile(r"\d{1,9}", re.ASCII)
+_DIGITS = re.compile(r"(\d+)", re.ASCII)
 _NUMBER = re.compile(r"[+-]?\d+(\.\d*)?", re.ASCII)
+
+AS_TOLD = "mapped to outputs by --label-map"
 
 
 @dataclass(frozen=True)
@@ -34,19 +37,23 @@ def map_labels(
     class_names: tuple[str, ...] | None,
     outputs: Callable[[], int],
     where: str,
+    told: Mapping[str, int] | None = None,
 ) -> LabelMap:
-    """Decides what class names mean, in this order: integers are indices; names that the model
-    knows; ImageNet's WordNet ids; as many names as outputs, sorted.
+    """Decides what class names mean, in this order: as told; integers are indices; names that the
+    model knows; ImageNet's WordNet ids; as many names as outputs, in natural order.
 
     Args:
         names: distinct, in any order.
         class_names: the model's own, in output order.
         outputs: how many outputs the model has; called only where it matters.
         where: the folder or file, for errors.
+        told: the user's own map, which leaves nothing to be decided; empty where there is none.
 
     Raises:
         InputError: some names, or all, match nothing.
     """
+    if told:
+        return _as_told(names, told, where, outputs)
     if all(_INDEX.fullmatch(name) for name in names):
         return LabelMap({name: int(name) for name in names}, None, "given as class indices")
     odd = [name for name in names if _NUMBER.fullmatch(name) and not _INDEX.fullmatch(name)]
@@ -68,13 +75,41 @@ def map_labels(
         index = {name: wordnet.index(name) for name in names}
         return LabelMap(index, None, "matched to ImageNet's WordNet ids")
     if len(names) == n:
-        ordered = sorted(names)
-        index = {name: number for number, name in enumerate(ordered)}
-        return LabelMap(index, tuple(ordered), "numbered in sorted order")
+        index = _numbered(names)
+        how = f"numbered in natural order: {in_pairs(index)}"
+        return LabelMap(index, tuple(index), how)
     raise InputError(
         f"{where}: {len(names)} classes ({listed(names)}) match neither the model's class names "
-        f"nor its {n} outputs; name them by class index"
+        f"nor its {n} outputs; say which output each is: --label-map {in_pairs(_numbered(names))}"
     )
+
+
+def natural(name: str) -> tuple[tuple[bool, int, str], ...]:
+    """A key to sort by, in which numbers count as such: r0, r90, r180, r270."""
+    parts = filter(None, _DIGITS.split(name))
+    return tuple((not p.isdecimal(), int(p) if p.isdecimal() else 0, p) for p in parts)
+
+
+def in_pairs(index: Mapping[str, int], most: int = 12) -> str:
+    """A map as it would be typed for --label-map, cut off where it is long."""
+    pairs = [f"{name}={output}" for name, output in index.items()]
+    return ",".join(pairs[:most]) + (",..." if len(pairs) > most else "")
+
+
+def _numbered(names: Sequence[str]) -> dict[str, int]:
+    return {name: number for number, name in enumerate(sorted(names, key=natural))}
+
+
+def _as_told(
+    names: Sequence[str], told: Mapping[str, int], where: str, outputs: Callable[[], int]
+) -> LabelMap:
+    missing = [name for name in names if name not in told]
+    if missing:
+        hint = nearest(missing[0], list(told))
+        raise InputError(f"{where}: --label-map does not say what {listed(missing)} is{hint}")
+    whole = sorted(told.values()) == list(range(outputs()))
+    ordered = tuple(sorted(told, key=told.__getitem__)) if whole else None
+    return LabelMap(dict(told), ordered, AS_TOLD)
 
 
 def match_names(names: Sequence[str], class_names: Sequence[str], where: str) -> dict[str, int]:

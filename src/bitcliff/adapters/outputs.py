@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import torch
 
 from bitcliff.adapters.optional import quiet
-from bitcliff.adapters.wording import one_line
+from bitcliff.adapters.wording import one_line, told_of
 from bitcliff.errors import InputError
 from bitcliff.points.forward import logits_of
 from bitcliff.types.subject import Inputs, Preprocessing, Subject
@@ -31,7 +31,7 @@ def output_count(subject: Subject, example_inputs: Inputs) -> int:
         with torch.no_grad(), quiet():
             logits = logits_of(subject.module, first)
     except InputError as error:
-        raise InputError(f"{subject.name}: {error}") from error
+        raise InputError(told_of(subject.name, error)) from error
     except Exception as error:
         raise InputError(
             f"{subject.name}: does not accept inputs of shape {shape} ({one_line(error)})"
@@ -46,4 +46,4 @@ def output_count(subject: Subject, example_inputs: Inputs) -> int:
 
 def image_output_count(subject: Subject, preprocessing: Preprocessing) -> int:
     """`output_count` on a black image of the model's own size."""
-    return output_count(subject, torch.zeros(1, preprocessing.channels, *preprocessing.size))
+    return output_count(subject, torch.zeros(1, *preprocessing.shape))

@@ -7,6 +7,9 @@ from bitcliff.errors import InputError
 from bitcliff.types.options import ModelOptions
 from bitcliff.types.subject import Preprocessing
 
+IMAGE_OPTIONS = ("image_size", "channels", "mean", "std", "crop", "interpolation")
+"""Fields of `ModelOptions` that say how images become inputs."""
+
 
 @dataclass(frozen=True)
 class Squashed(Preprocessing):
@@ -27,39 +30,52 @@ def override(base: Preprocessing | None, options: ModelOptions) -> Preprocessing
         None where neither gives any: inputs are then taken as they are.
 
     Raises:
-        InputError: --mean and the like without an image size; a wrong number of channels.
+        InputError: --mean and the like without an image size; another number of channels.
     """
-    names = ("image_size", "mean", "std", "crop", "interpolation")
-    given = [name for name in names if getattr(options, name) is not None]
+    given = [name for name in IMAGE_OPTIONS if getattr(options, name) is not None]
     if not given:
         return base
     if base is None:
         base = _blank(options)
+    if options.channels and (options.channels == "grey") != (base.channels == 1):
+        raise InputError(
+            f"--channels {options.channels}: the model takes images of {base.channels} channel(s)"
+        )
     changed = replace(
         base,
-        size=(options.image_size, options.image_size) if options.image_size else base.size,
+        size=options.size or base.size,
         mean=_per_channel("--mean", options.mean, base.mean, base.channels),
         std=_per_channel("--std", options.std, base.std, base.channels),
         crop=options.crop or base.crop,
         interpolation=options.interpolation or base.interpolation,
+        bgr=options.channels == "bgr" if options.channels else base.bgr,
     )
     flags = ", ".join("--" + name.replace("_", "-") for name in given)
     return replace(changed, source=f"{base.source}, with {flags} from the options")
 
 
 def _blank(options: ModelOptions) -> Preprocessing:
-    if options.image_size is None:
+    if options.size is None:
         raise InputError(
-            "--mean, --std, --crop and --interpolation need --image-size with a model that "
-            "says nothing about images"
+            "--channels, --mean, --std, --crop and --interpolation need --image-size with a model "
+            "that says nothing about images"
         )
-    channels = len(options.mean or options.std or (0.0, 0.0, 0.0))
-    return Preprocessing(
-        size=(options.image_size, options.image_size),
+    channels = 1 if options.channels == "grey" else 3
+    return plain(options.size, channels, "defaults (pixels / 255)")
+
+
+def plain(
+    size: tuple[int, int], channels: int, source: str, channels_last: bool = False
+) -> Preprocessing:
+    """Pixels / 255. Where the input is not square, nothing of an image is cropped away."""
+    kind = Preprocessing if size[0] == size[1] else Squashed
+    return kind(
+        size=size,
         channels=channels,
         mean=(0.0,) * channels,
         std=(1.0,) * channels,
-        source="defaults (pixels / 255)",
+        source=source,
+        channels_last=channels_last,
     )
 
 
@@ -85,6 +101,17 @@ def in_words(p: Preprocessing) -> str:
         resize = f"short side resized to {min(resized)} px"
     mean, std = (", ".join(f"{v:g}" for v in values) for values in (p.mean, p.std))
     return (
-        f"{'RGB' if p.channels == 3 else 'grey'}; {resize} ({p.interpolation}); centre crop "
+        f"{_order(p)}; {resize} ({p.interpolation}); centre crop "
         f"{height} x {width}; (pixel * {p.scale:g} - [{mean}]) / [{std}]; from {p.source}"
     )
+
+
+def input_in_words(p: Preprocessing) -> str:
+    """What a model takes: size, channels and where they lie."""
+    height, width = p.size
+    return f"{height} x {width}, {_order(p)}"
+
+
+def _order(p: Preprocessing) -> str:
+    order = "grey" if p.channels == 1 else "BGR" if p.bgr else "RGB"
+    return f"{order}, channels last" if p.channels_last else order

@@ -6,12 +6,17 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Int64
 
+from bitcliff.adapters.preprocessing import input_in_words
 from bitcliff.adapters.wording import listed, shortened
 from bitcliff.errors import InputError
 from bitcliff.types.options import DataOptions
 from bitcliff.types.subject import Inputs, Preprocessing, Subject
 
 Progress = Callable[[int, int], None]
+
+
+class UnknownNormalisation(InputError):
+    """Images for a model of which all is known but their mean and deviation."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +60,7 @@ def needed_preprocessing(subject: Subject, data: str) -> Preprocessing:
     """The subject's image preprocessing.
 
     Raises:
-        InputError: it has none, or takes text or named arrays.
+        InputError: it has none, or takes text or named arrays. UnknownNormalisation.
     """
     if subject.preprocessing is None:
         if subject.tokenizer is not None:
@@ -63,6 +68,11 @@ def needed_preprocessing(subject: Subject, data: str) -> Preprocessing:
         if subject.named_inputs is not None:
             names = listed(map(shortened, subject.named_inputs))
             raise InputError(f"{data}: images, but {subject.name} takes {names}; give FILE.npz")
+        if subject.unnormalised is not None:
+            raise UnknownNormalisation(
+                f"{data}: images, but {subject.name} does not say how pixels become the values of "
+                f"its input ({input_in_words(subject.unnormalised)}); give --mean and --std"
+            )
         raise InputError(
             f"{data}: images, but {subject.name} has no preprocessing for them; give "
             "--image-size (and --mean, --std)"

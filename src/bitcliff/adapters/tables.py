@@ -23,7 +23,6 @@ def open_table(spec: str, subject: Subject, options: DataOptions) -> Source:
         InputError: no such columns, an empty field, a missing image, class names that match
             nothing, or a table that is not CSV in UTF-8.
     """
-    del options
     preprocessing = needed_preprocessing(subject, spec)
     paths, names = _columns(spec)
     files = [Path(spec).parent / path for path in paths]
@@ -37,6 +36,7 @@ def open_table(spec: str, subject: Subject, options: DataOptions) -> Source:
             subject.class_names,
             lambda: image_output_count(subject, preprocessing),
             f"{spec} (column label)",
+            options.label_map,
         )
 
     labels = None if names is None else [mapped.index[name] for name in names]

@@ -82,7 +82,7 @@ def _sized(timm: Any, name: str, options: ModelOptions) -> dict[str, Any]:
     """Transformers with position embeddings must be given their image's size when built."""
     config = timm.get_pretrained_cfg(name, allow_unregistered=True)
     fixed = config is not None and config.fixed_input_size
-    return {"img_size": options.image_size} if fixed and options.image_size else {}
+    return {"img_size": options.size} if fixed and options.size else {}
 
 
 @contextlib.contextmanager

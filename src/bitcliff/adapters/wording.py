@@ -11,6 +11,12 @@ def one_line(error: BaseException) -> str:
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 
+def told_of(name: str, error: BaseException) -> str:
+    """The error's own message, which begins with the name of what is wrong, once."""
+    text = str(error)
+    return text if text.startswith(name) else f"{name}: {text}"
+
+
 def shortened(text: str) -> str:
     """The text on one line of bounded length; no terminal escapes."""
     # Cut first: a server may send megabytes.

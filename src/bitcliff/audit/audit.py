@@ -96,12 +96,12 @@ class Audit:
             InfeasibleBudget: before the network is run on the data. NumericError: it fails in float
                 already.
         """
+        started = now() if store is None else store.started
         prepared = (
             self.prepared
             if budgets is None
             else self._prepared(self._settings.changed(budgets=tuple(map(float, budgets))))
         )
-        started = now() if store is None else store.started
         schedule = Schedule(prepared)
         schedule.run(progress, store)
         return record_of_schedule(schedule, started, command)

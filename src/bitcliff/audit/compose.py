@@ -119,6 +119,7 @@ def subject_info(
         n_classes=classes,
         labelled=examples.labels is not None,
         preprocessing=examples.preprocessing,
+        labelling=examples.labelling,
         class_names=names,
         points=[
             PointRow(

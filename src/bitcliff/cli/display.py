@@ -83,7 +83,9 @@ def coverage_lines(plan: "Plan") -> list[str]:
     """The coverage table in text: one line for each kind of operation, then what was missed."""
     kinds = sorted({point.kind for point in plan.seen})
     work = sum({point.site: point.macs for point in plan.seen}.values())
-    lines = [f"{'points':<18}{'quantized':>10}{'left out':>10}{'multiply-adds':>15}"]
+    lines = (
+        [f"{'points':<18}{'quantized':>10}{'left out':>10}{'multiply-adds':>15}"] if kinds else []
+    )
     for kind in kinds:
         mine = [point for point in plan.seen if point.kind == kind]
         share = sum({point.site: point.macs for point in mine}.values()) / work if work else 0.0

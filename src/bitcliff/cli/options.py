@@ -76,10 +76,13 @@ def _made(kind: "type[Settings]", name: str, option: "Option") -> click.Option:
 
 def _of_type(annotation: Any, option: "Option") -> dict[str, Any]:
     """What click has to be told of a field's type."""
+    kinds = [kind for kind in get_args(annotation) if kind is not type(None)]
+    if type(None) in get_args(annotation):
+        annotation = kinds[0]
+    if get_origin(annotation) is dict or tuple[int, int] in kinds:
+        return {"type": str}  # the model itself takes it apart
     if get_origin(annotation) is Literal:
         return {"type": click.Choice(get_args(annotation))}
-    if type(None) in get_args(annotation):
-        (annotation,) = (kind for kind in get_args(annotation) if kind is not type(None))
     if annotation is bool:
         return {"is_flag": True, "default": None}
     if get_origin(annotation) is not tuple:

@@ -19,7 +19,7 @@ def logits_of(model: nn.Module, inputs: Inputs) -> Float[Tensor, "batch classes"
         InputError: there are none, several outputs could be meant, or it is not (batch, classes).
     """
     output = model(**inputs) if isinstance(inputs, Mapping) else model(inputs)
-    scores = output if isinstance(output, Tensor) else scores_in(output)
+    scores = flat_scores(output if isinstance(output, Tensor) else scores_in(output))
     if scores.ndim != 2:
         raise InputError(
             "the model must give class scores (batch, classes), but gave shape "
@@ -42,9 +42,18 @@ def outputs_of(model: nn.Module, inputs: Inputs) -> tuple[str, tuple[str, ...]]:
     finally:
         watch.remove()
     named = named_outputs(given[-1])
-    used = next((name for name, tensor in named.items() if tensor is scores), "")
+    # Not by identity: axes of size 1 may have been dropped from it.
+    used = next(
+        (one for one, tensor in named.items() if tensor.data_ptr() == scores.data_ptr()), ""
+    )
     known = described(named)
     return used, tuple(f"{name} {known[name]}" for name in named if name != used)
+
+
+def flat_scores(output: Tensor) -> Tensor:
+    """(batch, classes) where all other axes are of size 1, as pools and convolutions leave them."""
+    longer = [size for size in output.shape[1:] if size != 1]
+    return output.flatten(1) if output.ndim > 2 and len(longer) < 2 else output
 
 
 def take(inputs: Inputs, index: Int[Tensor, " chosen"]) -> Inputs:
@@ -65,6 +74,11 @@ def raw_tensors(inputs: Inputs) -> list[Tensor]:
     """The floating tensors a model is fed: images, not tokens."""
     tensors = inputs.values() if isinstance(inputs, Mapping) else [inputs]
     return [tensor for tensor in tensors if tensor.is_floating_point()]
+
+
+def takes_images(inputs: Inputs) -> bool:
+    """Whether a model is fed images of 1 or 3 channels, wherever those lie."""
+    return any(x.ndim == 4 and {1, 3} & {x.shape[1], x.shape[-1]} for x in raw_tensors(inputs))
 
 
 def batches(

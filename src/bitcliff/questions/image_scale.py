@@ -1,6 +1,6 @@
 """From a model's inputs to images in [0, 1], and back."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Float
@@ -24,6 +24,7 @@ class ImageScale:
         mean, std: what the normalisation has already made 0 and 1, on the inputs; where there is no
             normalisation, the data's own.
         words: the same, for the record.
+        channels_last: inputs are (height, width, channels); images and all the rest never are.
     """
 
     factor: PerChannel
@@ -31,14 +32,23 @@ class ImageScale:
     mean: PerChannel
     std: PerChannel
     words: str
+    channels_last: bool = False
 
-    def to_images(self, inputs: Float[Tensor, "*n c h w"]) -> Float[Tensor, "*n c h w"]:
+    def to_images(self, inputs: Float[Tensor, "*n i j k"]) -> Float[Tensor, "*n c h w"]:
         """Inputs to images in [0, 1]."""
-        return ((inputs - self.shift) / self.factor).clamp(0, 1)
+        return ((self.laid_out(inputs) - self.shift) / self.factor).clamp(0, 1)
 
-    def to_inputs(self, images: Float[Tensor, "*n c h w"]) -> Float[Tensor, "*n c h w"]:
+    def to_inputs(self, images: Float[Tensor, "*n c h w"]) -> Float[Tensor, "*n i j k"]:
         """Images to inputs."""
-        return images * self.factor + self.shift
+        return self.as_taken(images * self.factor + self.shift)
+
+    def laid_out(self, inputs: Float[Tensor, "*n i j k"]) -> Float[Tensor, "*n c h w"]:
+        """Channels first, whatever the model takes."""
+        return inputs.movedim(-1, -3) if self.channels_last else inputs
+
+    def as_taken(self, values: Float[Tensor, "*n c h w"]) -> Float[Tensor, "*n i j k"]:
+        """As the model takes them."""
+        return values.movedim(-3, -1) if self.channels_last else values
 
 
 def image_scale(inputs: Inputs, preprocessing: Preprocessing | None) -> ImageScale:
@@ -49,15 +59,26 @@ def image_scale(inputs: Inputs, preprocessing: Preprocessing | None) -> ImageSca
     """
     if not isinstance(inputs, Tensor):
         raise InputError("the inputs are not images: the model takes several named tensors")
-    if inputs.ndim != 4 or inputs.shape[1] not in (1, 3) or not inputs.is_floating_point():
+    images = channels_first(inputs) if inputs.is_floating_point() else None
+    if images is None:
         shape = " x ".join(map(str, inputs.shape[1:]))
         raise InputError(f"the inputs are not images of 1 or 3 channels: an example is {shape}")
-    if preprocessing is not None:
-        scale = _of_preprocessing(inputs, preprocessing)
-        low, high = ((inputs - scale.shift) / scale.factor).aminmax()
-        if -_TOLERANCE <= float(low) <= float(high) <= 1 + _TOLERANCE:
-            return scale
-    return _of_data(inputs)
+    found = _of_preprocessing(images, preprocessing) if preprocessing is not None else None
+    if found is not None:
+        low, high = ((images - found.shift) / found.factor).aminmax()
+        if not -_TOLERANCE <= float(low) <= float(high) <= 1 + _TOLERANCE:
+            found = None
+    return replace(found or _of_data(images), channels_last=images is not inputs)
+
+
+def channels_first(inputs: Float[Tensor, "n *rest"]) -> Float[Tensor, "n c h w"] | None:
+    """Images of 1 or 3 channels, themselves where channels come first; None where there are none.
+
+    Where both the second and the last dimension could be channels, the second is taken.
+    """
+    if inputs.ndim != 4 or not {1, 3} & {inputs.shape[1], inputs.shape[-1]}:
+        return None
+    return inputs if inputs.shape[1] in (1, 3) else inputs.movedim(-1, 1)
 
 
 def _of_preprocessing(inputs: Float[Tensor, "n c h w"], p: Preprocessing) -> ImageScale:

@@ -59,7 +59,8 @@ class SubjectInfo(Part):
     `uncovered`: what a runtime would quantize and Bitcliff does not; the run is then inconclusive.
     `black_box`: it was not looked inside, and has no points here.
     `output`: the one that is judged, and `other_outputs` those beside it, with their shapes in
-    words; None and empty where it has one alone.
+    words; None and empty where it has one alone. `labelling`: how labels were read, in words; empty
+    where nothing was to be decided.
     """
 
     model: str
@@ -75,6 +76,7 @@ class SubjectInfo(Part):
     black_box: bool = False
     output: str | None = None
     other_outputs: list[str] = Field(default_factory=list)
+    labelling: str = ""
 
 
 class Folding(Part):

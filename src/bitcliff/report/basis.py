@@ -93,8 +93,8 @@ def _chance_note(record: Record) -> str:
     return (
         f"In float already only {rate_text(found)} of the {noun(record)} are right, 95 % interval "
         f"{rate_interval(found)}: not clearly better than by chance ({percent(by_chance)}). "
-        "Perhaps the inputs are not prepared as the network wants them, the labels are in another "
-        "order, or another output holds the classes."
+        "Are pixels normalised as the network takes them (--mean, --std, --channels), do labels "
+        "name its outputs (--label-map), or does another output hold the classes (--output)?"
     )
 
 

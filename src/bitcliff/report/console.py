@@ -180,7 +180,10 @@ def _closing(record: Record, finding: Finding, hidden: set[str]) -> list[str]:
         *([nudged] if nudged else []),
         *partial_notes(record),
         *([folding_note(record)] if folding_note(record) else []),
+        *([f"Labels: {clean(labelling, 300)}."] if (labelling := record.subject.labelling) else []),
+        *([] if record.subject.labelled else [_without_labels(record)]),
         _coverage_line(record),
+        *([line] if (line := _left_out_line(record)) else []),
         "In brackets: 95 % intervals."
         + (
             ""
@@ -199,6 +202,14 @@ def _closing(record: Record, finding: Finding, hidden: set[str]) -> list[str]:
     return lines
 
 
+def _without_labels(record: Record) -> str:
+    """What an answer is taken to be, which a file does not say."""
+    return (
+        f"No labels: the largest of {record.subject.n_classes} outputs is taken as the answer, as "
+        "for classes; of numbers to be predicted (regression) this says nothing."
+    )
+
+
 def _coverage_line(record: Record) -> str:
     if record.subject.black_box:
         return "The network was not looked inside: its answers alone are compared."
@@ -208,6 +219,22 @@ def _coverage_line(record: Record) -> str:
         f"Coverage: {coverage.quantized} points quantized, {coverage.left_out} left out on "
         f"purpose, {len(record.subject.uncovered)} not covered"
         + ("." if share is None else f"; {100 * share:.1f} % of the arithmetic.")
+    )
+
+
+def _left_out_line(record: Record) -> str:
+    """Said where most of the work is in calls that were left out on purpose; else empty."""
+    work = {point.site: point.macs for point in record.subject.points}
+    kept = {point.site for point in record.subject.points if point.quantized}
+    left = {site: macs for site, macs in work.items() if site not in kept}
+    if 2 * sum(left.values()) <= sum(work.values()):
+        return ""
+    most = max(left, key=left.__getitem__)
+    reason = next(point.reason for point in record.subject.points if point.site == most)
+    way = "; --include-stem takes it in" if reason.startswith("stem input") else ""
+    return (
+        f"MOST OF THE WORK IS LEFT OUT: {100 * sum(left.values()) / sum(work.values()):.0f} %, the "
+        f"most in {clean(most, 40)} ({clean(reason, 60)}){way}."
     )
 
 

@@ -49,12 +49,15 @@ class Finding:
 
 @dataclass(frozen=True)
 class _Pair:
-    """The policies compared, and the examples both (and float) gave an answer for."""
+    """The policies compared, and the examples both (and float) gave an answer for.
+
+    `choice`: the widths that the adversary may give a layer, in words."""
 
     even: PolicyResult | None
     worst: PolicyResult | None
     rows: Sequence[ExampleRow]
     labelled: bool
+    choice: str
 
     def right(self, policy: PolicyResult | None) -> int:
         return sum(_right(row, policy, self.labelled) for row in self.rows)
@@ -171,7 +174,7 @@ def _compare(record: Record, even: PolicyResult | None, worst: PolicyResult | No
         if row.float_prediction is not None
         and all(_answered(row, policy) for policy in (even, worst) if policy is not None)
     ]
-    return _Pair(even, worst, rows, record.subject.labelled)
+    return _Pair(even, worst, rows, record.subject.labelled, record.settings.choice)
 
 
 def _answered(row: ExampleRow, policy: PolicyResult) -> bool:
@@ -255,26 +258,27 @@ def _random_draws(pair: _Pair, policy: PolicyResult | None) -> tuple[int, ...]:
 def _title(pair: _Pair) -> str:
     n = len(pair.rows)
     right = "right" if pair.labelled else "answered as in float"
-    bits = f"{mean_text(pair.mean)} bits a layer"
+    bits, each = f"{mean_text(pair.mean)} bits a layer", f"({pair.choice})"
     even, worst = pair.right(pair.even), pair.right(pair.worst)
     if pair.even is None and pair.worst is None:
         return f"In float, {pair.right(None)} of {n} are right; nothing to compare it with"
     if pair.worst is None:
         return f"Allocated evenly, {bits} leave {even} of {n} {right}{_in_float(pair)}"
     if pair.even is None:
-        return f"Allocated badly, {bits} leave {worst} of {n} {right}{_in_float(pair)}"
+        return f"Allocated badly {each}, {bits} leave {worst} of {n} {right}{_in_float(pair)}"
     if pair.cheaper:
         fewer = f"{mean_text(pair.even.mean_bits)} bits a layer"
         return (
             f"Allocated evenly, {fewer} leave {even} of {n} {right}; "
-            f"allocated badly, {mean_text(pair.mean)} leave {worst}"
+            f"allocated badly {each}, {mean_text(pair.mean)} leave {worst}"
         )
     if worst < even:
         return (
             f"The same {bits}: {even} of {n} {right} when allocated evenly, "
-            f"{worst} of {n} when allocated badly"
+            f"{worst} of {n} when allocated badly {each}"
         )
-    return f"{bits}: {even} of {n} {right} when allocated evenly, {worst} in the worst way found"
+    evenly = f"{bits}: {even} of {n} {right} when allocated evenly"
+    return f"{evenly}, {worst} in the worst way found {each}"
 
 
 def _in_float(pair: _Pair) -> str:

@@ -14,12 +14,14 @@ from bitcliff.adapters import DataOptions, ModelOptions, load_examples, load_mod
 from bitcliff.adapters.black_box.subject import load_black_box_subject
 from bitcliff.adapters.onnx.agreement import check_agreement
 from bitcliff.adapters.onnx.subject import is_onnx
+from bitcliff.adapters.preprocessing import IMAGE_OPTIONS
 from bitcliff.audit import AssessSettings
 from bitcliff.audit.compose import record_of_schedule
 from bitcliff.audit.prepare import Prepared, prepare
 from bitcliff.audit.schedule import Schedule
 from bitcliff.errors import InputError
 from bitcliff.points import Plan
+from bitcliff.points.forward import takes_images
 from bitcliff.policy import Policy
 from bitcliff.policy.stored import read_policy
 from bitcliff.questions.kinds import KINDS
@@ -34,6 +36,7 @@ from bitcliff.record import (
     write_text_atomic,
 )
 from bitcliff.record.plan import QuantizationPlan
+from bitcliff.record.provenance import now
 from bitcliff.run.partial import Partial
 from bitcliff.run.plan_file import PLAN, check_plan
 from bitcliff.run.run_directory import CONFIG, PARTIAL, check_run_directory, held, open_run
@@ -109,8 +112,10 @@ def run_assess(job: AssessJob, listener: Listener) -> tuple[Record, Verdict]:
     Raises:
         InputError, NumericError: in one line what is wrong.
     """
+    began = now()
     check_run_directory(job.out, "assess")
     subject, examples = load_subject_and_data(job, listener)
+    job = replace(job, settings=with_stem(job.settings, examples))
     if job.plan is not None:
         check_plan(job.plan, subject)
     runtimes = _runtimes(job, subject, examples, listener)
@@ -131,7 +136,7 @@ def run_assess(job: AssessJob, listener: Listener) -> tuple[Record, Verdict]:
         listener.stage(f"Judged is the output {prepared.subject.output}, and not {others}")
     open_run(job.out)
     with held(job.out):
-        partial = Partial(job.out / PARTIAL, config)
+        partial = Partial(job.out / PARTIAL, config, began)
         if partial.resumed:
             listener.stage(f"Going on after {partial.resumed} policies measured before")
         record = _measured(prepared, MeasuredBefore(partial), job, listener)
@@ -144,6 +149,17 @@ def run_assess(job: AssessJob, listener: Listener) -> tuple[Record, Verdict]:
         write_run_report(record, verdict, job.out)
         partial.clear()
     return record, verdict
+
+
+def with_stem(settings: AssessSettings, examples: Examples) -> AssessSettings:
+    """Settings that say whether the model's own input is a point.
+
+    Runtimes quantize it in any case. Of images a first layer is a small part, and left in float
+    by custom; of features it may be nearly all there is.
+    """
+    if settings.include_stem is not None:
+        return settings
+    return settings.changed(include_stem=not takes_images(examples.inputs))
 
 
 class MeasuredBefore:
@@ -171,11 +187,10 @@ def _measured(
     """Every condition measured; then what runtimes do beyond their outcomes."""
     schedule = Schedule(prepared)
     schedule.run(listener.progress, store)
+    found = observe_runtimes(prepared, listener.progress) if prepared.runtimes else None
+    # Last, since it notes when the run ended.
     record = record_of_schedule(schedule, store.started, job.command)
-    if not prepared.runtimes:
-        return record
-    found = observe_runtimes(prepared, listener.progress)
-    return with_answer(record, "runtimes", found, KINDS["runtimes"])
+    return record if found is None else with_answer(record, "runtimes", found, KINDS["runtimes"])
 
 
 def _runtimes(
@@ -275,7 +290,7 @@ def co_trained_policy(
 
 def _refuse_idle(options: ModelOptions, data: str) -> None:
     """An option without effect would let the user believe in another image than was measured."""
-    for name in ("image_size", "mean", "std", "crop", "interpolation"):
+    for name in IMAGE_OPTIONS:
         if getattr(options, name) is not None:
             option = "--" + name.replace("_", "-")
             raise InputError(f"{option} has no effect: {data} is taken as it is; leave it out")

@@ -29,6 +29,7 @@ from bitcliff.questions.batchmates.record import BATCHMATES_NAME, Baseline, Batc
 from bitcliff.questions.batchmates.statistics import batchmates_of
 from bitcliff.questions.batchmates.store import batchmates_json
 from bitcliff.record import make_folder, write_bytes_atomic, write_text_atomic
+from bitcliff.record.provenance import now
 from bitcliff.run.assess_job import AssessJob, Listener, load_subject_and_data, resolved_config
 from bitcliff.run.partial import Partial
 from bitcliff.run.run_directory import (
@@ -72,13 +73,13 @@ def run_batchmates(job: BatchmatesJob, listener: Listener) -> Batchmates:
     Raises:
         InputError, NumericError: in one line what is wrong.
     """
-    out = job.what.out
+    began, out = now(), job.what.out
     check_run_directory(out, "batchmates")
     measurement, config = _ready(job, listener)
     planted = _planted(job.runtime)
     open_run(out)
     with held(out):
-        partial = _begun(out, config, listener)
+        partial = _begun(out, config, began, listener)
         victims = _victims(measurement, partial, out, listener)
         record = batchmates_of(
             observed_of(measurement, victims, planted, partial.started, job.what.command)
@@ -127,9 +128,9 @@ def _planted(runtime: RuntimeChoice) -> bool | None:
         return None
 
 
-def _begun(out: Path, config: dict[str, Any], listener: Listener) -> Partial:
+def _begun(out: Path, config: dict[str, Any], began: str, listener: Listener) -> Partial:
     """What is kept of the run: the baselines, then each victim by its number."""
-    partial = Partial(out / BATCHMATES_PARTIAL, config)
+    partial = Partial(out / BATCHMATES_PARTIAL, config, began)
     if partial.resumed:
         listener.stage(f"Going on after {partial.resumed - 1} victims measured before")
     else:  # Pairs there are of another run, and would look like this one's.

@@ -31,15 +31,18 @@ class Partial:
             interrupted run has left.
     """
 
-    def __init__(self, path: Path, config: Any) -> None:
+    def __init__(self, path: Path, config: Any, began: str | None = None) -> None:
         """Take up what the file holds, or begin it anew.
+
+        Args:
+            began: when the command began, UTC, ISO 8601; None: now.
 
         Raises:
             InputError: the file cannot be written.
         """
         self._path = path
         mark = fingerprint(config)
-        self.started, self._values = now(), dict[str, Any]()
+        self.started, self._values = began or now(), dict[str, Any]()
         match read_json_lines(path):
             case [{"fingerprint": found, "started": str(started)}, *entries] if found == mark:
                 self.started, self._values = started, _by_key(entries)

@@ -1,6 +1,7 @@
 """What a user may set about a model or its data beyond their names."""
 
 import math
+import re
 from typing import Annotated, Any, Literal
 
 from pydantic import field_validator
@@ -11,6 +12,7 @@ from bitcliff.types.settings import Option, Settings
 INTERPOLATIONS = ("nearest", "bilinear", "bicubic", "lanczos", "box", "hamming")
 
 _LARGEST_SIDE = 4096
+_OUTPUT = re.compile(r"\s*\d{1,9}\s*", re.ASCII)
 
 
 class ModelOptions(Settings):
@@ -18,10 +20,13 @@ class ModelOptions(Settings):
 
     num_classes: int | None = None
     """Outputs to build the model with."""
-    image_size: int | None = None
-    """Height and width of the input, pixels."""
+    image_size: int | tuple[int, int] | None = None
+    """Side of the input in pixels, or HEIGHTxWIDTH where it is not square; a FILE.onnx declares its
+    own."""
+    channels: Literal["rgb", "bgr", "grey"] | None = None
+    """Of an image, in the order in which the model takes them: red, green, blue by default."""
     # One number, or one per channel, on the scaled pixel values (0..1, but 0..255 for
-    # efficientnet-lite0). One number and a model that says nothing of itself: grey images.
+    # efficientnet-lite0).
     mean: tuple[float, ...] | None = None
     """Overrides the model's own preprocessing."""
     std: tuple[float, ...] | None = None
@@ -43,12 +48,32 @@ class ModelOptions(Settings):
             raise InputError(f"--num-classes {classes}: must be at least 2")
         return classes
 
+    @property
+    def size(self) -> tuple[int, int] | None:
+        """Height and width of the input, pixels."""
+        side = self.image_size
+        return (side, side) if isinstance(side, int) else side
+
+    @field_validator("image_size", mode="before")
+    @classmethod
+    def _is_written_as_sides(cls, given: Any) -> Any:
+        if not isinstance(given, str):
+            return given
+        if not re.fullmatch(r"\d{1,9}(x\d{1,9})?", given, re.ASCII):
+            raise InputError(
+                f"--image-size {given}: give one side in pixels such as 224, or HEIGHTxWIDTH such "
+                "as 48x192"
+            )
+        sides = [int(side) for side in given.split("x")]
+        return tuple(sides) if sides[1:] else sides[0]
+
     @field_validator("image_size")
     @classmethod
-    def _is_a_side(cls, side: int | None) -> int | None:
-        if side is not None and not 1 <= side <= _LARGEST_SIDE:
-            raise InputError(f"--image-size {side}: must be from 1 to {_LARGEST_SIDE} pixels")
-        return side
+    def _is_of_sides(cls, size: int | tuple[int, int] | None) -> int | tuple[int, int] | None:
+        for side in [size] if isinstance(size, int) else size or ():
+            if not 1 <= side <= _LARGEST_SIDE:
+                raise InputError(f"--image-size {side}: must be from 1 to {_LARGEST_SIDE} pixels")
+        return size
 
     @field_validator("mean", "std")
     @classmethod
@@ -85,3 +110,25 @@ class DataOptions(Settings):
     # "test" or "train" for digits, fashion-mnist and oxford-iiit-pet; any split's name for `hf:`.
     split: str = "test"
     """Part of the data, if it has parts."""
+    label_map: Annotated[
+        dict[str, int] | None, Option(default="by class names, else in natural order")
+    ] = None
+    """Which of the model's outputs each of the data's labels is: NAME=OUTPUT,NAME=OUTPUT, outputs
+    counted from 0."""
+
+    @field_validator("label_map", mode="before")
+    @classmethod
+    def _is_written_as_pairs(cls, given: Any) -> Any:
+        if not isinstance(given, str):
+            return given
+        pairs = [pair.rpartition("=") for pair in given.split(",")]
+        names = [name.strip() for name, _, _ in pairs]
+        if not all(names) or not all(_OUTPUT.fullmatch(output) for _, _, output in pairs):
+            raise InputError(
+                f"--label-map {given}: give NAME=OUTPUT,NAME=OUTPUT, outputs counted from 0, such "
+                "as cat=0,dog=1"
+            )
+        if len(set(names)) < len(names):
+            twice = next(name for name in names if names.count(name) > 1)
+            raise InputError(f"--label-map {given}: names {twice} twice")
+        return {name: int(output) for name, (_, _, output) in zip(names, pairs, strict=True)}

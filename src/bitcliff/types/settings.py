@@ -103,8 +103,8 @@ class Selection(Settings):
     """Only points whose name fits this pattern."""
     exclude: tuple[str, ...] = ()
     """Leave out points whose name fits this pattern."""
-    include_stem: bool = False
-    """Quantize the image itself too."""
+    include_stem: Annotated[bool | None, Option(default="where the input is no image")] = None
+    """Quantize the model's own input too."""
     in_float: Annotated[tuple[str, ...], Option(absent="a plan's")] = ()
     """Exact names of points that a plan keeps in float."""
 
@@ -172,6 +172,14 @@ class AssessSettings(Selection):
     randomised: Annotated[bool, Option(absent="a plan's")] = False
     """The runtime draws each example's bits at random, so that nobody picks them: only that is
     measured."""
+
+    @property
+    def choice(self) -> str:
+        """The widths that an allocation may give a layer, in words."""
+        least, most = self.bits[0], self.bits[-1]
+        whole = self.bits == tuple(range(least, most + 1)) and most > least + 1
+        words = f"{least} to {most}" if whole else " or ".join(map(str, self.bits))
+        return f"{words} each, floors kept" if self.floors else f"{words} each"
 
     @field_validator("bits", "uniform", mode="before")
     @classmethod

@@ -19,10 +19,13 @@ class Preprocessing:
         size: height and width of the input, pixels.
         channels: 3 for RGB, 1 for grey.
         scale: factor on the 0..255 pixel values, applied first.
-        mean, std: one number per channel, on the scaled values: (x * scale - mean) / std.
+        mean, std: one number per channel, in the input's order of them, on the scaled values:
+            (x * scale - mean) / std.
         crop: share of the resized image that the centre crop keeps, in (0, 1].
         interpolation: "bilinear", "bicubic" or "nearest".
         source: where these settings came from, in words, for the record.
+        channels_last: the input is (height, width, channels), as TensorFlow's exporters write it.
+        bgr: its channels are blue, green and red.
     """
 
     size: tuple[int, int]
@@ -33,6 +36,13 @@ class Preprocessing:
     crop: float = 1.0
     interpolation: str = "bilinear"
     source: str = "default"
+    channels_last: bool = False
+    bgr: bool = False
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Of one image, as the model takes it."""
+        return (*self.size, self.channels) if self.channels_last else (self.channels, *self.size)
 
 
 @dataclass(frozen=True)
@@ -56,6 +66,8 @@ class Subject:
         module: called as module(tensor) or module(**tensors); gives logits (batch, classes), as a
             tensor or as an object with a `logits` attribute.
         preprocessing: None where inputs are taken as they are (arrays, tokens).
+        unnormalised: in place of `preprocessing`, where all of it is known but what mean and
+            deviation pixels should get, which a file does not say.
         class_names: in output order, if known.
         weights_sha256: of the weights' file, or of the state dict where there is no file.
         runs_user_code: the model came from `py:`, so the user's own code ran.
@@ -78,6 +90,7 @@ class Subject:
     named_inputs: Mapping[str, NamedInput] | None = None
     output: str | None = None
     other_outputs: tuple[str, ...] = ()
+    unnormalised: Preprocessing | None = None
 
 
 @dataclass(frozen=True)
@@ -94,6 +107,7 @@ class Examples:
         class_names: as the data names its classes, if it does.
         preprocessing: what was done to each example, in words, for the record.
         thumbnails: n small images as data URIs ("data:image/jpeg;base64,..."), or None.
+        labelling: how labels were read, in words; empty where nothing was to be decided.
     """
 
     name: str
@@ -105,6 +119,7 @@ class Examples:
     class_names: tuple[str, ...] | None = None
     preprocessing: str = "none: taken as they are"
     thumbnails: tuple[str, ...] | None = None
+    labelling: str = ""
 
     def __len__(self) -> int:
         return len(self.ids)

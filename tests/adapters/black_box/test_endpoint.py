@@ -57,7 +57,7 @@ def test_another_output_of_mlserver_by_name(mlserver: str) -> None:
 
 def test_images_that_mlserver_does_not_take(mlserver: str) -> None:
     box = load_black_box(f"{mlserver}/v2/models/linear")
-    with pytest.raises(InputError, match=r"takes images of shape \(3, 2, 2\), not \(3, 8, 8\)"):
+    with pytest.raises(InputError, match=r"takes inputs of shape \(3, 2, 2\), not \(3, 8, 8\)"):
         box.ask(torch.zeros(1, 3, 8, 8))
 
 
@@ -92,7 +92,7 @@ NONSENSE: list[tuple[Behaviour, str]] = [
     (output(data=[None] * 8), "output y is nonsense"),
     (output(datatype="INT64"), "output y is nonsense .*not of INT64"),
     (output(datatype="BYTES"), "output y is BYTES, not scores or classes"),
-    (output(shape=[8]), r"gave torch\.float32 of shape \(8,\) for 2 images"),
+    (output(shape=[8]), r"gave torch\.float32 of shape \(8,\) for 2 examples"),
     (output(shape=[10**30, 4]), "output y is nonsense"),
     (output(shape=[1, 4], data=[0.5] * 4), r"of shape \(1, 4\)"),
     (output(data=[0.5] * 7 + [float("nan")]), "NaN or infinity"),
@@ -220,7 +220,7 @@ def test_a_fixed_batch_is_padded(server: Server) -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"inputs": []}, "one input of float images; it declares none"),
+        ({"inputs": []}, "one input, of floats; it declares none"),
         ({"inputs": [{"name": "x", "datatype": "INT64", "shape": [-1]}]}, "declares x INT64"),
         ({"inputs": METADATA["inputs"] * 2}, "declares x FP32, x FP32"),
         ({"inputs": "x"}, "sent nonsense"),

@@ -26,7 +26,7 @@ def test_a_model_built_here_runs_without_gradient(tmp_path: Path) -> None:
 
 
 def test_a_model_built_here_says_what_it_cannot_take() -> None:
-    with pytest.raises(InputError, match=r"zoo:digits: failed on images of shape \(3, 8, 8\)"):
+    with pytest.raises(InputError, match=r"zoo:digits: failed on inputs of shape \(3, 8, 8\)"):
         load_black_box("zoo:digits").ask(torch.zeros(2, 3, 8, 8))
     with pytest.raises(InputError, match="gives scores for 10 classes, not for 7"):
         load_black_box("zoo:digits", BlackBoxSettings(num_classes=7)).ask(torch.zeros(2, 1, 8, 8))

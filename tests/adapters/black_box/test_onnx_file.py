@@ -61,7 +61,7 @@ def test_weights_outside_the_folder_are_refused(tmp_path: Path, location: str) -
 
 def test_other_inputs_are_refused(tmp_path: Path) -> None:
     spec = save(a_model(input_type=TensorProto.DOUBLE), tmp_path / "net.onnx")
-    with pytest.raises(InputError, match=r"one input of float32 images; it has images tensor"):
+    with pytest.raises(InputError, match=r"one input, of float32; it has images tensor"):
         load_black_box(spec)
     model = a_model()
     second = onnx.helper.make_tensor_value_info("mask", TensorProto.FLOAT, ("batch",))
@@ -79,7 +79,7 @@ def test_operators_that_are_not_known(tmp_path: Path) -> None:
 
 def test_images_of_another_shape(tmp_path: Path) -> None:
     box = load_black_box(save(a_model(), tmp_path / "net.onnx"))
-    with pytest.raises(InputError, match=r"takes images of shape \(3, 2, 2\), not \(1, 2, 2\)"):
+    with pytest.raises(InputError, match=r"takes inputs of shape \(3, 2, 2\), not \(1, 2, 2\)"):
         box.ask(torch.zeros(2, 1, 2, 2))
 
 

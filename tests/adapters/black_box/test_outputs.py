@@ -13,6 +13,7 @@ from tests.adapters.black_box.networks import images, scores
 def test_scores_become_float32_and_classes_int64() -> None:
     assert Form(None).check(torch.zeros(2, 3, dtype=torch.float64), 2).dtype == torch.float32
     assert Form(None).check(torch.tensor([4, 1], dtype=torch.int32), 2).dtype == torch.int64
+    assert Form(None).check(torch.zeros(2, 3, 1, 1), 2).shape == (2, 3)
     column = torch.tensor([[4], [1]])  # as scikit-learn's servers give classes
     assert Form(5).check(column, 2).tolist() == [4, 1]
 
@@ -20,9 +21,9 @@ def test_scores_become_float32_and_classes_int64() -> None:
 @pytest.mark.parametrize(
     ("output", "message"),
     [
-        (torch.zeros(3, 4), r"gave torch.float32 of shape \(3, 4\) for 2 images"),
+        (torch.zeros(3, 4), r"gave torch.float32 of shape \(3, 4\) for 2 examples"),
         (torch.zeros(2), r"not scores \(2, classes\) or one integer class each"),
-        (torch.zeros(2, 4, 1), r"of shape \(2, 4, 1\)"),
+        (torch.zeros(2, 4, 3), r"of shape \(2, 4, 3\)"),
         (torch.zeros(()), r"of shape \(\)"),
         (torch.zeros(2, 4, dtype=torch.int64), r"torch.int64 of shape \(2, 4\)"),
         (torch.zeros(2, dtype=torch.complex64), "complex64"),

@@ -21,9 +21,10 @@ def test_it_gives_what_the_file_does(tmp_path: Path, batch: str | int) -> None:
     assert subject.black_box
     assert torch.allclose(subject.module(images(5)), scores(images(5)), atol=1e-5)
     assert list(subject.module.parameters()) == []
-    assert subject.preprocessing is not None
-    assert (subject.preprocessing.size, subject.preprocessing.channels) == ((2, 2), 3)
-    assert subject.preprocessing.source == "the size of the file's input, pixels / 255"
+    # The file says nothing of how pixels become values, which is therefore asked for.
+    assert subject.preprocessing is None
+    assert subject.unnormalised is not None
+    assert (subject.unnormalised.size, subject.unnormalised.channels) == ((2, 2), 3)
 
 
 def test_the_user_says_how_images_are_normalised(tmp_path: Path) -> None:

@@ -75,7 +75,8 @@ def test_all_operators_that_lack_are_named_at_once() -> None:
     nodes += [node("Relu", ["b"], ["c"]), node("If", ["c"], ["y"])]
     assert refusal(by_hand(nodes)) == (
         "net.onnx: has operators that cannot be run in PyTorch here: If, LSTM, "
-        "com.acme.Frobnicate; assess it with --black-box --runtime ort-dynamic"
+        "com.acme.Frobnicate; nor is there a Conv, Gemm or MatMul outside them that a runtime "
+        "would quantize"
     )
 
 
@@ -160,3 +161,31 @@ def test_a_fixed_batch_elsewhere_is_named() -> None:
     network = built(by_hand([node("Add", ["x", "token"], ["y"])], token, shape=(2, 4)))
     with pytest.raises(InputError, match="its export fixed the batch at 2; export it with a dyn"):
         network(torch.zeros(3, 4))
+
+
+def test_what_feeds_other_outputs_alone_is_left_out() -> None:
+    """Points there could not change an answer, and operators that lack there do no harm."""
+    rng = np.random.default_rng(0)
+    weights = {name: rng.normal(size=(4, 4)).astype(np.float32) for name in "abc"}
+    live = [
+        node("MatMul", ["x", "a"], ["h"]),
+        node("Relu", ["h"], ["r"]),
+        node("MatMul", ["r", "b"], ["y"]),
+    ]
+    dead = [node("MatMul", ["r", "c"], ["d"]), node("LSTM", ["d"], ["z"])]
+    model = by_hand([*live[:2], *dead, live[2]], weights)
+    model.graph.output.append(helper.make_tensor_value_info("z", TensorProto.FLOAT, None))
+    network, alone = built(model), built(by_hand(live, weights))
+    x = torch.randn(5, 4)
+    assert torch.equal(network(x), alone(x))
+    assert [p.site for p in discover(network, x).seen] == [p.site for p in discover(alone, x).seen]
+    # A node is told by its place in the file.
+    assert "node 4 (Relu)" in [step.title for step in built(_in_front(model)).steps]
+
+
+def _in_front(model: onnx.ModelProto) -> onnx.ModelProto:
+    """The same, with nodes before the others that nothing needs."""
+    nodes = list(model.graph.node)
+    del model.graph.node[:]
+    model.graph.node.extend([node("Abs", ["x"], [f"unused{i}"]) for i in range(3)] + nodes)
+    return model

@@ -269,7 +269,7 @@ HOSTILE: dict[str, tuple[onnx.ModelProto, str]] = {
     "another length": (with_data_at("data.npz", length="999999999999"), "bytes of it"),
     "an input twice": (with_input_twice(), "declared twice"),
     "a cycle": (
-        by_hand([node("Add", ["x", "b"], ["a"]), node("Relu", ["a"], ["b"])]),
+        by_hand([node("Add", ["x", "y"], ["a"]), node("Relu", ["a"], ["y"])]),
         "is made by no node before it",
     ),
     "a node of itself": (

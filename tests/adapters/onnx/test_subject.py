@@ -68,7 +68,10 @@ def test_images_need_one_option_and_get_the_files_size(tmp_path: Path) -> None:
     assert (found.mean, found.std) == ((0.5,) * 3, (0.25,) * 3)
     declared = f"the input that {spec} declares (pixels / 255)"
     assert found.source == f"{declared}, with --mean, --std from the options"
-    assert load_model(spec, options=ModelOptions(image_size=8)).preprocessing is not None
+    without = load_model(spec, options=ModelOptions(image_size=8))
+    assert without.preprocessing is None
+    assert without.unnormalised is not None
+    assert without.unnormalised.size == (8, 8)
     with pytest.raises(InputError, match="takes images of 8 x 8; leave --image-size out"):
         load_model(spec, options=ModelOptions(image_size=16))
 
@@ -86,7 +89,7 @@ def test_a_file_that_leaves_the_size_open(tmp_path: Path) -> None:
     spec = save(by_hand(nodes, shape=("n", 1, "h", "w")), tmp_path / "net.onnx")
     with pytest.raises(InputError, match="need --image-size"):
         load_model(spec, options=ModelOptions(mean=(0.5,)))
-    found = load_model(spec, options=ModelOptions(image_size=20)).preprocessing
+    found = load_model(spec, options=ModelOptions(image_size=20)).unnormalised
     assert found is not None
     assert (found.size, found.channels) == ((20, 20), 1)
 

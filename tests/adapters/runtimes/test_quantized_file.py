@@ -9,7 +9,7 @@ import torch
 from onnx import ModelProto, TensorProto, helper
 
 from bitcliff.adapters.black_box.subject import load_black_box_subject, onnx_bytes
-from bitcliff.adapters.runtimes import read_runtime, load_runtime
+from bitcliff.adapters.runtimes import load_runtime, read_runtime
 from bitcliff.errors import InputError
 from bitcliff.types.runtime import Runtime
 from tests.adapters.onnx.classifiers import X, classifier, quantized

@@ -83,7 +83,7 @@ def _input(declared: _Metadata, spec: str) -> _Declared:
     inputs = declared.inputs
     if len(inputs) != 1 or inputs[0].datatype not in _FLOATS or not inputs[0].shape:
         has = ", ".join(f"{given.name} {given.datatype}" for given in inputs) or "none"
-        raise InputError(f"{spec}: must declare one input of float images; it declares {has}")
+        raise InputError(f"{spec}: must declare one input, of floats; it declares {has}")
     return inputs[0]
 
 

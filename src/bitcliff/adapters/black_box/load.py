@@ -72,6 +72,6 @@ def _open_model(spec: str, settings: BlackBoxSettings) -> Opened:
                 return logits_of(subject.module.to(images.device), images)
         except Exception as error:
             shape = tuple(images.shape[1:])
-            raise NoOutput(f"failed on images of shape {shape} ({one_line(error)})") from error
+            raise NoOutput(f"failed on inputs of shape {shape} ({one_line(error)})") from error
 
     return Opened(subject.weights_sha256, predict)

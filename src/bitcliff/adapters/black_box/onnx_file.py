@@ -65,7 +65,7 @@ def _check_input(session: Any, spec: str) -> None:
     inputs = session.get_inputs()
     if len(inputs) != 1 or inputs[0].type != "tensor(float)" or not inputs[0].shape:
         has = ", ".join(f"{given.name} {given.type}" for given in inputs) or "none"
-        raise InputError(f"{spec}: must have one input of float32 images; it has {has}")
+        raise InputError(f"{spec}: must have one input, of float32; it has {has}")
 
 
 def _output(session: Any, spec: str, chosen: str | None) -> str:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from bitcliff.errors import InputError
-from bitcliff.points.forward import batch_size, pad, take
+from bitcliff.points.forward import batch_size, flat_scores, pad, take
 from bitcliff.types.black_box import Images, Outputs
 from bitcliff.types.subject import Inputs
 
@@ -53,12 +53,13 @@ class Form:
         Raises:
             NoOutput: another shape, another number of classes than before, NaN or infinity.
         """
+        output = flat_scores(output)
         if not output.is_floating_point() and output.ndim == 2 and output.shape[1] == 1:
             output = output[:, 0]
         shape, ndim = tuple(output.shape), 2 if output.is_floating_point() else 1
         if output.is_complex() or output.ndim != ndim or len(output) != count:
             raise NoOutput(
-                f"gave {output.dtype} of shape {shape} for {count} images, not scores "
+                f"gave {output.dtype} of shape {shape} for {count} examples, not scores "
                 f"({count}, classes) or one integer class each"
             )
         if ndim == 2:
@@ -121,7 +122,7 @@ def insist(name: str, retries: int, ask: Callable[[], _Result]) -> _Result:
 
 
 def check_images(name: str, declared: Sequence[int | str | None], images: Images) -> None:
-    """InputError unless the images fit a declared input shape, batch first.
+    """InputError unless the inputs fit a declared input shape, batch first.
 
     -1, 0 and names stand for any size. One that declares nothing takes any.
     """
@@ -133,7 +134,7 @@ def check_images(name: str, declared: Sequence[int | str | None], images: Images
         size not in (None, own) for size, own in zip(sizes, given, strict=True)
     ):
         shape = ", ".join("any" if size is None else str(size) for size in sizes)
-        raise InputError(f"{name}: takes images of shape ({shape}), not {tuple(given)}")
+        raise InputError(f"{name}: takes inputs of shape ({shape}), not {tuple(given)}")
 
 
 def fixed_batch(declared: Sequence[int | str | None]) -> int | None:

@@ -1,6 +1,6 @@
 """`--black-box FILE.onnx`: a network that is assessed by its outputs alone."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 from torch import Tensor, nn
@@ -10,13 +10,13 @@ from bitcliff.adapters.black_box.outputs import Form, checked
 from bitcliff.adapters.black_box.settings import BlackBoxSettings
 from bitcliff.adapters.onnx.baseline import check_baseline
 from bitcliff.adapters.onnx.file import read_onnx
+from bitcliff.adapters.onnx.images import image_preprocessing
 from bitcliff.adapters.onnx.subject import declared_inputs, declared_output, plain_shape
 from bitcliff.adapters.optional import require
-from bitcliff.adapters.preprocessing import override
 from bitcliff.errors import InputError
 from bitcliff.types.black_box import Outputs
 from bitcliff.types.options import ModelOptions
-from bitcliff.types.subject import Inputs, Preprocessing, Subject
+from bitcliff.types.subject import Inputs, Subject
 
 _NOTHING_ASKED = ModelOptions()
 _AT_ONCE = 256
@@ -25,8 +25,8 @@ _AT_ONCE = 256
 def load_black_box_subject(spec: str, options: ModelOptions = _NOTHING_ASKED) -> Subject:
     """An ONNX file that stays one: ONNX Runtime gives its scores in float, and nothing else.
 
-    Images are brought to the size that the file declares and to 0..1, unless `options` say
-    otherwise; a file declares no mean.
+    Images are brought to the size that the file declares; mean and deviation, which it does not,
+    come from `options`.
 
     Raises:
         InputError: not an ONNX file that ONNX Runtime can run, one with a fixed batch above 1, one
@@ -49,16 +49,18 @@ def load_black_box_subject(spec: str, options: ModelOptions = _NOTHING_ASKED) ->
         )
     inputs = declared_inputs(model.graph, spec)
     shape = plain_shape(inputs)
+    preprocessing, unnormalised = image_preprocessing(shape, options, spec)
     return Subject(
         name=spec,
         module=_AsModule(checked(spec, opened, Form(options.num_classes), _AT_ONCE)).eval(),
-        preprocessing=override(None if shape is None else _images(shape[1:]), options),
+        preprocessing=preprocessing,
         class_names=None,
         weights_sha256=opened.identity,
         black_box=True,
         named_inputs=inputs if shape is None else None,
         output=output,
         other_outputs=others,
+        unnormalised=unnormalised,
     )
 
 
@@ -92,16 +94,3 @@ class _AsModule(nn.Module):
 
     def forward(self, *inputs: Tensor, **named: Tensor) -> Tensor:
         return self.ask(inputs[0] if inputs else named)
-
-
-def _images(sizes: Sequence[int | None]) -> Preprocessing | None:
-    if len(sizes) != 3 or sizes[0] not in (1, 3) or sizes[1] is None or sizes[2] is None:
-        return None
-    channels = sizes[0]
-    return Preprocessing(
-        size=(sizes[1], sizes[2]),
-        channels=channels,
-        mean=(0.0,) * channels,
-        std=(1.0,) * channels,
-        source="the size of the file's input, pixels / 255",
-    )

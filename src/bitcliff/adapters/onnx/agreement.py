@@ -15,7 +15,7 @@ from bitcliff.adapters.onnx.file import OnnxFile, read_onnx
 from bitcliff.adapters.onnx.network import fixed_batch_advice
 from bitcliff.adapters.optional import quiet, require
 from bitcliff.adapters.runtimes.session import open_session
-from bitcliff.adapters.wording import one_line
+from bitcliff.adapters.wording import one_line, told_of
 from bitcliff.errors import InputError
 from bitcliff.points.forward import batch_size, logits_of, take
 from bitcliff.types.subject import Inputs
@@ -86,8 +86,7 @@ def _ask(spec: str, network: nn.Module, given: Inputs, batch: int | None) -> Sco
             raise InputError("gives classes, not scores for each; export it without the choice")
         return outputs
     except InputError as error:
-        text = str(error)
-        raise InputError(text if text.startswith(spec) else f"{spec}: {text}") from error
+        raise InputError(told_of(spec, error)) from error
 
 
 def _difference(ours: Scores, theirs: Tensor) -> float:

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from bitcliff.adapters.onnx.advice import instead
 from bitcliff.adapters.onnx.baseline import check_baseline
 from bitcliff.adapters.onnx.file import OnnxFile
 from bitcliff.adapters.onnx.guard import LARGEST_HELD, SizeGuard, check_bytes
@@ -20,13 +21,12 @@ from bitcliff.adapters.onnx.operators import OPERATORS
 from bitcliff.adapters.onnx.operators.sizes import also_on_sizes
 from bitcliff.adapters.onnx.tensors import read_tensor
 from bitcliff.adapters.optional import require
-from bitcliff.adapters.wording import one_line, shortened
+from bitcliff.adapters.wording import one_line, shortened, told_of
 from bitcliff.errors import InputError
 
 _OLDEST_OPSET = 7  # the oldest that ONNX Runtime promises to run
 _MOST_NODES = 50_000
 _DOMAINS = ("", "ai.onnx")
-_INSTEAD = "assess it with --black-box --runtime ort-dynamic"
 
 
 def build_network(file: OnnxFile, fold: bool = True, output: str | None = None) -> OnnxNetwork:
@@ -41,37 +41,52 @@ def build_network(file: OnnxFile, fold: bool = True, output: str | None = None) 
             is quantized already; a damaged graph.
     """
     try:
-        opset = _check(file)
+        opset = _check(file, output)
         return _Builder(file, opset, fold).network(output).eval()
     except InputError as error:
-        raise InputError(f"{file.path}: {error}") from error
+        raise InputError(told_of(str(file.path), error)) from error
     except Exception as error:  # a damaged file can hold anything
         raise InputError(f"{file.path}: damaged ({one_line(error)})") from error
 
 
-def _check(file: OnnxFile) -> int:
+def _check(file: OnnxFile, output: str | None) -> int:
     """The opset. InputError for what is refused as a whole."""
     graph, functions = file.model.graph, file.model.functions
     names = {
         node.op_type if node.domain in _DOMAINS else f"{node.domain}.{node.op_type}"
-        for node in graph.node
+        for _, node in _needed(graph, output)
     }
     check_baseline(file.model)
     lacking = sorted(names - OPERATORS.keys())
     if lacking:
         raise InputError(
             f"has operators that cannot be run in PyTorch here: {shortened(', '.join(lacking))}; "
-            + _INSTEAD
+            + instead(file.model)
         )
     if functions or graph.sparse_initializer:
         what = "functions of its own" if functions else "sparse weights"
-        raise InputError(f"has {what}, which are not supported; {_INSTEAD}")
+        raise InputError(f"has {what}, which are not supported; {instead(file.model)}")
     if len(graph.node) > _MOST_NODES:
         raise InputError(f"has {len(graph.node)} nodes; {_MOST_NODES} is the limit")
     opset = max((o.version for o in file.model.opset_import if o.domain in _DOMAINS), default=0)
     if opset < _OLDEST_OPSET:
         raise InputError(f"is of opset {opset}; export it with opset {_OLDEST_OPSET} or newer")
     return opset
+
+
+def _needed(graph: Any, output: str | None) -> list[tuple[int, Any]]:
+    """The nodes that the output depends on, in the file's order, with their places in it.
+
+    What feeds other outputs alone cannot change an answer: points there would take bits for
+    nothing.
+    """
+    wanted = {output} if output else {first.name for first in graph.output[:1]}
+    found = []
+    for index, node in reversed(list(enumerate(graph.node))):
+        if wanted.intersection(node.output):
+            wanted.update(node.input)
+            found.append((index, node))
+    return found[::-1]
 
 
 class _Builder:
@@ -84,11 +99,11 @@ class _Builder:
         self.batch = _declared_batch(file.model.graph, self.constants)
 
     def network(self, output: str | None) -> OnnxNetwork:
-        """All nodes, in the file's order, which must be one in which they can run."""
+        """All nodes that count, in the file's order, which must be one in which they can run."""
         graph = self.file.model.graph
         inputs = [i.name for i in graph.input if i.name not in self.constants]
         known = {*inputs, *self.constants}
-        for index, node in enumerate(graph.node):
+        for index, node in _needed(graph, output):
             outputs = list(node.output)
             while outputs and not outputs[-1]:
                 outputs.pop()

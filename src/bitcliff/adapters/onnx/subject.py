@@ -9,14 +9,14 @@ import torch
 from bitcliff.adapters.assembly import make_subject
 from bitcliff.adapters.onnx.build import build_network
 from bitcliff.adapters.onnx.file import read_onnx
+from bitcliff.adapters.onnx.images import image_preprocessing
 from bitcliff.adapters.onnx.tensors import torch_type
-from bitcliff.adapters.preprocessing import override
 from bitcliff.adapters.weights import Weights
 from bitcliff.adapters.wording import shortened
 from bitcliff.errors import InputError
 from bitcliff.points.outputs import Output, chosen_output
 from bitcliff.types.options import ModelOptions
-from bitcliff.types.subject import NamedInput, Preprocessing, Subject
+from bitcliff.types.subject import NamedInput, Subject
 
 _FLOATS = (1, 10, 11, 16)  # float, float16, double and bfloat16, by ONNX's numbers
 
@@ -43,15 +43,17 @@ def load_onnx(name: str, weights: Weights | None, options: ModelOptions) -> Subj
     output, others = declared_output(file.model.graph, options.output, name)
     options = options.changed(output=None)
     shape = plain_shape(inputs)
+    preprocessing, unnormalised = image_preprocessing(shape, options, name)
     return make_subject(
         name,
         build_network(file, output=output),
-        override(None, options) if shape is None else _preprocessing(shape, options, name),
+        preprocessing,
         None,
         named_inputs=inputs if shape is None else None,
         weights_sha256=file.sha256,
         output=output,
         other_outputs=others,
+        unnormalised=unnormalised,
     )
 
 
@@ -107,24 +109,3 @@ def plain_shape(inputs: Mapping[str, NamedInput]) -> tuple[int | None, ...] | No
     """Of the one float input, batch first, which needs no name; None where there are others."""
     one, *others = inputs.values()
     return None if others or one.dtype != torch.float32 else one.shape or ()
-
-
-def _preprocessing(
-    shape: tuple[int | None, ...], options: ModelOptions, name: str
-) -> Preprocessing | None:
-    """A file gives the size and channels of its input, but not how images become it."""
-    channels, *size = shape[1:] if len(shape) == 4 else (None, None, None)
-    side = options.image_size or size[0]
-    if options == ModelOptions() or side is None or channels not in (None, 1, 3):
-        return override(None, options)
-    if any(own not in (None, side) for own in size):
-        raise InputError(f"{name}: takes images of {size[0]} x {size[1]}; leave --image-size out")
-    channels = channels or len(options.mean or options.std or (0.0,) * 3)
-    base = Preprocessing(
-        size=(side, side),
-        channels=channels,
-        mean=(0.0,) * channels,
-        std=(1.0,) * channels,
-        source=f"the input that {name} declares (pixels / 255)",
-    )
-    return override(base, options)

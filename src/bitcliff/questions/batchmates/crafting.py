@@ -42,8 +42,8 @@ class Workshop:
 
 
 def workshop(subject: Subject, plan: Plan, scale: ImageScale, seed: int, like: Tensor) -> Workshop:
-    """The same for all victims; `like` is one input (1, channels, height, width)."""
-    channels, height, width = like.shape[1:]
+    """The same for all victims; `like` is one input, of an image."""
+    channels, height, width = scale.laid_out(like).shape[1:]
     made = patterns((channels, height, width), seed)
     single, pairs = (SharedScale(subject.module, plan, mates) for mates in (1, 2))
     return Workshop(scale, made, _widest(single, scale, made), pairs)

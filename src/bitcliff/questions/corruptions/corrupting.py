@@ -15,13 +15,13 @@ SHIFT = (0.1, 0.2, 0.3, 0.4, 0.5)
 
 
 def corrupted(
-    value: Float[Tensor, "c h w"],
+    value: Float[Tensor, "a b c"],
     scale: ImageScale,
     corruption: Corruption,
     degree: int,
     seed: int,
     name: str,
-) -> Float[Tensor, "c h w"]:
+) -> Float[Tensor, "a b c"]:
     """One example's input, corrupted; by the arguments alone, whatever else is corrupted with it.
 
     Args:
@@ -30,8 +30,8 @@ def corrupted(
     """
     rng = _source_of_chance(seed, corruption.name, name)
     if corruption.name == NORMALISATION_SHIFT:
-        standard = (value - scale.mean) / scale.std
-        return corruption.apply(standard, degree, rng) * scale.std + scale.mean
+        standard = (scale.laid_out(value) - scale.mean) / scale.std
+        return scale.as_taken(corruption.apply(standard, degree, rng) * scale.std + scale.mean)
     picture = corruption.apply(scale.to_images(value), degree, rng)
     return scale.to_inputs(picture.clamp(0, 1))
 

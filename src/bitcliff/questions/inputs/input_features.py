@@ -11,6 +11,7 @@ from bitcliff.audit.evaluator import Evaluator
 from bitcliff.audit.outcomes import Predictions, predictions_of
 from bitcliff.points.forward import raw_tensors
 from bitcliff.questions.context import Context, Side
+from bitcliff.questions.image_scale import channels_first
 from bitcliff.questions.inputs.record import MeasuredFeature, MeasuredKey, NotMeasured
 from bitcliff.questions.watched import Watched
 from bitcliff.types.subject import Examples
@@ -51,15 +52,21 @@ def _of_images(side: Side) -> list[MeasuredFeature | NotMeasured]:
 
 
 def as_pixels(
-    x: Float[Tensor, "n channels height width"], side: Side
+    x: Float[Tensor, "n i j k"], side: Side
 ) -> tuple[Float[Tensor, "n channels height width"], str]:
-    """The model's input with its normalisation undone, where that is known; and what it then is."""
+    """The model's input with its normalisation undone, where that is known; and what it then is.
+
+    Channels come first in it, and red before blue."""
     done = side.prepared.subject.preprocessing
+    first = channels_first(x)
+    x = x if first is None else first
     grey = "" if x.shape[1] == 1 else " as a grey image" if x.shape[1] == 3 else " over channels"
     if done is None or side.examples.preprocessing == Examples.preprocessing:
         return x, f"the model’s input{grey}"
     mean, std = (x.new_tensor(part)[:, None, None] for part in (done.mean, done.std))
-    return (x * std + mean) / (255 * done.scale), f"the pixels that the model sees, 0 to 1,{grey}"
+    pixels = (x * std + mean) / (255 * done.scale)
+    pixels = pixels.flip(1) if done.bgr else pixels
+    return pixels, f"the pixels that the model sees, 0 to 1,{grey}"
 
 
 def image_features(x: Float[Tensor, "n channels height width"]) -> Float[Tensor, "3 n"]:

@@ -9,6 +9,9 @@ from torch import Tensor
 from bitcliff.adapters.onnx.operators.sizes import Sizes, number
 from bitcliff.errors import InputError
 
+# The largest whole number of 32 bits: what exporters write for an end left open.
+_TO_THE_END = 2**31 - 1
+
 
 def gather(x: Tensor, indices: Tensor, *, axis: int = 0) -> Tensor:
     """Whole slices; negative indices count from the end."""
@@ -67,6 +70,8 @@ def slice_of(
     chosen = (list(axes) if along is None else along.tolist()) or list(range(len(begin)))
     steps = [1] * len(begin) if by is None else by.tolist()
     for axis, start, stop, step in zip(chosen, begin, end, steps, strict=True):
+        if (start, step) == (0, 1) and stop >= _TO_THE_END:
+            continue  # all of an axis, as tf2onnx writes: in an export the batch stays open
         positions = slice(start, stop, step).indices(x.shape[axis])
         if step > 0:
             index = [slice(None)] * x.ndim

@@ -1,0 +1,64 @@
+"""What a user can do with a file that PyTorch cannot run here: advice that holds, or none."""
+
+from typing import Any
+
+from bitcliff.adapters.wording import shortened
+
+# What `ort-dynamic` quantizes.
+_QUANTIZED = frozenset({"Conv", "Gemm", "MatMul"})
+_KNOWN = frozenset({"", "ai.onnx", "ai.onnx.ml", "com.microsoft"})
+_FLOATS = (1, 10, 11, 16)  # TensorProto's float, float16, double and bfloat16
+
+
+def instead(model: Any) -> str:
+    """How to assess an onnx.ModelProto by its answers alone, or why that will not do either.
+
+    The runtime must find something to quantize; the answer must be a choice between classes; the
+    inputs must hold one example a row, so that batches can be made.
+    """
+    graph = model.graph
+    bodies = [graph, *model.functions]  # but not the branches of an If, which stay in float
+    if not _QUANTIZED.intersection(node.op_type for body in bodies for node in body.node):
+        return "nor is there a Conv, Gemm or MatMul outside them that a runtime would quantize"
+    domains = {node.domain for body in bodies for node in body.node}
+    strange = sorted(domains - _KNOWN.union(function.domain for function in model.functions))
+    if strange:
+        return f"nor does ONNX Runtime know {shortened(', '.join(strange))}"
+    own = {tensor.name for tensor in graph.initializer}
+    why = _not_classes(graph) or _not_batched([i for i in graph.input if i.name not in own])
+    if why:
+        return f"nor can it be assessed with --black-box: {why}"
+    return "assess it with --black-box --runtime ort-dynamic"
+
+
+def _not_classes(graph: Any) -> str:
+    """Why the first output is no score for each of two classes or more; empty where it may be."""
+    if not graph.output:
+        return "it has no output"
+    kind = graph.output[0].type.tensor_type
+    if kind.elem_type not in _FLOATS:
+        return "its first output is not scores for classes"
+    if not kind.HasField("shape"):
+        return ""
+    sizes = [size.dim_value for size in kind.shape.dim][1:]  # 0 where it is left open
+    longer = [size for size in sizes if size != 1]
+    if not longer:
+        return "it has one output, no scores of two classes or more, and that task is not assessed"
+    if len(longer) > 1:
+        return "its output is not one row of class scores an example"
+    return ""
+
+
+def _not_batched(inputs: list[Any]) -> str:
+    """Why examples cannot be put into batches; empty where they can."""
+    firsts = {}
+    for given in inputs:
+        sizes = given.type.tensor_type.shape.dim
+        if given.type.tensor_type.HasField("shape"):
+            firsts[given.name] = sizes[0].dim_value if sizes else -1
+    for name, first in firsts.items():
+        if first == -1:
+            return f"its input {name} is one number for a whole batch"
+        if first != next(iter(firsts.values())):
+            return f"its input {name} does not begin with the batch, as the state of a stream"
+    return ""
