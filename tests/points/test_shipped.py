@@ -23,7 +23,8 @@ EVERYTHING = Selection(include_stem=True)
 CONFIGS = {
     "torchao-int8-row": Int8DynamicActivationInt8WeightConfig(set_inductor_config=False),
     "torchao-8da4w": Int8DynamicActivationIntxWeightConfig(
-        weight_dtype=torch.int4, weight_granularity=PerGroup(32)
+        weight_dtype=getattr(torch, "int4"),  # noqa: B009  (torch's types lack it)
+        weight_granularity=PerGroup(32),
     ),
 }
 
@@ -65,7 +66,8 @@ class Mixed(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         tokens = self.linear(self.conv(x).flatten(2)) @ self.right
-        return (tokens @ tokens.transpose(1, 2)).flatten(1)
+        scores: Tensor = (tokens @ tokens.transpose(1, 2)).flatten(1)
+        return scores
 
 
 def test_linear_layers_alone_along_the_axis_that_is_summed_over() -> None:
