@@ -72,8 +72,8 @@ def judge(record: Record, max_drop: float, policy: str | None = None) -> Verdict
         max_drop: percentage points of accuracy that may be lost (of flips, without labels).
         policy: judge this one only. By default the adversarial ones (threat "allocation"), which
             speak of the user's own model, and the runtimes, which are what it will run on; where
-            the run was told which numerics are deployed, those alone; a record without any is
-            judged on every policy but the best found.
+            the run was told which numerics are deployed, those and the runtimes alone; a record
+            without any is judged on every policy but the best found.
 
     Raises:
         InputError: `max_drop` is negative or not a number; no policy has that name.
@@ -101,8 +101,9 @@ def _named(record: Record, name: str) -> PolicyResult:
 def _judged_by_default(record: Record) -> list[PolicyResult]:
     # A good allocation says what could be reached, never what may be signed off.
     candidates = [one for one in record.policies if one.kind != "best"]
-    deployed = [one for one in candidates if one.kind == "numerics"]
-    return deployed or [one for one in candidates if one.by_adversary] or candidates
+    if any(one.kind == "numerics" for one in candidates):
+        return [one for one in candidates if one.deployed]
+    return [one for one in candidates if one.by_adversary] or candidates
 
 
 def _judge_policy(record: Record, policy: PolicyResult, max_drop: float) -> Judgement:

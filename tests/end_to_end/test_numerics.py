@@ -63,12 +63,21 @@ def test_what_is_deployed_is_assessed_and_judged(workplace: Path) -> None:
         (["--numerics", "nvfp4", "--numerics", "nvfp4"], "--numerics nvfp4 is given twice"),
         (["--numerics", "none.yaml"], "--numerics none.yaml: cannot be read"),
         (["--numerics", "bad.yaml"], "element 'int99' must have 2 to 16 bits"),
-        (["--numerics", "odd.yaml"], "which blocks of 7 do not divide: --exclude"),
+        (["--numerics", "odd.yaml"], "which its blocks do not divide: leave out --exclude"),
+        (["--numerics", "nvfp4.yaml"], "is called as a preset is; rename the file"),
+        (["--numerics", "good.yaml", "--explain"], "--explain has no effect with --numerics alone"),
+        (["--numerics", "good.yaml", "--uniform", "4"], "--uniform has no effect"),
+        (["--numerics", "channel.yaml"], "each output channel is group token"),
         (["--numerics", "nvfp4", "--points", "outputs"], "leave out --points outputs"),
     ],
 )
 def test_bad_input_is_one_line(workplace: Path, options: list[str], told: str) -> None:
     good = "activations: {element: int8, group: token, scale: amax, divisor: 127}"
+    for name in ("good", "nvfp4"):
+        (workplace / f"{name}.yaml").write_text(good)
+    (workplace / "channel.yaml").write_text(
+        good.replace("activations", "weights").replace("token", "channel")
+    )
     (workplace / "bad.yaml").write_text(good.replace("int8", "int99"))
     blocks = "group: block, block: 7, ragged: refuse"
     (workplace / "odd.yaml").write_text(good.replace("group: token", blocks))

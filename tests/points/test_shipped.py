@@ -16,6 +16,7 @@ from torchao.quantization.granularity import PerGroup
 from bitcliff.points import Attachment, discover
 from bitcliff.points.attach import Rounding
 from bitcliff.quant import round_shipped
+from bitcliff.types.numerics import Numerics
 from bitcliff.types.presets import Format, preset
 from bitcliff.types.settings import Selection
 
@@ -96,6 +97,50 @@ def test_only_a_shared_scale_lets_batch_mates_matter() -> None:
         alone, beside = (run(network, batch, preset(name))[0] for batch in (x, louder))
         assert torch.equal(alone, beside) != crosses
         assert preset(name).isolated != crosses
+
+
+def test_what_is_left_out_stays_in_float_with_its_weights() -> None:
+    torch.manual_seed(0)
+    network, x = nn.Sequential(nn.Linear(32, 50), nn.ReLU(), nn.Linear(50, 5)).eval(), spread(4, 32)
+    plan = discover(network, x, EVERYTHING.changed(exclude=("2",)))
+    shipped = preset("mxfp4-rceil")
+    assert shipped.activations is not None
+    attached = Attachment(network, plan)
+    found = attached.run(x, Rounding(shipped=shipped))
+    first, last = network[0], network[2]
+    assert isinstance(first, nn.Linear)
+    weight = round_shipped(first.weight.detach(), shipped.activations)
+    hidden = F.linear(round_shipped(x, shipped.activations), weight, first.bias).relu()
+    torch.testing.assert_close(found, last(hidden))
+    whole = discover(network, x, EVERYTHING)
+    refused = [p.name for p in whole.points if Attachment(network, whole).refuses(shipped, p)]
+    assert refused == ["2"]
+
+
+class SequenceFirst(nn.Module):
+    """(batch, tokens, features) run as (tokens, batch, features)."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.linear = nn.Linear(8, 4)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.linear(x.transpose(0, 1)).mean(0)
+
+
+def test_an_example_has_one_scale_wherever_its_batch_lies() -> None:
+    torch.manual_seed(0)
+    network, x = (
+        SequenceFirst().eval(),
+        torch.randn(3, 5, 8) * torch.tensor([1, 9, 90]).view(3, 1, 1),
+    )
+    numerics = Numerics(element="int4", group="example", scale="amax", divisor=7)
+    attached = Attachment(network, discover(network, x, EVERYTHING))
+    found = attached.run(x, Rounding(shipped=Format(activations=numerics), examples=3))
+    expected = torch.stack(
+        [network.linear(round_shipped(one[None], numerics)[0]).mean(0) for one in x]
+    )
+    torch.testing.assert_close(found, expected)
 
 
 def test_weights_alone() -> None:

@@ -120,8 +120,11 @@ class Evaluator:
     ) -> Scores:
         """Weights and activations as a runtime rounds them; `batch_size` matters where a scale is
         shared by a batch."""
-        rounding = Rounding(shipped=shipped)
-        return self._scores(index, lambda _rows: rounding, batch_size)
+
+        def rounding(rows: Tensor) -> Rounding:
+            return Rounding(shipped=shipped, examples=len(rows))
+
+        return self._scores(index, rounding, batch_size)
 
     def runtime_scores(self, index: Int[Tensor, " m"], run: Run, batch_size: int) -> Scores:
         """What somebody else's runtime says, in batches of this size and in this order.

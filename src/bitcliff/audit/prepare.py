@@ -195,10 +195,9 @@ def _check_format(name: str, prepared: Prepared) -> None:
         )
     odd = [point.name for point in points if attachment.refuses(shipped, point)]
     if odd:
-        size = shipped.activations.block if shipped.activations is not None else 0
         raise InputError(
-            f"--numerics {name}: its runtime takes no layer whose inputs are a number which blocks "
-            f"of {size} do not divide: --exclude {' --exclude '.join(map(repr, odd))}"
+            f"--numerics {name}: its runtime takes no layer whose inputs are a number which its "
+            f"blocks do not divide: leave out --exclude {' --exclude '.join(map(repr, odd))}"
         )
 
 

@@ -27,6 +27,7 @@ from bitcliff.audit.search import (
     relinearise,
 )
 from bitcliff.budget import freedom_log2, total_from_mean
+from bitcliff.errors import InputError
 from bitcliff.points import take
 from bitcliff.policy import Batch, Policy, RandomPerExample, RandomStatic, Static, Uniform
 from bitcliff.record import Condition, Effort, Measured
@@ -122,6 +123,11 @@ class Schedule:
     def run(self, progress: Progress | None = None, store: Store | None = None) -> None:
         """Measure every condition into `done`, taking up what a store has."""
         steps = list(self.steps())
+        names = [step.name for step in steps]
+        for twice in {name for name in names if names.count(name) > 1}:
+            raise InputError(
+                f"two conditions of this run are called {twice}: rename the file of --numerics"
+            )
         whole, cost = sum(step.cost for step in steps), 0
         for step in steps:
             self.evaluator.on_batch = self._teller(step, cost, whole, progress)

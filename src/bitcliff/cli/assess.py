@@ -13,6 +13,8 @@ from bitcliff.cli.display import Display, stdout_set_aside
 from bitcliff.cli.options import SettingsCommand, options_of, settings_from
 from bitcliff.cli.output import reader_may_leave
 
+_EFFORT = ("draws", "rounds", "exchanges", "evaluations")
+
 if TYPE_CHECKING:
     from bitcliff.record import Record
     from bitcliff.run.assess_job import AssessJob
@@ -142,6 +144,8 @@ def _job(options: dict[str, Any]) -> "AssessJob":
     budgets = options["budget"] or planned_budgets
     if not budgets and not options["numerics"]:
         budgets = _default_budgets(options)
+    if not budgets:
+        _refuse_search(options)
     formats = own_formats(options["numerics"])
     options["numerics"] = tuple(_format_name(name) for name in options["numerics"])
     settings = settings_from(AssessSettings, options, budgets=budgets, formats=formats)
@@ -189,6 +193,17 @@ def named_job(options: dict[str, Any], suffix: str = "") -> "AssessJob":
         model_options=settings_from(ModelOptions, options),
         data_options=settings_from(DataOptions, options),
     )
+
+
+def _refuse_search(options: dict[str, Any]) -> None:
+    """What asks for bits has no effect where only shipped formats are measured."""
+    from bitcliff.errors import InputError
+
+    for name in ("bits", "uniform", "policy", "explain", *_EFFORT):
+        if options[name]:
+            raise InputError(
+                f"--{name} has no effect with --numerics alone; leave it out, or give --budget too"
+            )
 
 
 def own_formats(names: Iterable[str]) -> "dict[str, Format]":

@@ -39,7 +39,8 @@ class Rounding:
         weights: whether weights are quantized too.
         active: which of the plan's points to quantize, by their index; the others stay in float.
             None for all.
-        shipped: instead of bits, weights and activations as a runtime rounds them.
+        shipped: instead of bits, weights and activations as a runtime rounds them; examples: how
+            many there are in the pass, in that case.
     """
 
     bits: Int[Tensor, "batch points"] | None = None
@@ -49,6 +50,7 @@ class Rounding:
     weights: bool = True
     active: frozenset[int] | None = None
     shipped: Format | None = None
+    examples: int = 0
 
 
 FLOAT = Rounding(weights=False)
@@ -99,6 +101,7 @@ class Attachment(Walk):
         self.incidents = Incidents()
         self.on_point: OnPoint | None = None
         self._index = {(p.site, p.role): i for i, p in enumerate(plan.points)}
+        self._sites = {p.site for p in plan.points}
         self._kinds = {p.site: p.kind for p in plan.seen}
         self._known_misses = {missed.name for missed in plan.missed}
         self._weights: dict[tuple[str, str, Numerics | None], Tensor] = {}
@@ -181,17 +184,20 @@ class Attachment(Walk):
         return rounding.active is None or index in rounding.active
 
     def covers(self, shipped: Format, site: str) -> bool:
-        """Whether a format is one for this call: all are, or those with constant weights."""
-        linear = self._kinds.get(site) in ("linear", "matmul") and self.plan.weights.get(site)
-        return shipped.everywhere or bool(linear)
+        """Whether a format is one for this call: with constant weights, and not left in float."""
+        if site not in self._sites or not self.plan.weights.get(site):
+            return False
+        return shipped.everywhere or self._kinds.get(site) in ("linear", "matmul")
 
     def refuses(self, shipped: Format, point: Point) -> bool:
         """Whether a format's runtime takes whole blocks only, and this layer's inputs are none."""
-        numerics = shipped.activations
-        if numerics is None or numerics.ragged == "pad" or not numerics.block:
-            return False
         length = point.shape[-1 if point.role != "rhs" or len(point.shape) < 2 else -2]
-        return self.covers(shipped, point.site) and length % numerics.block != 0
+        whole = [
+            numerics.block
+            for numerics in (shipped.activations, shipped.weights)
+            if numerics is not None and numerics.block and numerics.ragged == "refuse"
+        ]
+        return self.covers(shipped, point.site) and any(length % block for block in whole)
 
     def _quantize_weights(self, site: str, operation: Operation, args: Any, kwargs: Any) -> Any:
         if (shipped := self.rounding.shipped) is not None:
@@ -234,6 +240,8 @@ class Attachment(Walk):
     @property
     def _batch(self) -> int | torch.SymInt:
         """How many examples the rounding is for; a symbol while the network is traced."""
+        if self.rounding.shipped is not None:
+            return self.rounding.examples
         if self.rounding.bits is not None:
             # Not len, which tracing takes for a constant.
             return self.rounding.bits.shape[0]

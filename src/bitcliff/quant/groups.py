@@ -21,7 +21,8 @@ def as_groups(
     zeros, which change no largest magnitude.
 
     Raises:
-        InputError: the format takes whole blocks only, and the axis has another length.
+        InputError: the format takes whole blocks only, and the axis has another length; or a scale
+            for each channel of a tensor without tokens.
     """
     shape = x.shape
     match numerics.group:
@@ -31,6 +32,11 @@ def as_groups(
             return x.reshape(shape[0], -1), lambda rows: rows.view(shape)
         case "token":
             return x.reshape(-1, shape[-1]), lambda rows: rows.view(shape)
+        case "channel" if x.ndim < 3:
+            raise InputError(
+                f"a scale for each channel is taken over the tokens of an example, and a tensor "
+                f"{tuple(shape)} has none: give group token, example or block"
+            )
         case "channel":
             rows = x.reshape(shape[0], -1, shape[-1]).transpose(1, 2)
             return (

@@ -155,11 +155,12 @@ def with_stem(settings: AssessSettings, examples: Examples) -> AssessSettings:
     """Settings that say whether the model's own input is a point.
 
     Runtimes quantize it in any case. Of images a first layer is a small part, and left in float
-    by custom; of features it may be nearly all there is.
+    by custom; of features it may be nearly all there is. What is deployed is judged as it is.
     """
     if settings.include_stem is not None:
         return settings
-    return settings.changed(include_stem=not takes_images(examples.inputs))
+    deployed = bool(settings.numerics) and not settings.budgets
+    return settings.changed(include_stem=deployed or not takes_images(examples.inputs))
 
 
 class MeasuredBefore:

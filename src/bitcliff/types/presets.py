@@ -25,8 +25,9 @@ class Format(BaseModel):
     weights: Numerics | None = None
     """None: weights stay in float. Tokens and blocks run along the axis that is summed over."""
     everywhere: bool = False
-    """Whether every quantization point is rounded; otherwise linear layers alone are, the only ones
-    that most runtimes with such formats take."""
+    """Whether every layer with constant weights is rounded; otherwise linear layers alone are, the
+    only ones that most runtimes with such formats take. Products of two activations stay in
+    float."""
     read_in: str = ""
     """The project's file that has the formula."""
     oracle: str = ""
@@ -37,6 +38,11 @@ class Format(BaseModel):
     def _rounds_something(self) -> "Format":
         if self.activations is None and self.weights is None:
             raise ValueError("give activations, weights or both")
+        if self.weights is not None and self.weights.group == "channel":
+            raise ValueError(
+                "weights: a scale for each output channel is group token, a row along the axis "
+                "that is summed over"
+            )
         if self.everywhere and any(
             numerics is not None and numerics.group in ("token", "block")
             for numerics in (self.activations, self.weights)
@@ -57,7 +63,7 @@ class Format(BaseModel):
         """In one line, for people."""
         parts = (("activations", self.activations), ("weights", self.weights))
         told = [f"{what} {part.formula}" for what, part in parts if part is not None]
-        where = "all layers" if self.everywhere else "linear layers"
+        where = "all layers with weights" if self.everywhere else "linear layers"
         return f"{where}, {'; '.join(told)}"
 
 

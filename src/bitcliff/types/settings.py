@@ -21,7 +21,7 @@ from pydantic import (
 )
 
 from bitcliff.errors import InputError
-from bitcliff.types.presets import Format, preset
+from bitcliff.types.presets import PRESETS, Format, preset
 from bitcliff.types.scheme import MAX_BITS, MIN_BITS, Scheme
 
 DEGREES = (1, 2, 3, 4, 5)
@@ -226,6 +226,10 @@ class AssessSettings(Selection):
         least, most = self.bits[0], self.bits[-1]
         for name in self.numerics:
             self.format_of(name)
+            if name in self.formats and name in PRESETS:
+                raise InputError(
+                    f"--numerics {name}.yaml is called as a preset is; rename the file"
+                )
             if self.numerics.count(name) > 1:
                 raise InputError(f"--numerics {name} is given twice")
         if self.numerics and self.points == "outputs":

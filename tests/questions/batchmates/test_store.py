@@ -42,7 +42,7 @@ def test_what_is_no_such_record_is_refused_in_one_line(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="cannot be read: No such file"):
         read_batchmates(tmp_path)
     fields = written()
-    says = r"schema_version 9\.0, but this Bitcliff reads 2\.0"
+    says = r"schema_version 9\.0, but this Bitcliff reads 2\.1"
     refused(tmp_path, {**fields, "schema_version": "9.0"}, says)
     refused(tmp_path, {**fields, "schema_version": []}, "schema_version .*, but this Bitcliff")
     without = {key: one for key, one in fields.items() if key != "victims"}
