@@ -70,6 +70,7 @@ def test_what_only_a_file_sets_is_no_option() -> None:
         if option_of(kind, name).absent
     }
     assert reasons == {
+        "formats": "of --numerics FILE.yaml",
         "in_float": "a plan's",
         "floors": "a plan's",
         "randomised": "a plan's",
@@ -112,6 +113,7 @@ REFUSED = {
         ("--scheme percentile(40)", "--scheme percentile(40): the percentile must lie in (50, "),
         ("--uniform 8,7", "--uniform must increase without repeats"),
         ("--uniform 17", "--uniform must lie in 2..16, not 17"),
+        ("--numerics nvfp5", "--numerics 'nvfp5' is not known; did you mean nvfp4?"),
         ("--weight-bits 17", "--weight-bits must lie in 2..16, not 17"),
         ("--weight-bits -1", "--weight-bits must lie in 2..16, not -1"),
         ("--margin truth", "'--margin': 'truth' is not one of"),
@@ -149,7 +151,14 @@ REFUSED = {
     ],
 }
 # Whatever is given to these can be meant.
-ANYTHING = {"--include", "--exclude", "--include-stem", "--per-channel", "--fold-batchnorm"}
+ANYTHING = {
+    "--include",
+    "--exclude",
+    "--output",
+    "--include-stem",
+    "--per-channel",
+    "--fold-batchnorm",
+}
 
 
 @pytest.mark.parametrize(
