@@ -132,7 +132,7 @@ def test_an_endpoint_that_goes_down_costs_no_step(
         ("http://127.0.0.1:9/v2/models/m", "127.0.0.1:9"),
         ("timm:resnet18", "--weights"),
         ("call:nowhere:f", "nowhere"),
-        ("efficientnet-lite0", "images"),
+        ("efficientnet-lite0", "failed on inputs of shape (1, 8, 8)"),
     ],
 )
 def test_a_teacher_that_cannot_answer_is_one_line_and_exit_2(

@@ -35,7 +35,7 @@ def test_verdict_then_finding_then_numbers() -> None:
         "With the same total of bits, allocated badly, 10 of 18 right answers are lost; "
         "allocated evenly, none.",
         "float – 18/20 (68–99 %)",
-        "worst-7 18/20 8/20 (19–64 %) 10 50.0 (26 to 70) 0.049",
+        "worst-7 18/20 8/20 (19–64 %) 10 50.0 (16 to 73) 0.049",
         "worst-static-7 9/10 4/10 (12–74 %) 5 50.0",
         "At risk: 10 of 20 images have their answer changed by an adversary, ",
         "9 of the 10 flips found under worst-7 stay in all 3 repeats with the image nudged by "
@@ -71,7 +71,7 @@ def test_where_all_are_measured_alike_the_bits_take_the_place_of_float() -> None
     alike = with_conditions(example_record(), lambda one: one.kind != "worst-static")
     text = flowing(shown(alike))
     assert "policy bits accuracy flips" in text
-    assert "worst-7 7 8/20 (19–64 %) 10 50.0 (26 to 70) 0.043" in text  # 22 * 2 / 2^10
+    assert "worst-7 7 8/20 (19–64 %) 10 50.0 (16 to 73) 0.043" in text  # 22 * 2 / 2^10
     assert "measured on" not in text
 
 
