@@ -29,7 +29,7 @@ def suite(record: Record, max_drop: float = 2.0) -> ElementTree.Element:
 def test_one_case_a_judged_policy() -> None:
     found = suite(example_record())
     assert len(found.findall("testcase")) == 9
-    # Three were measured on half of the twenty examples, or lose little: too few to tell.
+    # The static ones are shown on ten examples: too few to tell.
     assert (found.attrib["failures"], found.attrib["errors"]) == ("6", "3")
     failure = found.find("testcase[@name='worst-7']/failure")
     assert failure is not None
