@@ -1,11 +1,13 @@
 import base64
 import io
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from bitcliff.adapters.array_images import array_thumbnails, channels_last
+from tests.adapters.subjects import PREPROCESSING
 
 
 def decoded(uri: str) -> Image.Image:
@@ -19,6 +21,7 @@ def decoded(uri: str) -> Image.Image:
         ((2, 1, 5, 6), (2, 5, 6, 1)),
         ((2, 3, 5, 6), (2, 5, 6, 3)),
         ((2, 5, 6, 3), (2, 5, 6, 3)),
+        ((2, 5, 6, 1), (2, 5, 6, 1)),
         ((2, 3, 5, 3), (2, 5, 3, 3)),
         ((2, 4, 5, 6), None),
         ((2, 5), None),
@@ -26,8 +29,15 @@ def decoded(uri: str) -> Image.Image:
     ],
 )
 def test_channels_are_found(shape: tuple[int, ...], as_last: tuple[int, ...] | None) -> None:
-    got = channels_last(np.zeros(shape, dtype=np.uint8))
+    got = channels_last(np.zeros(shape, dtype=np.uint8), PREPROCESSING)
     assert (None if got is None else got.shape) == as_last
+
+
+def test_where_both_could_be_channels_the_model_decides() -> None:
+    x = np.arange(90, dtype=np.uint8).reshape(2, 3, 5, 3)
+    got = channels_last(x, replace(PREPROCESSING, channels_last=True))
+    assert got is not None
+    assert np.array_equal(got, x)
 
 
 def test_small_greys_are_enlarged_without_smoothing() -> None:

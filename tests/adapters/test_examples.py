@@ -5,6 +5,7 @@ import pytest
 
 from bitcliff.adapters import DataOptions, load_examples
 from bitcliff.errors import InputError
+from bitcliff.types.subject import Examples
 from tests.adapters.subjects import a_subject
 
 
@@ -69,9 +70,10 @@ def test_class_numbers_of_the_data_are_mapped_to_outputs(tmp_path: Path) -> None
     with pytest.raises(InputError, match=r"say which output each is: --label-map 1=0,2=1,3=2$"):
         load_examples(spec, subject=subject)
     options = DataOptions.model_validate({"label_map": "1=2, 2=0,3=1"})
-    labels = load_examples(spec, subject=subject, options=options).labels
-    assert labels is not None
-    assert labels.tolist() == [2, 0, 1, 2]
+    examples = load_examples(spec, subject=subject, options=options)
+    assert examples.labels is not None
+    assert examples.labels.tolist() == [2, 0, 1, 2]
+    assert examples.preprocessing == Examples.preprocessing
 
 
 def test_a_label_map_without_effect_is_refused(tmp_path: Path) -> None:

@@ -4,9 +4,10 @@ import pytest
 import torch
 
 from bitcliff.adapters import DataOptions, load_examples
+from bitcliff.adapters.preprocessing import in_words
 from bitcliff.errors import InputError
 from tests.adapters.image_files import an_image, class_folders, save_image
-from tests.adapters.subjects import a_subject
+from tests.adapters.subjects import PREPROCESSING, a_subject
 
 
 def test_subfolders_are_classes(tmp_path: Path) -> None:
@@ -19,7 +20,7 @@ def test_subfolders_are_classes(tmp_path: Path) -> None:
     assert examples.labels is not None
     assert examples.labels.tolist() == [0, 1, 1, 2, 2, 2]
     assert examples.class_names == ("a", "b", "c")
-    assert "labels numbered in natural order: a=0,b=1,c=2" in examples.preprocessing
+    assert examples.labelling == "numbered in natural order: a=0,b=1,c=2"
     assert examples.thumbnails is not None
 
 
@@ -129,6 +130,8 @@ def test_numbers_for_names_are_asked_for_in_one_line(tmp_path: Path) -> None:
     assert examples.class_names == ("0", "270", "180", "90")
     by_name = dict(zip(examples.ids, examples.labels.tolist(), strict=True))
     assert by_name == {"0/0.jpg": 0, "90/0.jpg": 3, "180/0.jpg": 2, "270/0.jpg": 1}
+    assert examples.labelling == "mapped to outputs by --label-map"
+    assert examples.preprocessing == in_words(PREPROCESSING)
 
 
 @pytest.mark.parametrize("model_takes_images", [True, False])

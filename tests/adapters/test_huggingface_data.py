@@ -79,7 +79,7 @@ def test_class_names_of_model_and_data_are_matched(tmp_path: Path) -> None:
     examples = load_examples(f"hf:{tmp_path}", subject=subject)
     assert examples.labels is not None
     assert examples.labels.tolist() == [1, 2, 0]
-    assert "matched to the model's class names" in examples.preprocessing
+    assert examples.labelling == "matched to the model's class names"
     examples = load_examples(f"hf:{tmp_path}", subject=a_subject(3))
     assert examples.labels is not None
     assert examples.labels.tolist() == [0, 1, 2]

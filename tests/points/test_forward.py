@@ -3,6 +3,7 @@ import torch
 
 from bitcliff.errors import InputError
 from bitcliff.points.forward import batches, flat_scores, logits_of, takes_images
+from bitcliff.types.subject import Preprocessing
 
 
 @pytest.mark.parametrize(("n", "size"), [(1, 1), (1, 4), (7, 3), (9, 3), (12, 5), (5, 12)])
@@ -36,8 +37,21 @@ def test_axes_that_hold_more_than_classes_stay() -> None:
 
 @pytest.mark.parametrize(
     ("shape", "found"),
-    [((2, 3, 8, 8), True), ((2, 8, 8, 1), True), ((2, 8), False), ((2, 4, 8, 8), False)],
+    [
+        ((2, 3, 8, 8), True),
+        ((2, 1, 8, 8), True),
+        ((2, 8, 8, 3), True),
+        ((2, 64, 100, 1), False),
+        ((2, 8), False),
+        ((2, 4, 8, 8), False),
+    ],
 )
 def test_what_is_an_image(shape: tuple[int, ...], found: bool) -> None:
-    assert takes_images(torch.zeros(shape)) == found
-    assert takes_images({"x": torch.zeros(shape), "ids": torch.zeros(2, 3, 8, 8).long()}) == found
+    x, ids = torch.zeros(shape), torch.zeros(2, 3, 8, 8).long()
+    assert takes_images(x, None) == found
+    assert takes_images({"x": x, "ids": ids}, None) == found
+
+
+def test_a_grey_image_may_have_its_channel_last_where_the_model_says_so() -> None:
+    grey = Preprocessing((64, 100), 1, mean=(0.0,), std=(1.0,), channels_last=True)
+    assert takes_images(torch.zeros(2, 64, 100, 1), grey)

@@ -109,3 +109,10 @@ def test_the_sentence_is_split_from_its_status() -> None:
     opening, rest = view.split_sentence(verdict)
     assert opening == "Fails"
     assert rest.startswith("With the bits placed as badly")
+
+
+def test_how_labels_were_read_stands_among_the_settings() -> None:
+    record = with_subject(example_record(), labelling="numbered in natural order: a=0")
+    lines = dict(view.settings_lines(record))
+    assert lines["Labels"] == "numbered in natural order: a=0"
+    assert "Labels" not in dict(view.settings_lines(example_record()))

@@ -15,6 +15,7 @@ from bitcliff.questions.kinds import KINDS
 from bitcliff.record import Measured, read_record
 from bitcliff.run import assess_job
 from bitcliff.run.assess_job import AssessJob, Listener, MeasuredBefore, run_assess, stored_job
+from bitcliff.types.options import DataOptions, ModelOptions
 from tests.contract import recompute
 from tests.contract.subjects import SETTINGS
 from tests.small_networks import chain
@@ -227,6 +228,26 @@ def test_the_first_layer_is_a_point_where_the_input_is_no_image(job: AssessJob) 
     assert (first.name, first.quantized, record.settings.include_stem) == ("0", True, True)
     kept, _ = stored_job(job.out)
     assert kept.settings.include_stem is True
+
+
+def test_features_of_one_column_are_no_images(job: AssessJob, tmp_path: Path) -> None:
+    (tmp_path / "own_network.py").write_text(
+        "from torch.nn import Flatten, Sequential\n"
+        "from tests.small_networks import chain\n"
+        "def net(): return Sequential(Flatten(), chain(0, points=4, width=10))\n"
+    )
+    with np.load("data.npz") as flat:
+        np.savez("data.npz", x=flat["x"].reshape(12, 2, 2, 1), y=flat["y"])
+    asked = replace(job, settings=job.settings.changed(include_stem=None))
+    assert run_assess(asked, Notes().listener())[0].settings.include_stem is True
+
+
+def test_image_options_have_no_effect_on_arrays_whatever_their_labels(job: AssessJob) -> None:
+    labelled = DataOptions(label_map={str(label): label for label in range(10)})
+    pictured = ModelOptions(image_size="8", mean=(0.5,))
+    asked = replace(job, model_options=pictured, data_options=labelled)
+    with pytest.raises(InputError, match=r"^--image-size has no effect: data\.npz is taken as it"):
+        run_assess(asked, Notes().listener())
 
 
 def test_the_time_that_a_run_took_begins_with_the_command(job: AssessJob) -> None:

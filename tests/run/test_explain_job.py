@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+from bitcliff.adapters import DataOptions
 from bitcliff.audit import AssessSettings
 from bitcliff.audit.schedule import Schedule
 from bitcliff.errors import InputError
@@ -22,14 +23,25 @@ from bitcliff.run.explain_job import QUESTIONS, ExplainJob, run_explain
 from bitcliff.run.run_directory import held
 from tests.a_record import with_conditions
 
+WITHOUT = DataOptions()
 QUIET = Listener(lambda _text: None, lambda _plan: None, lambda *_step: None)
 
 
-def assessed(out: Path, data: str = "digits", n: int = 24) -> Record:
+def assessed(
+    out: Path, data: str = "digits", n: int = 24, data_options: DataOptions = WITHOUT
+) -> Record:
     settings = AssessSettings(
         budgets=(5.5,), uniform=(5, 8), rounds=1, exchanges=2, evaluations=0, draws=2
     )
-    job = AssessJob("brittle-digits", data, out, "bitcliff", limit=n, settings=settings)
+    job = AssessJob(
+        "brittle-digits",
+        data,
+        out,
+        "bitcliff",
+        limit=n,
+        settings=settings,
+        data_options=data_options,
+    )
     return run_assess(job, QUIET)[0]
 
 
@@ -109,8 +121,12 @@ def test_policies_may_be_named_and_the_training_split_left_out(
     assert context.sides == (context.test,)
 
 
+@pytest.mark.parametrize("label_map", [None, {str(digit): 9 - digit for digit in range(10)}])
 def test_data_without_splits_has_no_training_side(
-    tmp_path: Path, contexts: list[Context], monkeypatch: pytest.MonkeyPatch
+    label_map: dict[str, int] | None,
+    tmp_path: Path,
+    contexts: list[Context],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.chdir(tmp_path)
     from sklearn.datasets import load_digits
@@ -119,7 +135,7 @@ def test_data_without_splits_has_no_training_side(
     pictures = np.asarray(bunch.images[-40:] / 16, dtype=np.float32)[:, None]
     big = torch.nn.functional.interpolate(torch.from_numpy(pictures), (16, 16)).numpy()
     np.savez("own.npz", x=big, y=bunch.target[-40:])
-    assessed(Path("run"), "own.npz", n=12)
+    assessed(Path("run"), "own.npz", 12, DataOptions(label_map=label_map))
     # Drawn in other numbers, two parts of the same data may have no example in common.
     for n_train in (5, 12, 200):
         run_explain(ExplainJob(Path("run"), n_train=n_train), QUIET)

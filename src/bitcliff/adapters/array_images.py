@@ -12,25 +12,23 @@ from bitcliff.adapters.optional import require
 from bitcliff.adapters.preprocessing import in_words
 from bitcliff.adapters.source import Progress, Taken
 from bitcliff.errors import InputError
-from bitcliff.types.subject import Preprocessing
+from bitcliff.types.subject import Preprocessing, channel_axis
 
 _SHOWN_SIDE = 64
 _SMALLEST_SHOWN, _LARGEST_SHOWN = 4, 4096
 
 
-def channels_last(x: Shaped[np.ndarray, "n *rest"]) -> Shaped[np.ndarray, "n h w c"] | None:
+def channels_last(
+    x: Shaped[np.ndarray, "n *rest"], preprocessing: Preprocessing
+) -> Shaped[np.ndarray, "n h w c"] | None:
     """Images as (n, height, width, 1 or 3), or None if the shape is not one of images.
 
-    Where both the second and the last dimension could be channels, the second is taken: PyTorch's
-    order.
+    They may lie another way than those that the model takes.
     """
     if x.ndim == 3:
         return x[..., None]
-    if x.ndim == 4 and x.shape[1] in (1, 3):
-        return x.transpose(0, 2, 3, 1)
-    if x.ndim == 4 and x.shape[-1] in (1, 3):
-        return x
-    return None
+    axis = channel_axis(x.shape, preprocessing)
+    return None if axis is None else np.moveaxis(x, axis, -1)
 
 
 def preprocess_array(

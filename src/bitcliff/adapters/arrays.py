@@ -41,8 +41,9 @@ def open_npz(spec: str, subject: Subject, options: DataOptions) -> Source:
         raise InputError(f"{spec}: x has shape {x.shape}; must be (n, ...) with n at least 1")
     labels = None if y is None else _labels(y, len(x), spec)
     ids = tuple(str(index) for index in range(len(x)))
-    images = channels_last(x) if x.dtype == np.uint8 else None
-    preprocessing = subject.preprocessing
+    preprocessing, images = subject.preprocessing, None
+    if preprocessing is not None and x.dtype == np.uint8:
+        images = channels_last(x, preprocessing)
     if preprocessing is not None and images is not None:
         shown, names = images, [f"{spec}, x[{index}]" for index in range(len(x))]
 

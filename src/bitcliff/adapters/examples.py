@@ -87,7 +87,7 @@ def load_examples(
         n_available=len(source.ids),
         sha256=examples_sha256(taken.inputs, kept),
         class_names=source.class_names,
-        preprocessing="; labels ".join(filter(None, (taken.preprocessing, source.labelling))),
+        preprocessing=taken.preprocessing,
         labelling=source.labelling,
         thumbnails=taken.thumbnails,
     )

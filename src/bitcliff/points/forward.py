@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from bitcliff.errors import InputError
 from bitcliff.points.outputs import described, named_outputs, scores_in
-from bitcliff.types.subject import Inputs
+from bitcliff.types.subject import Inputs, Preprocessing, channel_axis
 
 
 def logits_of(model: nn.Module, inputs: Inputs) -> Float[Tensor, "batch classes"]:
@@ -76,9 +76,9 @@ def raw_tensors(inputs: Inputs) -> list[Tensor]:
     return [tensor for tensor in tensors if tensor.is_floating_point()]
 
 
-def takes_images(inputs: Inputs) -> bool:
+def takes_images(inputs: Inputs, preprocessing: Preprocessing | None) -> bool:
     """Whether a model is fed images of 1 or 3 channels, wherever those lie."""
-    return any(x.ndim == 4 and {1, 3} & {x.shape[1], x.shape[-1]} for x in raw_tensors(inputs))
+    return any(channel_axis(x.shape, preprocessing) is not None for x in raw_tensors(inputs))
 
 
 def batches(

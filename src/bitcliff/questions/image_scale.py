@@ -1,18 +1,40 @@
 """From a model's inputs to images in [0, 1], and back."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from bitcliff.errors import InputError
-from bitcliff.types.subject import Inputs, Preprocessing
+from bitcliff.types.subject import Inputs, Preprocessing, channel_axis
 
 # Undoing a normalisation in float32 ends this close to [0, 1].
 _TOLERANCE = 1e-3
 
 PerChannel = Float[Tensor, "channels 1 1"]
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How a model takes images, which have channels first and red before blue everywhere else.
+
+    Attributes:
+        channels_last: inputs are (height, width, channels). bgr: blue comes first in them.
+    """
+
+    channels_last: bool
+    bgr: bool
+
+    def laid_out(self, inputs: Float[Tensor, "*n i j k"]) -> Float[Tensor, "*n c h w"]:
+        """As all the rest has images, whatever the model takes."""
+        first = inputs.movedim(-1, -3) if self.channels_last else inputs
+        return first.flip(-3) if self.bgr else first
+
+    def as_taken(self, values: Float[Tensor, "*n c h w"]) -> Float[Tensor, "*n i j k"]:
+        """As the model takes them."""
+        values = values.flip(-3) if self.bgr else values
+        return values.movedim(-3, -1) if self.channels_last else values
 
 
 @dataclass(frozen=True)
@@ -24,7 +46,7 @@ class ImageScale:
         mean, std: what the normalisation has already made 0 and 1, on the inputs; where there is no
             normalisation, the data's own.
         words: the same, for the record.
-        channels_last: inputs are (height, width, channels); images and all the rest never are.
+        layout: of the inputs; images and the numbers above are laid out.
     """
 
     factor: PerChannel
@@ -32,23 +54,15 @@ class ImageScale:
     mean: PerChannel
     std: PerChannel
     words: str
-    channels_last: bool = False
+    layout: Layout
 
     def to_images(self, inputs: Float[Tensor, "*n i j k"]) -> Float[Tensor, "*n c h w"]:
         """Inputs to images in [0, 1]."""
-        return ((self.laid_out(inputs) - self.shift) / self.factor).clamp(0, 1)
+        return ((self.layout.laid_out(inputs) - self.shift) / self.factor).clamp(0, 1)
 
     def to_inputs(self, images: Float[Tensor, "*n c h w"]) -> Float[Tensor, "*n i j k"]:
         """Images to inputs."""
-        return self.as_taken(images * self.factor + self.shift)
-
-    def laid_out(self, inputs: Float[Tensor, "*n i j k"]) -> Float[Tensor, "*n c h w"]:
-        """Channels first, whatever the model takes."""
-        return inputs.movedim(-1, -3) if self.channels_last else inputs
-
-    def as_taken(self, values: Float[Tensor, "*n c h w"]) -> Float[Tensor, "*n i j k"]:
-        """As the model takes them."""
-        return values.movedim(-3, -1) if self.channels_last else values
+        return self.layout.as_taken(images * self.factor + self.shift)
 
 
 def image_scale(inputs: Inputs, preprocessing: Preprocessing | None) -> ImageScale:
@@ -59,40 +73,45 @@ def image_scale(inputs: Inputs, preprocessing: Preprocessing | None) -> ImageSca
     """
     if not isinstance(inputs, Tensor):
         raise InputError("the inputs are not images: the model takes several named tensors")
-    images = channels_first(inputs) if inputs.is_floating_point() else None
-    if images is None:
+    layout = layout_of(inputs, preprocessing) if inputs.is_floating_point() else None
+    if layout is None:
         shape = " x ".join(map(str, inputs.shape[1:]))
         raise InputError(f"the inputs are not images of 1 or 3 channels: an example is {shape}")
-    found = _of_preprocessing(images, preprocessing) if preprocessing is not None else None
-    if found is not None:
+    images = layout.laid_out(inputs)
+    if preprocessing is not None:
+        found = by_preprocessing(preprocessing, layout, inputs)
         low, high = ((images - found.shift) / found.factor).aminmax()
-        if not -_TOLERANCE <= float(low) <= float(high) <= 1 + _TOLERANCE:
-            found = None
-    return replace(found or _of_data(images), channels_last=images is not inputs)
+        if -_TOLERANCE <= float(low) <= float(high) <= 1 + _TOLERANCE:
+            return found
+    return _of_data(images, layout)
 
 
-def channels_first(inputs: Float[Tensor, "n *rest"]) -> Float[Tensor, "n c h w"] | None:
-    """Images of 1 or 3 channels, themselves where channels come first; None where there are none.
-
-    Where both the second and the last dimension could be channels, the second is taken.
-    """
-    if inputs.ndim != 4 or not {1, 3} & {inputs.shape[1], inputs.shape[-1]}:
+def layout_of(
+    inputs: Float[Tensor, "n *rest"], preprocessing: Preprocessing | None
+) -> Layout | None:
+    """Of images of 1 or 3 channels; None where there are none."""
+    axis = channel_axis(inputs.shape, preprocessing)
+    if axis is None:
         return None
-    return inputs if inputs.shape[1] in (1, 3) else inputs.movedim(-1, 1)
+    return Layout(channels_last=axis == 3, bgr=preprocessing is not None and preprocessing.bgr)
 
 
-def _of_preprocessing(inputs: Float[Tensor, "n c h w"], p: Preprocessing) -> ImageScale:
-    mean, std = (inputs.new_tensor(values)[:, None, None] for values in (p.mean, p.std))
+def by_preprocessing(p: Preprocessing, layout: Layout, like: Tensor) -> ImageScale:
+    """What undoes a normalisation, in the type of `like`."""
+    mean, std = (like.new_tensor(values)[:, None, None] for values in (p.mean, p.std))
+    if p.bgr:  # They are in the input's order.
+        mean, std = mean.flip(0), std.flip(0)
     return ImageScale(
         factor=255 * p.scale / std,
         shift=-mean / std,
         mean=torch.zeros_like(mean),
         std=torch.ones_like(std),
         words="the normalisation of the preprocessing was undone before and done again after",
+        layout=layout,
     )
 
 
-def _of_data(inputs: Float[Tensor, "n c h w"]) -> ImageScale:
+def _of_data(inputs: Float[Tensor, "n c h w"], layout: Layout) -> ImageScale:
     low, high = (float(end) for end in inputs.aminmax())
     if not low < high:
         raise InputError(f"all values of the inputs are {low:g}: no images")
@@ -105,4 +124,5 @@ def _of_data(inputs: Float[Tensor, "n c h w"]) -> ImageScale:
         std=channels.std(1).to(inputs.dtype)[:, None, None],
         words=f"the data comes without a normalisation: its values from {low:g} to {high:g} were "
         "taken as black to white, and its own mean and deviation as those to shift",
+        layout=layout,
     )

@@ -182,7 +182,7 @@ def settings_lines(record: Record) -> list[tuple[str, str]]:
     if record.subject.black_box:
         return [
             ("Batch size", str(record.settings.batch_size)),
-            ("Preprocessing", clean(record.subject.preprocessing, 300)),
+            *_data_lines(record),
         ]
     asked = record.settings
     weights = "kept in float" if asked.weight_bits is None else f"{asked.weight_bits} bits, "
@@ -208,8 +208,14 @@ def settings_lines(record: Record) -> list[tuple[str, str]]:
         ("Margin measured against", "the float prediction"
          if asked.margin == "prediction" else "the label"),
         ("Batch size", str(asked.batch_size)),
-        ("Preprocessing", clean(record.subject.preprocessing, 300)),
+        *_data_lines(record),
     ]  # fmt: skip
+
+
+def _data_lines(record: Record) -> list[tuple[str, str]]:
+    about = record.subject
+    lines = [("Preprocessing", about.preprocessing), ("Labels", about.labelling)]
+    return [(what, clean(words, 300)) for what, words in lines if words]
 
 
 def _patterns(patterns: Sequence[str]) -> str:

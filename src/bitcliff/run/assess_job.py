@@ -115,7 +115,7 @@ def run_assess(job: AssessJob, listener: Listener) -> tuple[Record, Verdict]:
     began = now()
     check_run_directory(job.out, "assess")
     subject, examples = load_subject_and_data(job, listener)
-    job = replace(job, settings=with_stem(job.settings, examples))
+    job = replace(job, settings=with_stem(job.settings, subject, examples))
     if job.plan is not None:
         check_plan(job.plan, subject)
     runtimes = _runtimes(job, subject, examples, listener)
@@ -151,7 +151,7 @@ def run_assess(job: AssessJob, listener: Listener) -> tuple[Record, Verdict]:
     return record, verdict
 
 
-def with_stem(settings: AssessSettings, examples: Examples) -> AssessSettings:
+def with_stem(settings: AssessSettings, subject: Subject, examples: Examples) -> AssessSettings:
     """Settings that say whether the model's own input is a point.
 
     Runtimes quantize it in any case. Of images a first layer is a small part, and left in float
@@ -160,7 +160,8 @@ def with_stem(settings: AssessSettings, examples: Examples) -> AssessSettings:
     if settings.include_stem is not None:
         return settings
     deployed = bool(settings.numerics) and not settings.budgets
-    return settings.changed(include_stem=deployed or not takes_images(examples.inputs))
+    images = takes_images(examples.inputs, subject.preprocessing)
+    return settings.changed(include_stem=deployed or not images)
 
 
 class MeasuredBefore:

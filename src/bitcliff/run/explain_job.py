@@ -251,7 +251,14 @@ def _context(
     train = _train_side(job, assess, test, policies, listener)
     tune = None
     if job.fine_tune and "mitigations" in (job.questions or QUESTIONS):
-        tune = fine_tuner(prepared, assess.data, job.fine_tune, job.run, listener.progress)
+        tune = fine_tuner(
+            prepared,
+            assess.data,
+            assess.data_options,
+            job.fine_tune,
+            job.run,
+            listener.progress,
+        )
     return Context(
         record,
         policies,
@@ -304,7 +311,7 @@ def _training_examples(job: ExplainJob, assess: AssessJob, test: Side) -> Exampl
             options=options,
         )
 
-    training = DataOptions(split="train")
+    training = assess.data_options.changed(split="train")
     try:
         # Data without splits gives the same examples whatever split is asked for: one will tell.
         known = {drawn(1, options).sha256 for options in (training, assess.data_options)}

@@ -32,17 +32,18 @@ _OPTIMISER = OptimiserConfig(kind="adamw", lr=0.001)
 
 
 def fine_tuner(
-    prepared: Prepared, data: str, epochs: int, run: Path, tell: Tell
+    prepared: Prepared, data: str, options: DataOptions, epochs: int, run: Path, tell: Tell
 ) -> Callable[[float], Subject]:
     """What trains the network that was prepared, at a mean of bits, and saves it beside the run.
 
     Args:
-        data: whose training split to take. epochs: how many.
+        data: whose training split to take, read by the options of what was assessed. epochs: how
+            many.
 
     Raises:
         InputError: the data has no training split with labels of its own.
     """
-    split = _training_split(prepared, data)
+    split = _training_split(prepared, data, options)
 
     def tune(mean: float) -> Subject:
         stage = _stage(prepared, split, mean)
@@ -98,8 +99,9 @@ def _name(prepared: Prepared, split: Split, mean: float, epochs: int) -> str:
     return fingerprint(about)[:12]
 
 
-def _training_split(prepared: Prepared, data: str) -> Split:
-    examples = load_examples(data, subject=prepared.subject, options=DataOptions(split="train"))
+def _training_split(prepared: Prepared, data: str, options: DataOptions) -> Split:
+    training = options.changed(split="train")
+    examples = load_examples(data, subject=prepared.subject, options=training)
     if not isinstance(examples.inputs, Tensor) or examples.labels is None:
         raise InputError(f"--fine-tune: {data} has no images with labels to train on")
     if set(examples.ids) & set(prepared.examples.ids):

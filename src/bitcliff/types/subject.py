@@ -1,7 +1,7 @@
 """What is assessed, and on what: a model with its preprocessing, and examples held in memory."""
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -43,6 +43,21 @@ class Preprocessing:
     def shape(self) -> tuple[int, int, int]:
         """Of one image, as the model takes it."""
         return (*self.size, self.channels) if self.channels_last else (self.channels, *self.size)
+
+
+def channel_axis(shape: Sequence[int], preprocessing: Preprocessing | None = None) -> int | None:
+    """The dimension of a batch of images that their 1 or 3 channels lie along; None: no images.
+
+    Where both the second and the last could be it, the one that the preprocessing has; without a
+    preprocessing the second. Without one, too, a last dimension of 1 is no channel: features of
+    shape (n, length, width, 1) are not images.
+    """
+    if len(shape) != 4:
+        return None
+    if preprocessing is None:
+        return 1 if shape[1] in (1, 3) else 3 if shape[3] == 3 else None
+    axes = (3, 1) if preprocessing.channels_last else (1, 3)
+    return next((axis for axis in axes if shape[axis] in (1, 3)), None)
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,10 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
+from bitcliff.adapters.corruptions import image_corruptions
 from bitcliff.errors import InputError
 from bitcliff.questions.corruptions.corrupting import SHIFT, corrupted, normalisation_shift
 from bitcliff.questions.image_scale import image_scale
@@ -9,6 +12,7 @@ from bitcliff.types.corruption import Corruption
 from bitcliff.types.settings import DEGREES, CorruptionSettings
 from bitcliff.types.subject import Preprocessing
 
+EVERY = (*image_corruptions(), normalisation_shift)
 NOTHING = Corruption("nothing", "", (0, 0, 0, 0, 0), lambda x, _degree, _rng: x)
 NORMALISED = Preprocessing((5, 4), mean=(0.5, 0.4, 0.3), std=(0.2, 0.25, 0.3))
 PIXELS = Preprocessing((5, 4), scale=1.0, mean=(127.0,) * 3, std=(128.0,) * 3)
@@ -33,6 +37,26 @@ def test_the_preprocessing_is_undone_and_done_again(preprocessing: Preprocessing
     again = corrupted(inputs[0], scale, NOTHING, 1, 0, "a")
     assert torch.allclose(again, inputs[0], atol=1e-6)
     assert "preprocessing was undone" in scale.words
+
+
+@pytest.mark.parametrize("last", [False, True])
+@pytest.mark.parametrize("corruption", EVERY, ids=[one.name for one in EVERY])
+def test_the_order_of_colours_and_axes_changes_no_corruption(
+    corruption: Corruption, last: bool
+) -> None:
+    plain = inputs_of(images(), NORMALISED)
+    turned = plain.flip(1).movedim(1, -1) if last else plain.flip(1)
+    p = replace(
+        NORMALISED,
+        mean=NORMALISED.mean[::-1],
+        std=NORMALISED.std[::-1],
+        bgr=True,
+        channels_last=last,
+    )
+    expected = corrupted(plain[0], image_scale(plain, NORMALISED), corruption, 3, 0, "a")
+    found = corrupted(turned[0], image_scale(turned, p), corruption, 3, 0, "a")
+    found = found.movedim(-1, 0) if last else found
+    torch.testing.assert_close(found.flip(0), expected)
 
 
 def test_data_without_a_normalisation_goes_from_its_least_to_its_greatest() -> None:

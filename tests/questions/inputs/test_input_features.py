@@ -56,8 +56,10 @@ def test_blur_is_less_sharp_and_two_pixels_are_too_few() -> None:
     assert bool(image_features(image[..., :2])[2].isnan().all())
 
 
-def _normalised(side: Side, words: str) -> Side:
-    done = Preprocessing(size=(6, 6), channels=1, mean=(0.3,), std=(0.2,))
+GREY = Preprocessing(size=(6, 6), channels=1, mean=(0.3,), std=(0.2,))
+
+
+def _normalised(side: Side, words: str, done: Preprocessing = GREY) -> Side:
     before = side.prepared
     subject = replace(before.subject, preprocessing=done)
     examples = replace(before.examples, preprocessing=words)
@@ -75,6 +77,14 @@ def test_normalisation_is_undone() -> None:
     assert "the pixels that the model sees" in words
     # Arrays are taken as they are, whatever the model would do to pictures.
     assert as_pixels(x, _normalised(side, "none: taken as they are"))[0] is x
+
+
+def test_red_comes_before_blue_in_pixels_whatever_the_model_takes() -> None:
+    x = _images(3)
+    done = Preprocessing((9, 7), mean=(0.3, 0.4, 0.5), std=(0.2, 0.3, 0.4), bgr=True)
+    side = _normalised(steady_run(n=8)[1], "resized", done)
+    mean, std = (x.new_tensor(part)[:, None, None] for part in (done.mean, done.std))
+    torch.testing.assert_close(as_pixels((x.flip(1) - mean) / std, side)[0], x)
 
 
 def test_distances_by_brute_force() -> None:

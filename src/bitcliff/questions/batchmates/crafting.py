@@ -43,7 +43,7 @@ class Workshop:
 
 def workshop(subject: Subject, plan: Plan, scale: ImageScale, seed: int, like: Tensor) -> Workshop:
     """The same for all victims; `like` is one input, of an image."""
-    channels, height, width = scale.laid_out(like).shape[1:]
+    channels, height, width = scale.layout.laid_out(like).shape[1:]
     made = patterns((channels, height, width), seed)
     single, pairs = (SharedScale(subject.module, plan, mates) for mates in (1, 2))
     return Workshop(scale, made, _widest(single, scale, made), pairs)

@@ -30,8 +30,9 @@ def corrupted(
     """
     rng = _source_of_chance(seed, corruption.name, name)
     if corruption.name == NORMALISATION_SHIFT:
-        standard = (scale.laid_out(value) - scale.mean) / scale.std
-        return scale.as_taken(corruption.apply(standard, degree, rng) * scale.std + scale.mean)
+        standard = (scale.layout.laid_out(value) - scale.mean) / scale.std
+        shifted = corruption.apply(standard, degree, rng) * scale.std + scale.mean
+        return scale.layout.as_taken(shifted)
     picture = corruption.apply(scale.to_images(value), degree, rng)
     return scale.to_inputs(picture.clamp(0, 1))
 

@@ -11,7 +11,7 @@ from bitcliff.audit.evaluator import Evaluator
 from bitcliff.audit.outcomes import Predictions, predictions_of
 from bitcliff.points.forward import raw_tensors
 from bitcliff.questions.context import Context, Side
-from bitcliff.questions.image_scale import channels_first
+from bitcliff.questions.image_scale import by_preprocessing, layout_of
 from bitcliff.questions.inputs.record import MeasuredFeature, MeasuredKey, NotMeasured
 from bitcliff.questions.watched import Watched
 from bitcliff.types.subject import Examples
@@ -58,14 +58,14 @@ def as_pixels(
 
     Channels come first in it, and red before blue."""
     done = side.prepared.subject.preprocessing
-    first = channels_first(x)
-    x = x if first is None else first
-    grey = "" if x.shape[1] == 1 else " as a grey image" if x.shape[1] == 3 else " over channels"
-    if done is None or side.examples.preprocessing == Examples.preprocessing:
-        return x, f"the model’s input{grey}"
-    mean, std = (x.new_tensor(part)[:, None, None] for part in (done.mean, done.std))
-    pixels = (x * std + mean) / (255 * done.scale)
-    pixels = pixels.flip(1) if done.bgr else pixels
+    layout = layout_of(x, done)
+    laid_out = x if layout is None else layout.laid_out(x)
+    channels = laid_out.shape[1]
+    grey = "" if channels == 1 else " as a grey image" if channels == 3 else " over channels"
+    bare = side.examples.preprocessing == Examples.preprocessing
+    if done is None or layout is None or bare:
+        return laid_out, f"the model’s input{grey}"
+    pixels = by_preprocessing(done, layout, x).to_images(x)
     return pixels, f"the pixels that the model sees, 0 to 1,{grey}"
 
 
