@@ -40,7 +40,7 @@ def test_it_answers_as_the_file_does(tmp_path: Path, how: str) -> None:
 
 
 def of_products(how: str, values: type, largest: int) -> ModelProto:
-    """`product` as a file that ships may hold it: values in 0..1, one weight as large as said."""
+    """One product as a file that ships may hold it: values in 0..1, weights up to `largest`."""
     weight = np.linspace(largest - 9, largest, WIDTH * CLASSES).astype(np.int8)
     zero = 0 if values is np.uint8 else -128
     constants: dict[str, Any] = {

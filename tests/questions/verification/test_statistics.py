@@ -38,7 +38,8 @@ def test_nothing_decided_is_no_agreement() -> None:
     nothing = observed().model_copy(update={"policies": []})
     found = figures(bare_record(), nothing)
     assert (found.agrees, found.alike, found.decided) == (False, 0, 0)
-    assert figures(bare_record(), observed(prediction=np.array([0, 0, 1, 1, 1, 2]))).agrees
+    alike = bare_record().outcomes[WORST.name].prediction
+    assert figures(bare_record(), observed(prediction=alike, differing=[])).agrees
 
 
 def test_without_labels_right_is_as_in_float() -> None:

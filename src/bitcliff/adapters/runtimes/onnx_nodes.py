@@ -172,9 +172,9 @@ def may_saturate(model: Any, path: Path) -> bool:
 def _multiplied(node: Any, maker: Mapping[str, Any], constants: Mapping[str, Any]) -> list[str]:
     """Of the names of a node's weights, those that values without a sign are multiplied by."""
     if node.op_type in _FUSED:
-        both = [maker.get(name) for name in node.input[:2]]
-        scaled = all(one is not None and one.op_type == "DequantizeLinear" for one in both)
-        return [both[1].input[0]] if scaled else []
+        makers = [maker[name] for name in node.input[:2] if name in maker]
+        scaled = [one.input[0] for one in makers if one.op_type == "DequantizeLinear"]
+        return scaled[1:]
     zero = node.input[_ZERO_POINT.get(node.op_type, len(node.input)) :][:1]
     if any(name in constants and constants[name].data_type == _INT8 for name in zero):
         return []
