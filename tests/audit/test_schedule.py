@@ -107,7 +107,7 @@ class OfItsBatch(nn.Module):
 
 
 def test_a_format_whose_scale_a_batch_shares_is_compared_with_float_in_like_batches() -> None:
-    network = OfItsBatch()
+    network = OfItsBatch().eval()
     settings = SETTINGS.changed(budgets=(), numerics=("ort-uint8", "vllm-int8-token"))
     asked = settings.changed(batch_size=16)
     prepared = prepare(own_subject(network), own_examples(X), asked)
