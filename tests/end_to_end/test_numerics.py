@@ -54,6 +54,14 @@ def test_what_is_deployed_is_assessed_and_judged(workplace: Path) -> None:
     strict = bitcliff(workplace, "gate", "shipped", "--max-drop", "0", "--policy", "coarse")
     assert strict.returncode in (1, 3)
     assert "in coarse" in strict.stdout
+    # No bits were allocated, so nothing is verified: that is not agreement.
+    nothing = bitcliff(workplace, "verify", "shipped")
+    assert nothing.returncode == 2
+    (told,) = nothing.stderr.splitlines()
+    assert told.endswith("nothing to verify; assess the network with --budget")
+    named = bitcliff(workplace, "verify", "shipped", "--policy", "coarse")
+    assert named.returncode == 2
+    assert named.stderr.endswith("it has none\n")
 
 
 @pytest.mark.parametrize(

@@ -117,7 +117,8 @@ def test_float_that_depends_on_its_batch_is_warned_of_and_does_not_pass() -> Non
     assert [one.flips.all.k for one in record.policies] == [0, 0]
     assert record.float_otherwise == (8, 200)
     assert record.at_risk == []
-    assert any("in batches of 8 it answers 200 of 400 examples" in one for one in warnings(record))
+    told = next(one for one in warnings(record) if "in batches of 8 it answers 200 of 400" in one)
+    assert told.endswith("what is measured in such batches is compared with float in the same.")
     verdict = judge(record, 2.0)
     assert verdict.status == "inconclusive"
     assert "in float already the answer depends on the batch" in verdict.sentence

@@ -2,6 +2,7 @@
 
 import pytest
 
+from bitcliff.record import Record
 from bitcliff.report import view
 from bitcliff.report.finding import find
 from bitcliff.verdict import judge
@@ -102,6 +103,24 @@ def test_effort_is_stated_for_every_search() -> None:
     names = [policy.name for policy in view.searched(record)]
     assert len(names) == 12
     assert all(name.startswith(("worst", "best")) for name in names)
+
+
+def test_settings_tell_of_formats_and_of_a_simulation_only_where_there_was_one() -> None:
+    record = example_record()
+    before = dict(view.settings_lines(record))
+    assert "Numerics" not in before
+    own = record.settings.changed(numerics=("mxfp4-rceil",))
+    formula = own.format_of("mxfp4-rceil").formula
+    found = {}
+    for name, settings in {"both": own, "formats": own.changed(budgets=())}.items():
+        changed = record.observed.model_copy(update={"settings": settings})
+        found[name] = dict(view.settings_lines(Record(changed, record.figures)))
+        assert found[name].pop("Numerics") == f"mxfp4-rceil: {formula}"
+    assert found["both"] == before
+    # Neither widths nor weights of a simulation, draws nor search.
+    kept = ("BatchNorm", "Places", "Included, excluded", "Kept in float by the plan")
+    ends = ("Margin measured against", "Batch size", "Preprocessing")
+    assert [*found["formats"]] == [*kept, *ends]
 
 
 def test_the_sentence_is_split_from_its_status() -> None:

@@ -42,8 +42,9 @@ class Prepared:
         in_float: what the network gives in float, of all examples.
         folding: what folding BatchNorm changed, where it was asked for.
         policy: one trained together with the network. runtimes: what else it is run by.
-        float_otherwise: by the size of the batches that a runtime is handed, what float predicts in
-            the same ones, where that is not what `in_float` says.
+        float_otherwise: by the size of the batches that a runtime is handed, or a format whose
+            scale a batch shares, what float predicts in the same ones, where that is not what
+            `in_float` says.
     """
 
     subject: Subject
@@ -167,6 +168,8 @@ def _float_in_batches(evaluator: Evaluator, subject: Subject, size: int) -> Scor
 def _float_otherwise(found: Prepared) -> dict[int, Predictions]:
     """By batch size; other kernels for another size round otherwise, which does not count."""
     sizes = {size for one in found.runtimes for size in one.sizes(found.evaluator.batch_size)}
+    if not all(found.settings.format_of(name).isolated for name in found.settings.numerics):
+        sizes.add(1)  # its batches, the last one filled up, are those of `in_float`
     usual, otherwise = found.in_float, dict[int, Predictions]()
     whole = usual.logits[usual.finite]
     spread = float(whole.max() - whole.min())

@@ -194,7 +194,9 @@ class Schedule:
 
     def _in_format(self, shipped: Format, condition: Condition) -> Trial:
         scores = self.evaluator.format_scores(self.prepared.everyone, shipped, condition.batch_size)
-        return Trial(self.prepared.everyone, None, scores)
+        # In batches, filled up, float runs just so from the first.
+        alike = self.prepared.float_otherwise.get(1) if condition.batch_size == 1 else None
+        return Trial(self.prepared.everyone, None, scores, in_float=alike)
 
     def _simulated_steps(self) -> Iterator[Step]:
         n, width = self.n, self.settings.weight_bits

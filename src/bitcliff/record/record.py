@@ -101,7 +101,7 @@ class Record:
 
     @cached_property
     def float_otherwise(self) -> tuple[int, int] | None:
-        """The batch size of a runtime's condition, and how many examples float answers otherwise in
+        """The batch size of a condition, and how many examples float answers otherwise in
         such batches than `table` has: the most there are. None: it does not depend on its batch.
         """
         found = [

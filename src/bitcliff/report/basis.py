@@ -123,8 +123,8 @@ def _batch_note(record: Record) -> str:
     alike = "each by itself" if size == 1 else f"in batches of {size}"
     return (
         f"Float itself depends on its batch: {alike} it answers {count} of "
-        f"{len(record.table)} {noun(record)} otherwise than shown for float. So each runtime is "
-        "compared with float in the same batches."
+        f"{len(record.table)} {noun(record)} otherwise than shown for float. So what is measured "
+        "in such batches is compared with float in the same."
     )
 
 

@@ -22,6 +22,7 @@ from bitcliff.report.formatting import (
 )
 from bitcliff.report.nudge_stability import nudged_sentence
 from bitcliff.types.rate import Rate
+from bitcliff.types.settings import AssessSettings
 from bitcliff.verdict import Verdict
 
 
@@ -178,37 +179,51 @@ def mean_bits_at(record: Record, finding: Finding) -> dict[str, float]:
 
 
 def settings_lines(record: Record) -> list[tuple[str, str]]:
-    """What was asked for, in words."""
+    """What was asked for, in words; of a simulation only where there was one."""
+    asked = record.settings
     if record.subject.black_box:
         return [
-            ("Batch size", str(record.settings.batch_size)),
+            ("Batch size", str(asked.batch_size)),
             *_data_lines(record),
         ]
-    asked = record.settings
+    formats = [f"{clean(name)}: {asked.format_of(name).formula}" for name in asked.numerics]
+    simulated = bool(asked.budgets) or not formats
+    return [
+        *(("Numerics", text) for text in formats),
+        *(_allocation_lines(asked) if simulated else ()),
+        ("BatchNorm", folding_note(record) or "as the network has it"),
+        ("Places", f"{asked.points} of layers; stem {'in' if asked.include_stem else 'left out'}"),
+        ("Included, excluded", f"{_patterns(asked.include)}; {_patterns(asked.exclude)}"),
+        ("Kept in float by the plan", _patterns(asked.in_float)),
+        *(_search_lines(asked) if simulated else ()),
+        ("Margin measured against", "the float prediction"
+         if asked.margin == "prediction" else "the label"),
+        ("Batch size", str(asked.batch_size)),
+        *_data_lines(record),
+    ]  # fmt: skip
+
+
+def _allocation_lines(asked: AssessSettings) -> list[tuple[str, str]]:
     weights = "kept in float" if asked.weight_bits is None else f"{asked.weight_bits} bits, "
     if asked.weight_bits is not None:
         weights += "per output channel" if asked.per_channel else "one scale a tensor"
-    folded = folding_note(record) or "as the network has it"
-    floors = ", ".join(f"{clean(name)} {bits}" for name, bits in asked.floors.items())
     return [
         ("Bits allowed at each point", ", ".join(str(bits) for bits in asked.bits)),
         ("Mean bits that were tried", ", ".join(mean_text(mean) for mean in asked.budgets)),
         ("Even allocations, bits", ", ".join(str(bits) for bits in asked.uniform) or "none"),
         ("Quantizer", clean(asked.scheme)),
         ("Weights", weights),
-        ("BatchNorm", folded),
-        ("Places", f"{asked.points} of layers; stem {'in' if asked.include_stem else 'left out'}"),
-        ("Included, excluded", f"{_patterns(asked.include)}; {_patterns(asked.exclude)}"),
-        ("Kept in float by the plan", _patterns(asked.in_float)),
+    ]
+
+
+def _search_lines(asked: AssessSettings) -> list[tuple[str, str]]:
+    floors = ", ".join(f"{clean(name)} {bits}" for name, bits in asked.floors.items())
+    return [
         ("Bits a point gets at least", floors or "none"),
         ("Who allocates the bits", "the runtime, at random" if asked.randomised else "anybody"),
         ("Random draws", str(asked.draws)),
         ("Search", f"{asked.rounds} rounds, {count_text(asked.exchanges)} exchanges; "
          f"evolution {count_text(asked.evaluations)} evaluations"),
-        ("Margin measured against", "the float prediction"
-         if asked.margin == "prediction" else "the label"),
-        ("Batch size", str(asked.batch_size)),
-        *_data_lines(record),
     ]  # fmt: skip
 
 

@@ -51,7 +51,7 @@ def run_verify(job: VerifyJob, listener: Listener) -> Record:
             cannot be exported. MissingExtra: ONNX Runtime is not installed.
     """
     record = record_to_export(job.run)
-    names = _chosen(record, job.policies)
+    names = _chosen(record, job)
     runtime = runtime_version()
     require_exporter("bitcliff verify")
     with held(job.run):
@@ -78,14 +78,20 @@ def check_policy(record: Record, name: str) -> None:
     if name not in known:
         raise InputError(
             f"--policy {name}: not a policy of this run that allocates bits; "
-            f"it has {', '.join(known)}"
+            f"it has {', '.join(known) or 'none'}"
         )
 
 
-def _chosen(record: Record, asked: tuple[str, ...]) -> list[str]:
-    for name in asked:
+def _chosen(record: Record, job: VerifyJob) -> list[str]:
+    for name in job.policies:
         check_policy(record, name)
-    return list(dict.fromkeys(asked)) or policies_with_bits(record)
+    names = list(dict.fromkeys(job.policies)) or policies_with_bits(record)
+    if not names:
+        raise InputError(
+            f"{job.run}: none of its policies allocates bits, so there is nothing to verify; "
+            "assess the network with --budget"
+        )
+    return names
 
 
 def _observe(

@@ -1,5 +1,6 @@
 """What is told of a graph's nodes."""
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -66,4 +67,5 @@ def test_two_products_that_overflow_16_bits(operator: str, weight: Any, may: boo
     largest = 2 * 255 * int(np.abs(weight.astype(int)).max())
     if operator == "MatMulInteger" and weight.dtype == np.int8:
         assert (largest > 32767) is may
-    assert may_saturate(model_of(helper.make_node(operator, ["x", "w"], ["y"]), w=weight)) is may
+    model = model_of(helper.make_node(operator, ["x", "w"], ["y"]), w=weight)
+    assert may_saturate(model, Path("net.onnx")) is may

@@ -18,6 +18,7 @@ from tests.questions.damage import (
     check_round_trip,
 )
 from tests.questions.runtimes.in_runtimes import (
+    ALONE,
     BATCH,
     N,
     bare_record,
@@ -49,6 +50,35 @@ def test_every_rung_is_compared_with_the_one_above_with_float_and_with_the_runti
         "batch": (1, 1, 1, pytest.approx(0.1)),
     }
     assert found.runtimes[0].faster == 0.5
+
+
+def test_the_runtime_is_compared_with_float_in_like_batches() -> None:
+    """Float answers as the runtime does in batches, and otherwise than alone."""
+    record = bare_record()
+    conditions = [
+        one.model_copy(
+            update={
+                "outcomes": one.outcomes.model_copy(
+                    update={"in_float": 1 - one.outcomes.prediction}
+                    if one.name == ALONE.name
+                    else {"in_float": one.outcomes.prediction}
+                )
+            }
+        )
+        for one in record.observed.conditions
+    ]
+    record = record_of(record.observed.model_copy(update={"conditions": conditions}))
+    (found,) = figures(record, observed()).runtimes
+    rungs = {one.name: one.from_float for one in found.rungs}
+    # What is simulated runs in float's usual batches.
+    assert {name: one.k for name, one in rungs.items()} == {
+        "simulation": 4,
+        "weights": 3,
+        "runtime": N,
+        "batch": 0,
+    }
+    flips = {policy.name: policy.flips.all for policy in record.policies}
+    assert [rungs["runtime"], rungs["batch"]] == [flips[ALONE.name], flips[BATCH.name]]
 
 
 def test_a_numeric_failure_is_no_decision() -> None:

@@ -34,6 +34,14 @@ def test_decisions_right_ones_and_margins_are_compared_with_the_record() -> None
     assert example.nudged == rate(3, 4)
 
 
+def test_nothing_decided_is_no_agreement() -> None:
+    nothing = observed().model_copy(update={"policies": []})
+    found = figures(bare_record(), nothing)
+    assert (found.agrees, found.alike, found.decided) == (False, 0, 0)
+    alike = bare_record().outcomes[WORST.name].prediction
+    assert figures(bare_record(), observed(prediction=alike, differing=[])).agrees
+
+
 def test_without_labels_right_is_as_in_float() -> None:
     (one,) = figures(bare_record(labelled=False), observed()).policies
     assert (one.right_in_runtime.k, one.right_simulated.k, one.right_simulated.n) == (4, 3, 6)

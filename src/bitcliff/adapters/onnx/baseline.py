@@ -25,7 +25,7 @@ def check_baseline(model: Any) -> None:
             "before; beside that, --runtime file:FILE.onnx judges the quantized file"
         )
     nodes = list(all_nodes(model))
-    constants = _constants(model, nodes)
+    constants = constants_of(model, nodes)
     for node in nodes:
         if reason := _of_training(node, constants):
             title = shortened(f"node {node.name or listed(node.output, 1)} ({node.op_type})")
@@ -80,7 +80,7 @@ def is_quantized(operator: str) -> bool:
     )
 
 
-def _constants(model: Any, nodes: Iterable[Any]) -> dict[str, Any]:
+def constants_of(model: Any, nodes: Iterable[Any]) -> dict[str, Any]:
     """Tensors that the file itself holds, by name."""
     found = {tensor.name: tensor for tensor in model.graph.initializer}
     for node in nodes:

@@ -73,7 +73,7 @@ def load_ort_dynamic(
         per_channel=options.per_channel and "Conv" not in quantized,
         folded=True,
         batches=takes_batches(session),
-        may_saturate=may_saturate(made.done),
+        may_saturate=may_saturate(made.done, Path(NAME)),
         kept=made.kept,
     )
 

@@ -31,12 +31,16 @@ Classes = npt.NDArray[np.int32]
 
 @dataclass(frozen=True)
 class _Step:
-    """One variant: (n,) predictions and margins, in the order of the data."""
+    """One variant: (n,) predictions and margins, in the order of the data.
+
+    `in_float`: what float predicts in like batches.
+    """
 
     name: RungName
     words: str
     prediction: Classes
     margin: npt.NDArray[np.float64]
+    in_float: Classes
 
 
 def figures(record: Record, observed: RuntimesObserved) -> Runtimes:
@@ -55,7 +59,10 @@ def _figures(record: Record, observed: RuntimeObserved) -> RuntimeFigures:
 
 def _rungs(record: Record, observed: RuntimeObserved) -> list[Rung]:
     """The last ones are the runtime's own conditions: by itself, and in batches."""
-    steps = [_Step(rung.name, rung.words, rung.prediction, rung.margin) for rung in observed.rungs]
+    usual = record.table.prediction
+    steps = [
+        _Step(rung.name, rung.words, rung.prediction, rung.margin, usual) for rung in observed.rungs
+    ]
     target, *batch = (
         _measured(record, policy, observed.version) for policy in _conditions(record, observed.name)
     )
@@ -66,7 +73,7 @@ def _rungs(record: Record, observed: RuntimeObserved) -> list[Rung]:
             name=one.name,
             words=one.words,
             changed=None if before is None else _differ(before.prediction, one.prediction),
-            from_float=_differ(record.table.prediction, one.prediction),
+            from_float=_differ(one.in_float, one.prediction),
             from_runtime=_differ(target.prediction, one.prediction),
             margin_gap=_gap(target.margin, one.margin),
         )
@@ -84,10 +91,11 @@ def _measured(record: Record, policy: PolicyResult, version: str) -> _Step:
     outcomes, size = record.outcomes[policy.name], policy.condition.batch_size or 1
     margin = np.full(len(record.table), np.nan)
     margin[outcomes.index] = outcomes.margin
-    prediction = outcomes.spread(len(record.table))
+    prediction, in_float = outcomes.spread(len(record.table)), record.table.before(outcomes)
     if size > 1:
-        return _Step("batch", f"the same in batches of {size}", prediction, margin)
-    return _Step("runtime", f"{version} itself, each example by itself", prediction, margin)
+        return _Step("batch", f"the same in batches of {size}", prediction, margin, in_float)
+    words = f"{version} itself, each example by itself"
+    return _Step("runtime", words, prediction, margin, in_float)
 
 
 def _differ(before: Classes, after: Classes) -> Rate:

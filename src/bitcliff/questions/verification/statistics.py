@@ -34,7 +34,7 @@ def figures(record: Record, observed: VerificationObserved) -> Verification:
     alike, decided = (sum(getattr(one.decisions, k) for one in policies) for k in ("k", "n"))
     points = [point for one in observed.policies for point in one.points]
     return Verification(
-        agrees=alike == decided,
+        agrees=0 < decided == alike,
         alike=alike,
         decided=decided,
         deepest=_deepest(record, policies),
