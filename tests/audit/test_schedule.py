@@ -3,7 +3,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from bitcliff.audit import AssessSettings, Audit
 from bitcliff.audit.from_python import own_examples, own_subject
@@ -92,6 +92,40 @@ def test_more_effort_with_the_same_seed_never_finds_less(more: dict[str, int]) -
             for before, after in zip(*margins, strict=True):
                 if not sign * before < 0:  # what is decided may rest
                     assert sign * after <= sign * before
+
+
+class OfItsBatch(nn.Module):
+    """Takes the mean over the batch off its scores: alone, all of them are zero."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers = chain(0, points=4, width=10)
+
+    def forward(self, x: Tensor) -> Tensor:
+        found: Tensor = self.layers(x)
+        return found - found.mean(0, keepdim=True)
+
+
+def test_a_format_whose_scale_a_batch_shares_is_compared_with_float_in_like_batches() -> None:
+    network = OfItsBatch().eval()
+    settings = SETTINGS.changed(budgets=(), numerics=("ort-uint8", "vllm-int8-token"))
+    asked = settings.changed(batch_size=16)
+    prepared = prepare(own_subject(network), own_examples(X), asked)
+    usual = prepared.in_float.predictions
+    with torch.no_grad():
+        alone = torch.cat([network(x) for x in X.split(1)]).argmax(1)
+    assert not torch.equal(alone, usual)
+    done = run(Schedule(prepared))
+    found = {name: one.outcomes.in_float for name, one in done.items()}
+    # Batches are those that float was run in from the first, the last one filled up.
+    assert {name: one is None for name, one in found.items()} == {
+        "ort-uint8": False,
+        "ort-uint8-batch": True,
+        "vllm-int8-token": True,
+    }
+    in_float = found["ort-uint8"]
+    assert in_float is not None
+    assert in_float.tolist() == alone.tolist()
 
 
 def test_halves_are_disjoint_whole_and_shuffled() -> None:
