@@ -125,7 +125,8 @@ class SequenceFirst(nn.Module):
         self.linear = nn.Linear(8, 4)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.linear(x.transpose(0, 1)).mean(0)
+        pooled: Tensor = self.linear(x.transpose(0, 1)).mean(0)
+        return pooled
 
 
 def test_an_example_has_one_scale_wherever_its_batch_lies() -> None:

@@ -244,7 +244,7 @@ def test_features_of_one_column_are_no_images(job: AssessJob, tmp_path: Path) ->
 
 def test_image_options_have_no_effect_on_arrays_whatever_their_labels(job: AssessJob) -> None:
     labelled = DataOptions(label_map={str(label): label for label in range(10)})
-    pictured = ModelOptions(image_size="8", mean=(0.5,))
+    pictured = ModelOptions(image_size=8, mean=(0.5,))
     asked = replace(job, model_options=pictured, data_options=labelled)
     with pytest.raises(InputError, match=r"^--image-size has no effect: data\.npz is taken as it"):
         run_assess(asked, Notes().listener())
