@@ -56,8 +56,7 @@ def _row(name: str, preset: Format) -> str:
 
 
 def _compared(one: Conformance) -> str:
-    oracle = f"{one.oracle} {one.version}".strip()
-    return f"| `{one.name}` | {oracle} | {one.values:,} | {one.mismatches} | {one.signs:,} |\n"
+    return f"| `{one.name}` | {one.against} | {one.values:,} | {one.mismatches} | {one.signs:,} |\n"
 
 
 def _all(values: int) -> Iterator[Conformance]:

@@ -170,6 +170,8 @@ def _float_otherwise(found: Prepared) -> dict[int, Predictions]:
     sizes = {size for one in found.runtimes for size in one.sizes(found.evaluator.batch_size)}
     if not all(found.settings.format_of(name).isolated for name in found.settings.numerics):
         sizes.add(1)  # its batches, the last one filled up, are those of `in_float`
+    if found.subject.black_box:
+        sizes.discard(1)  # so it was run already
     usual, otherwise = found.in_float, dict[int, Predictions]()
     whole = usual.logits[usual.finite]
     spread = float(whole.max() - whole.min())

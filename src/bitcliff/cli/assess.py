@@ -13,7 +13,12 @@ from bitcliff.cli.display import Display, stdout_set_aside
 from bitcliff.cli.options import SettingsCommand, options_of, settings_from
 from bitcliff.cli.output import reader_may_leave
 
-_EFFORT = ("draws", "rounds", "exchanges", "evaluations")
+# What has no effect on a black box, and where only shipped formats are asked for.
+_NEED_A_LOOK = ("budget", "numerics", "explain")
+_NEED_BITS = (
+    *("bits", "uniform", "policy", "explain"),
+    *("draws", "rounds", "exchanges", "evaluations"),
+)
 
 if TYPE_CHECKING:
     from bitcliff.record import Record
@@ -136,7 +141,7 @@ def _job(options: dict[str, Any]) -> "AssessJob":
     from bitcliff.types.settings import AssessSettings
 
     if options["black_box"]:
-        _refuse_inside(options)
+        _refuse_idle(options, _NEED_A_LOOK, "with --black-box; leave it out")
     runtimes = tuple(map(read_runtime, options["runtimes"]))
     job = named_job(options)
     plan = read_plan(options["plan"]) if options["plan"] else None
@@ -145,10 +150,13 @@ def _job(options: dict[str, Any]) -> "AssessJob":
     if not budgets and not options["numerics"]:
         budgets = _default_budgets(options)
     if not budgets:
-        _refuse_search(options)
-    formats = own_formats(options["numerics"])
-    options["numerics"] = tuple(_format_name(name) for name in options["numerics"])
-    settings = settings_from(AssessSettings, options, budgets=budgets, formats=formats)
+        _refuse_idle(
+            options, _NEED_BITS, "with --numerics alone; leave it out, or give --budget too"
+        )
+    names, formats = _formats(options["numerics"])
+    settings = settings_from(
+        AssessSettings, options, budgets=budgets, numerics=names, formats=formats
+    )
     return replace(
         job,
         policy=options["policy"],
@@ -195,37 +203,23 @@ def named_job(options: dict[str, Any], suffix: str = "") -> "AssessJob":
     )
 
 
-def _refuse_search(options: dict[str, Any]) -> None:
-    """What asks for bits has no effect where only shipped formats are measured."""
-    from bitcliff.errors import InputError
-
-    for name in ("bits", "uniform", "policy", "explain", *_EFFORT):
-        if options[name]:
-            raise InputError(
-                f"--{name} has no effect with --numerics alone; leave it out, or give --budget too"
-            )
-
-
-def own_formats(names: Iterable[str]) -> "dict[str, Format]":
-    """Formats of one's own among those that --numerics names, by name."""
+def _formats(given: Iterable[str]) -> "tuple[tuple[str, ...], dict[str, Format]]":
+    """Names of what --numerics gives, and by name the formats of one's own among them."""
     from bitcliff.run.yaml_file import read_yaml
     from bitcliff.types.presets import Format
 
-    files = [Path(name) for name in names if name.endswith((".yaml", ".yml"))]
-    return {file.stem: read_yaml(file, Format, "--numerics ") for file in files}
+    files = {one: Path(one) for one in given if one.endswith((".yaml", ".yml"))}
+    names = tuple(files[one].stem if one in files else one for one in given)
+    return names, {file.stem: read_yaml(file, Format, "--numerics ") for file in files.values()}
 
 
-def _format_name(name: str) -> str:
-    return Path(name).stem if name.endswith((".yaml", ".yml")) else name
-
-
-def _refuse_inside(options: dict[str, Any]) -> None:
-    """What asks for a look inside cannot be had of a black box."""
+def _refuse_idle(options: dict[str, Any], names: Iterable[str], why: str) -> None:
+    """An option without effect would let the user believe that it had one."""
     from bitcliff.errors import InputError
 
-    for option in ("budget", "numerics", "explain"):
-        if options[option]:
-            raise InputError(f"--{option} has no effect with --black-box; leave it out")
+    for name in names:
+        if options[name]:
+            raise InputError(f"--{name} has no effect {why}")
 
 
 def _default_budgets(options: dict[str, Any]) -> tuple[float, ...]:

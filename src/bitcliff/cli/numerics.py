@@ -76,5 +76,4 @@ def _check(names: Iterable[str], values: int, as_json: bool) -> int:
 def _compared(one: "Conformance") -> str:
     verdict = "equal" if not one.mismatches else f"{one.mismatches} differ; first: {one.worst}"
     signs = f", but for the sign of {one.signs} zeros" if one.signs else ""
-    oracle = f"{one.oracle} {one.version}".strip()
-    return f"{one.name}: {one.values} values against {oracle}: {verdict}{signs}\n"
+    return f"{one.name}: {one.values} values against {one.against}: {verdict}{signs}\n"

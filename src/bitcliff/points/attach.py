@@ -191,7 +191,7 @@ class Attachment(Walk):
 
     def refuses(self, shipped: Format, point: Point) -> bool:
         """Whether a format's runtime takes whole blocks only, and this layer's inputs are none."""
-        length = point.shape[-1 if point.role != "rhs" or len(point.shape) < 2 else -2]
+        length = point.shape[_summed_axis(point.role, len(point.shape))]
         whole = [
             numerics.block
             for numerics in (shipped.activations, shipped.weights)
@@ -215,27 +215,24 @@ class Attachment(Walk):
     def _rounded_weight(
         self, site: str, role: str, channel_axis: int | None, weight: Tensor
     ) -> Tensor:
-        if (shipped := self.rounding.shipped) is not None:
-            return self._shipped_weight(site, role, shipped.weights, weight)
-        axis = channel_axis if self.per_channel and weight.ndim > 1 else None
-        if self.in_training:
-            return fake_quantize_weight(weight, self.weight_bits or 16, axis)
-        if (site, role, None) not in self._weights:
+        shipped = self.rounding.shipped
+        numerics = None if shipped is None else shipped.weights
+        bits, axis = self.weight_bits or 16, channel_axis
+        if not self.per_channel or weight.ndim < 2:
+            axis = None
+        if self.in_training and numerics is None:
+            return fake_quantize_weight(weight, bits, axis)
+        key = (site, role, numerics)
+        if key not in self._weights:
             # Kept for later passes, which may need gradients even if this one does not.
             with torch.inference_mode(False), torch.no_grad():
-                rounded = fake_quantize_weight(weight.detach(), self.weight_bits or 16, axis)
-            self._weights[site, role, None] = rounded
-        return self._weights[site, role, None]
-
-    def _shipped_weight(
-        self, site: str, role: str, numerics: Numerics | None, weight: Tensor
-    ) -> Tensor:
-        assert numerics is not None  # noqa: S101  (`_quantize_weights` has seen to it)
-        if (site, role, numerics) not in self._weights:
-            with torch.inference_mode(False), torch.no_grad():
-                rounded = _along_summed_axis(weight.detach(), role, numerics)
-            self._weights[site, role, numerics] = rounded
-        return self._weights[site, role, numerics]
+                given = weight.detach()
+                self._weights[key] = (
+                    fake_quantize_weight(given, bits, axis)
+                    if numerics is None
+                    else _along_summed_axis(given, role, numerics)
+                )
+        return self._weights[key]
 
     @property
     def _batch(self) -> int | torch.SymInt:
@@ -317,10 +314,14 @@ class Attachment(Walk):
         return self._activation(site, "probabilities", probabilities) @ value
 
 
+def _summed_axis(role: str, dimensions: int) -> int:
+    """A product sums over the last axis but one on its right-hand side, the last elsewhere."""
+    return -2 if role in ("rhs", "value") and dimensions > 1 else -1
+
+
 def _along_summed_axis(x: Tensor, role: str, numerics: Numerics) -> Tensor:
-    """Round with tokens and blocks along the axis that the product sums over: its last but one on
-    the right-hand side, the last elsewhere."""
-    if role not in ("rhs", "value") or x.ndim < 2:
+    """Round with tokens and blocks along the axis that the product sums over."""
+    if _summed_axis(role, x.ndim) == -1:
         return round_shipped(x, numerics)
     return round_shipped(x.transpose(-1, -2), numerics).transpose(-1, -2)
 

@@ -16,7 +16,7 @@ from torch.autograd.function import FunctionCtx
 from bitcliff.errors import InputError
 from bitcliff.quant.groups import as_groups
 from bitcliff.quant.minifloat import exponent_of, power_of_two, round_to_float
-from bitcliff.types.numerics import FLOATS, POWERS_OF_TWO, FloatElement, Numerics
+from bitcliff.types.numerics import FLOATS, POWERS_OF_TWO, Numerics
 from bitcliff.types.presets import preset
 
 _LEAST_NORMAL = 2.0**-126
@@ -182,7 +182,7 @@ def _floor(numerics: Numerics, arithmetic: Arithmetic) -> float:
 
 def _of_powers(amax: Float[Tensor, "groups 1"], numerics: Numerics) -> Scales:
     """E8M0 scales: 2^-127 to 2^127."""
-    element = numerics.float_element or FloatElement(0, 0, 0, 1.0)
+    element = FLOATS[numerics.element]
     if numerics.scale == "rceil":
         exponent = torch.log2(amax / element.most).ceil_().clamp_(-127, 127)
         # A group of zeros, or of values as small, is not divided by what float32 hardly holds.
@@ -195,7 +195,8 @@ def _of_powers(amax: Float[Tensor, "groups 1"], numerics: Numerics) -> Scales:
     if numerics.scale == "ceil":
         exponent += (amax.view(torch.int32) & 0x7FFFFF) > 0
     exponent = (exponent - element.largest_exponent).clamp_(-127, 127)
-    return Scales(power_of_two(exponent).clamp_(min=_LEAST_NORMAL), False, power_of_two(exponent))
+    scale = power_of_two(exponent)
+    return Scales(scale.clamp(min=_LEAST_NORMAL), False, scale)
 
 
 def _of_two_levels(amax: Float[Tensor, "groups 1"]) -> Scales:

@@ -170,20 +170,19 @@ def _short(points: float) -> str:
 
 
 def _closing(record: Record, finding: Finding, hidden: set[str]) -> list[str]:
-    repeats = repeats_short(record, finding.worst)
-    nudged = nudged_sentence(record, finding.worst)
-    lines = [
+    labelling = record.subject.labelling
+    told = [
         *(f"Warning: {warning}" for warning in warnings(record)),
-        *([output_note(record)] if output_note(record) else []),
+        output_note(record),
         _risk_line(record),
-        *([repeats] if repeats else []),
-        *([nudged] if nudged else []),
+        repeats_short(record, finding.worst),
+        nudged_sentence(record, finding.worst),
         *partial_notes(record),
-        *([folding_note(record)] if folding_note(record) else []),
-        *([f"Labels: {clean(labelling, 300)}."] if (labelling := record.subject.labelling) else []),
-        *([] if record.subject.labelled else [_without_labels(record)]),
+        folding_note(record),
+        labelling and f"Labels: {clean(labelling, 300)}.",
+        "" if record.subject.labelled else _without_labels(record),
         _coverage_line(record),
-        *([line] if (line := _left_out_line(record)) else []),
+        _left_out_line(record),
         "In brackets: 95 % intervals."
         + (
             ""
@@ -191,6 +190,7 @@ def _closing(record: Record, finding: Finding, hidden: set[str]) -> list[str]:
             else " Worst cases are the worst found, a bound from one side."
         ),
     ]
+    lines = [line for line in told if line]
     failed = [policy for policy in record.policies if policy.numeric_failures.k]
     if failed:
         lines.append(f"! NaN or infinity under {', '.join(clean(p.name, 40) for p in failed)}.")

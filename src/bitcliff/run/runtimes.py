@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from functools import cache
+from functools import cache, partial
 
 from bitcliff.adapters.black_box.subject import onnx_bytes
 from bitcliff.adapters.onnx.subject import is_onnx
@@ -45,10 +45,7 @@ def runtimes_of(
                 f"--runtime {label}: named {labels.count(label)} times; once is enough"
             )
 
-    @cache
-    def make_onnx() -> bytes:
-        return float_file(subject, examples)
-
+    make_onnx = cache(partial(float_file, subject, examples))
     sites = sites_in_float(subject, examples, selection) if choices else {}
     found = []
     for choice in choices:

@@ -60,7 +60,7 @@ class Numerics(BaseModel):
         ValueError: a value is none of those below, or the parts do not fit together.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
     element: str
     """int2 to int16, uint2 to uint16, or a float: e4m3, e5m2, e3m2, e2m3, e2m1."""

@@ -18,7 +18,7 @@ class Format(BaseModel):
         ValueError: it would round nothing.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
     activations: Numerics | None = None
     """None: only weights are rounded."""

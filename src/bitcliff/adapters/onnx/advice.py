@@ -2,12 +2,12 @@
 
 from typing import Any
 
+from bitcliff.adapters.onnx.tensors import FLOATS
 from bitcliff.adapters.wording import shortened
 
 # What `ort-dynamic` quantizes.
 _QUANTIZED = frozenset({"Conv", "Gemm", "MatMul"})
 _KNOWN = frozenset({"", "ai.onnx", "ai.onnx.ml", "com.microsoft"})
-_FLOATS = (1, 10, 11, 16)  # TensorProto's float, float16, double and bfloat16
 
 
 def instead(model: Any) -> str:
@@ -36,7 +36,7 @@ def _not_classes(graph: Any) -> str:
     if not graph.output:
         return "it has no output"
     kind = graph.output[0].type.tensor_type
-    if kind.elem_type not in _FLOATS:
+    if kind.elem_type not in FLOATS:
         return "its first output is not scores for classes"
     if not kind.HasField("shape"):
         return ""

@@ -10,15 +10,13 @@ from bitcliff.adapters.assembly import make_subject
 from bitcliff.adapters.onnx.build import build_network
 from bitcliff.adapters.onnx.file import read_onnx
 from bitcliff.adapters.onnx.images import image_preprocessing
-from bitcliff.adapters.onnx.tensors import torch_type
+from bitcliff.adapters.onnx.tensors import FLOATS, torch_type
 from bitcliff.adapters.weights import Weights
 from bitcliff.adapters.wording import shortened
 from bitcliff.errors import InputError
 from bitcliff.points.outputs import Output, chosen_output
 from bitcliff.types.options import ModelOptions
 from bitcliff.types.subject import NamedInput, Subject
-
-_FLOATS = (1, 10, 11, 16)  # float, float16, double and bfloat16, by ONNX's numbers
 
 
 def is_onnx(spec: str) -> bool:
@@ -100,9 +98,9 @@ def _declared(kind: Any) -> Output:
     """What the file says of an output; maps and sequences are no scores."""
     tensor = kind.tensor_type
     if not tensor.HasField("shape"):
-        return Output(None, tensor.elem_type in _FLOATS)
+        return Output(None, tensor.elem_type in FLOATS)
     sizes = (size.dim_value or size.dim_param or None for size in tensor.shape.dim)
-    return Output(tuple(sizes), tensor.elem_type in _FLOATS)
+    return Output(tuple(sizes), tensor.elem_type in FLOATS)
 
 
 def plain_shape(inputs: Mapping[str, NamedInput]) -> tuple[int | None, ...] | None:

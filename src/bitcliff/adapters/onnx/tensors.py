@@ -24,6 +24,8 @@ TYPES = {
     10: torch.float16,
     11: torch.float64,
 }
+FLOATS = (1, 10, 11, 16)
+"""Of these, float, float16 and double; and bfloat16, which is not computed with."""
 
 
 def torch_type(number: int) -> torch.dtype:

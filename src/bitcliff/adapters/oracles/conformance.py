@@ -59,6 +59,11 @@ class Conformance:
     signs: int
     worst: str = ""
 
+    @property
+    def against(self) -> str:
+        """The oracle with its version."""
+        return f"{self.oracle} {self.version}".strip()
+
 
 def check(name: str, values: int = 1_000_000, seed: int = 0) -> Iterator[Conformance]:
     """Hold a preset to its oracle on `values` values or a few more, of all kinds and types.

@@ -5,10 +5,10 @@ from typing import get_args
 
 from pydantic import ValidationError
 
+from bitcliff.adapters.runtimes.ort_dynamic import NAME as _WITH_OPTIONS
 from bitcliff.errors import InputError, nearest
 from bitcliff.types.runtime_choice import Operator, OrtOptions, RuntimeChoice
 
-_WITH_OPTIONS = "ort-dynamic"
 _FIELDS = OrtOptions.model_fields
 
 

@@ -8,11 +8,10 @@ from typing import Any
 
 from bitcliff.adapters.onnx.baseline import all_nodes, constants_of
 from bitcliff.adapters.onnx.network import OnnxNetwork
-from bitcliff.adapters.onnx.tensors import read_tensor
+from bitcliff.adapters.onnx.tensors import FLOATS, read_tensor
 from bitcliff.types.subject import Subject
 
-# Numbers of `TensorProto.DataType`: float, float16, double, bfloat16; and int8.
-_FLOATS, _INT8 = (1, 10, 11, 16), 3
+_INT8 = 3  # by ONNX's number of the type
 # These hand values on, and neither add nor multiply.
 _MOVES = frozenset(
     (
@@ -105,7 +104,7 @@ def split_by_arithmetic(prepared: Any, done: Any) -> tuple[dict[str, int], dict[
     quantized: Counter[str] = Counter()
     in_float: Counter[str] = Counter()
     types = _types(prepared.graph)
-    tables = {t.name for t in prepared.graph.initializer if t.data_type in _FLOATS}
+    tables = {t.name for t in prepared.graph.initializer if t.data_type in FLOATS}
     for node in prepared.graph.node:
         # ONNX Runtime makes MatMul and Add of a Gemm before it quantizes.
         kind = "MatMul" if node.op_type == "Gemm" else node.op_type
@@ -128,7 +127,7 @@ def _types(graph: Any) -> dict[str, int]:
 def _computes(node: Any, types: Mapping[str, int]) -> bool:
     """On floats; where their type is not known, it is taken for one."""
     kinds = {types.get(name, 0) for name in node.output}
-    return node.op_type not in _MOVES and not kinds.isdisjoint((0, *_FLOATS))
+    return node.op_type not in _MOVES and not kinds.isdisjoint((0, *FLOATS))
 
 
 def _with_inner(node: Any, kind: str) -> Iterator[str]:
