@@ -14,14 +14,14 @@ _LARGEST_SIDE = 4096
 
 
 class ModelOptions(Settings):
-    """Settings that override what a model's own configuration says; None: as that has it."""
+    """Settings that override what a model's own configuration holds; None: as that has it."""
 
     num_classes: int | None = None
     """Outputs to build the model with."""
     image_size: int | None = None
     """Height and width of the input, pixels."""
     # One number, or one per channel, on the scaled pixel values (0..1, but 0..255 for
-    # efficientnet-lite0). One number and a model that says nothing of itself: grey images.
+    # efficientnet-lite0). One number and a model without a configuration: grey images.
     mean: tuple[float, ...] | None = None
     """Overrides the model's own preprocessing."""
     std: tuple[float, ...] | None = None
