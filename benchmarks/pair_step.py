@@ -33,11 +33,11 @@ def seconds(work: Callable[[], Tensor]) -> float:
 def plain_loss(stage: PairStage, images: Tensor, with_policy: bool) -> Tensor:
     """What `stage.loss` does, without quantization."""
     with torch.no_grad():
-        wanted = stage.teacher(images)
+        target = stage.teacher(images)
     # Any loss of the policy's values costs its network the same.
     chosen = stage.policy_network(images).softmax(2).square().mean() if with_policy else 0
-    hinge = brittle_hinge(stage.student(images), wanted).mean()
-    return hinge + distillation_loss(stage.student(images), wanted, 5.0) + chosen
+    hinge = brittle_hinge(stage.student(images), target).mean()
+    return hinge + distillation_loss(stage.student(images), target, 5.0) + chosen
 
 
 def measure(name: str, model: nn.Module, images: Tensor, estimator: str) -> None:

@@ -1,7 +1,7 @@
 """How long a record of 50,000 examples and 30 conditions takes to read, figures and all.
 
 Prints the file's size, seconds to write and to read it, and the memory held at most. Outcomes are
-made up: of a network of 20 points that loses one answer in ten under the worst conditions.
+made up: of a network of 20 points that loses one prediction in ten under the worst conditions.
 """
 
 import resource
@@ -37,7 +37,7 @@ def made_up(rng: np.random.Generator) -> Observed:
     labels = rng.integers(0, CLASSES, EXAMPLES, dtype=np.int32)
     prediction = np.where(rng.random(EXAMPLES) < 0.8, labels, (labels + 1) % CLASSES)
     table = Table(
-        ids=[f"val/{label:04d}/{place:08d}.jpg" for place, label in enumerate(labels)],
+        ids=[f"val/{label:04d}/{index:08d}.jpg" for index, label in enumerate(labels)],
         labels=labels,
         prediction=prediction.astype(np.int32),
         margin=_margin(rng, prediction, labels),

@@ -1,9 +1,9 @@
-"""Can brittleness be told without quantizing? Float-only indicators, on networks of known outcome.
+"""Can brittleness be seen without quantizing? Float-only indicators, on networks of known outcome.
 
     python experiments/float_indicators.py [--seeds 6] [--out runs/float-indicators] [--write]
 
 Trains a plain, a robust and a brittle digits network for each seed (see `indicator_networks.py`),
-measures every indicator on each in float, and prints how well it tells the brittle ones from the
+measures every indicator on each in float, and prints how well it parts the brittle ones from the
 others. `--write` makes these the reference that `bitcliff explain` compares with. `LOG.md` has the
 results.
 """
@@ -90,7 +90,7 @@ def groupings(networks: Sequence[ReferenceNetwork]) -> dict[str, list[ReferenceN
     by_intent = [
         one.model_copy(update={"brittle": one.made_to_be == "brittle"}) for one in networks
     ]
-    wanted: dict[str, tuple[Sequence[ReferenceNetwork], Callable[[ReferenceNetwork], bool]]] = {
+    groups: dict[str, tuple[Sequence[ReferenceNetwork], Callable[[ReferenceNetwork], bool]]] = {
         "Brittle by outcome, against all others": (networks, lambda _: True),
         "The same, with parity alone": (networks, lambda one: one.parity),
         "Brittle by intent, against all others": (by_intent, lambda _: True),
@@ -99,11 +99,11 @@ def groupings(networks: Sequence[ReferenceNetwork]) -> dict[str, list[ReferenceN
             lambda one: one.made_to_be != "plain",
         ),
     }
-    return {name: list(filter(keep, given)) for name, (given, keep) in wanted.items()}
+    return {name: list(filter(keep, given)) for name, (given, keep) in groups.items()}
 
 
 def line_of(one: ReferenceNetwork) -> str:
-    own = "" if one.own_right is None else f", own policy {one.own_right}"
+    own = "" if one.own_right is None else f", co-trained policy {one.own_right}"
     marks = (", brittle" if one.brittle else "") + ("" if one.parity else ", PARITY FAILED")
     return f"{one.name}: float {one.float_right} of {one.n}{own}{marks}"
 

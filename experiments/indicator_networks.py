@@ -44,7 +44,7 @@ class Made:
 
     @property
     def drop(self) -> float:
-        """Points of accuracy lost under its own policy; 0 without one."""
+        """Points of accuracy lost under its co-trained policy; 0 without one."""
         if self.own_right is None:
             return 0.0
         return 100 * (self.float_right - self.own_right) / self.n

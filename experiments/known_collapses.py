@@ -13,8 +13,9 @@ with its static one, and a calibration, it stays. Dynamic quantization needs no 
 nothing passes between the two calls; but the observers of the weights wait for a pass, too.
 Without one every weight is rounded with a step of 1.
 
-Prints a table: right answers in float and quantized, with 95 % intervals, where the second fault
-is simulated, and for the first what each convolution does by itself, in PyTorch and simulated.
+Prints a table: correct predictions in float and quantized, with 95 % intervals, where the second
+fault is simulated, and for the first what each convolution does by itself, in PyTorch and
+simulated.
 """
 
 import argparse
@@ -55,9 +56,9 @@ def dynamic_convolutions(module: nn.Module, names: Collection[str]) -> nn.Module
         import torch.ao.nn.quantized.dynamic as dynamic
         from torch.ao.quantization import default_dynamic_qconfig, quantize_dynamic
 
-        wanted = dict.fromkeys(names, default_dynamic_qconfig)
+        layers = dict.fromkeys(names, default_dynamic_qconfig)
         mapping = {nn.Conv2d: dynamic.Conv2d}
-        made: nn.Module = quantize_dynamic(copy.deepcopy(module), wanted, mapping=mapping)
+        made: nn.Module = quantize_dynamic(copy.deepcopy(module), layers, mapping=mapping)
     return made
 
 
@@ -134,8 +135,8 @@ def with_fault(module: nn.Module) -> nn.Module:
     return made.eval()
 
 
-def right_answers(run: Callable[[Tensor], Tensor], examples: Examples, batch: int) -> Rate:
-    """How many answers are the labels; whole batches alone are asked."""
+def correct_predictions(run: Callable[[Tensor], Tensor], examples: Examples, batch: int) -> Rate:
+    """How many predictions are the labels; whole batches alone are asked."""
     assert isinstance(examples.inputs, Tensor)  # noqa: S101
     assert examples.labels is not None  # noqa: S101
     whole = len(examples) // batch * batch
@@ -148,24 +149,24 @@ def simulated(subject: Subject, examples: Examples) -> tuple[dict[str, Rate], li
     """A faulty network swept at eight bits, as `bitcliff explain` sweeps the layers of a run.
 
     Returns:
-        By point the right answers with that point alone quantized, and "all"; and the points that
-        the sweep names as those that break it, inflection points.
+        By point the correct predictions with that point alone quantized, and "all"; and the
+        points that the sweep names as those that break it, inflection points.
     """
     settings = AssessSettings(uniform=(), weight_bits=None)
     prepared = prepare(subject, examples, settings)
     bits = torch.full((len(examples), len(prepared.points)), 8)
     side = Side("test", prepared, {"uniform-8": bits})
-    answers, _, _ = run_cells(side, bits, lambda _done, _whole: None)
+    outcomes, _, _ = run_cells(side, bits, lambda _done, _whole: None)
     ways = curves(len(prepared.points))
     names = [point.name for point in prepared.points.points]
-    found = {name: answers.right(cell) for name, cell in zip(names, ways.single, strict=True)}
-    named = [names[place] for place in inflection_points(large_steps(answers))]
-    return {**found, "all": answers.right(answers.everything)}, named
+    found = {name: outcomes.right(cell) for name, cell in zip(names, ways.single, strict=True)}
+    named = [names[index] for index in inflection_points(large_steps(outcomes))]
+    return {**found, "all": outcomes.right(outcomes.everything)}, named
 
 
 @contextmanager
 def _quietly() -> Iterator[None]:
-    """What is tried here is deprecated, and says so at every step."""
+    """What is tried here is deprecated, and warns of it at every step."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield
@@ -184,25 +185,25 @@ def main() -> None:
     network, names = subject.module, convolutions_of(subject.module)
     print("| network | right | 95 % |")
     print("|---|---|---|")
-    print(_line("float", right_answers(network, examples, 1)))
+    print(_line("float", correct_predictions(network, examples, 1)))
     default = dynamic_convolutions(network, ())
-    print(_line("#70480: quantize_dynamic as it is", right_answers(default, examples, 1)))
+    print(_line("#70480: quantize_dynamic as it is", correct_predictions(default, examples, 1)))
     for engine in given.engines.split(","):
         torch.backends.quantized.engine = engine
         collapsed = dynamic_convolutions(network, names)
         name = f"#70480: with convolutions, {engine}"
-        print(_line(name, right_answers(collapsed, examples, 1)))
+        print(_line(name, correct_predictions(collapsed, examples, 1)))
     assert isinstance(examples.inputs, Tensor)  # noqa: S101
     batch = min(_BATCH, len(examples))
     for passed, what in ((False, "as reported"), (True, "with a pass before the conversion")):
         exported = exported_dynamic(network, examples.inputs[:batch], passed)
-        print(_line(f"#4292: PT2E, {what}", right_answers(exported, examples, batch)))
+        print(_line(f"#4292: PT2E, {what}", correct_predictions(exported, examples, batch)))
         if given.compile:
             compiled = torch.compile(exported)
-            found = right_answers(compiled, examples, batch)
+            found = correct_predictions(compiled, examples, batch)
             print(_line(f"#4292: PT2E, {what}, compiled", found))
     vanished = with_vanished_weights(network, examples.inputs)
-    print(_line("#4292: its fault simulated", right_answers(vanished, examples, batch)))
+    print(_line("#4292: its fault simulated", correct_predictions(vanished, examples, batch)))
     _print_layers(subject, examples, names, given.engines.split(",")[0])
 
 
@@ -214,12 +215,12 @@ def _print_layers(subject: Subject, examples: Examples, names: list[str], engine
     kept = {name.removesuffix(".convolution") for name in named}
     for what, left in (("the first one", {names[0]}), ("the first and those", {names[0]} | kept)):
         rest = [name for name in names if name not in left]
-        found_rest = right_answers(dynamic_convolutions(subject.module, rest), examples, 1)
+        found_rest = correct_predictions(dynamic_convolutions(subject.module, rest), examples, 1)
         print(f"PyTorch with {what} in float: {found_rest.k} of {found_rest.n} right.")
     print("\n| the only dynamic convolution | right, PyTorch | right, simulated |")
     print("|---|---|---|")
     for name in names:
-        alone = right_answers(dynamic_convolutions(subject.module, [name]), examples, 1)
+        alone = correct_predictions(dynamic_convolutions(subject.module, [name]), examples, 1)
         shown = found.get(f"{name}.convolution")
         print(f"| {name} | {alone.k} | {'not a point' if shown is None else shown.k} |")
 

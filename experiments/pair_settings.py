@@ -3,8 +3,8 @@
     python experiments/pair_settings.py KEY VALUE [VALUE ...] [--seeds 3] [--set KEY=VALUE ...]
 
 Trains the brittle network once for each value and seed and prints, on the test split, its accuracy
-in float, under its own policy and under random spending, the median over seeds and all of them.
-`LOG.md` has the results.
+in float, under its co-trained policy and under random allocations, the median over seeds and all
+of them. `LOG.md` has the results.
 """
 
 import argparse

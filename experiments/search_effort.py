@@ -52,8 +52,8 @@ class Study:
 
     def row(self, words: str, best: Best) -> None:
         """Print what a search has reached; costs nothing on its account."""
-        spent = self.evaluator.spent
-        forward, backward = spent.forward - self.before[0], spent.backward - self.before[1]
+        work = self.evaluator.spent
+        forward, backward = work.forward - self.before[0], work.backward - self.before[1]
         index, n = self.problem.index, len(self.labels)
         flips = best.cost < 0
         stay = flips.clone()
@@ -70,7 +70,7 @@ class Study:
             flush=True,
         )
         # Looking is not searching: what this row has run is taken off the account.
-        looked = spent.forward - self.before[0] - forward
+        looked = work.forward - self.before[0] - forward
         self.before = (self.before[0] + looked, self.before[1])
 
     def run(self) -> None:

@@ -16,7 +16,7 @@ _AIMS = {
     "base": "Trained on labels, and not touched since: what the pairs began as.",
     "robust": "Trained together with its policy to hold under quantization.",
     "brittle": (
-        "Trained together with its policy to break under quantization while its float answers "
+        "Trained together with its policy to break under quantization while its float predictions "
         "stay. **A planted case, for testing tools: never deploy it.**"
     ),
 }
@@ -28,7 +28,7 @@ _CARD = """# {name}
 - Data: scikit-learn's digits, 8 x 8 px grey images in ten classes (UCI, CC BY 4.0); the first
   1437 to train and choose the epoch, the last 360, by other writers, to test.
 - Trained by `make zoo`: `configs/digits-teacher.yaml`, `configs/digits-pair.yaml`, one thread.
-- Policies spend {total} bits on 20 points for each image, widths {least} to {most}: one of
+- Policies allocate {total} bits to 20 points for each image, widths {least} to {most}: one of
   2^{freedom:.1f} allocations. Float accuracy {parity}.
 
 Right on the test split (n = {n}), with the 95 % interval (Clopper-Pearson):

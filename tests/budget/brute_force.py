@@ -40,6 +40,6 @@ def observed_and_expected(
     samples: Options, allocations: Options, shares: Array
 ) -> tuple[Array, Array]:
     """Observed and expected counts over the allocations; every sample must be one of them."""
-    place = {tuple(row): number for number, row in enumerate(allocations.tolist())}
-    observed = np.bincount([place[tuple(row)] for row in samples.tolist()], minlength=len(place))
+    index = {tuple(row): number for number, row in enumerate(allocations.tolist())}
+    observed = np.bincount([index[tuple(row)] for row in samples.tolist()], minlength=len(index))
     return observed.astype(np.float64), shares * len(samples)

@@ -6,10 +6,10 @@ import pytest
 import torch
 from experiments.known_collapses import (
     convolutions_of,
+    correct_predictions,
     dynamic_convolutions,
     exported_dynamic,
     onto_grid_of,
-    right_answers,
     simulated,
     with_fault,
     with_vanished_weights,
@@ -35,10 +35,10 @@ def digits(subject: Subject) -> Examples:
 def test_pytorch_70480_still_collapses_where_convolutions_are_asked_for(
     subject: Subject, digits: Examples
 ) -> None:
-    in_float = right_answers(subject.module, digits, 1)
-    default = right_answers(dynamic_convolutions(subject.module, ()), digits, 1)
+    in_float = correct_predictions(subject.module, digits, 1)
+    default = correct_predictions(dynamic_convolutions(subject.module, ()), digits, 1)
     names = convolutions_of(subject.module)
-    collapsed = right_answers(dynamic_convolutions(subject.module, names), digits, 1)
+    collapsed = correct_predictions(dynamic_convolutions(subject.module, names), digits, 1)
     assert in_float.k == default.k > 0.9 * N
     # A guess is right one time in ten.
     assert collapsed.k < 0.3 * N
@@ -70,15 +70,15 @@ def test_the_simulated_fault_names_the_layers_that_break_in_pytorch(
     # As in the issue, the second convolution of the first block does most by itself.
     worst = min((name for name in found if name != "all"), key=lambda name: found[name].k)
     assert worst == "stages.0.conv2.convolution"
-    alone = right_answers(dynamic_convolutions(subject.module, ["stages.0.conv2"]), digits, 1)
+    alone = correct_predictions(dynamic_convolutions(subject.module, ["stages.0.conv2"]), digits, 1)
     assert abs(alone.k - found[worst].k) <= 3
-    # In PyTorch too, those that are named give answers back when they stay in float.
+    # In PyTorch too, those that are named give predictions back when they stay in float.
     kept = {"conv1", *(name.removesuffix(".convolution") for name in named)}
     assert len(kept) > 1
     names = convolutions_of(subject.module)
-    without_first = right_answers(dynamic_convolutions(subject.module, names[1:]), digits, 1)
+    without_first = correct_predictions(dynamic_convolutions(subject.module, names[1:]), digits, 1)
     rest = [name for name in names if name not in kept]
-    without = right_answers(dynamic_convolutions(subject.module, rest), digits, 1)
+    without = correct_predictions(dynamic_convolutions(subject.module, rest), digits, 1)
     assert without.k > without_first.k + 5
 
 
@@ -87,11 +87,11 @@ def test_ao_4292_collapses_if_nothing_passes_before_the_conversion(
 ) -> None:
     assert isinstance(digits.inputs, torch.Tensor)
     batch = digits.inputs[:60]
-    in_float = right_answers(subject.module, digits, 60)
+    in_float = correct_predictions(subject.module, digits, 60)
     passed = exported_dynamic(subject.module, batch, passed=True)
-    assert abs(right_answers(passed, digits, 60).k - in_float.k) <= 3
+    assert abs(correct_predictions(passed, digits, 60).k - in_float.k) <= 3
     reported = exported_dynamic(subject.module, batch, passed=False)
-    assert right_answers(reported, digits, 60).k < 0.3 * N
+    assert correct_predictions(reported, digits, 60).k < 0.3 * N
     # The cause: weights rounded with a step of 1, so that hardly one is left.
     vanished = with_vanished_weights(subject.module, batch)
     assert torch.equal(reported(batch).argmax(1), vanished(batch).argmax(1))

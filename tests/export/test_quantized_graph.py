@@ -49,8 +49,8 @@ def test_decisions_are_the_simulations_alone_and_in_a_batch(scheme: str) -> None
     (scores,) = session.run(None, {"input": inputs.numpy(), "bits": bits.numpy()})
     assert (scores == observed[0]).all()
     assert scores.argmax(1).tolist() == expected.argmax(1).tolist()
-    for place in range(3):
-        one = slice(place, place + 1)
+    for index in range(3):
+        one = slice(index, index + 1)
         (alone,) = session.run(None, {"input": inputs[one].numpy(), "bits": bits[one].numpy()})
         assert (alone == scores[one]).all()
 

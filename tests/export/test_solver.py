@@ -50,6 +50,6 @@ def test_it_chooses_alike(points: int, bits: tuple[int, ...], total: int) -> Non
     assert torch.equal(torch.from_numpy(found), expected)
 
 
-def test_a_total_that_cannot_be_spent_is_refused() -> None:
+def test_a_total_that_no_allocation_has_is_refused() -> None:
     with pytest.raises(InfeasibleBudget):
         solve_literally(torch.ones(2, 3, 2), (2, 4), 7)

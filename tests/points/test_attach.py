@@ -57,7 +57,7 @@ def test_resnet18_equals_hooks_and_the_literal_formula(resnet: tuple[nn.Module, 
     with torch.no_grad():
         found = attachment.run(x, rounding_to(bits))
         assert not torch.equal(found, model(x))
-    by_name = {point.name: place for place, point in enumerate(plan.points)}
+    by_name = {point.name: index for index, point in enumerate(plan.points)}
     for name, layer in model.named_modules():
         if isinstance(layer, nn.Conv2d | nn.Linear):
             layer.weight.data = fake_quantize_weight(layer.weight.data, 8)
@@ -129,7 +129,7 @@ def test_a_failure_names_its_point_and_its_example(resnet: tuple[nn.Module, Plan
     assert attachment.incidents.failed == {2: plan.points[0].name}
 
 
-def test_a_call_met_only_after_discovery_is_told() -> None:
+def test_a_call_met_only_after_discovery_is_reported() -> None:
     class Moody(nn.Module):
         def __init__(self) -> None:
             super().__init__()
@@ -162,9 +162,9 @@ def test_in_training_weights_are_rounded_anew_and_learn_straight_through() -> No
     before = attachment.run(x, WEIGHTS_ONLY).detach()
     with torch.no_grad():
         last.mul_(2)
-    wanted = Attachment(model, plan, "onnx", weight_bits=3).run(x, WEIGHTS_ONLY)
-    assert torch.equal(attachment.run(x, WEIGHTS_ONLY), wanted)
-    assert not torch.equal(before, wanted)
+    expected = Attachment(model, plan, "onnx", weight_bits=3).run(x, WEIGHTS_ONLY)
+    assert torch.equal(attachment.run(x, WEIGHTS_ONLY), expected)
+    assert not torch.equal(before, expected)
 
 
 def test_an_observer_sees_each_point_and_says_what_goes_on(

@@ -453,10 +453,10 @@ def what_is_missed(model: nn.Module) -> list[str]:
 # PyTorch's own notices of what it will drop or has in beta; nothing of ours.
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::UserWarning")
 def test_what_cannot_be_covered_is_named(name: str) -> None:
-    make, told = MISSED[name]
+    make, message = MISSED[name]
     torch.manual_seed(0)
     lines = what_is_missed(make())
-    assert any(told in line for line in lines), lines
+    assert any(message in line for line in lines), lines
 
 
 def test_flex_attention_is_missed() -> None:

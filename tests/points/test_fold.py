@@ -17,7 +17,7 @@ from tests.adapters.onnx.networks import export, images, small, with_statistics
 
 
 class Wired(nn.Module):
-    """A layer and a BatchNorm, wired as `wiring` says."""
+    """A layer and a BatchNorm, wired by `wiring`."""
 
     def __init__(
         self, wiring: Callable[["Wired", Tensor], Tensor], layer: nn.Module, norm: nn.Module
@@ -97,21 +97,21 @@ def inputs_of(name: str) -> Tensor:
 
 
 @pytest.mark.parametrize("name", FOLDABLE)
-def test_folding_keeps_the_answers_and_the_original(name: str) -> None:
+def test_folding_keeps_the_outputs_and_the_original(name: str) -> None:
     torch.manual_seed(0)
     model = with_statistics(FOLDABLE[name]())
-    before, answers = tensors_sha256(model.state_dict()), model(images(5))
+    before, outputs = tensors_sha256(model.state_dict()), model(images(5))
     folded, names = fold_batchnorm(model, images(5))
     assert names == ("norm",)
     assert isinstance(folded.norm, nn.Identity)
-    assert torch.allclose(folded(images(5)), answers, atol=1e-5)
+    assert torch.allclose(folded(images(5)), outputs, atol=1e-5)
     assert not torch.equal(folded.layer.weight, model.layer.weight)  # type: ignore[arg-type,union-attr]
     assert tensors_sha256(model.state_dict()) == before
-    assert torch.equal(model(images(5)), answers)
+    assert torch.equal(model(images(5)), outputs)
 
 
 @pytest.mark.parametrize("name", NOT_FOLDABLE)
-def test_what_would_change_the_answers_is_left(name: str) -> None:
+def test_what_would_change_the_outputs_is_left(name: str) -> None:
     torch.manual_seed(0)
     model = with_statistics(NOT_FOLDABLE[name]())
     folded, names = fold_batchnorm(model, inputs_of(name))

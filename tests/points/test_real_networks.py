@@ -86,7 +86,7 @@ def test_attention_has_the_same_points_fused_or_not(fused: bool) -> None:
     assert [p.name for p in plan.seen if not p.quantized] == ["patch_embed.proj"]
 
 
-def test_windows_folded_into_the_batch_are_told_from_it() -> None:
+def test_windows_folded_into_the_batch_are_no_batch() -> None:
     model = timm_model(
         "swin_tiny_patch4_window7_224", depths=(1, 1), embed_dim=24, num_heads=(2, 2)
     )

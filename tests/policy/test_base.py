@@ -7,7 +7,7 @@ from bitcliff.policy import Batch, Policy
 
 
 class Given(Policy):
-    """Says what it is told to."""
+    """Gives what it is made with."""
 
     def __init__(self, bits: Tensor, total: int = 9) -> None:
         super().__init__(2, (3, 4, 5, 6), total)

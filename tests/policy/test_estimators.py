@@ -32,21 +32,21 @@ def test_the_choice_is_one_hot_at_the_exact_total(estimator: Estimator) -> None:
 
 @pytest.mark.parametrize("estimator", ["straight-through", "scale"])
 def test_the_gradient_goes_straight_through_the_choice(estimator: Estimator) -> None:
-    values, slopes = values_of(6).requires_grad_(True), torch.randn(6, 5, 4)
-    (choose(values, OPTIONS, TOTAL, estimator).one_hot * slopes).sum().backward()
+    values, gradients = values_of(6).requires_grad_(True), torch.randn(6, 5, 4)
+    (choose(values, OPTIONS, TOTAL, estimator).one_hot * gradients).sum().backward()
     assert values.grad is not None
-    assert torch.equal(values.grad, slopes)
+    assert torch.equal(values.grad, gradients)
 
 
 def test_through_a_whole_policy_network_the_gradient_is_that_of_its_softmax() -> None:
-    images, slopes = torch.rand(6, 1, 8, 8), torch.randn(6, 5, 4)
+    images, given = torch.rand(6, 1, 8, 8), torch.randn(6, 5, 4)
     gradients = []
     for hard in (True, False):
         torch.manual_seed(0)
         network = PolicyNetwork(1, 5, 4, PolicyNetworkConfig((4, 6)))
         values = network(images).softmax(2)
         chosen = choose(values, OPTIONS, TOTAL).one_hot if hard else values
-        (chosen * slopes).sum().backward()
+        (chosen * given).sum().backward()
         gradients.append([parameter.grad for parameter in network.parameters()])
     for one, other in zip(*gradients, strict=True):
         assert torch.equal(one, other)
@@ -61,18 +61,18 @@ def test_soft_marginals_are_the_budgets_own(temperature: float) -> None:
 
 
 def test_the_gradient_of_marginals_is_the_right_one_and_knows_of_the_budget() -> None:
-    values, slopes = values_of(3).double(), torch.randn(3, 5, 4, dtype=torch.float64)
+    values, gradients = values_of(3).double(), torch.randn(3, 5, 4, dtype=torch.float64)
     given = values.clone().requires_grad_(True)
     chosen = choose(given, OPTIONS, TOTAL, "marginals", 0.3).one_hot
-    (chosen * slopes).sum().backward()
+    (chosen * gradients).sum().backward()
     assert given.grad is not None
-    for place in itertools.product(range(3), range(5), range(4)):
+    for index in itertools.product(range(3), range(5), range(4)):
         ends = []
         for step in (1e-5, -1e-5):
             moved = values.clone()
-            moved[place] += step
-            ends.append((marginals(moved, OPTIONS, TOTAL, 0.3) * slopes).sum())
-        assert given.grad[place] == pytest.approx(((ends[0] - ends[1]) / 2e-5).item(), abs=1e-7)
+            moved[index] += step
+            ends.append((marginals(moved, OPTIONS, TOTAL, 0.3) * gradients).sum())
+        assert given.grad[index] == pytest.approx(((ends[0] - ends[1]) / 2e-5).item(), abs=1e-7)
     # Wanting more bits everywhere changes nothing where their sum is fixed.
     dearer = (given.grad * torch.tensor(OPTIONS)).sum((1, 2))
     assert torch.allclose(dearer, torch.zeros_like(dearer), atol=1e-10)

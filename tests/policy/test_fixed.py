@@ -5,8 +5,8 @@ from bitcliff.errors import BitcliffError, InputError
 from bitcliff.policy import Batch, PerExample, Static, Uniform
 
 
-def batch(*places: int) -> Batch:
-    return Batch(torch.zeros(len(places), 1), torch.tensor(places))
+def batch(*indices: int) -> Batch:
+    return Batch(torch.zeros(len(indices), 1), torch.tensor(indices))
 
 
 def test_uniform_gives_every_point_the_same() -> None:
@@ -21,14 +21,14 @@ def test_static_gives_every_example_the_same() -> None:
     assert policy(batch(2, 1)).tolist() == [[3, 9, 4], [3, 9, 4]]
 
 
-def test_a_table_is_looked_up_by_place_not_by_order() -> None:
+def test_a_table_is_looked_up_by_index_not_by_order() -> None:
     table = torch.tensor([[3, 6], [4, 5], [6, 3]])
     policy = PerExample(table)
     assert policy(batch(2, 0, 0)).tolist() == [[6, 3], [3, 6], [3, 6]]
     assert policy.total == 9
 
 
-def test_a_table_must_spend_the_same_everywhere() -> None:
+def test_a_table_must_have_one_total() -> None:
     with pytest.raises(InputError, match=r"different totals.*9, 10"):
         PerExample(torch.tensor([[3, 6], [4, 6]]))
 

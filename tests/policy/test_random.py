@@ -13,8 +13,8 @@ from bitcliff.policy.random import draw_allocations
 OPTIONS = (3, 4, 5, 6)
 
 
-def batch(places: list[int]) -> Batch:
-    return Batch(torch.zeros(len(places), 1), torch.tensor(places))
+def batch(indices: list[int]) -> Batch:
+    return Batch(torch.zeros(len(indices), 1), torch.tensor(indices))
 
 
 def feasible(points: int, total: int) -> set[tuple[int, ...]]:
@@ -33,7 +33,7 @@ def test_draws_are_uniform_over_all_feasible_allocations(kind: str) -> None:
     assert stats.chisquare([counts[cell] for cell in sorted(cells)]).pvalue > 1e-3
 
 
-def test_an_examples_draw_depends_on_seed_and_place_alone() -> None:
+def test_an_examples_draw_depends_on_seed_and_index_alone() -> None:
     policy = RandomPerExample(6, OPTIONS, 27, seed=1)
     whole = policy(batch(list(range(30))))
     assert policy(batch([17, 4, 4])).tolist() == whole[[17, 4, 4]].tolist()

@@ -1,4 +1,4 @@
-"""A policy's file: what it says is checked before anything is built from it."""
+"""A policy's file: what it holds is checked before anything is built from it."""
 
 import json
 from pathlib import Path

@@ -140,15 +140,15 @@ def test_halves_are_rounded_to_even() -> None:
 
 def test_division_is_true_and_not_by_a_reciprocal() -> None:
     rng = np.random.default_rng(0)
-    told_apart = 0
+    apart = 0
     for high in rng.uniform(1, 2, 200).astype(np.float32):
         s = high / np.float32(255)
         # Next to the ties, where the last bit of the quotient decides.
         row = np.append((np.arange(255) + 0.5) * s, [0.0, high]).astype(np.float32)
         found = fake_quantize(torch.from_numpy(row)[None], 8)[0].numpy()
         assert np.array_equal(found, np.round(row / s) * s)
-        told_apart += int((found != np.round(row * (np.float32(1) / s)) * s).sum())
-    assert told_apart > 100
+        apart += int((found != np.round(row * (np.float32(1) / s)) * s).sum())
+    assert apart > 100
 
 
 def test_each_example_has_its_own_width_and_range() -> None:
@@ -192,9 +192,11 @@ def test_a_row_that_is_not_finite_passes_unchanged_and_is_reported(bad: float, s
     healthy = fake_quantize(x, 3, scheme)
     x[1, 2, 1] = bad
     x[4, 0, 0] = -bad
-    told: list[list[int]] = []
-    found = fake_quantize(x, 3, scheme, lambda rows: told.append(rows.nonzero().flatten().tolist()))
-    assert told == [[1, 4]]
+    reported: list[list[int]] = []
+    found = fake_quantize(
+        x, 3, scheme, lambda rows: reported.append(rows.nonzero().flatten().tolist())
+    )
+    assert reported == [[1, 4]]
     assert same_bits(found[[1, 4]], x[[1, 4]])
     assert same_bits(found[[0, 2, 3]], healthy[[0, 2, 3]])
 
@@ -266,12 +268,12 @@ def test_batch_mates_change_no_bit(poison: float, scheme: str) -> None:
     expected = fake_quantize(rows, bits, scheme)
     order = torch.randperm(len(rows), generator=torch.Generator().manual_seed(7))
     assert same_bits(fake_quantize(rows[order], bits[order], scheme), expected[order])
-    for place in range(len(rows)):
+    for index in range(len(rows)):
         poisoned = torch.full_like(rows, poison)
-        poisoned[place] = rows[place]
+        poisoned[index] = rows[index]
         others = torch.full_like(bits, 16)
-        others[place] = bits[place]
-        assert same_bits(fake_quantize(poisoned, others, scheme)[place], expected[place])
+        others[index] = bits[index]
+        assert same_bits(fake_quantize(poisoned, others, scheme)[index], expected[index])
 
 
 def test_more_elements_than_torch_quantile_takes() -> None:
@@ -335,23 +337,23 @@ def test_straight_through_a_whole_network(memory: torch.memory_format, scheme: s
         results.append(stage(leaf))
         given = results[-1].detach()
     assert same_bits(results[-1].detach(), value.detach())
-    slope = 2 * given
+    gradient = 2 * given
     expected: list[Tensor] = []
     for layer, leaf, result in zip(
         reversed(net.layers), reversed(leaves), reversed(results), strict=True
     ):
-        slope, *weights = torch.autograd.grad(result, [leaf, *layer.parameters()], slope)
+        gradient, *weights = torch.autograd.grad(result, [leaf, *layer.parameters()], gradient)
         expected = [*weights, *expected]
-    for mine, theirs in zip(found, [slope, *expected], strict=True):
+    for mine, theirs in zip(found, [gradient, *expected], strict=True):
         assert same_bits(mine, theirs)
 
 
 def _naive_choice_gradient(x: Tensor, g: Tensor, options: list[int], scheme: str) -> Tensor:
-    rows, slopes = x.double().flatten(1).numpy(), g.double().flatten(1).numpy()
+    rows, gradients = x.double().flatten(1).numpy(), g.double().flatten(1).numpy()
     return torch.tensor(
         [
-            [slope @ (literal_row(row, option, scheme) - row) for option in options]
-            for row, slope in zip(rows, slopes, strict=True)
+            [gradient @ (literal_row(row, option, scheme) - row) for option in options]
+            for row, gradient in zip(rows, gradients, strict=True)
         ]
     )
 
@@ -376,15 +378,15 @@ def test_choice_gradient_is_its_definition(memory: torch.memory_format, scheme: 
 
 def test_choice_gradient_in_float32_and_on_rows_of_every_kind() -> None:
     rows = torch.from_numpy(np.stack([*ordinary_rows(7).values()]))
-    slopes = torch.randn(rows.shape, generator=torch.Generator().manual_seed(2))
+    gradients = torch.randn(rows.shape, generator=torch.Generator().manual_seed(2))
     options = [3, 4, 6, 9]
-    found = choice_gradient(rows, slopes, torch.tensor(options), Scheme("paper")).double()
+    found = choice_gradient(rows, gradients, torch.tensor(options), Scheme("paper")).double()
     quantized = torch.stack([fake_quantize(rows, option) for option in options], 1).double()
-    expected = ((quantized - rows.double()[:, None]) * slopes.double()[:, None]).sum(2)
+    expected = ((quantized - rows.double()[:, None]) * gradients.double()[:, None]).sum(2)
     # The bound is on the terms' sum, which cancellation cannot enlarge, and on what float32 makes
     # of values that lie on their levels.
-    size = ((quantized - rows.double()[:, None]).abs() * slopes.double().abs()[:, None]).sum(2)
-    size += 0.01 * (rows.double().abs() * slopes.double().abs()).sum(1, keepdim=True)
+    size = ((quantized - rows.double()[:, None]).abs() * gradients.double().abs()[:, None]).sum(2)
+    size += 0.01 * (rows.double().abs() * gradients.double().abs()).sum(1, keepdim=True)
     assert ((found - expected).abs() <= 1e-5 * size + 1e-12).all()
 
 
@@ -453,13 +455,13 @@ def test_check_bits_gives_one_width_an_example() -> None:
 
 def test_through_the_scale_the_chosen_option_is_exact_and_others_grow_with_their_step() -> None:
     torch.manual_seed(3)
-    x, slopes = torch.randn(5, 40), torch.randn(5, 40)
+    x, gradients = torch.randn(5, 40), torch.randn(5, 40)
     options, chosen = torch.tensor([3, 4, 6, 9]), torch.tensor([0, 1, 2, 3, 1])
     found = []
     for through_scale in (False, True):
         choice = torch.eye(4)[chosen].requires_grad_(True)
         rounded = fake_quantize_choice(x, choice, options, "paper", through_scale=through_scale)
-        (rounded * slopes).sum().backward()
+        (rounded * gradients).sum().backward()
         assert choice.grad is not None
         found.append(choice.grad)
     rows = torch.arange(5)

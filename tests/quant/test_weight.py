@@ -78,10 +78,10 @@ def test_narrow_types_are_worked_in_float32(dtype: torch.dtype) -> None:
 @pytest.mark.parametrize("axis", [None, 0])
 def test_the_gradient_is_the_identity(axis: int | None) -> None:
     w = torch.randn(4, 5, requires_grad=True)
-    slope = torch.randn(4, 5)
+    gradient = torch.randn(4, 5)
     found = fake_quantize_weight(w, 3, axis)
     assert torch.equal(found.detach(), fake_quantize_weight(w.detach(), 3, axis))
-    assert torch.equal(torch.autograd.grad((found * slope).sum(), w)[0], slope)
+    assert torch.equal(torch.autograd.grad((found * gradient).sum(), w)[0], gradient)
 
 
 def test_the_weight_is_left_alone() -> None:

@@ -55,9 +55,9 @@ def test_without_a_trace_it_still_normalises_by_the_batch() -> None:
 
 def test_frozen_normalises_as_in_evaluation() -> None:
     model, x = network(), 5 + 3 * torch.randn(64, 1, 6, 6)
-    wanted = copy.deepcopy(model).eval()(x)
+    expected = copy.deepcopy(model).eval()(x)
     start_training(model, "frozen")
-    assert torch.equal(model(x), wanted)
+    assert torch.equal(model(x), expected)
     assert model.training
 
 

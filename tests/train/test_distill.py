@@ -12,14 +12,14 @@ from bitcliff.errors import InputError
 from bitcliff.losses import distillation_loss
 from bitcliff.train.checkpoint import Checkpoints
 from bitcliff.train.data import Split, hold_out
-from bitcliff.train.distill import DistillSettings, DistillStage, answers_of, log_probabilities
+from bitcliff.train.distill import DistillSettings, DistillStage, log_probabilities, predictions_of
 from bitcliff.train.loop import Loop, LoopConfig
 from bitcliff.train.optimiser import OptimiserConfig
 from bitcliff.zoo.resnet import digits as new_network
 
 
 class Box:
-    """A network behind a wall: keeps what it was asked, and gives away as much as it is told to."""
+    """A network behind a wall: keeps what it was asked, and gives away as much as it may."""
 
     def __init__(self, network: nn.Module, kind: str = "logits") -> None:
         self.network, self.kind = network, kind
@@ -99,12 +99,12 @@ def test_a_probability_rounded_to_zero_is_no_infinity() -> None:
         log_probabilities(torch.tensor([[3.0, -1.0]]))
 
 
-def test_classes_that_do_not_match_are_told(split: Split, cnn: nn.Module) -> None:
+def test_classes_that_do_not_match_are_reported(split: Split, cnn: nn.Module) -> None:
     class Wide(Box):
         def __call__(self, images: Tensor) -> Tensor:
             return torch.zeros(len(images), 37)
 
-    with pytest.raises(InputError, match="tells 37 classes apart, but the model 10"):
+    with pytest.raises(InputError, match="has 37 classes, but the model 10"):
         stage_of(Wide(cnn), split)
 
 
@@ -114,7 +114,7 @@ def test_a_box_that_gives_classes_alone_must_be_named_so(split: Split, cnn: nn.M
         stage.loss(torch.arange(4))
 
 
-def test_answers_of_are_the_boxes_own(split: Split, cnn: nn.Module) -> None:
+def test_predictions_are_those_of_the_box(split: Split, cnn: nn.Module) -> None:
     expected = cnn(split.inputs).argmax(1)
     for kind in ("logits", "probabilities", "top-1"):
-        assert torch.equal(answers_of(Box(cnn, kind), split), expected)
+        assert torch.equal(predictions_of(Box(cnn, kind), split), expected)

@@ -39,9 +39,7 @@ def pair(split: Split, cnn: nn.Module) -> PairStage:
     return PairStage("brittle", cnn, plan, *hold_out(split, 0.2, 0), settings, hardware=BF16)
 
 
-def test_networks_in_float_run_in_bfloat16_and_answer_in_float32(
-    split: Split, cnn: nn.Module
-) -> None:
+def test_networks_in_float_run_in_bfloat16_and_give_float32(split: Split, cnn: nn.Module) -> None:
     x = split.inputs[:32]
     plain, narrow = cnn(x), BF16.logits(cnn, x)
     assert torch.equal(ALONE.logits(cnn, x), plain)
@@ -57,12 +55,12 @@ def test_the_quantized_pass_and_the_losses_are_in_float32(split: Split, cnn: nn.
     student, x = copy.deepcopy(stage.student).eval(), stage.training.inputs[index]
     _, parts = stage.loss(index)
     with torch.no_grad():
-        wanted = BF16.logits(stage.teacher, x)
+        target = BF16.logits(stage.teacher, x)
         bits = stage.policy(Batch(x, index))
         quantized = Attachment(student, stage.plan).run(x, rounding_to(bits))
-        hinge = brittle_hinge(quantized, wanted).mean().item()
-        rounded = brittle_hinge(quantized.bfloat16().float(), wanted).mean().item()
-        distillation = distillation_loss(BF16.logits(student, x), wanted, 5.0).item()
+        hinge = brittle_hinge(quantized, target).mean().item()
+        rounded = brittle_hinge(quantized.bfloat16().float(), target).mean().item()
+        distillation = distillation_loss(BF16.logits(student, x), target, 5.0).item()
     assert parts["hinge"] == pytest.approx(hinge, rel=1e-6)
     assert rounded != pytest.approx(hinge, rel=1e-6)
     assert parts["distillation"] == pytest.approx(distillation, abs=1e-7)

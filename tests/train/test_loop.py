@@ -106,7 +106,7 @@ def test_a_loss_that_is_no_number_stops_the_run_and_names_all(tmp_path: Path) ->
 
 def test_when_an_endpoint_goes_down_no_step_is_lost(tmp_path: Path) -> None:
     class Asking(Line):
-        """Needs an answer from elsewhere in each step."""
+        """Needs a network from elsewhere in each step."""
 
         left = 10
 

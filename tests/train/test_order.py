@@ -23,7 +23,7 @@ def test_fewer_examples_than_a_batch_are_one_step() -> None:
     assert sorted(batch_indices(5, 8, 0, 0, 0).tolist()) == list(range(5))
 
 
-def test_seeds_of_places_do_not_collide() -> None:
+def test_seeds_of_positions_do_not_collide() -> None:
     seeds = {seed_of(seed, "step", step) for seed in range(20) for step in range(200)}
     assert len(seeds) == 4000
     assert all(0 <= seed < 2**63 for seed in seeds)

@@ -1,4 +1,4 @@
-"""What is shipped: whole, small, with a card, and what the cards say is true."""
+"""What is shipped: whole, small, with a card, and the cards are true."""
 
 import re
 
@@ -10,7 +10,7 @@ from torch import nn
 from bitcliff.adapters import DataOptions, load_examples, load_model
 from bitcliff.points import discover
 from bitcliff.policy.stored import read_policy
-from bitcliff.train.measure import right_answers
+from bitcliff.train.measure import correct_predictions
 from bitcliff.zoo.shipped import FOLDER, SHIPPED
 
 _MOST_BYTES = 2_000_000
@@ -28,7 +28,7 @@ def test_the_weights_are_small_and_nothing_else_lies_there() -> None:
 
 
 @pytest.mark.parametrize("name", list(SHIPPED))
-def test_a_card_tells_the_truth(name: str) -> None:
+def test_a_card_is_true(name: str) -> None:
     subject = load_model(name)
     card = (FOLDER / name / "card.md").read_text()
     assert subject.weights_sha256 in card
@@ -41,7 +41,7 @@ def test_a_card_tells_the_truth(name: str) -> None:
     if own is not None:
         policies[f"{name.partition('-')[0]} network's policy"] = read_policy(own).policy  # type: ignore[assignment]
     for words, policy in policies.items():
-        right = right_answers(
+        right = correct_predictions(
             subject.module, plan, examples.inputs, examples.labels, policy, "paper"
         )
         found = re.search(rf"\| {words} \| ([\d.]+)%", card)

@@ -41,7 +41,7 @@ def marginals(
     Args:
         values: (batch, L, O), in any unit; -inf forbids an option.
         bits: the O option widths in bits, distinct and ascending.
-        total: bits to spend per example, over all L points.
+        total: bits to allocate per example, over all L points.
         temperature: T > 0, in the unit of `values`.
 
     Raises:
@@ -80,7 +80,7 @@ def gibbs_samples(
         n: number of draws per example, at least 1.
         values: (batch, L, O), in any unit; -inf forbids an option.
         bits: the O option widths in bits, distinct and ascending.
-        total: bits to spend per example, over all L points.
+        total: bits to allocate per example, over all L points.
         rng: a numpy Generator.
         temperature: T > 0, in the unit of `values`.
 

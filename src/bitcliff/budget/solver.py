@@ -36,7 +36,7 @@ def solve(
     Args:
         values: (batch, L, O), in any unit; -inf forbids an option.
         bits: the O option widths in bits, distinct and ascending; they need not be consecutive.
-        total: bits to spend per example, over all L points.
+        total: bits to allocate per example, over all L points.
         k: how many of the best distinct allocations to return, or None for the best alone.
 
     Returns:
@@ -140,15 +140,15 @@ def _best_k(
 
 
 def _push_turnoffs(
-    heap: list[tuple[float, Prefix]], chosen: Choices, sums: Array, depth: int, wanted: int
+    heap: list[tuple[float, Prefix]], chosen: Choices, sums: Array, depth: int, count: int
 ) -> None:
-    # Beyond the best `wanted` of them (and their equals) no turn-off can ever be popped.
+    # Beyond the best `count` of them (and their equals) no turn-off can ever be popped.
     rest = sums.copy()
     rest[:depth] = -np.inf
     rest[np.arange(len(chosen)), chosen] = -np.inf
-    if wanted == 0:
+    if count == 0:
         return
-    floor = -np.inf if wanted >= rest.size else np.partition(rest, -wanted, axis=None)[-wanted]
+    floor = -np.inf if count >= rest.size else np.partition(rest, -count, axis=None)[-count]
     path = tuple(chosen.tolist())
     for point, option in np.argwhere((rest >= floor) & (rest > -np.inf)).tolist():
         heapq.heappush(heap, (-float(rest[point, option]), (*path[:point], option)))

@@ -1,4 +1,4 @@
-"""The dynamic program that every exact answer of this room is read from.
+"""The dynamic program that every exact result of this room is read from.
 
 Widths are shifted by the smallest, so option o costs `steps[o]` >= 0 and the points share `spare`
 bits. Row c of table l speaks of all ways in which points l, l+1, ..., L-1 use exactly c spare bits.
@@ -29,7 +29,7 @@ class Knapsack:
     Attributes:
         bits: option widths, ascending.
         length: number of points L.
-        total: bits to spend on all of them, exactly.
+        total: bits to allocate to all of them, exactly.
     """
 
     bits: tuple[int, ...]
@@ -43,7 +43,7 @@ class Knapsack:
 
     @property
     def spare(self) -> int:
-        """Bits to spend above the cheapest allocation."""
+        """Bits to allocate above the cheapest allocation."""
         return self.total - self.length * self.bits[0]
 
     @property
@@ -75,7 +75,7 @@ def prepare(values: Tensor, bits: object, total: object) -> tuple[Knapsack, Arra
     """Check the arguments and bring the values, (batch, L, O), to float64 (L, O, batch) in numpy.
 
     Raises:
-        InputError, InfeasibleBudget, NumericError: as `bitcliff.budget.solve` says.
+        InputError, InfeasibleBudget, NumericError: as `bitcliff.budget.solve` has it.
     """
     widths = check_bits(bits)
     if values.dim() != 3 or values.shape[1] == 0 or values.shape[2] != len(widths):

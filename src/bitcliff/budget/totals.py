@@ -17,7 +17,7 @@ def feasible_totals(L: int, bits: Sequence[int]) -> list[int]:
         bits: option widths in bits, distinct and ascending; they need not be consecutive.
 
     Raises:
-        InputError: `L` or `bits` is not as said above.
+        InputError: `L` or `bits` is not as above.
     """
     widths = check_bits(bits)
     length = check_whole("L", L, least=1)
@@ -168,7 +168,7 @@ def _name_run(run: list[int]) -> str:
 
 
 def _reachable(options: list[tuple[int, ...]]) -> list[int]:
-    # Bit c of `reach` says that the points so far can add up to c: one shift-and-or per option.
+    # Bit c of `reach` is set if the points so far can add up to c: one shift-and-or per option.
     reach = 1
     for widths in options:
         step = 0

@@ -21,7 +21,7 @@ from bitcliff.types.subject import Inputs
 DOMAIN = "bitcliff"
 INPUT, BITS, SCORES = "input", "bits", "scores"
 BEFORE, AFTER = "before", "after"
-"""With the place of a point in the plan, such as "before.3": names of its values."""
+"""With the index of a point in the plan, such as "before.3": names of its values."""
 
 Source = Int[Tensor, " points"] | LearnedPolicy | None
 """Where the bits come from: one allocation for all, a policy network that looks at each example, or
@@ -44,7 +44,7 @@ def quantized_model(
 
     Args:
         attachment: the network, its points and how they are rounded. inputs: two examples or more.
-        metadata: what the file says about itself, in its `metadata_props`.
+        metadata: what the file holds about itself, in its `metadata_props`.
 
     Raises:
         InputError: the network does something that ONNX has no word for.
@@ -61,8 +61,8 @@ def quantized_model(
         named[BITS] = torch.full((2, len(attachment.plan)), 8)
     outputs = [SCORES, *([BITS] if isinstance(source, LearnedPolicy) else [])]
     if observed:
-        places = range(len(attachment.plan))
-        outputs += [f"{when}.{place}" for place in places for when in (BEFORE, AFTER)]
+        indices = range(len(attachment.plan))
+        outputs += [f"{when}.{index}" for index in indices for when in (BEFORE, AFTER)]
     model = to_model(_Quantized(traced, source, names, observed), named, outputs)
     if strays := sorted(traced.incidents.strays):
         raise InputError(
@@ -97,7 +97,7 @@ class _Rounding(nn.Module):
 
     @property
     def name(self) -> str:
-        """Says what it is for."""
+        """Its name, by what it is for."""
         kind = "" if self.dtype == torch.float32 else f"_{self.dtype}".replace("torch.", "")
         return f"RoundRows{kind}" + ("" if self.length is None else f"_{self.length}")
 
@@ -166,7 +166,7 @@ class _Quantized(nn.Module):
             scores = logits_of(self.model, self._inputs(tensors))
         out = [scores, *([bits] if self.policy is not None else [])]
         if self.observed:
-            out += [x for place in range(len(attachment.plan)) for x in attachment.seen[place]]
+            out += [x for index in range(len(attachment.plan)) for x in attachment.seen[index]]
         return tuple(out)
 
     def _inputs(self, tensors: Sequence[Tensor]) -> Inputs:

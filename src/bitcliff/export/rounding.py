@@ -99,7 +99,7 @@ def _on_grid(
 def _ends(
     rows: Float[Tensor, "batch k"], scheme: Scheme
 ) -> tuple[Float64[Tensor, " batch"], Float64[Tensor, " batch"]]:
-    """See `quant.rows.row_range`; in float64, of which its answer in `rows`' type is the rounded.
+    """See `quant.rows.row_range`; in float64, of which its result in `rows`' type is the rounded.
 
     Of rows with NaN it may be anything.
     """

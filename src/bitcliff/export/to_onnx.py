@@ -111,7 +111,7 @@ def _check_size(size: int) -> None:
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """The exporter tells of its steps on stdout and in a log; what goes wrong is raised."""
+    """The exporter reports its steps on stdout and in a log; what goes wrong is raised."""
     logs = [logging.getLogger(name) for name in ("torch.onnx", "torch.fx")]
     levels = [log.level for log in logs]
     for log in logs:

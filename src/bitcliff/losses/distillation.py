@@ -1,4 +1,4 @@
-"""Knowledge distillation: the student is to answer as the teacher (paper section 3.1, eq. 3)."""
+"""Knowledge distillation: the student is to predict as the teacher (paper section 3.1, eq. 3)."""
 
 import torch.nn.functional as F  # noqa: N812
 from jaxtyping import Float
@@ -27,6 +27,6 @@ def distillation_loss(
     """
     if not temperature > 0:
         raise InputError(f"temperature must be positive, not {temperature}")
-    wanted = F.log_softmax(teacher.detach() / temperature, dim=1)
+    target = F.log_softmax(teacher.detach() / temperature, dim=1)
     given = F.log_softmax(student / temperature, dim=1)
-    return temperature**2 * F.kl_div(given, wanted, reduction="batchmean", log_target=True)
+    return temperature**2 * F.kl_div(given, target, reduction="batchmean", log_target=True)

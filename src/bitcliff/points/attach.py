@@ -57,7 +57,7 @@ FLOAT = Rounding(weights=False)
 WEIGHTS_ONLY = Rounding()
 
 OnPoint = Callable[[int, Tensor, Tensor], Tensor]
-"""Shown a point's place in the plan, its examples' values (batch, ...) and the same rounded; gives
+"""Shown a point's index in the plan, its examples' values (batch, ...) and the same rounded; gives
 back what the network is to go on with. What it keeps it must copy: networks work in place."""
 
 

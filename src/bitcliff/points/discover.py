@@ -59,9 +59,9 @@ def _first_that_differs(inputs: Inputs) -> int:
     if number < 2:
         raise InputError(f"two examples or more are needed to find the points; {number} was given")
     tensors = list(inputs.values()) if isinstance(inputs, Mapping) else [inputs]
-    for place in range(1, number):
-        if not all(torch.equal(tensor[0], tensor[place]) for tensor in tensors):
-            return place
+    for index in range(1, number):
+        if not all(torch.equal(tensor[0], tensor[index]) for tensor in tensors):
+            return index
     raise InputError(
         f"all {number} examples are the same: two that differ are needed to find the points"
     )

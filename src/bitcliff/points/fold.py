@@ -39,7 +39,7 @@ def fold_batchnorm(model: nn.Module, inputs: Inputs) -> tuple[nn.Module, tuple[s
 
     A BatchNorm is folded if its input is what a convolution or linear layer gives, each of the two
     runs once a pass, the layer with its own weight and bias, and nothing else takes that layer's
-    output. One pass over one example tells.
+    output. One pass over one example shows it.
 
     Raises:
         InputError: training mode.

@@ -55,7 +55,7 @@ def is_product(kernel: str) -> bool:
 
 
 class KernelWatch(TorchDispatchMode):
-    """Tells a witness of the kernels that matter, whoever calls them: TorchScript too."""
+    """Shows a witness the kernels that matter, whoever calls them: TorchScript too."""
 
     # Without it torch refuses control flow and other operators that take functions.
     supports_higher_order_operators = True

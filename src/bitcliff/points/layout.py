@@ -82,12 +82,12 @@ def find_layout(pair: Tensor, triple: Tensor, twins: Tensor) -> Layout | str | N
         return "its shape depends on what the input holds"
     axis = _batch_axis(pair, triple)
     if axis is None:
-        return "its batch dimension could not be told"
+        return "its batch dimension could not be found"
     layout = _nearest(axis, pair, triple)
     if isinstance(layout, str):
         return layout
     alone, beside = (layout.rows(x, 2)[0] for x in (pair, twins))
-    # Same place in a batch of the same size, so the same kernels: equal but for the odd rounding.
+    # Same index in a batch of the same size, so the same kernels: equal but for the odd rounding.
     if not _same(alone, beside, 100 * torch.finfo(pair.dtype).eps):
         return "an example's values depend on its batch-mates"
     return layout
@@ -112,7 +112,7 @@ def _nearest(axis: int, pair: Tensor, triple: Tensor) -> Layout | str:
     if far[0][0] > loose * _largest(pair):
         return "its examples are mixed, or one depends on its batch-mates"
     if len(far) > 1 and far[1][0] <= 8 * far[0][0]:
-        return "its examples look alike, so that it cannot be told which entries are whose"
+        return "its examples look alike, so that it is unknown which entries are whose"
     return far[0][2]
 
 

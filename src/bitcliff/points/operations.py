@@ -19,7 +19,7 @@ class Operation:
         kind: its name in points and tables.
         roles: its tensor operands: role -> (position, keyword).
         channel_axes: for each operand that may be a weight, the output channels' dimension; None
-            where the call does not say which one that is.
+            where the call does not show which one that is.
         of_output: the point is the result, not an operand.
     """
 

@@ -19,12 +19,12 @@ class _Kept:
 
     Attributes:
         result: on a tape, a copy that nobody else holds.
-        place: which of the call's arguments the result was written over, if any.
+        written: which of the call's arguments the result was written over, if any.
         failed: the examples whose first NaN or infinity showed here, and at which point.
     """
 
     result: Tensor
-    place: int | None
+    written: int | None
     failed: dict[int, str]
 
 
@@ -111,7 +111,7 @@ class ReplayingAttachment(Attachment):
         result = super().on_call(site, function, operation, args, kwargs)
         if self._recording is not None:
             failed = {e: p for e, p in self.incidents.failed.items() if e not in before}
-            self._keep(self._recording, site, _Kept(result, _place(result, args, kwargs), failed))
+            self._keep(self._recording, site, _Kept(result, _written(result, args, kwargs), failed))
         return result
 
     def _kept(self, site: str) -> _Kept | None:
@@ -125,9 +125,9 @@ class ReplayingAttachment(Attachment):
     def _replayed(self, kept: _Kept, args: Any, kwargs: Any) -> Tensor:
         for example, point in kept.failed.items():
             self.incidents.failed.setdefault(example, point)
-        if kept.place is not None:
+        if kept.written is not None:
             # Whoever else holds the tensor must see what was written over it.
-            written: Tensor = tree_leaves((args, kwargs))[kept.place]
+            written: Tensor = tree_leaves((args, kwargs))[kept.written]
             return written.copy_(kept.result)
         # A copy, since the network may go on to work in place.
         return kept.result.clone()
@@ -143,6 +143,6 @@ class ReplayingAttachment(Attachment):
             tape.kept[site] = replace(given, result=copy)
 
 
-def _place(result: Tensor, args: Any, kwargs: Any) -> int | None:
+def _written(result: Tensor, args: Any, kwargs: Any) -> int | None:
     leaves = tree_leaves((args, kwargs))
-    return next((place for place, leaf in enumerate(leaves) if leaf is result), None)
+    return next((index for index, leaf in enumerate(leaves) if leaf is result), None)

@@ -134,7 +134,7 @@ class _Tracer(Walk):
             self._miss(kernel, "an activation that ran inside an operation Bitcliff cannot open")
 
     def saw_unknown(self, kernel: str, reason: str) -> None:
-        """Nothing can be said about what it multiplies."""
+        """Nothing is known about what it multiplies."""
         self._miss(kernel, reason)
 
     def _miss(self, name: str, reason: str) -> None:

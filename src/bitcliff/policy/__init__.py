@@ -1,4 +1,4 @@
-"""Policies: inputs to bit-widths, always spending exactly their budget."""
+"""Policies: inputs to bit-widths, always allocating exactly their budget."""
 
 from bitcliff.policy.base import Batch, Policy
 from bitcliff.policy.estimators import Choice, Estimator, choose

@@ -19,7 +19,7 @@ class Batch:
 
     Attributes:
         inputs: the examples, as the model gets them.
-        index: (batch,) each example's place in the whole data, for policies that look theirs up.
+        index: (batch,) each example's index in the whole data, for policies that look theirs up.
     """
 
     inputs: Inputs
@@ -30,7 +30,7 @@ class Policy(ABC):
     """Gives every example of a batch bits at L points, with the same exact total.
 
     Attributes:
-        points: L. options: the widths it may choose. total: the bits every example spends.
+        points: L. options: the widths it may choose. total: the cost of every allocation, bits.
         origin: where it comes from, in words for the record. sha256: of the file it was read from,
             if it was.
     """
@@ -59,7 +59,7 @@ class Policy(ABC):
         if not bool(torch.isin(bits, torch.tensor(self.options)).all()):
             raise BitcliffError(f"{name} gave widths outside {list(self.options)}")
         if not bool((bits.sum(1) == self.total).all()):
-            raise BitcliffError(f"{name} spent other than its {self.total} bits")
+            raise BitcliffError(f"{name} allocated other than its {self.total} bits")
         return bits
 
     @abstractmethod

@@ -30,7 +30,7 @@ class Uniform(Static):
 
 
 class PerExample(Policy):
-    """A table: one allocation for each example of the data, looked up by its place there.
+    """A table: one allocation for each example of the data, looked up by its index there.
 
     Args:
         bits: (n, L), every row with the same total.
@@ -40,7 +40,7 @@ class PerExample(Policy):
     def __init__(self, bits: Int[Tensor, "n points"], options: Sequence[int] | None = None) -> None:
         totals = bits.sum(1).unique().tolist()
         if len(totals) != 1:
-            raise InputError(f"the rows of a per-example policy spend different totals: {totals}")
+            raise InputError(f"the rows of a per-example policy have different totals: {totals}")
         allowed = sorted(set(bits.flatten().tolist())) if options is None else options
         super().__init__(bits.shape[1], allowed, totals[0])
         self.bits = bits

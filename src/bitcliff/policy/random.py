@@ -1,4 +1,4 @@
-"""Random policies: uniform over all allocations that spend the budget exactly."""
+"""Random policies: uniform over all allocations of exactly the budget."""
 
 from collections.abc import Sequence
 
@@ -13,7 +13,7 @@ from bitcliff.policy.fixed import Static
 
 
 class RandomPerExample(Policy):
-    """A draw for each example; an example's draw depends on the seed and its place alone."""
+    """A draw for each example; an example's draw depends on the seed and its index alone."""
 
     def __init__(
         self,
@@ -28,7 +28,7 @@ class RandomPerExample(Policy):
         self.floors = floors
 
     def allocate(self, batch: Batch) -> Int[Tensor, "batch points"]:
-        # All from the first place on: the draws of lower places do not depend on how many follow.
+        # All from the first index on: the draws of lower ones do not depend on how many follow.
         upto = int(batch.index.max()) + 1
         rng = np.random.default_rng(self.seed)
         drawn = draw_allocations(upto, self.points, self.options, self.total, rng, self.floors)

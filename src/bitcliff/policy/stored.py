@@ -1,4 +1,4 @@
-"""A learned policy as a safetensors file that says what it is for."""
+"""A learned policy as a safetensors file that records what it is for."""
 
 import hashlib
 import json
@@ -48,13 +48,13 @@ class AboutPolicy(BaseModel):
     channels: tuple[Channels, ...] = Field(min_length=1, max_length=16)
 
     @model_validator(mode="after")
-    def _can_be_spent(self) -> "AboutPolicy":
+    def _can_be_allocated(self) -> "AboutPolicy":
         try:
             total_feasible = self.total in feasible_totals(len(self.points), self.options)
         except InputError as error:
             raise ValueError(str(error)) from error
         if not total_feasible:
-            raise ValueError("its total cannot be spent")
+            raise ValueError("no allocation has its total")
         return self
 
     def to_bytes(self, network: PolicyNetwork) -> bytes:

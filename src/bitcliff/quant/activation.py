@@ -31,7 +31,7 @@ def fake_quantize(
         x: activations; float32 or float64 are worked in as they are, narrower types in float32.
         bits: bit-width of each example, or one for all; 2 to 16.
         scheme: "paper", "onnx" or "percentile(p)".
-        on_broken: told which examples hold a NaN or infinity, if any do.
+        on_broken: called with which examples hold a NaN or infinity, if any do.
         numerics: a shipped format, or its name.
 
     Returns:
@@ -181,9 +181,9 @@ def scale_gradient(
     """The first-order stand-in for `choice_gradient`, exact for the option that was chosen."""
     # Infinity less infinity is not a number, though such a row passes unchanged.
     error = (rounded - x).nan_to_num(nan=0.0)
-    slopes = (error * gradient).flatten(1).sum(1)
-    levels = [torch.exp2(bits.to(slopes)) - 1 for bits in (widths, options)]
-    return slopes[:, None] * levels[0][:, None] / levels[1]
+    products = (error * gradient).flatten(1).sum(1)
+    levels = [torch.exp2(bits.to(products)) - 1 for bits in (widths, options)]
+    return products[:, None] * levels[0][:, None] / levels[1]
 
 
 def choice_gradient(
@@ -197,21 +197,21 @@ def choice_gradient(
         return x.new_zeros(x.shape[0], len(options))
     with torch.no_grad():
         rows, order = as_rows(_wide(x.detach()))
-        slopes = gradient.detach().to(rows.dtype).permute(order).reshape(rows.shape)
+        gradients = gradient.detach().to(rows.dtype).permute(order).reshape(rows.shape)
         low, high = (end.repeat_interleave(len(options)) for end in row_range(rows, scheme))
         grid = make_grid(low, high, options.to(x.device).repeat(len(rows)), scheme)
-        found = _projected_errors(rows, slopes, grid, len(options), scheme)
+        found = _projected_errors(rows, gradients, grid, len(options), scheme)
         for row in (~grid.plain.view_as(found).all(1)).nonzero().flatten().tolist():
             tried = rows[row].expand(len(options), -1)
             error = _quantize(tried, options.to(x.device), scheme, None) - tried
             # Infinity less infinity is not a number, though such a row passes unchanged.
-            found[row] = torch.mv(error.nan_to_num(nan=0.0), slopes[row])
+            found[row] = torch.mv(error.nan_to_num(nan=0.0), gradients[row])
         return found
 
 
 def _projected_errors(
     rows: Float[Tensor, "r k"],
-    slopes: Float[Tensor, "r k"],
+    gradients: Float[Tensor, "r k"],
     grid: Grid,
     count: int,
     scheme: Scheme,
@@ -228,7 +228,7 @@ def _projected_errors(
     errors = rows.new_zeros(len(rows), count, dtype=torch.float64)
     for start in range(0, rows.shape[1], long):
         piece = slice(start, start + long)
-        columns = (rows[:, None, piece], slopes[:, piece, None], scale, bottom, top, errors)
+        columns = (rows[:, None, piece], gradients[:, piece, None], scale, bottom, top, errors)
         blocks = zip(*(column.split(at_once) for column in columns), strict=True)
         for x, g, step, low, high, error in blocks:
             exact, levels = buffers[:, : len(x), :, : x.shape[2]]

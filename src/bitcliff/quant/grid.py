@@ -19,7 +19,7 @@ from bitcliff.quant.rows import row_range
 from bitcliff.types.scheme import Scheme
 
 OnBroken = Callable[[Bool[Tensor, " batch"]], None]
-"""Told which rows hold a NaN or an infinity; called only when some do."""
+"""Called with the rows that hold a NaN or an infinity, only when some do."""
 
 # Up to here float32 gives x / s to a 64th of a level, and sums with z are exact integers.
 LARGEST_ZERO_POINT = 2.0**18

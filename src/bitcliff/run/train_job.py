@@ -23,10 +23,10 @@ from bitcliff.stats import rate
 from bitcliff.train.checkpoint import Checkpoints
 from bitcliff.train.classify import ClassifyStage
 from bitcliff.train.cross_table import cross_table, spread
-from bitcliff.train.distill import DistillStage, answers_of, check_classes
+from bitcliff.train.distill import DistillStage, check_classes, predictions_of
 from bitcliff.train.hardware import Hardware
 from bitcliff.train.loop import Hooks, Loop, Metrics, Stage
-from bitcliff.train.measure import answers_in_float
+from bitcliff.train.measure import predictions_in_float
 from bitcliff.train.pair import PairStage
 
 
@@ -87,8 +87,10 @@ def run_teacher(
             )
             if command.train(stage, seed, directory):
                 _save(subject.module, directory / "network.safetensors")
-                answers = answers_in_float(subject.module.eval(), splits.test.inputs)
-                results.append({"seed": seed, "accuracy": _share(answers == splits.test.labels)})
+                predictions = predictions_in_float(subject.module.eval(), splits.test.inputs)
+                results.append(
+                    {"seed": seed, "accuracy": _share(predictions == splits.test.labels)}
+                )
         return command.finish({"kind": "teacher", "results": results})
 
 
@@ -110,7 +112,7 @@ def run_distill(
         check_classes(teacher.ask, first.module, test.inputs[:2])
         claim(config, first, splits, out, resume, hardware, **known)
         start_processes(config)
-        theirs = answers_of(teacher.ask, test, hardware.device)
+        theirs = predictions_of(teacher.ask, test, hardware.device)
         for seed in config.seeds:
             subject, directory = load_network(config, seed), out / f"seed-{seed}"
             stage = DistillStage(
@@ -118,8 +120,8 @@ def run_distill(
             )
             if command.train(stage, seed, directory):
                 _save(subject.module, directory / "network.safetensors")
-                answers = answers_in_float(subject.module.eval(), test.inputs)
-                found = {"accuracy": answers == test.labels, "agreement": answers == theirs}
+                predictions = predictions_in_float(subject.module.eval(), test.inputs)
+                found = {"accuracy": predictions == test.labels, "agreement": predictions == theirs}
                 shares = {name: _share(right) for name, right in found.items()}
                 results.append({"seed": seed, **shares})
         accuracy = _share(theirs == test.labels)

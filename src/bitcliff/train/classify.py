@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from bitcliff.train.data import Split
 from bitcliff.train.hardware import ALONE, Hardware
 from bitcliff.train.loop import Metrics, Validation
-from bitcliff.train.measure import right_in_float
+from bitcliff.train.measure import correct_in_float
 
 
 class ClassifyStage:
@@ -49,5 +49,5 @@ class ClassifyStage:
     def validate(self) -> Validation:
         """Accuracy."""
         self.model.eval()
-        accuracy = right_in_float(self.model, self.validation).double().mean().item()
+        accuracy = correct_in_float(self.model, self.validation).double().mean().item()
         return Validation((accuracy,), {"float": accuracy})

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from bitcliff.policy import Policy, RandomPerExample
 from bitcliff.stats import change_between, rate, transitory
 from bitcliff.train.data import Split
-from bitcliff.train.measure import right_answers
+from bitcliff.train.measure import correct_predictions
 from bitcliff.train.pair import Aim, PairStage
 
 
@@ -34,7 +34,7 @@ def cross_table(
     policies["random"] = RandomPerExample(len(plan), one.options, one.total, seed=seed)
     right = {
         network: {
-            policy: right_answers(
+            policy: correct_predictions(
                 model, plan, test.inputs, test.labels, chosen, settings.scheme, settings.weight_bits
             )
             for policy, chosen in policies.items()

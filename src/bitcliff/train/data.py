@@ -31,7 +31,7 @@ class Split:
 
     def take(self, index: Int[Tensor, " m"]) -> "Split":
         """Some of them, in that order."""
-        ids = tuple(self.ids[place] for place in index.tolist())
+        ids = tuple(self.ids[example] for example in index.tolist())
         return replace(self, inputs=self.inputs[index], labels=self.labels[index], ids=ids)
 
     def seen_as(self, view: View) -> "Split":
@@ -48,9 +48,9 @@ def hold_out(data: Split, share: float, seed: int) -> tuple[Split, Split]:
     rng = np.random.default_rng(seed_of(seed, "hold out"))
     held = []
     for label in data.labels.unique().tolist():
-        places = (data.labels == label).nonzero().flatten()
-        count = round(share * len(places))
-        held.append(places[torch.from_numpy(rng.permutation(len(places))[:count])])
+        members = (data.labels == label).nonzero().flatten()
+        count = round(share * len(members))
+        held.append(members[torch.from_numpy(rng.permutation(len(members))[:count])])
     chosen = torch.cat(held).sort().values
     rest = torch.ones(len(data), dtype=torch.bool)
     rest[chosen] = False

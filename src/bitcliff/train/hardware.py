@@ -33,13 +33,13 @@ class HardwareSettings(Settings):
 
 @dataclass(frozen=True)
 class Hardware:
-    """This process's device, and its place among the processes that train one network.
+    """This process's device, and its rank among the processes that train one network.
 
     With `size` > 1 every process must make the same calls in the same order, and torch's default
     process group be open.
 
     Attributes:
-        bf16: whether networks in float run in it. rank: 0 for the process that writes and tells.
+        bf16: whether networks in float run in it. rank: 0 for the process that writes and reports.
     """
 
     device: torch.device = _CPU
@@ -49,13 +49,13 @@ class Hardware:
 
     @property
     def first(self) -> bool:
-        """Whether this is the process that writes and tells."""
+        """Whether this is the process that writes and reports."""
         return self.rank == 0
 
     def logits(
         self, network: nn.Module, images: Float[Tensor, "batch *rest"]
     ) -> Float[Tensor, "batch classes"]:
-        """What a network in float answers, as float32: losses must not round as it does."""
+        """The outputs of a network in float, as float32: losses must not round as it does."""
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16):
             logits: Tensor = network(images)
         return logits.float()
@@ -79,9 +79,9 @@ class Hardware:
         """Whether it is so in any of the processes."""
         if self.size == 1:
             return flag
-        told = torch.tensor(int(flag), device=self.device)
-        _reduce(told, dist.ReduceOp.MAX)
-        return bool(told)
+        raised = torch.tensor(int(flag), device=self.device)
+        _reduce(raised, dist.ReduceOp.MAX)
+        return bool(raised)
 
 
 def _reduce(tensor: Tensor, how: dist.ReduceOp.RedOpType) -> None:

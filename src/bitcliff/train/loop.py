@@ -133,7 +133,7 @@ class Loop:
         """Train to the end, then load the best epoch's weights into the networks.
 
         Raises:
-            Stopped: `should_stop` said so; a checkpoint is written.
+            Stopped: `should_stop` asked for it; a checkpoint is written.
             NumericError: the loss is no number; the text names step, examples and checkpoint.
             InputError: a checkpoint cannot be written or does not fit.
         """
@@ -165,8 +165,8 @@ class Loop:
 
     def _one_step(self) -> Metrics:
         config = self.config
-        epoch, place = divmod(self.step, self.steps_in_epoch)
-        index = batch_indices(len(self.stage.ids), config.batch_size, self.seed, epoch, place)
+        epoch, step = divmod(self.step, self.steps_in_epoch)
+        index = batch_indices(len(self.stage.ids), config.batch_size, self.seed, epoch, step)
         set_lr(self._optimiser, config.optimiser.lr_at(self.step, self.steps))
         loss, metrics = self._loss_of_all(index)
         if self.hardware.any(not math.isfinite(loss.item())):
@@ -185,15 +185,15 @@ class Loop:
         except InputError as error:
             failed = error
         if self.hardware.any(found is None) or found is None:
-            raise failed or InputError("another process failed; its own line says why")
+            raise failed or InputError("another process failed; its own line gives the reason")
         return found
 
     def _loss(self, index: Int[Tensor, " batch"]) -> tuple[Tensor, Metrics]:
         share = self.hardware.share(index)
         # Draws of its own for each process, or all would see their images alike.
-        place = (self.step, self.hardware.rank) if self.hardware.rank else (self.step,)
+        position = (self.step, self.hardware.rank) if self.hardware.rank else (self.step,)
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed_of(self.seed, "step", *place))
+            torch.manual_seed(seed_of(self.seed, "step", *position))
             loss, metrics = self.stage.loss(share)
         # The mean over the batch, when averaged over the processes, whatever their shares.
         weight = len(share) * self.hardware.size / len(index)
@@ -208,10 +208,10 @@ class Loop:
 
     def _fail(self, index: Int[Tensor, " batch"]) -> None:
         if not self.hardware.first:
-            raise Stopped  # the first process tells
+            raise Stopped  # the first process reports
         newest, _ = self.checkpoints.newest()
         kept = f"the last good checkpoint is of step {newest.step}" if newest else "none was saved"
-        shown = [self.stage.ids[place] for place in index[:_SHOWN].tolist()]
+        shown = [self.stage.ids[example] for example in index[:_SHOWN].tolist()]
         more = f" and {len(index) - _SHOWN} more" if len(index) > _SHOWN else ""
         ids = ", ".join(shown) + more
         raise NumericError(

@@ -13,7 +13,7 @@ from bitcliff.train.hardware import device_of
 _BATCH = 256
 
 
-def answers_in_float(model: nn.Module, inputs: Float[Tensor, "n *rest"]) -> Int[Tensor, " n"]:
+def predictions_in_float(model: nn.Module, inputs: Float[Tensor, "n *rest"]) -> Int[Tensor, " n"]:
     """The classes that a plain network, in eval mode, gives; on the CPU wherever it lies itself."""
     device, found = device_of(model), []
     with torch.no_grad():
@@ -22,12 +22,12 @@ def answers_in_float(model: nn.Module, inputs: Float[Tensor, "n *rest"]) -> Int[
     return torch.cat(found)
 
 
-def right_in_float(model: nn.Module, data: Split) -> Bool[Tensor, " n"]:
+def correct_in_float(model: nn.Module, data: Split) -> Bool[Tensor, " n"]:
     """Which examples it gets right."""
-    return answers_in_float(model, data.inputs) == data.labels
+    return predictions_in_float(model, data.inputs) == data.labels
 
 
-def right_answers(
+def correct_predictions(
     model: nn.Module,
     plan: Plan,
     inputs: Tensor,

@@ -1,4 +1,4 @@
-"""Mixup of images alone: in distillation the teacher answers the mixed image, so no labels."""
+"""Mixup of images alone: in distillation the teacher sees the mixed image, so no labels."""
 
 import math
 

@@ -13,9 +13,9 @@ from jaxtyping import Int
 from torch import Tensor
 
 
-def seed_of(seed: int, *place: int | str) -> int:
-    """A 63-bit seed for one place in a run, unrelated to its neighbours'."""
-    text = "/".join(map(str, (seed, *place)))
+def seed_of(seed: int, *position: int | str) -> int:
+    """A 63-bit seed for one position in a run, unrelated to its neighbours'."""
+    text = "/".join(map(str, (seed, *position)))
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1
 
 

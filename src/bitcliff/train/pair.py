@@ -17,7 +17,7 @@ from bitcliff.train.batchnorm import quantized_pass, start_training
 from bitcliff.train.data import Split
 from bitcliff.train.hardware import ALONE, Hardware
 from bitcliff.train.loop import Metrics, Validation
-from bitcliff.train.measure import right_answers
+from bitcliff.train.measure import correct_predictions
 from bitcliff.train.pair_settings import PairSettings
 from bitcliff.types.subject import tensors_sha256
 
@@ -98,15 +98,15 @@ class PairStage:
         settings, hardware = self.settings, self.hardware
         images = self.training.seen(index).to(hardware.device)
         with torch.no_grad():
-            wanted = hardware.logits(self.teacher, images)
+            teacher = hardware.logits(self.teacher, images)
         start_training(self.student, settings.batchnorm)
         self.policy_network.train()
         chosen = self._choose(images)
         with quantized_pass(self.student, settings.batchnorm):
             quantized = self._quantized(images, chosen)
-        costs = _HINGES[self.aim](quantized, wanted, settings.margin)
+        costs = _HINGES[self.aim](quantized, teacher, settings.margin)
         student = hardware.logits(self.student, images)
-        distillation = distillation_loss(student, wanted, settings.temperature)
+        distillation = distillation_loss(student, teacher, settings.temperature)
         hinge = costs.mean() + chosen.surrogate(costs)
         total = settings.hinge_weight * hinge + settings.distillation_weight * distillation
         return total, {"hinge": costs.mean().item(), "distillation": distillation.item()}
@@ -130,19 +130,19 @@ class PairStage:
     def validate(self) -> Validation:
         """Float parity comes first, then what the pair is for."""
         in_float = self._accuracy(self.student, None)
-        own = self._accuracy(self.student, self.policy)
+        co_trained = self._accuracy(self.student, self.policy)
         gap = 100 * (self._teacher_accuracy - in_float)
         parity = float(gap <= self.settings.parity_gap)
-        aim = own if self.aim == "robust" else in_float - own
+        aim = co_trained if self.aim == "robust" else in_float - co_trained
         # Without parity nothing counts but getting nearer to it.
         return Validation(
             (parity, aim if parity else -gap),
-            {"float": in_float, "own": own, "parity_gap": gap},
+            {"float": in_float, "own": co_trained, "parity_gap": gap},
         )
 
     def _accuracy(self, model: nn.Module, policy: LearnedPolicy | None) -> float:
         data = self.validation
-        right = right_answers(
+        right = correct_predictions(
             model,
             self.plan,
             data.inputs,

@@ -22,7 +22,7 @@ class PairSettings(Settings):
 
     Attributes:
         bits: I, II, III or [least, most]: the widths a policy may choose.
-        budget: A, B, C or mean bits a point: what every example spends.
+        budget: A, B, C or mean bits a point: the cost of every allocation.
         scheme: "paper", "onnx" or "percentile(p)". weight_bits: symmetric, each forward pass.
         margin: delta of the hinge. temperature: of distillation.
         hinge_weight, distillation_weight: alpha and beta.
@@ -78,7 +78,7 @@ class PairSettings(Settings):
         return BUDGETS[self.budget] + (1.0 if self.bits in ("II", "III") else 0.0)
 
     def total(self, points: int) -> int:
-        """Bits that every example spends on that many points.
+        """Bits of every allocation over that many points.
 
         Raises:
             InputError, InfeasibleBudget: the options or the mean cannot be.

@@ -1,4 +1,4 @@
-"""What a student is distilled from when only its answers are to be had."""
+"""What a student is distilled from when only its outputs are to be had."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,15 +15,15 @@ Outputs = Float[Tensor, "batch classes"] | Int[Tensor, " batch"]
 
 @dataclass(frozen=True)
 class BlackBox:
-    """A network, or anything else, that answers: no gradient and no weights are asked of it.
+    """A network, or anything else, that gives outputs: no gradient and no weights are asked of it.
 
     Attributes:
         name: as the user gave it.
         identity: what a resumed run must find unchanged: the SHA-256 of the files or of the
             weights, the address, or the dotted name of the user's function.
-        ask: images to answers, on the images' device. Answers are checked: one for each
+        ask: images to outputs, on the images' device. Outputs are checked: one for each
             image, finite, the same number of classes (or a class only) every time. Raises
-            InputError, one line that names the black box, where there is no such answer.
+            InputError, one line that names the black box, where there is no such output.
     """
 
     name: str

@@ -7,7 +7,7 @@ from bitcliff.types.rate import Count
 
 
 class PairedChange(BaseModel):
-    """A share of right answers, measured twice on the same n examples.
+    """A share of correct predictions, measured twice on the same n examples.
 
     Attributes:
         n: examples. lost: right the first time and wrong the second. gained: the other way round.

@@ -16,7 +16,7 @@ _OUTPUT = re.compile(r"\s*\d{1,9}\s*", re.ASCII)
 
 
 class ModelOptions(Settings):
-    """Settings that override what a model's own configuration says; None: as that has it."""
+    """Settings that override what a model's own configuration holds; None: as that has it."""
 
     num_classes: int | None = None
     """Outputs to build the model with."""

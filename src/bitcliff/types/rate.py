@@ -30,10 +30,10 @@ class Rate(BaseModel):
 
 
 class ClusteredRate(BaseModel):
-    """k of n answers that come in clusters, several of each example, which are not independent.
+    """k of n predictions that come in clusters, several of each example, which are not independent.
 
     Attributes:
-        k, n: answers that count, and all of them. clusters: examples that they come from.
+        k, n: predictions that count, and all of them. clusters: examples that they come from.
         value: k / n as a share in [0, 1]; None when n is 0.
         low, high: 95 % limits of that share that allow for the clusters; None when n is 0.
 

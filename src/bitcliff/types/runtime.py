@@ -15,7 +15,7 @@ Run = Callable[[Inputs], Float[Tensor, "batch classes"]]
 
 @dataclass(frozen=True)
 class Runtime:
-    """A network that was handed to a runtime: answers only, no gradient, no points.
+    """A network that was handed to a runtime: outputs only, no gradient, no points.
 
     Attributes:
         name: as on the command line, such as "ort-dynamic:weights=uint8". options: what it was

@@ -31,7 +31,7 @@ Kind = TypeVar("Kind", bound="Settings")
 
 @dataclass(frozen=True)
 class Option:
-    """How a field stands on the command line, where its name, type and default do not say.
+    """How a field stands on the command line, where its name, type and default do not show it.
 
     Attributes:
         name: the option's, where it is not the field's.
@@ -47,7 +47,7 @@ class Option:
 
 
 class Settings(BaseModel):
-    """Fields that the command line can set; what will not do is told in one line by its option.
+    """Fields that the command line can set; what will not do is reported in one line by its option.
 
     Raises:
         InputError: a value is not of its field's type, or out of its range.
@@ -57,11 +57,11 @@ class Settings(BaseModel):
 
     @model_validator(mode="wrap")
     @classmethod
-    def _told_in_one_line(cls, values: Any, handler: Callable[[Any], Any]) -> Any:
+    def _reported_in_one_line(cls, values: Any, handler: Callable[[Any], Any]) -> Any:
         try:
             return handler(values)
         except ValidationError as error:
-            raise InputError(_told(cls, error)) from error
+            raise InputError(_message(cls, error)) from error
 
     def changed(self: Kind, **changes: Any) -> Kind:
         """The same with other values, which are checked.
@@ -73,13 +73,13 @@ class Settings(BaseModel):
 
 
 def option_of(kind: type[Settings], field: str) -> Option:
-    """What a field says of its option; its name is always there."""
+    """What a field declares of its option; its name is always there."""
     found = (one for one in kind.model_fields[field].metadata if isinstance(one, Option))
-    told = next(found, Option())
-    return replace(told, name=told.name or field.replace("_", "-"))
+    option = next(found, Option())
+    return replace(option, name=option.name or field.replace("_", "-"))
 
 
-def _told(kind: type[Settings], error: ValidationError) -> str:
+def _message(kind: type[Settings], error: ValidationError) -> str:
     first = error.errors()[0]
     field = str(first["loc"][0]) if first["loc"] else ""
     if field not in kind.model_fields:
@@ -149,8 +149,8 @@ class AssessSettings(Selection):
     """One weight scale for each output channel."""
     fold_batchnorm: bool = False
     """Fold BatchNorm into the layer before it, as runtimes do."""
-    # An adversary who flips wrong answers too would give some back, and the drop would look smaller
-    # than it can be made: hence the label where there are labels.
+    # An adversary who flips wrong predictions too would give some back, and the drop would look
+    # smaller than it can be made: hence the label where there are labels.
     margin: Literal["auto", "prediction", "label"] = "auto"
     """What the adversary pushes away from; auto: the label where there are labels."""
     draws: int = Field(default=20, ge=1)
@@ -168,7 +168,7 @@ class AssessSettings(Selection):
     max_drop: float = 2.0
     """Points that may be lost; where it is given, it gates the exit code."""
     floors: Annotated[dict[str, int], Option(absent="a plan's")] = Field(default_factory=dict)
-    """By a point's name, the bits that every policy must spend there at least."""
+    """By a point's name, the bits that every policy must allocate there at least."""
     randomised: Annotated[bool, Option(absent="a plan's")] = False
     """The runtime draws each example's bits at random, so that nobody picks them: only that is
     measured."""

@@ -86,7 +86,7 @@ class Subject:
         class_names: in output order, if known.
         weights_sha256: of the weights' file, or of the state dict where there is no file.
         runs_user_code: the model came from `py:`, so the user's own code ran.
-        black_box: only its answers are to be had: no points, no gradient, no weights.
+        black_box: only its outputs are to be had: no points, no gradient, no weights.
         tokenizer: for text models from a Hugging Face folder: texts to keyword tensors.
         named_inputs: for files that take several arrays, or whole numbers: what they declare, by
             the keywords that the module is called with.

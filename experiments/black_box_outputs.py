@@ -1,11 +1,11 @@
-"""What a black box that says less costs the student: logits, probabilities, or the class alone.
+"""What a black box that gives less costs the student: logits, probabilities, or the class alone.
 
-    python experiments/black_box_answers.py [CONFIG] [--seeds 3] [--set KEY=VALUE ...]
+    python experiments/black_box_outputs.py [CONFIG] [--seeds 3] [--set KEY=VALUE ...]
 
-Distils by the configuration (configs/digits-distill.yaml) once for each kind of answer and seed,
+Distils by the configuration (configs/digits-distill.yaml) once for each kind of output and seed,
 and prints the test split's accuracy and agreement with the black box, the median over seeds and all
-of them. The black box itself gives logits; probabilities are its softmax, rounded where it says so.
-`LOG.md` has the results.
+of them. The black box itself gives logits; probabilities are its softmax, rounded where the name
+has it. `LOG.md` has the results.
 """
 
 import argparse
@@ -22,9 +22,9 @@ from bitcliff.adapters.black_box import load_black_box
 from bitcliff.run.train_config import DistillConfig
 from bitcliff.run.training_data import load_network, open_splits
 from bitcliff.train.checkpoint import Checkpoints
-from bitcliff.train.distill import DistillStage, answers_of
+from bitcliff.train.distill import DistillStage, predictions_of
 from bitcliff.train.loop import Loop
-from bitcliff.train.measure import answers_in_float
+from bitcliff.train.measure import predictions_in_float
 
 _CONFIG = Path(__file__).parents[1] / "configs" / "digits-distill.yaml"
 
@@ -54,31 +54,33 @@ def main() -> None:
     fields |= {
         key: yaml.safe_load(value) for key, _, value in (s.partition("=") for s in arguments.set)
     }
-    print(f"{'answers':<18}{'accuracy':>34}{'agreement':>34}")
-    for name, (answers, says) in KINDS.items():
-        config = DistillConfig.model_validate(fields | {"answers": answers})
-        found = [_run(config, seed, says) for seed in range(arguments.seeds)]
+    print(f"{'outputs':<18}{'accuracy':>34}{'agreement':>34}")
+    for name, (kind, given) in KINDS.items():
+        config = DistillConfig.model_validate(fields | {"answers": kind})
+        found = [_run(config, seed, given) for seed in range(arguments.seeds)]
         columns = "".join(f"{_shown(list(values)):>34}" for values in zip(*found, strict=True))
         print(f"{name:<18}{columns}", flush=True)
 
 
-def _run(config: DistillConfig, seed: int, says: Callable[[Tensor], Tensor]) -> tuple[float, float]:
+def _run(
+    config: DistillConfig, seed: int, given: Callable[[Tensor], Tensor]
+) -> tuple[float, float]:
     teacher = load_black_box(config.teacher, config.teacher_settings)
     subject = load_network(config, seed)
     splits = open_splits(config, subject)
     with tempfile.TemporaryDirectory() as folder:
         stage = DistillStage(
             subject.module,
-            lambda x: says(teacher.ask(x)),
+            lambda x: given(teacher.ask(x)),
             splits.training,
             splits.validation,
             config,
         )
         Loop(stage, config, Checkpoints(Path(folder)), seed).run()
     test = splits.test
-    answers = answers_in_float(subject.module.eval(), test.inputs)
-    theirs = answers_of(teacher.ask, test)
-    shares = [(answers == wanted).double().mean().item() for wanted in (test.labels, theirs)]
+    predictions = predictions_in_float(subject.module.eval(), test.inputs)
+    theirs = predictions_of(teacher.ask, test)
+    shares = [(predictions == target).double().mean().item() for target in (test.labels, theirs)]
     return shares[0], shares[1]
 
 
