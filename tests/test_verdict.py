@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from bitcliff.errors import InputError
 from bitcliff.record import Condition, ExampleRow, Outcome, PolicyResult, Record
+from bitcliff.record.conditions import Kind
 from bitcliff.stats import rate
 from bitcliff.verdict import EXIT_CODES, judge
 from tests.a_record import record_of_rows
@@ -86,6 +87,24 @@ def test_without_an_adversary_all_but_the_best_are_judged() -> None:
         *(f"uniform-{bits}" for bits in range(2, 11)),
         "random-7",
         "random-static-7",
+    ]
+
+
+def test_a_bad_mix_of_formats_is_judged_and_a_good_one_is_not() -> None:
+    kinds: tuple[Kind, ...] = ("random-mix", "worst-mix", "best-mix")
+    told = [Condition(kind=kind, description="", mean_bits=6, options=["a", "b"]) for kind in kinds]
+    mixes = [
+        changed(named("worst-7"), 5.0, 4.0, 6.0).model_copy(
+            update={"name": one.name, "threat": one.threat, "condition": one}
+        )
+        for one in told
+    ]
+    verdict = judge(record_with(mixes), 2.0)
+    assert [one.policy for one in verdict.judgements] == ["worst-mix-6"]
+    assert "(6 bits a value, a or b, worst-mix-6" in verdict.sentence
+    # Without a search what was drawn is judged.
+    assert [one.policy for one in judge(record_with(mixes[::2]), 2.0).judgements] == [
+        "random-mix-6"
     ]
 
 

@@ -28,6 +28,9 @@ _PLACEMENT = {
     "worst-static": "the bits placed badly, alike for all inputs",
     "worst-evolutionary": "the bits placed as badly as an evolutionary search could find",
     "best": "the bits placed as well as the search could find",
+    "random-mix": "formats mixed at random, alike for all inputs",
+    "worst-mix": "formats mixed as badly as the search could find, alike for all inputs",
+    "best-mix": "formats mixed as well as the search could find, alike for all inputs",
 }
 
 _FREE = frozenset(_PLACEMENT) - {"weights-only", "uniform"}
@@ -100,7 +103,7 @@ def _named(record: Record, name: str) -> PolicyResult:
 
 def _judged_by_default(record: Record) -> list[PolicyResult]:
     # A good allocation says what could be reached, never what may be signed off.
-    candidates = [one for one in record.policies if one.kind != "best"]
+    candidates = [one for one in record.policies if one.kind not in ("best", "best-mix")]
     if any(one.kind == "numerics" for one in candidates):
         return [one for one in candidates if one.deployed]
     return [one for one in candidates if one.by_adversary] or candidates
@@ -244,7 +247,9 @@ def _sentence(
 def _placement(record: Record, policy: PolicyResult) -> str:
     words = _PLACEMENT.get(policy.kind)
     mean = []
-    if policy.mean_bits and policy.total_bits and record.coverage.quantized:
+    if policy.condition.options:
+        mean = [f"{policy.mean_bits:g} bits a value", " or ".join(policy.condition.options)]
+    elif policy.mean_bits and policy.total_bits and record.coverage.quantized:
         # What is spent, which rounding to a whole total moves from the mean asked for.
         spent = policy.total_bits / record.coverage.quantized
         mean = [f"{spent:.3g} bits on average"]

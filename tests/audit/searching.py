@@ -26,6 +26,17 @@ def evaluator_of(
     return evaluator
 
 
+def run_by(problem: Problem) -> Evaluator:
+    """What runs a problem's network, which here is always an evaluator."""
+    assert isinstance(problem.evaluator, Evaluator)
+    return problem.evaluator
+
+
+def points_of(problem: Problem) -> int:
+    """L."""
+    return len(run_by(problem).attachment.plan)
+
+
 def problem_of(
     evaluator: Evaluator,
     options: Sequence[int],
@@ -55,7 +66,7 @@ def brute_force(evaluator: Evaluator, allocations: Tensor) -> Tensor:
 
 def gradient_search(problem: Problem, rounds: int = 6, exchanges: int = 40, seed: int = 0) -> Best:
     """The whole main search, as the schedule runs it."""
-    points = len(problem.evaluator.attachment.plan)
+    points = points_of(problem)
     best = Best(problem, even_allocation(problem, points))
     best.offer(best.bits.clone())
     gradients = relinearise(problem, best, rounds)

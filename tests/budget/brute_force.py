@@ -26,9 +26,9 @@ def sums_of(values: Array, allocations: Options) -> Array:
 
 
 def random_bits(rng: np.random.Generator) -> list[int]:
-    """One to five option widths, ascending, some with gaps."""
+    """One to five option costs, ascending, some with gaps, some of equal cost."""
     size = int(rng.integers(1, 6))
-    return sorted(rng.choice(np.arange(1, 17), size, replace=False).tolist())
+    return sorted(rng.choice(np.arange(1, 17), size, replace=bool(rng.integers(2))).tolist())
 
 
 def random_total(rng: np.random.Generator, length: int, bits: Sequence[int]) -> int:

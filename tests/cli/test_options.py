@@ -114,6 +114,18 @@ REFUSED = {
         ("--uniform 8,7", "--uniform must increase without repeats"),
         ("--uniform 17", "--uniform must lie in 2..16, not 17"),
         ("--numerics nvfp5", "--numerics 'nvfp5' is not known; did you mean nvfp4?"),
+        ("--options nvfp4", "--options needs --budget"),
+        ("--options nvfp4 --budget 6", "--options must be two formats or more, not nvfp4"),
+        ("--options nvfp4,nvfp5 --budget 6", "'nvfp5' is not known; did you mean nvfp4?"),
+        ("--options nvfp4,nvfp4 --budget 6", "--options nvfp4 is given twice"),
+        (
+            "--options nvfp4,torchao-fp8-row --budget 9",
+            "--budget 9 cannot be met with --options of 4.5..8: feasible means are 4.5 to 8",
+        ),
+        (
+            "--options nvfp4,mxfp8-rceil --budget 6 --bits 3:4",
+            "--bits has no effect with --options",
+        ),
         ("--weight-bits 17", "--weight-bits must lie in 2..16, not 17"),
         ("--weight-bits -1", "--weight-bits must lie in 2..16, not -1"),
         ("--margin truth", "'--margin': 'truth' is not one of"),

@@ -15,6 +15,8 @@ from bitcliff.run.assess_job import AssessJob, Listener, run_assess
 from bitcliff.run.batchmates_job import BatchmatesJob, run_batchmates
 from bitcliff.run.explain_job import ExplainJob, run_explain
 from bitcliff.run.verify_job import VerifyJob, run_verify
+from bitcliff.types.numerics import Numerics
+from bitcliff.types.presets import Format
 from bitcliff.types.runtime_choice import RuntimeChoice
 from bitcliff.types.settings import BatchmatesSettings, CorruptionSettings
 from tests.adapters.onnx.networks import images, small
@@ -25,6 +27,10 @@ LEAST = AssessSettings(
     bits=(2, 3, 4, 5), budgets=(2.5,), uniform=(2,), rounds=1, exchanges=1, evaluations=2, draws=2,
     include_stem=False,
 )  # fmt: skip
+COARSE = Format(
+    activations=Numerics(element="int4", group="token", scale="amax", divisor=7),
+    weights=Numerics(element="int4", group="batch", scale="amax", divisor=7),
+)
 
 
 def network() -> nn.Module:
@@ -66,6 +72,19 @@ def in_a_runtime_and_folded(out: Path) -> None:
     run_assess(replace(job, runtimes=(RuntimeChoice("torch-dynamic"),), settings=settings), QUIET)
 
 
+def mixed(out: Path) -> None:
+    """Two formats of equal cost among three."""
+    settings = AssessSettings(
+        options=("coarse", "ct-int8-token", "vllm-int8-token"),
+        formats={"coarse": COARSE},
+        budgets=(5.6,),
+        rounds=1,
+        exchanges=1,
+        draws=2,
+    )
+    run_assess(replace(_chain(out), settings=settings), QUIET)
+
+
 def verified(out: Path) -> None:
     labelled(out)
     run_verify(VerifyJob(out), QUIET)
@@ -99,6 +118,7 @@ RUNS: dict[str, Callable[[Path], None]] = {
         labelled,
         unlabelled,
         in_a_runtime_and_folded,
+        mixed,
         verified,
         explained,
         black_box,

@@ -1,6 +1,7 @@
 """Shipped formats as a user asks for them: listed, held to their oracle, assessed, judged."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -94,3 +95,29 @@ def test_bad_input_is_one_line(workplace: Path, options: list[str], told: str) -
     assert told in done.stderr.splitlines()[-1]
     assert "Traceback" not in done.stderr
     assert not (workplace / "refused").exists()
+
+
+def test_formats_are_mixed_under_an_exact_budget(workplace: Path) -> None:
+    (workplace / "coarse.yaml").write_text(OWN)
+    asked = ["--options", "torchao-fp8-row,coarse.yaml", "--draws", "3", "--json"]
+    refused = bitcliff(workplace, *ASSESS, *asked, "--budget", "6", "--out", "mixed")
+    assert refused.returncode == 2
+    (told,) = refused.stderr.splitlines()[-1:]
+    feasible = re.search(r"the nearest that can are (\S+) or (\S+)$", told)
+    assert feasible is not None
+    assert not (workplace / "mixed").exists()
+    done = bitcliff(workplace, *ASSESS, *asked, "--budget", feasible[2], "--out", "mixed")
+    assert done.returncode == 0, done.stderr
+    policies = {one["name"]: one for one in json.loads(done.stdout)["figures"]["policies"]}
+    mean = f"{float(feasible[2]):g}"
+    assert list(policies) == [
+        *("coarse", "torchao-fp8-row"),
+        *(f"{kind}-mix-{mean}" for kind in ("random", "worst", "best")),
+    ]
+    worst, best = policies[f"worst-mix-{mean}"], policies[f"best-mix-{mean}"]
+    assert sorted(worst["plan"]) == sorted(best["plan"])
+    assert worst["accuracy"]["k"] <= best["accuracy"]["k"]
+    page = (workplace / "mixed/report.html").read_text()
+    assert f'Format under <bdi class="name">worst-mix-{mean}</bdi>' in page
+    gated = bitcliff(workplace, "gate", "mixed", "--max-drop", "100")
+    assert (gated.returncode, "worst-mix" in gated.stdout) == (0, True)

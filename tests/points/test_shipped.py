@@ -37,7 +37,8 @@ def spread(rows: int, length: int) -> Tensor:
 
 
 def run(network: nn.Module, x: Tensor, shipped: Format) -> Tensor:
-    return Attachment(network, discover(network, x, EVERYTHING)).run(x, Rounding(shipped=shipped))
+    points = discover(network, x, EVERYTHING)
+    return Attachment(network, points).run(x, Rounding(formats=(shipped,) * len(points)))
 
 
 @pytest.mark.parametrize("name", CONFIGS)
@@ -106,7 +107,7 @@ def test_what_is_left_out_stays_in_float_with_its_weights() -> None:
     shipped = preset("mxfp4-rceil")
     assert shipped.activations is not None
     attached = Attachment(network, plan)
-    found = attached.run(x, Rounding(shipped=shipped))
+    found = attached.run(x, Rounding(formats=(shipped,)))
     first, last = network[0], network[2]
     assert isinstance(first, nn.Linear)
     weight = round_shipped(first.weight.detach(), shipped.activations)
@@ -137,7 +138,7 @@ def test_an_example_has_one_scale_wherever_its_batch_lies() -> None:
     )
     numerics = Numerics(element="int4", group="example", scale="amax", divisor=7)
     attached = Attachment(network, discover(network, x, EVERYTHING))
-    found = attached.run(x, Rounding(shipped=Format(activations=numerics), examples=3))
+    found = attached.run(x, Rounding(formats=(Format(activations=numerics),), examples=3))
     expected = torch.stack(
         [network.linear(round_shipped(one[None], numerics)[0]).mean(0) for one in x]
     )

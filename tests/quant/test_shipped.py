@@ -4,8 +4,9 @@ import pytest
 import torch
 
 from bitcliff.errors import InputError
-from bitcliff.quant import fake_quantize, round_shipped
+from bitcliff.quant import fake_quantize, round_by_choice, round_shipped
 from bitcliff.quant.groups import as_groups
+from bitcliff.quant.shipped import Rounder
 from bitcliff.types.numerics import Numerics
 
 GROUPS: dict[str, dict[str, int | str]] = {
@@ -114,3 +115,21 @@ def test_fake_quantize_takes_bits_or_numerics() -> None:
 def test_what_cannot_be_rounded_is_refused() -> None:
     with pytest.raises(InputError, match="lists what is"):
         round_shipped(torch.zeros(2, 3), "bits")
+
+
+def test_a_choice_of_rounders_has_a_gradient_for_each() -> None:
+    x = torch.randn(3, 8, dtype=torch.float64, requires_grad=True)
+    rounders: list[Rounder] = [lambda v: v.round(), lambda v: (2 * v).round() / 2, lambda v: v]
+    choice = torch.tensor([0.0, 1.0, 0.0], requires_grad=True)
+    weights = torch.randn(3, 8, dtype=torch.float64)
+    rounded = round_by_choice(x, choice, rounders)
+    torch.testing.assert_close(rounded, (2 * x).round() / 2)
+    (rounded * weights).sum().backward()
+    assert x.grad is not None
+    assert torch.equal(x.grad, weights)
+    expected = [(weights * (rounder(x.detach()) - x.detach())).sum() for rounder in rounders]
+    assert choice.grad is not None
+    torch.testing.assert_close(choice.grad, torch.stack(expected).float())
+    for wrong in ([0.0, 0.0, 0.0], [1.0, 1.0, 0.0], [0.5, 0.5, 0.0], [1.0, 0.0]):
+        with pytest.raises(InputError, match="choice must be one-hot over 3 options"):
+            round_by_choice(x, torch.tensor(wrong), rounders)

@@ -8,6 +8,7 @@ import pytest
 
 from bitcliff.record import Explained, Folding, Measured, Observed
 from bitcliff.record.problems import problems
+from bitcliff.types.settings import AssessSettings
 from tests.report.example_record import Variant, example_record
 
 Change = Callable[[Observed], Observed]
@@ -120,6 +121,10 @@ def _left_out(observed: Observed) -> Observed:
             "'worst-7' outcomes: a margin goes with a prediction",
         ),
         (
+            _worst(lambda one: {"plan": ["nvfp4"]}),
+            "has a plan without formats to choose among",
+        ),
+        (
             _worst(lambda one: {"in_float": one.outcomes.prediction[:3]}),
             "'worst-7' has 3 predictions in float for 20 examples",
         ),
@@ -183,3 +188,26 @@ def test_contradictions(change: Change, says: str) -> None:
     first = next(problems(change(example_record().observed)))
     assert says in first
     assert "\n" not in first
+
+
+def test_a_plan_costs_what_its_condition_says() -> None:
+    options = ["nvfp4", "torchao-fp8-row"]
+    record = example_record()
+    points = sum(point.quantized for point in record.subject.points)
+    dear = 3 * points // 7
+    plan = ["torchao-fp8-row"] * dear + ["nvfp4"] * (points - dear)
+    about = {"options": options, "cost_32nds": 144 * points + 112 * dear, "total_bits": None}
+    settings = AssessSettings(options=tuple(options), budgets=(6.0,))
+
+    def first(plan: list[str], **condition: Any) -> str:
+        change = _worst(lambda _: {"plan": plan, "bits": None}, **{**about, **condition})
+        observed = change(record.observed).model_copy(update={"settings": settings})
+        told = [one for one in problems(observed) if one.startswith("'worst-7'")]
+        return next(iter(told), "")
+
+    assert first(plan) == ""
+    assert "does not cost" in first([*plan[1:], "nvfp4"])
+    assert "does not give" in first(plan[1:])
+    assert "does not give" in first(["mxfp4-even", *plan[1:]])
+    assert "are in settings" in first(plan, options=["nvfp4"])
+    assert "formats without a plan" in first(plan, options=None)

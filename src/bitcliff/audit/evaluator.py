@@ -116,13 +116,19 @@ class Evaluator:
         return self._scores(index, lambda rows: rounding_to(bits[rows], active))
 
     def format_scores(
-        self, index: Int[Tensor, " m"], shipped: Format, batch_size: int | None = None
+        self,
+        index: Int[Tensor, " m"],
+        formats: tuple[Format, ...],
+        batch_size: int | None = None,
     ) -> Scores:
-        """Weights and activations as a runtime rounds them; `batch_size` matters where a scale is
-        shared by a batch."""
+        """Weights and activations as a runtime rounds them, in a format for each point.
+
+        Args:
+            batch_size: matters where a scale is shared by a batch.
+        """
 
         def rounding(rows: Tensor) -> Rounding:
-            return Rounding(shipped=shipped, examples=len(rows))
+            return Rounding(formats=formats, examples=len(rows))
 
         return self._scores(index, rounding, batch_size)
 
@@ -184,29 +190,50 @@ class Evaluator:
     ) -> Float[Tensor, "m points o"]:
         hot = (bits[:, :, None] == options).float()
         choice = [hot[:, point].clone().requires_grad_() for point in range(hot.shape[1])]
+        rounding = gradient_rounding(choice, options)
+        gradients = self._with_copies(index, rounding, choice, len(index))
+        return _filled(gradients, torch.zeros_like(hot[:, 0]), 1)
+
+    def format_gradients(
+        self, index: Int[Tensor, " m"], formats: tuple[Format, ...], options: tuple[Format, ...]
+    ) -> Float[Tensor, "points o"]:
+        """d (sum of margins) / d (choice of a format at each point, the same for all examples).
+
+        <d margin / d x, Q_o(x) - x>, and the same of the point's weights, added up.
+        """
+        found = torch.zeros(len(formats), len(options))
+        for rows, padded in batches(torch.arange(len(index)), self.batch_size):
+            hot = [[float(one == chosen) for one in options] for chosen in formats]
+            choice = [torch.tensor(row).requires_grad_() for row in hot]
+            rounding = Rounding(
+                formats=formats, choice=choice, weighed=options, examples=len(padded)
+            )
+            gradients = self._with_copies(index[padded], rounding, choice, len(rows))
+            found += _filled(gradients, torch.zeros(len(options)), 0)
+            self._count(len(rows), backward=True)
+        return found
+
+    def _with_copies(
+        self, index: Int[Tensor, " m"], rounding: Rounding, choice: list[Tensor], count: int
+    ) -> Sequence[Tensor | None]:
+        """Gradients of the first `count` examples' margins, whether or not the network overwrites
+        what they need."""
         try:
-            gradients = self._gradients(index, choice, options)
+            return self._gradients(index, rounding, choice, count)
         except RuntimeError as error:
             if self.in_place or "inplace operation" not in str(error):
                 raise
             self.in_place = True
-            gradients = self._gradients(index, choice, options)
-        # A point that a forward pass does not reach has no gradient.
-        filled = [torch.zeros_like(hot[:, 0]) if g is None else g for g in gradients]
-        return torch.stack(filled, 1).nan_to_num(0.0, 0.0, 0.0)
+            return self._gradients(index, rounding, choice, count)
 
     def _gradients(
-        self,
-        index: Int[Tensor, " m"],
-        choice: list[Float[Tensor, "m o"]],
-        options: Int[Tensor, " o"],
+        self, index: Int[Tensor, " m"], rounding: Rounding, choice: list[Tensor], count: int
     ) -> Sequence[Tensor | None]:
         # Copies what a network overwrites; costs about a second forward pass, so only if needed.
         saving = allow_mutation_on_saved_tensors() if self.in_place else nullcontext()
         with torch.enable_grad(), saving:
-            rounding = gradient_rounding(choice, options)
             logits = self.attachment.run(take(self.inputs, index), rounding)
-            found = margins(logits, self.reference[index])
+            found = margins(logits, self.reference[index])[:count]
             total = found[torch.isfinite(found)].sum()
             # Where the network turns gradients off there is none at all.
             if not total.requires_grad:
@@ -246,6 +273,13 @@ class Evaluator:
             if place < len(found):
                 found[place] = point
         return found
+
+
+def _filled(gradients: Sequence[Tensor | None], none: Tensor, axis: int) -> Tensor:
+    """Stacked; a point that a forward pass does not reach has no gradient."""
+    return torch.stack([none if g is None else g for g in gradients], axis).nan_to_num(
+        0.0, 0.0, 0.0
+    )
 
 
 def laid_out_for_speed(inputs: Inputs) -> Inputs:

@@ -28,6 +28,7 @@ class Trial:
         draws: for random policies, every draw's predictions; the others are those of the median.
         repeats: for searched policies, the predictions in each repeat with nudged inputs.
         in_float: float's predictions in the same batches, where they are not those of the table.
+        plan: instead of bits, the format at each point, the same for all examples.
     """
 
     index: Int[Tensor, " m"]
@@ -37,6 +38,7 @@ class Trial:
     draws: Sequence[Predictions] | None = None
     repeats: Sequence[Predictions] | None = None
     in_float: Predictions | None = None
+    plan: list[str] | None = None
 
 
 def outcomes_of(trial: Trial, reference: Int[Tensor, " n"]) -> Outcomes:
@@ -56,6 +58,7 @@ def outcomes_of(trial: Trial, reference: Int[Tensor, " n"]) -> Outcomes:
         draws=_table(trial.draws),
         repeats=_table(trial.repeats),
         in_float=None if trial.in_float is None else classes(trial.in_float),
+        plan=trial.plan,
     )
 
 

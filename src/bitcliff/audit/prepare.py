@@ -10,15 +10,15 @@ from torch import Tensor
 from bitcliff.audit.evaluator import Evaluator, Scores, laid_out_for_speed, margins
 from bitcliff.audit.folding import measure_folding
 from bitcliff.audit.outcomes import Predictions, predictions_of
-from bitcliff.budget import total_from_mean
-from bitcliff.errors import InputError, NumericError
+from bitcliff.budget import feasible_totals, total_from_mean
+from bitcliff.errors import InfeasibleBudget, InputError, NumericError
 from bitcliff.points import Attachment, Plan, discover, floors_at, take
 from bitcliff.points.fold import fold_batchnorm
 from bitcliff.points.forward import batch_size, logits_of, outputs_of
 from bitcliff.policy import Policy
 from bitcliff.record import Folding
 from bitcliff.types.runtime import Runtime
-from bitcliff.types.settings import AssessSettings
+from bitcliff.types.settings import COST_UNIT, AssessSettings
 from bitcliff.types.subject import Examples, Inputs, Subject, tensors_sha256
 
 # Activations held at once in a forward pass: small enough to stay near the processor.
@@ -134,7 +134,7 @@ def prepare(
     )
     for runtime in found.runtimes:
         check_runtime(runtime, found)
-    for name in settings.numerics:
+    for name in (*settings.numerics, *settings.options):
         _check_format(name, found)
     return replace(found, float_otherwise=_float_otherwise(found))
 
@@ -193,7 +193,7 @@ def _check_format(name: str, prepared: Prepared) -> None:
     """
     shipped, attachment = prepared.settings.format_of(name), prepared.evaluator.attachment
     points = prepared.points.points
-    if not any(attachment.covers(shipped, point.site) for point in points):
+    if not any(prepared.points.covers(shipped, point.site) for point in points):
         raise InputError(
             f"--numerics {name} rounds linear layers alone, and of the {len(points)} quantization "
             "points none is a linear layer's input"
@@ -233,7 +233,37 @@ def _with_margin(settings: AssessSettings, labelled: bool) -> AssessSettings:
 def _points(subject: Subject, examples: Examples, settings: AssessSettings) -> Plan:
     if subject.black_box:
         return Plan(seen=(), weights={}, missed=(), where=settings.points)
-    return discover(subject.module, examples.inputs, settings)
+    points = discover(subject.module, examples.inputs, settings)
+    formats = [settings.format_of(name) for name in settings.options]
+    left = {
+        point.site
+        for point in points.points
+        if not all(points.covers(shipped, point.site) for shipped in formats)
+    }
+    if len(left) == len(points.sites):
+        raise InputError(
+            f"--options {','.join(settings.options)}: they round linear layers alone, and of the "
+            f"{len(points)} quantization points none is a linear layer's input"
+        )
+    return points.without(left, "not all formats of --options are for it") if left else points
+
+
+def mix_cost(mean: float, points: int, settings: AssessSettings) -> int:
+    """What every plan of a budget costs, in 1/32 bit: exactly `mean` bits at each of the points.
+
+    Raises:
+        InfeasibleBudget: no mix costs that; the nearest means that one does are named.
+    """
+    costs = list(settings.mix.values())
+    wanted, totals = round(mean * COST_UNIT * points), feasible_totals(points, costs)
+    if wanted in totals:
+        return wanted
+    nearest = sorted(sorted(totals, key=lambda total: abs(total - wanted))[:2])
+    means = " or ".join(f"{total / COST_UNIT / points:.7g}" for total in nearest)
+    raise InfeasibleBudget(
+        f"--budget {mean:g} cannot be met by {points} points of {' or '.join(settings.mix)}: the "
+        f"nearest that can are {means}"
+    )
 
 
 def _check_budgets(subject: Subject, points: Plan, settings: AssessSettings) -> None:
@@ -242,10 +272,13 @@ def _check_budgets(subject: Subject, points: Plan, settings: AssessSettings) -> 
     means: dict[int, float] = {}
     floors = floors_at(settings, points)
     for mean in settings.budgets:
-        total = total_from_mean(mean, len(points), settings.bits, floors)
+        if settings.options:
+            total = mix_cost(mean, len(points), settings)
+        else:
+            total = total_from_mean(mean, len(points), settings.bits, floors)
         if total in means:
             raise InputError(
-                f"--budget {means[total]:g} and {mean:g} are the same {total} bits for "
+                f"--budget {means[total]:g} and {mean:g} are the same total for "
                 f"{len(points)} points: give one of them"
             )
         means[total] = mean

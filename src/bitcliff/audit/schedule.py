@@ -15,6 +15,7 @@ from jaxtyping import Int
 from torch import Tensor
 
 from bitcliff.audit.evaluator import Evaluator
+from bitcliff.audit.mixes import Mixes
 from bitcliff.audit.outcomes import Trial, outcomes_of, predictions_of
 from bitcliff.audit.prepare import Prepared
 from bitcliff.audit.search import (
@@ -157,7 +158,10 @@ class Schedule:
 
     def steps(self) -> Iterator[Step]:
         """All policies in order; of a network that is not looked into, the runtimes alone."""
-        if self.points and (self.settings.budgets or not self.settings.numerics):
+        if self.settings.options:
+            mixes = Mixes(self.prepared, self._seed, self._halves())
+            yield from (Step(*step) for step in mixes.steps())
+        elif self.points and (self.settings.budgets or not self.settings.numerics):
             yield from self._simulated_steps()
         for name in self.settings.numerics:
             yield from self._format_steps(name)
@@ -179,7 +183,7 @@ class Schedule:
 
     def _format_steps(self, name: str) -> Iterator[Step]:
         shipped = self.settings.format_of(name)
-        covers = self.evaluator.attachment.covers
+        covers = self.prepared.points.covers
         rounded = sum(covers(shipped, point.site) for point in self.prepared.points.points)
         sizes = (None,) if shipped.isolated else (1, self.evaluator.batch_size)
         for size in dict.fromkeys(sizes):
@@ -193,7 +197,9 @@ class Schedule:
             yield Step(condition, self.n, partial(self._in_format, shipped))
 
     def _in_format(self, shipped: Format, condition: Condition) -> Trial:
-        scores = self.evaluator.format_scores(self.prepared.everyone, shipped, condition.batch_size)
+        scores = self.evaluator.format_scores(
+            self.prepared.everyone, (shipped,) * self.points, condition.batch_size
+        )
         # In batches, filled up, float runs just so from the first.
         alike = self.prepared.float_otherwise.get(1) if condition.batch_size == 1 else None
         return Trial(self.prepared.everyone, None, scores, in_float=alike)

@@ -21,12 +21,13 @@ def count_allocations(
     """How many allocations of `L` points add up to exactly `total` bits; 0 if none does.
 
     The coefficient of x^spare in (sum over options of x^step)^L, by Euler's recurrence for a power
-    of a polynomial, in exact integers; with floors, where the points differ, by the table that
+    of a polynomial, in exact integers (divided by its constant term, for options that are as cheap
+    as the cheapest); with floors, where the points differ, by the table that
     sampling uses.
 
     Args:
         L: number of quantization points, at least 1.
-        bits: option widths in bits, distinct and ascending.
+        bits: option costs in bits, ascending.
         total: bits over all points.
         floors: the least width at each point; None: every option everywhere.
 
@@ -42,11 +43,12 @@ def count_allocations(
         shape = Knapsack(widths, length, total)
         ways: int = _count_tables(shape, first_options(length, widths, floors))[0][shape.pad]
         return ways
-    steps = [width - widths[0] for width in widths[1:]]
-    coefficients = [1]
+    steps = [width - widths[0] for width in widths if width > widths[0]]
+    cheapest = len(widths) - len(steps)
+    coefficients: list[int] = [cheapest**length]
     for c in range(1, spare + 1):
         terms = ((step * (length + 1) - c) * coefficients[c - step] for step in steps if step <= c)
-        coefficients.append(sum(terms) // c)
+        coefficients.append(sum(terms) // (c * cheapest))
     return coefficients[spare]
 
 
@@ -57,7 +59,7 @@ def freedom_log2(
 
     Args:
         L: number of quantization points, at least 1.
-        bits: option widths in bits, distinct and ascending.
+        bits: option costs in bits, ascending.
         total: bits over all points.
         floors: the least width at each point; None: every option everywhere.
 
@@ -87,7 +89,7 @@ def sample_allocations(
     Args:
         n: number of draws, at least 1.
         L: number of quantization points, at least 1.
-        bits: option widths in bits, distinct and ascending.
+        bits: option costs in bits, ascending.
         total: bits over all points.
         rng: a numpy Generator; the first draws do not depend on `n`.
         floors: the least width at each point; None: every option everywhere.

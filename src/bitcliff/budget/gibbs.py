@@ -40,7 +40,7 @@ def marginals(
 
     Args:
         values: (batch, L, O), in any unit; -inf forbids an option.
-        bits: the O option widths in bits, distinct and ascending.
+        bits: the O option costs in bits, ascending.
         total: bits to allocate per example, over all L points.
         temperature: T > 0, in the unit of `values`.
 
@@ -79,7 +79,7 @@ def gibbs_samples(
     Args:
         n: number of draws per example, at least 1.
         values: (batch, L, O), in any unit; -inf forbids an option.
-        bits: the O option widths in bits, distinct and ascending.
+        bits: the O option costs in bits, ascending.
         total: bits to allocate per example, over all L points.
         rng: a numpy Generator.
         temperature: T > 0, in the unit of `values`.

@@ -35,7 +35,7 @@ def solve(
 
     Args:
         values: (batch, L, O), in any unit; -inf forbids an option.
-        bits: the O option widths in bits, distinct and ascending; they need not be consecutive.
+        bits: the O option costs in bits, ascending; they need not be consecutive.
         total: bits to allocate per example, over all L points.
         k: how many of the best distinct allocations to return, or None for the best alone.
 

@@ -14,7 +14,7 @@ def feasible_totals(L: int, bits: Sequence[int]) -> list[int]:
 
     Args:
         L: number of quantization points, at least 1.
-        bits: option widths in bits, distinct and ascending; they need not be consecutive.
+        bits: option costs in bits, ascending; they need not be consecutive.
 
     Raises:
         InputError: `L` or `bits` is not as above.
@@ -32,7 +32,7 @@ def total_from_mean(
     Args:
         mean: mean bits per point.
         L: number of quantization points, at least 1.
-        bits: option widths in bits, distinct and ascending.
+        bits: option costs in bits, ascending.
         floors: the least width at each point; None: every option everywhere.
 
     Raises:
@@ -134,7 +134,10 @@ def describe_totals(totals: list[int], length: int) -> str:
 
 
 def check_bits(bits: object) -> tuple[int, ...]:
-    """The option widths as a tuple of ints; InputError unless whole, positive and ascending."""
+    """The option costs as a tuple of ints; InputError unless whole, positive and ascending.
+
+    Equal costs may follow one another: two formats can take as many bits.
+    """
     if isinstance(bits, str | bytes) or not isinstance(bits, Iterable):
         raise InputError(
             f"bits: must be a sequence of option widths such as range(3, 11), got {bits!r}"
@@ -142,8 +145,8 @@ def check_bits(bits: object) -> tuple[int, ...]:
     widths = tuple(check_whole("bits: each option width", width, least=1) for width in bits)
     if not widths:
         raise InputError("bits: is empty; give at least one option width")
-    if any(low >= high for low, high in itertools.pairwise(widths)):
-        raise InputError(f"bits: must be distinct and ascending, got {list(widths)}")
+    if any(low > high for low, high in itertools.pairwise(widths)):
+        raise InputError(f"bits: must be ascending, got {list(widths)}")
     return widths
 
 

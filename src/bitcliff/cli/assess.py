@@ -14,7 +14,7 @@ from bitcliff.cli.options import SettingsCommand, options_of, settings_from
 from bitcliff.cli.output import reader_may_leave
 
 # What has no effect on a black box, and where only shipped formats are asked for.
-_NEED_A_LOOK = ("budget", "numerics", "explain")
+_NEED_A_LOOK = ("budget", "numerics", "options", "explain")
 _NEED_BITS = (
     *("bits", "uniform", "policy", "explain"),
     *("draws", "rounds", "exchanges", "evaluations"),
@@ -147,15 +147,19 @@ def _job(options: dict[str, Any]) -> "AssessJob":
     plan = read_plan(options["plan"]) if options["plan"] else None
     planned_budgets = tuple(plan.budget) if plan is not None else ()
     budgets = options["budget"] or planned_budgets
-    if not budgets and not options["numerics"]:
+    if options["options"]:
+        _check_mix(options)
+    elif not budgets and not options["numerics"]:
         budgets = _default_budgets(options)
     if not budgets:
         _refuse_idle(
             options, _NEED_BITS, "with --numerics alone; leave it out, or give --budget too"
         )
     names, formats = _formats(options["numerics"])
+    mixed, more = _formats(options["options"] or ())
+    options = {**options, "options": mixed}
     settings = settings_from(
-        AssessSettings, options, budgets=budgets, numerics=names, formats=formats
+        AssessSettings, options, budgets=budgets, numerics=names, formats=formats | more
     )
     return replace(
         job,
@@ -220,6 +224,15 @@ def _refuse_idle(options: dict[str, Any], names: Iterable[str], why: str) -> Non
     for name in names:
         if options[name]:
             raise InputError(f"--{name} has no effect {why}")
+
+
+def _check_mix(options: dict[str, Any]) -> None:
+    from bitcliff.errors import InputError
+
+    idle = ("bits", "uniform", "policy", "plan", "explain", "evaluations")
+    _refuse_idle(options, idle, "with --options, which mixes formats and not bits; leave it out")
+    if not options["budget"]:
+        raise InputError("--options needs --budget: the mean bits of a value, such as 6")
 
 
 def _default_budgets(options: dict[str, Any]) -> tuple[float, ...]:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args, get_origin
 
 import click
 
-from bitcliff.cli.values import Numbers, Widths
+from bitcliff.cli.values import Names, Numbers, Widths
 
 if TYPE_CHECKING:
     from bitcliff.types.settings import Option, Settings
@@ -88,7 +88,7 @@ def _of_type(annotation: Any, option: "Option") -> dict[str, Any]:
     if get_origin(annotation) is not tuple:
         return {"type": annotation}
     if get_args(annotation)[0] is str:
-        return {"multiple": True}
+        return {"type": Names()} if option.commas else {"multiple": True}
     if get_args(annotation)[0] is float:
         return {"type": Numbers()}
     return {"type": Widths(option.such_as) if option.such_as else Widths()}

@@ -36,6 +36,17 @@ class Widths(click.ParamType):  # type: ignore[type-arg]
             )
 
 
+class Names(click.ParamType):  # type: ignore[type-arg]
+    """Names separated by commas."""
+
+    name = "names"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, ...]:
+        return value if isinstance(value, tuple) else tuple(filter(None, value.split(",")))
+
+
 class Numbers(click.ParamType):  # type: ignore[type-arg]
     """Numbers separated by commas."""
 

@@ -20,8 +20,10 @@ from bitcliff.quant import (
     fake_quantize,
     fake_quantize_choice,
     fake_quantize_weight,
+    round_by_choice,
     round_shipped,
 )
+from bitcliff.quant.shipped import Rounder
 from bitcliff.types.numerics import Numerics
 from bitcliff.types.presets import Format
 from bitcliff.types.subject import Inputs
@@ -39,18 +41,20 @@ class Rounding:
         weights: whether weights are quantized too.
         active: which of the plan's points to quantize, by their index; the others stay in float.
             None for all.
-        shipped: instead of bits, weights and activations as a runtime rounds them; examples: how
-            many there are in the pass, in that case.
+        formats: instead of bits, at each of the plan's points the format in which a runtime rounds
+            its weights and activations; examples: how many there are in the pass, in that case.
+        weighed: the formats that `choice` chooses among, by one one-hot tensor (O,) a point.
     """
 
     bits: Int[Tensor, "batch points"] | None = None
-    choice: Sequence[Float[Tensor, "batch options"]] | None = None
+    choice: Sequence[Float[Tensor, "*batch options"]] | None = None
     options: Int[Tensor, " options"] | None = None
     through_scale: bool = False
     weights: bool = True
     active: frozenset[int] | None = None
-    shipped: Format | None = None
+    formats: tuple[Format, ...] | None = None
     examples: int = 0
+    weighed: tuple[Format, ...] = ()
 
 
 FLOAT = Rounding(weights=False)
@@ -101,7 +105,6 @@ class Attachment(Walk):
         self.incidents = Incidents()
         self.on_point: OnPoint | None = None
         self._index = {(p.site, p.role): i for i, p in enumerate(plan.points)}
-        self._sites = {p.site for p in plan.points}
         self._kinds = {p.site: p.kind for p in plan.seen}
         self._known_misses = {missed.name for missed in plan.missed}
         self._weights: dict[tuple[str, str, Numerics | None], Tensor] = {}
@@ -122,12 +125,13 @@ class Attachment(Walk):
             return logits_of(self.model, inputs)
 
     def _check(self, rounding: Rounding) -> None:
-        bits, choice = rounding.bits, rounding.choice
-        points = len(choice or ()) if bits is None else bits.shape[1]
-        if (bits is not None or choice is not None) and points != len(self.plan):
-            raise InputError(
-                f"the rounding is for {points} points, but the plan has {len(self.plan)}"
-            )
+        bits = rounding.bits
+        given = (rounding.choice, rounding.formats, None if bits is None else bits[0])
+        for one in given:
+            if one is not None and len(one) != len(self.plan):
+                raise InputError(
+                    f"the rounding is for {len(one)} points, but the plan has {len(self.plan)}"
+                )
 
     def on_forward(self) -> None:
         self.incidents.failed = {}
@@ -177,17 +181,12 @@ class Attachment(Walk):
 
     def _quantizes(self, site: str, role: str) -> bool:
         rounding, index = self.rounding, self._index.get((site, role))
-        if rounding.shipped is not None and index is not None:
-            return rounding.shipped.activations is not None and self.covers(rounding.shipped, site)
+        if rounding.formats is not None and index is not None:
+            shipped = rounding.formats[index]
+            return shipped.activations is not None and self.plan.covers(shipped, site)
         if index is None or (rounding.bits is None and rounding.choice is None):
             return False
         return rounding.active is None or index in rounding.active
-
-    def covers(self, shipped: Format, site: str) -> bool:
-        """Whether a format is one for this call: with constant weights, and not left in float."""
-        if site not in self._sites or not self.plan.weights.get(site):
-            return False
-        return shipped.everywhere or self._kinds.get(site) in ("linear", "matmul")
 
     def refuses(self, shipped: Format, point: Point) -> bool:
         """Whether a format's runtime takes whole blocks only, and this layer's inputs are none."""
@@ -197,11 +196,12 @@ class Attachment(Walk):
             for numerics in (shipped.activations, shipped.weights)
             if numerics is not None and numerics.block and numerics.ragged == "refuse"
         ]
-        return self.covers(shipped, point.site) and any(length % block for block in whole)
+        return self.plan.covers(shipped, point.site) and any(length % block for block in whole)
 
     def _quantize_weights(self, site: str, operation: Operation, args: Any, kwargs: Any) -> Any:
-        if (shipped := self.rounding.shipped) is not None:
-            if shipped.weights is None or not self.covers(shipped, site):
+        if (formats := self.rounding.formats) is not None:
+            index = self.plan.sites.get(site)
+            if index is None or not self.plan.covers(formats[index], site):
                 return args, kwargs
         elif self.weight_bits is None or not self.rounding.weights:
             return args, kwargs
@@ -215,8 +215,27 @@ class Attachment(Walk):
     def _rounded_weight(
         self, site: str, role: str, channel_axis: int | None, weight: Tensor
     ) -> Tensor:
-        shipped = self.rounding.shipped
-        numerics = None if shipped is None else shipped.weights
+        rounding, index = self.rounding, self.plan.sites.get(site)
+        if rounding.formats is None or index is None:
+            return self._kept_weight(weight, site, role, channel_axis, None)
+        weighed = [self._weight_rounder(site, role, shipped) for shipped in rounding.weighed]
+        if rounding.choice is not None and weighed:
+            return round_by_choice(weight, rounding.choice[index], weighed)
+        return self._weight_rounder(site, role, rounding.formats[index])(weight)
+
+    def _weight_rounder(self, site: str, role: str, shipped: Format) -> Rounder:
+        if shipped.weights is None:
+            return lambda weight: weight
+        return lambda weight: self._kept_weight(weight, site, role, None, shipped.weights)
+
+    def _kept_weight(
+        self,
+        weight: Tensor,
+        site: str,
+        role: str,
+        channel_axis: int | None,
+        numerics: Numerics | None,
+    ) -> Tensor:
         bits, axis = self.weight_bits or 16, channel_axis
         if not self.per_channel or weight.ndim < 2:
             axis = None
@@ -237,7 +256,7 @@ class Attachment(Walk):
     @property
     def _batch(self) -> int | torch.SymInt:
         """How many examples the rounding is for; a symbol while the network is traced."""
-        if self.rounding.shipped is not None:
+        if self.rounding.formats is not None:
             return self.rounding.examples
         if self.rounding.bits is not None:
             # Not len, which tracing takes for a constant.
@@ -247,16 +266,30 @@ class Attachment(Walk):
     def _activation(self, site: str, role: str, x: Tensor) -> Tensor:
         if not self._quantizes(site, role):
             return x
-        index = self._index[site, role]
-        shipped = self.rounding.shipped
-        numerics = None if shipped is None else shipped.activations
-        if numerics is not None and numerics.group not in ("example", "channel"):
-            return _along_summed_axis(x, role, numerics)
-        layout = self.plan.points[index].layout
-        return layout.apply(x, self._batch, lambda rows: self._at_point(rows, index))
+        index, rounding = self._index[site, role], self.rounding
+        if rounding.choice is not None and rounding.weighed:
+            weighed = [self._rounder(role, index, shipped) for shipped in rounding.weighed]
+            return round_by_choice(x, rounding.choice[index], weighed)
+        if rounding.formats is not None:
+            return self._rounder(role, index, rounding.formats[index])(x)
+        return self._by_example(index, partial(self._round, index=index))(x)
 
-    def _at_point(self, rows: Tensor, index: int) -> Tensor:
-        rounded = self._round(rows, index)
+    def _rounder(self, role: str, index: int, shipped: Format) -> Rounder:
+        """Of a point's values, in a format."""
+        numerics = shipped.activations
+        assert numerics is not None  # noqa: S101  (`_quantizes` has seen to it)
+        if numerics.group in ("example", "channel"):
+            return self._by_example(index, partial(round_shipped, numerics=numerics))
+        return partial(_along_summed_axis, role=role, numerics=numerics)
+
+    def _by_example(self, index: int, rounder: Rounder) -> Rounder:
+        """With the examples laid out in rows, and shown to whoever looks on."""
+        layout = self.plan.points[index].layout
+        at_point = partial(self._at_point, index, rounder)
+        return lambda x: layout.apply(x, self._batch, at_point)
+
+    def _at_point(self, index: int, rounder: Rounder, rows: Tensor) -> Tensor:
+        rounded = rounder(rows)
         return rounded if self.on_point is None else self.on_point(index, rows, rounded)
 
     def _note_broken(self, index: int, broken: Tensor) -> None:
@@ -266,8 +299,6 @@ class Attachment(Walk):
     def _round(self, rows: Tensor, index: int) -> Tensor:
         on_broken = partial(self._note_broken, index)
         rounding = self.rounding
-        if rounding.shipped is not None and rounding.shipped.activations is not None:
-            return round_shipped(rows, rounding.shipped.activations)
         if rounding.choice is not None and rounding.options is not None:
             choice = rounding.choice[index]
             return fake_quantize_choice(

@@ -1,9 +1,12 @@
 """What discovery finds: the points, in the order in which the network reaches them."""
 
-from dataclasses import dataclass, field
+from collections.abc import Collection
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Literal
 
 from bitcliff.points.layout import Layout
+from bitcliff.types.presets import Format
 
 Where = Literal["inputs", "outputs"]
 
@@ -68,3 +71,21 @@ class Plan:
 
     def __len__(self) -> int:
         return len(self.points)
+
+    @cached_property
+    def sites(self) -> dict[str, int]:
+        """By the call, the last of its points, by index."""
+        return {point.site: index for index, point in enumerate(self.points)}
+
+    def covers(self, shipped: Format, site: str) -> bool:
+        """Whether a format is one for this call: with constant weights, and not left in float."""
+        if site not in self.sites or not self.weights.get(site):
+            return False
+        return shipped.everywhere or self.points[self.sites[site]].kind in ("linear", "matmul")
+
+    def without(self, sites: Collection[str], reason: str) -> "Plan":
+        """The same, these calls left out."""
+        left = (
+            replace(p, reason=reason) if p.quantized and p.site in sites else p for p in self.seen
+        )
+        return replace(self, seen=tuple(left))

@@ -6,7 +6,7 @@ from bitcliff.quant.activation import (
     fake_quantize,
     fake_quantize_choice,
 )
-from bitcliff.quant.shipped import round_shipped
+from bitcliff.quant.shipped import round_by_choice, round_shipped
 from bitcliff.quant.weight import fake_quantize_weight
 from bitcliff.types.scheme import MAX_BITS, MIN_BITS, Scheme
 
@@ -19,5 +19,6 @@ __all__ = [
     "fake_quantize",
     "fake_quantize_choice",
     "fake_quantize_weight",
+    "round_by_choice",
     "round_shipped",
 ]

@@ -5,13 +5,13 @@ so nothing here is simplified, and `tests/quant/conformance/` holds each preset 
 for bit. Scales are worked in float32 (or the tensor's own type where the runtime does so).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
-from torch.autograd.function import FunctionCtx
+from torch.autograd.function import FunctionCtx, once_differentiable
 
 from bitcliff.errors import InputError
 from bitcliff.quant.groups import as_groups
@@ -75,6 +75,48 @@ class _StraightThrough(torch.autograd.Function):
     @staticmethod
     def backward(ctx: FunctionCtx, *grads: Tensor) -> tuple[Tensor, None]:
         return grads[0], None
+
+
+Rounder = Callable[[Tensor], Tensor]
+"""From a tensor to its like, rounded."""
+
+
+def round_by_choice(
+    x: Float[Tensor, "*shape"], choice: Float[Tensor, " options"], rounders: Sequence[Rounder]
+) -> Float[Tensor, "*shape"]:
+    """Round `x` by the one of several that `choice` has a 1 at, differentiable in the choice.
+
+    The gradient in `x` is the identity; in choice[o] it is <g, Q_o(x) - x> over the whole tensor,
+    as `fake_quantize_choice` has it for each example.
+
+    Raises:
+        InputError: `choice` is not one-hot, or not of as many options as there are rounders.
+    """
+    one_hot = int((choice == 1).sum()) == int((choice != 0).sum()) == 1
+    if choice.shape != (len(rounders),) or not one_hot:
+        given = choice.tolist()
+        raise InputError(f"choice must be one-hot over {len(rounders)} options, not {given}")
+    result: Tensor = _Chosen.apply(x, choice, tuple(rounders))
+    return result
+
+
+class _Chosen(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: FunctionCtx, x: Tensor, choice: Tensor, rounders: tuple[Rounder, ...]
+    ) -> Tensor:
+        ctx.save_for_backward(x)
+        ctx.rounders = rounders  # type: ignore[attr-defined]
+        return rounders[int(choice.argmax())](x.detach())
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, *grads):  # type: ignore[no-untyped-def]
+        (x,) = ctx.saved_tensors
+        gradient = grads[0]
+        # Infinity less infinity is not a number; such an example is a numeric failure anyway.
+        errors = (((rounder(x) - x).nan_to_num(0.0) * gradient).sum() for rounder in ctx.rounders)
+        return gradient, torch.stack(list(errors)), None
 
 
 def _round(x: Float[Tensor, "batch *rest"], numerics: Numerics) -> Float[Tensor, "batch *rest"]:

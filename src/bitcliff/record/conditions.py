@@ -1,9 +1,10 @@
 """What differs from float: a kind, its parameters, who threatens, and the name that people read."""
 
 from collections.abc import Mapping
+from string import Formatter
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from bitcliff.record.part import Part
 
@@ -19,6 +20,10 @@ Kind = Literal[
     "best",
     "runtime",
     "numerics",
+    "one-format",
+    "random-mix",
+    "worst-mix",
+    "best-mix",
 ]
 Threat = Literal["none", "allocation", "input", "company", "co-trained"]
 
@@ -35,14 +40,21 @@ _NAMES: Mapping[Kind, str] = {
     "best": "best-{mean_bits:g}",
     "runtime": "{runtime}",
     "numerics": "{numerics}",
+    "one-format": "{numerics}",
+    "random-mix": "random-mix-{mean_bits:g}",
+    "worst-mix": "worst-mix-{mean_bits:g}",
+    "best-mix": "best-mix-{mean_bits:g}",
 }
 _THREATS: Mapping[Kind, Threat] = {
     "co-trained": "co-trained",
     "worst": "allocation",
     "worst-static": "allocation",
     "worst-evolutionary": "allocation",
+    "worst-mix": "allocation",
 }
-SEARCHED: tuple[Kind, ...] = ("worst", "worst-static", "worst-evolutionary", "best")
+SEARCHED: tuple[Kind, ...] = (
+    "worst", "worst-static", "worst-evolutionary", "best", "worst-mix", "best-mix",
+)  # fmt: skip
 """Kinds whose bits were looked for on the very examples that they are shown on, or their like."""
 
 
@@ -57,6 +69,8 @@ class Condition(Part):
         policy_freedom_log2: log2 of the number of allocations the policy could choose among.
         numerics: the shipped format that weights and activations were rounded to. points_rounded:
             at how many points, the others being layers that it is not for, in float.
+        options: of a mix, the formats that each layer may have, the cheapest first. cost_32nds:
+            what every such plan costs, in 1/32 bit of a value at each point, exactly.
         runtime, runtime_version: the runtime that it was measured in; None: simulated. batch_size:
             of a runtime, or of a format whose scales a batch shares: examples at once.
     """
@@ -69,9 +83,18 @@ class Condition(Part):
     policy_freedom_log2: Annotated[float, Field(ge=0)] | None = None
     numerics: str | None = None
     points_rounded: Annotated[int, Field(ge=0)] | None = None
+    options: list[str] | None = None
+    cost_32nds: Annotated[int, Field(ge=0)] | None = None
     runtime: str | None = None
     runtime_version: str | None = None
     batch_size: Annotated[int, Field(ge=1)] | None = None
+
+    @model_validator(mode="after")
+    def _has_its_parameters(self) -> "Condition":
+        for _, needed, _, _ in Formatter().parse(_NAMES[self.kind]):
+            if needed and getattr(self, needed) is None:
+                raise ValueError(f"a condition of kind {self.kind} needs {needed}")
+        return self
 
     @property
     def name(self) -> str:
@@ -87,7 +110,7 @@ class Condition(Part):
     @property
     def deployed(self) -> bool:
         """Whether it is what somebody runs, and not an exploration of what could be."""
-        return self.runtime is not None or self.numerics is not None
+        return self.kind in ("runtime", "numerics")
 
     @property
     def total(self) -> int:

@@ -67,7 +67,8 @@ class PolicyResult(Part):
 
     Attributes:
         name, threat: the condition's.
-        allocation: the bits at each point where all examples share them, else None.
+        allocation: the bits at each point where all examples share them, else None. plan: of a mix,
+            the format at each point.
         change: quantized against float, Holm-adjusted over the run's conditions; None without
             labels, and where no example counts.
         effort: what was spent. broken: ids of the examples that gave NaN or infinity under any
@@ -81,6 +82,7 @@ class PolicyResult(Part):
     condition: Condition
     effort: Effort
     allocation: list[int] | None
+    plan: list[str] | None = None
     accuracy: Rate | None
     agreement: Rate
     flips: Flips
@@ -229,6 +231,7 @@ def _policy(table: Table, measured: Measured) -> PolicyResult:
         condition=measured.condition,
         effort=measured.effort,
         allocation=found.allocation,
+        plan=found.plan,
         accuracy=_accuracy(labels, now),
         agreement=rate(n - flips.all.k, n),
         flips=flips,

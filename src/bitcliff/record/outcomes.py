@@ -73,6 +73,7 @@ class Outcomes(Part):
         repeats: (r, m) for searched policies, the prediction in each repeat with a nudged input.
         in_float: (m,) what float predicts when it is run in the same batches, -1 on a numeric
             failure, where that is not what the table says, since float depends on its batch.
+        plan: (L,) of a mix of formats, the one at each point, the same for all examples.
     """
 
     places: Ints | None = None
@@ -83,6 +84,7 @@ class Outcomes(Part):
     draws: Ints2 | None = None
     repeats: Ints2 | None = None
     in_float: Ints | None = None
+    plan: list[str] | None = None
 
     def __len__(self) -> int:
         return len(self.prediction)

@@ -113,6 +113,7 @@ def _measured(observed: Observed, measured: Measured) -> Iterator[str]:
     if set(found.failed_at) != set(np.flatnonzero(found.prediction == NONE).tolist()):
         yield "names a point for other examples than those that failed"
     yield from _bits(observed, measured)
+    yield from _plan(observed, measured)
     for name, tables in (("draws", found.draws), ("repeats", found.repeats)):
         if tables is not None:
             if not len(tables) or tables.shape[1] != len(found):
@@ -143,6 +144,22 @@ def _bits(observed: Observed, measured: Measured) -> Iterator[str]:
         yield f"has bits of shape {bits.shape}, but {points} points are quantized"
     elif (bits.sum(1, dtype=np.int64) != condition.total).any():
         yield f"has bits that do not add up to {condition.total}"
+
+
+def _plan(observed: Observed, measured: Measured) -> Iterator[str]:
+    plan, condition, asked = measured.outcomes.plan, measured.condition, observed.settings
+    options = condition.options or []
+    if (plan is None) != (condition.options is None):
+        yield "has a plan without formats to choose among, or formats without a plan"
+    if plan is None:
+        return
+    points = sum(point.quantized for point in observed.subject.points)
+    if options != list(asked.mix):
+        yield f"chooses among {options}, but {list(asked.mix)} are in settings"
+    elif len(plan) != points or not set(plan) <= set(options):
+        yield f"has a plan that does not give {points} points one of {options}"
+    elif sum(asked.mix[one] for one in plan) != condition.cost_32nds:
+        yield f"has a plan that does not cost {condition.cost_32nds} thirty-seconds of a bit"
 
 
 def _explained(observed: Observed, explained: Explained) -> Iterator[str]:

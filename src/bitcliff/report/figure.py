@@ -33,6 +33,10 @@ _LABELS: Mapping[Kind, str] = {
     "co-trained": "its own trained policy",
     "worst": "worst found",
     "worst-static": "worst found, one placement for all",
+    "one-format": "one format everywhere",
+    "best-mix": "best mix found",
+    "random-mix": "mixed at random: median and range",
+    "worst-mix": "worst mix found",
 }
 
 
@@ -106,14 +110,18 @@ def _draw(figure: "Figure", record: Record, theme: Theme, narrow: bool) -> None:
     _draw_axes(axes, record, theme)
     _draw_float(axes, record, theme)
     found = series_of(record)
-    if "random" in found:
-        _draw_random(axes, found["random"], theme)
+    for kind in ("random", "random-mix"):
+        if kind in found:
+            _draw_random(axes, found[kind], theme)
     styles: Mapping[Kind, tuple[str, str, float, str]] = {
         "uniform": (theme.even, "o", 0.0, "-"),
         "best": (theme.best, "^", -0.0155, "-"),
         "co-trained": (theme.own, "P", 0.022, "-"),
         "worst": (theme.worst, "v", 0.006, "-"),
         "worst-static": (theme.static, "s", 0.0155, ":"),
+        "one-format": (theme.even, "o", 0.0, ""),
+        "best-mix": (theme.best, "^", -0.0155, "-"),
+        "worst-mix": (theme.worst, "v", 0.006, "-"),
     }
     for kind, (colour, marker, shift, line) in styles.items():
         if kind in found:

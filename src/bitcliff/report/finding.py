@@ -154,7 +154,7 @@ def _in_runtime(record: Record, policy: PolicyResult) -> Finding:
 def _pair(record: Record) -> _Pair:
     families = [
         ("worst", "worst-evolutionary"),
-        ("worst-static",),
+        ("worst-static", "worst-mix"),
     ]
     for wanted in families:
         # A fixed placement is reported on half the examples only: second choice for a headline.
@@ -227,7 +227,7 @@ def _cheapest_even(record: Record) -> PolicyResult | None:
 
 def _random_at(record: Record, pair: _Pair) -> PolicyResult | None:
     spent = pair.worst or pair.even
-    for kind in ("random", "random-static"):
+    for kind in ("random", "random-static", "random-mix"):
         for policy in record.policies:
             if policy.kind == kind and spent and _same(policy, spent):
                 return policy

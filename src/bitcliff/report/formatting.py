@@ -79,6 +79,28 @@ FAMILIES = (
         "Weights and activations rounded as the runtimes that ship these formats round them, "
         "operation by operation; products themselves in float.",
     ),
+    Family(
+        "one-format",
+        "One format everywhere",
+        "Each of the formats that may be mixed, at every point.",
+    ),
+    Family(
+        "random-mix",
+        "Formats mixed at random",
+        "One of the formats at each layer, alike for all inputs, the same total of bits. The "
+        "median of all draws is shown.",
+    ),
+    Family(
+        "worst-mix",
+        "Worst mix found",
+        "The worst plan of one format for each layer that was found, chosen on one half of the "
+        "examples and reported on the other.",
+    ),
+    Family(
+        "best-mix",
+        "Best mix found",
+        "The best such plan that was found, chosen and reported likewise.",
+    ),
 )
 _BY_KIND = {family.kind: (place, family) for place, family in enumerate(FAMILIES)}
 

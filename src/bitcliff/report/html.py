@@ -104,6 +104,7 @@ def _context(record: Record, verdict: Verdict) -> dict[str, Any]:
         "one": noun(record, 1),
         "points": subject.points,
         "starved": view.mean_bits_at(record, finding),
+        "mixes": view.mixes_found(record),
         "coverage": record.coverage,
         "uncovered": subject.uncovered,
         "searched": view.searched(record),

@@ -38,7 +38,7 @@ def changed_by(record: Record) -> str:
         by.append("an adversary who allocates the same bits")
     if record.names_in_runtimes:
         by.append("a runtime")
-    if any(policy.condition.numerics for policy in record.policies):
+    if any(policy.kind == "numerics" for policy in record.policies):
         by.append("a shipped format")
     return " or by ".join(by) or "an adversary who allocates the same bits"
 

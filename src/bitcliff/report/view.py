@@ -22,7 +22,7 @@ from bitcliff.report.formatting import (
 )
 from bitcliff.report.nudge_stability import nudged_sentence
 from bitcliff.types.rate import Rate
-from bitcliff.types.settings import AssessSettings
+from bitcliff.types.settings import COST_UNIT, AssessSettings
 from bitcliff.verdict import Verdict
 
 
@@ -178,6 +178,24 @@ def mean_bits_at(record: Record, finding: Finding) -> dict[str, float]:
     return dict(zip(names, map(float, bits.mean(0)), strict=True))
 
 
+@dataclass(frozen=True)
+class MixShown:
+    """A plan of formats that was found: its condition's name, and the format by a point's name."""
+
+    name: str
+    formats: dict[str, str]
+
+
+def mixes_found(record: Record) -> list[MixShown]:
+    """The plans of formats that were searched for."""
+    names = [point.name for point in record.subject.points if point.quantized]
+    return [
+        MixShown(one.name, dict(zip(names, one.plan, strict=True)))
+        for one in record.policies
+        if one.plan is not None and one.kind in SEARCHED
+    ]
+
+
 def settings_lines(record: Record) -> list[tuple[str, str]]:
     """What was asked for, in words; of a simulation only where there was one."""
     asked = record.settings
@@ -186,11 +204,13 @@ def settings_lines(record: Record) -> list[tuple[str, str]]:
             ("Batch size", str(asked.batch_size)),
             *_data_lines(record),
         ]
-    formats = [f"{clean(name)}: {asked.format_of(name).formula}" for name in asked.numerics]
-    simulated = bool(asked.budgets) or not formats
+    names = dict.fromkeys((*asked.numerics, *asked.mix))
+    formats = [f"{clean(name)}: {asked.format_of(name).formula}" for name in names]
+    simulated = not asked.options and (bool(asked.budgets) or not formats)
     return [
         *(("Numerics", text) for text in formats),
         *(_allocation_lines(asked) if simulated else ()),
+        *(_mix_lines(asked) if asked.options else ()),
         ("BatchNorm", folding_note(record) or "as the network has it"),
         ("Places", f"{asked.points} of layers; stem {'in' if asked.include_stem else 'left out'}"),
         ("Included, excluded", f"{_patterns(asked.include)}; {_patterns(asked.exclude)}"),
@@ -213,6 +233,16 @@ def _allocation_lines(asked: AssessSettings) -> list[tuple[str, str]]:
         ("Even allocations, bits", ", ".join(str(bits) for bits in asked.uniform) or "none"),
         ("Quantizer", clean(asked.scheme)),
         ("Weights", weights),
+    ]
+
+
+def _mix_lines(asked: AssessSettings) -> list[tuple[str, str]]:
+    costs = (f"{clean(name)} {cost / COST_UNIT:g}" for name, cost in asked.mix.items())
+    return [
+        ("Formats mixed, bits a value", ", ".join(costs)),
+        ("Mean bits that were tried", ", ".join(mean_text(mean) for mean in asked.budgets)),
+        ("Random draws", str(asked.draws)),
+        ("Search", f"{asked.rounds} rounds, {count_text(asked.exchanges)} exchanges"),
     ]
 
 

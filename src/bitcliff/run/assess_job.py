@@ -159,7 +159,7 @@ def with_stem(settings: AssessSettings, subject: Subject, examples: Examples) ->
     """
     if settings.include_stem is not None:
         return settings
-    deployed = bool(settings.numerics) and not settings.budgets
+    deployed = bool(settings.options or (settings.numerics and not settings.budgets))
     images = takes_images(examples.inputs, subject.preprocessing)
     return settings.changed(include_stem=deployed or not images)
 

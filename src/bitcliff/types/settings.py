@@ -26,6 +26,9 @@ from bitcliff.types.scheme import MAX_BITS, MIN_BITS, Scheme
 
 DEGREES = (1, 2, 3, 4, 5)
 
+COST_UNIT = 32
+"""Units of a format's cost in a bit."""
+
 Kind = TypeVar("Kind", bound="Settings")
 
 
@@ -37,12 +40,14 @@ class Option:
         name: the option's, where it is not the field's.
         default: what the help shows of it beside the field's default, or in place of None.
         such_as: for whole numbers that are not bit-widths: a range and a list, as examples.
+        commas: whether several are given at once, rather than by the option again.
         absent: why the command line has no such option.
     """
 
     name: str = ""
     default: str | None = None
     such_as: tuple[str, str] | None = None
+    commas: bool = False
     absent: str | None = None
 
 
@@ -139,6 +144,10 @@ class AssessSettings(Selection):
     numerics: tuple[str, ...] = ()
     """A shipped format, such as vllm-int8-token or mxfp4-rceil (`bitcliff numerics` lists them), or
     FILE.yaml with one's own: what is deployed, and judged. May be given again."""
+    options: Annotated[tuple[str, ...], Option(commas=True)] = ()
+    """Shipped formats to mix instead of bits, by commas: one at each layer, alike for all examples.
+    At every --budget, in bits of a value with its scales, at random, the worst mix found and the
+    best."""
     formats: Annotated[dict[str, Format], Option(absent="of --numerics FILE.yaml")] = Field(
         default_factory=dict
     )
@@ -175,11 +184,19 @@ class AssessSettings(Selection):
 
     @property
     def choice(self) -> str:
-        """The widths that an allocation may give a layer, in words."""
+        """The widths, or formats, that an allocation may give a layer, in words."""
+        if self.options:
+            return f"{' or '.join(self.mix)} each"
         least, most = self.bits[0], self.bits[-1]
         whole = self.bits == tuple(range(least, most + 1)) and most > least + 1
         words = f"{least} to {most}" if whole else " or ".join(map(str, self.bits))
         return f"{words} each, floors kept" if self.floors else f"{words} each"
+
+    @property
+    def mix(self) -> dict[str, int]:
+        """Of the options, the cheapest first, the cost in 1/32 bit of a value."""
+        costs = {name: cost_of(self.format_of(name), name) for name in self.options}
+        return dict(sorted(costs.items(), key=lambda pair: pair[1]))
 
     @field_validator("bits", "uniform", mode="before")
     @classmethod
@@ -223,24 +240,23 @@ class AssessSettings(Selection):
 
     @model_validator(mode="after")
     def _can_be_met(self) -> "AssessSettings":
-        least, most = self.bits[0], self.bits[-1]
-        for name in self.numerics:
-            self.format_of(name)
-            if name in self.formats and name in PRESETS:
-                raise InputError(
-                    f"--numerics {name}.yaml is called as a preset is; rename the file"
-                )
-            if self.numerics.count(name) > 1:
-                raise InputError(f"--numerics {name} is given twice")
-        if self.numerics and self.points == "outputs":
-            raise InputError("--numerics rounds layers' inputs: leave out --points outputs")
+        least: float = self.bits[0]
+        most: float = self.bits[-1]
+        self._check_formats("--numerics", self.numerics)
+        self._check_formats("--options", self.options)
+        if self.options:
+            costs = list(self.mix.values())
+            if len(costs) < 2:
+                raise InputError(f"--options must be two formats or more, not {self.options[0]}")
+            least, most = costs[0] / COST_UNIT, costs[-1] / COST_UNIT
         if not self.budgets and not self.numerics:
             raise InputError("--budget must name at least one mean of bits per point")
         for mean in self.budgets:
             if not least <= mean <= most:
+                what = "--options of" if self.options else "bits"
                 raise InputError(
-                    f"--budget {mean:g} cannot be met with bits {least}..{most}: "
-                    f"feasible means are {least} to {most}"
+                    f"--budget {mean:g} cannot be met with {what} {least:g}..{most:g}: "
+                    f"feasible means are {least:g} to {most:g}"
                 )
         # Policies are named by their mean, as `:g` prints it.
         if len({f"{mean:g}" for mean in self.budgets}) != len(self.budgets):
@@ -252,6 +268,16 @@ class AssessSettings(Selection):
                     f"{least} to {most}"
                 )
         return self
+
+    def _check_formats(self, option: str, names: tuple[str, ...]) -> None:
+        for name in names:
+            self.format_of(name)
+            if name in self.formats and name in PRESETS:
+                raise InputError(f"{option} {name}.yaml is called as a preset is; rename the file")
+            if names.count(name) > 1:
+                raise InputError(f"{option} {name} is given twice")
+        if names and self.points == "outputs":
+            raise InputError(f"{option} rounds layers' inputs: leave out --points outputs")
 
     def format_of(self, name: str) -> Format:
         """One's own format, or the preset of that name.
@@ -300,6 +326,21 @@ class CorruptionSettings(Settings):
                 f"--degrees {_listed(degrees)}: must increase without repeats, such as 1,3,5"
             )
         return degrees
+
+
+def cost_of(shipped: Format, name: str) -> int:
+    """Of a value in a format, in 1/32 bit.
+
+    Raises:
+        InputError: it leaves activations in float, or a scale's share is no whole number of these.
+    """
+    if shipped.activations is None:
+        raise InputError(f"--options {name}: it rounds weights alone, and values stay in float")
+    bits = shipped.activations.bits
+    cost = bits * COST_UNIT
+    if cost.denominator != 1:
+        raise InputError(f"--options {name}: its {bits} bits a value are no whole 32nds")
+    return cost.numerator
 
 
 def budgets_within(

@@ -10,6 +10,7 @@ from tests.audit.searching import (
     all_allocations,
     brute_force,
     evaluator_of,
+    points_of,
     problem_of,
     wins_over_uniform_draws,
 )
@@ -19,7 +20,7 @@ N = 24
 
 
 def evolved(problem: Problem, evaluations: int, seed: int = 0) -> Best:
-    points = len(problem.evaluator.attachment.plan)
+    points = points_of(problem)
     best = Best(problem, even_allocation(problem, points))
     evolve(problem, best, evaluations, generator(seed))
     return best

@@ -2,7 +2,7 @@ import torch
 
 from bitcliff.audit.search import Best, even_allocation
 from bitcliff.audit.search.problem import _shared_cost
-from tests.audit.searching import OPTIONS, all_allocations, evaluator_of, problem_of
+from tests.audit.searching import OPTIONS, all_allocations, evaluator_of, problem_of, run_by
 from tests.small_networks import Overflowing, chain
 
 X = torch.randn(7, 4, generator=torch.Generator().manual_seed(0))
@@ -50,7 +50,7 @@ def test_the_even_allocation_is_uniform_where_that_is_feasible() -> None:
     problem = problem_of(evaluator_of(chain(0), X), OPTIONS, 20)
     assert even_allocation(problem, 5).tolist() == [[4] * 5] * 7
     for total in range(15, 31):
-        problem = problem_of(problem.evaluator, OPTIONS, total)
+        problem = problem_of(run_by(problem), OPTIONS, total)
         bits = even_allocation(problem, 5)[0]
         assert int(bits.sum()) == total
         assert int(bits.max() - bits.min()) <= 1

@@ -26,7 +26,7 @@ _DISCOURAGED = 0.7
 
 
 class _Move(NamedTuple):
-    """One point's width goes up to `up`, another's down to `down`, by as many bits."""
+    """One point's option becomes `up`, which costs more, another's `down`, which as much less."""
 
     first: int
     up: int
@@ -111,14 +111,14 @@ def _likeliest_moves(
 ) -> list[_Move]:
     """Moves from `bits` by predicted gain, blurred; the most promising first."""
     picked = torch.from_numpy(rng.permutation(len(bits))[:_POINTS_AT_A_TIME].copy())
-    widths = bits[picked, None]
-    table = gradients[picked]
-    change = table - table.gather(1, problem.choice(widths))
+    now, table = problem.choice(bits[picked, None]), gradients[picked]
+    change = table - table.gather(1, now)
     change = change.masked_fill(problem.forbidden(len(bits))[picked], torch.inf)
-    steps, shift = problem.steps, problem.options - widths
-    # (steps, points): what it costs to go up, or down, by each step; infinite where no width is.
-    up = torch.where(shift == steps, change, torch.inf).amin(2)
-    down = torch.where(shift == -steps, change, torch.inf).amin(2)
+    steps, shift = problem.steps, problem.prices - problem.prices[now]
+    # (steps, points): what is gained by going up, or down, by each step, and to which option;
+    # infinite where there is none.
+    up, higher = torch.where(shift == steps, change, torch.inf).min(2)
+    down, lower = torch.where(shift == -steps, change, torch.inf).min(2)
     cost = up[:, :, None] + down[:, None, :]
     cost.diagonal(dim1=1, dim2=2).fill_(torch.inf)
     usable = torch.isfinite(cost)
@@ -131,6 +131,6 @@ def _likeliest_moves(
     step, first, second = (
         torch.from_numpy(i) for i in np.unravel_index(chosen.numpy(), cost.shape)
     )
-    by = steps[step, 0, 0]
-    ends = picked[first], bits[picked[first]] + by, picked[second], bits[picked[second]] - by
+    raised, lowered = problem.options[higher[step, first]], problem.options[lower[step, second]]
+    ends = picked[first], raised, picked[second], lowered
     return [_Move(*ends) for ends in zip(*(end.tolist() for end in ends), strict=True)]

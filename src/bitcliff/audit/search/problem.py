@@ -1,23 +1,45 @@
 """What a search looks for: allocations that make a group of examples fare as badly as can be found.
 
 One form serves three questions. Worst per example: every example is a group of its own. Worst
-static: all examples share one group, hence one allocation. Friendliest: the sign turned round.
+static: all examples share one group, hence one allocation. Best: the sign turned round. Options are
+bit-widths, or numbers of formats.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
 from jaxtyping import Bool, Float, Float64, Int
 from torch import Tensor
 
-from bitcliff.audit.evaluator import Evaluator
 from bitcliff.budget import forbid_below, solve
 
 # A decision that is lost by this share of the usual float margin is clear-cut: searching on would
 # add nothing, and one lost by less may hang on a machine's last digits.
 _CLEAR_SHARE = 0.5
+
+
+@runtime_checkable
+class Runner(Protocol):
+    """What runs the network under allocations.
+
+    `scale` is the usual size of a float margin.
+    """
+
+    @property
+    def scale(self) -> float: ...
+
+    def margins(
+        self, index: Int[Tensor, " m"], bits: Int[Tensor, "m points"]
+    ) -> Float[Tensor, " m"]:
+        """Of the examples, each under its row of options; +inf on a numeric failure."""
+
+    def gradients(
+        self, index: Int[Tensor, " m"], bits: Int[Tensor, "m points"], options: Int[Tensor, " o"]
+    ) -> Float[Tensor, "m points o"]:
+        """d margin / d choice."""
 
 
 @dataclass(frozen=True)
@@ -28,18 +50,26 @@ class Problem:
         evaluator: runs the network.
         index: (m,) the examples, by their place in the data.
         groups: (m,) the allocation each example uses, 0..G-1.
-        options: (O,) widths; total: bits that each allocation spends, exactly.
+        options: (O,) widths, or numbers of formats in the order of their cost. total: what each
+            allocation costs, exactly.
         sign: +1 to lower margins (worst), -1 to raise them (best).
         floors: the least width at each point; None: every option everywhere.
+        costs: (O,) of each option, where that is not its width.
     """
 
-    evaluator: Evaluator
+    evaluator: Runner
     index: Int[Tensor, " m"]
     groups: Int[Tensor, " m"]
     options: Int[Tensor, " o"]
     total: int
     sign: int = 1
     floors: Sequence[int] | None = None
+    costs: Int[Tensor, " o"] | None = None
+
+    @property
+    def prices(self) -> Int[Tensor, " o"]:
+        """(O,) what each option costs."""
+        return self.options if self.costs is None else self.costs
 
     @property
     def shared(self) -> bool:
@@ -53,9 +83,11 @@ class Problem:
 
     @property
     def steps(self) -> Int[Tensor, "steps 1 1"]:
-        """By how many bits a point's width can go up or down."""
-        distances: Int[Tensor, " d"] = (self.options[:, None] - self.options).abs().unique()
-        return distances[1:, None, None]
+        """By how much a point's cost can go up or down; 0 where options cost alike."""
+        prices = self.prices
+        distances: Int[Tensor, " d"] = (prices[:, None] - prices).abs().unique()
+        alike = len(prices.unique()) < len(prices)
+        return distances[0 if alike else 1 :, None, None]
 
     @property
     def size(self) -> int:
@@ -91,10 +123,10 @@ class Problem:
 
     def cheapest(self, table: Float[Tensor, "g points o"]) -> Int[Tensor, "g points"]:
         """The allocations that minimise the sum of `table` under the exact budget."""
-        options, values = self.options.tolist(), -table
+        prices, values = self.prices.tolist(), -table
         if self.floors is not None:
-            values = forbid_below(values, options, self.floors)
-        return self.options[solve(values, options, self.total)]
+            values = forbid_below(values, prices, self.floors)
+        return self.options[solve(values, prices, self.total)]
 
     def forbidden(self, points: int) -> Bool[Tensor, "points o"]:
         """Which widths lie below their point's floor."""
@@ -102,12 +134,12 @@ class Problem:
         return self.options < floors[:, None]
 
     def choice(self, bits: Int[Tensor, "g points"]) -> Int[Tensor, "g points"]:
-        """Widths to option indices."""
+        """Options to their indices."""
         return torch.searchsorted(self.options, bits)
 
     def nearest(self, wanted: Float[Tensor, "g points"]) -> Int[Tensor, "g points"]:
-        """The allocations of the exact total that lie nearest to `wanted` (least squares)."""
-        return self.cheapest((self.options - wanted[:, :, None]).double().square())
+        """The allocations whose costs lie nearest to `wanted` (least squares)."""
+        return self.cheapest((self.prices - wanted[:, :, None]).double().square())
 
 
 @dataclass
