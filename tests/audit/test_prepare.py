@@ -196,7 +196,7 @@ def test_the_label_is_pushed_away_from_where_there_are_labels() -> None:
 
 def test_means_that_spend_the_same_bits_are_refused() -> None:
     settings = SETTINGS.changed(budgets=(2.5, 2.51))
-    with pytest.raises(InputError, match=r"--budget 2.5 and 2.51 are the same 10 bits"):
+    with pytest.raises(InputError, match=r"--budget 2.5 and 2.51 are the same total for 4 points"):
         prepared_of(chain(0, points=4), [X], settings)
 
 
