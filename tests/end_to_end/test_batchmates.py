@@ -53,6 +53,8 @@ def test_arrays_that_are_no_pictures_get_companions_from_the_data_alone(workplac
     [
         (["base-digits", "--batch", "1"], "--batch must be 2 or more, not 1"),
         (["base-digits", "--runtime", "ort"], "--runtime ort: not known"),
+        (["base-digits", "--numerics", "nvfp5"], "did you mean nvfp4?"),
+        (["base-digits", "--numerics", "nvfp4", "--runtime", "openvino"], "leave out --runtime"),
         (["base-digits", "--examples", "4", "--batch", "5"], "there are only"),
         (["py:nowhere:net"], "--data is missing"),
     ],
@@ -64,3 +66,12 @@ def test_bad_input_is_one_line(tmp_path: Path, arguments: list[str], told: str) 
     assert "Traceback" not in done.stderr
     assert done.stderr.count("bitcliff: error:") == 1
     assert not (tmp_path / "run").exists()
+
+
+def test_a_format_that_isolates_examples_is_said_to_and_nothing_is_run(tmp_path: Path) -> None:
+    done = bitcliff(tmp_path, "batchmates", "base-digits", "--numerics", "mxfp8-rceil")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("mxfp8-rceil isolates examples by construction: ")
+    told = bitcliff(tmp_path, "batchmates", "--numerics", "mxfp8-rceil", "--json").stdout
+    assert json.loads(told) == {"numerics": "mxfp8-rceil", "isolated": True}
+    assert list(tmp_path.iterdir()) == []

@@ -4,12 +4,17 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 from safetensors.torch import load_file
+from torch import nn
 
+from bitcliff.audit.format_runtime import format_runtime
 from bitcliff.errors import InputError
+from bitcliff.questions.batchmates.positive_control import planted_pair, planted_subject
 from bitcliff.questions.batchmates.store import read_batchmates
 from bitcliff.run.assess_job import AssessJob, Listener
 from bitcliff.run.batchmates_job import BatchmatesJob, run_batchmates
+from bitcliff.types.presets import preset
 from bitcliff.types.runtime_choice import RuntimeChoice
 from bitcliff.types.settings import BatchmatesSettings
 
@@ -57,3 +62,37 @@ def test_an_unknown_runtime_is_refused_before_the_folder_is_made(tmp_path: Path)
     with pytest.raises(InputError, match="--runtime ort-dynamc: not known; did you mean"):
         run_batchmates(other, listener([]))
     assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.parametrize("name", ["ort-uint8", "nvfp4"])
+def test_a_format_that_shares_a_scale_over_the_batch_is_tried_too(
+    tmp_path: Path, name: str
+) -> None:
+    settings = BatchmatesSettings(batch=4, draws=2, candidates=4, effort=0)
+    what = replace(job(tmp_path / "out").what, limit=4)
+    found = run_batchmates(
+        BatchmatesJob(what, numerics=(name, preset(name)), settings=settings), listener([])
+    )
+    assert found.observed.positive_control
+    assert (found.observed.runtime.name, found.observed.runtime.version) == (name, "simulated")
+    kinds = {"conv2d": 20, "linear": 1}
+    quantized = kinds if name == "ort-uint8" else {"linear": 1}
+    assert found.observed.runtime.quantized == quantized
+    assert not any(row.flips.k for row in found.figures.situations if row.name.startswith("float"))
+
+
+def test_a_format_is_simulated_as_an_assessment_has_it() -> None:
+    """In batches of copies, and beside others, as the evaluator's own path for formats."""
+    subject, x = planted_subject(), torch.cat([planted_pair(), planted_pair().flip(0)])
+    runtime = format_runtime("ort-uint8", preset("ort-uint8"), subject, x)
+    # By hand: one range over the batch, 255 steps, zero among them; weights of 0 and 1 are exact.
+    step = x.max() / 255
+    expected = (x / step).round() * step
+    weight = subject.module.state_dict()["0.weight"]
+    bias = subject.module.state_dict()["0.bias"]
+    scores = expected @ (torch.round(weight * 127) / 127).T + bias
+    torch.testing.assert_close(runtime.run(x), scores)
+    torch.testing.assert_close(runtime.run_float(x), x @ weight.T + bias)
+    convolution = replace(subject, module=nn.Sequential(nn.Conv1d(1, 2, 3), nn.Flatten()).eval())
+    with pytest.raises(InputError, match="none is a linear layer's input"):
+        format_runtime("nvfp4", preset("nvfp4"), convolution, torch.randn(2, 1, 8))

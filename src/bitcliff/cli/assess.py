@@ -155,8 +155,8 @@ def _job(options: dict[str, Any]) -> "AssessJob":
         _refuse_idle(
             options, _NEED_BITS, "with --numerics alone; leave it out, or give --budget too"
         )
-    names, formats = _formats(options["numerics"])
-    mixed, more = _formats(options["options"] or ())
+    names, formats = formats_of(options["numerics"])
+    mixed, more = formats_of(options["options"] or ())
     options = {**options, "options": mixed}
     settings = settings_from(
         AssessSettings, options, budgets=budgets, numerics=names, formats=formats | more
@@ -207,7 +207,7 @@ def named_job(options: dict[str, Any], suffix: str = "") -> "AssessJob":
     )
 
 
-def _formats(given: Iterable[str]) -> "tuple[tuple[str, ...], dict[str, Format]]":
+def formats_of(given: Iterable[str]) -> "tuple[tuple[str, ...], dict[str, Format]]":
     """Names of what --numerics gives, and by name the formats of one's own among them."""
     from bitcliff.run.yaml_file import read_yaml
     from bitcliff.types.presets import Format

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from bitcliff.adapters.array_images import array_thumbnails
 from bitcliff.adapters.runtimes import load_runtime
+from bitcliff.audit.format_runtime import format_runtime
 from bitcliff.errors import BitcliffError
 from bitcliff.export import float_onnx
 from bitcliff.points import logits_of, take
@@ -40,6 +41,7 @@ from bitcliff.run.run_directory import (
     open_run,
 )
 from bitcliff.run.runtimes import runtimes_of
+from bitcliff.types.presets import Format
 from bitcliff.types.runtime_choice import RuntimeChoice
 from bitcliff.types.settings import BatchmatesSettings
 from bitcliff.types.subject import Inputs, tensors_sha256
@@ -57,11 +59,13 @@ class BatchmatesJob:
 
     Attributes:
         what: the model, the data and the run directory, as for an assessment; its own settings of
-            an assessment are not used. runtime: who quantizes and runs.
+            an assessment are not used. runtime: who quantizes and runs. numerics: instead of it, a
+            shipped format that is simulated, and its name.
     """
 
     what: AssessJob
     runtime: RuntimeChoice = _RUNTIME
+    numerics: tuple[str, Format] | None = None
     settings: BatchmatesSettings = field(default_factory=BatchmatesSettings)
 
 
@@ -76,7 +80,7 @@ def run_batchmates(job: BatchmatesJob, listener: Listener) -> Batchmates:
     began, out = now(), job.what.out
     check_run_directory(out, "batchmates")
     measurement, config = _ready(job, listener)
-    planted = _planted(job.runtime)
+    planted = _planted(job)
     open_run(out)
     with held(out):
         partial = _begun(out, config, began, listener)
@@ -94,8 +98,11 @@ def run_batchmates(job: BatchmatesJob, listener: Listener) -> Batchmates:
 
 def _ready(job: BatchmatesJob, listener: Listener) -> tuple[Measurement, dict[str, Any]]:
     subject, examples = load_subject_and_data(job.what, listener)
-    listener.stage(f"Handing {job.what.model} to {job.runtime.label}")
-    (runtime,) = runtimes_of([job.runtime], subject, examples)
+    if job.numerics is not None:
+        runtime = format_runtime(*job.numerics, subject, examples.inputs)
+    else:
+        listener.stage(f"Handing {job.what.model} to {job.runtime.label}")
+        (runtime,) = runtimes_of([job.runtime], subject, examples)
     bench = Bench(runtime)
     listener.stage("Finding the points, and what widens their ranges")
     measurement = Measurement(subject, examples, job.settings, bench, bench.in_float())
@@ -111,10 +118,12 @@ def _ready(job: BatchmatesJob, listener: Listener) -> tuple[Measurement, dict[st
         "runtime": job.runtime.fields,
         "runtime_version": runtime.version,
     }
+    if job.numerics is not None:
+        config["numerics"] = job.numerics[1].model_dump(mode="json")
     return measurement, config
 
 
-def _planted(runtime: RuntimeChoice) -> bool | None:
+def _planted(job: BatchmatesJob) -> bool | None:
     """The positive control; None where the runtime does not take so small a network."""
     subject = planted_subject()
 
@@ -122,7 +131,10 @@ def _planted(runtime: RuntimeChoice) -> bool | None:
         return float_onnx(subject.module, planted_pair())
 
     try:
-        loaded = load_runtime(runtime.name, subject, make_onnx, runtime.options)
+        if job.numerics is not None:
+            loaded = format_runtime(*job.numerics, subject, planted_pair())
+        else:
+            loaded = load_runtime(job.runtime.name, subject, make_onnx, job.runtime.options)
         return planted_flips(Bench(loaded))
     except BitcliffError:
         return None

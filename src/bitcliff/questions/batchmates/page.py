@@ -60,9 +60,9 @@ def render_batchmates(record: Batchmates) -> str:
 
 
 _PLANTED = {
-    True: "A planted companion, a thousand times as large, flips a planted victim in this runtime: "
+    True: "A planted companion, a million times as large, flips a planted victim in this runtime: "
     "it takes one scale for the batch, and this measurement sees what follows from that.",
-    False: "A planted companion, a thousand times as large, does not flip a planted victim in this "
+    False: "A planted companion, a million times as large, does not flip a planted victim in this "
     "runtime: no scale over the batch was seen at work, so no flip is to be expected below.",
     None: "The planted pair could not be run in this runtime, so there is no positive control.",
 }

@@ -1,0 +1,53 @@
+"""A shipped format as a runtime: what a network gives for whole batches in it, simulated."""
+
+from collections import Counter
+
+import torch
+from torch import Tensor
+
+from bitcliff.errors import InputError
+from bitcliff.points import Attachment, Selection, discover, logits_of
+from bitcliff.points.attach import Rounding
+from bitcliff.points.forward import batch_size
+from bitcliff.types.presets import Format
+from bitcliff.types.runtime import Runtime
+from bitcliff.types.subject import Inputs, Subject
+
+
+def format_runtime(name: str, shipped: Format, subject: Subject, inputs: Inputs) -> Runtime:
+    """The network in a format, batches as they come: where a batch shares a scale, it does here.
+
+    Args:
+        inputs: two examples or more, to find the points with.
+
+    Raises:
+        InputError: the format is for no layer of this network.
+    """
+    points = discover(subject.module, inputs, Selection(include_stem=True))
+    covered = {point.site for point in points.points if points.covers(shipped, point.site)}
+    if not covered:
+        raise InputError(
+            f"--numerics {name} rounds linear layers alone, and of the {len(points)} quantization "
+            "points none is a linear layer's input"
+        )
+    attachment = Attachment(subject.module, points)
+    formats = (shipped,) * len(points)
+
+    def run(batch: Inputs) -> Tensor:
+        with torch.no_grad():
+            return attachment.run(batch, Rounding(formats=formats, examples=batch_size(batch)))
+
+    def run_float(batch: Inputs) -> Tensor:
+        with torch.no_grad():
+            return logits_of(subject.module, batch)
+
+    kinds = {point.site: point.kind for point in points.points}
+    return Runtime(
+        name=name,
+        version="simulated",
+        description=shipped.formula,
+        run=run,
+        run_float=run_float,
+        quantized=Counter(kind for site, kind in kinds.items() if site in covered),
+        in_float=Counter(kind for site, kind in kinds.items() if site not in covered),
+    )
