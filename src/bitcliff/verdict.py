@@ -2,13 +2,20 @@
 
 import difflib
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from bitcliff.errors import InputError
-from bitcliff.record import PolicyResult, Record
+from bitcliff.record import Condition, Pair, PolicyResult, Record, pairs_of
+from bitcliff.stats import rate
+from bitcliff.types.change import PairedChange
+from bitcliff.types.rate import Rate
 
 Status = Literal["pass", "fail", "inconclusive"]
+
+Drop = tuple[float | None, float | None, float | None]
+"""Percentage points lost, and their interval; without labels, of answers that change."""
 
 EXIT_CODES: dict[Status, int] = {"pass": 0, "fail": 1, "inconclusive": 3}
 
@@ -39,10 +46,10 @@ _FREE = frozenset(_PLACEMENT) - {"weights-only", "uniform"}
 
 @dataclass(frozen=True)
 class Judgement:
-    """One policy against the limit.
+    """One policy against the limit, or of two that are compared the second against the first.
 
     Attributes:
-        policy: its name in the record.
+        policy: its name in the record; of two, both names.
         status: pass if the whole interval is within the limit, fail if all of it is beyond.
         drop_pp: float minus quantized accuracy, percentage points; without labels the share of
             flips. None if it was not measured.
@@ -76,15 +83,19 @@ def judge(record: Record, max_drop: float, policy: str | None = None) -> Verdict
         policy: judge this one only. By default the adversarial ones (threat "allocation"), which
             speak of the user's own model, and the runtimes, which are what it will run on; where
             the run was told which numerics are deployed, those and the runtimes alone; a record
-            without any is judged on every policy but the best found.
+            without any is judged on every policy but the best found. A run that compares two is
+            judged by what is lost from the first to the second.
 
     Raises:
         InputError: `max_drop` is negative or not a number; no policy has that name.
     """
     if not (math.isfinite(max_drop) and max_drop >= 0):
         raise InputError(f"max_drop is {max_drop:g}, should be 0 or more, in percentage points")
+    pairs = pairs_of(record) if policy is None else []
     judged = [_named(record, policy)] if policy is not None else _judged_by_default(record)
-    judgements = tuple(_judge_policy(record, one, max_drop) for one in judged)
+    judgements = tuple(_judge_pair(record, pair, max_drop) for pair in pairs) or tuple(
+        _judge_policy(record, one, max_drop) for one in judged
+    )
     doubts = _doubts(record, judged)
     status = _overall(judgements, doubts)
     return Verdict(status, _overall_sentence(status, judgements, doubts), judgements)
@@ -110,27 +121,38 @@ def _judged_by_default(record: Record) -> list[PolicyResult]:
 
 
 def _judge_policy(record: Record, policy: PolicyResult, max_drop: float) -> Judgement:
-    drop, low, high = _drop(record, policy)
-    failures = policy.numeric_failures.k or len(policy.broken)
-    status: Status
+    drop = _drop(record.subject.labelled, policy.flips.all, policy.change)
+    status = _status(drop, max_drop, policy.numeric_failures.k or len(policy.broken))
+    subject, trouble = _placement(record, policy), _trouble(policy.numeric_failures, policy.broken)
+    sentence = _sentence(record, subject, status, drop, max_drop, trouble)
+    return Judgement(policy.name, status, *drop, sentence)
+
+
+def _judge_pair(record: Record, pair: Pair, max_drop: float) -> Judgement:
+    drop = _drop(record.subject.labelled, pair.decisions, pair.change)
+    n = len(pair.both)
+    failures = rate(n - int(pair.both.sum()), n)
+    status = _status(drop, max_drop, failures.k)
+    a, b = (_named_with_reach(record, side.name, side.condition) for side in pair.sides)
+    subject = f"from {a} to {b}"
+    sentence = _sentence(record, subject, status, drop, max_drop, _trouble(failures, []))
+    return Judgement(pair.name, status, *drop, sentence)
+
+
+def _status(drop: Drop, max_drop: float, failures: int) -> Status:
+    _, low, high = drop
     if low is not None and low > max_drop:
-        status = "fail"
-    elif high is not None and high <= max_drop and not failures:
-        status = "pass"
-    else:
-        status = "inconclusive"
-    sentence = _sentence(record, policy, status, (drop, low, high), max_drop)
-    return Judgement(policy.name, status, drop, low, high, sentence)
+        return "fail"
+    return "pass" if high is not None and high <= max_drop and not failures else "inconclusive"
 
 
-def _drop(record: Record, policy: PolicyResult) -> tuple[float | None, float | None, float | None]:
-    if not record.subject.labelled:
-        share = policy.flips.all
+def _drop(labelled: bool, changed: Rate, change: PairedChange | None) -> Drop:
+    if not labelled:
+        share = changed
         value, low, high = (
             None if part is None else 100 * part for part in (share.value, share.low, share.high)
         )
         return value, low, high
-    change = policy.change
     if change is None or change.difference_pp is None:
         return None, None, None
     # 0.0 - x, not -x: a drop of minus zero would be printed as such.
@@ -211,14 +233,20 @@ def _severity(judgement: Judgement) -> tuple[float, float, float]:
     return number(judgement.drop_pp), number(judgement.low), number(judgement.high)
 
 
+def _trouble(failures: Rate, broken: list[str]) -> str:
+    """Why numbers that are within the limit do not pass; empty where nothing failed."""
+    if failures.k:
+        return (
+            f"but {failures.k} of {failures.n} inputs gave NaN or infinity and could not be scored."
+        )
+    if broken:
+        return f"but other bits that were tried gave NaN or infinity on {len(broken)} inputs."
+    return ""
+
+
 def _sentence(
-    record: Record,
-    policy: PolicyResult,
-    status: Status,
-    drop: tuple[float | None, float | None, float | None],
-    max_drop: float,
+    record: Record, subject: str, status: Status, drop: Drop, max_drop: float, trouble: str
 ) -> str:
-    subject = _placement(record, policy)
     value, low, high = drop
     if value is None or low is None or high is None:
         return f"{_OPENING[status]}: {subject}, nothing was measured."
@@ -226,15 +254,8 @@ def _sentence(
     interval = f"95 % interval {_number(low)} to {_number(high)}"
     unit = "points" if record.subject.labelled else "%"
     limit = f"{max_drop:g} {unit}"
-    if status == "inconclusive" and policy.broken and not policy.numeric_failures.k:
-        tail = (
-            f"but other bits that were tried gave NaN or infinity on {len(policy.broken)} inputs."
-        )
-    elif status == "inconclusive" and policy.numeric_failures.k:
-        tail = (
-            f"but {policy.numeric_failures.k} of {policy.numeric_failures.n} inputs gave NaN or "
-            "infinity and could not be scored."
-        )
+    if status == "inconclusive" and trouble:
+        tail = trouble
     else:
         tail = {
             "pass": f"within the {limit} allowed.",
@@ -261,14 +282,24 @@ def _placement(record: Record, policy: PolicyResult) -> str:
         version = policy.condition.runtime_version or ""
         return f"in {policy.name} ({', '.join([version, *part])})"
     if policy.condition.numerics is not None:
-        points, rounded = record.coverage.quantized, policy.condition.points_rounded
-        told = [] if rounded == points else [f"{rounded} of {points} points, the others in float"]
-        details = ", ".join(told + part)
-        return f"in {policy.name}" + (f" ({details})" if details else "")
+        return f"in {_named_with_reach(record, policy.name, policy.condition, part)}"
     if words is None:
         details = ", ".join(mean + part)
         return f"under policy {policy.name}" + (f" ({details})" if details else "")
     return f"with {words} ({', '.join([*mean, policy.name, *part])})"
+
+
+def _named_with_reach(
+    record: Record, name: str, condition: Condition | None, part: Sequence[str] = ()
+) -> str:
+    """The name, and at how many points a format rounds where that is not at all."""
+    points = record.coverage.quantized
+    rounded = None if condition is None else condition.points_rounded
+    told = (
+        [] if rounded in (None, points) else [f"{rounded} of {points} points, the others in float"]
+    )
+    details = ", ".join([*told, *part])
+    return name + (f" ({details})" if details else "")
 
 
 def _measured_on(record: Record, policy: PolicyResult) -> list[str]:

@@ -71,6 +71,7 @@ def test_what_only_a_file_sets_is_no_option() -> None:
     }
     assert reasons == {
         "formats": "of --numerics FILE.yaml",
+        "compared": "the A and B of `bitcliff diff`",
         "in_float": "a plan's",
         "floors": "a plan's",
         "randomised": "a plan's",

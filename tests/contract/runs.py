@@ -85,6 +85,14 @@ def mixed(out: Path) -> None:
     run_assess(replace(_chain(out), settings=settings), QUIET)
 
 
+def compared(out: Path) -> None:
+    """A format that a batch shares against one that it does not, layer by layer."""
+    job = _chain(out)
+    names = ("ort-uint8", "vllm-int8-token")
+    settings = job.settings.changed(budgets=(), numerics=names, compared=names)
+    run_assess(replace(job, settings=settings), QUIET)
+
+
 def verified(out: Path) -> None:
     labelled(out)
     run_verify(VerifyJob(out), QUIET)
@@ -119,6 +127,7 @@ RUNS: dict[str, Callable[[Path], None]] = {
         unlabelled,
         in_a_runtime_and_folded,
         mixed,
+        compared,
         verified,
         explained,
         black_box,

@@ -151,11 +151,11 @@ def _with_output(subject: Subject, examples: Examples) -> Subject:
 def _in_float(plain: Evaluator, subject: Subject) -> Scores:
     """As what is simulated is run; where nothing is, each example by itself, as it is deployed."""
     if subject.black_box:
-        return _float_in_batches(plain, subject, 1)
+        return float_in_batches(plain, subject, 1)
     return plain.float_scores(torch.arange(batch_size(plain.inputs)))
 
 
-def _float_in_batches(evaluator: Evaluator, subject: Subject, size: int) -> Scores:
+def float_in_batches(evaluator: Evaluator, subject: Subject, size: int) -> Scores:
     """Just as a runtime is run."""
 
     def run(inputs: Inputs) -> Tensor:
@@ -176,7 +176,7 @@ def _float_otherwise(found: Prepared) -> dict[int, Predictions]:
     whole = usual.logits[usual.finite]
     spread = float(whole.max() - whole.min())
     for size in sorted(sizes):
-        alike = _float_in_batches(found.evaluator, found.subject, size)
+        alike = float_in_batches(found.evaluator, found.subject, size)
         gap = (alike.logits - usual.logits).abs().amax(1)
         other = (gap > _SAME_SCORES * spread) & (alike.predictions != usual.predictions)
         fails = alike.finite != usual.finite

@@ -161,7 +161,7 @@ class Schedule:
         if self.settings.options:
             mixes = Mixes(self.prepared, self._seed, self._halves())
             yield from (Step(*step) for step in mixes.steps())
-        elif self.points and (self.settings.budgets or not self.settings.numerics):
+        elif self.points and self.settings.explores_bits:
             yield from self._simulated_steps()
         for name in self.settings.numerics:
             yield from self._format_steps(name)

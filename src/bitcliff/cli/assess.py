@@ -99,10 +99,7 @@ def assess(**options: Any) -> int:
             record = _explain(job.out, display)
     with reader_may_leave():
         if options["as_json"]:
-            from bitcliff.record import record_json
-
-            # Bytes: a JSON text is UTF-8 whatever the terminal's encoding.
-            click.echo(record_json(record).encode("utf-8", "backslashreplace"), nl=False)
+            print_record(record)
         else:
             _print_summary(record, verdict, job.out)
     if options["max_drop"] is not None:
@@ -121,6 +118,14 @@ def _explain(run: Path, display: Display) -> "Record":
     from bitcliff.run.explain_job import ExplainJob, run_explain
 
     return run_explain(ExplainJob(run), display.listener())
+
+
+def print_record(record: "Record") -> None:
+    """As JSON on stdout."""
+    from bitcliff.record import record_json
+
+    # Bytes: a JSON text is UTF-8 whatever the terminal's encoding.
+    click.echo(record_json(record).encode("utf-8", "backslashreplace"), nl=False)
 
 
 def _print_summary(record: "Record", verdict: "Verdict", out: Path) -> None:

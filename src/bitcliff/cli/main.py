@@ -15,6 +15,7 @@ import click
 
 from bitcliff.cli.assess import assess
 from bitcliff.cli.batchmates import batchmates
+from bitcliff.cli.diff import diff
 from bitcliff.cli.explain import explain
 from bitcliff.cli.export import export
 from bitcliff.cli.numerics import numerics
@@ -37,6 +38,7 @@ def commands() -> None:
 
 commands.add_command(assess)
 commands.add_command(batchmates)
+commands.add_command(diff)
 commands.add_command(explain)
 commands.add_command(export)
 commands.add_command(gate)

@@ -190,7 +190,7 @@ class Attachment(Walk):
 
     def refuses(self, shipped: Format, point: Point) -> bool:
         """Whether a format's runtime takes whole blocks only, and this layer's inputs are none."""
-        length = point.shape[_summed_axis(point.role, len(point.shape))]
+        length = point.shape[summed_axis(point.role, len(point.shape))]
         whole = [
             numerics.block
             for numerics in (shipped.activations, shipped.weights)
@@ -345,14 +345,14 @@ class Attachment(Walk):
         return self._activation(site, "probabilities", probabilities) @ value
 
 
-def _summed_axis(role: str, dimensions: int) -> int:
+def summed_axis(role: str, dimensions: int) -> int:
     """A product sums over the last axis but one on its right-hand side, the last elsewhere."""
     return -2 if role in ("rhs", "value") and dimensions > 1 else -1
 
 
 def _along_summed_axis(x: Tensor, role: str, numerics: Numerics) -> Tensor:
     """Round with tokens and blocks along the axis that the product sums over."""
-    if _summed_axis(role, x.ndim) == -1:
+    if summed_axis(role, x.ndim) == -1:
         return round_shipped(x, numerics)
     return round_shipped(x.transpose(-1, -2), numerics).transpose(-1, -2)
 

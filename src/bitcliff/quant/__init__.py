@@ -6,6 +6,7 @@ from bitcliff.quant.activation import (
     fake_quantize,
     fake_quantize_choice,
 )
+from bitcliff.quant.rounding_loss import RoundingLoss, rounding_loss
 from bitcliff.quant.shipped import round_by_choice, round_shipped
 from bitcliff.quant.weight import fake_quantize_weight
 from bitcliff.types.scheme import MAX_BITS, MIN_BITS, Scheme
@@ -13,6 +14,7 @@ from bitcliff.types.scheme import MAX_BITS, MIN_BITS, Scheme
 __all__ = [
     "MAX_BITS",
     "MIN_BITS",
+    "RoundingLoss",
     "Scheme",
     "check_bits",
     "choice_gradient",
@@ -21,4 +23,5 @@ __all__ = [
     "fake_quantize_weight",
     "round_by_choice",
     "round_shipped",
+    "rounding_loss",
 ]

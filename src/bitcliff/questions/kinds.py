@@ -5,6 +5,7 @@ from collections.abc import Mapping
 
 from bitcliff.questions.activations import statistics as activations
 from bitcliff.questions.corruptions import statistics as corruptions
+from bitcliff.questions.difference import statistics as difference
 from bitcliff.questions.indicators import statistics as indicators
 from bitcliff.questions.inputs import statistics as inputs
 from bitcliff.questions.layers import statistics as layers
@@ -15,6 +16,7 @@ from bitcliff.record import AnswerKind
 
 KINDS: Mapping[str, AnswerKind] = {
     "runtimes": runtimes.KIND,
+    "difference": difference.KIND,
     "verification": verification.KIND,
     "layers": layers.KIND,
     "activations": activations.KIND,

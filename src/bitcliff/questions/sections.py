@@ -7,6 +7,7 @@ from typing import Any
 from bitcliff.questions.activations.page import activations_section
 from bitcliff.questions.activations.record import Activations
 from bitcliff.questions.corruptions.page import corruptions_section
+from bitcliff.questions.difference.page import difference_section
 from bitcliff.questions.indicators.page import indicators_section
 from bitcliff.questions.inputs.page import inputs_section
 from bitcliff.questions.layers.page import layers_section
@@ -49,7 +50,9 @@ def write_run_report(record: Record, verdict: Verdict, run: Path) -> None:
 def sections_of(record: Record) -> Sections:
     """What each answered question adds to the page."""
     return Sections(
-        runtimes=_sections(record, {"runtimes": runtimes_section}),
+        deployed=_sections(
+            record, {"difference": difference_section, "runtimes": runtimes_section}
+        ),
         explained=_sections(record, _EXPLAINED),
         verification=_sections(record, {"verification": verification_section}),
     )

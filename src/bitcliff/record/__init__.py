@@ -1,5 +1,6 @@
 """The versioned record: the only thing between measuring and reporting."""
 
+from bitcliff.record.compared import Pair, pairs_of
 from bitcliff.record.conditions import Condition
 from bitcliff.record.figures import (
     ClassRate,
@@ -59,6 +60,7 @@ __all__ = [
     "Observed",
     "Outcome",
     "Outcomes",
+    "Pair",
     "PointRow",
     "PolicyResult",
     "Provenance",
@@ -71,6 +73,7 @@ __all__ = [
     "is_leftover",
     "make_folder",
     "package_versions",
+    "pairs_of",
     "read_json_lines",
     "read_record",
     "record_json",

@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bitcliff.record.arrays import NONE
+from bitcliff.record.compared import unmeasured
 from bitcliff.record.outcomes import Measured, Table
 from bitcliff.record.schema import Explained, Observed, SubjectInfo
 
@@ -24,6 +25,8 @@ def problems(observed: Observed) -> Iterator[str]:
     for measured in observed.conditions:
         for problem in _measured(observed, measured):
             yield f"{measured.name!r} {problem}"
+    for name in unmeasured(observed):
+        yield f"{name!r} is to be compared, and was not measured on every example"
     if observed.folding is not None:
         yield from _places("folding.changed", observed.folding.changed, len(observed.examples))
     if observed.explained is not None:

@@ -186,7 +186,7 @@ def _closing(record: Record, finding: Finding, hidden: set[str]) -> list[str]:
         "In brackets: 95 % intervals."
         + (
             ""
-            if record.subject.black_box
+            if record.subject.black_box or record.settings.explores_nothing
             else " Worst cases are the worst found, a bound from one side."
         ),
     ]

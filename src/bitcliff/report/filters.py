@@ -7,6 +7,7 @@ from bitcliff.record import Flips, PolicyResult
 from bitcliff.record.outcomes import Effort
 from bitcliff.report.formatting import (
     NOTHING,
+    capital,
     clean,
     count_text,
     decimal,
@@ -92,6 +93,7 @@ def significant(value: float | None, digits: int = 3) -> str:
 
 FILTERS: Mapping[str, Callable[..., Any]] = {
     "shown": clean,
+    "capital": capital,
     "rate": rate_text,
     "interval": rate_interval,
     "of": of,

@@ -2,8 +2,9 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from bitcliff.record import ExampleRow, PolicyResult, Record
+from bitcliff.record import ExampleRow, Pair, PolicyResult, Record, pairs_of
 from bitcliff.report.formatting import clean, mean_text, noun
 from bitcliff.stats import rate
 from bitcliff.types.rate import Rate
@@ -26,6 +27,8 @@ class Finding:
         random_draws: right answers in each draw of the random policy, where draws were kept.
         even_lost, worst_lost: answers right in float (without labels: any) that are lost (change).
         runtime, runtime_rate: where nothing was simulated, the runtime that loses most.
+        compared: the right answers of each of two that are compared, but for float, under a title;
+            without labels how many both decide alike.
         title: the finding in a sentence. loss: how many answers are lost, in a sentence.
     """
 
@@ -45,6 +48,7 @@ class Finding:
     loss: str
     runtime: PolicyResult | None = None
     runtime_rate: Rate | None = None
+    compared: Sequence[tuple[str, Rate]] = ()
 
 
 @dataclass(frozen=True)
@@ -88,6 +92,8 @@ class _Pair:
 
 def find(record: Record) -> Finding:
     """The comparison that shows most: where the gap between even and worst is largest."""
+    if pairs := pairs_of(record):
+        return _between(record, pairs[0])
     pair = _pair(record)
     shipped = [policy for policy in record.policies if policy.deployed and policy.agreement.n]
     if pair.even is None and pair.worst is None and shipped:
@@ -131,13 +137,37 @@ def _in_runtime(record: Record, policy: PolicyResult) -> Finding:
     else:
         title = f"Quantized by {name}, {found} of {n} answers are as in float"
         loss = f"Of {n} answers, {_count_lost(lost)} {_is(lost)} changed."
+    return _nothing_allocated(
+        rate(base, n), title, loss, runtime=policy, runtime_rate=rate(found, n)
+    )
+
+
+def _between(record: Record, pair: Pair) -> Finding:
+    """Two that were set side by side."""
+    a, b = (clean(side.name, 60) for side in pair.sides)
+    differ, change = pair.decisions, pair.change
+    title = f"{b} decides {differ.k} of {differ.n} {noun(record, differ.n)} otherwise than {a}"
+    loss = "There are no labels to tell which of the two is right."
+    compared = [("By both", pair.right(pair.a))]
+    if change is not None:
+        quantized = [side for side in pair.sides if side.condition is not None]
+        compared = [(f"In {clean(side.name, 60)}", pair.right(side)) for side in quantized]
+        loss = (
+            f"Right under {a} and wrong under {b}: {_count_lost(change.lost)}; the other way "
+            f"round: {_count_lost(change.gained)}."
+        )
+    in_float = record.float_.accuracy or rate(0, 0)
+    return _nothing_allocated(in_float, title, loss, compared=compared)
+
+
+def _nothing_allocated(float_rate: Rate, title: str, loss: str, **more: Any) -> Finding:
     return Finding(
         mean=None,
         even=None,
         worst=None,
         at_random=None,
         cheaper=False,
-        float_rate=rate(base, n),
+        float_rate=float_rate,
         even_rate=None,
         worst_rate=None,
         random_rate=None,
@@ -146,8 +176,7 @@ def _in_runtime(record: Record, policy: PolicyResult) -> Finding:
         worst_lost=0,
         title=title,
         loss=loss,
-        runtime=policy,
-        runtime_rate=rate(found, n),
+        **more,
     )
 
 

@@ -28,10 +28,11 @@ class Sections:
     """What questions add to the page, each where it belongs.
 
     Attributes:
-        runtimes: after the policies. explained: why, where and what to do. verification: after it.
+        deployed: what runs, after the policies. explained: why, where and what to do.
+        verification: after it.
     """
 
-    runtimes: Sequence[Section] = ()
+    deployed: Sequence[Section] = ()
     explained: Sequence[Section] = ()
     verification: Sequence[Section] = ()
 

@@ -73,6 +73,8 @@ def cards(record: Record, finding: Finding) -> list[Card]:
         kind = "worst" if finding.runtime_rate.k < finding.float_rate.k else "even"
         title = f"Quantized by {clean(finding.runtime.name, 40)}"
         found.append(_card(title, finding.runtime_rate, right, kind))
+    for title, rate in finding.compared:
+        found.append(_card(title, rate, right if labelled else "decided alike", "even"))
     return found
 
 
@@ -206,7 +208,7 @@ def settings_lines(record: Record) -> list[tuple[str, str]]:
         ]
     names = dict.fromkeys((*asked.numerics, *asked.mix))
     formats = [f"{clean(name)}: {asked.format_of(name).formula}" for name in names]
-    simulated = not asked.options and (bool(asked.budgets) or not formats)
+    simulated = asked.explores_bits
     return [
         *(("Numerics", text) for text in formats),
         *(_allocation_lines(asked) if simulated else ()),

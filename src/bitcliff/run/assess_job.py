@@ -24,6 +24,7 @@ from bitcliff.points import Plan
 from bitcliff.points.forward import takes_images
 from bitcliff.policy import Policy
 from bitcliff.policy.stored import read_policy
+from bitcliff.questions.difference.observe import observe_difference
 from bitcliff.questions.kinds import KINDS
 from bitcliff.questions.runtimes.observe import observe_runtimes
 from bitcliff.questions.sections import write_run_report
@@ -159,9 +160,8 @@ def with_stem(settings: AssessSettings, subject: Subject, examples: Examples) ->
     """
     if settings.include_stem is not None:
         return settings
-    deployed = bool(settings.options or (settings.numerics and not settings.budgets))
     images = takes_images(examples.inputs, subject.preprocessing)
-    return settings.changed(include_stem=deployed or not images)
+    return settings.changed(include_stem=not settings.explores_bits or not images)
 
 
 class MeasuredBefore:
@@ -186,13 +186,19 @@ class MeasuredBefore:
 def _measured(
     prepared: Prepared, store: MeasuredBefore, job: AssessJob, listener: Listener
 ) -> Record:
-    """Every condition measured; then what runtimes do beyond their outcomes."""
+    """Every condition measured; then what runtimes do, and two that are compared, beyond their
+    outcomes."""
     schedule = Schedule(prepared)
     schedule.run(listener.progress, store)
     found = observe_runtimes(prepared, listener.progress) if prepared.runtimes else None
     # Last, since it notes when the run ended.
     record = record_of_schedule(schedule, store.started, job.command)
-    return record if found is None else with_answer(record, "runtimes", found, KINDS["runtimes"])
+    if found is not None:
+        record = with_answer(record, "runtimes", found, KINDS["runtimes"])
+    if not job.settings.compared:
+        return record
+    difference = observe_difference(prepared, record, listener.progress)
+    return with_answer(record, "difference", difference, KINDS["difference"])
 
 
 def _runtimes(

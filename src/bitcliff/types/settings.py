@@ -25,6 +25,8 @@ from bitcliff.types.presets import PRESETS, Format, preset
 from bitcliff.types.scheme import MAX_BITS, MIN_BITS, Scheme
 
 DEGREES = (1, 2, 3, 4, 5)
+IN_FLOAT = "float"
+"""The network as it is, where it is compared with what is deployed."""
 
 COST_UNIT = 32
 """Units of a format's cost in a bit."""
@@ -152,6 +154,8 @@ class AssessSettings(Selection):
         default_factory=dict
     )
     """By name, the formats that are one's own."""
+    compared: Annotated[tuple[str, ...], Option(absent="the A and B of `bitcliff diff`")] = ()
+    """What is set side by side, none or two: names of numerics or runtimes, or `IN_FLOAT`."""
     weight_bits: Annotated[int | None, BeforeValidator(lambda bits: bits or None)] = 16
     """0: weights in float."""
     per_channel: bool = False
@@ -181,6 +185,18 @@ class AssessSettings(Selection):
     randomised: Annotated[bool, Option(absent="a plan's")] = False
     """The runtime draws each example's bits at random, so that nobody picks them: only that is
     measured."""
+
+    @property
+    def explores_bits(self) -> bool:
+        """Whether widths are allocated; else formats are, or what is deployed is measured alone."""
+        if self.options:
+            return False
+        return bool(self.budgets) or not (self.numerics or self.compared)
+
+    @property
+    def explores_nothing(self) -> bool:
+        """Whether what is deployed is measured alone."""
+        return not (self.explores_bits or self.options)
 
     @property
     def choice(self) -> str:
@@ -249,7 +265,9 @@ class AssessSettings(Selection):
             if len(costs) < 2:
                 raise InputError(f"--options must be two formats or more, not {self.options[0]}")
             least, most = costs[0] / COST_UNIT, costs[-1] / COST_UNIT
-        if not self.budgets and not self.numerics:
+        if len(self.compared) not in (0, 2) or len(set(self.compared)) != len(self.compared):
+            raise InputError(f"compared: two that differ, not {', '.join(self.compared)}")
+        if not (self.budgets or self.numerics or self.compared):
             raise InputError("--budget must name at least one mean of bits per point")
         for mean in self.budgets:
             if not least <= mean <= most:

@@ -22,7 +22,7 @@ def section(record: Record) -> Section:
 
 
 def page_of(record: Record) -> str:
-    return render_html(record, judge(record, 2.0), Sections(runtimes=[section(record)]))
+    return render_html(record, judge(record, 2.0), Sections(deployed=[section(record)]))
 
 
 def test_the_block_says_what_brings_the_simulation_nearer() -> None:
