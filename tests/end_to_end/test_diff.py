@@ -54,7 +54,7 @@ def test_the_gate_and_the_report_judge_the_difference_too(compared: Path) -> Non
     )
     assert bitcliff(compared, "report", "compared").returncode == 0
     assert "from vllm-int8-token to coarse" in (compared / "compared/junit.xml").read_text()
-    assert "fails" in (compared / "compared/report.html").read_text()
+    assert "<title>Fails" in (compared / "compared/report.html").read_text()
 
 
 def test_the_other_way_round_nothing_is_lost(compared: Path) -> None:

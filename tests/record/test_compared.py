@@ -9,7 +9,7 @@ from bitcliff.stats import rate
 from bitcliff.types.settings import IN_FLOAT
 from bitcliff.verdict import judge
 from tests.a_record import with_conditions
-from tests.questions.difference.differing import A, B, BATCH, IN_A, IN_B, bare_record
+from tests.questions.difference.differing import BATCH, IN_A, IN_B, A, B, bare_record
 
 
 def against_float(record: Record, **outcomes: object) -> Record:

@@ -18,9 +18,9 @@ from tests.questions.damage import (
     check_round_trip,
 )
 from tests.questions.difference.differing import (
+    NATS,
     A,
     B,
-    NATS,
     bare_record,
     compared,
     layer,

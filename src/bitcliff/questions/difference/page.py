@@ -17,6 +17,7 @@ from bitcliff.record import Pair, Record, pairs_of
 from bitcliff.report.filters import (
     change_interval,
     difference,
+    of,
     of_with_interval,
     p_value,
     significant,
@@ -179,7 +180,7 @@ def _layer_cells(layer: LayerFigures) -> list[str]:
         *_parting_cells(layer.arriving),
         *_parting_cells(layer.rounded),
         percent(layer.other_weights),
-        of_with_interval(layer.touched),
+        of(layer.touched),
     ]
 
 
