@@ -59,7 +59,7 @@ def observe_difference(
     passes = _Passes(prepared, _batches_of(first) or prepared.evaluator.batch_size)
     layers = None
     if not reason:
-        layers = passes.both(*formats.values(), tell)
+        layers = passes.both(_format(prepared, first.a), _format(prepared, first.b), tell)
     else:
         for shipped in formats.values():
             if shipped is not None:
@@ -161,13 +161,9 @@ class _Layer:
             key: np.nan_to_num(columns.pop(key), nan=-1).astype(np.int32)
             for key in ("arriving", "rounded")
         }
-        return LayerObserved(
-            name=name,
-            values=self.values,
-            weights=self.weights,
-            other_weights=self.other_weights,
-            **counts,
-            **columns,
+        of_weights = {"weights": self.weights, "other_weights": self.other_weights}
+        return LayerObserved.model_validate(
+            {"name": name, "values": self.values, **of_weights, **counts, **columns}
         )
 
 
