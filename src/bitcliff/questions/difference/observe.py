@@ -56,7 +56,8 @@ def observe_difference(
     first = pairs[0]
     formats = {side.name: _format(prepared, side) for side in first.sides}
     reason = _why_not_seen(prepared, first)
-    passes = _Passes(prepared, _batches_of(first) or prepared.evaluator.batch_size)
+    alone = any(shipped is not None and not shipped.isolated for shipped in formats.values())
+    passes = _Passes(prepared, 1 if alone else prepared.evaluator.batch_size)
     layers = None
     if not reason:
         layers = passes.both(_format(prepared, first.a), _format(prepared, first.b), tell)
