@@ -16,16 +16,19 @@ Run = Callable[[Inputs], Float[Tensor, "batch classes"]]
 @dataclass(frozen=True)
 class IntegerSums:
     """A network whose products of unsigned by signed 8-bit values, added two by two, may more than
-    fill 16 bits: as every processor adds them. Both are opened when they are asked for.
+    fill 16 bits: as every processor adds them. Each is opened when it is asked for.
 
     Attributes:
         exact: with integer sums, as on processors with VNNI.
         saturating: with sums of two that stop at the ends of 16 bits, as on x86 processors without;
             an InputError where that cannot be simulated.
+        compared: as this processor adds, and `saturating`, both without fused nodes: these are
+            others where pairs are added one by one, and round last digits otherwise.
     """
 
     exact: Callable[[], Run]
     saturating: Callable[[], Run]
+    compared: Callable[[], tuple[Run, Run]]
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -24,7 +25,7 @@ from bitcliff.questions.runtimes.record import (
 )
 from bitcliff.questions.runtimes.statistics import KIND
 from bitcliff.record import Record, with_answer
-from bitcliff.types.runtime import Run, Runtime
+from bitcliff.types.runtime import Runtime
 from bitcliff.types.runtime_choice import OrtOptions
 from bitcliff.types.subject import Examples, Subject, examples_sha256
 from bitcliff.verdict import judge
@@ -186,6 +187,11 @@ def test_nan_of_a_runtime_is_a_numeric_failure() -> None:
     assert judge(record, 2.0, "odd").status == "inconclusive"
 
 
+def saturates_here() -> bool:
+    flags = set(Path("/proc/cpuinfo").read_text().split())
+    return "avx2" in flags and flags.isdisjoint({"avx512_vnni", "avx_vnni"})
+
+
 def planted(folder: Path) -> tuple[Subject, bytes, torch.Tensor, torch.Tensor]:
     """Right in float and by exact sums.
 
@@ -236,7 +242,8 @@ def test_decisions_of_other_processors_are_forecast(
     saturates = flags == ["avx2"]
     here = runtime.sums.saturating() if saturates else runtime.sums.exact()
     monkeypatch.setattr("bitcliff.questions.runtimes.observe.cpu_flags", lambda: flags)
-    runtimes = [replace(runtime, run=here)]
+    sums = replace(runtime.sums, compared=lambda: (here, here))
+    runtimes = [replace(runtime, run=here, sums=runtime.sums if saturates_here() else sums)]
     record = assessed(Audit(subject, examples(x, y), settings=SETTINGS, runtimes=runtimes))
     observed, figures = the_one(record)
     there, found = observed.other_processor, figures.other_processor
@@ -257,7 +264,7 @@ def test_decisions_of_other_processors_are_forecast(
 def test_what_cannot_be_forecast_is_told_and_a_reduced_range_needs_no_forecast(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    def refuses() -> Run:
+    def refuses() -> Any:
         raise InputError("only products by one matrix")
 
     subject, data, x, _ = planted(tmp_path)
@@ -267,7 +274,10 @@ def test_what_cannot_be_forecast_is_told_and_a_reduced_range_needs_no_forecast(
     )
     assert safe.sums is None
     assert unsafe.sums is not None
-    runtimes = [safe, replace(unsafe, sums=replace(unsafe.sums, saturating=refuses))]
+    runtimes = [
+        safe,
+        replace(unsafe, sums=replace(unsafe.sums, saturating=refuses, compared=refuses)),
+    ]
     monkeypatch.setattr("bitcliff.questions.runtimes.observe.cpu_flags", lambda: ["avx512_vnni"])
     prepared = Audit(subject, examples(x[:4], None), settings=SETTINGS, runtimes=runtimes).prepared
     found = observe_runtimes(prepared, None).runtimes

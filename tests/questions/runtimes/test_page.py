@@ -107,7 +107,7 @@ def test_what_other_processors_decide_is_told_in_page_and_terminal() -> None:
         "on processors with VNNI 2/20 (1.2 to 31.7\xa0%) decisions would be other than here, and "
         "18/20 right where here 20/20 are: the sums of its integer products were simulated. This "
         "processor's own, simulated pair by pair, gave the runtime's scores to the bit for 9 of 9 "
-        "examples."
+        "examples (no nodes fused)."
     )
     assert f"On other processors: {forecast}" in text_of(page)
     assert lines[1] == f"! <b>ort: {forecast} They are 3, 7."

@@ -62,19 +62,20 @@ def integer_sums(
         return None
 
     return IntegerSums(
-        lambda: _opened(onnxruntime, _exact(model, found, source), output),
+        lambda: _opened(onnxruntime, _exact(model, found, source), output, exact_sums=True),
         lambda: _opened(onnxruntime, saturating_file(model, found), output),
+        lambda: (
+            _opened(onnxruntime, source, output, optimized=False),
+            _opened(onnxruntime, saturating_file(model, found), output, optimized=False),
+        ),
     )
 
 
-def _opened(onnxruntime: Any, file: Path | bytes, output: str | None) -> Run:
-    """Where it adds exactly, which the second file takes from."""
+def _opened(onnxruntime: Any, file: Path | bytes, output: str | None, **how: bool) -> Run:
     try:
-        return run_session(open_session(onnxruntime, file, exact_sums=True), output)
+        return run_session(open_session(onnxruntime, file, **how), output)
     except Exception as error:
-        raise InputError(f"ONNX Runtime cannot add its products exactly ({one_line(error)})") from (
-            error
-        )
+        raise InputError(f"ONNX Runtime cannot run its sums so ({one_line(error)})") from error
 
 
 def _exact(model: Any, found: _Saturating, source: Path | bytes) -> Path | bytes:
@@ -167,16 +168,37 @@ def saturating_file(model: Any, found: _Saturating) -> bytes:
     if _lie_elsewhere(model):
         raise InputError("only files that hold their own weights are added pair by pair here")
     outputs = {node.output[0]: weight for node, weight in found}
-    copy = _with_own_weights(model, found)
+    copy = onnx.ModelProto()
+    copy.CopyFrom(model)
     nodes = list(copy.graph.node)
     if not outputs.keys() <= {node.output[0] for node in nodes}:
         raise InputError("products in branches or functions are not added pair by pair here")
+    zeros = constants_of(model, nodes)
     del copy.graph.node[:]
     for place, node in enumerate(nodes):
-        pairs = _pairs(outputs[node.output[0]]) if node.output[0] in outputs else None
-        copy.graph.node.extend([node] if pairs is None else _added(onnx, node, pairs, place))
+        weight = outputs.get(node.output[0])
+        pairs = None if weight is None else _pairs(weight)
+        if weight is None or pairs is None:
+            copy.graph.node.append(node)
+        else:
+            tables = {**pairs, **_unsigned(onnx, node, weight, zeros)}
+            copy.graph.node.extend(_added(onnx, node, tables, place))
     written: bytes = copy.SerializeToString()
     return written
+
+
+def _unsigned(
+    onnx: Any, node: Any, weight: Weight, constants: Mapping[str, Any]
+) -> dict[str, npt.NDArray[Any]]:
+    """The same weights without a sign, whose sums are exact everywhere, and their zero point."""
+    name = node.input[3] if len(node.input) > 3 else ""
+    if name and name not in constants:
+        raise InputError("only weights with a constant zero point are added pair by pair here")
+    zero = onnx.numpy_helper.to_array(constants[name]) if name else np.int8(0)
+    return {
+        key: (value.astype(np.int16) + 128).astype(np.uint8)
+        for key, value in (("unsigned", weight), ("zero", zero))
+    }
 
 
 def _can_be_added(node: Any, weight: Weight) -> bool:
@@ -212,17 +234,18 @@ def _pairs(weight: Weight) -> dict[str, npt.NDArray[Any]] | None:
     }
 
 
-def _added(onnx: Any, node: Any, pairs: Mapping[str, npt.NDArray[Any]], place: int) -> list[Any]:
+def _added(onnx: Any, node: Any, tables: Mapping[str, npt.NDArray[Any]], place: int) -> list[Any]:
     """The product, exact, and what follows it: one pair of each column after the other."""
     make, name = onnx.helper.make_node, f"saturating_{place}_{{}}".format
-    number, last = np.int64(len(pairs["first"])), node.output[0]
-    node.output[0] = name("exact")
-    tables = {**pairs, "low": np.float32(_LOW), "high": np.float32(_HIGH), "n": number}
+    number, last = np.int64(len(tables["first"])), node.output[0]
+    values, _, *zero = node.input
+    exactly = [values, name("unsigned"), *(zero[:1] or [""]), name("zero")]
+    tables = {**tables, "low": np.float32(_LOW), "high": np.float32(_HIGH), "n": number}
     numbers = {one: onnx.numpy_helper.from_array(np.asarray(v)) for one, v in tables.items()}
     return [
         *(make("Constant", [], [name(one)], value=tensor) for one, tensor in numbers.items()),
-        make("Cast", [node.input[0]], [name("values")], to=onnx.TensorProto.FLOAT),
-        node,
+        make("Cast", [values], [name("values")], to=onnx.TensorProto.FLOAT),
+        make("MatMulInteger", exactly, [name("exact")]),
         make("Loop", [name("n"), "", name("exact")], [last], body=_one_pair(onnx, name)),
     ]
 

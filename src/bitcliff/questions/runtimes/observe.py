@@ -23,7 +23,7 @@ from bitcliff.questions.runtimes.record import (
     Speed,
 )
 from bitcliff.record.provenance import cpu_flags
-from bitcliff.types.runtime import IntegerSums, Run, Runtime
+from bitcliff.types.runtime import IntegerSums, Runtime
 
 _TAKES = 7
 _TIMED = 32
@@ -60,7 +60,7 @@ def _observe(runtime: Runtime, prepared: Prepared) -> RuntimeObserved:
     other = None
     if runtime.sums is not None:
         try:
-            other = _elsewhere(runtime.run, runtime.sums, prepared, saturates)
+            other = _elsewhere(runtime.sums, prepared, saturates)
         except InputError as reason:
             left_out.append(f"{ELSEWHERE[not saturates]}: {reason}")
     return RuntimeObserved(
@@ -74,7 +74,7 @@ def _observe(runtime: Runtime, prepared: Prepared) -> RuntimeObserved:
     )
 
 
-def _elsewhere(here: Run, sums: IntegerSums, prepared: Prepared, saturates: bool) -> OtherProcessor:
+def _elsewhere(sums: IntegerSums, prepared: Prepared, saturates: bool) -> OtherProcessor:
     """What processors of the other kind decide.
 
     Where this one saturates, that is simulated too, for some examples: it must give what it gave.
@@ -83,7 +83,7 @@ def _elsewhere(here: Run, sums: IntegerSums, prepared: Prepared, saturates: bool
     other = sums.exact() if saturates else sums.saturating()
     scores = evaluator.runtime_scores(everyone, other, 1)
     found = outcomes_of(Trial(everyone, None, scores), evaluator.reference)
-    checked, alike = _checked(here, sums, prepared) if saturates else (0, 0)
+    checked, alike = _checked(sums, prepared) if saturates else (0, 0)
     return OtherProcessor(
         saturates=not saturates,
         prediction=found.prediction,
@@ -93,14 +93,14 @@ def _elsewhere(here: Run, sums: IntegerSums, prepared: Prepared, saturates: bool
     )
 
 
-def _checked(here: Run, sums: IntegerSums, prepared: Prepared) -> tuple[int, int]:
+def _checked(sums: IntegerSums, prepared: Prepared) -> tuple[int, int]:
     """Examples whose saturating sums were simulated, and those with the same scores to the bit."""
     try:
-        simulated = sums.saturating()
+        both = sums.compared()
     except InputError:
         return 0, 0
     some = prepared.everyone[:_CHECKED]
-    of = (prepared.evaluator.runtime_scores(some, run, 1).logits for run in (here, simulated))
+    of = (prepared.evaluator.runtime_scores(some, run, 1).logits for run in both)
     same = torch.stack([*of]).view(torch.int32).diff(dim=0) == 0
     return len(some), int(same.all(2).sum())
 

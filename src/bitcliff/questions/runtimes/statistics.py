@@ -7,7 +7,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from bitcliff.questions.prediction_checks import margin_problems, prediction_problems
+from bitcliff.questions.prediction_checks import (
+    both_decided,
+    margin_problems,
+    prediction_problems,
+)
 from bitcliff.questions.runtimes.record import (
     OtherDecisions,
     OtherProcessor,
@@ -20,7 +24,6 @@ from bitcliff.questions.runtimes.record import (
 )
 from bitcliff.questions.timing import times_as_long
 from bitcliff.record import AnswerKind, PolicyResult, Record
-from bitcliff.record.arrays import NONE
 from bitcliff.record.problems import twice
 from bitcliff.stats import rate
 from bitcliff.types.rate import Rate
@@ -66,7 +69,7 @@ def _elsewhere(record: Record, observed: RuntimeObserved) -> OtherDecisions | No
         return None
     alone, table = _conditions(record, observed.name)[0], record.table
     here = record.outcomes[alone.name].spread(len(table))
-    other = _both(here, there.prediction) & (here != there.prediction)
+    other = both_decided(here, there.prediction) & (here != there.prediction)
     return OtherDecisions(
         changed=_differ(here, there.prediction),
         examples=[table.ids[place] for place in np.flatnonzero(other)],
@@ -122,12 +125,8 @@ def _measured(record: Record, policy: PolicyResult, version: str) -> _Step:
 
 def _differ(before: Classes, after: Classes) -> Rate:
     """Decisions that are not the same, where both have one."""
-    both = _both(before, after)
+    both = both_decided(before, after)
     return rate(int((both & (before != after)).sum()), int(both.sum()))
-
-
-def _both(before: Classes, after: Classes) -> npt.NDArray[np.bool_]:
-    return (before != NONE) & (after != NONE)
 
 
 def _gap(target: npt.NDArray[np.float64], margin: npt.NDArray[np.float64]) -> float | None:
