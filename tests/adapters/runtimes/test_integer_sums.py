@@ -44,7 +44,8 @@ def in_pairs(x: Array, w: Array) -> Array:
     x, w = np.pad(x.astype(int), even), np.pad(w.astype(int), [(0, len(w) % 2), (0, 0)])
     products = x[..., :, None] * w
     pairs = products[..., 0::2, :] + products[..., 1::2, :]
-    return pairs.clip(-(2**15), 2**15 - 1).sum(-2)
+    sums: Array = pairs.clip(-(2**15), 2**15 - 1).sum(-2)
+    return sums
 
 
 def both(model: Any) -> IntegerSums:

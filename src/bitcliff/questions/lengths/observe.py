@@ -93,8 +93,8 @@ class _Run:
                     continue
                 for place, prediction in zip(places.tolist(), here, strict=True):
                     found[who][place] = prediction
-        prediction = {who: classes(mine) for who, mine in found.items()}
-        return LengthCell(length=None, prediction=prediction)
+        everyone = {who: classes(mine) for who, mine in found.items()}
+        return LengthCell(length=None, prediction=everyone)
 
     def at(self, length: int) -> LengthCell | None:
         """All that are no longer, each by itself; None: there are none, or float refuses."""
