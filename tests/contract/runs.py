@@ -18,7 +18,7 @@ from bitcliff.run.verify_job import VerifyJob, run_verify
 from bitcliff.types.numerics import Numerics
 from bitcliff.types.presets import Format
 from bitcliff.types.runtime_choice import RuntimeChoice
-from bitcliff.types.settings import BatchmatesSettings, CorruptionSettings, LengthSettings
+from bitcliff.types.settings import BatchmatesSettings, CorruptionSettings
 from tests.adapters.onnx.networks import images, small
 from tests.small_networks import chain
 
@@ -41,13 +41,6 @@ def network() -> nn.Module:
 def with_batchnorm() -> nn.Module:
     """For images, with something to fold."""
     return small()
-
-
-def of_any_length() -> nn.Module:
-    """For sound."""
-    torch.manual_seed(0)
-    layers = (nn.Unflatten(1, (1, -1)), nn.Conv1d(1, 4, 3), nn.ReLU(), nn.AdaptiveAvgPool1d(1))
-    return nn.Sequential(*layers, nn.Flatten(), nn.Linear(4, 2))
 
 
 def _job(out: Path, factory: str, x: torch.Tensor, labelled: bool = True) -> AssessJob:
@@ -106,17 +99,6 @@ def explained(out: Path) -> None:
     run_explain(ExplainJob(out, policies, n_train=6, corrupting=corrupting), QUIET)
 
 
-def padded(out: Path) -> None:
-    """Sound of several lengths, at others, simulated and in a runtime."""
-    x = torch.randn(6, 20, generator=torch.Generator().manual_seed(0))
-    x[:4, 12:] = 0
-    runtimes = (RuntimeChoice("torch-dynamic"),)
-    run_assess(replace(_job(out, "of_any_length", x), runtimes=runtimes), QUIET)
-    policies = ("uniform-2", "torch-dynamic")
-    asked = ExplainJob(out, policies, ("lengths",), lengths=LengthSettings(lengths=(12, 40)))
-    run_explain(asked, QUIET)
-
-
 def black_box(out: Path) -> None:
     file = out.with_suffix(".onnx")
     file.write_bytes(float_onnx(load_model("base-digits").module, torch.randn(2, 1, 8, 8)))
@@ -139,7 +121,6 @@ RUNS: dict[str, Callable[[Path], None]] = {
         mixed,
         verified,
         explained,
-        padded,
         black_box,
         batchmates,
     )

@@ -196,7 +196,7 @@ def _unsigned(
         raise InputError("only weights with a constant zero point are added pair by pair here")
     zero = onnx.numpy_helper.to_array(constants[name]) if name else np.int8(0)
     return {
-        key: (value.astype(np.int16) + 128).astype(np.uint8)
+        key: np.asarray((value.astype(np.int16) + 128).astype(np.uint8))
         for key, value in (("unsigned", weight), ("zero", zero))
     }
 
@@ -240,8 +240,9 @@ def _added(onnx: Any, node: Any, tables: Mapping[str, npt.NDArray[Any]], place: 
     number, last = np.int64(len(tables["first"])), node.output[0]
     values, _, *zero = node.input
     exactly = [values, name("unsigned"), *(zero[:1] or [""]), name("zero")]
-    tables = {**tables, "low": np.float32(_LOW), "high": np.float32(_HIGH), "n": number}
-    numbers = {one: onnx.numpy_helper.from_array(np.asarray(v)) for one, v in tables.items()}
+    ends = {"low": np.float32(_LOW), "high": np.float32(_HIGH), "n": number}
+    every: dict[str, Any] = {**tables, **ends}
+    numbers = {one: onnx.numpy_helper.from_array(np.asarray(v)) for one, v in every.items()}
     return [
         *(make("Constant", [], [name(one)], value=tensor) for one, tensor in numbers.items()),
         make("Cast", [values], [name("values")], to=onnx.TensorProto.FLOAT),
