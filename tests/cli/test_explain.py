@@ -34,6 +34,7 @@ def test_impossible_degrees_are_refused_in_a_line(
         ("--degrees", "1:5", "corruptions"),
         ("--corruption-seeds", "3", "corruptions"),
         ("--corruption-examples", "60", "corruptions"),
+        ("--lengths", "64,128", "lengths"),
         ("--fine-tune", "0", "mitigations"),
     ],
 )

@@ -14,7 +14,15 @@ from tests.browser import Visit, contrast, inks, launched
 from tests.end_to_end.commands import bitcliff
 
 QUICK = ["--rounds", "1", "--exchanges", "2", "--evaluations", "0", "--draws", "2"]
-QUESTIONS = ["layers", "activations", "inputs", "corruptions", "indicators", "mitigations"]
+QUESTIONS = [
+    "layers",
+    "activations",
+    "inputs",
+    "corruptions",
+    "lengths",
+    "indicators",
+    "mitigations",
+]
 
 
 @pytest.fixture(scope="module")

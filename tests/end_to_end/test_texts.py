@@ -12,6 +12,7 @@ import pytest
 from bitcliff.adapters import load_examples, load_model
 from bitcliff.cli.main import run
 from bitcliff.questions.kinds import KINDS
+from bitcliff.questions.lengths.record import Lengths
 from bitcliff.questions.verification.record import Verification, VerificationObserved
 from bitcliff.record import read_record
 from tests.text_classifiers import TESTING, export, save_texts, save_tokenizer, tokens, trained
@@ -84,6 +85,20 @@ def test_an_onnx_file_with_several_inputs(furnish: Furnish, typed: Typed) -> Non
     assert [point.kind for point in record.subject.points].count("matmul") == 4
     assert record.coverage.complete
     assert {"ort-dynamic", "ort-dynamic-batch"} <= {policy.name for policy in record.policies}
+    line = "explain run --only lengths --policy uniform-8 --policy ort-dynamic --lengths 24,32"
+    code, _, told = typed(folder, line)
+    assert code == 0, told
+    lengths = read_record(folder / "run", KINDS).answer("lengths", Lengths)
+    assert lengths is not None
+    assert lengths.refused == []
+    assert lengths.shortest < 24 < lengths.longest == 32
+    assert [(one.length, one.beside_longer) for one in lengths.at] == [
+        (24, False),
+        (32, False),
+        (32, True),
+    ]
+    for one in lengths.at:
+        assert list(one.decided) == ["float", "uniform-8", "ort-dynamic"]
     assert record.float_.accuracy is not None
     assert record.float_.accuracy.k > N / 2  # of four classes
     code, _, told = typed(folder, "verify run --policy uniform-8")

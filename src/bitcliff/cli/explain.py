@@ -20,14 +20,15 @@ _ONLY_FOR = {
     "degrees": ("corruptions",),
     "corruption_seeds": ("corruptions",),
     "corruption_examples": ("corruptions",),
+    "lengths": ("lengths",),
     "fine_tune": ("mitigations",),
 }
 
 
 def _settings_options() -> list[click.Option]:
-    from bitcliff.types.settings import CorruptionSettings
+    from bitcliff.types.settings import CorruptionSettings, LengthSettings
 
-    return options_of(CorruptionSettings)
+    return options_of(CorruptionSettings) + options_of(LengthSettings)
 
 
 @click.command(cls=SettingsCommand, made=_settings_options)
@@ -43,8 +44,8 @@ def _settings_options() -> list[click.Option]:
     "--only",
     multiple=True,
     metavar="QUESTION",
-    help="Ask only this: layers, activations, inputs, corruptions, indicators or mitigations; may "
-    "be given again.",
+    help="Ask only this: layers, activations, inputs, corruptions, lengths, indicators or "
+    "mitigations; may be given again.",
 )
 @click.option(
     "--train-examples",
@@ -73,7 +74,7 @@ def explain(run: Path, **options: Any) -> int:
     """
     _refuse_idle(options["only"])
     from bitcliff.run.explain_job import ExplainJob, run_explain
-    from bitcliff.types.settings import CorruptionSettings
+    from bitcliff.types.settings import CorruptionSettings, LengthSettings
 
     with Display() as display, stdout_set_aside():
         display.waiting = None
@@ -84,6 +85,7 @@ def explain(run: Path, **options: Any) -> int:
             n_train=options["train_examples"],
             against=options["against"],
             corrupting=settings_from(CorruptionSettings, options),
+            lengths=settings_from(LengthSettings, options),
             fine_tune=options["fine_tune"],
             command=shlex.join(["bitcliff", *sys.argv[1:]]),
         )

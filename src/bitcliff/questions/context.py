@@ -12,7 +12,7 @@ from bitcliff.audit.evaluator import Evaluator
 from bitcliff.audit.prepare import Prepared
 from bitcliff.errors import InputError
 from bitcliff.record import Outcomes, PolicyResult, Record
-from bitcliff.types.settings import CorruptionSettings
+from bitcliff.types.settings import CorruptionSettings, LengthSettings
 from bitcliff.types.subject import Examples, Subject
 
 Tell = Callable[[str, int, int], None]
@@ -61,7 +61,7 @@ class Context:
             data has one.
         tell: hears of the progress.
         reference: another network's record on the same data, to compare with.
-        corrupting: how much is measured on corrupted images.
+        corrupting: how much is measured on corrupted images. lengths: that examples are padded to.
         tune: fine-tunes the network at a mean of bits; None where that was not asked for.
     """
 
@@ -72,6 +72,7 @@ class Context:
     tell: Tell = field(default=lambda _what, _done, _whole: None)
     reference: Record | None = None
     corrupting: CorruptionSettings = field(default_factory=CorruptionSettings)
+    lengths: LengthSettings = field(default_factory=LengthSettings)
     tune: Callable[[float], Subject] | None = None
     runtimes: tuple[str, ...] = ()
 

@@ -9,6 +9,7 @@ from bitcliff.questions.difference import statistics as difference
 from bitcliff.questions.indicators import statistics as indicators
 from bitcliff.questions.inputs import statistics as inputs
 from bitcliff.questions.layers import statistics as layers
+from bitcliff.questions.lengths import statistics as lengths
 from bitcliff.questions.mitigations import statistics as mitigations
 from bitcliff.questions.runtimes import statistics as runtimes
 from bitcliff.questions.verification import statistics as verification
@@ -22,6 +23,7 @@ KINDS: Mapping[str, AnswerKind] = {
     "activations": activations.KIND,
     "inputs": inputs.KIND,
     "corruptions": corruptions.KIND,
+    "lengths": lengths.KIND,
     "indicators": indicators.KIND,
     "mitigations": mitigations.KIND,
 }

@@ -9,6 +9,12 @@ from bitcliff.record import Record
 from bitcliff.record.arrays import NONE
 
 
+def both_decided(one: npt.NDArray[np.int32], other: npt.NDArray[np.int32]) -> npt.NDArray[np.bool_]:
+    """Of which examples there is a prediction in both; -1 is a numeric failure."""
+    both: npt.NDArray[np.bool_] = (one != NONE) & (other != NONE)
+    return both
+
+
 def prediction_problems(record: Record, prediction: npt.NDArray[np.int32], n: int) -> Iterator[str]:
     """What contradicts n predictions of the record's classes, -1 where there is none."""
     classes = record.subject.n_classes

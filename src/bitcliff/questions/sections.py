@@ -12,6 +12,7 @@ from bitcliff.questions.indicators.page import indicators_section
 from bitcliff.questions.inputs.page import inputs_section
 from bitcliff.questions.layers.page import layers_section
 from bitcliff.questions.layers.statistics import inflection
+from bitcliff.questions.lengths.page import lengths_section
 from bitcliff.questions.mitigations.page import mitigations_section
 from bitcliff.questions.runtimes.page import runtimes_section
 from bitcliff.questions.verification.page import verification_section
@@ -32,6 +33,7 @@ _EXPLAINED: Mapping[str, Callable[[Record, Any], Section]] = {
     "activations": _activations,
     "inputs": inputs_section,
     "corruptions": corruptions_section,
+    "lengths": lengths_section,
     "indicators": indicators_section,
     "mitigations": mitigations_section,
 }

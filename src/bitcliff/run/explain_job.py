@@ -25,6 +25,7 @@ from bitcliff.questions.inputs.observe import observe_inputs
 from bitcliff.questions.inputs.reference_run import reference_run
 from bitcliff.questions.kinds import KINDS
 from bitcliff.questions.layers.observe import observe_layers
+from bitcliff.questions.lengths.observe import observe_lengths
 from bitcliff.questions.mitigations.observe import observe_mitigations
 from bitcliff.questions.mitigations.record import Mitigations
 from bitcliff.questions.sections import write_run_report
@@ -44,7 +45,7 @@ from bitcliff.run.partial import Partial
 from bitcliff.run.plan_file import PLAN
 from bitcliff.run.run_directory import check_is_folder, finished_record, held
 from bitcliff.run.stored_run import open_stored
-from bitcliff.types.settings import CorruptionSettings
+from bitcliff.types.settings import CorruptionSettings, LengthSettings
 from bitcliff.types.subject import Examples
 from bitcliff.verdict import judge
 
@@ -55,13 +56,14 @@ QUESTIONS: Mapping[str, Callable[[Context], Part]] = {
     "activations": observe_activations,
     "inputs": observe_inputs,
     "corruptions": lambda context: observe_corruptions(context, image_corruptions),
+    "lengths": observe_lengths,
     "indicators": observe_indicators,
     "mitigations": observe_mitigations,
 }
 """One each, by its key in a record, in the order of the report."""
 
 
-_OF_ANSWERS = ("inputs", "corruptions")
+_OF_ANSWERS = ("inputs", "corruptions", "lengths")
 """What can be asked without looking inside."""
 
 _ON_TRAINING = ("layers", "inputs")
@@ -77,7 +79,7 @@ class ExplainJob:
         questions: those to ask, of `QUESTIONS`; none: all.
         n_train: examples of the training split, at most; 0 leaves it out.
         against: another network's run on the same data, for transitory points of the two.
-        corrupting: how much is measured on corrupted images.
+        corrupting: how much is measured on corrupted images. lengths: that examples are padded to.
         fine_tune: epochs of fine-tuning as one of the mitigations; 0 leaves it out.
         command: the command line, for the record; "" where that of the run tells it.
     """
@@ -88,6 +90,7 @@ class ExplainJob:
     n_train: int = 200
     against: Path | None = None
     corrupting: CorruptionSettings = field(default_factory=CorruptionSettings)
+    lengths: LengthSettings = field(default_factory=LengthSettings)
     fine_tune: int = 0
     command: str = ""
 
@@ -149,7 +152,7 @@ def _askable(
                 "name a policy that has some too"
             )
     asked = job.questions or _OF_ANSWERS
-    listener.stage(f"Asked of a runtime's answers alone: {' and '.join(asked)}")
+    listener.stage(f"Asked of a runtime's answers alone: {', '.join(asked)}")
     return asked
 
 
@@ -161,7 +164,7 @@ def _basis(job: ExplainJob, context: Context, explained: Explained) -> list[Any]
     measured = record_json(record_of(context.record.observed.model_copy(update=bare)))
     about = explained.model_dump(exclude={"commands"})
     reference = context.reference and record_json(context.reference)
-    settings = [job.corrupting.model_dump(), job.fine_tune]
+    settings = [job.corrupting.model_dump(), job.lengths.model_dump(), job.fine_tune]
     return [__version__, measured, about, reference, settings]
 
 
@@ -267,6 +270,7 @@ def _context(
         runtimes=shipped,
         tell=listener.progress,
         corrupting=job.corrupting,
+        lengths=job.lengths,
         tune=tune,
     )
 

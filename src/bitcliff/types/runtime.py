@@ -14,6 +14,24 @@ Run = Callable[[Inputs], Float[Tensor, "batch classes"]]
 
 
 @dataclass(frozen=True)
+class IntegerSums:
+    """A network whose products of unsigned by signed 8-bit values, added two by two, may more than
+    fill 16 bits: as every processor adds them. Each is opened when it is asked for.
+
+    Attributes:
+        exact: with integer sums, as on processors with VNNI.
+        saturating: with sums of two that stop at the ends of 16 bits, as on x86 processors without;
+            an InputError where that cannot be simulated.
+        compared: as this processor adds, and `saturating`, both without fused nodes: these are
+            others where pairs are added one by one, and round last digits otherwise.
+    """
+
+    exact: Callable[[], Run]
+    saturating: Callable[[], Run]
+    compared: Callable[[], tuple[Run, Run]]
+
+
+@dataclass(frozen=True)
 class Runtime:
     """A network that was handed to a runtime: outputs only, no gradient, no points.
 
@@ -28,8 +46,8 @@ class Runtime:
         kinds: of the points (`Point.kind`) that it rounds, those whose weights are constant.
         activation_bits: that it leaves to them. weight_bits: of their weights. per_channel: weights
             have a scale for each output channel, else one a tensor.
-        may_saturate: it adds products of unsigned by signed 8-bit values two by two, which more
-            than fill 16 bits on a processor without instructions for integer sums.
+        sums: where processors may add its products otherwise; None: all add them alike, or not
+            known.
         kept: sites of points (`Point.site`) that it was asked to leave in float, and did.
         not_applied: what of a plan it did not do, in words, and why.
         folded: batch normalisation went into the weights before they were quantized.
@@ -50,7 +68,7 @@ class Runtime:
     per_channel: bool = False
     folded: bool = False
     batches: bool = True
-    may_saturate: bool = False
+    sums: IntegerSums | None = None
     kept: frozenset[str] = frozenset()
     not_applied: tuple[str, ...] = ()
 

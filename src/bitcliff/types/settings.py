@@ -361,6 +361,26 @@ def cost_of(shipped: Format, name: str) -> int:
     return cost.numerator
 
 
+class LengthSettings(Settings):
+    """What texts and sound are padded to."""
+
+    lengths: Annotated[
+        tuple[int, ...],
+        Option(such_as=("64:66", "64,128,256"), default="the data's own, and twice that"),
+    ] = ()
+    """Tokens or samples, beside those of the longest example."""
+
+    @field_validator("lengths")
+    @classmethod
+    def _increasing(cls, lengths: tuple[int, ...]) -> tuple[int, ...]:
+        if list(lengths) != sorted(set(lengths)) or any(one < 1 for one in lengths):
+            raise InputError(
+                f"--lengths {_listed(lengths)}: must increase from 1 without repeats, such as "
+                "64,128,256"
+            )
+        return lengths
+
+
 def budgets_within(
     bits: tuple[int, ...], means: tuple[float, ...] = AssessSettings().budgets
 ) -> tuple[float, ...]:

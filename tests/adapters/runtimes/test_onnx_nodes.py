@@ -1,13 +1,11 @@
 """What is told of a graph's nodes."""
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from bitcliff.adapters.runtimes.onnx_nodes import give_names, may_saturate, split_by_arithmetic
+from bitcliff.adapters.runtimes.onnx_nodes import give_names, split_by_arithmetic
 
 
 def model_of(*nodes: Any, **constants: Any) -> Any:
@@ -51,21 +49,3 @@ def test_what_runs_in_branches_is_in_float_and_what_moves_values_is_not_listed()
     done.graph.node[0].input[0] = "w_quantized"
     found = split_by_arithmetic(prepared, done)
     assert found == ({"MatMul": 1, "Gather": 1}, {"MatMul": 2, "If": 1})
-
-
-@pytest.mark.parametrize(
-    ("operator", "weight", "may"),
-    [
-        ("MatMulInteger", np.array([[65]], np.int8), True),
-        ("MatMulInteger", np.array([[-128]], np.int8), True),
-        ("MatMulInteger", np.array([[64]], np.int8), False),
-        ("MatMulInteger", np.array([[255]], np.uint8), False),
-        ("ConvInteger", np.array([[[127]]], np.int8), False),
-    ],
-)
-def test_two_products_that_overflow_16_bits(operator: str, weight: Any, may: bool) -> None:
-    largest = 2 * 255 * int(np.abs(weight.astype(int)).max())
-    if operator == "MatMulInteger" and weight.dtype == np.int8:
-        assert (largest > 32767) is may
-    model = model_of(helper.make_node(operator, ["x", "w"], ["y"]), w=weight)
-    assert may_saturate(model, Path("net.onnx")) is may

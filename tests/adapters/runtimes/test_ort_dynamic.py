@@ -12,11 +12,13 @@ import torch
 from onnx import TensorProto, helper, numpy_helper
 from onnxruntime.quantization import QuantType, quantize_dynamic
 from onnxruntime.quantization.shape_inference import quant_pre_process
+from sklearn.datasets import load_digits
 from torch import Tensor, nn
 
 from bitcliff.adapters import load_examples, load_model
 from bitcliff.adapters.assembly import make_subject
 from bitcliff.adapters.runtimes import load_runtime, read_runtime
+from bitcliff.errors import InputError
 from bitcliff.export import float_onnx
 from bitcliff.types.runtime import Runtime
 from bitcliff.types.subject import Subject
@@ -192,6 +194,11 @@ def test_in_a_users_file_too_though_nodes_are_fused_or_have_no_name(
     assert torch.allclose(kept.run(x), expected, atol=0.1 * float(expected.abs().max()))
 
 
+def saturates_here() -> bool:
+    flags = set(Path("/proc/cpuinfo").read_text().split())
+    return "avx2" in flags and flags.isdisjoint({"avx512_vnni", "avx_vnni"})
+
+
 def saturating() -> bytes:
     """One product of large positive values by weights of which some are at the end of int8."""
     weight = np.linspace(0.2, 1, 64 * 3, dtype=np.float32).reshape(64, 3)
@@ -224,16 +231,73 @@ def test_it_says_where_sums_may_saturate_and_they_do_nowhere_else(
     file = tmp_path / "net.onnx"
     file.write_bytes(saturating())
     runtime = loaded(text, (load_model(str(file)), saturating()))
-    assert runtime.may_saturate is may
+    assert (runtime.sums is not None) is may
     x = 1 - torch.rand(5, 64, generator=torch.Generator().manual_seed(0)) / 10
     apart = float((runtime.run(x) - runtime.run_float(x)).abs().max())
-    vnni = not {"avx512_vnni", "avx_vnni"}.isdisjoint(Path("/proc/cpuinfo").read_text().split())
     # Rounding alone: 64 products, each off by half a step of values and of weights at most.
     rounding = 64 * (0.5 / 255 + (1 / 127 if "reduce" in text else 0.5 / 127))
-    if not may or vnni:
-        assert apart < rounding
-    elif "avx2" in Path("/proc/cpuinfo").read_text().split():
+    if may and saturates_here():
         assert apart > 2 * rounding
+    else:
+        assert apart < rounding
+
+
+def trained_on_digits() -> tuple[bytes, Tensor]:
+    """A network trained on 1,000 handwritten digits, as a file, and the other 797."""
+    x, y = (torch.from_numpy(values) for values in load_digits(return_X_y=True))
+    x = (x / 16).float()
+    torch.manual_seed(0)
+    first, second = layers = nn.Linear(64, 32), nn.Linear(32, 10)
+    optimizer = torch.optim.Adam([p for one in layers for p in one.parameters()], 1e-2)
+    for _ in range(100):
+        optimizer.zero_grad()
+        nn.functional.cross_entropy(second(first(x[:1000]).relu()), y[:1000]).backward()
+        optimizer.step()
+    nodes = [
+        helper.make_node("Gemm", ["x", "w", "b"], ["h"], transB=1),
+        helper.make_node("Relu", ["h"], ["r"]),
+        helper.make_node("Gemm", ["r", "v", "c"], ["y"], transB=1),
+    ]
+    values = (first.weight, first.bias, second.weight, second.bias)
+    tensors = [
+        numpy_helper.from_array(value.numpy(force=True), name)
+        for value, name in zip(values, "wbvc", strict=True)
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "digits",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", 64])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["n", 10])],
+        tensors,
+    )
+    opset = [helper.make_opsetid("", 17)]
+    model = helper.make_model(graph, opset_imports=opset, ir_version=9)
+    written: bytes = model.SerializeToString()
+    return written, x[1000:]
+
+
+def test_trained_digits_are_decided_otherwise_by_other_processors(tmp_path: Path) -> None:
+    data, x = trained_on_digits()
+    file = tmp_path / "digits.onnx"
+    file.write_bytes(data)
+    runtime = loaded("ort-dynamic", (load_model(str(file)), data))
+    assert runtime.sums is not None
+    runs = [runtime.run, runtime.sums.exact(), runtime.sums.saturating()]
+    here, exact, saturating = (torch.cat([run(one) for one in x.split(1)]) for run in runs)
+    # This processor is one of both, to the bit.
+    assert torch.equal(here, saturating if saturates_here() else exact)
+    assert int((exact != saturating).any(1).sum()) > 100
+    assert 1 <= int((exact.argmax(1) != saturating.argmax(1)).sum()) < 40
+
+
+def test_where_an_lstm_is_quantized_only_exact_sums_can_be_had(
+    mixed: tuple[Subject, bytes],
+) -> None:
+    runtime = loaded("ort-dynamic", mixed)
+    assert runtime.sums is not None
+    assert runtime.sums.exact()(TOKENS).shape == (4, 3)
+    with pytest.raises(InputError, match=r"\(MatMulInteger\) .* and not DynamicQuantizeLSTM"):
+        runtime.sums.saturating()
 
 
 def test_every_layer_runs_in_integers_and_decisions_stay_near_float() -> None:

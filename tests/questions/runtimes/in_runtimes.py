@@ -7,6 +7,7 @@ import numpy as np
 
 from bitcliff.questions.runtimes.record import (
     KEY,
+    OtherProcessor,
     RuntimeObserved,
     RuntimesObserved,
     Seconds,
@@ -28,13 +29,17 @@ BATCH = ALONE.model_copy(update={"batch_size": N})
 
 def rung(name: Simulated, flipped: Collection[int], margin: float) -> SimulatedRung:
     """Class 1 for those that are flipped, class 0 for all others."""
+    return SimulatedRung(name=name, words=f"what {name} changes", **_flipped(flipped, margin))
+
+
+def elsewhere(flipped: Collection[int], **changes: Any) -> OtherProcessor:
+    """The same; by default on processors whose sums are exact."""
+    return OtherProcessor(**{"saturates": False, **_flipped(flipped, 1.0), **changes})
+
+
+def _flipped(flipped: Collection[int], margin: float) -> dict[str, Any]:
     signs = np.array([-1.0 if place in flipped else 1.0 for place in range(N)])
-    return SimulatedRung(
-        name=name,
-        words=f"what {name} changes",
-        prediction=(signs < 0).astype(np.int32),
-        margin=margin * signs,
-    )
+    return {"prediction": (signs < 0).astype(np.int32), "margin": margin * signs}
 
 
 def runtime(**changes: Any) -> RuntimeObserved:

@@ -1,11 +1,19 @@
 """Runtimes in an assessment: measured, judged, recorded, and compared with the simulation."""
 
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
 import pytest
 import torch
+from onnx import TensorProto, helper, numpy_helper
 
+from bitcliff.adapters import load_model
 from bitcliff.adapters.assembly import make_subject
 from bitcliff.adapters.runtimes import load_runtime
 from bitcliff.audit import Audit
+from bitcliff.errors import InputError
 from bitcliff.export import float_onnx
 from bitcliff.questions.runtimes.observe import observe_runtimes
 from bitcliff.questions.runtimes.record import (
@@ -18,7 +26,8 @@ from bitcliff.questions.runtimes.record import (
 from bitcliff.questions.runtimes.statistics import KIND
 from bitcliff.record import Record, with_answer
 from bitcliff.types.runtime import Runtime
-from bitcliff.types.subject import Examples, examples_sha256
+from bitcliff.types.runtime_choice import OrtOptions
+from bitcliff.types.subject import Examples, Subject, examples_sha256
 from bitcliff.verdict import judge
 from tests.contract.subjects import SETTINGS
 from tests.small_networks import DigitsCNN, chain
@@ -176,3 +185,106 @@ def test_nan_of_a_runtime_is_a_numeric_failure() -> None:
     found = next(policy for policy in record.policies if policy.name == "odd")
     assert (found.numeric_failures.k, found.agreement.n) == (4, 0)
     assert judge(record, 2.0, "odd").status == "inconclusive"
+
+
+def saturates_here() -> bool:
+    flags = set(Path("/proc/cpuinfo").read_text().split())
+    return "avx2" in flags and flags.isdisjoint({"avx512_vnni", "avx_vnni"})
+
+
+def planted(folder: Path) -> tuple[Subject, bytes, torch.Tensor, torch.Tensor]:
+    """Right in float and by exact sums.
+
+    Odd classes have positive weights side by side, whose pairs saturate, and lone negative ones;
+    even classes the other way round.
+    """
+    random, d, classes, n = np.random.default_rng(0), 64, 10, 100
+    second, prototypes = np.zeros((d, classes)), np.full((classes, d), 0.6)
+    for c in range(classes):
+        pairs = random.permutation(d // 2)
+        near, lone = pairs[:8], 2 * pairs[8:24] + random.integers(0, 2, 16)
+        near = np.concatenate([2 * near, 2 * near + 1])
+        sign = 1 if c % 2 else -1
+        second[near, c], second[lone, c] = 0.2 * sign, -0.2 * sign
+        prototypes[c, near if c % 2 else lone] = 1.0
+    y = random.integers(0, classes, n)
+    x = np.clip(prototypes[y] + 0.05 * random.standard_normal((n, d)), 0, 1.2)
+    first = np.eye(d) + 0.01 * random.standard_normal((d, d))
+    graph = helper.make_graph(
+        [
+            helper.make_node("MatMul", ["x", "first"], ["h"]),
+            helper.make_node("Relu", ["h"], ["r"]),
+            helper.make_node("MatMul", ["r", "second"], ["y"]),
+        ],
+        "planted",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", d])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["n", classes])],
+        [
+            numpy_helper.from_array(weight.astype(np.float32), name)
+            for name, weight in (("first", first), ("second", second))
+        ],
+    )
+    opset = [helper.make_opsetid("", 17)]
+    data = helper.make_model(graph, opset_imports=opset, ir_version=9).SerializeToString()
+    (folder / "planted.onnx").write_bytes(data)
+    subject = replace(load_model(str(folder / "planted.onnx")), black_box=True)
+    return subject, data, torch.from_numpy(x).float(), torch.from_numpy(y)
+
+
+@pytest.mark.parametrize("flags", [["avx2"], ["avx2", "avx512_vnni"]])
+def test_decisions_of_other_processors_are_forecast(
+    flags: list[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """As if on either processor, which gives what this one gives with its sums exact or not."""
+    subject, data, x, y = planted(tmp_path)
+    runtime = load_runtime("ort-dynamic", subject, lambda: data)
+    assert runtime.sums is not None
+    saturates = flags == ["avx2"]
+    here = runtime.sums.saturating() if saturates else runtime.sums.exact()
+    monkeypatch.setattr("bitcliff.questions.runtimes.observe.cpu_flags", lambda: flags)
+    sums = replace(runtime.sums, compared=lambda: (here, here))
+    runtimes = [replace(runtime, run=here, sums=runtime.sums if saturates_here() else sums)]
+    record = assessed(Audit(subject, examples(x, y), settings=SETTINGS, runtimes=runtimes))
+    observed, figures = the_one(record)
+    there, found = observed.other_processor, figures.other_processor
+    assert there is not None
+    assert found is not None
+    assert there.saturates is not saturates
+    assert (there.checked, there.alike) == ((64, 64) if saturates else (0, 0))
+    assert observed.may_saturate is saturates
+    right = [found.right_here, found.right_there]
+    exact, saturating = reversed(right) if saturates else right
+    assert exact is not None
+    assert saturating is not None
+    assert (exact.k, exact.n) == (100, 100)
+    assert 20 < saturating.k < 60
+    assert found.changed.k == len(found.examples) == 100 - saturating.k
+
+
+def test_what_cannot_be_forecast_is_told_and_a_reduced_range_needs_no_forecast(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def refuses() -> Any:
+        raise InputError("only products by one matrix")
+
+    subject, data, x, _ = planted(tmp_path)
+    safe, unsafe = (
+        load_runtime("ort-dynamic", subject, lambda: data, options=OrtOptions(reduce_range=reduced))
+        for reduced in (True, False)
+    )
+    assert safe.sums is None
+    assert unsafe.sums is not None
+    runtimes = [
+        safe,
+        replace(unsafe, sums=replace(unsafe.sums, saturating=refuses, compared=refuses)),
+    ]
+    monkeypatch.setattr("bitcliff.questions.runtimes.observe.cpu_flags", lambda: ["avx512_vnni"])
+    prepared = Audit(subject, examples(x[:4], None), settings=SETTINGS, runtimes=runtimes).prepared
+    found = observe_runtimes(prepared, None).runtimes
+    assert [one.other_processor for one in found] == [None, None]
+    assert found[0].left_out == []
+    assert found[1].left_out == ["x86 processors without VNNI: only products by one matrix"]
+    monkeypatch.setattr("bitcliff.questions.runtimes.observe.cpu_flags", lambda: ["avx2"])
+    there = observe_runtimes(prepared, None).runtimes[1].other_processor
+    assert there is not None
+    assert (there.checked, there.alike) == (0, 0)

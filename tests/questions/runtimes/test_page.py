@@ -12,7 +12,7 @@ from bitcliff.types.runtime_choice import OrtOptions
 from bitcliff.verdict import judge
 from tests.a_record import figures_in
 from tests.questions.page_text import rows_under, text_of
-from tests.questions.runtimes.in_runtimes import record_in_runtimes, runtime
+from tests.questions.runtimes.in_runtimes import elsewhere, record_in_runtimes, runtime
 from tests.report.example_record import example_record
 
 
@@ -73,8 +73,12 @@ def test_the_page_escapes_what_a_runtime_calls_itself() -> None:
 @pytest.mark.parametrize(
     ("may", "options", "says"),
     [
-        (True, OrtOptions(), "compare with reduce_range or weights=uint8."),
-        (True, None, "compare with reduced range."),
+        (
+            True,
+            OrtOptions(),
+            "reduce_range or weights=uint8, or set ONNX Runtime's session.x64quantprecision to 1.",
+        ),
+        (True, None, "reduced range, or set ONNX Runtime's session.x64quantprecision to 1."),
         (False, OrtOptions(weights="uint8"), None),
     ],
 )
@@ -94,6 +98,31 @@ def test_sums_that_may_saturate_are_told_in_page_and_terminal(
         assert says in page
         assert lines[1].startswith("! <b>ort: weights of 8 bits with a sign, and this processor")
         assert lines[1].endswith(says)
+
+
+def test_what_other_processors_decide_is_told_in_page_and_terminal() -> None:
+    record = record_in_runtimes(other_processor=elsewhere({3, 7}, checked=9, alike=9))
+    page, lines = page_of(record), runtimes_lines(record)
+    forecast = (
+        "on processors with VNNI 2/20 (1.2 to 31.7\xa0%) decisions would be other than here, and "
+        "18/20 right where here 20/20 are: the sums of its integer products were simulated. This "
+        "processor's own, simulated pair by pair, gave the runtime's scores to the bit for 9 of 9 "
+        "examples (no nodes fused)."
+    )
+    assert f"On other processors: {forecast}" in text_of(page)
+    assert lines[1] == f"! <b>ort: {forecast} They are 3, 7."
+    rows = rows_under(page, "caption-elsewhere-1")
+    assert rows[0] == ["3", "class 0 (0)", "class 0 (0)", "class 0 (0)", "class 1 (1)"]
+    assert [row[0] for row in rows] == ["3", "7"]
+
+
+def test_processors_that_decide_alike_are_no_warning() -> None:
+    record = record_in_runtimes(other_processor=elsewhere((), saturates=True))
+    page, lines = page_of(record), runtimes_lines(record)
+    assert lines[1].startswith("<b>ort: on x86 processors without VNNI 0/20 (0.0 to 16.8\xa0%) dec")
+    assert lines[1].endswith("the sums of its integer products were simulated.")
+    assert "On other processors: on x86 processors without VNNI 0/20" in text_of(page)
+    assert "caption-elsewhere" not in page
 
 
 def test_what_of_a_plan_was_not_applied_is_told_in_page_and_terminal() -> None:

@@ -22,6 +22,7 @@ from tests.questions.runtimes.in_runtimes import (
     BATCH,
     N,
     bare_record,
+    elsewhere,
     observed,
     record_in_runtimes,
     rung,
@@ -93,6 +94,20 @@ def test_a_numeric_failure_is_no_decision() -> None:
     assert (changed.k, changed.n) == (3, N - 2)
 
 
+def test_what_other_processors_decide_is_compared_with_the_runtime_alone() -> None:
+    """It fails numerically on one of them, which is no decision."""
+    there = elsewhere({3, 7, 11})
+    prediction, margin = there.prediction.copy(), there.margin.copy()
+    prediction[[0, 7]], margin[[0, 7]] = -1, np.nan
+    there = there.model_copy(update={"prediction": prediction, "margin": margin})
+    found = figures(bare_record(), observed(other_processor=there)).runtimes[0].other_processor
+    assert found is not None
+    assert (found.changed.k, found.changed.n, found.examples) == (2, N - 2, ["3", "11"])
+    assert found.right_here == rate(N, N)
+    assert found.right_there == rate(N - 4, N)
+    assert figures(bare_record(), observed()).runtimes[0].other_processor is None
+
+
 def test_nothing_simulated_is_no_ablation_and_a_clock_that_saw_nothing_no_ratio() -> None:
     quick = runtime().speed.quantized.model_copy(update={"median": 0.0})
     speed = runtime().speed.model_copy(update={"quantized": quick})
@@ -107,6 +122,18 @@ def test_nothing_simulated_is_no_ablation_and_a_clock_that_saw_nothing_no_ratio(
         ({"version": "ort 2"}, "in another version than 'ort 2'"),
         ({"rungs": [rung("weights", [], 1.0)]}, "begins with weights"),
         ({"rungs": [rung("simulation", [], 1.0)] * 2}, "rung 'simulation' stands 2 times"),
+        (
+            {"other_processor": elsewhere((), checked=2, alike=3)},
+            "has 3 of 2 examples alike, of 20",
+        ),
+        (
+            {"other_processor": elsewhere((), checked=N + 1)},
+            "has 0 of 21 examples alike, of 20",
+        ),
+        (
+            {"other_processor": elsewhere((), prediction=np.zeros(3, np.int32))},
+            "has 3 predictions for 20 examples",
+        ),
     ],
 )
 def test_a_contradiction_is_told(changes: dict[str, Any], says: str) -> None:
@@ -122,7 +149,7 @@ def test_a_runtime_that_was_not_measured_alone_is_told() -> None:
 
 
 def test_it_is_read_as_it_was_written_and_no_figure_can_be_changed(tmp_path: Path) -> None:
-    record = record_in_runtimes()
+    record = record_in_runtimes(other_processor=elsewhere({3}, checked=2, alike=2))
     check_round_trip(record, {KEY: KIND}, tmp_path)
     check_figures_are_guarded(record, KEY, {KEY: KIND}, tmp_path)
 
@@ -132,7 +159,8 @@ def test_damage_to_what_was_observed_is_refused_or_changes_no_figure(
 ) -> None:
     # The same few intervals again and again.
     monkeypatch.setattr(statistics, "rate", functools.cache(rate))
-    check_observations_are_guarded(record_in_runtimes(), KEY, KIND)
+    record = record_in_runtimes(other_processor=elsewhere({3}, checked=2, alike=2))
+    check_observations_are_guarded(record, KEY, KIND)
 
 
 @pytest.mark.parametrize("ladder", [[], [{"name": "simulation", "margin_gap": 0.5}]])

@@ -1,17 +1,14 @@
-"""Nodes of an ONNX file: which belongs to a point, which stayed in float, which may saturate."""
+"""Nodes of an ONNX file: which belongs to a point, which stayed in float."""
 
 import ast
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
-from bitcliff.adapters.onnx.baseline import all_nodes, constants_of
 from bitcliff.adapters.onnx.network import OnnxNetwork
-from bitcliff.adapters.onnx.tensors import FLOATS, read_tensor
+from bitcliff.adapters.onnx.tensors import FLOATS
 from bitcliff.types.subject import Subject
 
-_INT8 = 3  # by ONNX's number of the type
 # These hand values on, and neither add nor multiply.
 _MOVES = frozenset(
     (
@@ -26,23 +23,6 @@ _LAYERS = (
     "EmbedLayerNormalization",
 )
 _QUANTIZED = frozenset(_LAYERS) - {"ConvTranspose", "GRU", "RNN"}
-# Integer products by which of their inputs are weights, in ONNX Runtime's kernels for signed ones.
-# Its ConvInteger does not saturate: seen on a processor with AVX2 alone, version 1.32.
-_PAIRWISE: Mapping[str, tuple[int, ...]] = {
-    **dict.fromkeys(("MatMulInteger", "MatMulIntegerToFloat", "DynamicQuantizeMatMul"), (1,)),
-    "QAttention": (1,),
-    "DynamicQuantizeLSTM": (1, 2),
-    **dict.fromkeys(("QLinearMatMul", "QLinearConv", "QGemm"), (3,)),
-}
-# The place of the values' zero point, whose type is theirs: where it has a sign, nothing saturates.
-_ZERO_POINT = {"MatMulInteger": 2, "MatMulIntegerToFloat": 4} | dict.fromkeys(
-    ("QLinearMatMul", "QLinearConv", "QGemm"), 2
-)
-# ONNX Runtime fuses these with what takes both their inputs off their scale, for values of any sign
-# as if they had none.
-_FUSED = ("MatMul", "Gemm", "Conv")
-# Two products of 255 by 64 still fit into 16 bits.
-_SAFE = 64
 _SCOPES = "pkg.torch.onnx.name_scopes"
 
 
@@ -143,38 +123,3 @@ def _sorted(kinds: Counter[str]) -> dict[str, int]:
     """Layers first, then by number."""
     order = {kind: place for place, kind in enumerate(_LAYERS)}
     return dict(sorted(kinds.items(), key=lambda one: (order.get(one[0], 99), -one[1], one[0])))
-
-
-def may_saturate(model: Any, path: Path) -> bool:
-    """Whether it adds products of unsigned by signed weights that two by two overflow 16 bits.
-
-    So they do in ONNX Runtime on x86 processors without VNNI, if any weight is beyond 64.
-
-    Args:
-        path: of its file, beside which weights may lie.
-
-    Raises:
-        InputError: a weight's data are not there.
-    """
-    nodes = list(all_nodes(model))
-    constants = constants_of(model, nodes)
-    maker = {output: node for node in nodes for output in node.output}
-    weights = {name for node in nodes for name in _multiplied(node, maker, constants)}
-    signed = (constants[name] for name in weights if name in constants)
-    return any(
-        bool((read_tensor(tensor, path).short().abs() > _SAFE).any())
-        for tensor in signed
-        if tensor.data_type == _INT8
-    )
-
-
-def _multiplied(node: Any, maker: Mapping[str, Any], constants: Mapping[str, Any]) -> list[str]:
-    """Of the names of a node's weights, those that values without a sign are multiplied by."""
-    if node.op_type in _FUSED:
-        makers = [maker[name] for name in node.input[:2] if name in maker]
-        scaled = [one.input[0] for one in makers if one.op_type == "DequantizeLinear"]
-        return scaled[1:]
-    zero = node.input[_ZERO_POINT.get(node.op_type, len(node.input)) :][:1]
-    if any(name in constants and constants[name].data_type == _INT8 for name in zero):
-        return []
-    return [node.input[place] for place in _PAIRWISE.get(node.op_type, ())]

@@ -8,12 +8,8 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from bitcliff.adapters.optional import require
-from bitcliff.adapters.runtimes.onnx_nodes import (
-    give_names,
-    may_saturate,
-    nodes_of_sites,
-    split_by_arithmetic,
-)
+from bitcliff.adapters.runtimes.integer_sums import integer_sums
+from bitcliff.adapters.runtimes.onnx_nodes import give_names, nodes_of_sites, split_by_arithmetic
 from bitcliff.adapters.runtimes.session import open_session, run_session, takes_batches
 from bitcliff.errors import InputError
 from bitcliff.types.runtime import Runtime
@@ -57,7 +53,8 @@ def load_ort_dynamic(
     runtime = require("onnxruntime", "onnx", f"--runtime {NAME}")
     given = make_onnx()
     made = _quantized(subject, given, options, in_float)
-    session = open_session(runtime, made.done.SerializeToString())
+    data = made.done.SerializeToString()
+    session = open_session(runtime, data)
     quantized, left = split_by_arithmetic(made.prepared, made.done)
     return Runtime(
         name=RuntimeChoice(NAME, options).label,
@@ -73,7 +70,7 @@ def load_ort_dynamic(
         per_channel=options.per_channel and "Conv" not in quantized,
         folded=True,
         batches=takes_batches(session),
-        may_saturate=may_saturate(made.done, Path(NAME)),
+        sums=integer_sums(runtime, made.done, data),
         kept=made.kept,
     )
 

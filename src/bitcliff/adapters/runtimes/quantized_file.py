@@ -13,7 +13,7 @@ from bitcliff.adapters.onnx.baseline import (
 )
 from bitcliff.adapters.onnx.file import read_onnx
 from bitcliff.adapters.optional import require
-from bitcliff.adapters.runtimes.onnx_nodes import may_saturate
+from bitcliff.adapters.runtimes.integer_sums import integer_sums
 from bitcliff.adapters.runtimes.session import open_session, run_session, takes_batches
 from bitcliff.adapters.wording import one_line, shortened
 from bitcliff.errors import InputError
@@ -65,7 +65,7 @@ def load_file(
         quantized=dict(layers[0] or operators),
         in_float=dict(layers[1]),
         batches=takes_batches(session) and takes_batches(in_float),
-        may_saturate=may_saturate(file.model, path),
+        sums=integer_sums(onnxruntime, file.model, path, output),
     )
 
 

@@ -10,16 +10,21 @@ from torch import Tensor
 from bitcliff.types.subject import Inputs
 
 
-def open_session(runtime: Any, model: Path | bytes, optimized: bool = True) -> Any:
+def open_session(
+    runtime: Any, model: Path | bytes, optimized: bool = True, exact_sums: bool = False
+) -> Any:
     """An ONNX Runtime session on the CPU with torch's number of threads.
 
     `optimized`: with nodes fused and dropped; not where the values of each are needed.
+    `exact_sums`: no sum of products saturates, on any processor.
     """
     options = runtime.SessionOptions()
     options.intra_op_num_threads = torch.get_num_threads()
     options.log_severity_level = 4  # what goes wrong is raised
     if not optimized:
         options.graph_optimization_level = runtime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    if exact_sums:
+        options.add_session_config_entry("session.x64quantprecision", "1")
     source = model if isinstance(model, bytes) else str(model)
     return runtime.InferenceSession(source, options, providers=["CPUExecutionProvider"])
 

@@ -6,21 +6,31 @@ from collections.abc import Callable
 import numpy as np
 import torch
 
+from bitcliff.audit.outcomes import Trial, outcomes_of
 from bitcliff.audit.prepare import Prepared
+from bitcliff.errors import InputError
 from bitcliff.points import take
 from bitcliff.points.attach import rounding_to
 from bitcliff.points.forward import batch_size
 from bitcliff.questions.runtime_description import described
 from bitcliff.questions.runtimes.ablation import simulated_rungs
-from bitcliff.questions.runtimes.record import RuntimeObserved, RuntimesObserved, Seconds, Speed
+from bitcliff.questions.runtimes.record import (
+    ELSEWHERE,
+    OtherProcessor,
+    RuntimeObserved,
+    RuntimesObserved,
+    Seconds,
+    Speed,
+)
 from bitcliff.record.provenance import cpu_flags
-from bitcliff.types.runtime import Runtime
+from bitcliff.types.runtime import IntegerSums, Runtime
 
 _TAKES = 7
 _TIMED = 32
 # Where none of them is there, an x86 processor adds unsigned by signed products in 16 bits.
 _INTEGER_SUMS = ("avx512_vnni", "avx_vnni", "amx_int8", "asimddp", "i8mm")
 _X86 = "avx2"
+_CHECKED = 64
 
 
 def observe_runtimes(
@@ -46,14 +56,53 @@ def _observe(runtime: Runtime, prepared: Prepared) -> RuntimeObserved:
     rungs, left_out = simulated_rungs(runtime, prepared) if inside else ([], [])
     have = cpu_flags()
     sums = [flag for flag in _INTEGER_SUMS if flag in have]
+    saturates = _X86 in have and not sums
+    other = None
+    if runtime.sums is not None:
+        try:
+            other = _elsewhere(runtime.sums, prepared, saturates)
+        except InputError as reason:
+            left_out.append(f"{ELSEWHERE[not saturates]}: {reason}")
     return RuntimeObserved(
         **dict(described(runtime)),
         cpu_flags=sums,
-        may_saturate=runtime.may_saturate and _X86 in have and not sums,
+        may_saturate=runtime.sums is not None and saturates,
         speed=_speed(runtime, prepared),
         rungs=rungs,
         left_out=left_out,
+        other_processor=other,
     )
+
+
+def _elsewhere(sums: IntegerSums, prepared: Prepared, saturates: bool) -> OtherProcessor:
+    """What processors of the other kind decide.
+
+    Where this one saturates, that is simulated too, for some examples: it must give what it gave.
+    """
+    evaluator, everyone = prepared.evaluator, prepared.everyone
+    other = sums.exact() if saturates else sums.saturating()
+    scores = evaluator.runtime_scores(everyone, other, 1)
+    found = outcomes_of(Trial(everyone, None, scores), evaluator.reference)
+    checked, alike = _checked(sums, prepared) if saturates else (0, 0)
+    return OtherProcessor(
+        saturates=not saturates,
+        prediction=found.prediction,
+        margin=found.margin,
+        checked=checked,
+        alike=alike,
+    )
+
+
+def _checked(sums: IntegerSums, prepared: Prepared) -> tuple[int, int]:
+    """Examples whose saturating sums were simulated, and those with the same scores to the bit."""
+    try:
+        both = sums.compared()
+    except InputError:
+        return 0, 0
+    some = prepared.everyone[:_CHECKED]
+    of = (prepared.evaluator.runtime_scores(some, run, 1).logits for run in both)
+    same = torch.stack([*of]).view(torch.int32).diff(dim=0) == 0
+    return len(some), int(same.all(2).sum())
 
 
 def _speed(runtime: Runtime, prepared: Prepared) -> Speed:

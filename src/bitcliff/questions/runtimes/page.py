@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from bitcliff.questions.runtimes.record import (
+    ELSEWHERE,
     KEY,
     RungName,
     RuntimeFigures,
@@ -11,11 +12,14 @@ from bitcliff.questions.runtimes.record import (
     RuntimesObserved,
 )
 from bitcliff.record import Record
-from bitcliff.report.formatting import clean
+from bitcliff.report.filters import of, of_with_interval
+from bitcliff.report.formatting import class_name, clean
 from bitcliff.report.section import Section
 from bitcliff.types.rate import Rate
 
 _NAME = 80
+_SHOWN = 20
+_TOLD = 6
 _NAMES: Mapping[RungName, str] = {
     "simulation": "Simulated here",
     "weights": "+ weights",
@@ -35,17 +39,26 @@ def runtimes_section(record: Record, figures: Runtimes) -> Section:
     runtimes = [(seen, found, _finding(found)) for seen, found in pairs]
     first = runtimes[0][-1] if runtimes else ""
     warnings = [warning(seen) if seen.may_saturate else "" for seen, _, _ in runtimes]
-    data = {"runtimes": runtimes, "rung_names": _NAMES, "warnings": warnings}
+    data = {
+        "runtimes": runtimes,
+        "rung_names": _NAMES,
+        "warnings": warnings,
+        "forecasts": [_forecast(seen, found) for seen, found, _ in runtimes],
+        "elsewhere": [_examples(record, seen, found) for seen, found, _ in runtimes],
+    }
     return Section(KEY, "What runtimes make of it", first, data)
 
 
 def runtimes_lines(record: Record) -> list[str]:
     """For the terminal: of each runtime what it is and what it leaves in float, and warnings."""
-    observed = record.observed_by(KEY, RuntimesObserved)
-    return [line for one in ([] if observed is None else observed.runtimes) for line in _lines(one)]
+    observed, figures = record.observed_by(KEY, RuntimesObserved), record.answer(KEY, Runtimes)
+    if observed is None or figures is None:
+        return []
+    pairs = zip(observed.runtimes, figures.runtimes, strict=True)
+    return [line for one, found in pairs for line in _lines(one, found)]
 
 
-def _lines(observed: RuntimeObserved) -> list[str]:
+def _lines(observed: RuntimeObserved, figures: RuntimeFigures) -> list[str]:
     name = clean(observed.name, _NAME)
     integers, rest = (_counted(kinds) for kinds in (observed.quantized, observed.in_float))
     lines = [
@@ -53,12 +66,59 @@ def _lines(observed: RuntimeObserved) -> list[str]:
     ]
     if observed.may_saturate:
         lines.append(f"! {name}: {warning(observed)}")
+    if forecast := _forecast(observed, figures):
+        other = figures.other_processor
+        told = [] if other is None else [clean(one, 40) for one in other.examples]
+        mark = "! " * bool(told)
+        more = f" They are {', '.join(told[:_TOLD])}{', …' * (len(told) > _TOLD)}." if told else ""
+        lines.append(f"{mark}{name}: {forecast}{more}")
     return lines + [f"! {name}: of the plan, {clean(one, 300)}." for one in observed.not_applied]
+
+
+def _forecast(observed: RuntimeObserved, figures: RuntimeFigures) -> str:
+    """What processors of the other kind decide, and how that is known; empty: no forecast."""
+    there, found = observed.other_processor, figures.other_processor
+    if there is None or found is None:
+        return ""
+    text = f"on {ELSEWHERE[there.saturates]} {of_with_interval(found.changed)} decisions would be "
+    text += "other than here"
+    if found.right_here is not None and found.right_there is not None:
+        text += f", and {of(found.right_there)} right where here {of(found.right_here)} are"
+    text += ": the sums of its integer products were simulated."
+    if there.checked:
+        text += (
+            f" This processor's own, simulated pair by pair, gave the runtime's scores to the bit "
+            f"for {there.alike} of {there.checked} examples (no nodes fused)."
+        )
+    return text
+
+
+def _examples(
+    record: Record, observed: RuntimeObserved, figures: RuntimeFigures
+) -> list[tuple[str, ...]]:
+    """The first that are decided otherwise: id, label, float, here, there."""
+    there, found = observed.other_processor, figures.other_processor
+    if there is None or found is None:
+        return []
+    place_of = {name: place for place, name in enumerate(record.table.ids)}
+    here = next(p.name for p in record.policies if p.runtime == observed.name)
+    rows = []
+    for name in found.examples[:_SHOWN]:
+        row = record.examples[place_of[name]]
+        classes = (
+            row.label,
+            row.float_prediction,
+            row.outcomes[here].prediction,
+            int(there.prediction[place_of[name]]),
+        )
+        rows.append((clean(name), *(class_name(record.subject, one) for one in classes)))
+    return rows
 
 
 def warning(observed: RuntimeObserved) -> str:
     """Where sums may saturate: why, and what would be right."""
     better = "reduced range" if observed.options is None else "reduce_range or weights=uint8"
+    better += ", or set ONNX Runtime's session.x64quantprecision to 1"
     return (
         "weights of 8 bits with a sign, and this processor has no instruction for integer sums "
         "(VNNI): unsigned by signed products are added two by two in 16 bits and may saturate, so "

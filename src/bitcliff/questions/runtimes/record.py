@@ -15,6 +15,9 @@ KEY = "runtimes"
 Simulated = Literal["simulation", "weights", "range", "layers", "activations", "folded"]
 RungName = Simulated | Literal["runtime", "batch"]
 
+ELSEWHERE = ("processors with VNNI", "x86 processors without VNNI")
+"""Whose sums are exact, and whose saturate."""
+
 
 class Seconds(Part):
     """Observed: seconds an example, the median of several takes, and their quartiles."""
@@ -50,6 +53,23 @@ class SimulatedRung(Part):
     margin: Floats
 
 
+class OtherProcessor(Part):
+    """Observed: what a processor that adds integer products otherwise would decide, simulated.
+
+    Attributes:
+        saturates: it adds them two by two in 16 bits (x86 without VNNI); else its sums are exact.
+        prediction, margin: (n,) as in the record's outcomes, each example by itself.
+        checked: examples of which this processor's own saturating sums were simulated too. alike:
+            those of them where every score was the runtime's to the bit.
+    """
+
+    saturates: bool
+    prediction: Ints
+    margin: Floats
+    checked: Count = 0
+    alike: Count = 0
+
+
 class RuntimeObserved(RuntimeDescription):
     """Observed: a runtime, its speed, and what simulations that come ever nearer to it predict.
 
@@ -59,7 +79,9 @@ class RuntimeObserved(RuntimeDescription):
             older records.
         speed: times of one machine; no figure can be worked out anew without measuring again.
         rungs: of the ablation, those that were simulated; none where there is nothing to simulate.
-        left_out: rungs that could not be measured, and why.
+        left_out: what could not be measured, and why.
+        other_processor: None where all processors decide alike, as far as is known; where it cannot
+            be simulated; in older records.
     """
 
     cpu_flags: list[str]
@@ -67,6 +89,7 @@ class RuntimeObserved(RuntimeDescription):
     speed: Speed
     rungs: list[SimulatedRung]
     left_out: list[str]
+    other_processor: OtherProcessor | None = None
 
 
 class RuntimesObserved(Part):
@@ -94,6 +117,20 @@ class Rung(Part):
     margin_gap: float | None
 
 
+class OtherDecisions(Part):
+    """Figures of the processors that add integer products otherwise than this one.
+
+    Attributes:
+        changed: decisions other than on this processor. examples: their ids.
+        right_here, right_there: on this processor and on those; None without labels.
+    """
+
+    changed: Rate
+    examples: list[str]
+    right_here: Rate | None
+    right_there: Rate | None
+
+
 class RuntimeFigures(Part):
     """Figures of one runtime.
 
@@ -102,11 +139,13 @@ class RuntimeFigures(Part):
             nothing.
         rungs: from the simulation to the runtime, one change a rung; none where nothing was
             simulated.
+        other_processor: None where nothing was forecast.
     """
 
     name: str
     faster: float | None
     rungs: list[Rung]
+    other_processor: OtherDecisions | None = None
 
 
 class Runtimes(Part):

@@ -7,8 +7,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from bitcliff.questions.prediction_checks import margin_problems, prediction_problems
+from bitcliff.questions.prediction_checks import (
+    both_decided,
+    margin_problems,
+    prediction_problems,
+)
 from bitcliff.questions.runtimes.record import (
+    OtherDecisions,
+    OtherProcessor,
     Rung,
     RungName,
     RuntimeFigures,
@@ -18,7 +24,6 @@ from bitcliff.questions.runtimes.record import (
 )
 from bitcliff.questions.timing import times_as_long
 from bitcliff.record import AnswerKind, PolicyResult, Record
-from bitcliff.record.arrays import NONE
 from bitcliff.record.problems import twice
 from bitcliff.stats import rate
 from bitcliff.types.rate import Rate
@@ -54,7 +59,27 @@ def _figures(record: Record, observed: RuntimeObserved) -> RuntimeFigures:
         name=observed.name,
         faster=times_as_long(speed.in_float.median, speed.quantized.median),
         rungs=_rungs(record, observed) if observed.rungs else [],
+        other_processor=_elsewhere(record, observed),
     )
+
+
+def _elsewhere(record: Record, observed: RuntimeObserved) -> OtherDecisions | None:
+    there = observed.other_processor
+    if there is None:
+        return None
+    alone, table = _conditions(record, observed.name)[0], record.table
+    here = record.outcomes[alone.name].spread(len(table))
+    other = both_decided(here, there.prediction) & (here != there.prediction)
+    return OtherDecisions(
+        changed=_differ(here, there.prediction),
+        examples=[table.ids[place] for place in np.flatnonzero(other)],
+        right_here=_right(table.labels, here),
+        right_there=_right(table.labels, there.prediction),
+    )
+
+
+def _right(labels: Classes | None, found: Classes) -> Rate | None:
+    return None if labels is None else rate(int((labels == found).sum()), len(labels))
 
 
 def _rungs(record: Record, observed: RuntimeObserved) -> list[Rung]:
@@ -100,7 +125,7 @@ def _measured(record: Record, policy: PolicyResult, version: str) -> _Step:
 
 def _differ(before: Classes, after: Classes) -> Rate:
     """Decisions that are not the same, where both have one."""
-    both = (before != NONE) & (after != NONE)
+    both = both_decided(before, after)
     return rate(int((both & (before != after)).sum()), int(both.sum()))
 
 
@@ -143,6 +168,15 @@ def _runtime_problems(record: Record, observed: RuntimeObserved) -> Iterator[str
     for rung in observed.rungs:
         yield from prediction_problems(record, rung.prediction, n)
         yield from margin_problems(rung.prediction, rung.margin)
+    if observed.other_processor is not None:
+        yield from _elsewhere_problems(record, observed.other_processor, n)
+
+
+def _elsewhere_problems(record: Record, there: OtherProcessor, n: int) -> Iterator[str]:
+    yield from prediction_problems(record, there.prediction, n)
+    yield from margin_problems(there.prediction, there.margin)
+    if not there.alike <= there.checked <= n:
+        yield f"has {there.alike} of {there.checked} examples alike, of {n}"
 
 
 _NOT_KEPT = "the ablation: records of schema 1.x hold its figures alone; assess again"

@@ -1,0 +1,1 @@
+"""The same example padded to several lengths, and beside longer ones: which decisions change?"""

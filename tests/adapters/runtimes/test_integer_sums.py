@@ -1,0 +1,140 @@
+"""Products added exactly and pair by pair, against sums written out and this machine's own."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+import onnxruntime
+import pytest
+import torch
+from onnx import TensorProto, helper, numpy_helper
+
+from bitcliff.adapters.runtimes.integer_sums import integer_sums, saturating_nodes
+from bitcliff.adapters.runtimes.session import open_session, run_session
+from bitcliff.errors import InputError
+from bitcliff.types.runtime import IntegerSums
+
+Array = npt.NDArray[Any]
+FLAGS = set(Path("/proc/cpuinfo").read_text().split())
+SATURATES = "avx2" in FLAGS and FLAGS.isdisjoint({"avx512_vnni", "avx_vnni"})
+
+
+def model_of(*nodes: Any, kind: int = TensorProto.FLOAT, **constants: Any) -> Any:
+    values = [
+        helper.make_tensor_value_info("x", TensorProto.UINT8, None),
+        helper.make_tensor_value_info("y", kind, None),
+    ]
+    tensors = [numpy_helper.from_array(np.array(v), name) for name, v in constants.items()]
+    graph = helper.make_graph(nodes, "g", values[:1], values[1:], tensors)
+    opsets = [helper.make_opsetid("", 17), helper.make_opsetid("com.microsoft", 1)]
+    return helper.make_model(graph, opset_imports=opsets, ir_version=9)
+
+
+def product(weight: Array, **zero_points: Any) -> Any:
+    names = [name if name in zero_points else "" for name in ("zx", "zw")]
+    node = helper.make_node("MatMulInteger", ["x", "w", *names], ["y"])
+    return model_of(node, kind=TensorProto.INT32, w=weight, **zero_points)
+
+
+def in_pairs(x: Array, w: Array) -> Array:
+    """As vpmaddubsw adds: 2k and 2k + 1, at most 16 bits."""
+    even = [(0, 0)] * (x.ndim - 1) + [(0, x.shape[-1] % 2)]
+    x, w = np.pad(x.astype(int), even), np.pad(w.astype(int), [(0, len(w) % 2), (0, 0)])
+    products = x[..., :, None] * w
+    pairs = products[..., 0::2, :] + products[..., 1::2, :]
+    sums: Array = pairs.clip(-(2**15), 2**15 - 1).sum(-2)
+    return sums
+
+
+def both(model: Any) -> IntegerSums:
+    found = integer_sums(onnxruntime, model, model.SerializeToString())
+    assert found is not None
+    return found
+
+
+@pytest.mark.parametrize("rows", [(1,), (5,), (2, 3)])
+@pytest.mark.parametrize(("k", "n"), [(2, 1), (7, 3), (64, 17), (131, 40)])
+@pytest.mark.parametrize("zero_points", [{}, {"zx": np.uint8(77), "zw": np.int8(-3)}])
+def test_products_are_added_exactly_and_pair_by_pair(
+    rows: tuple[int, ...], k: int, n: int, zero_points: dict[str, Any]
+) -> None:
+    random = np.random.default_rng(k)
+    x = random.integers(100, 256, (*rows, k), np.uint8)
+    w = random.integers(60, 128, (k, n)).astype(np.int8)
+    w[random.random((k, n)) < 0.3] *= -1
+    w[0, 0], w[1, 0] = 127, 127
+    x[..., :2] = 255
+    zx, zw = (int(zero_points.get(name, 0)) for name in ("zx", "zw"))
+    exact = x.astype(int) @ w.astype(int)
+    offset = -zx * w.astype(int).sum(0) - zw * (x.astype(int).sum(-1, keepdims=True) - k * zx)
+    expected = [sums + offset for sums in (exact, in_pairs(x, w))]
+    assert (expected[0] != expected[1]).any()
+    model = product(w, **zero_points)
+    given, found = torch.from_numpy(x), both(model)
+    runs = [run(given).numpy() for run in (found.exact(), found.saturating())]
+    assert np.array_equal(runs[0], expected[0])
+    assert np.array_equal(runs[1], expected[1])
+    here = run_session(open_session(onnxruntime, model.SerializeToString()))(given)
+    assert np.array_equal(here.numpy(), expected[SATURATES])
+
+
+def test_without_two_products_that_overflow_all_sums_are_one() -> None:
+    """Any single weight may be large."""
+    w = np.array([[127, -64], [-127, 65]], np.int8)
+    x = torch.tensor([[255, 255]], dtype=torch.uint8)
+    found = both(product(w))
+    assert found.exact()(x).tolist() == found.saturating()(x).tolist() == [[0, 255]]
+    assert integer_sums(onnxruntime, product(w // 2), b"") is None
+
+
+@pytest.mark.parametrize(
+    ("operator", "weight", "may"),
+    [
+        ("MatMulInteger", np.array([[65]], np.int8), True),
+        ("MatMulInteger", np.array([[-128]], np.int8), True),
+        ("MatMulInteger", np.array([[64]], np.int8), False),
+        ("MatMulInteger", np.array([[255]], np.uint8), False),
+        ("ConvInteger", np.array([[[127]]], np.int8), False),
+    ],
+)
+def test_two_products_that_overflow_16_bits(operator: str, weight: Any, may: bool) -> None:
+    largest = 2 * 255 * int(np.abs(weight.astype(int)).max())
+    if operator == "MatMulInteger" and weight.dtype == np.int8:
+        assert (largest > 32767) is may
+    model = model_of(helper.make_node(operator, ["x", "w"], ["y"]), w=weight)
+    assert bool([*saturating_nodes(model, Path("net.onnx"))]) is may
+
+
+def test_what_is_not_added_pair_by_pair_is_told_and_has_exact_sums(tmp_path: Path) -> None:
+    stack = np.full((2, 4, 3), 127, np.int8)
+    x = torch.full((2, 1, 4), 255, dtype=torch.uint8)
+    found = both(product(stack))
+    assert found.exact()(x).unique().tolist() == [4 * 127 * 255]
+    with pytest.raises(InputError, match=r"one matrix \(MatMulInteger\) .* not MatMulInteger"):
+        found.saturating()
+    scaled = ["x", "s", "zx", "w", "s", "zw", "s", "zx"]
+    node = helper.make_node("QLinearMatMul", scaled, ["y"])
+    one, zeros = np.float32(1), {"zx": np.uint8(0), "zw": np.int8(0)}
+    model = model_of(node, kind=TensorProto.UINT8, w=stack[0], s=one, **zeros)
+    with pytest.raises(InputError, match="are added pair by pair here, and not QLinearMatMul"):
+        both(model).saturating()
+    file = tmp_path / "net.onnx"
+    onnx.save(product(stack[0]), file, save_as_external_data=True, location="w", size_threshold=0)
+    outside = integer_sums(onnxruntime, onnx.load(file, load_external_data=False), file)
+    assert outside is not None
+    assert outside.exact()(x[0]).unique().tolist() == [4 * 127 * 255]
+    with pytest.raises(InputError, match="only files that hold their own weights are added"):
+        outside.saturating()
+
+
+def test_products_in_a_branch_are_not_added_pair_by_pair() -> None:
+    node = helper.make_node("MatMulInteger", ["x", "w"], ["inner"])
+    value = helper.make_tensor_value_info("inner", TensorProto.INT32, None)
+    branch = helper.make_graph([node], "branch", [], [value])
+    choice = helper.make_node("If", ["yes"], ["y"], then_branch=branch, else_branch=branch)
+    weight = np.full((4, 3), 127, np.int8)
+    model = model_of(choice, kind=TensorProto.INT32, w=weight, yes=np.array(True))
+    with pytest.raises(InputError, match="products in branches or functions are not added"):
+        both(model).saturating()
