@@ -1,5 +1,7 @@
 """What a record holds that was observed; `bitcliff.record.figures` has what follows from it."""
 
+from typing import Literal
+
 from pydantic import Field, field_validator
 
 from bitcliff.record.outcomes import Count, Measured, Table
@@ -60,7 +62,8 @@ class SubjectInfo(Part):
     `black_box`: it was not looked inside, and has no points here.
     `output`: the one that is judged, and `other_outputs` those beside it, with their shapes in
     words; None and empty where it has one alone. `labelling`: how labels were read, in words; empty
-    where nothing was to be decided.
+    where nothing was to be decided. `final_activation`: what scores come out of last; margins are
+    then of their logarithms or log-odds. None: of a record whose margins are of scores as they are.
     """
 
     model: str
@@ -77,6 +80,7 @@ class SubjectInfo(Part):
     output: str | None = None
     other_outputs: list[str] = Field(default_factory=list)
     labelling: str = ""
+    final_activation: Literal["none", "softmax", "sigmoid"] | None = None
 
 
 class Folding(Part):

@@ -141,6 +141,12 @@ def _check_same_scores(run: Path, model: str, record: Record, prepared: Prepared
     Another machine rounds otherwise, so margins need only be close.
     """
     in_float, evaluator = prepared.in_float, prepared.evaluator
+    final = evaluator.attachment.final
+    if (record.subject.final_activation or "none") != final:
+        raise InputError(
+            f"{run}: {model} ends in a {final}, and the run's margins are of probabilities, as an "
+            "older Bitcliff took them; assess again"
+        )
     found = margins(in_float.logits, evaluator.reference)
     known = torch.from_numpy(record.table.margin.copy())
     same = torch.isfinite(known) == in_float.finite

@@ -121,7 +121,8 @@ def verify_policy(
     ]
     scores = torch.cat([output.scores for output in outputs])
     prediction = classes([_decision(row) for row in scores])
-    margin = margins(scores, evaluator.reference[index])
+    logits = to_logits(scores, evaluator.attachment.final)
+    margin = margins(logits, evaluator.reference[index])
     some = _as_many_as_fit(evaluator, len(index))
     compared = _compare(evaluator, index[:some], bits[:some], file)
     return PolicyObserved(
