@@ -8,9 +8,10 @@ from bitcliff.record.outcomes import Count, Measured, Table
 from bitcliff.record.part import Part
 from bitcliff.types.settings import AssessSettings
 
-SCHEMA_VERSION = "2.1"
-# It holds the same observations; its figures are by rules of before (the interval of a change).
-SAME_OBSERVATIONS = ("2.0",)
+SCHEMA_VERSION = "2.2"
+# They hold the same observations, or fewer; their figures are by rules of before (2.0: the interval
+# of a change; 2.1: causes of damage).
+SAME_OBSERVATIONS = ("2.0", "2.1")
 
 
 class Provenance(Part):

@@ -24,7 +24,14 @@ from bitcliff.questions.activations.record import (
     PointObserved,
     PolicyObserved,
 )
-from bitcliff.questions.activations.row_statistics import Bins, collapsed, histogram, sqnr_db, tails
+from bitcliff.questions.activations.row_statistics import (
+    Bins,
+    collapsed,
+    histogram,
+    sqnr_db,
+    tails,
+    unequal,
+)
 from bitcliff.questions.context import Context
 
 # Values worked on at a time; in float64, with a few copies, some 100 MB.
@@ -160,11 +167,19 @@ def _compare(
         if base is None or base.values[0].numel() != values[0].numel():
             return rounded  # The network runs otherwise in float: there is nothing to compare.
         rows = [part[: len(places)].flatten(1) for part in (base.values, values, rounded)]
+        channels = evaluator.attachment.plan.points[index].channel_axis
         finite = torch.stack([torch.isfinite(part).all(1) for part in rows]).all(0).cpu()
         for some in finite.nonzero().flatten().split(_at_once(rows[0])):
             widths = bits[places[some], index]
             before, arriving, after = (part[some] for part in rows)
             local = fake_quantize(before, widths, scheme)
+            # (examples, channels, tokens)
+            apart = [
+                part.unflatten(1, values.shape[1:]).movedim(channels, 1).flatten(2)
+                if values.ndim > 2
+                else part[:, :, None]
+                for part in (before, local)
+            ]
             columns = {
                 "bits": widths.double(),
                 "local_db": sqnr_db(before, local),
@@ -173,6 +188,8 @@ def _compare(
                 "total_db": sqnr_db(before, after),
                 "collapsed": collapsed(before, local),
                 **{name: column[some] for name, column in base.tails.items()},
+                **unequal(*apart, 1, "channel"),
+                **unequal(*apart, 2, "token"),
             }
             earlier[some] = torch.fmin(earlier[some], columns["total_db"])
             gathered[index].add(columns, before, after)
