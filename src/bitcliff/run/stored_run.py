@@ -32,10 +32,12 @@ class StoredRun:
 
     Attributes:
         assess: its configuration. prepared: its network and data, checked to be those.
+        subject: the network as it came, before anything was folded.
     """
 
     assess: AssessJob
     prepared: Prepared
+    subject: Subject
 
     @property
     def co_trained(self) -> LearnedPolicy | None:
@@ -91,7 +93,7 @@ def open_stored(
     )
     _check_same_settings(run, record, prepared)
     _check_same_scores(run, assess.model, record, prepared)
-    return StoredRun(assess, prepared)
+    return StoredRun(assess, prepared, subject)
 
 
 def _same_runtimes(
