@@ -129,17 +129,19 @@ class Evaluator:
         index: Int[Tensor, " m"],
         formats: tuple[Format, ...],
         batch_size: int | None = None,
+        followable: bool = False,
     ) -> Scores:
         """Weights and activations as a runtime rounds them, in a format for each point.
 
         Args:
             batch_size: matters where a scale is shared by a batch.
+            followable: what precedes a last softmax or sigmoid, as a search wants it.
         """
 
         def rounding(rows: Tensor) -> Rounding:
             return Rounding(formats=formats, examples=len(rows))
 
-        return self._scores(index, rounding, batch_size)
+        return self._scores(index, rounding, batch_size, followable)
 
     def runtime_scores(self, index: Int[Tensor, " m"], run: Run, batch_size: int) -> Scores:
         """What somebody else's runtime says, in batches of this size and in this order.

@@ -81,10 +81,13 @@ class Incidents:
 
 
 class Attachment(Walk):
-    """A model with its plan: `run` gives its logits under any rounding.
+    """A model with its plan: `run` gives its scores under any rounding.
 
     Weights are quantized once and kept, so the model must stay frozen while this lives; with
     `in_training` they are quantized anew in each pass, with a straight-through gradient.
+
+    Attributes:
+        final: what the scores come out of last, for `followable`; whoever knows it sets it.
     """
 
     def __init__(

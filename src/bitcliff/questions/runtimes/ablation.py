@@ -43,6 +43,7 @@ class _Variant:
         attachment = Attachment(
             self.module, self.plan, self.scheme, self.weight_bits, self.per_channel
         )
+        attachment.final = evaluator.attachment.final
         mine = Evaluator(attachment, evaluator.inputs, evaluator.batch_size)
         everyone = torch.arange(len(evaluator.reference))
         scores = mine.scores(everyone, torch.full((len(everyone), len(self.plan)), self.bits))
