@@ -22,6 +22,7 @@ from bitcliff.questions.kinds import KINDS
 from bitcliff.questions.layers.page import layers_section
 from bitcliff.questions.layers.record import Kept, Layers, LayersObserved
 from bitcliff.questions.layers.statistics import problems
+from bitcliff.questions.runtimes.record import KEY, Runtimes, RuntimesObserved
 from bitcliff.record import Record, read_record
 from bitcliff.run.assess_job import AssessJob, run_assess
 from bitcliff.run.explain_job import ExplainJob, run_explain
@@ -168,6 +169,22 @@ def test_the_page_tells_it(record: Record) -> None:
     text = text_of(page_of(record, section))
     assert "layers left in float in the runtime" in text
     assert "Every layer and set that was tried" in text
+
+
+def test_what_the_weights_are_to_blame_for_is_told_apart(record: Record) -> None:
+    """The last simulation with its weights in float, or with a scale for each of their channels."""
+    (found,) = figures_in(record, KEY, Runtimes).runtimes
+    last = next(one for one in reversed(found.rungs) if one.name not in ("runtime", "batch"))
+    instead = {one.name: one for one in found.instead}
+    assert instead.keys() == {"weights-float", "weights-per-channel"}
+    for one in instead.values():
+        assert one.from_float.k < last.from_float.k
+        assert one.changed is not None
+        assert one.changed.k > N // 10
+    (seen,) = observed_in(record, KEY, RuntimesObserved).runtimes
+    bare = seen.model_copy(update={"rungs": []})
+    told = " ".join(KINDS[KEY].problems(record, RuntimesObserved(runtimes=[bare])))
+    assert "of a simulation that is not there" in told
 
 
 @pytest.mark.parametrize(

@@ -66,8 +66,9 @@ NumbersOfEach = Mapping[str, npt.NDArray[np.float64]]
 
 def hidden_damage(numbers: NumbersOfEach) -> npt.NDArray[np.bool_]:
     """(n,) where rounding here does harm of which the signal's power tells nothing."""
-    unseen = numbers["local_db"] - numbers["constant_db"] >= HARMED_DB
-    return unseen & np.logical_or.reduce([_collapse(numbers), *_unequal(numbers)])
+    unseen: npt.NDArray[np.bool_] = numbers["local_db"] - numbers["constant_db"] >= HARMED_DB
+    tokens, channels = _unequal(numbers)
+    return unseen & (_collapse(numbers) | tokens | channels)
 
 
 def cause_of_each(
@@ -99,7 +100,7 @@ def cause_of_each(
 
 
 def _collapse(numbers: NumbersOfEach) -> npt.NDArray[np.bool_]:
-    return numbers["collapsed"] >= COLLAPSED
+    return np.greater_equal(numbers["collapsed"], COLLAPSED)
 
 
 def _unequal(numbers: NumbersOfEach) -> list[npt.NDArray[np.bool_]]:

@@ -173,13 +173,7 @@ def _compare(
             widths = bits[places[some], index]
             before, arriving, after = (part[some] for part in rows)
             local = fake_quantize(before, widths, scheme)
-            # (examples, channels, tokens)
-            apart = [
-                part.unflatten(1, values.shape[1:]).movedim(channels, 1).flatten(2)
-                if values.ndim > 2
-                else part[:, :, None]
-                for part in (before, local)
-            ]
+            apart = [_apart(part, values.shape[1:], channels) for part in (before, local)]
             columns = {
                 "bits": widths.double(),
                 "local_db": sqnr_db(before, local),
@@ -188,8 +182,8 @@ def _compare(
                 "total_db": sqnr_db(before, after),
                 "collapsed": collapsed(before, local),
                 **{name: column[some] for name, column in base.tails.items()},
-                **unequal(*apart, 1, "channel"),
-                **unequal(*apart, 2, "token"),
+                **unequal(apart[0], apart[1], 1, "channel"),
+                **unequal(apart[0], apart[1], 2, "token"),
             }
             earlier[some] = torch.fmin(earlier[some], columns["total_db"])
             gathered[index].add(columns, before, after)
@@ -197,6 +191,15 @@ def _compare(
 
     padded = pad(places, evaluator.batch_size)
     _observe(evaluator, places, rounding_to(bits[padded]), look)
+
+
+def _apart(
+    rows: Float[Tensor, "m k"], shape: torch.Size, channel_axis: int
+) -> Float[Tensor, "m channels tokens"]:
+    """Laid out as channels and tokens."""
+    if len(shape) < 2:
+        return rows[:, :, None]
+    return rows.unflatten(1, shape).movedim(channel_axis, 1).flatten(2)
 
 
 def _at_once(rows: Float[Tensor, "m k"]) -> int:

@@ -11,7 +11,7 @@ from bitcliff.points import take
 from bitcliff.points.attach import rounding_to
 from bitcliff.points.forward import batch_size
 from bitcliff.questions.runtime_description import described
-from bitcliff.questions.runtimes.ablation import simulated_rungs
+from bitcliff.questions.runtimes.ablation import Ablation, ablation
 from bitcliff.questions.runtimes.record import RuntimeObserved, RuntimesObserved, Seconds, Speed
 from bitcliff.record.provenance import cpu_flags
 from bitcliff.types.runtime import Runtime
@@ -43,7 +43,7 @@ def observe_runtimes(
 def _observe(runtime: Runtime, prepared: Prepared) -> RuntimeObserved:
     # Of a network that is not looked into, nothing can be simulated; nor what a file does inside.
     inside = prepared.points and runtime.kinds
-    rungs, left_out = simulated_rungs(runtime, prepared) if inside else ([], [])
+    steps = ablation(runtime, prepared) if inside else Ablation()
     have = cpu_flags()
     sums = [flag for flag in _INTEGER_SUMS if flag in have]
     return RuntimeObserved(
@@ -51,8 +51,9 @@ def _observe(runtime: Runtime, prepared: Prepared) -> RuntimeObserved:
         cpu_flags=sums,
         may_saturate=runtime.may_saturate and _X86 in have and not sums,
         speed=_speed(runtime, prepared),
-        rungs=rungs,
-        left_out=left_out,
+        rungs=steps.rungs,
+        instead=steps.instead,
+        left_out=steps.left_out,
     )
 
 

@@ -12,7 +12,16 @@ from bitcliff.types.rate import Count, Rate
 
 KEY = "runtimes"
 
-Simulated = Literal["simulation", "weights", "range", "layers", "activations", "folded"]
+Simulated = Literal[
+    "simulation",
+    "weights",
+    "range",
+    "layers",
+    "activations",
+    "folded",
+    "weights-float",
+    "weights-per-channel",
+]
 RungName = Simulated | Literal["runtime", "batch"]
 
 
@@ -59,6 +68,7 @@ class RuntimeObserved(RuntimeDescription):
             older records.
         speed: times of one machine; no figure can be worked out anew without measuring again.
         rungs: of the ablation, those that were simulated; none where there is nothing to simulate.
+        instead: the last of them with other weights; none in older records.
         left_out: rungs that could not be measured, and why.
     """
 
@@ -66,6 +76,7 @@ class RuntimeObserved(RuntimeDescription):
     may_saturate: bool | None = None
     speed: Speed
     rungs: list[SimulatedRung]
+    instead: list[SimulatedRung] = Field(default_factory=list)
     left_out: list[str]
 
 
@@ -102,11 +113,13 @@ class RuntimeFigures(Part):
             nothing.
         rungs: from the simulation to the runtime, one change a rung; none where nothing was
             simulated.
+        instead: the last simulated rung with other weights, each compared with that rung.
     """
 
     name: str
     faster: float | None
     rungs: list[Rung]
+    instead: list[Rung] = Field(default_factory=list)
 
 
 class Runtimes(Part):

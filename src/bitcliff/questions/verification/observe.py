@@ -14,6 +14,7 @@ from torch import Tensor
 from bitcliff.audit.evaluator import Evaluator, margins
 from bitcliff.points import take
 from bitcliff.points.attach import rounding_to
+from bitcliff.points.final_activation import to_logits
 from bitcliff.quant import Scheme, fake_quantize
 from bitcliff.quant.grid import make_grid
 from bitcliff.quant.rows import row_range
