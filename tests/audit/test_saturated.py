@@ -32,8 +32,8 @@ class Ending(nn.Module):
         super().__init__()
         self.body, self.end = copy.deepcopy(body), end
         with torch.no_grad():
-            self.body.fc.weight.mul_(SURE)
-            self.body.fc.bias.mul_(SURE)
+            for parameter in self.body.get_submodule("fc").parameters():
+                parameter.mul_(SURE)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.end(self.body(x))  # type: ignore[no-any-return]

@@ -199,7 +199,7 @@ def _apart(
     """Laid out as channels and tokens."""
     if len(shape) < 2:
         return rows[:, :, None]
-    return rows.unflatten(1, shape).movedim(channel_axis, 1).flatten(2)
+    return rows.reshape(len(rows), *shape).movedim(channel_axis, 1).flatten(2)
 
 
 def _at_once(rows: Float[Tensor, "m k"]) -> int:
