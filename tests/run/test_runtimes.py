@@ -174,12 +174,13 @@ def test_of_a_runtime_it_is_explained_what_answers_tell(
     notes = Notes()
     asked = ExplainJob(job.out, ("torch-dynamic", "torch-dynamic-batch"), n_train=0)
     record = run_explain(asked, notes.listener())
-    assert "Asked of a runtime's answers alone: inputs, corruptions, lengths" in notes.stages
-    assert [*record.answers] == ["runtimes", "inputs", "corruptions", "lengths"]
+    asked_of = "layers, inputs, corruptions, lengths"
+    assert f"Asked of a runtime, which shows no bits: {asked_of}" in notes.stages
+    assert [*record.answers] == ["runtimes", *asked_of.split(", ")]
     inputs = figures_in(record, "inputs", InputsAtRisk)
     assert [one.policy for one in inputs.policies] == list(asked.policies)
-    with pytest.raises(InputError, match="--only layers: torch-dynamic shows no bits"):
-        run_explain(ExplainJob(job.out, ("torch-dynamic",), ("layers",)), notes.listener())
+    with pytest.raises(InputError, match="--only activations: torch-dynamic shows no bits"):
+        run_explain(ExplainJob(job.out, ("torch-dynamic",), ("activations",)), notes.listener())
 
 
 def test_a_black_box_is_explained_on_corrupted_pictures(black_box: AssessJob) -> None:

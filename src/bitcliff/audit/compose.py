@@ -12,6 +12,7 @@ from bitcliff.audit.outcomes import predictions_of
 from bitcliff.audit.prepare import Prepared
 from bitcliff.audit.schedule import Schedule
 from bitcliff.points import Plan
+from bitcliff.points.final_activation import FinalActivation
 from bitcliff.points.plan import Missed
 from bitcliff.record import (
     Measured,
@@ -55,7 +56,12 @@ def record_of_schedule(schedule: Schedule, started: str, command: str | None) ->
                 prepared.subject, prepared.examples, settings.seed, started, command
             ),
             subject=subject_info(
-                prepared.subject, prepared.examples, prepared.points, strays, prepared.n_classes
+                prepared.subject,
+                prepared.examples,
+                prepared.points,
+                strays,
+                prepared.n_classes,
+                prepared.evaluator.attachment.final,
             ),
             settings=settings,
             examples=example_table(prepared, done),
@@ -105,7 +111,12 @@ def provenance_of(
 
 
 def subject_info(
-    subject: Subject, examples: Examples, plan: Plan, strays: Iterable[str], classes: int
+    subject: Subject,
+    examples: Examples,
+    plan: Plan,
+    strays: Iterable[str],
+    classes: int,
+    final: FinalActivation = "none",
 ) -> SubjectInfo:
     """The model and the data, with what `plan` does not cover; `classes`: how many outputs."""
     named = [names for names in (subject.class_names, examples.class_names) if names]
@@ -137,6 +148,7 @@ def subject_info(
         black_box=subject.black_box,
         output=subject.output if subject.other_outputs else None,
         other_outputs=list(subject.other_outputs),
+        final_activation=final,
     )
 
 

@@ -15,6 +15,7 @@ from torch.autograd.graph import allow_mutation_on_saved_tensors
 
 from bitcliff.points import Attachment, batches, take
 from bitcliff.points.attach import FLOAT, WEIGHTS_ONLY, Rounding, gradient_rounding, rounding_to
+from bitcliff.points.final_activation import to_logits
 from bitcliff.points.forward import raw_tensors
 from bitcliff.types.presets import Format
 from bitcliff.types.runtime import Run
@@ -42,7 +43,8 @@ class Scores:
     """What the network gave.
 
     Attributes:
-        logits: (m, classes), float32 or wider.
+        logits: (m, classes), float32 or wider; behind a last softmax or sigmoid the logarithms or
+            log-odds of what it gave.
         failed_at: for each example the point where a NaN or infinity showed, or None.
     """
 
@@ -78,7 +80,8 @@ class Evaluator:
 
     Attributes:
         reference: (n,) the class that margins are measured against.
-        scale: the median size of the float margins, logits: what counts as clear-cut here.
+        scale: the median size of the float margins, before a last softmax or sigmoid: what counts
+            as clear-cut here.
         in_place: the network overwrites what its gradient needs; found out on the way.
         broken: places of examples that gave NaN or infinity in any pass, until cleared.
         on_batch: called after every batch, for progress.
@@ -97,6 +100,12 @@ class Evaluator:
     def float_scores(self, index: Int[Tensor, " m"]) -> Scores:
         """The network in float."""
         return self._scores(index, lambda _rows: FLOAT)
+
+    def float_margins(self, index: Int[Tensor, " m"]) -> Float64[Tensor, " m"]:
+        """By what float's decisions lead, before a last softmax or sigmoid."""
+        # Not `FLOAT`, under which nothing inside is seen.
+        found = self._scores(index, lambda _rows: Rounding(weights=False), followable=True)
+        return margins(found.logits, found.predictions)[found.finite]
 
     def weights_only_scores(self, index: Int[Tensor, " m"]) -> Scores:
         """Weights quantized, activations in float."""
@@ -120,17 +129,19 @@ class Evaluator:
         index: Int[Tensor, " m"],
         formats: tuple[Format, ...],
         batch_size: int | None = None,
+        followable: bool = False,
     ) -> Scores:
         """Weights and activations as a runtime rounds them, in a format for each point.
 
         Args:
             batch_size: matters where a scale is shared by a batch.
+            followable: what precedes a last softmax or sigmoid, as a search wants it.
         """
 
         def rounding(rows: Tensor) -> Rounding:
             return Rounding(formats=formats, examples=len(rows))
 
-        return self._scores(index, rounding, batch_size)
+        return self._scores(index, rounding, batch_size, followable)
 
     def runtime_scores(self, index: Int[Tensor, " m"], run: Run, batch_size: int) -> Scores:
         """What somebody else's runtime says, in batches of this size and in this order.
@@ -145,7 +156,8 @@ class Evaluator:
             self._count(len(rows))
         scores = torch.cat(logits)
         whole = torch.isfinite(scores).all(1).tolist()
-        return Scores(scores, tuple(None if one else "output" for one in whole))
+        in_logits = to_logits(scores, self.attachment.final)
+        return Scores(in_logits, tuple(None if one else "output" for one in whole))
 
     def repeat(
         self, index: Int[Tensor, " m"], bits: Int[Tensor, "m points"], number: int
@@ -167,8 +179,9 @@ class Evaluator:
     def margins(
         self, index: Int[Tensor, " m"], bits: Int[Tensor, "m points"]
     ) -> Float[Tensor, " m"]:
-        """Margins under these allocations; +inf on a numeric failure, which is no flip."""
-        scores = self.scores(index, bits)
+        """Margins under these allocations, before a last softmax or sigmoid; +inf on a numeric
+        failure, which is no flip."""
+        scores = self._scores(index, lambda rows: rounding_to(bits[rows]), followable=True)
         found = margins(scores.logits, self.reference[index])
         return torch.where(scores.finite, found, float("inf"))
 
@@ -233,7 +246,7 @@ class Evaluator:
         saving = allow_mutation_on_saved_tensors() if self.in_place else nullcontext()
         with torch.enable_grad(), saving:
             logits = self.attachment.run(take(self.inputs, index), rounding)
-            found = margins(logits, self.reference[index])[:count]
+            found = margins(self.attachment.followable(logits), self.reference[index])[:count]
             total = found[torch.isfinite(found)].sum()
             # Where the network turns gradients off there is none at all.
             if not total.requires_grad:
@@ -245,15 +258,20 @@ class Evaluator:
         index: Int[Tensor, " m"],
         rounding: Callable[[Tensor], Rounding],
         batch_size: int | None = None,
+        followable: bool = False,
     ) -> Scores:
         logits, failed = [], []
         with torch.no_grad():
             size = batch_size or self.batch_size
             for rows, padded in batches(torch.arange(len(index)), size):
                 batch = self.attachment.run(take(self.inputs, index[padded]), rounding(padded))
+                failed += self._failures(batch[: len(rows)])
+                if followable:
+                    batch = self.attachment.followable(batch)
+                else:
+                    batch = to_logits(batch, self.attachment.final)
                 batch = batch if batch.dtype == torch.float64 else batch.float()
                 logits.append(batch[: len(rows)].cpu())
-                failed += self._failures(batch[: len(rows)])
                 self._count(len(rows))
         places = zip(index.tolist(), failed, strict=True)
         self.broken |= {place for place, point in places if point is not None}

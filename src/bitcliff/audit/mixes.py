@@ -58,8 +58,9 @@ class PlanRunner:
     def margins(
         self, index: Int[Tensor, " m"], bits: Int[Tensor, "m points"]
     ) -> Float[Tensor, " m"]:
-        """Under the one plan that all rows of `bits` are; +inf on a numeric failure."""
-        scores = self.scores(index, bits[0])
+        """Under the one plan that all rows of `bits` are, before a last softmax or sigmoid; +inf on
+        a numeric failure."""
+        scores = self.evaluator.format_scores(index, self.plan(bits[0]), followable=True)
         found = margins(scores.logits, self.evaluator.reference[index])
         return torch.where(scores.finite, found, float("inf"))
 

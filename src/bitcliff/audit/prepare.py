@@ -13,6 +13,7 @@ from bitcliff.audit.outcomes import Predictions, predictions_of
 from bitcliff.budget import feasible_totals, total_from_mean
 from bitcliff.errors import InfeasibleBudget, InputError, NumericError
 from bitcliff.points import Attachment, Plan, discover, floors_at, take
+from bitcliff.points.final_activation import final_activation, to_logits
 from bitcliff.points.fold import fold_batchnorm
 from bitcliff.points.forward import batch_size, logits_of, outputs_of
 from bitcliff.policy import Policy
@@ -84,6 +85,12 @@ class Prepared:
         return int(self.in_float.logits.shape[1])
 
     @property
+    def usual_margin(self) -> float:
+        """Median lead of what float predicts, as the record has margins."""
+        in_float = self.in_float
+        return float(margins(in_float.logits, in_float.predictions)[in_float.finite].median())
+
+    @property
     def float_sha256(self) -> str:
         """Of the float network's scores: what it computes, whatever code it is made of."""
         return tensors_sha256({"logits": self.in_float.logits})
@@ -122,6 +129,8 @@ def prepare(
     if settings.fold_batchnorm:
         size = plain.batch_size
         folding = measure_folding(came, names, in_float.logits, plain.inputs, size)
+    final = plain.attachment.final = final_activation(in_float.logits)
+    in_float = replace(in_float, logits=to_logits(in_float.logits, final))
     found = Prepared(
         subject=subject,
         examples=examples,
@@ -308,11 +317,10 @@ def _with_reference(
     if labels is not None and settings.margin == "label":
         against = labels
     sizes = margins(in_float.logits, in_float.predictions)[in_float.finite]
-    return replace(
-        evaluator,
-        reference=against,
-        scale=float(sizes.median()),
-    )
+    if evaluator.attachment.final != "none" and len(evaluator.attachment.plan):
+        # Logarithms have an end; what a search follows has none.
+        sizes = evaluator.float_margins(torch.arange(len(against)))
+    return replace(evaluator, reference=against, scale=float(sizes.median()))
 
 
 def _check_float(subject: Subject, examples: Examples, in_float: Scores) -> None:

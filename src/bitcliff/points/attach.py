@@ -10,7 +10,8 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from bitcliff.errors import InputError
-from bitcliff.points.forward import logits_of
+from bitcliff.points.final_activation import FUNCTIONS, FinalActivation, to_logits
+from bitcliff.points.forward import flat_scores, logits_of
 from bitcliff.points.operations import ACTIVATIONS, COMPUTE, Function, Operation
 from bitcliff.points.plan import Plan, Point
 from bitcliff.points.trace import is_attention
@@ -80,10 +81,13 @@ class Incidents:
 
 
 class Attachment(Walk):
-    """A model with its plan: `run` gives its logits under any rounding.
+    """A model with its plan: `run` gives its scores under any rounding.
 
     Weights are quantized once and kept, so the model must stay frozen while this lives; with
     `in_training` they are quantized anew in each pass, with a straight-through gradient.
+
+    Attributes:
+        final: what the scores come out of last, for `followable`; whoever knows it sets it.
     """
 
     def __init__(
@@ -104,6 +108,9 @@ class Attachment(Walk):
         self.rounding = FLOAT
         self.incidents = Incidents()
         self.on_point: OnPoint | None = None
+        self.final: FinalActivation = "none"
+        # The last such call's result and what it was given.
+        self._activated: tuple[Tensor, Tensor] | None = None
         self._index = {(p.site, p.role): i for i, p in enumerate(plan.points)}
         self._kinds = {p.site: p.kind for p in plan.seen}
         self._known_misses = {missed.name for missed in plan.missed}
@@ -135,6 +142,27 @@ class Attachment(Walk):
 
     def on_forward(self) -> None:
         self.incidents.failed = {}
+        self._activated = None
+
+    def on_other(self, function: Function, args: Any, kwargs: Any) -> Any:
+        result = function(*args, **kwargs)
+        if function in FUNCTIONS[self.final]:
+            self._activated = result, args[0] if args else kwargs["input"]
+        return result
+
+    def followable(self, scores: Float[Tensor, "batch classes"]) -> Float[Tensor, "batch classes"]:
+        """Of the scores that `run` just gave, what a search can follow: finite, with a gradient.
+
+        What the network's last softmax or sigmoid was given, where the scores are its result; else
+        their logarithms or log-odds. Without either the scores as they are.
+        """
+        activated, self._activated = self._activated, None
+        if activated is not None:
+            result, given = flat_scores(activated[0]), flat_scores(activated[1])
+            # Not by identity: axes of size 1 may have been dropped from it.
+            if result.data_ptr() == scores.data_ptr() and result.shape == scores.shape:
+                return given.clamp(min=torch.finfo(given.dtype).min)
+        return to_logits(scores, self.final)
 
     def on_finished(self) -> None:
         # What discovery saw but not in every pass is a known miss, and needs no second mention.

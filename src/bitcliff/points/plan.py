@@ -39,6 +39,17 @@ class Point:
     def quantized(self) -> bool:
         return not self.reason
 
+    @property
+    def channel_axis(self) -> int:
+        """The dimension of its channels, from the end; all others are of tokens or pixels.
+
+        Of convolutions and of images it comes first; products sum over theirs.
+        """
+        dimensions = len(self.shape) - (self.layout.group > 1)
+        if self.kind.startswith("conv") or (self.role == "output" and dimensions == 3):
+            return -dimensions
+        return -2 if self.role in ("rhs", "value") and dimensions > 1 else -1
+
 
 @dataclass(frozen=True)
 class Missed:

@@ -12,6 +12,7 @@ from bitcliff.audit.evaluator import Evaluator
 from bitcliff.audit.prepare import Prepared
 from bitcliff.errors import InputError
 from bitcliff.record import Outcomes, PolicyResult, Record
+from bitcliff.types.runtime import Runtime
 from bitcliff.types.settings import CorruptionSettings, LengthSettings
 from bitcliff.types.subject import Examples, Subject
 
@@ -63,6 +64,8 @@ class Context:
         reference: another network's record on the same data, to compare with.
         corrupting: how much is measured on corrupted images. lengths: that examples are padded to.
         tune: fine-tunes the network at a mean of bits; None where that was not asked for.
+        keep_in_float: hands the network anew to a runtime, by name, that is to leave these sites in
+            float as well; None where no runtime is explained.
     """
 
     record: Record
@@ -75,6 +78,7 @@ class Context:
     lengths: LengthSettings = field(default_factory=LengthSettings)
     tune: Callable[[float], Subject] | None = None
     runtimes: tuple[str, ...] = ()
+    keep_in_float: Callable[[str, tuple[str, ...]], Runtime] | None = None
 
     @property
     def everyone(self) -> tuple[str, ...]:

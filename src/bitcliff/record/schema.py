@@ -1,14 +1,17 @@
 """What a record holds that was observed; `bitcliff.record.figures` has what follows from it."""
 
+from typing import Literal
+
 from pydantic import Field, field_validator
 
 from bitcliff.record.outcomes import Count, Measured, Table
 from bitcliff.record.part import Part
 from bitcliff.types.settings import AssessSettings
 
-SCHEMA_VERSION = "2.1"
-# It holds the same observations; its figures are by rules of before (the interval of a change).
-SAME_OBSERVATIONS = ("2.0",)
+SCHEMA_VERSION = "2.2"
+# They hold the same observations, or fewer; their figures are by rules of before (2.0: the interval
+# of a change; 2.1: causes of damage).
+SAME_OBSERVATIONS = ("2.0", "2.1")
 
 
 class Provenance(Part):
@@ -60,7 +63,8 @@ class SubjectInfo(Part):
     `black_box`: it was not looked inside, and has no points here.
     `output`: the one that is judged, and `other_outputs` those beside it, with their shapes in
     words; None and empty where it has one alone. `labelling`: how labels were read, in words; empty
-    where nothing was to be decided.
+    where nothing was to be decided. `final_activation`: what scores come out of last; margins are
+    then of their logarithms or log-odds. None: of a record whose margins are of scores as they are.
     """
 
     model: str
@@ -77,6 +81,7 @@ class SubjectInfo(Part):
     output: str | None = None
     other_outputs: list[str] = Field(default_factory=list)
     labelling: str = ""
+    final_activation: Literal["none", "softmax", "sigmoid"] | None = None
 
 
 class Folding(Part):

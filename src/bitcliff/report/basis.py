@@ -78,6 +78,18 @@ def output_note(record: Record) -> str:
     return f"Judged is the output {clean(subject.output, 60)}, and not {others}."
 
 
+def final_note(record: Record) -> str:
+    """What scores come out of last, and what is done about it; empty where it is nothing."""
+    final = record.subject.final_activation
+    if final in (None, "none"):
+        return ""
+    what = "logarithms of its probabilities" if final == "softmax" else "log-odds of its scores"
+    return (
+        f"The network ends in a {final}. Margins are of the {what}; searches follow what the "
+        f"{final} is given, where that can be reached."
+    )
+
+
 def warnings(record: Record) -> list[str]:
     """What makes float a doubtful thing to compare with, in a sentence each."""
     return [note for note in (_chance_note(record), _batch_note(record)) if note]

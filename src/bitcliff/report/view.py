@@ -6,7 +6,7 @@ from datetime import datetime
 
 from bitcliff.record import ClassRate, PolicyResult, Provenance, Record, SubjectInfo
 from bitcliff.record.conditions import SEARCHED
-from bitcliff.report.basis import folding_note
+from bitcliff.report.basis import final_note, folding_note
 from bitcliff.report.drawings import Squares, squares
 from bitcliff.report.finding import Finding
 from bitcliff.report.formatting import (
@@ -220,6 +220,7 @@ def settings_lines(record: Record) -> list[tuple[str, str]]:
         *(_search_lines(asked) if simulated else ()),
         ("Margin measured against", "the float prediction"
          if asked.margin == "prediction" else "the label"),
+        *((("Last activation", note),) if (note := final_note(record)) else ()),
         ("Batch size", str(asked.batch_size)),
         *_data_lines(record),
     ]  # fmt: skip

@@ -25,6 +25,7 @@ from bitcliff.questions.inputs.observe import observe_inputs
 from bitcliff.questions.inputs.reference_run import reference_run
 from bitcliff.questions.kinds import KINDS
 from bitcliff.questions.layers.observe import observe_layers
+from bitcliff.questions.layers.record import Layers
 from bitcliff.questions.lengths.observe import observe_lengths
 from bitcliff.questions.mitigations.observe import observe_mitigations
 from bitcliff.questions.mitigations.record import Mitigations
@@ -44,6 +45,7 @@ from bitcliff.run.fine_tune import fine_tuner
 from bitcliff.run.partial import Partial
 from bitcliff.run.plan_file import PLAN
 from bitcliff.run.run_directory import check_is_folder, finished_record, held
+from bitcliff.run.runtimes import keeping
 from bitcliff.run.stored_run import open_stored
 from bitcliff.types.settings import CorruptionSettings, LengthSettings
 from bitcliff.types.subject import Examples
@@ -65,6 +67,9 @@ QUESTIONS: Mapping[str, Callable[[Context], Part]] = {
 
 _OF_ANSWERS = ("inputs", "corruptions", "lengths")
 """What can be asked without looking inside."""
+
+_OF_RUNTIMES = ("layers", *_OF_ANSWERS)
+"""What can be asked of a runtime that the network can be handed to anew."""
 
 _ON_TRAINING = ("layers", "inputs")
 """What asks for training examples too."""
@@ -132,27 +137,31 @@ def run_explain(job: ExplainJob, listener: Listener) -> Record:
 
 
 def _write_plan(record: Record, run: Path) -> None:
-    found = record.answer("mitigations", Mitigations)
-    if found is None or found.plan is None:
+    found, layers = record.answer("mitigations", Mitigations), record.answer("layers", Layers)
+    plans = [found.plan if found else None, *(one.plan for one in (layers.kept if layers else []))]
+    plan = next((one for one in plans if one is not None), None)
+    if plan is None:
         (run / PLAN).unlink(missing_ok=True)  # of an earlier explanation
     else:
-        write_text_atomic(run / PLAN, found.plan.text())
+        write_text_atomic(run / PLAN, plan.text())
 
 
 def _askable(
     job: ExplainJob, record: Record, policies: tuple[str, ...], listener: Listener
 ) -> tuple[str, ...]:
-    """The questions; of runtimes alone, which show no bits, only those about answers."""
+    """The questions; of runtimes alone, which show no bits, only those about answers, and about
+    layers that are kept in float."""
     if not record.names_in_runtimes.issuperset(policies):
         return job.questions
+    of_it = _OF_ANSWERS if record.subject.black_box else _OF_RUNTIMES
     for name in job.questions:
-        if name not in _OF_ANSWERS:
+        if name not in of_it:
             raise InputError(
                 f"--only {name}: {', '.join(policies)} shows no bits to explain; "
                 "name a policy that has some too"
             )
-    asked = job.questions or _OF_ANSWERS
-    listener.stage(f"Asked of a runtime's answers alone: {', '.join(asked)}")
+    asked = job.questions or of_it
+    listener.stage(f"Asked of a runtime, which shows no bits: {', '.join(asked)}")
     return asked
 
 
@@ -268,6 +277,9 @@ def _context(
         test,
         train,
         runtimes=shipped,
+        keep_in_float=None
+        if not shipped or record.subject.black_box
+        else keeping(assess.runtimes, stored.subject, prepared.examples, assess.settings),
         tell=listener.progress,
         corrupting=job.corrupting,
         lengths=job.lengths,

@@ -1,6 +1,6 @@
 """The runtimes that a job names, with the network handed to them, and a plan as far as they can."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import cache, partial
 
@@ -55,6 +55,23 @@ def runtimes_of(
         told = tuple(f"{name} {_STAYS}" for name, site in sites.items() if site not in runtime.kept)
         found.append(replace(runtime, not_applied=told))
     return found
+
+
+def keeping(
+    choices: Sequence[RuntimeChoice], subject: Subject, examples: Examples, selection: Selection
+) -> Callable[[str, tuple[str, ...]], Runtime]:
+    """A runtime by its name that leaves these sites in float, beside those of `selection`."""
+    make_onnx = cache(partial(float_file, subject, examples))
+    named = {choice.label: choice for choice in choices}
+    planned = cache(
+        lambda: tuple(filter(None, sites_in_float(subject, examples, selection).values()))
+    )
+
+    def keep(name: str, sites: tuple[str, ...]) -> Runtime:
+        choice = named[name]
+        return load_runtime(choice.name, subject, make_onnx, choice.options, (*planned(), *sites))
+
+    return keep
 
 
 def float_file(subject: Subject, examples: Examples) -> bytes:

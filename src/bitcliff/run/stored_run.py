@@ -32,10 +32,12 @@ class StoredRun:
 
     Attributes:
         assess: its configuration. prepared: its network and data, checked to be those.
+        subject: the network as it came, before anything was folded.
     """
 
     assess: AssessJob
     prepared: Prepared
+    subject: Subject
 
     @property
     def co_trained(self) -> LearnedPolicy | None:
@@ -91,7 +93,7 @@ def open_stored(
     )
     _check_same_settings(run, record, prepared)
     _check_same_scores(run, assess.model, record, prepared)
-    return StoredRun(assess, prepared)
+    return StoredRun(assess, prepared, subject)
 
 
 def _same_runtimes(
@@ -141,6 +143,12 @@ def _check_same_scores(run: Path, model: str, record: Record, prepared: Prepared
     Another machine rounds otherwise, so margins need only be close.
     """
     in_float, evaluator = prepared.in_float, prepared.evaluator
+    final = evaluator.attachment.final
+    if (record.subject.final_activation or "none") != final:
+        raise InputError(
+            f"{run}: {model} ends in a {final}, and the run's margins are of probabilities, as an "
+            "older Bitcliff took them; assess again"
+        )
     found = margins(in_float.logits, evaluator.reference)
     known = torch.from_numpy(record.table.margin.copy())
     same = torch.isfinite(known) == in_float.finite

@@ -66,9 +66,13 @@ def export(
     opset: int = 17,
     unfolded: bool = False,
     external: bool = False,
+    x: Tensor | None = None,
 ) -> str:
-    """By PyTorch's newer or older exporter; `batch` fixes it, `unfolded` keeps BatchNorms."""
-    x = images(batch or 2, size)
+    """By PyTorch's newer or older exporter; `batch` fixes it, `unfolded` keeps BatchNorms.
+
+    `x`: two inputs, where the network takes no images of three channels.
+    """
+    x = images(batch or 2, size) if x is None else x
     # The older exporter has no word for the attention that PyTorch fuses in eval mode.
     torch.backends.mha.set_fastpath_enabled(False)
     with warnings.catch_warnings(), quiet():

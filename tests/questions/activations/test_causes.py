@@ -6,7 +6,13 @@ import torch
 from torch import Tensor
 
 from bitcliff.adapters import DataOptions, load_examples, load_model
-from bitcliff.questions.activations.causes import CAUSES, cause_of_each, cause_of_point
+from bitcliff.questions.activations.causes import (
+    CAUSES,
+    DECIDES,
+    cause_of_each,
+    cause_of_point,
+    hidden_damage,
+)
 from bitcliff.questions.activations.record import Cause, PointActivations
 from bitcliff.record import Record
 from tests.questions.activations.cases import (
@@ -101,6 +107,10 @@ def numbers(**given: float) -> dict[str, np.ndarray]:
         "peak": 1.0,
         "offset": 0.0,
         "constant_db": 0.0,
+        "channels_lost": 0.0,
+        "channel_ratio": 1.0,
+        "tokens_lost": 0.0,
+        "token_ratio": 1.0,
     }
     return {name: np.array([value]) for name, value in (harmless | given).items()}
 
@@ -131,6 +141,18 @@ def numbers(**given: float) -> dict[str, np.ndarray]:
             {"arriving_db": 5.0, "earlier_db": float("nan"), "total_db": 5.0},
             "signal already lost upstream",
         ),
+        # Power tells nothing of the small ones.
+        (
+            {"tokens_lost": 0.1, "token_ratio": 4.0},
+            "rows far larger than the rest, for example padding",
+        ),
+        ({"channels_lost": 0.1, "channel_ratio": 4.0, "peak": 9.0}, "channels of unequal scale"),
+        ({"channels_lost": 0.09, "channel_ratio": 90.0}, "unharmed"),
+        (
+            {"channels_lost": 1.0, "channel_ratio": 3.9, "local_db": 5.0},
+            "too few bits for the spread",
+        ),
+        ({"channels_lost": float("nan"), "channel_ratio": float("nan")}, "unharmed"),
         # Its own rounding harms too, whatever arrives.
         (
             {"local_db": 6.0, "arriving_db": 2.0, "total_db": 1.0, "peak": 9.0},
@@ -150,3 +172,20 @@ def test_a_point_has_the_commonest_cause_of_its_harmed_examples() -> None:
     assert cause_of_point(well + one) == "outlier"
     assert cause_of_point(["outlier", "offset range", "outlier", "unharmed"]) == "outlier"
     assert CAUSES[0] == "unharmed"
+
+
+def test_where_the_network_breaks_no_point_is_unharmed() -> None:
+    one: list[Cause] = ["outlier"]
+    well: list[Cause] = ["unharmed"] * 19
+    assert cause_of_point(well + one, breaks=True) == "outlier"
+    assert cause_of_point(well, breaks=True) == DECIDES
+    assert cause_of_point([], breaks=True) is None
+
+
+def test_what_was_lost_unseen_is_not_blamed_on_the_layers_since() -> None:
+    arrived = {"arriving_db": 5.0, "earlier_db": 11.0, "total_db": 5.0}
+    for given in ({"collapsed": 0.5}, {"tokens_lost": 0.5, "token_ratio": 9.0}):
+        hidden = hidden_damage(numbers(**given))
+        assert cause_of_each(numbers(**arrived), hidden) == ["signal already lost upstream"]
+    seen = hidden_damage(numbers(local_db=9.0, collapsed=0.5))
+    assert cause_of_each(numbers(**arrived), seen) == ["error amplified on the way here"]

@@ -13,6 +13,7 @@ from bitcliff.adapters import DataOptions, load_examples, load_model
 from bitcliff.quant import fake_quantize, fake_quantize_weight
 from bitcliff.questions.activations.observe import observe_activations
 from bitcliff.questions.activations.record import (
+    COLUMNS,
     ActivationsObserved,
     PointActivations,
     PointObserved,
@@ -202,7 +203,7 @@ def test_padding_does_not_count(record: Record) -> None:
     bits = torch.full((5, 2), 6)
     context = context_of(TwoPoints([[1.0]]), images, {"p": bits}, record, batch_size=4)
     for point in observe_activations(context).policies[0].points:
-        assert point.columns.shape == (10, 5)
+        assert point.columns.shape == (len(COLUMNS), 5)
         assert sum(point.before.counts) == sum(point.after.counts) == images.numel()
 
 

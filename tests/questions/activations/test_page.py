@@ -50,6 +50,10 @@ NUMBERS = Numbers(
     peak=12.0,
     offset=0.9,
     constant_db=1.0,
+    channels_lost=0.2,
+    channel_ratio=50.0,
+    tokens_lost=0.3,
+    token_ratio=60.0,
 )
 NOTHING = Numbers(**dict.fromkeys(Numbers.model_fields))
 
@@ -125,6 +129,11 @@ def under(*points: PointActivations) -> PolicyActivations:
         ("offset range", "90.0 % of the range lies between zero and the values"),
         ("error amplified on the way here", "is 100 % of the signal, and was 10 % at most before"),
         ("too few bits for the spread", "4.5 bits are too few"),
+        ("channels of unequal scale", "50.0 times one in ten, and 20.0 % of the channels lose"),
+        (
+            "rows far larger than the rest, for example padding",
+            "60.0 times one in ten, and 30.0 % of the rows lose",
+        ),
     ],
 )
 def test_the_finding_names_point_cause_and_numbers(cause: Cause, words: str) -> None:
@@ -189,7 +198,7 @@ def test_the_section_has_a_plot_and_a_table_for_each_policy(record: Record) -> N
     assert "Every point under worst-5.5 Under worst-5.5 the values at every point stay" in text
     assert text.count("10 images, each measured by itself") == 2
     both = ["60.0\u00a0% → 80.0\u00a0%", "76.0\u00a0%", "41.0 (41.0)", "12.0 (12.0)"]
-    both += ["90.0\u00a0%", "6.0 (6.0)", "0.0 (0.0)", "−3.0 (−3.0)"]
+    both += ["90.0\u00a0%", "20.0\u00a0%", "30.0\u00a0%", "6.0 (6.0)", "0.0 (0.0)", "−3.0 (−3.0)"]
     assert rows == [
         ["1", "layer", "outlier", "9 of 10", "4.5", *both],
         ["1", "layer", "unharmed", "10 of 10", "4.5", *both],

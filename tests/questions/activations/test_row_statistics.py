@@ -13,6 +13,7 @@ from bitcliff.questions.activations.row_statistics import (
     histogram,
     sqnr_db,
     tails,
+    unequal,
 )
 
 ONNX = Scheme("onnx")
@@ -136,3 +137,22 @@ def test_collapsed_is_a_literal_count() -> None:
     found = collapsed(values, rounded)
     assert float(found[0]) == 0.5
     assert found[1].isnan()
+
+
+def test_channels_and_tokens_by_hand() -> None:
+    """Of ten channels two are a hundredth as large, and one is zero; all are off by 0.02."""
+    values = torch.ones(1, 10, 8)
+    values[0, :2], values[0, 2] = 0.01, 0.0
+    values[0, 9] = 3.0
+    rounded = values + 0.02 * (values > 0)
+    channels = unequal(values, rounded, 1, "channel")
+    assert float(channels["channels_lost"]) == pytest.approx(2 / 9)
+    assert float(channels["channel_ratio"]) == pytest.approx(300, rel=1e-6)
+    tokens = unequal(values, rounded, 2, "token")
+    assert float(tokens["tokens_lost"]) == 0
+    assert float(tokens["token_ratio"]) == pytest.approx(1)
+    few = unequal(values[:, :, :7], rounded[:, :, :7], 1, "channel")
+    alone = unequal(values[:, :1], rounded[:, :1], 1, "channel")
+    nothing = unequal(torch.zeros(1, 3, 9), torch.zeros(1, 3, 9), 1, "channel")
+    for found in (few, alone, nothing):
+        assert all(bool(torch.isnan(number)) for number in found.values())

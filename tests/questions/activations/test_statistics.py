@@ -37,6 +37,10 @@ HARMLESS = {
     "peak": 1.5,
     "offset": 0.0,
     "constant_db": 0.0,
+    "channels_lost": 0.0,
+    "channel_ratio": 2.0,
+    "tokens_lost": 0.0,
+    "token_ratio": 2.0,
 }
 OUTLIER = HARMLESS | {"bits": 3.0, "local_db": 5.0, "total_db": 4.0, "peak": 40.0}
 
@@ -145,7 +149,7 @@ def test_it_is_read_as_it_was_written(
         ({"before": Histogram(counts=[1, 5, 2], exactly_zero=6)}, "more values are zero than"),
         ({"columns": np.zeros((10, 0), np.float32)}, "values go with numbers"),
         ({"columns": np.zeros((9, 1), np.float32)}, "numbers of shape"),
-        ({"columns": np.zeros((10, 4), np.float32)}, "numbers of shape"),
+        ({"columns": np.zeros((14, 4), np.float32)}, "numbers of shape"),
         ({"columns": np.full((10, 1), 2, np.float32)}, "collapsed beyond 0 to 1"),
         ({"columns": np.full((10, 1), -np.inf, np.float32)}, "bits beyond 0 to 64"),
     ],

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from bitcliff.questions.layers.record import Kept, KeptSet, Layers, LayersObserved
 from bitcliff.questions.mitigations.page import finding, mitigations_section
 from bitcliff.questions.mitigations.record import (
     Cost,
@@ -14,10 +15,12 @@ from bitcliff.questions.mitigations.record import (
 )
 from bitcliff.record import Record
 from bitcliff.record.plan import QuantizationPlan
+from bitcliff.record.record import Answer
 from bitcliff.stats import paired_change, rate
 from bitcliff.types.change import PairedChange
 from tests.questions.page_text import page_of as section_of
 from tests.questions.page_text import rows_under, text_of
+from tests.questions.runtimes.in_runtimes import record_in_runtimes
 from tests.report.example_record import example_record
 
 N = 100
@@ -208,3 +211,35 @@ def test_a_run_with_nothing_to_mend_has_a_section_without_table() -> None:
     page = page_of(record, found)
     assert "Nothing to mend: the worst case found loses nothing." in page
     assert "caption-mitigations" not in page
+
+
+def test_a_plan_is_for_a_runtime_only_where_it_was_run() -> None:
+    """Found in simulation, it says so; once the runtime has run the same layers, what that gave."""
+    record = record_in_runtimes()
+    names = [one.name for one in record.policies if one.runtime and one.runtime == one.name]
+    assert names
+    found = mitigations(HELPS, recommended=HELPS)
+    text = text_of(page_of(record, found))
+    assert f"judged in simulation, and not run in {names[0]}," in text
+    assert f"bitcliff explain RUN --policy {names[0]} --only layers" in text
+    whole = change(30, 0)
+    tried = KeptSet(
+        points=["<b>&"], right=rate(97, N), regained=change(0, 27), loss=change(3, 0), within=False
+    )
+    kept = Kept(
+        policy=names[0],
+        float_rate=rate(N, N),
+        all=rate(70, N),
+        whole=whole,
+        not_kept=[],
+        points=["<b>&"],
+        only=[rate(70, N)],
+        sets=[tried],
+        plan=None,
+    )
+    layers = Answer(LayersObserved(sweeps=[]), Layers(sweeps=[], kept=[kept]))
+    there = replace(record, answers={**record.answers, "layers": layers})
+    text = text_of(page_of(there, found)).replace("\u00a0", " ")
+    assert f"With its layers in float, run in {names[0]}: 97.0 % (97/100) right." in text
+    assert "not run in" not in text
+    assert "not run in" not in text_of(page_of(record, mitigations(HELPS)))

@@ -24,7 +24,14 @@ from bitcliff.questions.activations.record import (
     PointObserved,
     PolicyObserved,
 )
-from bitcliff.questions.activations.row_statistics import Bins, collapsed, histogram, sqnr_db, tails
+from bitcliff.questions.activations.row_statistics import (
+    Bins,
+    collapsed,
+    histogram,
+    sqnr_db,
+    tails,
+    unequal,
+)
 from bitcliff.questions.context import Context
 
 # Values worked on at a time; in float64, with a few copies, some 100 MB.
@@ -160,11 +167,13 @@ def _compare(
         if base is None or base.values[0].numel() != values[0].numel():
             return rounded  # The network runs otherwise in float: there is nothing to compare.
         rows = [part[: len(places)].flatten(1) for part in (base.values, values, rounded)]
+        channels = evaluator.attachment.plan.points[index].channel_axis
         finite = torch.stack([torch.isfinite(part).all(1) for part in rows]).all(0).cpu()
         for some in finite.nonzero().flatten().split(_at_once(rows[0])):
             widths = bits[places[some], index]
             before, arriving, after = (part[some] for part in rows)
             local = fake_quantize(before, widths, scheme)
+            apart = [_apart(part, values.shape[1:], channels) for part in (before, local)]
             columns = {
                 "bits": widths.double(),
                 "local_db": sqnr_db(before, local),
@@ -173,6 +182,8 @@ def _compare(
                 "total_db": sqnr_db(before, after),
                 "collapsed": collapsed(before, local),
                 **{name: column[some] for name, column in base.tails.items()},
+                **unequal(apart[0], apart[1], 1, "channel"),
+                **unequal(apart[0], apart[1], 2, "token"),
             }
             earlier[some] = torch.fmin(earlier[some], columns["total_db"])
             gathered[index].add(columns, before, after)
@@ -180,6 +191,15 @@ def _compare(
 
     padded = pad(places, evaluator.batch_size)
     _observe(evaluator, places, rounding_to(bits[padded]), look)
+
+
+def _apart(
+    rows: Float[Tensor, "m k"], shape: torch.Size, channel_axis: int
+) -> Float[Tensor, "m channels tokens"]:
+    """Laid out as channels and tokens."""
+    if len(shape) < 2:
+        return rows[:, :, None]
+    return rows.reshape(len(rows), *shape).movedim(channel_axis, 1).flatten(2)
 
 
 def _at_once(rows: Float[Tensor, "m k"]) -> int:

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Sequence
 
+from bitcliff.questions.activations.causes import DECIDES, UNHARMED
 from bitcliff.questions.activations.plot import histograms
 from bitcliff.questions.activations.record import (
     Activations,
@@ -18,7 +19,7 @@ from bitcliff.report.section import Section
 SHOWN = 20
 """Points in the figure at most: as many as the paper's has."""
 
-_NOT_ITS_OWN = ("unharmed", "signal already lost upstream")
+_NOT_ITS_OWN = (UNHARMED, "signal already lost upstream", DECIDES)
 
 
 def activations_section(
@@ -52,8 +53,13 @@ def policy_finding(found: PolicyActivations, examples: str) -> str:
     worst = min(measured, key=_damage)
     if _sources(worst):
         return f"Under {policy}, {_sentence(worst)} ({_sources(worst)} of {worst.n} {examples})."
+    if decides := [clean(point.name) for point in measured if point.cause == DECIDES]:
+        return (
+            f"Under {policy} little is lost at any point, but decisions hang on what is lost at "
+            f"{' and '.join(decides[:3])}, where the network breaks."
+        )
     most = max(measured, key=lambda point: point.harmed.k)
-    if most.cause == "unharmed":
+    if most.cause == UNHARMED:
         return f"Under {policy} the values at every point stay close to those in float."
     return (
         f"Under {policy} no single point is to blame: small errors add up, and at "
@@ -86,6 +92,18 @@ def _sentence(point: PointActivations) -> str:
             return (
                 f"{where} the largest value is {_times(typical.peak)} the 99.9th percentile: "
                 "an outlier takes the range"
+            )
+        case "rows far larger than the rest, for example padding":
+            return (
+                f"{where} the largest row is {_times(typical.token_ratio)} one in ten, and "
+                f"{percent(typical.tokens_lost)} of the rows lose a third of their signal or more: "
+                "rows far larger than the rest, for example padding, take the range"
+            )
+        case "channels of unequal scale":
+            return (
+                f"{where} the largest channel is {_times(typical.channel_ratio)} one in ten, and "
+                f"{percent(typical.channels_lost)} of the channels lose a third of their signal or "
+                "more: channels of unequal scale share one range"
             )
         case "offset range":
             return (

@@ -13,9 +13,12 @@ Cause = Literal[
     "signal already lost upstream",
     "error amplified on the way here",
     "offset range",
+    "rows far larger than the rest, for example padding",
+    "channels of unequal scale",
     "outlier",
     "long tail collapses to zero",
     "too few bits for the spread",
+    "little is lost here, but decisions hang on it",
 ]
 Decibels = Annotated[float, Field(ge=-150, le=150)]
 
@@ -36,6 +39,10 @@ class Numbers(Part):
             out.
         offset: share of the grid's range between zero and the nearest values, 0.1 % left out.
         constant_db: what the values' mean, which no grid can lose, adds to `local_db`, dB.
+        channels_lost: share of the channels, those of zeros left out, of which rounding here alone
+            leaves less than 10 dB. channel_ratio: root mean square of the largest channel over that
+            of the one that a tenth of them lie below. None with fewer than 8 values a channel, or
+            one channel. tokens_lost, token_ratio: the same of the tokens (or pixels, positions).
     """
 
     bits: Annotated[float, Field(ge=0)] | None
@@ -48,10 +55,17 @@ class Numbers(Part):
     peak: float | None
     offset: Share | None
     constant_db: Decibels | None
+    channels_lost: Share | None = None
+    channel_ratio: float | None = None
+    tokens_lost: Share | None = None
+    token_ratio: float | None = None
 
 
 COLUMNS = tuple(Numbers.model_fields)
 """The rows of `PointObserved.columns`."""
+
+COLUMNS_BEFORE = COLUMNS[:10]
+"""Those up to schema 2.1, which weighed all values together."""
 
 
 class Histogram(Part):
@@ -73,7 +87,7 @@ class PointObserved(Part):
         bin_width: of the histograms. first_bin: bin i holds values about (first_bin + i) bin_width,
             so the one about zero is at -first_bin; the end bins also hold what lies beyond.
         before: float. after: what the network gets in the quantized run.
-        columns: (10, n), the `Numbers` of each example by itself, in their order; NaN where it does
+        columns: (14, n), the `Numbers` of each example by itself, in their order; NaN where it does
             not have one, and a `peak` of infinity where nothing but a few values differs from zero.
             Of the n examples whose values are finite in both runs.
     """
@@ -109,7 +123,8 @@ class PointActivations(Part):
         name: the point's. n: examples measured, those whose values are finite in both runs.
         sparsity_before, sparsity_after: share of the values in the bin about zero.
         cause: by the rule of `questions.activations.causes`; None with n = 0.
-        causes: how many examples each cause has. harmed: examples whose cause is not "unharmed".
+        causes: how many examples each cause has by their values alone. harmed: examples whose
+            cause is not "unharmed".
         median, worst: over all examples; worst is the lowest for dB, else the highest (bits: the
             fewest). typical: medians over the examples that have the point's cause.
     """

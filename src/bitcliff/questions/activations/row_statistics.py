@@ -9,6 +9,7 @@ from torch import Tensor
 
 from bitcliff.quant import Scheme
 from bitcliff.quant.rows import row_range
+from bitcliff.questions.activations.causes import FEW, HARMED_DB
 
 LIMIT_DB = 150.0
 """Ratios are given within +- this: float32 with its 24 bits holds 144 dB, so more is exact."""
@@ -17,6 +18,9 @@ STEPS = 50
 """Histogram bins from the lowest to the highest value: what a small picture can still show."""
 
 _TAIL = 0.999
+
+_FEWEST = 8
+"""Values of a channel or token, at least: of fewer the size is chance."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +55,34 @@ def collapsed(values: Float[Tensor, "n k"], rounded: Float[Tensor, "n k"]) -> Fl
     """Share of the values other than zero that are zero once rounded; NaN where all are zero."""
     alive: Bool[Tensor, "n k"] = values != 0
     return (alive & (rounded == 0)).sum(1).double() / alive.sum(1)
+
+
+def unequal(
+    values: Float[Tensor, "n *dims"], rounded: Float[Tensor, "n *dims"], axis: int, name: str
+) -> dict[str, Float64[Tensor, " n"]]:
+    """How far parts along an axis differ in size, and what rounding leaves each of them.
+
+    Args:
+        name: of a part, as `Numbers` has it: "channel" or "token".
+
+    Returns:
+        `{name}s_lost` and `{name}_ratio` as in `Numbers`; NaN where a row does not have them.
+    """
+    parts, found = (x.double().movedim(axis, 1).flatten(2) for x in (values, rounded))
+    if parts.shape[1] < 2 or parts.shape[2] < _FEWEST:
+        nothing = torch.full((len(parts),), torch.nan, dtype=torch.float64)
+        return {f"{name}s_lost": nothing, f"{name}_ratio": nothing}
+    signal, error = parts.square().mean(2), (found - parts).square().mean(2)
+    there = signal > 0
+    lost = there & (signal < 10 ** (HARMED_DB / 10) * error)
+    count = there.sum(1)
+    ordered = torch.where(there, signal, torch.inf).sort(1).values
+    low = ordered.gather(1, (FEW * (count - 1)).floor().clamp(min=0).long()[:, None])[:, 0]
+    ratio = (signal.amax(1) / low).sqrt()
+    return {
+        f"{name}s_lost": lost.sum(1) / count.double(),
+        f"{name}_ratio": torch.where(count > 0, ratio, torch.nan),
+    }
 
 
 def tails(values: Float[Tensor, "n k"], scheme: Scheme) -> dict[str, Float64[Tensor, " n"]]:

@@ -6,9 +6,17 @@ import numpy as np
 import numpy.typing as npt
 
 from bitcliff import stats
-from bitcliff.questions.activations.causes import CAUSES, UNHARMED, cause_of_each, cause_of_point
+from bitcliff.questions.activations.causes import (
+    CAUSES,
+    DECIDES,
+    UNHARMED,
+    cause_of_each,
+    cause_of_point,
+    hidden_damage,
+)
 from bitcliff.questions.activations.record import (
     COLUMNS,
+    COLUMNS_BEFORE,
     Activations,
     ActivationsObserved,
     Numbers,
@@ -16,31 +24,41 @@ from bitcliff.questions.activations.record import (
     PointObserved,
     PolicyActivations,
 )
+from bitcliff.questions.layers.statistics import inflection
 from bitcliff.record import AnswerKind, Record
 
 _LOW_IS_BAD = ("bits", "local_db", "arriving_db", "earlier_db", "total_db")
 
 _BOUNDS: Mapping[str, tuple[float, float]] = {
     "bits": (0, 64),
-    **dict.fromkeys(("collapsed", "offset"), (0, 1)),
+    **dict.fromkeys(("collapsed", "offset", "channels_lost", "tokens_lost"), (0, 1)),
     **dict.fromkeys((name for name in COLUMNS if name.endswith("_db")), (-150, 150)),
     # Both may be without bound; from below, what they are is, but for rounding.
     "kurtosis": (-3, np.inf),
-    "peak": (0, np.inf),
+    **dict.fromkeys(("peak", "channel_ratio", "token_ratio"), (0, np.inf)),
 }
 
 Columns = Mapping[str, npt.NDArray[np.float64]]
 """(n,) each."""
 
 
-def figures(_record: Record, observed: ActivationsObserved) -> Activations:
-    """Sparsity, causes and pooled numbers of every point."""
-    return Activations(
-        policies=[
-            PolicyActivations(policy=one.policy, points=[_point(point) for point in one.points])
-            for one in observed.policies
-        ]
-    )
+def figures(record: Record, observed: ActivationsObserved) -> Activations:
+    """Sparsity, causes and pooled numbers of every point.
+
+    Where the layers were asked about, no point that breaks the network is told to be unharmed.
+    """
+    policies = []
+    for one in observed.policies:
+        broken = inflection(record, one.policy)
+        points, hidden = list[PointActivations](), np.zeros(0, dtype=bool)
+        for index, point in enumerate(one.points):
+            columns, n = _columns_of(point), point.columns.shape[1]
+            if len(hidden) != n:  # of fewer examples it is not known which these are
+                hidden = np.zeros(n, dtype=bool)
+            points.append(_point(point, columns, index in broken, hidden))
+            hidden = hidden | hidden_damage(columns)
+        policies.append(PolicyActivations(policy=one.policy, points=points))
+    return Activations(policies=policies)
 
 
 def problems(record: Record, observed: ActivationsObserved) -> Iterator[str]:
@@ -73,26 +91,35 @@ def _histograms(point: PointObserved) -> Iterator[str]:
 
 
 def _columns(point: PointObserved, examples: int) -> Iterator[str]:
-    if len(point.columns) != len(COLUMNS) or point.columns.shape[1] > examples:
+    rows, known = point.columns.shape
+    if rows not in (len(COLUMNS), len(COLUMNS_BEFORE)) or known > examples:
         yield f"numbers of shape {point.columns.shape} for {examples} examples"
         return
-    for name, column in zip(COLUMNS, point.columns, strict=True):
+    for name, column in zip(COLUMNS, point.columns, strict=False):
         low, high = _BOUNDS[name]
         if ((column < low) | (column > high)).any():
             yield f"{name} beyond {low:g} to {high:g}"
 
 
-def _point(point: PointObserved) -> PointActivations:
+def _columns_of(point: PointObserved) -> dict[str, npt.NDArray[np.float64]]:
+    """By name; NaN where an older record does not have them."""
     # What is stored is float32; worked out in float64, medians are the same everywhere.
-    columns = dict(zip(COLUMNS, point.columns.astype(np.float64), strict=True))
-    causes = cause_of_each(columns)
-    cause = cause_of_point(causes)
+    columns = {name: np.full(point.columns.shape[1], np.nan) for name in COLUMNS}
+    columns |= zip(COLUMNS, point.columns.astype(np.float64), strict=False)
+    return columns
+
+
+def _point(
+    point: PointObserved, columns: Columns, breaks: bool, hidden: npt.NDArray[np.bool_]
+) -> PointActivations:
+    causes = cause_of_each(columns, hidden)
+    cause = cause_of_point(causes, breaks)
     values = sum(point.before.counts)
     about_zero = [
         one.counts[-point.first_bin] / values if values else None
         for one in (point.before, point.after)
     ]
-    has_it = np.array([each == cause for each in causes], dtype=bool)
+    has_it = np.array([cause in (each, DECIDES) for each in causes], dtype=bool)
     return PointActivations(
         name=point.name,
         n=len(causes),

@@ -7,7 +7,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from bitcliff.audit.evaluator import margins
 from bitcliff.errors import InputError, NumericError
+from bitcliff.points.final_activation import FinalActivation, to_logits
 from bitcliff.points.forward import batch_size
 from bitcliff.types.runtime import Runtime
 from bitcliff.types.subject import Inputs
@@ -15,16 +17,25 @@ from bitcliff.types.subject import Inputs
 
 @dataclass(frozen=True)
 class Bench:
-    """A runtime whose scores are checked."""
+    """A runtime whose scores are checked.
+
+    Attributes:
+        final: the network's last activation.
+    """
 
     runtime: Runtime
+    final: FinalActivation = "none"
 
     def in_float(self) -> "Bench":
         """The float network in the same runtime: what a batch does without any quantization."""
         float_ = replace(
             self.runtime, name="float", description="not quantized", run=self.runtime.run_float
         )
-        return Bench(float_)
+        return replace(self, runtime=float_)
+
+    def lead(self, scores: Float[Tensor, "1 classes"], decision: int) -> float:
+        """By how far a decision leads, logits."""
+        return float(margins(to_logits(scores, self.final), torch.tensor([decision])))
 
     def scores(self, inputs: Inputs) -> Float[Tensor, "batch classes"]:
         """Scores of one batch.

@@ -2,10 +2,8 @@
 
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor
 
-from bitcliff.audit.evaluator import margins
 from bitcliff.questions.batchmates.bench import Bench, beside
 from bitcliff.questions.batchmates.record import Attack
 from bitcliff.types.subject import Inputs
@@ -38,7 +36,7 @@ class Attempt:
         scores = self.bench.scores(beside(self.victim, companion))[:1]
         self.runs += 1
         prediction = int(scores.argmax())
-        margin = float(margins(scores, torch.tensor([self.decision])))
+        margin = self.bench.lead(scores, self.decision)
         flipped = prediction != self.decision
         self.flips += flipped
         # A tie may flip with a margin of zero: a flip counts as worse than none.

@@ -15,6 +15,7 @@ from torch.autograd.graph import allow_mutation_on_saved_tensors
 
 from bitcliff.audit.evaluator import margins
 from bitcliff.points import Plan
+from bitcliff.points.final_activation import FinalActivation
 from bitcliff.questions.batchmates.companion_search import Attempt
 from bitcliff.questions.batchmates.images import Images, legal, patterns
 from bitcliff.questions.batchmates.per_batch_scale import SharedScale
@@ -41,11 +42,19 @@ class Workshop:
     pairs: SharedScale
 
 
-def workshop(subject: Subject, plan: Plan, scale: ImageScale, seed: int, like: Tensor) -> Workshop:
-    """The same for all victims; `like` is one input, of an image."""
+def workshop(
+    subject: Subject,
+    plan: Plan,
+    scale: ImageScale,
+    seed: int,
+    like: Tensor,
+    final: FinalActivation = "none",
+) -> Workshop:
+    """The same for all victims; `like` is one input, of an image, `final` the last activation."""
     channels, height, width = scale.layout.laid_out(like).shape[1:]
     made = patterns((channels, height, width), seed)
     single, pairs = (SharedScale(subject.module, plan, mates) for mates in (1, 2))
+    pairs.final = final
     return Workshop(scale, made, _widest(single, scale, made), pairs)
 
 
@@ -102,7 +111,7 @@ def _margin_gradient(attempt: Attempt, shop: Workshop, images: Images) -> Images
         given = images.clone().requires_grad_()
         companions = shop.scale.to_inputs(given)
         couples = torch.stack([victim.expand_as(companions), companions], 1).flatten(0, 1)
-        scores = shop.pairs.shared_scores(couples)[::2]
+        scores = shop.pairs.followable(shop.pairs.shared_scores(couples))[::2]
         total = margins(scores, torch.full((len(given),), attempt.decision)).sum()
         (gradient,) = torch.autograd.grad(total, given)
     return gradient

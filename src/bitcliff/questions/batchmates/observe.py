@@ -4,7 +4,7 @@ A batch of two is enough to attack with: further copies of a companion widen no 
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
@@ -12,9 +12,9 @@ from jaxtyping import Float
 from torch import Tensor
 
 from bitcliff.audit.compose import provenance_of, subject_info
-from bitcliff.audit.evaluator import margins
 from bitcliff.errors import InputError
 from bitcliff.points import Attachment, Selection, discover, logits_of, take
+from bitcliff.points.final_activation import FinalActivation, final_activation
 from bitcliff.questions.batchmates.bench import Bench, beside, laid_out_alike
 from bitcliff.questions.batchmates.companion_search import Attempt
 from bitcliff.questions.batchmates.crafting import Workshop, by_gradient, by_random_search, workshop
@@ -61,7 +61,7 @@ class Measurement:
 
     Attributes:
         bench: the runtime. reference: the float network in the same runtime.
-        classes: how many the network tells apart.
+        classes: how many the network tells apart. final: its last activation.
         shop: None where no images can be crafted; `crafting` says why, or how they were.
     """
 
@@ -71,6 +71,7 @@ class Measurement:
     bench: Bench
     reference: Bench
     classes: int = field(init=False)
+    final: FinalActivation = field(init=False)
     shop: Workshop | None = field(init=False)
     crafting: str = field(init=False)
 
@@ -89,6 +90,7 @@ class Measurement:
         self.plan = discover(module, inputs, Selection(include_stem=True))
         self.ours = Attachment(module, self.plan, SCHEME, weight_bits=BITS)
         self._ranges = self._all_ranges(SharedScale(module, self.plan, mates=1))
+        self.bench = replace(self.bench, final=self.final)
         try:
             scale = image_scale(inputs, self.subject.preprocessing)
         except InputError as error:
@@ -96,7 +98,7 @@ class Measurement:
             return
         like = take(inputs, torch.tensor([0]))
         assert isinstance(like, Tensor)  # noqa: S101  (`image_scale` has seen to it)
-        self.shop = workshop(self.subject, self.plan, scale, self.settings.seed, like)
+        self.shop = workshop(self.subject, self.plan, scale, self.settings.seed, like, self.final)
         self.crafting = "8-bit images from black to white as the network takes them"
 
     def baseline(self, progress: Progress) -> list[Baseline]:
@@ -147,11 +149,12 @@ class Measurement:
     def _all_ranges(self, network: SharedScale) -> Float[Tensor, "points n 2"]:
         """Least and greatest value of every example at every point, each in a batch of its own
         scale; points that not every pass reaches are left out."""
-        found = []
+        found, scores = [], []
         with torch.no_grad():
             for index in torch.arange(len(self.examples)).split(self.settings.batch):
-                self.classes = network.shared_scores(take(self.examples.inputs, index)).shape[1]
+                scores.append(network.shared_scores(take(self.examples.inputs, index)))
                 found.append(torch.stack(network.ranges))
+        self.classes, self.final = scores[0].shape[1], final_activation(torch.cat(scores))
         return torch.cat(found, 1)
 
     def _alone(self, place: int) -> Baseline:
@@ -163,7 +166,7 @@ class Measurement:
         return Baseline(
             float_prediction=int(in_torch.argmax()),
             alone=int(alone),
-            margin=float(margins(scores, alone)),
+            margin=self.bench.lead(scores, int(alone)),
             copies=int(copies[0].argmax()),
             copies_same_bits=bool((copies == scores).all()),
             random=[],
@@ -263,7 +266,9 @@ def observed_of(
     strays = measurement.ours.incidents.strays
     return BatchmatesObserved(
         provenance=provenance_of(subject, examples, measurement.settings.seed, started, command),
-        subject=subject_info(subject, examples, measurement.plan, strays, measurement.classes),
+        subject=subject_info(
+            subject, examples, measurement.plan, strays, measurement.classes, measurement.final
+        ),
         runtime=described(measurement.bench.runtime),
         reference_runtime=described(measurement.reference.runtime),
         settings=measurement.settings,

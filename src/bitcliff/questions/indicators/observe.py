@@ -3,6 +3,7 @@
 import hashlib
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from importlib.resources import files
 
 import numpy as np
@@ -126,7 +127,7 @@ def float_network(side: Side, tell: Tell = lambda _what, _done, _whole: None) ->
     evaluator, labels = side.evaluator, side.examples.labels
     batches = _PASSES * math.ceil(len(kept) / evaluator.batch_size)
     done = iter(range(1, batches + 1))
-    return FloatNetwork(
+    network = FloatNetwork(
         evaluator.attachment.model,
         side.prepared.points,
         take(evaluator.inputs, kept),
@@ -134,4 +135,9 @@ def float_network(side: Side, tell: Tell = lambda _what, _done, _whole: None) ->
         None if labels is None else labels[kept],
         evaluator.batch_size,
         lambda: tell("Probing the float network", next(done, batches), batches),
+        evaluator.attachment.final,
     )
+    if network.final == "none":
+        return network
+    with torch.no_grad():
+        return replace(network, logits=network.run(network, network.inputs))

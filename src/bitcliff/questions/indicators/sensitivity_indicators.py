@@ -12,7 +12,9 @@ from torch import Tensor, nn
 from torch.autograd.graph import allow_mutation_on_saved_tensors
 
 from bitcliff.audit.evaluator import margins
-from bitcliff.points import Plan, logits_of, take
+from bitcliff.points import Attachment, Plan, logits_of, take
+from bitcliff.points.attach import Rounding
+from bitcliff.points.final_activation import FinalActivation
 from bitcliff.points.forward import batch_size, raw_tensors
 from bitcliff.questions.watched import Watched
 from bitcliff.types.subject import Inputs
@@ -32,7 +34,8 @@ class FloatNetwork:
 
     Attributes:
         logits: (n, classes), its outputs for them. labels: (n,), if known.
-        size: of a batch. tell: hears of each batch done.
+        size: of a batch. tell: hears of each batch done. final: its last activation, before which
+            all logits here are taken.
     """
 
     module: nn.Module
@@ -42,6 +45,13 @@ class FloatNetwork:
     labels: Int[Tensor, " n"] | None
     size: int
     tell: Callable[[], None] = lambda: None
+    final: FinalActivation = "none"
+
+    def __call__(self, inputs: Inputs) -> Float[Tensor, "batch classes"]:
+        """Logits of a batch, with a gradient where one is asked for."""
+        if self.final == "none":
+            return logits_of(self.module, inputs)
+        return followed(self.module, self.plan, self.final, inputs)
 
     @property
     def margins(self) -> Float64[Tensor, " n"]:
@@ -58,6 +68,15 @@ class FloatNetwork:
             found.append(forward(take(inputs, rows)).detach().cpu())
             self.tell()
         return torch.cat(found)
+
+
+def followed(
+    module: nn.Module, plan: Plan, final: FinalActivation, inputs: Inputs
+) -> Float[Tensor, "batch classes"]:
+    """What a float network gives before its last softmax or sigmoid."""
+    attachment = Attachment(module, plan, weight_bits=None)
+    attachment.final = final
+    return attachment.followable(attachment.run(inputs, Rounding(weights=False)))
 
 
 def divergence(before: Float[Tensor, "n classes"], after: Float[Tensor, "n classes"]) -> float:
@@ -97,7 +116,7 @@ def activation_sensitivity(network: FloatNetwork) -> float:
             noise = torch.randn(rows.shape, generator=rng).to(rows)
             return rows + _ACTIVATION_NOISE * spread * noise
 
-        watched = Watched(network.module, network.plan, touch)
+        watched = Watched(network.module, network.plan, touch, network.final)
         found.append(divergence(network.logits, network.run(watched)))
     return float(np.mean(found))
 
@@ -153,7 +172,7 @@ def local_lipschitz(network: FloatNetwork) -> float | None:
     largest = torch.zeros(len(target), dtype=torch.float64)
     for inputs in around:
         for rows in torch.arange(len(target)).split(network.size):
-            gradients = margin_gradients(network.module, take(inputs, rows), target[rows])
+            gradients = margin_gradients(network, take(inputs, rows), target[rows])
             if gradients is None:
                 return None
             largest[rows] = torch.maximum(largest[rows], gradients)
@@ -164,7 +183,7 @@ def local_lipschitz(network: FloatNetwork) -> float | None:
 
 
 def margin_gradients(
-    module: nn.Module, inputs: Inputs, target: Int[Tensor, " m"]
+    forward: Callable[[Inputs], Tensor], inputs: Inputs, target: Int[Tensor, " m"]
 ) -> Float64[Tensor, " m"] | None:
     """Euclidean norm of d margin / d input, logits a unit; None without a gradient."""
     leaves: list[Tensor] = []
@@ -175,7 +194,7 @@ def margin_gradients(
         return leaves[-1].clone()
 
     with torch.enable_grad(), allow_mutation_on_saved_tensors():
-        total = margins(logits_of(module, _each(inputs, leaf)), target).sum()
+        total = margins(forward(_each(inputs, leaf)), target).sum()
         if not total.requires_grad:
             return None
         found = torch.autograd.grad(total, leaves, allow_unused=True)
@@ -186,7 +205,7 @@ def margin_gradients(
 def _plain(network: FloatNetwork) -> Callable[[Inputs], Tensor]:
     def forward(inputs: Inputs) -> Tensor:
         with torch.no_grad():
-            return logits_of(network.module, inputs)
+            return network(inputs)
 
     return forward
 

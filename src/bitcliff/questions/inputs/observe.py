@@ -22,7 +22,7 @@ def observe_inputs(context: Context) -> InputsObserved:
         context.tell(policy, 1 + number, 1 + len(names))
         by_shuffling[policy] = resampled(record, features, policy)
     return InputsObserved(
-        margin_scale=context.test.evaluator.scale,
+        margin_scale=context.test.prepared.usual_margin,
         features=features,
         not_measured=not_measured,
         reference=reference,

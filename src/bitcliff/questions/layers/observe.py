@@ -11,6 +11,7 @@ from bitcliff.audit.outcomes import predictions_of
 from bitcliff.points.replay import Work
 from bitcliff.questions.context import Context, Side
 from bitcliff.questions.layers.cells import Cell, curves, range_text
+from bitcliff.questions.layers.in_runtimes import observe_kept
 from bitcliff.questions.layers.record import LayersObserved, SweepObserved
 from bitcliff.questions.layers.statistics import (
     CellPredictions,
@@ -24,7 +25,8 @@ from bitcliff.record.arrays import NONE, classes
 
 
 def observe_layers(context: Context) -> LayersObserved:
-    """Sweep every explained policy on every split, and confirm what the test split names."""
+    """Sweep every explained policy on every split, and confirm what the test split names; keep
+    layers in float in every explained runtime."""
     asked = [(p, side) for p in context.policies for side in context.sides if p in side.allocations]
     sweeps: list[SweepObserved] = []
     named: dict[str, list[int]] = {}
@@ -53,7 +55,7 @@ def observe_layers(context: Context) -> LayersObserved:
                 naive_macs=naive.macs * size,
             )
         )
-    return LayersObserved(sweeps=sweeps)
+    return LayersObserved(sweeps=sweeps, kept=observe_kept(context))
 
 
 def run_cells(

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from bitcliff.questions.layers.plot import SPLITS, figure
-from bitcliff.questions.layers.record import SIGNIFICANT, Layers, LayerSweep
+from bitcliff.questions.layers.record import SIGNIFICANT, Kept, Layers, LayerSweep
 from bitcliff.record import Record
 from bitcliff.report.formatting import NOTHING, clean, decimal, p_text, percent, rate_text
 from bitcliff.report.section import Section
@@ -19,10 +19,35 @@ def layers_section(record: Record, layers: Layers) -> Section:
         by_policy.setdefault(sweep.policy, []).append(sweep)
     labelled = record.subject.labelled
     policies = [_policy(sweeps, names, labelled) for sweeps in by_policy.values()]
+    kept = [(one, kept_finding(one)) for one in layers.kept]
     finding = "No policy of this run could be explained."
     if policies:
         finding = policies[0]["plot"].title
-    return Section("layers", "Which layers break?", finding, {"names": names, "policies": policies})
+    elif kept:
+        finding = kept[0][1]
+    data = {"names": names, "policies": policies, "kept": kept}
+    return Section("layers", "Which layers break?", finding, data)
+
+
+def kept_finding(found: Kept) -> str:
+    """Which layers the runtime is to leave in float, and what that gives back."""
+    policy = clean(found.policy)
+    if not found.sets:
+        return f"{policy} can leave none of its layers in float."
+    if not _is_loss(found.whole):
+        return f"In {policy} nothing is lost beyond chance: {rate_text(found.all)} are right."
+    if found.plan is None:
+        return (
+            f"In {policy} {rate_text(found.all)} are right, and no layer, and none of the sets "
+            "tried, surely gives anything back when it is left in float."
+        )
+    best = next(one for one in found.sets if one.points == found.plan.float_points)
+    names = [clean(name, 60) for name in best.points]
+    return (
+        f"In {policy} {rate_text(found.all)} are right; with {' and '.join(names)} left in float, "
+        f"run there, {rate_text(best.right)}: {_gain(best.regained)} back"
+        + (", within the limit." if best.within else ", still not surely within the limit.")
+    )
 
 
 def _policy(sweeps: Sequence[LayerSweep], names: Sequence[str], labelled: bool) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from pydantic import Field
 
 from bitcliff.record.arrays import Ints
 from bitcliff.record.part import Part
+from bitcliff.record.plan import QuantizationPlan
 from bitcliff.types.change import PairedChange
 from bitcliff.types.rate import Count, Rate
 
@@ -39,10 +40,28 @@ class SweepObserved(Part):
     naive_macs: Count
 
 
+class KeptObserved(Part):
+    """Observed: what a runtime predicts that leaves some layers in float, on every example.
+
+    Attributes:
+        policy: its condition. points: of the layers that it quantizes, by name, in order.
+        not_kept: those of them that it quantized all the same.
+        predictions: by the points whose layers are in float, as in `SweepObserved`, counted from 1
+            in `points`: none (measured anew), each by itself, all but each, and some together.
+    """
+
+    policy: str
+    points: list[str]
+    not_kept: list[str]
+    predictions: dict[str, Ints]
+
+
 class LayersObserved(Part):
-    """All explained policies, in their order; test before train."""
+    """All explained policies, in their order; test before train. `kept`: all explained runtimes, or
+    none."""
 
     sweeps: list[SweepObserved]
+    kept: list[KeptObserved] = Field(default_factory=list)
 
 
 class LayerStep(Part):
@@ -112,7 +131,46 @@ class LayerSweep(Part):
     macs_share: float | None
 
 
+class KeptSet(Part):
+    """The figures of a runtime that leaves these layers in float.
+
+    Attributes:
+        points: by name. regained: the change from all quantized; its p-value is Holm-adjusted over
+            all sets of the runtime. loss: from float. within: all of its interval is in the limit.
+    """
+
+    points: list[str]
+    right: Rate
+    regained: PairedChange
+    loss: PairedChange
+    within: bool
+
+
+class Kept(Part):
+    """The figures of one runtime, with everything that it quantizes and with layers in float.
+
+    Attributes:
+        whole: the change from float to the runtime. points: of the layers it can leave in float.
+        only: right predictions with each of them as the only one of them quantized. sets: each in
+            float by itself, then several.
+        plan: the set to recommend, which was run in this very runtime; None where it loses nothing
+            beyond chance, or no set surely helps.
+    """
+
+    policy: str
+    float_rate: Rate
+    all: Rate
+    whole: PairedChange
+    not_kept: list[str]
+    points: list[str]
+    only: list[Rate]
+    sets: list[KeptSet]
+    plan: QuantizationPlan | None
+
+
 class Layers(Part):
-    """The figures of all explained policies, in their order; test before train."""
+    """The figures of all explained policies, in their order; test before train. `kept`: those of
+    the explained runtimes."""
 
     sweeps: list[LayerSweep]
+    kept: list[Kept] = Field(default_factory=list)

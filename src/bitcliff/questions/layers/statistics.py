@@ -30,6 +30,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bitcliff.questions.layers.cells import NOTHING, Cell, curves, range_text
+from bitcliff.questions.layers.kept_statistics import kept_figures, kept_problems
 from bitcliff.questions.layers.record import (
     SIGNIFICANT,
     Confirmation,
@@ -142,7 +143,7 @@ def figures(record: Record, observed: LayersObserved) -> Layers:
         # The test split comes first: in the other its points had no part in the choice.
         confirmed = named.setdefault(sweep.policy, inflection_points(steps))
         sweeps.append(_figures(sweep, _found(sweep, points, confirmed), steps, confirmed))
-    return Layers(sweeps=sweeps)
+    return Layers(sweeps=sweeps, kept=[kept_figures(record, one) for one in observed.kept])
 
 
 def problems(record: Record, observed: LayersObserved) -> Iterator[str]:
@@ -151,6 +152,7 @@ def problems(record: Record, observed: LayersObserved) -> Iterator[str]:
     if explained is None:
         yield "layers of no policy that was explained"
         return
+    yield from kept_problems(record, observed.kept)
     policies = [name for name in explained.policies if name not in record.names_in_runtimes]
     asked = [(policy, split) for policy in policies for split in ("test", "train")]
     swept = [(sweep.policy, sweep.split) for sweep in observed.sweeps]

@@ -2,6 +2,7 @@
 
 from functools import partial
 
+from bitcliff.questions.layers.record import Layers
 from bitcliff.questions.layers.statistics import inflection
 from bitcliff.questions.mitigations.judging import known
 from bitcliff.questions.mitigations.plot import figure
@@ -37,6 +38,7 @@ def mitigations_section(record: Record, found: Mitigations) -> Section:
         "checked": [
             *(_checked(row, "") for row in found.recommended),
             *(_checked(row, f" on the {row.right.n} held out") for row in found.confirmed),
+            *_in_runtimes(record, found),
         ],
         "plan": found.plan,
         "use": _use(record, found),
@@ -156,6 +158,29 @@ def _picked(record: Record, row: Mitigated) -> str:
     if not 0 < len(chosen) < len(names):
         return ""
     return f"point{'s' if len(chosen) > 1 else ''} {', '.join(map(str, chosen))}"
+
+
+def _in_runtimes(record: Record, found: Mitigations) -> list[str]:
+    """What the plan's layers in float give in the run's runtimes, or that nobody has tried."""
+    if found.plan is None:
+        return []
+    layers = record.answer("layers", Layers)
+    lines = []
+    for policy in (one for one in record.policies if one.runtime is not None):
+        kept = [one for one in (layers.kept if layers else []) if one.policy == policy.name]
+        same = [s for one in kept for s in one.sets if {*s.points} == {*found.plan.float_points}]
+        if same:
+            right = rate_text(same[0].right)
+            lines.append(f"With its layers in float, run in {clean(policy.name)}: {right} right.")
+    if lines:
+        return lines
+    names = [clean(one.name) for one in record.policies if one.runtime and one.name == one.runtime]
+    return [
+        f"It was found and judged in simulation, and not run in {name}, whose weights and ranges "
+        f"are its own: bitcliff explain RUN --policy {name} --only layers looks for the layers to "
+        "leave in float in the runtime itself."
+        for name in names
+    ]
 
 
 def _notes(record: Record, found: Mitigations) -> list[str]:

@@ -5,7 +5,7 @@ lies between the last simulated rung and the runtime, and is not one of the chan
 rest: how weights are rounded beyond their scale's place, the runtime's sums, saturation.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import nn
@@ -43,6 +43,7 @@ class _Variant:
         attachment = Attachment(
             self.module, self.plan, self.scheme, self.weight_bits, self.per_channel
         )
+        attachment.final = evaluator.attachment.final
         mine = Evaluator(attachment, evaluator.inputs, evaluator.batch_size)
         everyone = torch.arange(len(evaluator.reference))
         scores = mine.scores(everyone, torch.full((len(everyone), len(self.plan)), self.bits))
@@ -52,10 +53,23 @@ class _Variant:
         )
 
 
-def simulated_rungs(runtime: Runtime, prepared: Prepared) -> tuple[list[SimulatedRung], list[str]]:
-    """The rungs that are simulated, and what could not be measured."""
+@dataclass(frozen=True)
+class Ablation:
+    """The rungs that are simulated, what other weights would give, what could not be measured."""
+
+    rungs: list[SimulatedRung] = field(default_factory=list)
+    instead: list[SimulatedRung] = field(default_factory=list)
+    left_out: list[str] = field(default_factory=list)
+
+
+def ablation(runtime: Runtime, prepared: Prepared) -> Ablation:
+    """From the run's simulation towards the runtime, and from there to better weights."""
     steps, left_out = _simulated(runtime, prepared)
-    return [one.rung(name, words, prepared.evaluator) for name, words, one in steps], left_out
+    rungs, instead = (
+        [one.rung(name, words, prepared.evaluator) for name, words, one in some]
+        for some in (steps, _instead(steps[-1][2]))
+    )
+    return Ablation(rungs, instead, left_out)
 
 
 _Step = tuple[Simulated, str, _Variant]
@@ -103,6 +117,17 @@ def _simulated(runtime: Runtime, prepared: Prepared) -> tuple[list[_Step], list[
         except InputError as reason:
             left_out.append(f"folded: {reason}")
     return steps, left_out
+
+
+def _instead(last: _Variant) -> list[_Step]:
+    """What is to blame on the weights: each differs from the last simulation in them alone."""
+    found: list[_Step] = [
+        ("weights-float", "weights in float", replace(last, weight_bits=None)),
+    ]
+    if not last.per_channel:
+        words = f"weights at {last.weight_bits} bits, one scale for each output channel"
+        found.append(("weights-per-channel", words, replace(last, per_channel=True)))
+    return found
 
 
 def _plan_of(runtime: Runtime, module: nn.Module, prepared: Prepared) -> Plan:

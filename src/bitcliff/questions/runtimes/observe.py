@@ -13,7 +13,7 @@ from bitcliff.points import take
 from bitcliff.points.attach import rounding_to
 from bitcliff.points.forward import batch_size
 from bitcliff.questions.runtime_description import described
-from bitcliff.questions.runtimes.ablation import simulated_rungs
+from bitcliff.questions.runtimes.ablation import Ablation, ablation
 from bitcliff.questions.runtimes.record import (
     ELSEWHERE,
     OtherProcessor,
@@ -53,23 +53,24 @@ def observe_runtimes(
 def _observe(runtime: Runtime, prepared: Prepared) -> RuntimeObserved:
     # Of a network that is not looked into, nothing can be simulated; nor what a file does inside.
     inside = prepared.points and runtime.kinds
-    rungs, left_out = simulated_rungs(runtime, prepared) if inside else ([], [])
+    steps = ablation(runtime, prepared) if inside else Ablation()
     have = cpu_flags()
     sums = [flag for flag in _INTEGER_SUMS if flag in have]
     saturates = _X86 in have and not sums
-    other = None
+    other, not_told = None, list[str]()
     if runtime.sums is not None:
         try:
             other = _elsewhere(runtime.sums, prepared, saturates)
         except InputError as reason:
-            left_out.append(f"{ELSEWHERE[not saturates]}: {reason}")
+            not_told.append(f"{ELSEWHERE[not saturates]}: {reason}")
     return RuntimeObserved(
         **dict(described(runtime)),
         cpu_flags=sums,
         may_saturate=runtime.sums is not None and saturates,
         speed=_speed(runtime, prepared),
-        rungs=rungs,
-        left_out=left_out,
+        rungs=steps.rungs,
+        instead=steps.instead,
+        left_out=[*steps.left_out, *not_told],
         other_processor=other,
     )
 

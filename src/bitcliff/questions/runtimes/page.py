@@ -27,6 +27,8 @@ _NAMES: Mapping[RungName, str] = {
     "layers": "+ layers",
     "activations": "+ activations",
     "folded": "+ folding",
+    "weights-float": "Instead: weights in float",
+    "weights-per-channel": "Instead: weights per channel",
     "runtime": "The runtime",
     "batch": "The runtime, in batches",
 }

@@ -12,7 +12,16 @@ from bitcliff.types.rate import Count, Rate
 
 KEY = "runtimes"
 
-Simulated = Literal["simulation", "weights", "range", "layers", "activations", "folded"]
+Simulated = Literal[
+    "simulation",
+    "weights",
+    "range",
+    "layers",
+    "activations",
+    "folded",
+    "weights-float",
+    "weights-per-channel",
+]
 RungName = Simulated | Literal["runtime", "batch"]
 
 ELSEWHERE = ("processors with VNNI", "x86 processors without VNNI")
@@ -79,6 +88,7 @@ class RuntimeObserved(RuntimeDescription):
             older records.
         speed: times of one machine; no figure can be worked out anew without measuring again.
         rungs: of the ablation, those that were simulated; none where there is nothing to simulate.
+        instead: the last of them with other weights; none in older records.
         left_out: what could not be measured, and why.
         other_processor: None where all processors decide alike, as far as is known; where it cannot
             be simulated; in older records.
@@ -88,6 +98,7 @@ class RuntimeObserved(RuntimeDescription):
     may_saturate: bool | None = None
     speed: Speed
     rungs: list[SimulatedRung]
+    instead: list[SimulatedRung] = Field(default_factory=list)
     left_out: list[str]
     other_processor: OtherProcessor | None = None
 
@@ -139,12 +150,14 @@ class RuntimeFigures(Part):
             nothing.
         rungs: from the simulation to the runtime, one change a rung; none where nothing was
             simulated.
+        instead: the last simulated rung with other weights, each compared with that rung.
         other_processor: None where nothing was forecast.
     """
 
     name: str
     faster: float | None
     rungs: list[Rung]
+    instead: list[Rung] = Field(default_factory=list)
     other_processor: OtherDecisions | None = None
 
 

@@ -58,7 +58,7 @@ def _figures(record: Record, observed: RuntimeObserved) -> RuntimeFigures:
     return RuntimeFigures(
         name=observed.name,
         faster=times_as_long(speed.in_float.median, speed.quantized.median),
-        rungs=_rungs(record, observed) if observed.rungs else [],
+        **(_rungs(record, observed) if observed.rungs else {"rungs": []}),
         other_processor=_elsewhere(record, observed),
     )
 
@@ -82,28 +82,33 @@ def _right(labels: Classes | None, found: Classes) -> Rate | None:
     return None if labels is None else rate(int((labels == found).sum()), len(labels))
 
 
-def _rungs(record: Record, observed: RuntimeObserved) -> list[Rung]:
-    """The last ones are the runtime's own conditions: by itself, and in batches."""
+def _rungs(record: Record, observed: RuntimeObserved) -> dict[str, list[Rung]]:
+    """The last of the rungs are the runtime's own conditions: by itself, and in batches."""
     usual = record.table.prediction
-    steps = [
-        _Step(rung.name, rung.words, rung.prediction, rung.margin, usual) for rung in observed.rungs
-    ]
+    simulated, instead = (
+        [_Step(one.name, one.words, one.prediction, one.margin, usual) for one in some]
+        for some in (observed.rungs, observed.instead)
+    )
     target, *batch = (
         _measured(record, policy, observed.version) for policy in _conditions(record, observed.name)
     )
-    steps += [target, *batch]
+    steps = [*simulated, target, *batch]
     above: Sequence[_Step | None] = [None, *steps]
-    return [
-        Rung(
-            name=one.name,
-            words=one.words,
-            changed=None if before is None else _differ(before.prediction, one.prediction),
-            from_float=_differ(one.in_float, one.prediction),
-            from_runtime=_differ(target.prediction, one.prediction),
-            margin_gap=_gap(target.margin, one.margin),
-        )
-        for one, before in zip(steps, above, strict=False)
-    ]
+    return {
+        "rungs": [_rung(*pair, target) for pair in zip(steps, above, strict=False)],
+        "instead": [_rung(one, simulated[-1], target) for one in instead],
+    }
+
+
+def _rung(one: _Step, before: _Step | None, target: _Step) -> Rung:
+    return Rung(
+        name=one.name,
+        words=one.words,
+        changed=None if before is None else _differ(before.prediction, one.prediction),
+        from_float=_differ(one.in_float, one.prediction),
+        from_runtime=_differ(target.prediction, one.prediction),
+        margin_gap=_gap(target.margin, one.margin),
+    )
 
 
 def _conditions(record: Record, runtime: str) -> list[PolicyResult]:
@@ -165,7 +170,10 @@ def _runtime_problems(record: Record, observed: RuntimeObserved) -> Iterator[str
     yield from twice(rungs, "rung")
     if rungs and rungs[0] != "simulation":
         yield f"has an ablation that begins with {rungs[0]}"
-    for rung in observed.rungs:
+    if observed.instead and not rungs:
+        yield "has other weights than those of a simulation that is not there"
+    yield from twice([rung.name for rung in observed.instead], "rung")
+    for rung in (*observed.rungs, *observed.instead):
         yield from prediction_problems(record, rung.prediction, n)
         yield from margin_problems(rung.prediction, rung.margin)
     if observed.other_processor is not None:

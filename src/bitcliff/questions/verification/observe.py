@@ -14,6 +14,7 @@ from torch import Tensor
 from bitcliff.audit.evaluator import Evaluator, margins
 from bitcliff.points import take
 from bitcliff.points.attach import rounding_to
+from bitcliff.points.final_activation import to_logits
 from bitcliff.quant import Scheme, fake_quantize
 from bitcliff.quant.grid import make_grid
 from bitcliff.quant.rows import row_range
@@ -121,7 +122,8 @@ def verify_policy(
     ]
     scores = torch.cat([output.scores for output in outputs])
     prediction = classes([_decision(row) for row in scores])
-    margin = margins(scores, evaluator.reference[index])
+    logits = to_logits(scores, evaluator.attachment.final)
+    margin = margins(logits, evaluator.reference[index])
     some = _as_many_as_fit(evaluator, len(index))
     compared = _compare(evaluator, index[:some], bits[:some], file)
     return PolicyObserved(
