@@ -8,8 +8,9 @@ from bitcliff.questions.lengths.statistics import KIND
 from bitcliff.record import Record, with_answer
 from bitcliff.report.section import Section
 from tests.a_record import figures_in
-from tests.questions.lengths.test_statistics import POLICY, N, answered, cell, observed, record
+from tests.questions.lengths.test_statistics import POLICY, answered, cell, observed, record
 from tests.questions.page_text import page_of, rows_of, text_of
+from tests.questions.runtimes.in_runtimes import N
 
 
 def section(of: Record) -> Section:
