@@ -1,14 +1,21 @@
 """What is trained or measured once a session and used by many tests."""
 
+import gc
 import os
+import random
 from collections.abc import Callable
 from pathlib import Path
 
 import jaxtyping
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import nn
+
+import tests.quick_checks  # noqa: F401  (before what it checks)
+
+# isort: split
 
 from bitcliff.adapters import DataOptions, load_examples
 from bitcliff.audit import AssessSettings, Audit
@@ -31,6 +38,16 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     """Before the fixtures, which it is for too."""
     unchecked = any(item.path.is_relative_to(part) for part in SHAPES_UNCHECKED)
     jaxtyping.config.update("jaxtyping_disable", unchecked)
+    # What a test draws must not hang on which tests ran before it.
+    random.seed(0)
+    np.random.seed(0)
+    torch.manual_seed(0)
+
+
+def pytest_collection_finish() -> None:
+    """What is loaded by now stays: garbage need not be looked for in it again and again."""
+    gc.collect()
+    gc.freeze()
 
 
 QUICK = AssessSettings(rounds=4, exchanges=10, evaluations=16, draws=5)

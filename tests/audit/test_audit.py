@@ -116,12 +116,18 @@ def test_order_and_batch_mates_do_not_matter(mlp: nn.Module, held_out: Examples)
         assert [row.outcomes[n] for n in names] == [other.outcomes[n] for n in names]
 
 
-@pytest.mark.parametrize("stop", [0, 1, 6, 11])
-def test_a_run_that_broke_down_goes_on_to_the_same_record(stop: int) -> None:
-    def audit() -> Audit:
-        return Audit(chain(0, points=4, width=10), [(X, Y)], settings=SETTINGS)
+@pytest.fixture(scope="module")
+def whole() -> dict[str, Any]:
+    """Of a run that did not break down."""
+    return timeless(audit().assess(command="c"))
 
-    whole = timeless(audit().assess(command="c"))
+
+def audit() -> Audit:
+    return Audit(chain(0, points=4, width=10), [(X, Y)], settings=SETTINGS)
+
+
+@pytest.mark.parametrize("stop", [0, 1, 6, 11])
+def test_a_run_that_broke_down_goes_on_to_the_same_record(stop: int, whole: dict[str, Any]) -> None:
     store = Kept(breaks_after=stop)
     with pytest.raises(KeyboardInterrupt):
         audit().assess(store=store, command="c")

@@ -83,26 +83,36 @@ def test_progress_tells_the_run_its_validation_and_the_time_left_of_all(
     assert end.endswith("; done")
 
 
-def test_a_signal_to_the_first_stops_both_and_both_go_on(folder: Path) -> None:
-    command = [BITCLIFF, "train", "pair", "long.yaml", "--out", "stopped", "--threads", "1"]
+def test_a_signal_to_the_first_stops_both(folder: Path) -> None:
+    process = started(folder, "stopped")
+    os.kill(process.pid, signal.SIGTERM)
+    # Its end of the pipe is closed only when the other process has ended too.
+    _, told = process.communicate(timeout=300)
+    assert process.returncode == 143
+    assert told.count("stopped; go on with --resume") == 1
+    assert "error" not in told
+
+
+@pytest.mark.slow
+def test_both_go_on_and_the_other_notices_that_the_first_is_gone(folder: Path) -> None:
+    process = started(folder, "killed")
+    process.kill()
+    process.communicate(timeout=300)
+    again = started(folder, "killed", "--resume")
+    assert again.stderr is not None
+    assert "going on after step" in again.stderr.readline()
+    again.kill()
+    again.communicate(timeout=300)
+
+
+def started(folder: Path, out: str, *more: str) -> "subprocess.Popen[str]":
+    """A training in two processes that has a checkpoint."""
+    command = [BITCLIFF, "train", "pair", "long.yaml", "--out", out, "--threads", "1", *more]
     process = subprocess.Popen(
         command, cwd=folder, env=environment(), stderr=subprocess.PIPE, text=True
     )
     deadline = time.monotonic() + 300
-    while not list((folder / "stopped").glob("seed-0/robust/checkpoints/*.json")):
+    while not list((folder / out).glob("seed-0/robust/checkpoints/*.json")):
         assert time.monotonic() < deadline
         time.sleep(0.05)
-    os.kill(process.pid, signal.SIGTERM)
-    # Its end of the pipe is closed only when the other process has ended too.
-    _, told = process.communicate(timeout=60)
-    assert process.returncode == 143
-    assert told.count("stopped; go on with --resume") == 1
-    assert "error" not in told
-    again = subprocess.Popen(
-        [*command, "--resume"], cwd=folder, env=environment(), stderr=subprocess.PIPE, text=True
-    )
-    assert again.stderr is not None
-    assert "going on after step" in again.stderr.readline()
-    # The other notices by itself that the first is gone.
-    again.kill()
-    again.communicate(timeout=60)
+    return process

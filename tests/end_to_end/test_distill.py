@@ -96,6 +96,7 @@ def free_port() -> int:
         return port
 
 
+@pytest.mark.slow
 def test_an_endpoint_that_goes_down_costs_no_step(
     folder: Path, from_onnx: str, tmp_path: Path
 ) -> None:

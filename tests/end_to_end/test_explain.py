@@ -30,7 +30,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run of the planted case, explained in the same command."""
     folder = tmp_path_factory.mktemp("explain")
     done = bitcliff(
-        folder, "assess", "brittle-digits", "--examples", "24", "--out", "run", "--explain", *QUICK
+        folder, "assess", "brittle-digits", "--examples", "12", "--out", "run", "--explain", *QUICK
     )
     assert done.returncode == 0, done.stderr
     for question in QUESTIONS:
@@ -80,7 +80,7 @@ def test_in_print_what_is_folded_is_there(folder: Path) -> None:
 
 def test_the_plan_is_honoured(folder: Path) -> None:
     plan = yaml.safe_load((folder / "run" / "plan.yaml").read_text())
-    arguments = ["--examples", "24", "--out", "planned", *QUICK]
+    arguments = ["--examples", "12", "--out", "planned", *QUICK]
     done = bitcliff(folder, "assess", "brittle-digits", "--plan", "run/plan.yaml", *arguments)
     assert done.returncode == 0, done.stderr
     record = read_record(folder / "planned", KINDS)

@@ -110,7 +110,7 @@ def test_interrupted_from_the_keyboard(
     folder = furnished("interrupted")
     process = started(folder)
     process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=300)
     assert process.returncode == 130
     assert out == ""
     assert err.splitlines()[-1] == f"{LINE}interrupted; the same command goes on from here"

@@ -117,7 +117,7 @@ def test_a_reader_that_leaves_early_changes_no_exit_code(
     )
     assert process.stdout is not None
     process.stdout.close()
-    assert process.wait(timeout=60) == code
+    assert process.wait(timeout=300) == code
     assert process.stderr is not None
     assert process.stderr.read() == ""
     process.stderr.close()

@@ -5,6 +5,8 @@ import re
 import shutil
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
 import onnx
 import onnxruntime as ort
 import pytest
@@ -45,6 +47,13 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     assert done.returncode == 0, done.stderr
     (folder / "verify.txt").write_text(done.stdout)
     return folder
+
+
+@pytest.fixture(scope="module")
+def small(workplace: Path, finished: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of a perceptron, whose files are written in a fifth of the time."""
+    folder = tmp_path_factory.mktemp("small") / "workplace"
+    return Path(shutil.copytree(workplace, folder))
 
 
 def verification(record: Record) -> tuple[VerificationObserved, Verification]:
@@ -91,9 +100,9 @@ def test_the_page_fits_and_can_be_read(folder: Path, width: int, scheme: str) ->
             assert contrast(ink, ground) >= 4.5, (ink, ground, where)
 
 
-def test_a_decision_that_is_not_as_recorded_is_told(folder: Path, tmp_path: Path) -> None:
-    run = Path(shutil.copytree(folder / "run", tmp_path / "run"))
-    name, record = "co-trained-5.5", read_record(run, KINDS)
+def test_a_decision_that_is_not_as_recorded_is_told(small: Path) -> None:
+    run = Path(shutil.copytree(small / "finished", small / "changed"))
+    name, record = "worst-3", read_record(run, KINDS)
     # From one wrong class to another: the margin's sign stays.
     place, row = next(
         (place, row)
@@ -110,25 +119,40 @@ def test_a_decision_that_is_not_as_recorded_is_told(folder: Path, tmp_path: Path
             one = one.model_copy(update={"outcomes": outcomes})
         conditions.append(one)
     write_record(record_of(record.observed.model_copy(update={"conditions": conditions})), run)
-    done = bitcliff(tmp_path, "verify", "run", "--policy", name)
+    done = bitcliff(small, "verify", "changed", "--policy", name)
     assert done.returncode == 1, done.stderr
-    assert f"{N - 1}/{N}" in done.stdout
+    n = len(record.examples)
+    assert f"{n - 1}/{n}" in done.stdout
     _, figures = verification(read_record(run, KINDS))
     assert [one.id for one in figures.policies[0].differing] == [row.id]
 
 
 @pytest.mark.parametrize(
-    ("policy", "inputs"),
-    [("uniform-8", ["input"]), ("co-trained-5.5", ["input"]), ("worst-5.5", ["input", "bits"])],
+    ("policy", "inputs"), [("uniform-8", ["input"]), ("worst-3", ["input", "bits"])]
 )
 def test_a_file_runs_elsewhere_and_says_what_it_is(
-    folder: Path, policy: str, inputs: list[str]
+    small: Path, policy: str, inputs: list[str]
 ) -> None:
-    done = bitcliff(folder, "export", "run", "--policy", policy)
+    with np.load(small / "digits.npz") as data:
+        images = data["x"]
+    check_file(small, "finished", policy, inputs, images)
+
+
+def test_a_file_with_a_co_trained_policy_runs_elsewhere(folder: Path) -> None:
+    subject = load_model("brittle-digits")
+    images = load_examples("digits", subject=subject, limit=N, seed=0).inputs
+    assert isinstance(images, torch.Tensor)
+    check_file(folder, "run", "co-trained-5.5", ["input"], images.numpy())
+
+
+def check_file(
+    folder: Path, run: str, policy: str, inputs: list[str], images: npt.NDArray[np.float32]
+) -> None:
+    done = bitcliff(folder, "export", run, "--policy", policy)
     assert done.returncode == 0, done.stderr
-    file = folder / "run" / f"{policy}.onnx"
-    assert done.stdout == f"Written: run/{policy}.onnx\n"
-    record = read_record(folder / "run", KINDS)
+    file = folder / run / f"{policy}.onnx"
+    assert done.stdout == f"Written: {run}/{policy}.onnx\n"
+    record = read_record(folder / run, KINDS)
     about = {one.key: one.value for one in onnx.load(file).metadata_props}
     assert about["policy"] == policy
     assert about["weights_sha256"] == record.provenance.weights_sha256
@@ -136,28 +160,25 @@ def test_a_file_runs_elsewhere_and_says_what_it_is(
     assert json.loads(about["points"]) == names
     session = ort.InferenceSession(file, providers=["CPUExecutionProvider"])
     assert [given.name for given in session.get_inputs()] == inputs
-    subject = load_model("brittle-digits")
-    images = load_examples("digits", subject=subject, limit=N, seed=0).inputs
-    assert isinstance(images, torch.Tensor)
     outcomes = [row.outcomes[policy] for row in record.examples]
-    bits = torch.tensor([outcome.bits for outcome in outcomes])
-    fed = {"input": images.numpy(), "bits": bits.numpy()}
+    fed = {"input": images, "bits": np.array([outcome.bits for outcome in outcomes])}
     scores = session.run(["scores"], {name: fed[name] for name in inputs})[0]
     assert scores.argmax(1).tolist() == [outcome.prediction for outcome in outcomes]
 
 
-def test_a_plan_keeps_its_points_in_float_and_its_floors(folder: Path) -> None:
-    record = read_record(folder / "run", KINDS)
+def test_a_plan_keeps_its_points_in_float_and_its_floors(small: Path) -> None:
+    record = read_record(small / "finished", KINDS)
     names = [point.name for point in record.subject.points if point.quantized]
-    plan = f"model: brittle-digits\nfloat_points: [{names[0]}]\nfloors: {{{names[1]}: 9}}\n"
-    (folder / "plan.yaml").write_text(plan)
+    plan = f"model: py:mynet:DigitsMLP\nfloat_points: [{names[0]}]\nfloors: {{{names[1]}: 5}}\n"
+    (small / "plan.yaml").write_text(plan)
     done = bitcliff(
-        folder, "export", "run", "--plan", "plan.yaml", "--policy", "uniform-6", "--out", "p.onnx"
-    )
+        small, "export", "finished", "--plan", "plan.yaml", "--policy", "uniform-4",
+        "--out", "p.onnx",
+    )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    about = {one.key: one.value for one in onnx.load(folder / "p.onnx").metadata_props}
+    about = {one.key: one.value for one in onnx.load(small / "p.onnx").metadata_props}
     assert json.loads(about["points"]) == names[1:]
-    assert json.loads(about["bits"]) == [9, *[6] * (len(names) - 2)]
+    assert json.loads(about["bits"]) == [5, *[4] * (len(names) - 2)]
 
 
 @pytest.mark.parametrize(

@@ -59,6 +59,7 @@ def test_its_convolution_rounds_its_output_to_the_grid_of_its_input() -> None:
     assert torch.allclose(found, onto_grid_of(x, result), atol=1e-6)
 
 
+@pytest.mark.slow  # each layer alone, and those that are named, in PyTorch
 def test_the_simulated_fault_names_the_layers_that_break_in_pytorch(
     subject: Subject, digits: Examples
 ) -> None:

@@ -14,28 +14,41 @@ from torch import Tensor, nn
 from bitcliff.adapters import load_examples, load_model
 from bitcliff.errors import InputError
 from bitcliff.export import drop_observed, quantized_model, serialized, to_onnx
+from bitcliff.export.quantized_graph import DOMAIN
 from bitcliff.points import Attachment, Selection, discover
 from bitcliff.points.attach import rounding_to
 from bitcliff.policy import Batch
 from bitcliff.policy.stored import read_policy
+from bitcliff.types.subject import Examples
 from bitcliff.zoo.shipped import SHIPPED
 
 
-def attached(name: str, n: int, scheme: str = "onnx") -> tuple[Attachment, Tensor]:
-    subject = load_model(name)
-    inputs = load_examples("digits", subject=subject, limit=n, seed=0).inputs
-    assert isinstance(inputs, Tensor)
-    plan = discover(subject.module, inputs, Selection(in_float=("stages.0.conv1",)))
-    return Attachment(subject.module, plan, scheme, 16, per_channel=True), inputs
+def attached(model: nn.Module, inputs: Tensor, in_float: str, scheme: str) -> Attachment:
+    plan = discover(model, inputs, Selection(in_float=(in_float,)))
+    return Attachment(model, plan, scheme, 16, per_channel=True)
 
 
 def running(model: Any) -> Any:
     return ort.InferenceSession(serialized(model), providers=["CPUExecutionProvider"])
 
 
-@pytest.mark.parametrize("scheme", ["onnx", "percentile(99)"])
-def test_decisions_are_the_simulations_alone_and_in_a_batch(scheme: str) -> None:
-    attachment, inputs = attached("robust-digits", 24, scheme)
+def test_decisions_are_the_simulations_alone_and_in_a_batch() -> None:
+    subject = load_model("robust-digits")
+    inputs = load_examples("digits", subject=subject, limit=24, seed=0).inputs
+    assert isinstance(inputs, Tensor)
+    check_decisions(attached(subject.module, inputs, "stages.0.conv1", "onnx"), inputs)
+
+
+def test_so_they_are_where_each_length_of_row_has_a_rounding_of_its_own(
+    cnn: nn.Module, held_out: Examples
+) -> None:
+    assert isinstance(held_out.inputs, Tensor)
+    inputs = held_out.inputs[:24]
+    model = check_decisions(attached(cnn, inputs, "hidden", "percentile(99)"), inputs)
+    assert len({function.name for function in model.functions if function.domain == DOMAIN}) >= 3
+
+
+def check_decisions(attachment: Attachment, inputs: Tensor) -> Any:
     bits = torch.randint(3, 11, (24, len(attachment.plan)), generator=torch.Generator())
     with torch.no_grad():
         expected = attachment.run(inputs, rounding_to(bits))
@@ -53,6 +66,7 @@ def test_decisions_are_the_simulations_alone_and_in_a_batch(scheme: str) -> None
         one = slice(index, index + 1)
         (alone,) = session.run(None, {"input": inputs[one].numpy(), "bits": bits[one].numpy()})
         assert (alone == scores[one]).all()
+    return model
 
 
 def small_swin() -> nn.Module:
@@ -101,8 +115,10 @@ def test_an_input_cannot_be_named_as_the_bits_are() -> None:
         quantized_model(Attachment(model, plan), inputs)
 
 
-def test_constant_bits_are_the_same_bits_as_an_input() -> None:
-    attachment, inputs = attached("base-digits", 12)
+def test_constant_bits_are_the_same_bits_as_an_input(cnn: nn.Module, held_out: Examples) -> None:
+    assert isinstance(held_out.inputs, Tensor)
+    inputs = held_out.inputs[:12]
+    attachment = attached(cnn, inputs, "hidden", "onnx")
     bits = torch.randint(3, 11, (len(attachment.plan),), generator=torch.Generator())
     constant = running(quantized_model(attachment, inputs, bits))
     assert [given.name for given in constant.get_inputs()] == ["input"]

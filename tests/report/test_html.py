@@ -1,6 +1,7 @@
 """report.html as text, and as a real browser shows it."""
 
 import base64
+import functools
 import hashlib
 import re
 from collections.abc import Iterator
@@ -44,6 +45,12 @@ def page_of(record: Record) -> str:
     return render_html(record, judge(record, 2.0), Sections())
 
 
+@functools.cache
+def drawn(variant: Variant | None = None) -> str:
+    """The page of that variant, drawn once."""
+    return page_of(example_record(variant))
+
+
 def tags(text: str) -> list[tuple[str, dict[str, str | None]]]:
     collector = Collector()
     collector.feed(text)
@@ -52,7 +59,7 @@ def tags(text: str) -> list[tuple[str, dict[str, str | None]]]:
 
 @pytest.mark.parametrize("name", VARIANTS)
 def test_nothing_in_it_can_run_or_fetch(name: str) -> None:
-    for tag, attributes in tags(page_of(example_record(VARIANTS[name]))):
+    for tag, attributes in tags(drawn(VARIANTS[name])):
         assert tag not in {"script", "iframe", "object", "embed", "form", "base"}
         for key, value in attributes.items():
             assert not key.startswith("on")
@@ -62,7 +69,7 @@ def test_nothing_in_it_can_run_or_fetch(name: str) -> None:
 
 
 def test_policy_allows_the_one_style_block_by_its_hash() -> None:
-    text = page_of(example_record())
+    text = drawn()
     (style,) = re.findall(r"<style>(.*?)</style>", text, re.DOTALL)
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
     (policy,) = re.findall(r'Content-Security-Policy" content="([^"]*)"', text)
@@ -77,7 +84,7 @@ def test_the_same_record_gives_the_same_page() -> None:
 
 
 def test_repeats_are_shown_where_they_were_made() -> None:
-    text = page_of(example_record())
+    text = drawn()
     assert (
         "9 of the 10 flips found under worst-7 stay in all 3 repeats with the image nudged by "
         "one part in a million: these do not hang on one machine’s rounding; the other may not "
@@ -89,28 +96,28 @@ def test_repeats_are_shown_where_they_were_made() -> None:
 
 
 def test_a_record_that_knows_no_repeats_shows_nothing_of_them() -> None:
-    text = page_of(example_record(Variant(repeats=0)))
+    text = drawn(Variant(repeats=0))
     _, _, body = text.partition("</style>")
     assert "repeat" not in body
     assert "wavers" not in body
 
 
 def test_float_stands_beside_what_was_measured_on_half() -> None:
-    text = page_of(example_record())
+    text = drawn()
     assert text.count("float on the same: 9/10") == 3
     note = "worst-static: measured on 10 of 20 images; float has 9 of these 10 right."
     assert note in re.findall(r"<figcaption>(.*?)</figcaption>", text)[0]
 
 
 def test_thumbnails_from_data_are_checked() -> None:
-    text = page_of(example_record(Variant(hostile=True)))
+    text = drawn(Variant(hostile=True))
     for address in BAD_THUMBNAILS:
         assert address not in text
     assert "no image" in text
 
 
 def test_accessible_by_structure() -> None:
-    found = tags(page_of(example_record()))
+    found = tags(drawn())
     names = [tag for tag, _ in found]
     assert dict(found)["html"] == {"lang": "en"}
     assert names.count("h1") == names.count("main") == names.count("header") == 1
@@ -134,7 +141,7 @@ def browser() -> Iterator[Browser]:
 @pytest.fixture(scope="module", params=list(VARIANTS))
 def saved(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     file = tmp_path_factory.mktemp("report") / "report.html"
-    text = page_of(example_record(VARIANTS[request.param]))
+    text = drawn(VARIANTS[request.param])
     file.write_text(text, encoding="utf-8", errors="backslashreplace")
     return file
 
@@ -154,7 +161,7 @@ def test_fits_and_stays_quiet(browser: Browser, saved: Path, width: int, scheme:
 
 def test_the_first_screen_tells_the_story(browser: Browser, tmp_path: Path) -> None:
     file = tmp_path / "report.html"
-    file.write_text(page_of(example_record()), encoding="utf-8")
+    file.write_text(drawn(), encoding="utf-8")
     with Visit(browser, file, 1280) as page:
         seen = page.evaluate(
             "[...document.querySelectorAll('.flag, h1, .lead, .big, .meaning p')]"
@@ -182,7 +189,7 @@ def test_hostile_names_are_shown_as_text(browser: Browser, tmp_path: Path) -> No
 
 def test_what_is_not_covered_is_on_the_first_screen(browser: Browser, tmp_path: Path) -> None:
     file = tmp_path / "report.html"
-    file.write_text(page_of(example_record(Variant(complete=False))), encoding="utf-8")
+    file.write_text(drawn(Variant(complete=False)), encoding="utf-8")
     with Visit(browser, file, 1280) as page:
         assert page.locator(".verdict .gap").is_visible()
         assert "attn.scores" in page.locator(".alert").inner_text()
@@ -192,9 +199,7 @@ def test_what_is_not_covered_is_on_the_first_screen(browser: Browser, tmp_path: 
 def test_text_stands_out_from_its_ground(browser: Browser, tmp_path: Path, scheme: str) -> None:
     """WCAG 2.2 AA: 4.5 to 1 for all text, worked out from what the browser computed."""
     file = tmp_path / "report.html"
-    file.write_text(
-        page_of(example_record(Variant(complete=False, failures=True))), encoding="utf-8"
-    )
+    file.write_text(drawn(Variant(complete=False, failures=True)), encoding="utf-8")
     with Visit(browser, file, 1280, scheme) as page:
         pairs = inks(page)
     assert len(pairs) > 100

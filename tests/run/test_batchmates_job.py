@@ -10,19 +10,22 @@ from torch import nn
 
 from bitcliff.audit.format_runtime import format_runtime
 from bitcliff.errors import InputError
+from bitcliff.export import float_onnx
 from bitcliff.questions.batchmates.positive_control import planted_pair, planted_subject
 from bitcliff.questions.batchmates.store import read_batchmates
+from bitcliff.run import batchmates_job, runtimes
 from bitcliff.run.assess_job import AssessJob, Listener
 from bitcliff.run.batchmates_job import BatchmatesJob, run_batchmates
 from bitcliff.types.presets import preset
 from bitcliff.types.runtime_choice import RuntimeChoice
 from bitcliff.types.settings import BatchmatesSettings
+from bitcliff.types.subject import Inputs, tensors_sha256
 
 ATTACKING = "Chosen and crafted companions"
 
 
 def job(out: Path) -> BatchmatesJob:
-    what = AssessJob("brittle-digits", "digits", out, command="made by the tests", limit=8)
+    what = AssessJob("brittle-digits", "digits", out, command="made by the tests", limit=5)
     settings = BatchmatesSettings(batch=4, draws=2, candidates=4, effort=4)
     return BatchmatesJob(what, settings=settings)
 
@@ -36,14 +39,30 @@ def listener(told: list[str], stop_at: int | None = None) -> Listener:
     return Listener(stage=told.append, plan=lambda _plan: None, progress=progress)
 
 
+@pytest.fixture
+def written_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each network is written as ONNX once, for that is most of a short run's time."""
+    files: dict[str, bytes] = {}
+
+    def write(module: nn.Module, inputs: Inputs) -> bytes:
+        key = tensors_sha256(module.state_dict())
+        if key not in files:
+            files[key] = float_onnx(module, inputs)
+        return files[key]
+
+    for home in (batchmates_job, runtimes):
+        monkeypatch.setattr(home, "float_onnx", write)
+
+
+@pytest.mark.usefixtures("written_once")
 def test_an_interrupted_run_goes_on_and_ends_as_if_it_had_not_been(tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
-        run_batchmates(job(tmp_path / "cut"), listener([], stop_at=5))
+        run_batchmates(job(tmp_path / "cut"), listener([], stop_at=3))
     assert [path.name for path in (tmp_path / "cut").glob("*.*")] == ["batchmates.partial.jsonl"]
     told = list[str]()
     resumed = run_batchmates(job(tmp_path / "cut"), listener(told))
-    assert "Going on after 5 victims measured before" in told
-    assert told.count(ATTACKING) == 3
+    assert "Going on after 3 victims measured before" in told
+    assert told.count(ATTACKING) == 2
     assert not (tmp_path / "cut" / "batchmates.partial.jsonl").exists()
     whole = run_batchmates(job(tmp_path / "whole"), listener([]))
     assert resumed.victims == whole.victims

@@ -1,5 +1,6 @@
 """`bitcliff explain --only mitigations` and `bitcliff assess --plan`, from files to files."""
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from bitcliff.questions.kinds import KINDS
 from bitcliff.questions.layers.record import Layers
 from bitcliff.questions.mitigations.page import finding
 from bitcliff.questions.mitigations.record import Mitigations
@@ -19,18 +21,39 @@ from tests.questions.mitigations.mitigated import SETTINGS, signs
 from tests.run.test_assess_job import Notes
 from tests.small_networks import Cliff
 
+JOB = AssessJob(
+    "py:cliff_network:net",
+    "data.npz",
+    Path("run"),
+    "",
+    settings=SETTINGS.changed(budgets=(6.0, 8.0)),
+)
 
-@pytest.fixture
-def job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AssessJob:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.syspath_prepend(tmp_path)
-    Path("cliff_network.py").write_text("from tests.small_networks import Cliff as net\n")
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a network, data, and a run whose mitigations are explained."""
+    folder = tmp_path_factory.mktemp("mitigations")
+    (folder / "cliff_network.py").write_text("from tests.small_networks import Cliff as net\n")
     x = signs()
     with torch.no_grad():
         y = Cliff()(x).argmax(1)
-    np.savez("data.npz", x=x.numpy(), y=y.numpy())
-    settings = SETTINGS.changed(budgets=(6.0, 8.0))
-    return AssessJob("py:cliff_network:net", "data.npz", Path("run"), "", settings=settings)
+    np.savez(folder / "data.npz", x=x.numpy(), y=y.numpy())
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        patch.syspath_prepend(folder)
+        run_assess(JOB, Notes().listener())
+        run_explain(ExplainJob(JOB.out, questions=("mitigations",)), Notes().listener())
+    return folder
+
+
+@pytest.fixture
+def job(finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AssessJob:
+    """The same, to be changed."""
+    folder = Path(shutil.copytree(finished, tmp_path / "folder"))
+    monkeypatch.chdir(folder)
+    monkeypatch.syspath_prepend(folder)
+    return JOB
 
 
 def mitigations_of(record: Record) -> Mitigations:
@@ -38,9 +61,7 @@ def mitigations_of(record: Record) -> Mitigations:
 
 
 def test_a_plan_keeps_what_the_table_promised(job: AssessJob) -> None:
-    run_assess(job, Notes().listener())
-    explained = run_explain(ExplainJob(job.out, questions=("mitigations",)), Notes().listener())
-    found = mitigations_of(explained)
+    found = mitigations_of(read_record(job.out, KINDS))
     plan = read_plan(job.out / "plan.yaml")
     assert plan == found.plan
     assert plan.budget
@@ -61,8 +82,6 @@ def test_a_plan_keeps_what_the_table_promised(job: AssessJob) -> None:
 
 
 def test_a_new_assessment_takes_the_old_plan_away(job: AssessJob) -> None:
-    run_assess(job, Notes().listener())
-    run_explain(ExplainJob(job.out, questions=("mitigations",)), Notes().listener())
     plan = read_plan(job.out / "plan.yaml")
     # A run that honours the plan must not lose it.
     run_assess(replace(job, plan=plan, settings=planned(job.settings, plan)), Notes().listener())
@@ -72,8 +91,6 @@ def test_a_new_assessment_takes_the_old_plan_away(job: AssessJob) -> None:
 
 
 def test_the_report_shows_the_plan(job: AssessJob) -> None:
-    run_assess(job, Notes().listener())
-    run_explain(ExplainJob(job.out, questions=("mitigations",)), Notes().listener())
     page = (job.out / "report.html").read_text()
     assert "What helps?" in page
     assert "middle: " in page
@@ -82,17 +99,18 @@ def test_the_report_shows_the_plan(job: AssessJob) -> None:
 
 def test_a_randomised_plan_is_not_attacked(job: AssessJob) -> None:
     settings = job.settings.changed(budgets=(8.0,), randomised=True)
-    record, verdict = run_assess(replace(job, settings=settings), Notes().listener())
+    again = replace(job, out=Path("randomised"), settings=settings)
+    record, verdict = run_assess(again, Notes().listener())
     assert [policy.name for policy in record.policies] == ["weights-only", "random-8"]
     assert record.settings.randomised
     assert {one.policy for one in verdict.judgements} == {"weights-only", "random-8"}
 
 
 def test_the_layers_that_break_are_kept_in_float_and_given_floors(job: AssessJob) -> None:
-    run_assess(replace(job, settings=job.settings.changed(budgets=(8.0,))), Notes().listener())
-    record = run_explain(
-        ExplainJob(job.out, questions=("layers", "mitigations")), Notes().listener()
-    )
+    one_budget = job.settings.changed(budgets=(8.0,))
+    run_assess(replace(job, out=Path("one"), settings=one_budget), Notes().listener())
+    asked = ExplainJob(Path("one"), questions=("layers", "mitigations"))
+    record = run_explain(asked, Notes().listener())
     layers, found = record.answer("layers", Layers), mitigations_of(record)
     assert layers is not None
     names = [point.name for point in record.subject.points if point.quantized]

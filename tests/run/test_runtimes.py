@@ -44,12 +44,16 @@ ORT = RuntimeChoice("ort-dynamic", OrtOptions())
 TORCH = RuntimeChoice("torch-dynamic")
 
 
+@pytest.fixture(scope="module")
+def network_file() -> bytes:
+    return float_onnx(load_model("base-digits").module, torch.zeros(2, 1, 8, 8))
+
+
 @pytest.fixture
-def black_box(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AssessJob:
+def black_box(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, network_file: bytes) -> AssessJob:
     """The digits network as a file of which nothing else is known."""
     monkeypatch.chdir(tmp_path)
-    module = load_model("base-digits").module
-    Path("network.onnx").write_bytes(float_onnx(module, torch.randn(2, 1, 8, 8)))
+    Path("network.onnx").write_bytes(network_file)
     return AssessJob(
         "network.onnx",
         "digits",

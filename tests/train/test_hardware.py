@@ -103,21 +103,33 @@ def test_shares_are_the_batch(size: int) -> None:
     assert max(map(len, shares)) - min(map(len, shares)) <= 1
 
 
-def together(folder: Path, case: str) -> list[str]:
-    command = [sys.executable, "-m", "tests.train.together", str(folder), case]
-    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120)
-    return done.stdout.splitlines()
+@pytest.fixture(scope="module")
+def together(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[str]]:
+    """Where two processes have trained, and how each says that each case ended."""
+    folder = tmp_path_factory.mktemp("together")
+    command = [sys.executable, "-m", "tests.train.together", str(folder)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=300)
+    return folder, done.stdout.splitlines()
 
 
-def test_two_processes_end_with_one_network_and_the_first_saves(tmp_path: Path) -> None:
+def of_case(case: str, together: tuple[Path, list[str]]) -> tuple[Path, list[str]]:
+    """Its folder, and how it ended: the first process before the second."""
+    folder, lines = together
+    return folder / case, [line.removeprefix(f"{case} ") for line in lines if line.startswith(case)]
+
+
+def test_two_processes_end_with_one_network_and_the_first_saves(
+    together: tuple[Path, list[str]],
+) -> None:
     """With dropout, and statistics of BatchNorm that each finds on its own share."""
-    assert together(tmp_path, "whole") == ["0 finished", "1 finished"]
-    states = [safetensors.torch.load_file(tmp_path / f"{rank}.safetensors") for rank in (0, 1)]
+    folder, lines = of_case("whole", together)
+    assert lines == ["0 finished", "1 finished"]
+    states = [safetensors.torch.load_file(folder / f"{rank}.safetensors") for rank in (0, 1)]
     assert "1.running_mean" in states[0]
     for name, value in states[0].items():
         assert torch.equal(value, states[1][name]), name
-    assert (tmp_path / "checkpoints-0").exists()
-    assert not (tmp_path / "checkpoints-1").exists()
+    assert (folder / "checkpoints-0").exists()
+    assert not (folder / "checkpoints-1").exists()
 
 
 @pytest.mark.parametrize(
@@ -129,12 +141,12 @@ def test_two_processes_end_with_one_network_and_the_first_saves(tmp_path: Path) 
     ],
 )
 def test_what_ends_one_process_ends_both(
-    tmp_path: Path, case: str, first: str, second: str
+    together: tuple[Path, list[str]], case: str, first: str, second: str
 ) -> None:
-    lines = together(tmp_path, case)
+    folder, lines = of_case(case, together)
     assert len(lines) == 2
     assert lines[0].startswith(first)
     assert lines[1].startswith(second)
-    newest, _ = Checkpoints(tmp_path / "checkpoints-0").newest()
+    newest, _ = Checkpoints(folder / "checkpoints-0").newest()
     steps = {"stopped": 3, "failing": 2}
     assert (newest.step if newest else None) == steps.get(case)

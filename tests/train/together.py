@@ -1,6 +1,7 @@
-"""Two processes that train one line: `python -m tests.train.together DIR CASE` starts both.
+"""Two processes that train one line: `python -m tests.train.together DIR` starts both.
 
-Each prints how it ended and leaves its network's state in DIR/RANK.safetensors.
+They do so once for each case, in a group of their own, for loading torch takes longer than that.
+Each prints how it ended and leaves its network's state in DIR/CASE/RANK.safetensors.
 """
 
 import subprocess
@@ -48,25 +49,36 @@ def train(directory: Path, case: str, rank: int) -> None:
     safetensors.torch.save_file(state, directory / f"{rank}.safetensors")
 
 
-def main(directory: Path, case: str, rank: int | None) -> None:
+CASES = ("whole", "stopped", "broken", "failing")
+
+
+def main(directory: Path, rank: int | None) -> None:
     if rank is None:
-        command = [sys.executable, "-m", "tests.train.together", str(directory), case]
+        for case in CASES:
+            (directory / case).mkdir()
+        command = [sys.executable, "-m", "tests.train.together", str(directory)]
         other = subprocess.Popen([*command, "1"], stdout=subprocess.PIPE, text=True)
-        main(directory, case, 0)
+        main(directory, 0)
         print(other.communicate()[0], end="")  # noqa: T201
         return
     torch.set_num_threads(1)
+    for case in CASES:
+        print(case, rank, how_it_ends(directory / case, case, rank))  # noqa: T201
+
+
+def how_it_ends(directory: Path, case: str, rank: int) -> str:
     meeting = (directory / "meeting").as_uri()
     dist.init_process_group("gloo", init_method=meeting, rank=rank, world_size=2)
     try:
         train(directory, case, rank)
-        print(rank, "finished")  # noqa: T201
+        return "finished"
     except Stopped:
-        print(rank, "stopped")  # noqa: T201
+        return "stopped"
     except BitcliffError as error:
-        print(rank, error)  # noqa: T201
-    dist.destroy_process_group()
+        return str(error)
+    finally:
+        dist.destroy_process_group()
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]) if sys.argv[3:] else None)
+    main(Path(sys.argv[1]), int(sys.argv[2]) if sys.argv[2:] else None)

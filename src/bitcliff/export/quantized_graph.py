@@ -1,5 +1,6 @@
 """The quantized network as an ONNX file: what the simulation does to each example, in the graph."""
 
+import functools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -70,7 +71,7 @@ def quantized_model(
             f"were found: {', '.join(strays[:3])}"
         )
     for name, function in traced.functions.items():
-        add_function(model, DOMAIN, name, function.body())
+        add_function(model, DOMAIN, name, _body(function.scheme, function.dtype, function.length))
     for key, value in (metadata or {}).items():
         model.metadata_props.add(key=key, value=value)
     return model
@@ -105,11 +106,13 @@ class _Rounding(nn.Module):
         rows, bits = tensors
         return round_literally(rows, bits, self.scheme)
 
-    def body(self) -> Any:
-        """It as a model of its own."""
-        rows = torch.ones(2, self.length or 16, dtype=self.dtype)
-        given = {"rows": rows, "bits": torch.full((2,), 8)}
-        return to_model(self, given, ("rounded",), ("rows",) if self.length is None else ())
+
+@functools.cache  # writing it takes seconds, and `bitcliff verify` writes several networks
+def _body(scheme: Scheme, dtype: torch.dtype, length: int | None) -> Any:
+    """The rounding as a model of its own, which is not to be changed."""
+    given = {"rows": torch.ones(2, length or 16, dtype=dtype), "bits": torch.full((2,), 8)}
+    any_length = ("rows",) if length is None else ()
+    return to_model(_Rounding(scheme, dtype, length), given, ("rounded",), any_length)
 
 
 class _Traced(Attachment):

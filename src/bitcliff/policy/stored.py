@@ -49,6 +49,8 @@ class AboutPolicy(BaseModel):
 
     @model_validator(mode="after")
     def _can_be_allocated(self) -> "AboutPolicy":
+        if len(set(self.options)) < len(self.options):  # formats may cost alike, widths do not
+            raise ValueError("a width stands twice among its options")
         try:
             total_feasible = self.total in feasible_totals(len(self.points), self.options)
         except InputError as error:

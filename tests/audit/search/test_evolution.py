@@ -26,7 +26,10 @@ def evolved(problem: Problem, evaluations: int, seed: int = 0) -> Best:
     return best
 
 
-@pytest.mark.parametrize(("total", "evaluations", "floor"), [(18, 48, 0.7), (22, 120, 0.6)])
+@pytest.mark.parametrize(
+    ("total", "evaluations", "floor"),
+    [(18, 48, 0.7), pytest.param(22, 120, 0.6, marks=pytest.mark.slow)],
+)
 def test_most_examples_get_their_true_worst(total: int, evaluations: int, floor: float) -> None:
     hits = []
     for seed in range(3):
@@ -39,6 +42,7 @@ def test_most_examples_get_their_true_worst(total: int, evaluations: int, floor:
     assert np.mean(hits) >= floor, f"true worst found for {hits}"
 
 
+@pytest.mark.slow
 def test_it_beats_as_many_uniform_draws() -> None:
     wins = []
     for seed in range(2):

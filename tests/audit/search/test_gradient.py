@@ -19,8 +19,15 @@ from tests.small_networks import Cliff, OnTheGrid, chain
 N = 24
 
 
-@pytest.mark.parametrize(("total", "floor"), [(18, 0.9), (22, 0.6)])
-@pytest.mark.parametrize("sign", [1, -1])
+@pytest.mark.parametrize(
+    ("total", "floor", "sign"),
+    [
+        (18, 0.9, -1),
+        (22, 0.6, 1),
+        pytest.param(18, 0.9, 1, marks=pytest.mark.slow),
+        pytest.param(22, 0.6, -1, marks=pytest.mark.slow),
+    ],
+)
 def test_most_examples_get_their_true_extreme(total: int, floor: float, sign: int) -> None:
     """46 evaluations an example against all of 35 (155) allocations, three networks."""
     hits = []

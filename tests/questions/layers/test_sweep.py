@@ -144,7 +144,9 @@ def test_equals_the_naive_sweep_where_outputs_are_the_points(name: str) -> None:
     check_against_naive(evaluator_of(model(), inputs(), points="outputs"), 5)
 
 
-@pytest.mark.parametrize("layout", [laid_out_for_speed, lambda inputs: inputs])
+@pytest.mark.parametrize(
+    "layout", [laid_out_for_speed, pytest.param(lambda inputs: inputs, marks=pytest.mark.slow)]
+)
 def test_a_resnets_sweep_takes_half_the_work(layout: Callable[[Inputs], Inputs]) -> None:
     evaluator = evaluator_of(small_resnet(), layout(images(3, 8, 1)))
     sweep = check_against_naive(evaluator, 3)

@@ -15,7 +15,7 @@ from bitcliff.questions.mitigations.page import finding
 from bitcliff.questions.mitigations.record import Mitigations, MitigationsObserved
 from bitcliff.questions.mitigations.search import Mitigation, search_again
 from bitcliff.questions.mitigations.statistics import figures, problems
-from bitcliff.record import with_answer
+from bitcliff.record import Record, with_answer
 from bitcliff.types.subject import Subject
 from tests.contract.subjects import Tokens
 from tests.questions.mitigations.mitigated import (
@@ -30,13 +30,16 @@ from tests.small_networks import Cliff, OnTheGrid, Overflowing
 
 @pytest.fixture(scope="module")
 def cliff() -> Mitigations:
-    return figures(*observed_cliff())
+    return sound(*observed_cliff())
 
 
 def mitigated(context: Context) -> Mitigations:
-    found = observe_mitigations(context)
-    assert list(problems(context.record, found)) == []
-    return figures(context.record, found)
+    return sound(context.record, observe_mitigations(context))
+
+
+def sound(record: Record, found: MitigationsObserved) -> Mitigations:
+    assert list(problems(record, found)) == []
+    return figures(record, found)
 
 
 def test_the_plan_names_exactly_the_layer_to_blame_and_gives_back_all(cliff: Mitigations) -> None:
@@ -134,16 +137,15 @@ def test_draws_of_nobody(cliff: Mitigations) -> None:
 
 
 def test_without_labels_right_means_as_in_float() -> None:
-    found = mitigated(cliff_context(labelled=False))
+    found = sound(*observed_cliff(labelled=False))
     assert found.float_right is not None
     assert found.float_right.k == found.float_right.n == 24
     assert found.plan is not None
     assert {*found.plan.float_points, *found.plan.floors} == {"middle"}
 
 
-def test_a_floor_everywhere_leaves_bits_to_spend() -> None:
-    found = mitigated(cliff_context())
-    row = next(row for row in found.tried if row.words.endswith("at every point"))
+def test_a_floor_everywhere_leaves_bits_to_spend(cliff: Mitigations) -> None:
+    row = next(row for row in cliff.tried if row.words.endswith("at every point"))
     assert row.words == "at least 7 bits at every point"
     assert row.cost.mean_bits == 8
     assert row.cost.freedom_log2 > 0

@@ -113,7 +113,8 @@ def _likeliest_moves(
     picked = torch.from_numpy(rng.permutation(len(bits))[:_POINTS_AT_A_TIME].copy())
     now, table = problem.choice(bits[picked, None]), gradients[picked]
     change = table - table.gather(1, now)
-    change = change.masked_fill(problem.forbidden(len(bits))[picked], torch.inf)
+    if problem.floors:
+        change = change.masked_fill(problem.forbidden(len(bits))[picked], torch.inf)
     steps, shift = problem.steps, problem.prices - problem.prices[now]
     # (steps, points): what is gained by going up, or down, by each step, and to which option;
     # infinite where there is none.

@@ -7,6 +7,7 @@ bit-widths, or numbers of formats.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -81,7 +82,7 @@ class Problem:
         """The cost below which a group needs no more searching."""
         return -_CLEAR_SHARE * self.evaluator.scale
 
-    @property
+    @cached_property  # asked for at each move
     def steps(self) -> Int[Tensor, "steps 1 1"]:
         """By how much a point's cost can go up or down; 0 where options cost alike."""
         prices = self.prices

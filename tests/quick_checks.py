@@ -1,0 +1,107 @@
+"""Types and shapes checked as jaxtyping does with beartype, at a fraction of its cost.
+
+jaxtyping binds the arguments and checks them twice for every call of every function. It has to
+only where a shape is told. And it makes the checks of a closure anew whenever that is made, which
+takes milliseconds.
+
+Importing this before `bitcliff` is what switches it on.
+"""
+
+import dataclasses
+import functools
+import inspect
+import threading
+import typing
+from collections.abc import Callable
+from types import CodeType
+from typing import Any
+
+import jaxtyping
+
+Checker = Callable[[Any], Any]
+
+_as_jaxtyping_does = jaxtyping.jaxtyped
+_closures: dict[CodeType, Callable[..., Any]] = {}
+
+
+class _Called(threading.local):
+    """The closures that are being called, the innermost last."""
+
+    def __init__(self) -> None:
+        self.now: list[Callable[..., Any]] = []
+
+
+_called = _Called()
+
+
+def jaxtyped(fn: Any = None, *, typechecker: Checker | None = None) -> Any:
+    """Stands in for `jaxtyping.jaxtyped`, which its import hook puts above all there is."""
+    if fn is None:
+        return functools.partial(jaxtyped, typechecker=typechecker)
+    if typechecker is not None and dataclasses.is_dataclass(fn):
+        return _checked_dataclass(fn, typechecker)
+    if typechecker is None or not inspect.isfunction(fn):
+        return _as_jaxtyping_does(fn, typechecker=typechecker)
+    if "<locals>" in fn.__qualname__:
+        return _checked_closure(fn, typechecker)
+    return _checked(fn, typechecker)
+
+
+def _checked_dataclass(kind: Any, typechecker: Checker) -> Any:
+    made = vars(kind).get("__init__")
+    # One that is written out has been checked already, where it stands.
+    if made is not None and not hasattr(made, "__wrapped__"):
+        kind.__init__ = jaxtyped(made, typechecker=typechecker)
+    return kind
+
+
+def _checked(fn: Callable[..., Any], typechecker: Checker) -> Callable[..., Any]:
+    if inspect.isgeneratorfunction(fn) or any(map(_tells_shapes, fn.__annotations__.values())):
+        by_jaxtyping: Callable[..., Any] = _as_jaxtyping_does(fn, typechecker=typechecker)
+        return by_jaxtyping
+    check = typechecker(fn)
+
+    @functools.wraps(fn)
+    def checked(*args: Any, **kwargs: Any) -> Any:
+        called = fn if jaxtyping.config.jaxtyping_disable else check
+        return called(*args, **kwargs)
+
+    return checked
+
+
+def _tells_shapes(hint: Any) -> bool:
+    """Whether it does, or might: a name that is not known yet."""
+    if isinstance(hint, str | typing.ForwardRef):
+        return True
+    if inspect.isclass(hint) and issubclass(hint, jaxtyping.AbstractArray):
+        return True
+    inner = hint if isinstance(hint, list | tuple) else typing.get_args(hint)
+    return any(map(_tells_shapes, inner))
+
+
+def _checked_closure(fn: Callable[..., Any], typechecker: Checker) -> Callable[..., Any]:
+    """The checks are made once for its code, and call whichever closure of it is called."""
+    code: CodeType = fn.__code__
+    if code not in _closures:
+
+        @functools.wraps(fn)
+        def innermost(*args: Any, **kwargs: Any) -> Any:
+            return _called.now[-1](*args, **kwargs)
+
+        _closures[code] = _checked(innermost, typechecker)
+    check = _closures[code]
+
+    @functools.wraps(fn)
+    def checked(*args: Any, **kwargs: Any) -> Any:
+        if jaxtyping.config.jaxtyping_disable:
+            return fn(*args, **kwargs)
+        _called.now.append(fn)
+        try:
+            return check(*args, **kwargs)
+        finally:
+            _called.now.pop()
+
+    return checked
+
+
+jaxtyping.jaxtyped = jaxtyped
