@@ -1,6 +1,6 @@
 """`--black-box FILE.onnx`: a network that is assessed by its outputs alone."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from torch import Tensor, nn
@@ -49,15 +49,18 @@ def load_black_box_subject(spec: str, options: ModelOptions = _NOTHING_ASKED) ->
         )
     inputs = declared_inputs(model.graph, spec)
     shape = plain_shape(inputs)
+    named = inputs if shape is None else None
     preprocessing, unnormalised = image_preprocessing(shape, options, spec)
+    ask = checked(spec, opened, Form(options.num_classes), _AT_ONCE)
     return Subject(
         name=spec,
-        module=_AsModule(checked(spec, opened, Form(options.num_classes), _AT_ONCE)).eval(),
+        module=_AsModule(ask, named and tuple(named)).eval(),
         preprocessing=preprocessing,
         class_names=None,
         weights_sha256=opened.identity,
         black_box=True,
-        named_inputs=inputs if shape is None else None,
+        named_inputs=named,
+        input_shape=shape or None,
         output=output,
         other_outputs=others,
         unnormalised=unnormalised,
@@ -86,11 +89,14 @@ def onnx_bytes(spec: str, output: str | None = None) -> bytes:
 
 
 class _AsModule(nn.Module):
-    """A black box in the form of a module."""
+    """A black box in the form of a module; `names` where its inputs have some."""
 
-    def __init__(self, ask: Callable[[Inputs], Outputs]) -> None:
+    def __init__(self, ask: Callable[[Inputs], Outputs], names: Sequence[str] | None) -> None:
         super().__init__()
-        self.ask = ask
+        self.ask, self.names = ask, tuple(names or ())
 
-    def forward(self, *inputs: Tensor, **named: Tensor) -> Tensor:
-        return self.ask(inputs[0] if inputs else named)
+    def in_order(self, named: Mapping[str, Tensor]) -> tuple[Tensor, ...]:
+        return tuple(named[name] for name in self.names)
+
+    def forward(self, *inputs: Tensor) -> Tensor:
+        return self.ask(dict(zip(self.names, inputs, strict=True)) if self.names else inputs[0])

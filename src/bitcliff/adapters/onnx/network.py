@@ -70,13 +70,12 @@ class OnnxNetwork(nn.Module):
         self._done_with = _last_uses(self.steps)
         self._watched = False
 
-    def forward(self, *inputs: Tensor, **named: Tensor) -> Any:
-        """The output that is judged, of its inputs in order or by their names.
+    def forward(self, *inputs: Tensor) -> Any:
+        """The output that is judged, of its inputs in order.
 
         Raises:
             InputError: a node fails; it is named. Or other inputs.
         """
-        inputs = inputs or self.in_order(named)
         if len(inputs) != len(self.inputs):
             names = listed(map(shortened, self.inputs))
             raise InputError(f"takes {names}, each by its name")
