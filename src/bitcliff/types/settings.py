@@ -20,7 +20,7 @@ from pydantic import (
     model_validator,
 )
 
-from bitcliff.errors import InputError
+from bitcliff.errors import InputError, PlanError
 from bitcliff.types.presets import PRESETS, Format, preset
 from bitcliff.types.scheme import MAX_BITS, MIN_BITS, Scheme
 
@@ -263,7 +263,7 @@ class AssessSettings(Selection):
             raise InputError(f"--budget names the same mean twice: {_listed(self.budgets)}")
         for name, floor in self.floors.items():
             if not least <= floor <= most:
-                raise InputError(
+                raise PlanError(
                     f"floors: {name} must get {floor} bits or more, but the widths are "
                     f"{least} to {most}"
                 )

@@ -102,7 +102,9 @@ def test_where_torch_fuses_a_whole_layer_the_error_says_what_helps() -> None:
     fused = torch.backends.mha.get_fastpath_enabled()
     try:
         torch.backends.mha.set_fastpath_enabled(True)
-        with pytest.raises(InputError, match="cannot run encoder .* call (.*) where the net") as told:
+        with pytest.raises(
+            InputError, match=r"cannot run encoder .* call (.*) where the net"
+        ) as told:
             load_runtime("torch-dynamic", subject, bytes).run(x)
         assert "torch.backends.mha.set_fastpath_enabled(False)" in str(told.value)
         torch.backends.mha.set_fastpath_enabled(False)

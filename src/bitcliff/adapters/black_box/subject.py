@@ -9,7 +9,7 @@ from bitcliff.adapters.black_box.onnx_file import open_onnx
 from bitcliff.adapters.black_box.outputs import Form, checked
 from bitcliff.adapters.black_box.settings import BlackBoxSettings
 from bitcliff.adapters.onnx.baseline import check_baseline
-from bitcliff.adapters.onnx.file import read_onnx
+from bitcliff.adapters.onnx.file import check_one_piece, read_onnx
 from bitcliff.adapters.onnx.images import image_preprocessing
 from bitcliff.adapters.onnx.subject import declared_inputs, declared_output, plain_shape
 from bitcliff.adapters.optional import require
@@ -77,14 +77,12 @@ def onnx_bytes(spec: str, output: str | None = None) -> bytes:
         InputError: more than ONNX can hold in one piece.
     """
     onnx = require("onnx", "onnx", spec)
-    try:
-        model = onnx.load(spec)
-        kept = [one for one in model.graph.output if output in (None, one.name)]
-        del model.graph.output[:]
-        model.graph.output.extend(kept)
-        written: bytes = model.SerializeToString()
-    except ValueError as error:
-        raise InputError(f"{spec}: its weights are more than 2 GiB; give a smaller one") from error
+    check_one_piece(Path(spec))
+    model = onnx.load(spec)
+    kept = [one for one in model.graph.output if output in (None, one.name)]
+    del model.graph.output[:]
+    model.graph.output.extend(kept)
+    written: bytes = model.SerializeToString()
     return written
 
 
