@@ -155,7 +155,7 @@ class AssessSettings(Selection):
     weight_bits: Annotated[int | None, BeforeValidator(lambda bits: bits or None)] = 16
     """0: weights in float."""
     per_channel: bool = False
-    """One weight scale for each output channel."""
+    """One weight scale for each output channel, of each group and each matrix of a stack."""
     fold_batchnorm: bool = False
     """Fold BatchNorm into the layer before it, as runtimes do."""
     # An adversary who flips wrong predictions too would give some back, and the drop would look
