@@ -9,6 +9,7 @@ from typing import Any
 from bitcliff.adapters.onnx.baseline import all_nodes, constants_of
 from bitcliff.adapters.onnx.network import OnnxNetwork
 from bitcliff.adapters.onnx.tensors import FLOATS, read_tensor
+from bitcliff.types.runtime_choice import QUANTIZED
 from bitcliff.types.subject import Subject
 
 _INT8 = 3  # by ONNX's number of the type
@@ -25,7 +26,6 @@ _LAYERS = (
     *("Conv", "ConvTranspose", "MatMul", "Gemm", "LSTM", "GRU", "RNN", "Attention", "Gather"),
     "EmbedLayerNormalization",
 )
-_QUANTIZED = frozenset(_LAYERS) - {"ConvTranspose", "GRU", "RNN"}
 # Integer products by which of their inputs are weights, in ONNX Runtime's kernels for signed ones.
 # Its ConvInteger does not saturate: seen on a processor with AVX2 alone, version 1.32.
 _PAIRWISE: Mapping[str, tuple[int, ...]] = {
@@ -112,7 +112,7 @@ def split_by_arithmetic(prepared: Any, done: Any) -> tuple[dict[str, int], dict[
         if kind == "Gather" and node.input[0] in tables:
             same = now is not None and now.input[0] == node.input[0]
             (in_float if same else quantized)[kind] += 1
-        elif now is None and kind in _QUANTIZED:
+        elif now is None and kind in QUANTIZED:
             quantized[kind] += 1
         elif now is not None and _computes(node, types):
             in_float.update(_with_inner(node, kind))
