@@ -78,7 +78,7 @@ def test_of_stacked_matrices_each_has_its_own(name: str) -> None:
     x, call, weight = OF_STACKS[name]
     *stack, rows, columns = weight.shape
     matrices = [list(place) for place in product(*map(range, stack))]
-    cells = (
+    cells: list[list[int | slice]] = (
         [[*place, row] for place in matrices for row in range(rows)]
         if name == "left"
         else [[*place, slice(None), column] for place in matrices for column in range(columns)]

@@ -1,6 +1,6 @@
 """`--black-box FILE.onnx`: a network that is assessed by its outputs alone."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from torch import Tensor, nn
@@ -54,7 +54,7 @@ def load_black_box_subject(spec: str, options: ModelOptions = _NOTHING_ASKED) ->
     ask = checked(spec, opened, Form(options.num_classes), _AT_ONCE)
     return Subject(
         name=spec,
-        module=_AsModule(ask, named and tuple(named)).eval(),
+        module=_AsModule(ask, tuple(named or ())).eval(),
         preprocessing=preprocessing,
         class_names=None,
         weights_sha256=opened.identity,
@@ -89,9 +89,9 @@ def onnx_bytes(spec: str, output: str | None = None) -> bytes:
 class _AsModule(nn.Module):
     """A black box in the form of a module; `names` where its inputs have some."""
 
-    def __init__(self, ask: Callable[[Inputs], Outputs], names: Sequence[str] | None) -> None:
+    def __init__(self, ask: Callable[[Inputs], Outputs], names: tuple[str, ...]) -> None:
         super().__init__()
-        self.ask, self.names = ask, tuple(names or ())
+        self.ask, self.names = ask, names
 
     def in_order(self, named: Mapping[str, Tensor]) -> tuple[Tensor, ...]:
         return tuple(named[name] for name in self.names)
