@@ -227,8 +227,22 @@ def test_a_runtime_is_named_with_its_version() -> None:
         ExampleRow(str(place), label=4, float_prediction=4, float_margin=1.0, outcomes=outcomes)
         for place in range(9)
     ]
-    (judgement,) = judge(record_of_rows(BASE.observed, rows, [shipped]), 2.0).judgements
+    record = record_of_rows(BASE.observed, rows, [shipped])
+    (judgement,) = judge(record, 2.0).judgements
     assert judgement.sentence.startswith("Fails: in ort (ort 1.2), accuracy drops by 100.0")
+
+
+def test_where_a_runtime_is_deployed_it_alone_is_judged() -> None:
+    shipped = Condition(
+        kind="runtime", description="", runtime="ort", runtime_version="ort 1.2", batch_size=1
+    )
+    harmless = changed(named("uniform-8"), 0.0, 0.0, 0.0).model_copy(
+        update={"name": "ort", "threat": "none", "condition": shipped}
+    )
+    record = record_with([named("worst-7"), harmless])
+    assert [one.policy for one in judge(record, 2.0).judgements] == ["ort"]
+    assert judge(record, 2.0).status == "pass"
+    assert judge(record, 2.0, policy="worst-7").status == "fail"
 
 
 def test_exit_codes() -> None:

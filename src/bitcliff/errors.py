@@ -12,6 +12,10 @@ class InputError(BitcliffError):
     """A file, option or argument is wrong; the text names it and says what would be right."""
 
 
+class PlanError(InputError):
+    """What a plan asks for cannot be; whoever read its file puts that before the text."""
+
+
 class InfeasibleBudget(InputError, ValueError):
     """No allocation meets the total; the text says which totals do."""
 

@@ -80,11 +80,10 @@ def judge(record: Record, max_drop: float, policy: str | None = None) -> Verdict
     Args:
         record: as stored; it is not changed.
         max_drop: percentage points of accuracy that may be lost (of flips, without labels).
-        policy: judge this one only. By default the adversarial ones (threat "allocation"), which
-            speak of the user's own model, and the runtimes, which are what it will run on; where
-            the run was told which numerics are deployed, those and the runtimes alone; a record
-            without any is judged on every policy but the best found. A run that compares two is
-            judged by what is lost from the first to the second.
+        policy: judge this one only. By default what the run was told is deployed: numerics and
+            runtimes alone; without them the adversarial ones (threat "allocation"), which speak of
+            the user's own model; a record without any is judged on every policy but the best found.
+            A run that compares two is judged by what is lost from the first to the second.
 
     Raises:
         InputError: `max_drop` is negative or not a number; no policy has that name.
@@ -115,9 +114,8 @@ def _named(record: Record, name: str) -> PolicyResult:
 def _judged_by_default(record: Record) -> list[PolicyResult]:
     # A good allocation says what could be reached, never what may be signed off.
     candidates = [one for one in record.policies if one.kind not in ("best", "best-mix")]
-    if any(one.kind == "numerics" for one in candidates):
-        return [one for one in candidates if one.deployed]
-    return [one for one in candidates if one.by_adversary] or candidates
+    deployed = [one for one in candidates if one.deployed]
+    return deployed or [one for one in candidates if one.by_adversary] or candidates
 
 
 def _judge_policy(record: Record, policy: PolicyResult, max_drop: float) -> Judgement:

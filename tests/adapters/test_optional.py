@@ -1,3 +1,4 @@
+import logging
 import sys
 import warnings
 from pathlib import Path
@@ -31,7 +32,16 @@ def test_a_package_that_fails_to_import_says_why(
 
 
 def test_quiet_keeps_stdout_clean(capsys: pytest.CaptureFixture[str]) -> None:
+    log = logging.getLogger("other people's")
+    log.addHandler(handler := logging.StreamHandler())
     with quiet():
         print("noise")  # noqa: T201
         warnings.warn("an error in these tests, if it got out", stacklevel=1)
-    assert capsys.readouterr() == ("", "noise\n")
+        with quiet():
+            log.warning("advice")
+        log.warning("more advice")
+        log.error("an error")
+    assert capsys.readouterr() == ("", "noise\nan error\n")
+    log.warning("after it")
+    assert capsys.readouterr().err == "after it\n"
+    log.removeHandler(handler)

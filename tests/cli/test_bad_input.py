@@ -156,9 +156,9 @@ CASES: dict[str, tuple[list[str], str]] = {
     "not a run": ([*MODEL, *DIGITS, "--out", "one_class"], "holds no run"),
     "no plan": ([*MODEL, *DIGITS, "--plan", "no.yaml"], "--plan no.yaml: cannot be read"),
     "plan's key": ([*MODEL, *DIGITS, "--plan", "slip.yaml"], "did you mean float_points?"),
-    "plan's layer": ([*MODEL, *DIGITS, "--plan", "layer.yaml"], "'layer.3'; did you mean layers.3"),
-    "plan's floor": ([*MODEL, *DIGITS, "--plan", "floor.yaml"], "layers.3 must get 99 bits"),
-    "plan's weights": ([*MODEL, *DIGITS, "--plan", "weights.yaml"], "made for weights abc"),
+    "plan's layer": ([*MODEL, *DIGITS, "--plan", "layer.yaml"], "layer.yaml: float_points: the m"),
+    "plan's floor": ([*MODEL, *DIGITS, "--plan", "floor.yaml"], "floor.yaml: floors: layers.3"),
+    "plan's weights": ([*MODEL, *DIGITS, "--plan", "weights.yaml"], "weights.yaml: made for"),
     "out is a file": ([*MODEL, *DIGITS, "--out", "weights.txt"], "weights.txt"),
 }  # fmt: skip
 

@@ -6,6 +6,7 @@ import pytest
 from bitcliff.cli.main import run
 from bitcliff.record import Record, write_record
 from bitcliff.verdict import judge
+from tests.report.test_basis import answering
 
 
 @pytest.fixture
@@ -22,6 +23,17 @@ def test_the_gate_in_json_is_the_verdict(
     wanted = judge(record, 5.0)
     assert (found["status"], found["sentence"]) == (wanted.status, wanted.sentence)
     assert [j["policy"] for j in found["judgements"]] == [j.policy for j in wanted.judgements]
+
+
+def test_the_gate_warns_as_the_report_does(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_record(answering([(n % 10, (n + (n > 12)) % 10) for n in range(100)]), tmp_path)
+    run(["gate", str(tmp_path)])
+    assert "\nWarning: In float already only" in capsys.readouterr().out
+    run(["gate", str(tmp_path), "--json"])
+    (told,) = json.loads(capsys.readouterr().out)["warnings"]
+    assert "not clearly better than by chance" in told
 
 
 def test_the_gate_changes_nothing(stored: Path) -> None:

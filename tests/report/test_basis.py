@@ -68,7 +68,10 @@ def answering(pairs: list[tuple[int, int]]) -> Record:
                    {"a-runtime": Outcome(found, 1.0 if label == found else -1.0)})
         for place, (label, found) in enumerate(pairs)
     ]  # fmt: skip
-    return record_of_rows(example_record().observed, rows, [condition])
+    observed = example_record().observed
+    against_labels = observed.settings.changed(margin="label")
+    observed = observed.model_copy(update={"settings": against_labels})
+    return record_of_rows(observed, rows, [condition])
 
 
 @pytest.mark.parametrize(

@@ -128,9 +128,14 @@ def test_what_folding_changed_is_one_line() -> None:
         "2 BatchNorms were folded into the layer before; in float this moves scores by at most "
         "0.0012 and changes 1 of 20 decisions." in flowing(shown(folded(folding)))
     )
+    two = folding.model_copy(update={"left": 2})
+    assert "decisions; 2 more follow no layer alone and stay." in flowing(shown(folded(two)))
     nothing = folding.model_copy(update={"names": []})
     text = flowing(shown(folded(nothing)))
     assert "BatchNorm: none that follows a layer alone, so nothing was folded." in text
+    none = nothing.model_copy(update={"left": 0})
+    told = "BatchNorm: the network has none, as where its exporter folded it; nothing to fold."
+    assert told in flowing(shown(folded(none)))
 
 
 def test_how_labels_were_read_is_listed() -> None:

@@ -70,7 +70,7 @@ def test_folding_is_in_the_record_and_kept_by_explain(job: Callable[..., AssessJ
     record, _ = run_assess(asked, Notes().listener())
     assert record.settings.fold_batchnorm
     assert record.folding is not None
-    assert record.folding.names == ["norm", "body.1"]
+    assert (record.folding.names, record.folding.left) == (["norm", "body.1"], 0)
     assert record.folding.changed == []
     changed = record.figures.folding_changed
     assert changed is not None
@@ -90,7 +90,8 @@ def test_folding_is_in_the_record_and_kept_by_explain(job: Callable[..., AssessJ
 def test_nothing_to_fold_is_told(job: Callable[..., AssessJob]) -> None:
     record, _ = run_assess(job(fold=True), Notes().listener())
     assert record.folding is not None
-    assert (record.folding.names, record.folding.largest_difference) == ([], 0)
+    found = record.folding
+    assert (found.names, found.left, found.largest_difference) == ([], 0, 0)
 
 
 def test_a_file_is_not_trained(tmp_path: Path) -> None:

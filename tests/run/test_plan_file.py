@@ -8,7 +8,7 @@ from bitcliff.audit.evaluator import Evaluator
 from bitcliff.audit.from_python import own_subject
 from bitcliff.errors import InfeasibleBudget, InputError
 from bitcliff.record.plan import QuantizationPlan
-from bitcliff.run.plan_file import check_plan, planned, read_plan
+from bitcliff.run.plan_file import check_plan, of_plan, planned, read_plan
 from tests.small_networks import chain
 
 PLAN = QuantizationPlan(
@@ -84,13 +84,16 @@ def test_what_a_plan_says_is_done() -> None:
         ({"floors": {"0": 4}}, "floors: 0 is not quantized: stem input"),
         ({"floors": {"2": 4}, "float_points": ["2"]}, "floors: 2 is not quantized: kept in float"),
         ({"floors": {"2": 12}}, "floors: 2 must get 12 bits or more, but the widths are 3 to 10"),
-        ({"scheme": "percentil(3)"}, "--scheme 'percentil(3)' is not known"),
+        ({"scheme": "percentil(3)"}, "scheme 'percentil(3)' is not known"),
     ],
 )
 def test_a_plan_that_does_not_fit_the_model(plan: dict[str, object], words: str) -> None:
     with pytest.raises(InputError) as error:
         _ = audit_with(QuantizationPlan(model="m", **plan)).prepared  # type: ignore[arg-type]
     assert words in str(error.value)
+    assert not str(error.value).startswith("--")
+    with pytest.raises(InputError, match=r"^--plan a/plan\.yaml: \w"), of_plan(Path("a/plan.yaml")):
+        raise error.value
 
 
 def test_floors_above_the_budget_are_refused_before_any_work(

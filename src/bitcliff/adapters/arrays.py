@@ -11,7 +11,7 @@ from jaxtyping import Float, Float32, Int64, Shaped
 from bitcliff.adapters.array_images import channels_last, preprocess_array, take_floats
 from bitcliff.adapters.containers import check_zip
 from bitcliff.adapters.optional import quiet
-from bitcliff.adapters.source import Progress, Source, Taken
+from bitcliff.adapters.source import Progress, Source, Taken, check_shape
 from bitcliff.adapters.wording import listed, one_line, shortened
 from bitcliff.errors import InputError
 from bitcliff.types.options import DataOptions
@@ -82,11 +82,7 @@ def _as_declared(
     x: Shaped[np.ndarray, "*x"], what: str, model: str, declared: NamedInput
 ) -> Shaped[np.ndarray, "*x"]:
     """Of the declared type, if nothing is lost by that."""
-    _, *sizes = declared.shape or (None,) * max(x.ndim, 1)
-    alike = [size in (None, own) for size, own in zip(sizes, x.shape[1:], strict=False)]
-    if x.ndim != len(sizes) + 1 or not all(alike) or 0 in x.shape:
-        shape = ", ".join(["n", *("any" if size is None else str(size) for size in sizes)])
-        raise InputError(f"{what} has shape {x.shape}; {model} takes ({shape})")
+    check_shape(what, x.shape, model, declared.shape or (None,) * max(x.ndim, 1))
     kind = np.dtype(str(declared.dtype).removeprefix("torch."))
     if not np.can_cast(x.dtype, kind, "same_kind"):
         raise InputError(f"{what} is {x.dtype}; {model} takes {kind}")

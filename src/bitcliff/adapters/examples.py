@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from jaxtyping import Int64
+from torch import Tensor
 
 from bitcliff.adapters.arrays import open_npz
 from bitcliff.adapters.builtin_data import open_digits, open_imagenet_20
@@ -17,7 +18,7 @@ from bitcliff.adapters.labels import AS_TOLD, in_pairs, map_labels
 from bitcliff.adapters.normalisation import tried
 from bitcliff.adapters.outputs import output_count
 from bitcliff.adapters.oxford_pet import open_oxford_pet
-from bitcliff.adapters.source import Opener, Progress, Source, UnknownNormalisation
+from bitcliff.adapters.source import Opener, Progress, Source, UnknownNormalisation, check_shape
 from bitcliff.adapters.subsample import choose
 from bitcliff.adapters.tables import open_table
 from bitcliff.errors import InputError, nearest
@@ -75,7 +76,11 @@ def load_examples(
         )
     indices = [int(i) for i in choose(source.labels, len(source.ids), limit, seed)]
     # One example first: a wrong shape or label should not cost the decoding of all.
-    outputs = output_count(subject, source.take(indices[:1], None).inputs)
+    first = source.take(indices[:1], None).inputs
+    if subject.input_shape is not None and isinstance(first, Tensor):
+        shape = (len(source.ids), *first.shape[1:])
+        check_shape(f"{spec}: the input", shape, subject.name, subject.input_shape)
+    outputs = output_count(subject, first)
     labels = _checked_labels(source, outputs, spec, subject.name)
     taken = source.take(indices, progress)
     kept = None if labels is None else torch.from_numpy(labels[indices])

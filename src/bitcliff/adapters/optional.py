@@ -3,6 +3,7 @@
 import contextlib
 import importlib
 import importlib.util
+import logging
 import sys
 import warnings
 from collections.abc import Iterator
@@ -60,8 +61,13 @@ def _missing(package: str, extra: str, purpose: str) -> MissingExtra:
 def quiet() -> Iterator[None]:
     """Sends what is printed to stderr and drops warnings, while other people's code runs.
 
-    stdout belongs to `--json`.
+    stdout belongs to `--json`. Of what is logged only errors are left.
     """
-    with contextlib.redirect_stdout(sys.stderr), warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        yield
+    before = logging.root.manager.disable
+    logging.disable(max(before, logging.WARNING))
+    try:
+        with contextlib.redirect_stdout(sys.stderr), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(before)

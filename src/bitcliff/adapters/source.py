@@ -56,6 +56,17 @@ class Source:
 Opener = Callable[[str, Subject, DataOptions], Source]
 
 
+def check_shape(
+    what: str, shape: Sequence[int], model: str, declared: Sequence[int | None]
+) -> None:
+    """InputError unless an array has a declared shape, batch first; None stands for any size."""
+    sizes = declared[1:]
+    alike = [size in (None, own) for size, own in zip(sizes, shape[1:], strict=False)]
+    if len(shape) != len(declared) or not all(alike) or 0 in shape:
+        takes = ", ".join(["n", *("any" if size is None else str(size) for size in sizes)])
+        raise InputError(f"{what} has shape {tuple(shape)}; {model} takes ({takes})")
+
+
 def needed_preprocessing(subject: Subject, data: str) -> Preprocessing:
     """The subject's image preprocessing.
 

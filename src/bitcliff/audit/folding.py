@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from bitcliff.points import batches, logits_of, take
 from bitcliff.record import Folding
@@ -32,8 +33,10 @@ def measure_folding(
     own = torch.cat(parts).cpu()
     finite = torch.isfinite(own) & torch.isfinite(folded)
     gaps = (own - folded)[finite].abs()
+    norms = sum(isinstance(module, _BatchNorm) for module in before.modules())
     return Folding(
         names=list(names),
+        left=norms - len(names),
         largest_difference=float(gaps.max()) if gaps.numel() else 0.0,
         changed=(own.argmax(1) != folded.argmax(1)).nonzero().flatten().tolist(),
     )

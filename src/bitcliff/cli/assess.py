@@ -93,8 +93,11 @@ def assess(**options: Any) -> int:
     from bitcliff.verdict import EXIT_CODES
 
     with Display() as display, stdout_set_aside():
-        job = _job(options)
-        record, verdict = _run(job, display)
+        from bitcliff.run.plan_file import of_plan
+
+        with of_plan(options["plan"]):
+            job = _job(options)
+            record, verdict = _run(job, display)
         if options["explain"]:
             record = _explain(job.out, display)
     with reader_may_leave():

@@ -47,8 +47,9 @@ def export(
     """
     from bitcliff.adapters.runtimes import read_runtime
     from bitcliff.run.export_job import ExportJob, run_export
+    from bitcliff.run.plan_file import of_plan
 
-    with Display() as display, stdout_set_aside():
+    with Display() as display, stdout_set_aside(), of_plan(plan):
         display.waiting = None
         choice = None if runtime is None else read_runtime(runtime)
         file = run_export(ExportJob(run, policy, plan, out, choice), display.listener())

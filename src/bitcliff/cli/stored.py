@@ -16,7 +16,10 @@ from bitcliff.cli.output import reader_may_leave
     show_default=True,
     help="Points of accuracy that may be lost.",
 )
-@click.option("--policy", help="Judge this policy only; by default every worst case found.")
+@click.option(
+    "--policy",
+    help="Judge this policy only; by default what is deployed, else every worst case found.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the verdict as JSON.")
 def gate(run: Path, max_drop: float, policy: str | None, as_json: bool) -> int:
     """Judge a stored run against a threshold.
@@ -28,6 +31,7 @@ def gate(run: Path, max_drop: float, policy: str | None, as_json: bool) -> int:
     import json
     from dataclasses import asdict
 
+    from bitcliff.report.basis import warnings
     from bitcliff.run.run_directory import finished_record
     from bitcliff.verdict import EXIT_CODES, judge
 
@@ -38,12 +42,14 @@ def gate(run: Path, max_drop: float, policy: str | None, as_json: bool) -> int:
         if as_json:
             subject = {"model": record.subject.model, "weights_sha256": weights}
             told = subject | {"max_drop": max_drop} | asdict(verdict)
+            told["warnings"] = warnings(record)
             click.echo(json.dumps(told, indent=2))
         else:
             click.echo(verdict.sentence)
             click.echo(f"{record.subject.model} (weights {weights[:12]}) on {record.subject.data}")
             others = [j.sentence for j in verdict.judgements if j.sentence != verdict.sentence]
             click.echo("".join(f"  {sentence}\n" for sentence in others), nl=False)
+            click.echo("".join(f"Warning: {one}\n" for one in warnings(record)), nl=False)
     return EXIT_CODES[verdict.status]
 
 

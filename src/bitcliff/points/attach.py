@@ -12,7 +12,14 @@ from torch import Tensor, nn
 from bitcliff.errors import InputError
 from bitcliff.points.final_activation import FUNCTIONS, FinalActivation, to_logits
 from bitcliff.points.forward import flat_scores, logits_of
-from bitcliff.points.operations import ACTIVATIONS, COMPUTE, Function, Operation
+from bitcliff.points.operations import (
+    ACTIVATIONS,
+    COMPUTE,
+    Channels,
+    Function,
+    Operation,
+    weight_channels,
+)
 from bitcliff.points.plan import Plan, Point
 from bitcliff.points.trace import is_attention
 from bitcliff.points.walk import Walk, operand, with_operand
@@ -236,16 +243,15 @@ class Attachment(Walk):
         for role in self.plan.weights.get(site, ()):
             weight = operand(operation, role, args, kwargs)
             if weight is not None and weight.is_floating_point():
-                rounded = self._rounded_weight(site, role, operation.channel_axes[role], weight)
+                channels = weight_channels(operation, role, weight.ndim, args, kwargs)
+                rounded = self._rounded_weight(site, role, channels, weight)
                 args, kwargs = with_operand(operation, role, rounded, args, kwargs)
         return args, kwargs
 
-    def _rounded_weight(
-        self, site: str, role: str, channel_axis: int | None, weight: Tensor
-    ) -> Tensor:
+    def _rounded_weight(self, site: str, role: str, channels: Channels, weight: Tensor) -> Tensor:
         rounding, index = self.rounding, self.plan.sites.get(site)
         if rounding.formats is None or index is None:
-            return self._kept_weight(weight, site, role, channel_axis, None)
+            return self._kept_weight(weight, site, role, channels, None)
         weighed = [self._weight_rounder(site, role, shipped) for shipped in rounding.weighed]
         if rounding.choice is not None and weighed:
             return round_by_choice(weight, rounding.choice[index], weighed)
@@ -254,28 +260,26 @@ class Attachment(Walk):
     def _weight_rounder(self, site: str, role: str, shipped: Format) -> Rounder:
         if shipped.weights is None:
             return lambda weight: weight
-        return lambda weight: self._kept_weight(weight, site, role, None, shipped.weights)
+        return lambda weight: self._kept_weight(weight, site, role, Channels(), shipped.weights)
 
     def _kept_weight(
         self,
         weight: Tensor,
         site: str,
         role: str,
-        channel_axis: int | None,
+        channels: Channels,
         numerics: Numerics | None,
     ) -> Tensor:
-        bits, axis = self.weight_bits or 16, channel_axis
-        if not self.per_channel or weight.ndim < 2:
-            axis = None
+        bits, channels = self.weight_bits or 16, channels if self.per_channel else Channels()
         if self.in_training and numerics is None:
-            return fake_quantize_weight(weight, bits, axis)
+            return _by_channel(weight, bits, channels)
         key = (site, role, numerics)
         if key not in self._weights:
             # Kept for later passes, which may need gradients even if this one does not.
             with torch.inference_mode(False), torch.no_grad():
                 given = weight.detach()
                 self._weights[key] = (
-                    fake_quantize_weight(given, bits, axis)
+                    _by_channel(given, bits, channels)
                     if numerics is None
                     else _along_summed_axis(given, role, numerics)
                 )
@@ -371,6 +375,13 @@ class Attachment(Walk):
         nowhere = (scores == float("-inf")).all(-1, keepdim=True)
         probabilities = scores.softmax(-1).masked_fill(nowhere, 0.0)
         return self._activation(site, "probabilities", probabilities) @ value
+
+
+def _by_channel(weight: Tensor, bits: int, channels: Channels) -> Tensor:
+    if not channels.groups:
+        return fake_quantize_weight(weight, bits, channels.axes)
+    split = weight.unflatten(0, (channels.groups, -1))
+    return fake_quantize_weight(split, bits, channels.axes).flatten(0, 1)
 
 
 def summed_axis(role: str, dimensions: int) -> int:

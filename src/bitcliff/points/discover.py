@@ -14,7 +14,7 @@ from itertools import zip_longest
 import torch
 from torch import nn
 
-from bitcliff.errors import InputError, nearest
+from bitcliff.errors import InputError, PlanError, nearest
 from bitcliff.points.forward import batch_size, take
 from bitcliff.points.layout import Layout, find_layout
 from bitcliff.points.plan import Missed, Plan, Point
@@ -71,27 +71,27 @@ def check_names(option: str, names: Iterable[str], plan: Plan) -> None:
     """Refuse names that no point has.
 
     Raises:
-        InputError: it names the first of them, and the nearest points.
+        PlanError: it names the first of them, and the nearest points.
     """
     known = [point.name for point in plan.seen]
     for name in names:
         if name not in known:
             hint = nearest(name, known) or f"; its points are {', '.join(known[:3])}, ..."
-            raise InputError(f"{option}: the model has no point {name!r}{hint}")
+            raise PlanError(f"{option}: the model has no point {name!r}{hint}")
 
 
 def floors_at(settings: AssessSettings, plan: Plan) -> list[int] | None:
     """The least width at each of the plan's points; None: every width everywhere.
 
     Raises:
-        InputError: a floor for a point that the model has not, or that is not quantized.
+        PlanError: a floor for a point that the model has not, or that is not quantized.
     """
     if not settings.floors:
         return None
     check_names("floors", settings.floors, plan)
     for point in plan.seen:
         if point.name in settings.floors and not point.quantized:
-            raise InputError(f"floors: {point.name} is not quantized: {point.reason}")
+            raise PlanError(f"floors: {point.name} is not quantized: {point.reason}")
     return [settings.floors.get(point.name, settings.bits[0]) for point in plan.points]
 
 

@@ -1,7 +1,7 @@
 """Calling a model on a batch, whatever shape its inputs and outputs have."""
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float, Int
@@ -18,7 +18,7 @@ def logits_of(model: nn.Module, inputs: Inputs) -> Float[Tensor, "batch classes"
     Raises:
         InputError: there are none, several outputs could be meant, or it is not (batch, classes).
     """
-    output = model(**inputs) if isinstance(inputs, Mapping) else model(inputs)
+    output = _called(model, inputs)
     scores = flat_scores(output if isinstance(output, Tensor) else scores_in(output))
     if scores.ndim != 2:
         raise InputError(
@@ -26,6 +26,23 @@ def logits_of(model: nn.Module, inputs: Inputs) -> Float[Tensor, "batch classes"
             f"{tuple(scores.shape)}"
         )
     return scores
+
+
+def _called(model: nn.Module, inputs: Inputs) -> Any:
+    if isinstance(inputs, Tensor):
+        return model(inputs)
+    # A file may call its input as it likes, also "self", which no module takes as a keyword.
+    if isinstance(model, TakesInOrder):
+        return model(*model.in_order(inputs))
+    return model(**inputs)
+
+
+@runtime_checkable
+class TakesInOrder(Protocol):
+    """A module whose inputs have names that are no keywords of it."""
+
+    def in_order(self, named: Mapping[str, Tensor], /) -> tuple[Tensor, ...]:
+        """Inputs by their names, in the order in which the module takes them."""
 
 
 def outputs_of(model: nn.Module, inputs: Inputs) -> tuple[str, tuple[str, ...]]:

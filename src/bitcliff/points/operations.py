@@ -19,7 +19,10 @@ class Operation:
         kind: its name in points and tables.
         roles: its tensor operands: role -> (position, keyword).
         channel_axes: for each operand that may be a weight, the output channels' dimension; None
-            where the call does not show which one that is.
+            where the call does not show which one that is. Counted from the end, it is that of each
+            matrix of a stack.
+        groups: position and keyword of the groups that the weight's first dimension falls into,
+            each with output channels of its own along the second.
         of_output: the point is the result, not an operand.
     """
 
@@ -27,12 +30,50 @@ class Operation:
     roles: dict[str, tuple[int, str]]
     channel_axes: dict[str, int | None]
     of_output: bool = False
+    groups: tuple[int, str] | None = None
 
 
-def _convolution(kind: str, channel_axis: int) -> Operation:
-    return Operation(
-        kind, {"input": (0, "input"), "weight": (1, "weight")}, {"weight": channel_axis}
-    )
+@dataclass(frozen=True)
+class Channels:
+    """Which values of a weight share a scale, where each output channel has one.
+
+    Attributes:
+        axes: the dimensions whose cells are the output channels; None: one scale for all.
+        groups: how many the first dimension is split into before, as another one; 0: not split.
+    """
+
+    axes: tuple[int, ...] | None = None
+    groups: int = 0
+
+
+def weight_channels(
+    operation: Operation, role: str, dimensions: int, args: Any, kwargs: Any
+) -> Channels:
+    """The output channels of a weight with so many dimensions in a call.
+
+    Of a transposed convolution each (group, channel), of a stack of matrices each (matrix, column):
+    no two outputs share a scale. So does torchao with stacks. ONNX Runtime's `quantize_dynamic`
+    leaves transposed convolutions in float, and fails on a stack that is to be by channel.
+    """
+    axis = operation.channel_axes[role]
+    if axis is None or dimensions < 2:
+        return Channels()
+    if operation.groups is not None:
+        position, keyword = operation.groups
+        groups = args[position] if position < len(args) else kwargs.get(keyword, 1)
+        return Channels((0, axis + 1), groups)
+    return Channels((axis,) if axis >= 0 else (*range(dimensions - 2), dimensions + axis))
+
+
+_INPUT_AND_WEIGHT = {"input": (0, "input"), "weight": (1, "weight")}
+
+
+def _convolution(kind: str) -> Operation:
+    return Operation(kind, _INPUT_AND_WEIGHT, {"weight": 0})
+
+
+def _transposed(kind: str) -> Operation:
+    return Operation(kind, _INPUT_AND_WEIGHT, {"weight": 1}, groups=(6, "groups"))
 
 
 def _product(kind: str, first: int, names: tuple[str, str]) -> Operation:
@@ -53,13 +94,13 @@ def _dot(keyword: str) -> Operation:
 
 
 COMPUTE: dict[Function, Operation] = {
-    torch.conv1d: _convolution("conv1d", 0),
-    torch.conv2d: _convolution("conv2d", 0),
-    torch.conv3d: _convolution("conv3d", 0),
-    torch.convolution: _convolution("convolution", 0),
-    torch.conv_transpose1d: _convolution("conv_transpose1d", 1),
-    torch.conv_transpose2d: _convolution("conv_transpose2d", 1),
-    torch.conv_transpose3d: _convolution("conv_transpose3d", 1),
+    torch.conv1d: _convolution("conv1d"),
+    torch.conv2d: _convolution("conv2d"),
+    torch.conv3d: _convolution("conv3d"),
+    torch.convolution: _convolution("convolution"),
+    torch.conv_transpose1d: _transposed("conv_transpose1d"),
+    torch.conv_transpose2d: _transposed("conv_transpose2d"),
+    torch.conv_transpose3d: _transposed("conv_transpose3d"),
     F.linear: Operation("linear", {"input": (0, "input"), "weight": (1, "weight")}, {"weight": 0}),
     F.bilinear: Operation(
         "bilinear",

@@ -1,5 +1,7 @@
 """Fake-quantization of weights: symmetric, abs-max (paper section 4, quantization settings)."""
 
+from collections.abc import Sequence
+
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -9,7 +11,7 @@ from bitcliff.types.scheme import MAX_BITS, MIN_BITS
 
 
 def fake_quantize_weight(
-    w: Float[Tensor, "*shape"], bits: int = 16, channel_axis: int | None = None
+    w: Float[Tensor, "*shape"], bits: int = 16, channel_axis: int | Sequence[int] | None = None
 ) -> Float[Tensor, "*shape"]:
     """Round a weight to `bits` bits and back.
 
@@ -18,7 +20,8 @@ def fake_quantize_weight(
     Args:
         w: the weight; worked in float32 or wider.
         bits: 2 to 16.
-        channel_axis: the output channels' dimension for one scale a channel; None for one scale.
+        channel_axis: the output channels' dimension for one scale a channel, or several for one
+            scale a cell of theirs, such as a matrix and a column; None for one scale.
 
     Returns:
         A tensor like `w`; all-zero tensors or channels pass unchanged; the gradient is the
@@ -29,11 +32,13 @@ def fake_quantize_weight(
     """
     if not MIN_BITS <= bits <= MAX_BITS:
         raise InputError(f"weight bits must lie in {MIN_BITS}..{MAX_BITS}, not {bits}")
-    if channel_axis is not None and not -w.ndim <= channel_axis < w.ndim:
-        raise InputError(f"channel_axis {channel_axis} does not exist in a weight {tuple(w.shape)}")
+    axes = [channel_axis] if isinstance(channel_axis, int) else channel_axis
+    for axis in axes or ():
+        if not -w.ndim <= axis < w.ndim:
+            raise InputError(f"channel_axis {axis} does not exist in a weight {tuple(w.shape)}")
     if w.numel() == 0:
         return w
-    rounded = _round_symmetric(w.detach(), bits, channel_axis)
+    rounded = _round_symmetric(w.detach(), bits, axes)
     # Exact forward: w + (q - w) would round once more.
     return (
         rounded
@@ -43,14 +48,14 @@ def fake_quantize_weight(
 
 
 def _round_symmetric(
-    w: Float[Tensor, "*shape"], bits: int, channel_axis: int | None
+    w: Float[Tensor, "*shape"], bits: int, axes: Sequence[int] | None
 ) -> Float[Tensor, "*shape"]:
     wide = w if w.dtype in (torch.float32, torch.float64) else w.float()
     levels = 2.0 ** (bits - 1) - 1
-    if channel_axis is None:
+    if axes is None:
         peak = wide.abs().amax()
     else:
-        others = [dim for dim in range(w.ndim) if dim != channel_axis % w.ndim]
+        others = sorted(set(range(w.ndim)) - {axis % w.ndim for axis in axes})
         peak = wide.abs().amax(others, keepdim=True) if others else wide.abs()
     scale = peak / levels
     integers = torch.round(wide / scale).clamp_(-levels, levels)

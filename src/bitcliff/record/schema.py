@@ -88,7 +88,8 @@ class Folding(Part):
     """What folding BatchNorm into the layers before it changed in float.
 
     Attributes:
-        names: the BatchNorms that are gone. largest_difference: of any logit.
+        names: the BatchNorms that are gone. left: how many are still there; None: not counted, as
+            in older records. largest_difference: of any logit.
         changed: places of the examples whose decision is another than that of the network as it
             came.
     """
@@ -96,6 +97,7 @@ class Folding(Part):
     names: list[str]
     largest_difference: float
     changed: list[Count]
+    left: Count | None = None
 
 
 class Explained(Part):

@@ -58,14 +58,17 @@ def folding_note(record: Record) -> str:
     folding = record.folding
     if folding is None:
         return ""
+    if not folding.names and folding.left == 0:
+        return "BatchNorm: the network has none, as where its exporter folded it; nothing to fold."
     if not folding.names:
         return "BatchNorm: none that follows a layer alone, so nothing was folded."
+    stay = f"; {folding.left} more follow no layer alone and stay" if folding.left else ""
     count, largest = len(folding.names), folding.largest_difference
     changed, n = len(folding.changed), record.subject.n_examples
     return (
         f"{count} BatchNorm{' was' if count == 1 else 's were'} folded into the layer before; in "
         f"float this moves scores by at most {largest:.2g} and changes {changed} of {n} "
-        "decisions."
+        f"decisions{stay}."
     )
 
 

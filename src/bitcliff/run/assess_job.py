@@ -13,6 +13,7 @@ from bitcliff import __version__
 from bitcliff.adapters import DataOptions, ModelOptions, load_examples, load_model
 from bitcliff.adapters.black_box.subject import load_black_box_subject
 from bitcliff.adapters.onnx.agreement import check_agreement
+from bitcliff.adapters.onnx.file import check_one_piece
 from bitcliff.adapters.onnx.subject import is_onnx
 from bitcliff.adapters.preprocessing import IMAGE_OPTIONS
 from bitcliff.audit import AssessSettings
@@ -115,6 +116,8 @@ def run_assess(job: AssessJob, listener: Listener) -> tuple[Record, Verdict]:
     """
     began = now()
     check_run_directory(job.out, "assess")
+    if job.runtimes and is_onnx(job.model):
+        check_one_piece(Path(job.model))
     subject, examples = load_subject_and_data(job, listener)
     job = replace(job, settings=with_stem(job.settings, subject, examples))
     if job.plan is not None:

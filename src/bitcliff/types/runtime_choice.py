@@ -1,7 +1,7 @@
 """Which runtime is to quantize the network, and what it is told; as the command line names it."""
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict
 
@@ -15,6 +15,10 @@ Operator = Literal[
     "MatMul",
     "Transpose",
 ]
+
+QUANTIZED = frozenset(get_args(Operator)) - {"Transpose"}
+"""Operators that `quantize_dynamic` turns into integer ones by default, where their weights are
+constant; it takes a Transpose only between two of them."""
 
 
 class OrtOptions(BaseModel):

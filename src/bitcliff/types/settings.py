@@ -20,7 +20,7 @@ from pydantic import (
     model_validator,
 )
 
-from bitcliff.errors import InputError
+from bitcliff.errors import InputError, PlanError
 from bitcliff.types.presets import PRESETS, Format, preset
 from bitcliff.types.scheme import MAX_BITS, MIN_BITS, Scheme
 
@@ -159,7 +159,7 @@ class AssessSettings(Selection):
     weight_bits: Annotated[int | None, BeforeValidator(lambda bits: bits or None)] = 16
     """0: weights in float."""
     per_channel: bool = False
-    """One weight scale for each output channel."""
+    """One weight scale for each output channel, of each group and each matrix of a stack."""
     fold_batchnorm: bool = False
     """Fold BatchNorm into the layer before it, as runtimes do."""
     # An adversary who flips wrong predictions too would give some back, and the drop would look
@@ -281,7 +281,7 @@ class AssessSettings(Selection):
             raise InputError(f"--budget names the same mean twice: {_listed(self.budgets)}")
         for name, floor in self.floors.items():
             if not least <= floor <= most:
-                raise InputError(
+                raise PlanError(
                     f"floors: {name} must get {floor} bits or more, but the widths are "
                     f"{least} to {most}"
                 )

@@ -90,6 +90,8 @@ class Subject:
         tokenizer: for text models from a Hugging Face folder: texts to keyword tensors.
         named_inputs: for files that take several arrays, or whole numbers: what they declare, by
             the keywords that the module is called with.
+        input_shape: of its one input, where that needs no name and a file declares its shape: batch
+            first, None for a size that is left open.
         output: the name of the output that is judged; None: it has one alone, or is not known yet.
         other_outputs: those beside it, with their shapes in words.
     """
@@ -103,6 +105,7 @@ class Subject:
     black_box: bool = False
     tokenizer: Callable[[list[str]], Mapping[str, Tensor]] | None = None
     named_inputs: Mapping[str, NamedInput] | None = None
+    input_shape: tuple[int | None, ...] | None = None
     output: str | None = None
     other_outputs: tuple[str, ...] = ()
     unnormalised: Preprocessing | None = None

@@ -13,6 +13,7 @@ from onnx import TensorProto, helper, numpy_helper
 from torch import nn
 
 from bitcliff.adapters import load_model
+from bitcliff.adapters.onnx.advice import instead
 from bitcliff.adapters.optional import quiet
 from bitcliff.cli import main
 from bitcliff.errors import InputError
@@ -152,11 +153,33 @@ def strange(path: Path) -> str:
     return save(model, path)
 
 
+def strange_after(path: Path, *before: onnx.NodeProto) -> str:
+    model = by_hand([*before, node("NonMaxSuppression", ["h", "h"], ["y"])], shape=("n", 3))
+    model.graph.initializer.append(weight("table", 5, CLASSES))
+    return save(model, path)
+
+
+def looks_up_sizes(path: Path) -> str:
+    return strange_after(path, node("Shape", ["x"], ["s"]), node("Gather", ["s", "s"], ["h"]))
+
+
+def looks_up_words(path: Path) -> str:
+    cast = node("Cast", ["x"], ["i"], to=TensorProto.INT64)
+    return strange_after(path, cast, node("Gather", ["table", "i"], ["h"]))
+
+
+def test_a_table_of_words_is_quantized_and_one_of_sizes_is_not(tmp_path: Path) -> None:
+    for make, found in ((looks_up_words, True), (looks_up_sizes, False)):
+        told = instead(onnx.load(make(tmp_path / "net.onnx")))
+        assert told.startswith("nor is there a layer") != found
+
+
 @pytest.mark.parametrize(
     ("make", "why"),
     [
         (strange, "com.acme.Frobnicate; nor does ONNX Runtime know com.acme"),
-        (trees, "; nor is there a Conv, Gemm or MatMul outside them that a runtime would"),
+        (trees, "; nor is there a layer outside them, such as Conv or MatMul, that a runtime"),
+        (looks_up_sizes, "; nor is there a layer outside them"),
         (one_sigmoid, "; nor can it be assessed with --black-box: it has one output, no scores"),
         (with_state, "--black-box: its input state does not begin with the batch"),
     ],

@@ -1,15 +1,17 @@
 from pathlib import Path
 
+import numpy as np
 import onnx
 import pytest
 import torch
 from onnx import ModelProto, TensorProto, helper
 
-from bitcliff.adapters import ModelOptions, load_model
+from bitcliff.adapters import ModelOptions, load_examples, load_model
 from bitcliff.adapters.black_box.subject import load_black_box_subject, onnx_bytes
 from bitcliff.adapters.onnx.subject import is_onnx
 from bitcliff.adapters.weights import file_sha256
 from bitcliff.errors import InputError
+from bitcliff.points import logits_of
 from bitcliff.types.subject import NamedInput
 from tests.adapters.onnx.classifiers import X, Y, classifier
 from tests.adapters.onnx.networks import by_hand, export, images, perceptron, save, small
@@ -58,6 +60,32 @@ def test_where_no_name_tells_the_user_says_which(tmp_path: Path) -> None:
     # Runtimes are asked for the first output: it is the only one that is left.
     (left,) = onnx.load_from_string(onnx_bytes(spec, "m")).graph.output
     assert left.name == "m"
+
+
+def test_inputs_may_be_called_as_no_keyword_of_a_module_is(tmp_path: Path) -> None:
+    model = by_hand([helper.make_node("Sub", ["x", "self"], ["y"])])
+    model.graph.input.append(helper.make_tensor_value_info("self", TensorProto.FLOAT, ["batch", 4]))
+    spec, own, x = save(model, tmp_path / "net.onnx"), torch.randn(3, 4), torch.randn(3, 4)
+    np.savez(tmp_path / "data.npz", self=own.numpy(), x=x.numpy())
+    for load in (load_model, load_black_box_subject):
+        subject = load(spec)
+        examples = load_examples(str(tmp_path / "data.npz"), subject=subject)
+        assert torch.equal(logits_of(subject.module, examples.inputs), x - own)
+    with pytest.raises(InputError, match="takes x, self, each by its name"):
+        logits_of(load_model(spec).module, {"x": x})
+
+
+@pytest.mark.parametrize("shape", [(5, 3), (5, 4, 4), (5, 4, 1)])
+def test_another_shape_than_the_file_declares_is_refused_at_the_door(
+    tmp_path: Path, shape: tuple[int, ...]
+) -> None:
+    spec = save(by_hand([helper.make_node("Relu", ["x"], ["y"])]), tmp_path / "net.onnx")
+    np.savez(tmp_path / "data.npz", x=np.ones(shape, np.float32))
+    for load in (load_model, load_black_box_subject):
+        with pytest.raises(InputError) as caught:
+            load_examples(str(tmp_path / "data.npz"), subject=load(spec))
+        told = f"{tmp_path / 'data.npz'}: the input has shape {shape}; {spec} takes (n, 4)"
+        assert str(caught.value) == told
 
 
 def test_images_need_one_option_and_get_the_files_size(tmp_path: Path) -> None:

@@ -92,3 +92,23 @@ def test_nothing_to_quantize_is_one_line() -> None:
         "--runtime torch-dynamic: it quantizes nothing of convolution, which is made of 1 Conv2d; "
         "give another runtime"
     )
+
+
+def test_where_torch_fuses_a_whole_layer_the_error_says_what_helps() -> None:
+    torch.manual_seed(0)
+    layer = nn.TransformerEncoderLayer(8, 2, 16, batch_first=True)
+    network = nn.Sequential(layer, nn.Flatten(), nn.Linear(24, 3)).eval()
+    subject, x = make_subject("encoder", network, None, None), torch.randn(4, 3, 8)
+    fused = torch.backends.mha.get_fastpath_enabled()
+    try:
+        torch.backends.mha.set_fastpath_enabled(True)
+        with pytest.raises(
+            InputError, match=r"cannot run encoder .* call (.*) where the net"
+        ) as told:
+            load_runtime("torch-dynamic", subject, bytes).run(x)
+        assert "torch.backends.mha.set_fastpath_enabled(False)" in str(told.value)
+        torch.backends.mha.set_fastpath_enabled(False)
+        runtime = load_runtime("torch-dynamic", subject, bytes)
+        assert torch.allclose(runtime.run(x), runtime.run_float(x), atol=0.2)
+    finally:
+        torch.backends.mha.set_fastpath_enabled(fused)

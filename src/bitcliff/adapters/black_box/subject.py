@@ -1,6 +1,6 @@
 """`--black-box FILE.onnx`: a network that is assessed by its outputs alone."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from torch import Tensor, nn
@@ -9,7 +9,7 @@ from bitcliff.adapters.black_box.onnx_file import open_onnx
 from bitcliff.adapters.black_box.outputs import Form, checked
 from bitcliff.adapters.black_box.settings import BlackBoxSettings
 from bitcliff.adapters.onnx.baseline import check_baseline
-from bitcliff.adapters.onnx.file import read_onnx
+from bitcliff.adapters.onnx.file import check_one_piece, read_onnx
 from bitcliff.adapters.onnx.images import image_preprocessing
 from bitcliff.adapters.onnx.subject import declared_inputs, declared_output, plain_shape
 from bitcliff.adapters.optional import require
@@ -49,15 +49,18 @@ def load_black_box_subject(spec: str, options: ModelOptions = _NOTHING_ASKED) ->
         )
     inputs = declared_inputs(model.graph, spec)
     shape = plain_shape(inputs)
+    named = inputs if shape is None else None
     preprocessing, unnormalised = image_preprocessing(shape, options, spec)
+    ask = checked(spec, opened, Form(options.num_classes), _AT_ONCE)
     return Subject(
         name=spec,
-        module=_AsModule(checked(spec, opened, Form(options.num_classes), _AT_ONCE)).eval(),
+        module=_AsModule(ask, tuple(named or ())).eval(),
         preprocessing=preprocessing,
         class_names=None,
         weights_sha256=opened.identity,
         black_box=True,
-        named_inputs=inputs if shape is None else None,
+        named_inputs=named,
+        input_shape=shape or None,
         output=output,
         other_outputs=others,
         unnormalised=unnormalised,
@@ -74,23 +77,24 @@ def onnx_bytes(spec: str, output: str | None = None) -> bytes:
         InputError: more than ONNX can hold in one piece.
     """
     onnx = require("onnx", "onnx", spec)
-    try:
-        model = onnx.load(spec)
-        kept = [one for one in model.graph.output if output in (None, one.name)]
-        del model.graph.output[:]
-        model.graph.output.extend(kept)
-        written: bytes = model.SerializeToString()
-    except ValueError as error:
-        raise InputError(f"{spec}: its weights are more than 2 GiB; give a smaller one") from error
+    check_one_piece(Path(spec))
+    model = onnx.load(spec)
+    kept = [one for one in model.graph.output if output in (None, one.name)]
+    del model.graph.output[:]
+    model.graph.output.extend(kept)
+    written: bytes = model.SerializeToString()
     return written
 
 
 class _AsModule(nn.Module):
-    """A black box in the form of a module."""
+    """A black box in the form of a module; `names` where its inputs have some."""
 
-    def __init__(self, ask: Callable[[Inputs], Outputs]) -> None:
+    def __init__(self, ask: Callable[[Inputs], Outputs], names: tuple[str, ...]) -> None:
         super().__init__()
-        self.ask = ask
+        self.ask, self.names = ask, names
 
-    def forward(self, *inputs: Tensor, **named: Tensor) -> Tensor:
-        return self.ask(inputs[0] if inputs else named)
+    def in_order(self, named: Mapping[str, Tensor]) -> tuple[Tensor, ...]:
+        return tuple(named[name] for name in self.names)
+
+    def forward(self, *inputs: Tensor) -> Tensor:
+        return self.ask(dict(zip(self.names, inputs, strict=True)) if self.names else inputs[0])

@@ -1,12 +1,12 @@
 """What a user can do with a file that PyTorch cannot run here: advice that holds, or none."""
 
+from collections.abc import Container
 from typing import Any
 
 from bitcliff.adapters.onnx.tensors import FLOATS
 from bitcliff.adapters.wording import shortened
+from bitcliff.types.runtime_choice import QUANTIZED
 
-# What `ort-dynamic` quantizes.
-_QUANTIZED = frozenset({"Conv", "Gemm", "MatMul"})
 _KNOWN = frozenset({"", "ai.onnx", "ai.onnx.ml", "com.microsoft"})
 
 
@@ -18,8 +18,9 @@ def instead(model: Any) -> str:
     """
     graph = model.graph
     bodies = [graph, *model.functions]  # but not the branches of an If, which stay in float
-    if not _QUANTIZED.intersection(node.op_type for body in bodies for node in body.node):
-        return "nor is there a Conv, Gemm or MatMul outside them that a runtime would quantize"
+    tables = {tensor.name for tensor in graph.initializer if tensor.data_type in FLOATS}
+    if not any(_is_quantized(node, tables) for body in bodies for node in body.node):
+        return "nor is there a layer outside them, such as Conv or MatMul, that a runtime quantizes"
     domains = {node.domain for body in bodies for node in body.node}
     strange = sorted(domains - _KNOWN.union(function.domain for function in model.functions))
     if strange:
@@ -29,6 +30,12 @@ def instead(model: Any) -> str:
     if why:
         return f"nor can it be assessed with --black-box: {why}"
     return "assess it with --black-box --runtime ort-dynamic"
+
+
+def _is_quantized(node: Any, tables: Container[str]) -> bool:
+    """By `ort-dynamic` as it is by default; of what is looked up, tables of floats alone."""
+    looked_up = node.op_type == "Gather"
+    return node.op_type in QUANTIZED and (not looked_up or node.input[0] in tables)
 
 
 def _not_classes(graph: Any) -> str:

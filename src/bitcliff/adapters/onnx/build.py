@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from bitcliff.adapters.onnx.advice import instead
 from bitcliff.adapters.onnx.baseline import check_baseline
 from bitcliff.adapters.onnx.file import OnnxFile
-from bitcliff.adapters.onnx.guard import LARGEST_HELD, SizeGuard, check_bytes
+from bitcliff.adapters.onnx.guard import LARGEST_HELD, LARGEST_TENSOR, SizeGuard, check_bytes
 from bitcliff.adapters.onnx.modules import Call, as_layer
 from bitcliff.adapters.onnx.names import Paths, path_of_node
 from bitcliff.adapters.onnx.network import OnnxNetwork, Step
@@ -166,7 +166,8 @@ class _Builder:
         function = _bound(node.op_type, attributes, self.opset, len(outputs))
         given = [self.constants[name] if name else None for name in node.input]
         try:
-            with torch.no_grad(), SizeGuard():
+            # What the file holds may be made into as much again.
+            with torch.no_grad(), SizeGuard(max(LARGEST_TENSOR, self.file.size)):
                 results = function(*given)
             results = results if isinstance(results, tuple) else (results,)
             self.folded += sum(t.numel() * t.element_size() for t in results)

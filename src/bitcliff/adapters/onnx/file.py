@@ -1,7 +1,7 @@
 """The one file that decides which ONNX files are opened at all."""
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -41,6 +41,32 @@ def read_onnx(path: Path) -> OnnxFile:
         InputError: missing, too large, cut off, not ONNX, or weights missing or outside its folder.
         MissingExtra: onnx is not installed.
     """
+    data, model, beside = _parsed(path)
+    digests = [hashlib.sha256(data).hexdigest(), *map(file_sha256, beside)]
+    identity = hashlib.sha256("".join(digests).encode()).hexdigest() if digests[1:] else digests[0]
+    return OnnxFile(path, model, identity, _size(path, beside))
+
+
+def check_one_piece(path: Path) -> None:
+    """Refuse at once a file that is too large, with its weights, for who wants it in one piece.
+
+    Raises:
+        InputError: it is, or as `read_onnx`.
+    """
+    size = _size(path, _parsed(path)[2])
+    if size > _LARGEST_FILE:
+        raise InputError(
+            f"{path}: {size / 2**30:.1f} GiB with its weights, and --runtime takes it in one "
+            "piece, which holds 2 GiB; leave --runtime out, or give a smaller network"
+        )
+
+
+def _size(path: Path, beside: Iterable[Path]) -> int:
+    return sum(file.stat().st_size for file in [path, *beside])
+
+
+def _parsed(path: Path) -> tuple[bytes, Any, list[Path]]:
+    """The file's bytes, the onnx.ModelProto, and the files of its weights."""
     onnx = require("onnx", "onnx", str(path))
     if not path.is_file():
         raise InputError(f"{path}: no such file; give a network exported as FILE.onnx")
@@ -58,10 +84,7 @@ def read_onnx(path: Path) -> OnnxFile:
         raise InputError(f"{path}: cut off, or not an ONNX file ({one_line(error)})") from error
     if not model.HasField("graph"):  # an empty file is a message like any other
         raise InputError(f"{path}: cut off, or not an ONNX file (it holds no graph)")
-    beside = [weight_file(path, location) for location in locations]
-    digests = [hashlib.sha256(data).hexdigest(), *map(file_sha256, beside)]
-    identity = hashlib.sha256("".join(digests).encode()).hexdigest() if digests[1:] else digests[0]
-    return OnnxFile(path, model, identity, sum(file.stat().st_size for file in [path, *beside]))
+    return data, model, [weight_file(path, location) for location in locations]
 
 
 def weight_file(path: Path, location: str) -> Path:

@@ -20,8 +20,9 @@ class SizeGuard(TorchDispatchMode):
     A few bytes of a file can name a tensor of terabytes.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, most: int = LARGEST_TENSOR) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
+        self.most = most
 
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
@@ -30,18 +31,17 @@ class SizeGuard(TorchDispatchMode):
         given = [leaf for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, Tensor)]
         if func.is_view:  # costs nothing itself, but what reads an expanded one may never end
             seen = func(*args, **kwargs)
-            _check_results(seen)
+            self._check(seen)
             return seen
         if func is torch.ops.aten.nonzero.default:  # its result depends on values: at most all
-            check_bytes(8 * given[0].ndim * given[0].numel())
-        _check_results(_shaped(func, args, kwargs, made_of_nothing=not given))
+            check_bytes(8 * given[0].ndim * given[0].numel(), self.most)
+        self._check(_shaped(func, args, kwargs, made_of_nothing=not given))
         return func(*args, **kwargs)
 
-
-def _check_results(results: Any) -> None:
-    for result in tree_leaves(results):
-        if isinstance(result, Tensor):
-            check_bytes(result.numel() * result.element_size())
+    def _check(self, results: Any) -> None:
+        for result in tree_leaves(results):
+            if isinstance(result, Tensor):
+                check_bytes(result.numel() * result.element_size(), self.most)
 
 
 def _shaped(func: Any, args: tuple[Any, ...], kwargs: Any, made_of_nothing: bool) -> Any:

@@ -1,6 +1,6 @@
 """A graph of nodes as one PyTorch network."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
@@ -70,13 +70,12 @@ class OnnxNetwork(nn.Module):
         self._done_with = _last_uses(self.steps)
         self._watched = False
 
-    def forward(self, *inputs: Tensor, **named: Tensor) -> Any:
-        """The output that is judged, of its inputs in order or by their names.
+    def forward(self, *inputs: Tensor) -> Any:
+        """The output that is judged, of its inputs in order.
 
         Raises:
             InputError: a node fails; it is named. Or other inputs.
         """
-        inputs = inputs or self.in_order(named)
         if len(inputs) != len(self.inputs):
             names = listed(map(shortened, self.inputs))
             raise InputError(f"takes {names}, each by its name")
@@ -101,13 +100,14 @@ class OnnxNetwork(nn.Module):
         """Every node with what it gives, in order."""
         held: dict[str, Any] = dict(zip(self.inputs, inputs, strict=True)) | self._numbers
         held |= {name: getattr(self.constants, own) for name, own in self._constants.items()}
+        own = _storages(held.values()).keys() - _storages(inputs).keys()
         modules = dict(self.named_modules())
         for step, done_with in zip(self.steps, self._done_with, strict=True):
             given = [held[name] if name else None for name in step.inputs]
             results = _run(step, modules[step.path], given)
             held.update(zip(step.outputs, results, strict=False))
             if not self._watched:
-                _check_held(step, held.values())
+                _check_held(step, held.values(), own)
             yield step, results
             for name in done_with:
                 held.pop(name, None)
@@ -133,11 +133,17 @@ def _run(step: Step, module: nn.Module, given: Sequence[Tensor | Sizes | None]) 
     return results if isinstance(results, tuple) else (results,)
 
 
-def _check_held(step: Step, held: Iterable[Any]) -> None:
-    storages = [value.untyped_storage() for value in held if isinstance(value, Tensor)]
-    size = sum({storage.data_ptr(): storage.nbytes() for storage in storages}.values())
+def _storages(values: Iterable[Any]) -> dict[int, int]:
+    """The memory that tensors lie in: its size in bytes by its address."""
+    storages = [value.untyped_storage() for value in values if isinstance(value, Tensor)]
+    return {storage.data_ptr(): storage.nbytes() for storage in storages}
+
+
+def _check_held(step: Step, held: Iterable[Any], own: Set[int]) -> None:
+    """`own`: addresses of what the file itself holds, which is not made of any example."""
+    made = _storages(held)
     try:
-        check_bytes(size, LARGEST_HELD)
+        check_bytes(sum(made[address] for address in made.keys() - own), LARGEST_HELD)
     except InputError as error:
         raise InputError(f"{step.title}: {error}") from error
 

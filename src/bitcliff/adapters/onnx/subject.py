@@ -48,6 +48,7 @@ def load_onnx(name: str, weights: Weights | None, options: ModelOptions) -> Subj
         preprocessing,
         None,
         named_inputs=inputs if shape is None else None,
+        input_shape=shape or None,
         weights_sha256=file.sha256,
         output=output,
         other_outputs=others,

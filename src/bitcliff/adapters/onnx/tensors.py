@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from jaxtyping import UInt8
 from torch import Tensor
 
 from bitcliff.adapters.onnx.file import weight_file
@@ -62,11 +63,12 @@ def read_tensor(proto: Any, path: Path) -> Tensor:
     if not count:
         return torch.empty(tuple(proto.dims), dtype=dtype)
     kind = np.dtype(str(dtype).removeprefix("torch.")).newbyteorder("<")
-    values = np.frombuffer(data, kind).astype(kind.newbyteorder("=")).reshape(tuple(proto.dims))
-    return torch.from_numpy(values)
+    # What was read from a file of its own is nobody else's, and may be gigabytes.
+    values = np.frombuffer(data, kind).astype(kind.newbyteorder("="), copy=isinstance(data, bytes))
+    return torch.from_numpy(values.reshape(tuple(proto.dims)))
 
 
-def _external(proto: Any, path: Path, size: int) -> bytes:
+def _external(proto: Any, path: Path, size: int) -> UInt8[np.ndarray, " bytes"]:
     about = {entry.key: entry.value for entry in proto.external_data}
     file = weight_file(path, about.get("location", ""))
     try:
@@ -79,9 +81,7 @@ def _external(proto: Any, path: Path, size: int) -> bytes:
     _check(proto, size, length, "bytes")
     if offset < 0 or offset + length > file.stat().st_size:
         raise InputError(f"tensor {proto.name!r}: ends after the end of {file}; copy it again")
-    with file.open("rb") as opened:
-        opened.seek(offset)
-        return opened.read(length)
+    return np.fromfile(file, np.uint8, length, offset=offset)
 
 
 def _check(proto: Any, declared: int, held: int, unit: str) -> None:

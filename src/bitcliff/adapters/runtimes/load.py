@@ -4,7 +4,8 @@ from collections.abc import Callable, Collection
 from dataclasses import replace
 from functools import partial
 
-from torch import Tensor
+import torch
+from torch import Tensor, nn
 
 from bitcliff.adapters.optional import quiet
 from bitcliff.adapters.runtimes.choice import read_choice
@@ -102,6 +103,18 @@ def _guarded(name: str, subject: Subject, run: Run) -> Run:
         except Exception as error:
             raise InputError(
                 f"--runtime {name}: it cannot run {subject.name} ({one_line(error)})"
+                + _on_fast_path(subject)
             ) from error
 
     return guarded
+
+
+def _on_fast_path(subject: Subject) -> str:
+    """What helps where torch hands a whole layer to one kernel, which takes weights in float."""
+    layers = any(isinstance(one, nn.TransformerEncoderLayer) for one in subject.module.modules())
+    if not (layers and torch.backends.mha.get_fastpath_enabled()):
+        return ""
+    return (
+        "; torch's fast path for nn.TransformerEncoderLayer takes no quantized layers: call "
+        "torch.backends.mha.set_fastpath_enabled(False) where the network is made"
+    )

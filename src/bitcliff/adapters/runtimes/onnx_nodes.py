@@ -7,6 +7,7 @@ from typing import Any
 
 from bitcliff.adapters.onnx.network import OnnxNetwork
 from bitcliff.adapters.onnx.tensors import FLOATS
+from bitcliff.types.runtime_choice import QUANTIZED
 from bitcliff.types.subject import Subject
 
 # These hand values on, and neither add nor multiply.
@@ -22,7 +23,6 @@ _LAYERS = (
     *("Conv", "ConvTranspose", "MatMul", "Gemm", "LSTM", "GRU", "RNN", "Attention", "Gather"),
     "EmbedLayerNormalization",
 )
-_QUANTIZED = frozenset(_LAYERS) - {"ConvTranspose", "GRU", "RNN"}
 _SCOPES = "pkg.torch.onnx.name_scopes"
 
 
@@ -92,7 +92,7 @@ def split_by_arithmetic(prepared: Any, done: Any) -> tuple[dict[str, int], dict[
         if kind == "Gather" and node.input[0] in tables:
             same = now is not None and now.input[0] == node.input[0]
             (in_float if same else quantized)[kind] += 1
-        elif now is None and kind in _QUANTIZED:
+        elif now is None and kind in QUANTIZED:
             quantized[kind] += 1
         elif now is not None and _computes(node, types):
             in_float.update(_with_inner(node, kind))

@@ -6,7 +6,8 @@ rounded. Whether it did is measured: with the group size 0 it does not, and if t
 the same to the bit, nothing was dynamic.
 """
 
-import logging
+import contextlib
+import io
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
@@ -36,11 +37,11 @@ def load_openvino(
     """
     openvino = require("openvino", "openvino", f"--runtime {NAME}")
     nncf = require("nncf", "openvino", f"--runtime {NAME}")
-    nncf.set_log_level(logging.ERROR)
     core = openvino.Core()
     given = core.read_model(make_onnx())
     plain = _compiled(core, given)
-    compressed = nncf.compress_weights(given, mode=nncf.CompressWeightsMode.INT8_ASYM)
+    with contextlib.redirect_stdout(io.StringIO()):  # where it draws a bar
+        compressed = nncf.compress_weights(given, mode=nncf.CompressWeightsMode.INT8_ASYM)
     dynamic, static = _compiled(core, compressed), _compiled(core, compressed, group="0")
     probe = _probe(dynamic)
     quantized, in_float = _layers(dynamic)
