@@ -100,7 +100,9 @@ class OnnxNetwork(nn.Module):
         """Every node with what it gives, in order."""
         held: dict[str, Any] = dict(zip(self.inputs, inputs, strict=True)) | self._numbers
         held |= {name: getattr(self.constants, own) for name, own in self._constants.items()}
-        own = _storages(held.values()).keys() - _storages(inputs).keys()
+        own: Set[int] = frozenset()
+        if not self._watched:  # Where it is traced, tensors have no address.
+            own = _storages(held.values()).keys() - _storages(inputs).keys()
         modules = dict(self.named_modules())
         for step, done_with in zip(self.steps, self._done_with, strict=True):
             given = [held[name] if name else None for name in step.inputs]
