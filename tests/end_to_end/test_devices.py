@@ -83,6 +83,7 @@ def test_progress_tells_the_run_its_validation_and_the_time_left_of_all(
     assert end.endswith("; done")
 
 
+@pytest.mark.slow
 def test_a_signal_to_the_first_stops_both(folder: Path) -> None:
     process = started(folder, "stopped")
     os.kill(process.pid, signal.SIGTERM)

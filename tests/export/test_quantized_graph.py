@@ -127,6 +127,7 @@ def test_constant_bits_are_the_same_bits_as_an_input(cnn: nn.Module, held_out: E
     assert (constant.run(None, {"input": inputs.numpy()})[0] == asked.run(None, fed)[0]).all()
 
 
+@pytest.mark.slow
 def test_a_co_trained_policy_chooses_in_the_graph() -> None:
     subject = load_model("brittle-digits")
     inputs = load_examples("digits", subject=subject, limit=30, seed=0).inputs

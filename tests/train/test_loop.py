@@ -152,6 +152,7 @@ def test_the_schedule_is_half_a_cosine() -> None:
     assert optimiser.lr_at(100, 100) == pytest.approx(0.02)
 
 
+@pytest.mark.slow
 def test_fifty_kills_at_random_moments_change_no_bit(tmp_path: Path) -> None:
     """SIGKILL, in the middle of whatever it was: steps, validation, writing a checkpoint."""
     whole = Line()
