@@ -174,3 +174,11 @@ class Pointless(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return x.flatten(1)[:, :10]
+
+
+class SoftmaxByHand(nn.Module):
+    """A softmax that no call says is one."""
+
+    def forward(self, z: Tensor) -> Tensor:
+        e = (z - z.amax(1, keepdim=True)).exp()
+        return e / e.sum(1, keepdim=True)

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from bitcliff.audit import search
 from bitcliff.audit.evaluator import Evaluator
-from bitcliff.audit.search import Best, Problem, even_allocation, exchange, generator, relinearise
+from bitcliff.audit.search import Best, Problem, even_allocation, generator
 from bitcliff.points import Attachment, discover
 from bitcliff.policy.random import draw_allocations
 
@@ -66,12 +67,8 @@ def brute_force(evaluator: Evaluator, allocations: Tensor) -> Tensor:
 
 def gradient_search(problem: Problem, rounds: int = 6, exchanges: int = 40, seed: int = 0) -> Best:
     """The whole main search, as the schedule runs it."""
-    points = points_of(problem)
-    best = Best(problem, even_allocation(problem, points))
-    best.offer(best.bits.clone())
-    gradients = relinearise(problem, best, rounds)
-    exchange(problem, best, gradients, exchanges, generator(seed))
-    return best
+    even = even_allocation(problem, points_of(problem))
+    return search.gradient_search(problem, even, rounds, exchanges, generator(seed))
 
 
 def wins_over_uniform_draws(found: Best, draws: int) -> float:

@@ -16,6 +16,7 @@ from bitcliff.questions.indicators.observe import float_network, indicator_value
 from bitcliff.record import Record
 from bitcliff.types.subject import Examples
 from tests.adapters.onnx.networks import export
+from tests.small_networks import SoftmaxByHand
 
 # So sure that nearly every row is of exact ones and zeros in float32.
 SURE = 16.0
@@ -37,14 +38,6 @@ class Ending(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return self.end(self.body(x))  # type: ignore[no-any-return]
-
-
-class ByHand(nn.Module):
-    """A softmax that no call says is one; of logits that stay within a float32's reach."""
-
-    def forward(self, z: Tensor) -> Tensor:
-        e = (z - z.amax(1, keepdim=True)).exp()
-        return e / e.sum(1, keepdim=True)
 
 
 @pytest.fixture(scope="module")
@@ -101,7 +94,7 @@ def test_also_in_an_onnx_file_and_where_the_softmax_is_not_seen(
 ) -> None:
     spec = export(ending(nn.Softmax(1)), tmp_path / "net.onnx", x=some(examples))
     file = Audit(load_model(spec), examples, settings=SEARCH).assess()
-    by_hand = assessed(ending(ByHand()), examples)
+    by_hand = assessed(ending(SoftmaxByHand()), examples)
     wanted = on_logits.by_name["worst-5"].accuracy
     for found in (file, by_hand):
         assert found.by_name["worst-5"].accuracy == wanted

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from bitcliff.points import Attachment, discover
 from bitcliff.points.attach import Rounding
 from bitcliff.points.final_activation import FinalActivation, final_activation, to_logits
-from tests.small_networks import chain
+from tests.small_networks import SoftmaxByHand, chain
 
 Z = torch.tensor([[3.0, -2.0, 0.5], [0.1, 0.2, 8.0]])
 
@@ -21,14 +21,6 @@ class Ending(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return self.end(self.body(x))  # type: ignore[no-any-return]
-
-
-class ByHand(nn.Module):
-    """A softmax that no call says is one."""
-
-    def forward(self, z: Tensor) -> Tensor:
-        e = (z - z.amax(1, keepdim=True)).exp()
-        return e / e.sum(1, keepdim=True)
 
 
 class Cubed(nn.Module):
@@ -93,7 +85,7 @@ def test_what_a_last_activation_is_given_is_found(end: nn.Module, final: FinalAc
         assert torch.equal(attachment.followable(scores), to_logits(scores, final))
 
 
-@pytest.mark.parametrize("end", [ByHand(), Cubed()])
+@pytest.mark.parametrize("end", [SoftmaxByHand(), Cubed()])
 def test_what_cannot_be_reached_is_followed_by_logarithms(end: nn.Module) -> None:
     body, x = chain(), torch.randn(5, 4, generator=torch.Generator().manual_seed(0))
     network = Ending(body, end).eval()

@@ -5,7 +5,7 @@ from collections import Counter
 import torch
 from torch import Tensor
 
-from bitcliff.errors import InputError
+from bitcliff.audit.prepare import sites_covered
 from bitcliff.points import Attachment, Selection, discover, logits_of
 from bitcliff.points.attach import Rounding
 from bitcliff.points.forward import batch_size
@@ -24,12 +24,7 @@ def format_runtime(name: str, shipped: Format, subject: Subject, inputs: Inputs)
         InputError: the format is for no layer of this network.
     """
     points = discover(subject.module, inputs, Selection(include_stem=True))
-    covered = {point.site for point in points.points if points.covers(shipped, point.site)}
-    if not covered:
-        raise InputError(
-            f"--numerics {name} rounds linear layers alone, and of the {len(points)} quantization "
-            "points none is a linear layer's input"
-        )
+    covered = sites_covered(f"--numerics {name} rounds", [shipped], points)
     attachment = Attachment(subject.module, points)
     formats = (shipped,) * len(points)
 

@@ -13,14 +13,12 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from bitcliff.audit.evaluator import Evaluator, Scores, margins
-from bitcliff.audit.outcomes import Trial, predictions_of
+from bitcliff.audit.outcomes import Trial, median_of, predictions_of
 from bitcliff.audit.prepare import Prepared, mix_cost
-from bitcliff.audit.search import Best, Problem, even_allocation, exchange, relinearise
+from bitcliff.audit.search import ROUND_COST, Problem, even_allocation, gradient_search
 from bitcliff.budget import freedom_log2, sample_allocations
 from bitcliff.record import Condition
-from bitcliff.record.arrays import classes
 from bitcliff.record.conditions import Kind
-from bitcliff.record.figures import median_draw
 from bitcliff.types.presets import Format
 from bitcliff.types.settings import COST_UNIT
 
@@ -29,8 +27,6 @@ Seed = Callable[[str], np.random.Generator]
 MixStep = tuple[Condition, int, Callable[[Condition], Trial]]
 """A condition, its cost in forward passes, and what measures it."""
 
-# A linearisation: a forward pass, and a backward pass that costs three; then an evaluation.
-_ROUND_COST = 5
 # Examples in a half on which a plan is chosen.
 _FEWEST = 2
 
@@ -131,7 +127,7 @@ class Mixes:
                     batch_size=self.batch,
                 )
 
-            once = asked.rounds * _ROUND_COST + asked.exchanges + 1
+            once = asked.rounds * ROUND_COST + asked.exchanges + 1
             half = n // 2 * (2 * once + asked.draws + 1)
             words = "one of these formats at each layer, at random, alike for all examples"
             yield condition("random-mix", words), asked.draws * n, self._random
@@ -170,8 +166,7 @@ class Mixes:
         )
         scores = [self.runner.scores(everyone, plan) for plan in plans]
         predictions = [predictions_of(each) for each in scores]
-        runs = np.stack([classes(each) for each in predictions])
-        middle = median_draw(runs, classes(self.prepared.targets))
+        middle = median_of(predictions, self.prepared.targets)
         words = f"{len(plans)} draws, uniform over all mixes of this cost; median draw shown"
         named = self._named(plans[middle])
         return Trial(everyone, None, scores[middle], words, predictions, plan=named)
@@ -194,13 +189,10 @@ class Mixes:
             costs=torch.tensor(self.costs),
         )
         rng = self.seed(condition.name)
-        found = []
-        for start in (even_allocation(problem, self._points), self._best_draw(problem, rng)):
-            best = Best(problem, start.clone())
-            best.offer(start)
-            gradients = relinearise(problem, best, asked.rounds)
-            exchange(problem, best, gradients, asked.exchanges, rng)
-            found.append(best)
+        starts = even_allocation(problem, self._points), self._best_draw(problem, rng)
+        found = [
+            gradient_search(problem, start, asked.rounds, asked.exchanges, rng) for start in starts
+        ]
         plan = min(found, key=lambda best: float(best.cost[0])).bits[0]
         words = (
             f"from the even plan and from the best of {asked.draws} draws: gradients summed over "

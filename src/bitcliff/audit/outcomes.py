@@ -11,6 +11,7 @@ from torch import Tensor
 from bitcliff.audit.evaluator import Scores, margins
 from bitcliff.record import Outcomes
 from bitcliff.record.arrays import classes
+from bitcliff.record.figures import median_draw
 
 Predictions = Sequence[int | None]
 """One prediction an example; None on a numeric failure."""
@@ -68,6 +69,11 @@ def predictions_of(scores: Scores) -> list[int | None]:
         None if failed else prediction
         for prediction, failed in zip(scores.predictions.tolist(), scores.failed_at, strict=True)
     ]
+
+
+def median_of(draws: Sequence[Predictions], targets: Predictions) -> int:
+    """Which of a random policy's draws stands for it."""
+    return median_draw(np.stack([classes(each) for each in draws]), classes(targets))
 
 
 def _table(runs: Sequence[Predictions] | None) -> npt.NDArray[np.int32] | None:

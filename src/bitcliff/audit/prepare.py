@@ -1,6 +1,6 @@
 """A network and its data, ready to be measured: everything checked, run once in float."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import torch
@@ -18,6 +18,7 @@ from bitcliff.points.fold import fold_batchnorm
 from bitcliff.points.forward import batch_size, logits_of, outputs_of
 from bitcliff.policy import Policy
 from bitcliff.record import Folding
+from bitcliff.types.presets import Format
 from bitcliff.types.runtime import Runtime
 from bitcliff.types.settings import COST_UNIT, AssessSettings
 from bitcliff.types.subject import Examples, Inputs, Subject, tensors_sha256
@@ -202,11 +203,7 @@ def _check_format(name: str, prepared: Prepared) -> None:
     """
     shipped, attachment = prepared.settings.format_of(name), prepared.evaluator.attachment
     points = prepared.points.points
-    if not any(prepared.points.covers(shipped, point.site) for point in points):
-        raise InputError(
-            f"--numerics {name} rounds linear layers alone, and of the {len(points)} quantization "
-            "points none is a linear layer's input"
-        )
+    sites_covered(f"--numerics {name} rounds", [shipped], prepared.points)
     odd = [point.name for point in points if attachment.refuses(shipped, point)]
     if odd:
         raise InputError(
@@ -244,17 +241,29 @@ def _points(subject: Subject, examples: Examples, settings: AssessSettings) -> P
         return Plan(seen=(), weights={}, missed=(), where=settings.points)
     points = discover(subject.module, examples.inputs, settings)
     formats = [settings.format_of(name) for name in settings.options]
-    left = {
-        point.site
-        for point in points.points
-        if not all(points.covers(shipped, point.site) for shipped in formats)
-    }
-    if len(left) == len(points.sites):
-        raise InputError(
-            f"--options {','.join(settings.options)}: they round linear layers alone, and of the "
-            f"{len(points)} quantization points none is a linear layer's input"
-        )
+    covered = sites_covered(f"--options {','.join(settings.options)}: they round", formats, points)
+    left = points.sites.keys() - covered
     return points.without(left, "not all formats of --options are for it") if left else points
+
+
+def sites_covered(who: str, formats: Sequence[Format], points: Plan) -> set[str]:
+    """The calls that all of the formats are for.
+
+    Args:
+        who: the option with its formats, and that they round, as a refusal begins.
+
+    Raises:
+        InputError: there is none.
+    """
+    covered = {
+        site for site in points.sites if all(points.covers(shipped, site) for shipped in formats)
+    }
+    if not covered:
+        raise InputError(
+            f"{who} linear layers alone, and of the {len(points)} quantization points none is a "
+            "linear layer's input"
+        )
+    return covered
 
 
 def mix_cost(mean: float, points: int, settings: AssessSettings) -> int:

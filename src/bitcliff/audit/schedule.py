@@ -16,31 +16,28 @@ from torch import Tensor
 
 from bitcliff.audit.evaluator import Evaluator
 from bitcliff.audit.mixes import Mixes
-from bitcliff.audit.outcomes import Trial, outcomes_of, predictions_of
+from bitcliff.audit.outcomes import Trial, median_of, outcomes_of, predictions_of
 from bitcliff.audit.prepare import Prepared
 from bitcliff.audit.search import (
+    ROUND_COST,
     Best,
     Problem,
     even_allocation,
     evolve,
-    exchange,
     generator,
-    relinearise,
+    gradient_search,
 )
 from bitcliff.budget import freedom_log2, total_from_mean
 from bitcliff.errors import InputError
 from bitcliff.points import take
 from bitcliff.policy import Batch, Policy, RandomPerExample, RandomStatic, Static, Uniform
 from bitcliff.record import Condition, Effort, Measured
-from bitcliff.record.arrays import NONE, classes
+from bitcliff.record.arrays import NONE
 from bitcliff.record.conditions import Kind
-from bitcliff.record.figures import median_draw
 from bitcliff.types.presets import Format
 from bitcliff.types.runtime import Run, Runtime
 from bitcliff.types.settings import AssessSettings
 
-# A linearisation: a forward pass, and a backward pass that costs three, as `Spent.cost` has it.
-_SLOPES_COST = 4
 # How often what a search found is run again with a nudged input.
 _REPEATS = 3
 # A half must hold two examples or more.
@@ -231,7 +228,7 @@ class Schedule:
         total = total_from_mean(mean, self.points, bits, self.prepared.floors)
         freedom = freedom_log2(self.points, bits, total, self.prepared.floors)
         draws = asked.draws * n
-        rounds = asked.rounds * (_SLOPES_COST + 1) + 2
+        rounds = asked.rounds * ROUND_COST + 2
         search, shared = (rounds + moves for moves in (asked.exchanges, asked.exchanges // 2))
 
         def step(kind: Kind, words: str, cost: int, try_out: Callable[[Condition], Trial]) -> Step:
@@ -339,8 +336,7 @@ class Schedule:
         tables = [self._bits(policy) for policy in self._random_policies(condition)]
         scores = [self.evaluator.scores(self.prepared.everyone, bits) for bits in tables]
         predictions = [predictions_of(each) for each in scores]
-        runs = np.stack([classes(each) for each in predictions])
-        middle = median_draw(runs, classes(self.prepared.targets))
+        middle = median_of(predictions, self.prepared.targets)
         words = f"{len(tables)} draws, uniform over all feasible allocations; median draw shown"
         return Trial(self.prepared.everyone, tables[middle], scores[middle], words, predictions)
 
@@ -377,11 +373,13 @@ class Schedule:
         return self._shown(reported, best.bits.expand(len(reported), -1), words)
 
     def _gradient_search(self, condition: Condition, problem: Problem) -> Best:
-        best = Best(problem, even_allocation(problem, self.points))
-        best.offer(best.bits.clone())
-        gradients = relinearise(problem, best, self.settings.rounds)
-        exchange(problem, best, gradients, self._exchanges(problem), self._search_seed(condition))
-        return best
+        return gradient_search(
+            problem,
+            even_allocation(problem, self.points),
+            self.settings.rounds,
+            self._exchanges(problem),
+            self._search_seed(condition),
+        )
 
     def _exchanges(self, problem: Problem) -> int:
         """Half as many where all examples share an allocation: each move runs all of them."""

@@ -90,8 +90,6 @@ def assess(**options: Any) -> int:
 
     Exit codes: 0 done (with --max-drop: passed), 1 the gate failed, 2 bad input, 3 inconclusive.
     """
-    from bitcliff.verdict import EXIT_CODES
-
     with Display() as display, stdout_set_aside():
         from bitcliff.run.plan_file import of_plan
 
@@ -105,6 +103,13 @@ def assess(**options: Any) -> int:
             print_record(record)
         else:
             _print_summary(record, verdict, job.out)
+    return exit_code(options, record, verdict)
+
+
+def exit_code(options: dict[str, Any], record: "Record", verdict: "Verdict") -> int:
+    """Of a run that ended."""
+    from bitcliff.verdict import EXIT_CODES
+
     if options["max_drop"] is not None:
         return EXIT_CODES[verdict.status]
     # Without a threshold nothing is gated, but what was not covered must not look like a pass.

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from bitcliff.cli.assess import assess, named_job, print_record, subject_options
+from bitcliff.cli.assess import assess, exit_code, named_job, print_record, subject_options
 from bitcliff.cli.display import Display, stdout_set_aside
 from bitcliff.cli.options import SettingsCommand, options_of, settings_from
 from bitcliff.cli.output import reader_may_leave
@@ -51,7 +51,6 @@ def diff(**options: Any) -> int:
     bad input, 3 inconclusive.
     """
     from bitcliff.run.assess_job import run_assess
-    from bitcliff.verdict import EXIT_CODES
 
     with Display() as display, stdout_set_aside():
         job = _job(options)
@@ -61,9 +60,7 @@ def diff(**options: Any) -> int:
             print_record(record)
         else:
             _print_summary(record, verdict, job.out)
-    if options["max_drop"] is not None:
-        return EXIT_CODES[verdict.status]
-    return 0 if record.coverage.complete else EXIT_CODES["inconclusive"]
+    return exit_code(options, record, verdict)
 
 
 def _job(options: dict[str, Any]) -> "AssessJob":

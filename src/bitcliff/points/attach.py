@@ -389,11 +389,14 @@ def summed_axis(role: str, dimensions: int) -> int:
     return -2 if role in ("rhs", "value") and dimensions > 1 else -1
 
 
+def summed_last(x: Tensor, role: str) -> Tensor:
+    """With the axis that the product sums over last; done twice, `x` again."""
+    return x if summed_axis(role, x.ndim) == -1 else x.transpose(-1, -2)
+
+
 def _along_summed_axis(x: Tensor, role: str, numerics: Numerics) -> Tensor:
     """Round with tokens and blocks along the axis that the product sums over."""
-    if summed_axis(role, x.ndim) == -1:
-        return round_shipped(x, numerics)
-    return round_shipped(x.transpose(-1, -2), numerics).transpose(-1, -2)
+    return summed_last(round_shipped(summed_last(x, role), numerics), role)
 
 
 def _may_work_in_place(function: Function, args: Any, kwargs: Any) -> bool:

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from bitcliff.audit import AssessSettings, Audit
 from bitcliff.audit.prepare import Prepared
+from bitcliff.points.final_activation import to_logits
 from bitcliff.questions.difference.observe import divergence_of, observe_difference
 from bitcliff.questions.difference.record import (
     KEY,
@@ -253,7 +254,8 @@ def test_scores_that_are_probabilities_are_taken_as_they_are() -> None:
     a = torch.tensor([[0.5, 0.5], [1.0, 0.0]])
     b = torch.tensor([[0.25, 0.75], [0.5, 0.5]])
     expected = [0.5 * np.log(2) + 0.5 * np.log(0.5 / 0.75), np.log(2)]
-    assert divergence_of(a, b).tolist() == pytest.approx(expected)
+    scores = (to_logits(part, "softmax") for part in (a, b))  # as an evaluator gives them
+    assert divergence_of(*scores).tolist() == pytest.approx(expected)
     # Scores of any kind beside them: the softmax of both.
     logits = torch.tensor([[3.0, -1.0], [0.5, 0.5]])
     p, q = a.double().softmax(1), logits.double().softmax(1)

@@ -25,6 +25,10 @@ _FARTHEST = 4
 _DISCOURAGED = 0.7
 
 
+ROUND_COST = 5
+"""Of a round, in forward passes: one of them, a backward pass that costs three, an evaluation."""
+
+
 class _Move(NamedTuple):
     """One point's option becomes `up`, which costs more, another's `down`, which as much less."""
 
@@ -32,6 +36,20 @@ class _Move(NamedTuple):
     up: int
     second: int
     down: int
+
+
+def gradient_search(
+    problem: Problem,
+    start: Int[Tensor, "g points"],
+    rounds: int,
+    exchanges: int,
+    rng: np.random.Generator,
+) -> Best:
+    """The whole main search, from allocations that are tried first."""
+    best = Best(problem, start.clone())
+    best.offer(start)
+    exchange(problem, best, relinearise(problem, best, rounds), exchanges, rng)
+    return best
 
 
 def relinearise(problem: Problem, best: Best, rounds: int) -> Float[Tensor, "g points o"]:

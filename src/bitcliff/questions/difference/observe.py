@@ -11,14 +11,14 @@ from functools import partial
 import numpy as np
 import numpy.typing as npt
 import torch
-from jaxtyping import Bool, Float, Float64
+from jaxtyping import Float, Float64
 from torch import Tensor
 
 from bitcliff.audit.evaluator import Scores
 from bitcliff.audit.prepare import Prepared, float_in_batches
 from bitcliff.audit.schedule import runtime_run
 from bitcliff.points import Plan, take
-from bitcliff.points.attach import summed_axis
+from bitcliff.points.attach import summed_last
 from bitcliff.points.plan import Point
 from bitcliff.quant import RoundingLoss, rounding_loss
 from bitcliff.questions.difference.record import (
@@ -36,8 +36,6 @@ from bitcliff.types.presets import Format
 Progress = Callable[[str, int, int], None]
 """Told what is at work, how much is done, and of how much."""
 
-# Of a sum of probabilities, rounded as a network in few bits may round them.
-_ONE = 0.02
 # No network's values are so large that their squares add up to this.
 _BEYOND_ANY = 1e149
 
@@ -124,18 +122,10 @@ def _scores(prepared: Prepared, side: Side, size: int | None) -> Scores:
 def divergence_of(
     a: Float[Tensor, "n classes"], b: Float[Tensor, "n classes"]
 ) -> Float64[Tensor, " n"]:
-    """KL(A || B) of each row's softmax, nats; of scores that are probabilities, as they are."""
-    p, q = (part.double() for part in (a, b))
-    if bool(_are_probabilities(p).all() & _are_probabilities(q).all()):
-        least = torch.finfo(torch.float32).tiny
-        p, q = (part.clamp(min=least).log() for part in (p, q))
-    p, q = p.log_softmax(1), q.log_softmax(1)
+    """KL(A || B) of each row's softmax, nats."""
+    p, q = (part.double().log_softmax(1) for part in (a, b))
     # The terms are of both signs, and a sum of zero may come out below it.
     return (p.exp() * (p - q)).sum(1).clamp(0, _BEYOND_ANY)
-
-
-def _are_probabilities(scores: Float64[Tensor, "n classes"]) -> Bool[Tensor, " n"]:
-    return (scores >= 0).all(1) & ((scores.sum(1) - 1).abs() < _ONE)
 
 
 @dataclass
@@ -275,7 +265,7 @@ def _as_grouped(x: Tensor, point: Point, m: int, group: str) -> Tensor:
     """As it was handed to `round_shipped`: see `Attachment._activation`."""
     if group in ("example", "channel"):
         return x if point.layout.axis == 0 and point.layout.group == 1 else point.layout.rows(x, m)
-    return x if summed_axis(point.role, x.ndim) == -1 else x.transpose(-1, -2)
+    return summed_last(x, point.role)
 
 
 def _keep(kept: Kept, index: int, arriving: Tensor, rounded: Tensor) -> None:
