@@ -16,6 +16,10 @@ class PlanError(InputError):
     """What a plan asks for cannot be; whoever read its file puts that before the text."""
 
 
+class NothingQuantized(InputError):
+    """A runtime leaves all of a network in float; the text says what it is made of."""
+
+
 class InfeasibleBudget(InputError, ValueError):
     """No allocation meets the total; the text says which totals do."""
 

@@ -240,3 +240,29 @@ def test_what_needs_bits_is_still_refused(run: Path) -> None:
     with pytest.raises(InputError, match=r"--only activations: .* shows no bits"):
         run_explain(asked, Notes().listener())
     assert json.loads((run / "record.json").read_text())["figures"]["layers"]["kept"]
+
+
+def test_a_layer_without_which_nothing_is_quantized_is_said_not_to_stay_in_float(
+    tmp_path: Path,
+) -> None:
+    """The runtime refuses a network of which it quantizes nothing; its one layer is such a one."""
+    torch.manual_seed(0)
+    network = nn.Sequential(nn.Linear(8, 3)).eval()
+    x = torch.randn(12, 8)
+    export(network, tmp_path / "net.onnx", x=x[:2])
+    np.savez(tmp_path / "data.npz", x=x.numpy(), y=network(x).argmax(1).numpy())
+    job = AssessJob(
+        str(tmp_path / "net.onnx"),
+        str(tmp_path / "data.npz"),
+        tmp_path / "run",
+        "bitcliff ...",
+        settings=SEARCH.changed(include_stem=True),
+        runtimes=(CHOICE,),
+    )
+    run_assess(job, Notes().listener())
+    record = run_explain(ExplainJob(job.out, (CHOICE.label,), ("layers",)), Notes().listener())
+    (found,) = observed_in(record, "layers", LayersObserved).kept
+    assert found.not_kept == found.points
+    assert list(found.predictions) == [""]
+    page = page_of(record, layers_section(record, figures_in(record, "layers", Layers)))
+    assert found.points[0] in text_of(page)

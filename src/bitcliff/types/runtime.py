@@ -28,7 +28,7 @@ class IntegerSums:
 
     exact: Callable[[], Run]
     saturating: Callable[[], Run]
-    compared: Callable[[], tuple[Run, Run]]
+    compared: Callable[[], tuple[Run, ...]]
 
 
 @dataclass(frozen=True)

@@ -311,3 +311,18 @@ def test_every_layer_runs_in_integers_and_decisions_stay_near_float() -> None:
     expected, found = subject.module(inputs), runtime.run(inputs)
     assert not torch.equal(expected, found)
     assert (expected.argmax(1) == found.argmax(1)).float().mean() > 0.9
+
+
+@pytest.mark.parametrize("trailing", [False, True])
+def test_other_processors_scores_have_the_form_of_the_runtimes_own(trailing: bool) -> None:
+    """Axes of size 1 are dropped from all of them alike."""
+    torch.manual_seed(0)
+    layers = [nn.Linear(8, 4), *([nn.Unflatten(1, (4, 1))] if trailing else [])]
+    subject = make_subject("a layer", nn.Sequential(*layers).eval(), None, None)
+    x = torch.randn(6, 8)
+    runtime = loaded("ort-dynamic", (subject, float_onnx(subject.module, x)))
+    assert runtime.sums is not None
+    runs = [runtime.run, runtime.sums.exact(), runtime.sums.saturating(), *runtime.sums.compared()]
+    assert [run(x).shape for run in runs] == [(6, 4)] * 5
+    with pytest.raises(InputError, match="it cannot run a layer"):
+        runtime.sums.exact()(torch.randn(6, 9))

@@ -16,9 +16,9 @@ from bitcliff.adapters.runtimes.quantized_file import PREFIX, load_file
 from bitcliff.adapters.runtimes.torch_dynamic import load_torch_dynamic
 from bitcliff.adapters.runtimes.torchao_dynamic import load_torchao_dynamic
 from bitcliff.adapters.wording import one_line
-from bitcliff.errors import BitcliffError, InputError
+from bitcliff.errors import BitcliffError, InputError, NothingQuantized
 from bitcliff.points.forward import flat_scores
-from bitcliff.types.runtime import Run, Runtime
+from bitcliff.types.runtime import IntegerSums, Run, Runtime
 from bitcliff.types.runtime_choice import OrtOptions, RuntimeChoice
 from bitcliff.types.subject import Inputs, Subject
 
@@ -77,13 +77,21 @@ def load_runtime(
         ) from error
     if not runtime.quantized:
         left = ", ".join(f"{count} {kind}" for kind, count in runtime.in_float.items())
-        raise InputError(
+        raise NothingQuantized(
             f"--runtime {label}: it quantizes nothing of {subject.name}"
             + (f", which is made of {left}" if left else "")
             + "; give another runtime"
         )
-    run, run_float = (_guarded(label, subject, one) for one in (runtime.run, runtime.run_float))
-    return replace(runtime, run=run, run_float=run_float)
+    guard = partial(_guarded, label, subject)
+    sums = runtime.sums
+    if sums is not None:
+        opened = sums
+        sums = IntegerSums(
+            exact=lambda: guard(opened.exact()),
+            saturating=lambda: guard(opened.saturating()),
+            compared=lambda: tuple(map(guard, opened.compared())),
+        )
+    return replace(runtime, run=guard(runtime.run), run_float=guard(runtime.run_float), sums=sums)
 
 
 def read_runtime(text: str) -> RuntimeChoice:

@@ -6,7 +6,7 @@ A runtime rounds weights too, in its own format; nothing here is simulated.
 import numpy as np
 
 from bitcliff.audit.outcomes import predictions_of
-from bitcliff.audit.schedule import runtime_run
+from bitcliff.errors import NothingQuantized
 from bitcliff.points import Plan, Point, Selection, discover
 from bitcliff.questions.context import Context
 from bitcliff.questions.layers.cells import NOTHING, Cell, range_text
@@ -30,9 +30,7 @@ class _Trials:
     def __init__(self, context: Context, policy: str) -> None:
         self.context, self.policy = context, policy
         prepared, condition = context.test.prepared, context.record.by_name[policy].condition
-        found = runtime_run(prepared, condition)
-        assert found is not None  # noqa: S101  (those explained are prepared)
-        self.run, self.size = found
+        self.size = condition.batch_size or 1
         self.runtime = next(one for one in prepared.runtimes if one.name == condition.runtime)
         self.points = quantized_points(self.runtime, _all_points(context))
         self.by_cell: dict[Cell, Predictions] = {}
@@ -64,7 +62,10 @@ class _Trials:
             f"{self.policy}, layers in float", len(self.by_cell), 2 * len(self.points)
         )
         sites = tuple(self.points[index].site for index in sorted(cell))
-        changed = keep(self.runtime.name, sites)
+        try:
+            changed = keep(self.runtime.name, sites)
+        except NothingQuantized:  # all that it would quantize is among them
+            return False
         if not changed.kept.issuperset(sites):
             return False
         self.by_cell[cell] = self._predictions(changed)
