@@ -64,10 +64,13 @@ def quiet() -> Iterator[None]:
     stdout belongs to `--json`. Of what is logged only errors are left.
     """
     before = logging.root.manager.disable
-    logging.disable(max(before, logging.WARNING))
+    louder = before < logging.WARNING
+    if louder:  # each call clears every logger's cache, and this is around every batch
+        logging.disable(logging.WARNING)
     try:
         with contextlib.redirect_stdout(sys.stderr), warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
     finally:
-        logging.disable(before)
+        if louder:
+            logging.disable(before)

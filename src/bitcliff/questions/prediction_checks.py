@@ -1,4 +1,4 @@
-"""Whether stored predictions and margins can be those of a record's examples."""
+"""Stored predictions: how many are right or another, and whether they can be of these examples."""
 
 from collections.abc import Iterator
 
@@ -7,12 +7,29 @@ import numpy.typing as npt
 
 from bitcliff.record import Record
 from bitcliff.record.arrays import NONE
+from bitcliff.stats import rate
+from bitcliff.types.rate import Rate
 
 
 def both_decided(one: npt.NDArray[np.int32], other: npt.NDArray[np.int32]) -> npt.NDArray[np.bool_]:
     """Of which examples there is a prediction in both; -1 is a numeric failure."""
     both: npt.NDArray[np.bool_] = (one != NONE) & (other != NONE)
     return both
+
+
+def changed_rate(
+    before: npt.NDArray[np.int32],
+    after: npt.NDArray[np.int32],
+    among: npt.NDArray[np.bool_] | bool = True,
+) -> Rate:
+    """Decisions that are not the same, where both have one, among some."""
+    both = both_decided(before, after) & among
+    return rate(int((both & (before != after)).sum()), int(both.sum()))
+
+
+def right_rate(labels: npt.NDArray[np.int32] | None, found: npt.NDArray[np.int32]) -> Rate | None:
+    """Right predictions, of all; None without labels."""
+    return None if labels is None else rate(int((labels == found).sum()), len(labels))
 
 
 def prediction_problems(record: Record, prediction: npt.NDArray[np.int32], n: int) -> Iterator[str]:

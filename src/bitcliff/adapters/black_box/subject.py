@@ -77,8 +77,8 @@ def onnx_bytes(spec: str, output: str | None = None) -> bytes:
         InputError: more than ONNX can hold in one piece.
     """
     onnx = require("onnx", "onnx", spec)
-    check_one_piece(Path(spec))
-    model = onnx.load(spec)
+    model = check_one_piece(Path(spec))
+    onnx.load_external_data_for_model(model, str(Path(spec).parent))
     kept = [one for one in model.graph.output if output in (None, one.name)]
     del model.graph.output[:]
     model.graph.output.extend(kept)

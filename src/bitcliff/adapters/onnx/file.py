@@ -47,18 +47,21 @@ def read_onnx(path: Path) -> OnnxFile:
     return OnnxFile(path, model, identity, _size(path, beside))
 
 
-def check_one_piece(path: Path) -> None:
-    """Refuse at once a file that is too large, with its weights, for who wants it in one piece.
+def check_one_piece(path: Path) -> Any:
+    """The file as onnx.ModelProto, without weights that lie beside it; refused at once where it is
+    too large, with these, for who wants it in one piece.
 
     Raises:
         InputError: it is, or as `read_onnx`.
     """
-    size = _size(path, _parsed(path)[2])
+    _, model, beside = _parsed(path)
+    size = _size(path, beside)
     if size > _LARGEST_FILE:
         raise InputError(
             f"{path}: {size / 2**30:.1f} GiB with its weights, and --runtime takes it in one "
             "piece, which holds 2 GiB; leave --runtime out, or give a smaller network"
         )
+    return model
 
 
 def _size(path: Path, beside: Iterable[Path]) -> int:

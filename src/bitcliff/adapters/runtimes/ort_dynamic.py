@@ -1,13 +1,12 @@
 """`ort-dynamic`: ONNX Runtime's `quantize_dynamic`, as it is by default, after pre-processing."""
 
-import logging
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from bitcliff.adapters.optional import require
+from bitcliff.adapters.optional import quiet, require
 from bitcliff.adapters.runtimes.integer_sums import integer_sums
 from bitcliff.adapters.runtimes.onnx_nodes import give_names, nodes_of_sites, split_by_arithmetic
 from bitcliff.adapters.runtimes.session import open_session, run_session, takes_batches
@@ -118,9 +117,7 @@ def _quantized(
         data = model.SerializeToString()
     with TemporaryDirectory() as folder:
         before, after = (Path(folder) / f"{name}.onnx" for name in ("prepared", "done"))
-        # It warns through the root logger about what it was asked to do.
-        logging.disable(logging.WARNING)
-        try:
+        with quiet():  # it warns about what it was asked to do
             _prepare(data, Path(folder) / "given.onnx", before)
             prepared = onnx.load(before)
             give_names(prepared)
@@ -129,8 +126,6 @@ def _quantized(
             _quantize(
                 before, after, options, [each for names in excluded.values() for each in names]
             )
-        finally:
-            logging.disable(logging.NOTSET)
         done = onnx.load(after)
     left = {node.name for node in done.graph.node}
     kept = (site for site, names in excluded.items() if not left.isdisjoint(names))

@@ -13,10 +13,13 @@ from bitcliff.questions.lengths.record import (
     Lengths,
     LengthsObserved,
 )
-from bitcliff.questions.prediction_checks import both_decided, prediction_problems
+from bitcliff.questions.prediction_checks import (
+    both_decided,
+    changed_rate,
+    prediction_problems,
+    right_rate,
+)
 from bitcliff.record import AnswerKind, Record
-from bitcliff.stats import rate
-from bitcliff.types.rate import Rate
 
 Classes = npt.NDArray[np.int32]
 Places = npt.NDArray[np.intp]
@@ -34,7 +37,7 @@ def figures(record: Record, found: LengthsObserved) -> Lengths:
         shortest=int(found.own.min()),
         longest=int(found.own.max()),
         companions=found.companions,
-        right_unpadded={who: _right(labels, one) for who, one in unpadded.items()},
+        right_unpadded={who: right_rate(labels, one) for who, one in unpadded.items()},
         at=[_at(cell, found.own, _before(found, cell), labels) for cell in found.cells[1:]],
         refused=found.refused,
     )
@@ -62,13 +65,10 @@ def _at(cell: LengthCell, own: Classes, before: LengthCell, labels: Classes | No
     for who, now in cell.prediction.items():
         if who not in was:
             continue
-        both, other = both_decided(was[who], now), was[who] != now
         decided[who] = Decided(
-            changed=rate(int((both & other).sum()), int(both.sum())),
-            beyond_float=None
-            if who == FLOAT
-            else rate(int((both & kept & other).sum()), int((both & kept).sum())),
-            right=_right(labels, now),
+            changed=changed_rate(was[who], now),
+            beyond_float=None if who == FLOAT else changed_rate(was[who], now, kept),
+            right=right_rate(labels, now),
         )
     return AtLength(
         length=cell.length or 1,
@@ -77,10 +77,6 @@ def _at(cell: LengthCell, own: Classes, before: LengthCell, labels: Classes | No
         padded=int((own[places] < (cell.length or 1)).sum()),
         decided=decided,
     )
-
-
-def _right(labels: Classes | None, found: Classes) -> Rate | None:
-    return None if labels is None else rate(int((labels == found).sum()), len(labels))
 
 
 def problems(record: Record, found: LengthsObserved) -> Iterator[str]:

@@ -11,6 +11,7 @@ from bitcliff.questions.runtimes.record import (
     Runtimes,
     RuntimesObserved,
 )
+from bitcliff.questions.runtimes.statistics import conditions_in
 from bitcliff.record import Record
 from bitcliff.report.filters import of, of_with_interval
 from bitcliff.report.formatting import class_name, clean
@@ -103,7 +104,7 @@ def _examples(
     if there is None or found is None:
         return []
     place_of = {name: place for place, name in enumerate(record.table.ids)}
-    here = next(p.name for p in record.policies if p.runtime == observed.name)
+    here = conditions_in(record, observed.name)[0].name
     rows = []
     for name in found.examples[:_SHOWN]:
         row = record.examples[place_of[name]]

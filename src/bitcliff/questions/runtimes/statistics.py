@@ -9,8 +9,10 @@ import numpy.typing as npt
 
 from bitcliff.questions.prediction_checks import (
     both_decided,
+    changed_rate,
     margin_problems,
     prediction_problems,
+    right_rate,
 )
 from bitcliff.questions.runtimes.record import (
     OtherDecisions,
@@ -25,8 +27,6 @@ from bitcliff.questions.runtimes.record import (
 from bitcliff.questions.timing import times_as_long
 from bitcliff.record import AnswerKind, PolicyResult, Record
 from bitcliff.record.problems import twice
-from bitcliff.stats import rate
-from bitcliff.types.rate import Rate
 
 # No network's logits lie so far apart; what does has no mean.
 _BEYOND_ANY = 1e300
@@ -67,19 +67,15 @@ def _elsewhere(record: Record, observed: RuntimeObserved) -> OtherDecisions | No
     there = observed.other_processor
     if there is None:
         return None
-    alone, table = _conditions(record, observed.name)[0], record.table
+    alone, table = conditions_in(record, observed.name)[0], record.table
     here = record.outcomes[alone.name].spread(len(table))
     other = both_decided(here, there.prediction) & (here != there.prediction)
     return OtherDecisions(
-        changed=_differ(here, there.prediction),
+        changed=changed_rate(here, there.prediction),
         examples=[table.ids[place] for place in np.flatnonzero(other)],
-        right_here=_right(table.labels, here),
-        right_there=_right(table.labels, there.prediction),
+        right_here=right_rate(table.labels, here),
+        right_there=right_rate(table.labels, there.prediction),
     )
-
-
-def _right(labels: Classes | None, found: Classes) -> Rate | None:
-    return None if labels is None else rate(int((labels == found).sum()), len(labels))
 
 
 def _rungs(record: Record, observed: RuntimeObserved) -> dict[str, list[Rung]]:
@@ -90,7 +86,8 @@ def _rungs(record: Record, observed: RuntimeObserved) -> dict[str, list[Rung]]:
         for some in (observed.rungs, observed.instead)
     )
     target, *batch = (
-        _measured(record, policy, observed.version) for policy in _conditions(record, observed.name)
+        _measured(record, policy, observed.version)
+        for policy in conditions_in(record, observed.name)
     )
     steps = [*simulated, target, *batch]
     above: Sequence[_Step | None] = [None, *steps]
@@ -104,14 +101,14 @@ def _rung(one: _Step, before: _Step | None, target: _Step) -> Rung:
     return Rung(
         name=one.name,
         words=one.words,
-        changed=None if before is None else _differ(before.prediction, one.prediction),
-        from_float=_differ(one.in_float, one.prediction),
-        from_runtime=_differ(target.prediction, one.prediction),
+        changed=None if before is None else changed_rate(before.prediction, one.prediction),
+        from_float=changed_rate(one.in_float, one.prediction),
+        from_runtime=changed_rate(target.prediction, one.prediction),
         margin_gap=_gap(target.margin, one.margin),
     )
 
 
-def _conditions(record: Record, runtime: str) -> list[PolicyResult]:
+def conditions_in(record: Record, runtime: str) -> list[PolicyResult]:
     """Those that were measured in it, the one with each example by itself first."""
     found = [policy for policy in record.policies if policy.runtime == runtime]
     return sorted(found, key=lambda policy: policy.condition.batch_size or 1)
@@ -126,12 +123,6 @@ def _measured(record: Record, policy: PolicyResult, version: str) -> _Step:
         return _Step("batch", f"the same in batches of {size}", prediction, margin, in_float)
     words = f"{version} itself, each example by itself"
     return _Step("runtime", words, prediction, margin, in_float)
-
-
-def _differ(before: Classes, after: Classes) -> Rate:
-    """Decisions that are not the same, where both have one."""
-    both = both_decided(before, after)
-    return rate(int((both & (before != after)).sum()), int(both.sum()))
 
 
 def _gap(target: npt.NDArray[np.float64], margin: npt.NDArray[np.float64]) -> float | None:
@@ -158,7 +149,7 @@ def problems(record: Record, observed: RuntimesObserved) -> Iterator[str]:
 
 
 def _runtime_problems(record: Record, observed: RuntimeObserved) -> Iterator[str]:
-    n, conditions = len(record.table), _conditions(record, observed.name)
+    n, conditions = len(record.table), conditions_in(record, observed.name)
     sizes = [policy.condition.batch_size or 1 for policy in conditions]
     if sizes[:1] != [1] or sizes[1:2] == [1] or len(sizes) > 2:
         yield "was not measured with each example by itself, and once in batches at most"
