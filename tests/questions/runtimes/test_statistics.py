@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bitcliff.questions.runtimes import statistics
+from bitcliff.questions import prediction_checks
 from bitcliff.questions.runtimes.record import KEY, Runtimes, RuntimesObserved
 from bitcliff.questions.runtimes.statistics import KIND, figures, problems
 from bitcliff.record import record_of
@@ -158,7 +158,7 @@ def test_damage_to_what_was_observed_is_refused_or_changes_no_figure(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     # The same few intervals again and again.
-    monkeypatch.setattr(statistics, "rate", functools.cache(rate))
+    monkeypatch.setattr(prediction_checks, "rate", functools.cache(rate))
     record = record_in_runtimes(other_processor=elsewhere({3}, checked=2, alike=2))
     check_observations_are_guarded(record, KEY, KIND)
 
