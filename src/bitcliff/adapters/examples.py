@@ -16,12 +16,14 @@ from bitcliff.adapters.huggingface_data import open_huggingface
 from bitcliff.adapters.idx import open_fashion_mnist, open_installed_fashion_mnist
 from bitcliff.adapters.labels import AS_TOLD, in_pairs, map_labels
 from bitcliff.adapters.normalisation import tried
+from bitcliff.adapters.optional import quiet
 from bitcliff.adapters.outputs import output_count
 from bitcliff.adapters.oxford_pet import open_oxford_pet
 from bitcliff.adapters.source import Opener, Progress, Source, UnknownNormalisation, check_shape
 from bitcliff.adapters.subsample import choose
 from bitcliff.adapters.tables import open_table
 from bitcliff.errors import InputError, nearest
+from bitcliff.points.find_task import find_task
 from bitcliff.types.options import DataOptions
 from bitcliff.types.subject import Examples, Preprocessing, Subject, examples_sha256
 
@@ -83,6 +85,8 @@ def load_examples(
     outputs = output_count(subject, first)
     labels = _checked_labels(source, outputs, spec, subject.name)
     taken = source.take(indices, progress)
+    with quiet():
+        find_task(subject.module, taken.inputs)
     kept = None if labels is None else torch.from_numpy(labels[indices])
     return Examples(
         name=spec,

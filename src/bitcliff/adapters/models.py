@@ -13,6 +13,8 @@ from bitcliff.adapters.weights import Weights, read_weights
 from bitcliff.adapters.zoo_models import load_shipped, load_zoo
 from bitcliff.errors import InputError, nearest
 from bitcliff.points.outputs import give_only
+from bitcliff.tasks import judge_as
+from bitcliff.tasks.choice import read_task
 from bitcliff.types.options import ModelOptions
 from bitcliff.types.subject import Subject
 from bitcliff.zoo.shipped import SHIPPED
@@ -65,6 +67,8 @@ def load_model(
     subject = loader(name, None if weights is None else read_weights(weights), options)
     if options.output is not None and loader is not load_onnx:  # which has chosen already
         give_only(subject.module, options.output)
+    if options.task is not None:
+        judge_as(subject.module, read_task(options.task))
     return subject
 
 

@@ -1,4 +1,4 @@
-"""How many classes a model has, found by running it once."""
+"""How many decisions a model chooses among, found by running it once."""
 
 from collections.abc import Mapping
 
@@ -7,12 +7,15 @@ import torch
 from bitcliff.adapters.optional import quiet
 from bitcliff.adapters.wording import one_line, told_of
 from bitcliff.errors import InputError
-from bitcliff.points.forward import logits_of
+from bitcliff.points.find_task import is_one_score
+from bitcliff.points.forward import output_of
+from bitcliff.tasks import task_of
+from bitcliff.tasks.protocol import told_task
 from bitcliff.types.subject import Inputs, Preprocessing, Subject
 
 
 def output_count(subject: Subject, example_inputs: Inputs) -> int:
-    """Runs the model on the first example and counts its logits.
+    """Runs the model on the first example and counts its scores.
 
     Args:
         example_inputs: at least one example, as the model takes them.
@@ -29,7 +32,10 @@ def output_count(subject: Subject, example_inputs: Inputs) -> int:
         shape = tuple(first.shape[1:])  # type: ignore[assignment]
     try:
         with torch.no_grad(), quiet():
-            logits = logits_of(subject.module, first)
+            output = output_of(subject.module, first)
+            if told_task(subject.module) is None and is_one_score(output):
+                return 2  # that of a threshold, on its two sides
+            logits = task_of(subject.module).scores(output, first)
     except InputError as error:
         raise InputError(told_of(subject.name, error)) from error
     except Exception as error:

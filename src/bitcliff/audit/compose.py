@@ -34,6 +34,7 @@ from bitcliff.record.provenance import (
     platform_name,
     revision,
 )
+from bitcliff.tasks import task_of
 from bitcliff.types.subject import Examples, Subject
 
 # Examples at risk whose thumbnail the record keeps.
@@ -119,7 +120,9 @@ def subject_info(
     final: FinalActivation = "none",
 ) -> SubjectInfo:
     """The model and the data, with what `plan` does not cover; `classes`: how many outputs."""
-    named = [names for names in (subject.class_names, examples.class_names) if names]
+    task = task_of(subject.module)
+    known = (subject.class_names, examples.class_names, task.decisions)
+    named = [names for names in known if names]
     # Names that are not the outputs' own would mislead.
     names = next((list(names) for names in named if len(names) == classes), None)
     return SubjectInfo(
@@ -149,6 +152,7 @@ def subject_info(
         output=subject.output if subject.other_outputs else None,
         other_outputs=list(subject.other_outputs),
         final_activation=final,
+        task=task.name,
     )
 
 

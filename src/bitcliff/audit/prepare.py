@@ -13,11 +13,13 @@ from bitcliff.audit.outcomes import Predictions, predictions_of
 from bitcliff.budget import feasible_totals, total_from_mean
 from bitcliff.errors import InfeasibleBudget, InputError, NumericError
 from bitcliff.points import Attachment, Plan, discover, floors_at, take
+from bitcliff.points.find_task import find_task
 from bitcliff.points.final_activation import final_activation, to_logits
 from bitcliff.points.fold import fold_batchnorm
 from bitcliff.points.forward import batch_size, logits_of, outputs_of
 from bitcliff.policy import Policy
 from bitcliff.record import Folding
+from bitcliff.tasks import Threshold, task_of
 from bitcliff.types.presets import Format
 from bitcliff.types.runtime import Runtime
 from bitcliff.types.settings import COST_UNIT, AssessSettings
@@ -111,6 +113,7 @@ def prepare(
             model, policy, runtimes and data do not go together, or the network fails in float.
     """
     settings = _with_margin(settings, labelled=examples.labels is not None)
+    find_task(subject.module, examples.inputs)
     came, names = subject.module, tuple[str, ...]()
     if settings.fold_batchnorm:
         module, names = fold_batchnorm(came, examples.inputs)
@@ -334,6 +337,14 @@ def _with_reference(
 
 def _check_float(subject: Subject, examples: Examples, in_float: Scores) -> None:
     classes, labels = in_float.logits.shape[1], examples.labels
+    told, task = in_float.predictions[in_float.finite], task_of(subject.module)
+    if isinstance(task, Threshold) and len(told) and bool((told == told[0]).all()):
+        scores = in_float.logits[in_float.finite, 1]
+        raise InputError(
+            f"--task {task.name}: the scores of all {len(told)} examples lie on one side of it, "
+            f"from {float(scores.min()):.4g} to {float(scores.max()):.4g}: give a threshold "
+            "between, or examples of both sides"
+        )
     if classes < 2:
         raise InputError(f"the model must tell two classes or more apart, not {classes}")
     if labels is not None and not 0 <= int(labels.min()) <= int(labels.max()) < classes:

@@ -5,14 +5,15 @@ from collections.abc import Mapping
 from torch import Tensor, nn
 
 from bitcliff.export.to_onnx import to_onnx
-from bitcliff.points.forward import logits_of
+from bitcliff.points.forward import output_of
 from bitcliff.types.subject import Inputs
 
 INPUT = "input"
 
 
 def float_onnx(module: nn.Module, inputs: Inputs) -> bytes:
-    """The bytes of an ONNX file: one input named "input", or one for each keyword, to "scores".
+    """The bytes of an ONNX file: one input named "input", or one for each keyword, to "scores": its
+    output as it is.
 
     Args:
         module: in eval mode. inputs: two examples or more.
@@ -35,5 +36,5 @@ class _Scores(nn.Module):
 
     def forward(self, *tensors: Tensor) -> Tensor:
         if self.names is None:
-            return logits_of(self.model, tensors[0])
-        return logits_of(self.model, dict(zip(self.names, tensors, strict=True)))
+            return output_of(self.model, tensors[0])
+        return output_of(self.model, dict(zip(self.names, tensors, strict=True)))

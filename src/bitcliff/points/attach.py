@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from bitcliff.errors import InputError
 from bitcliff.points.final_activation import FUNCTIONS, FinalActivation, to_logits
-from bitcliff.points.forward import flat_scores, logits_of
+from bitcliff.points.forward import output_of
 from bitcliff.points.operations import (
     ACTIVATIONS,
     COMPUTE,
@@ -32,6 +32,7 @@ from bitcliff.quant import (
     round_shipped,
 )
 from bitcliff.quant.shipped import Rounder
+from bitcliff.tasks import task_of
 from bitcliff.types.numerics import Numerics
 from bitcliff.types.presets import Format
 from bitcliff.types.subject import Inputs
@@ -116,8 +117,9 @@ class Attachment(Walk):
         self.incidents = Incidents()
         self.on_point: OnPoint | None = None
         self.final: FinalActivation = "none"
-        # The last such call's result and what it was given.
+        # The last such call's result and what it was given; that, once it is known to be the output.
         self._activated: tuple[Tensor, Tensor] | None = None
+        self._last: tuple[Tensor, Inputs] | None = None
         self._index = {(p.site, p.role): i for i, p in enumerate(plan.points)}
         self._kinds = {p.site: p.kind for p in plan.seen}
         self._known_misses = {missed.name for missed in plan.missed}
@@ -134,9 +136,16 @@ class Attachment(Walk):
         if rounding is FLOAT:
             # The model as it is: torch takes other kernels for some layers while a mode is active.
             self.on_forward()
-            return logits_of(self.model, inputs)
+            return self._scores(inputs)
         with self:
-            return logits_of(self.model, inputs)
+            return self._scores(inputs)
+
+    def _scores(self, inputs: Inputs) -> Float[Tensor, "batch classes"]:
+        output = output_of(self.model, inputs)
+        activated, self._activated = self._activated, None
+        if activated is not None and _is_same(output, activated[0]):
+            self._last = activated[1], inputs
+        return task_of(self.model).scores(output, inputs)
 
     def _check(self, rounding: Rounding) -> None:
         bits = rounding.bits
@@ -149,7 +158,7 @@ class Attachment(Walk):
 
     def on_forward(self) -> None:
         self.incidents.failed = {}
-        self._activated = None
+        self._activated = self._last = None
 
     def on_other(self, function: Function, args: Any, kwargs: Any) -> Any:
         result = function(*args, **kwargs)
@@ -163,13 +172,11 @@ class Attachment(Walk):
         What the network's last softmax or sigmoid was given, where the scores are its result; else
         their logarithms or log-odds. Without either the scores as they are.
         """
-        activated, self._activated = self._activated, None
-        if activated is not None:
-            result, given = flat_scores(activated[0]), flat_scores(activated[1])
-            # Not by identity: axes of size 1 may have been dropped from it.
-            if result.data_ptr() == scores.data_ptr() and result.shape == scores.shape:
-                return given.clamp(min=torch.finfo(given.dtype).min)
-        return to_logits(scores, self.final)
+        last, self._last = self._last, None
+        if last is None:
+            return to_logits(scores, self.final)
+        found = task_of(self.model).scores_before(*last)
+        return found.clamp(min=torch.finfo(found.dtype).min)
 
     def on_finished(self) -> None:
         # What discovery saw but not in every pass is a known miss, and needs no second mention.
@@ -397,6 +404,11 @@ def summed_last(x: Tensor, role: str) -> Tensor:
 def _along_summed_axis(x: Tensor, role: str, numerics: Numerics) -> Tensor:
     """Round with tokens and blocks along the axis that the product sums over."""
     return summed_last(round_shipped(summed_last(x, role), numerics), role)
+
+
+def _is_same(one: Tensor, other: Tensor) -> bool:
+    """Not by identity: axes of size 1 may have been dropped or added."""
+    return one.data_ptr() == other.data_ptr() and one.numel() == other.numel()
 
 
 def _may_work_in_place(function: Function, args: Any, kwargs: Any) -> bool:

@@ -7,25 +7,28 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from bitcliff.errors import InputError
-from bitcliff.points.outputs import described, named_outputs, scores_in
+from bitcliff.points.outputs import described, judged_output, named_outputs
+from bitcliff.tasks import task_of
 from bitcliff.types.subject import Inputs, Preprocessing, channel_axis
 
 
 def logits_of(model: nn.Module, inputs: Inputs) -> Float[Tensor, "batch classes"]:
-    """Run the model once: its class scores, also out of several outputs; see `chosen_output`.
+    """Run the model once: a score for each of its classes, or of what else it decides among.
 
     Raises:
-        InputError: there are none, several outputs could be meant, or it is not (batch, classes).
+        InputError: as `output_of`; or its output is not of its task.
+    """
+    return task_of(model).scores(output_of(model, inputs), inputs)
+
+
+def output_of(model: nn.Module, inputs: Inputs) -> Tensor:
+    """Run the model once: what it gives, of several outputs the judged one; see `chosen_output`.
+
+    Raises:
+        InputError: there is none, or several outputs could be meant.
     """
     output = _called(model, inputs)
-    scores = flat_scores(output if isinstance(output, Tensor) else scores_in(output))
-    if scores.ndim != 2:
-        raise InputError(
-            "the model must give class scores (batch, classes), but gave shape "
-            f"{tuple(scores.shape)}"
-        )
-    return scores
+    return output if isinstance(output, Tensor) else judged_output(output)
 
 
 def _called(model: nn.Module, inputs: Inputs) -> Any:
@@ -46,31 +49,22 @@ class TakesInOrder(Protocol):
 
 
 def outputs_of(model: nn.Module, inputs: Inputs) -> tuple[str, tuple[str, ...]]:
-    """The name of the output that `logits_of` takes, and the others with their shapes, in words.
+    """The name of the output that `output_of` gives, and the others with their shapes, in words.
 
     Raises:
-        InputError: as `logits_of`.
+        InputError: as `output_of`.
     """
     given: list[Any] = []
     # Before any hook that picks one of them.
     watch = model.register_forward_hook(lambda _m, _a, out: given.append(out), prepend=True)
     try:
-        scores = logits_of(model, inputs)
+        judged = output_of(model, inputs)
     finally:
         watch.remove()
     named = named_outputs(given[-1])
-    # Not by identity: axes of size 1 may have been dropped from it.
-    used = next(
-        (one for one, tensor in named.items() if tensor.data_ptr() == scores.data_ptr()), ""
-    )
+    used = next((one for one, tensor in named.items() if tensor is judged), "")
     known = described(named)
     return used, tuple(f"{name} {known[name]}" for name in named if name != used)
-
-
-def flat_scores(output: Tensor) -> Tensor:
-    """(batch, classes) where all other axes are of size 1, as pools and convolutions leave them."""
-    longer = [size for size in output.shape[1:] if size != 1]
-    return output.flatten(1) if output.ndim > 2 and len(longer) < 2 else output
 
 
 def take(inputs: Inputs, index: Int[Tensor, " chosen"]) -> Inputs:

@@ -98,8 +98,8 @@ def named_outputs(output: Any) -> dict[str, Tensor]:
     return {str(name): value for name, value in named.items() if isinstance(value, Tensor)}
 
 
-def scores_in(output: Any, asked: str | None = None) -> Tensor:
-    """The tensor of class scores in what a network gave.
+def judged_output(output: Any, asked: str | None = None) -> Tensor:
+    """The tensor that is judged, in what a network gave.
 
     Raises:
         InputError: there is none, or several could be meant.
@@ -125,6 +125,6 @@ def give_only(module: nn.Module, asked: str) -> None:
     """
 
     def pick(_module: nn.Module, _args: Any, output: Any) -> Tensor:
-        return scores_in(output, asked)
+        return judged_output(output, asked)
 
     module.register_forward_hook(pick)

@@ -65,6 +65,7 @@ class SubjectInfo(Part):
     words; None and empty where it has one alone. `labelling`: how labels were read, in words; empty
     where nothing was to be decided. `final_activation`: what scores come out of last; margins are
     then of their logarithms or log-odds. None: of a record whose margins are of scores as they are.
+    `task`: what a decision is, as `--task` takes it.
     """
 
     model: str
@@ -82,6 +83,7 @@ class SubjectInfo(Part):
     other_outputs: list[str] = Field(default_factory=list)
     labelling: str = ""
     final_activation: Literal["none", "softmax", "sigmoid"] | None = None
+    task: str = "classification"
 
 
 class Folding(Part):

@@ -43,6 +43,7 @@ from bitcliff.run.partial import Partial
 from bitcliff.run.plan_file import PLAN, check_plan
 from bitcliff.run.run_directory import CONFIG, PARTIAL, check_run_directory, held, open_run
 from bitcliff.run.runtimes import beyond, runtimes_of
+from bitcliff.tasks import task_of
 from bitcliff.types.runtime import Runtime
 from bitcliff.types.runtime_choice import OrtOptions, RuntimeChoice
 from bitcliff.types.subject import Examples, Subject, tensors_sha256
@@ -135,6 +136,7 @@ def run_assess(job: AssessJob, listener: Listener) -> tuple[Record, Verdict]:
     config["policy_sha256"] = prepared.policy and prepared.policy.sha256
     config["runtime_versions"] = [runtime.version for runtime in prepared.runtimes]
     listener.plan(prepared.points)
+    listener.stage(f"Judged by {task_of(prepared.subject.module).words}")
     if prepared.subject.other_outputs:
         others = ", ".join(prepared.subject.other_outputs)
         listener.stage(f"Judged is the output {prepared.subject.output}, and not {others}")

@@ -36,7 +36,10 @@ class ModelOptions(Settings):
     interpolation: str | None = None
     """nearest, bilinear or bicubic."""
     output: str | None = None
-    """Which of the network's outputs is its class scores: a name, or a number from 0."""
+    """Which of the network's outputs is judged: a name, or a number from 0."""
+    task: Annotated[str | None, Option(default="as its output shows")] = None
+    """What a decision is: classification (the largest score), threshold or threshold:NUMBER (the
+    side on which one score lies), or next-token (of a language model)."""
     initial: Annotated[Literal["random", "head"] | None, Option(absent="a training file's")] = None
     """For training. "random": a network of timm or torchvision begins at random. "head": one of its
     weights begins with a new classifier if `num_classes` is not theirs."""

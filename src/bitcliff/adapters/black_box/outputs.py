@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from bitcliff.errors import InputError
-from bitcliff.points.forward import batch_size, flat_scores, pad, take
+from bitcliff.points.forward import batch_size, pad, take
+from bitcliff.tasks.classification import flat_scores
 from bitcliff.types.black_box import Images, Outputs
 from bitcliff.types.subject import Inputs
 
@@ -41,10 +42,14 @@ class Opened:
 
 
 class Form:
-    """The form of a black box's outputs: its first output fixes it."""
+    """The form of a black box's outputs: its first output fixes it.
 
-    def __init__(self, num_classes: int | None) -> None:
-        self._num_classes = num_classes
+    Args:
+        one_score: a single score an example will do too, as (count, 1).
+    """
+
+    def __init__(self, num_classes: int | None, one_score: bool = False) -> None:
+        self._num_classes, self._least = num_classes, 1 if one_score else 2
         self._each: torch.Size | None = None
 
     def check(self, output: Tensor, count: int) -> Outputs:
@@ -54,6 +59,8 @@ class Form:
             NoOutput: another shape, another number of classes than before, NaN or infinity.
         """
         output = flat_scores(output)
+        if output.ndim == 1 and output.is_floating_point() and self._least == 1:
+            output = output[:, None]
         if not output.is_floating_point() and output.ndim == 2 and output.shape[1] == 1:
             output = output[:, 0]
         shape, ndim = tuple(output.shape), 2 if output.is_floating_point() else 1
@@ -73,8 +80,8 @@ class Form:
 
     def _check_scores(self, scores: Tensor) -> None:
         classes = scores.shape[1]
-        if classes < 2 or self._num_classes not in (None, classes):
-            allowed = self._num_classes or "at least 2"
+        if classes < self._least or self._num_classes not in (None, classes):
+            allowed = self._num_classes or f"at least {self._least}"
             raise NoOutput(f"gives scores for {classes} classes, not for {allowed}")
         if not bool(torch.isfinite(scores.float()).all()):
             raise NoOutput("gave NaN or infinity")

@@ -14,6 +14,8 @@ from bitcliff.adapters.onnx.images import image_preprocessing
 from bitcliff.adapters.onnx.subject import declared_inputs, declared_output, plain_shape
 from bitcliff.adapters.optional import require
 from bitcliff.errors import InputError
+from bitcliff.tasks import judge_as
+from bitcliff.tasks.choice import read_task
 from bitcliff.types.black_box import Outputs
 from bitcliff.types.options import ModelOptions
 from bitcliff.types.subject import Inputs, Subject
@@ -51,10 +53,13 @@ def load_black_box_subject(spec: str, options: ModelOptions = _NOTHING_ASKED) ->
     shape = plain_shape(inputs)
     named = inputs if shape is None else None
     preprocessing, unnormalised = image_preprocessing(shape, options, spec)
-    ask = checked(spec, opened, Form(options.num_classes), _AT_ONCE)
+    ask = checked(spec, opened, Form(options.num_classes, one_score=True), _AT_ONCE)
+    module = _AsModule(ask, tuple(named or ())).eval()
+    if options.task is not None:
+        judge_as(module, read_task(options.task))
     return Subject(
         name=spec,
-        module=_AsModule(ask, tuple(named or ())).eval(),
+        module=module,
         preprocessing=preprocessing,
         class_names=None,
         weights_sha256=opened.identity,

@@ -1,6 +1,6 @@
 """Whether the network that was built of an ONNX file gives the outputs of ONNX Runtime."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -18,6 +18,7 @@ from bitcliff.adapters.runtimes.session import open_session
 from bitcliff.adapters.wording import one_line, told_of
 from bitcliff.errors import InputError
 from bitcliff.points.forward import batch_size, logits_of, take
+from bitcliff.tasks import task_of
 from bitcliff.types.subject import Inputs
 
 EXAMPLES = 64
@@ -53,7 +54,7 @@ def check_agreement(
     given = _first(inputs, EXAMPLES)
     count = batch_size(given)
     ours = _ask(spec, network, given, None)
-    opened = open_onnx(spec, BlackBoxSettings(output=output), images=False)
+    opened = _judged(open_onnx(spec, BlackBoxSettings(output=output), images=False), network)
     theirs = checked(spec, opened, Form(None), _BATCH)(given)
     largest, changed = _difference(ours, theirs), int(_other_class(ours, theirs).sum())
     if largest <= TOLERANCE and not changed:
@@ -66,6 +67,12 @@ def check_agreement(
         f"{count} examples change class, scores differ by {100 * largest:.2g} % of their "
         f"spread): {_where(file, _first(given, opened.batch or 1))}"
     )
+
+
+def _judged(opened: Opened, network: nn.Module) -> Opened:
+    """By the network's task."""
+    task, predict = task_of(network), opened.predict
+    return replace(opened, predict=lambda part: task.scores(predict(part), part))
 
 
 def _first(inputs: Inputs, most: int) -> Inputs:

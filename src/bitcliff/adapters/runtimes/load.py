@@ -17,7 +17,7 @@ from bitcliff.adapters.runtimes.torch_dynamic import load_torch_dynamic
 from bitcliff.adapters.runtimes.torchao_dynamic import load_torchao_dynamic
 from bitcliff.adapters.wording import one_line
 from bitcliff.errors import BitcliffError, InputError, NothingQuantized
-from bitcliff.points.forward import flat_scores
+from bitcliff.tasks import task_of
 from bitcliff.types.runtime import IntegerSums, Run, Runtime
 from bitcliff.types.runtime_choice import OrtOptions, RuntimeChoice
 from bitcliff.types.subject import Inputs, Subject
@@ -107,7 +107,7 @@ def _guarded(name: str, subject: Subject, run: Run) -> Run:
     def guarded(inputs: Inputs) -> Tensor:
         try:
             with quiet():
-                return flat_scores(run(inputs))
+                return task_of(subject.module).scores(run(inputs), inputs)
         except Exception as error:
             raise InputError(
                 f"--runtime {name}: it cannot run {subject.name} ({one_line(error)})"

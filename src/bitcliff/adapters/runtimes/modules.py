@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from bitcliff.points.forward import logits_of
+from bitcliff.points.forward import output_of
 from bitcliff.types.runtime import Runtime
 from bitcliff.types.subject import Inputs, Subject
 
@@ -58,6 +58,6 @@ def _kind(module: nn.Module) -> str:
 def _runner(module: nn.Module) -> Callable[[Inputs], Tensor]:
     def run(inputs: Inputs) -> Tensor:
         with torch.no_grad():
-            return logits_of(module, inputs).float()
+            return output_of(module, inputs).float()
 
     return run
