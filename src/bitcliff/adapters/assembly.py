@@ -1,13 +1,13 @@
 """The last step to a `Subject`: eval mode, frozen, finite, hashed."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
-from torch import Tensor, nn
+from torch import nn
 
 from bitcliff.adapters.weights import Weights, refuse_non_finite
 from bitcliff.errors import InputError
 from bitcliff.points.baseline import check_baseline
-from bitcliff.types.subject import NamedInput, Preprocessing, Subject, tensors_sha256
+from bitcliff.types.subject import NamedInput, Preprocessing, Subject, Tokenizer, tensors_sha256
 
 
 def make_subject(
@@ -18,7 +18,7 @@ def make_subject(
     *,
     class_names: tuple[str, ...] | None = None,
     runs_user_code: bool = False,
-    tokenizer: Callable[[list[str]], Mapping[str, Tensor]] | None = None,
+    tokenizer: Tokenizer | None = None,
     named_inputs: Mapping[str, NamedInput] | None = None,
     input_shape: tuple[int | None, ...] | None = None,
     weights_sha256: str | None = None,

@@ -22,6 +22,7 @@ from bitcliff.adapters.oxford_pet import open_oxford_pet
 from bitcliff.adapters.source import Opener, Progress, Source, UnknownNormalisation, check_shape
 from bitcliff.adapters.subsample import choose
 from bitcliff.adapters.tables import open_table
+from bitcliff.adapters.texts import open_jsonl, open_lines
 from bitcliff.errors import InputError, nearest
 from bitcliff.points.find_task import find_task
 from bitcliff.types.options import DataOptions
@@ -37,10 +38,15 @@ PREFIXES: dict[str, Opener] = {
     "oxford-iiit-pet": open_oxford_pet,
     "hf": open_huggingface,
 }
-SUFFIXES: dict[str, Opener] = {".npz": open_npz, ".csv": open_table}
+SUFFIXES: dict[str, Opener] = {
+    ".npz": open_npz,
+    ".csv": open_table,
+    ".txt": open_lines,
+    ".jsonl": open_jsonl,
+}
 
 _NAMES = (*BUILT_IN, *(f"{prefix}:DIR" for prefix in PREFIXES))
-_ACCEPTED = f"{', '.join(_NAMES)}, FILE.npz, FILE.csv or a folder of images"
+_ACCEPTED = f"{', '.join(_NAMES)}, FILE.npz, FILE.csv, FILE.txt, FILE.jsonl or a folder of images"
 _DEFAULTS = DataOptions()
 
 

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from bitcliff.adapters.optional import quiet, require
 from bitcliff.adapters.outputs import image_output_count, output_count
 from bitcliff.adapters.preprocessing import in_words
 from bitcliff.adapters.source import Progress, Source, Taken, needed_preprocessing
+from bitcliff.adapters.texts import text_source
 from bitcliff.adapters.wording import listed, one_line
 from bitcliff.errors import InputError
 from bitcliff.types.options import DataOptions
@@ -52,11 +53,11 @@ def open_huggingface(spec: str, subject: Subject, options: DataOptions) -> Sourc
     if image is not None and (text is None or subject.tokenizer is None):
         take = _images(data, image, subject, name)
     elif text is not None:
-        take = _texts(data, text, subject, name)
+        return _texts(datasets, data, text, subject, name, options)
     else:
         raise InputError(f"{name}: no column image or text; it has {listed(data.column_names, 9)}")
     labelled = _labels(datasets, data, subject, name, options.label_map)
-    ids = tuple(f"{options.split}/{index}" for index in range(len(data)))
+    ids = _ids(data, options)
     return Source(ids, labelled.labels, take, labelled.class_names, labelled.how)
 
 
@@ -159,7 +160,7 @@ def _labels(
 
 def _outputs(subject: Subject, name: str) -> int:
     if subject.tokenizer is not None:
-        return output_count(subject, subject.tokenizer(["text"]))
+        return output_count(subject, subject.tokenizer(["text"]).inputs)
     return image_output_count(subject, needed_preprocessing(subject, name))
 
 
@@ -188,20 +189,24 @@ def _images(data: Any, column: str, subject: Subject, name: str) -> Take:
     return take
 
 
-def _texts(data: Any, column: str, subject: Subject, name: str) -> Take:
-    tokenizer = subject.tokenizer
-    if tokenizer is None:
-        raise InputError(f"{name}: text, but {subject.name} does not take text")
+def _texts(
+    datasets: Any, data: Any, column: str, subject: Subject, name: str, options: DataOptions
+) -> Source:
+    texts, ids = list(data[column]), _ids(data, options)
+    for index, text in enumerate(texts):
+        if not isinstance(text, str):
+            raise InputError(f"{name}, row {index}: {column} holds no text")
+    source = text_source(texts, ids, subject, name)
+    if source.labels is not None:  # what follows is the label
+        return source
+    labelled = _labels(datasets, data, subject, name, options.label_map)
+    return replace(
+        source,
+        labels=labelled.labels,
+        class_names=labelled.class_names,
+        labelling=labelled.how,
+    )
 
-    def take(indices: Sequence[int], progress: Progress | None) -> Taken:
-        texts = [data[index][column] for index in indices]
-        for index, text in zip(indices, texts, strict=True):
-            if not isinstance(text, str):
-                raise InputError(f"{name}, row {index}: {column} holds no text")
-        encoded = tokenizer(texts)
-        width = max(tensor.shape[1] for tensor in encoded.values())
-        if progress is not None:
-            progress(len(texts), len(texts))
-        return Taken(encoded, f"tokenized and padded to {width} tokens")
 
-    return take
+def _ids(data: Any, options: DataOptions) -> tuple[str, ...]:
+    return tuple(f"{options.split}/{index}" for index in range(len(data)))

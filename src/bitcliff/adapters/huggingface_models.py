@@ -1,14 +1,14 @@
-"""`hf:DIR`: image and text classifiers from a local Hugging Face folder."""
+"""`hf:DIR`: classifiers of images and texts, and language models, from a Hugging Face folder."""
 
 import contextlib
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from bitcliff.adapters.assembly import make_subject
 from bitcliff.adapters.huggingface_images import image_preprocessing
@@ -17,18 +17,23 @@ from bitcliff.adapters.preprocessing import override
 from bitcliff.adapters.weights import Weights, read_weights
 from bitcliff.adapters.wording import listed, one_line
 from bitcliff.errors import InputError
+from bitcliff.tasks import NextToken, judge_as
 from bitcliff.types.options import ModelOptions
-from bitcliff.types.subject import Subject
+from bitcliff.types.subject import MASK, Subject, Tokenizer, Tokens
 
-_IMAGE, _TEXT = "AutoModelForImageClassification", "AutoModelForSequenceClassification"
+_IMAGE, _TEXT, _LANGUAGE = (
+    "AutoModelForImageClassification",
+    "AutoModelForSequenceClassification",
+    "AutoModelForCausalLM",
+)
 _MOST_TOKENS = 512
 
 
 def load_huggingface(name: str, weights: Weights | None, options: ModelOptions) -> Subject:
-    """A classifier from config.json and model.safetensors in a local folder; no remote code.
+    """A model from config.json and model.safetensors in a local folder; no remote code.
 
     Raises:
-        InputError: files missing, damaged or of another architecture; not a classifier.
+        InputError: files missing, damaged or of another architecture; of another task.
     """
     spec, folder = f"hf:{name}", Path(name)
     config_file = folder / "config.json"
@@ -43,17 +48,23 @@ def load_huggingface(name: str, weights: Weights | None, options: ModelOptions) 
         config = _loaded(transformers.AutoConfig, folder, config_file)
         task = _task(settings, config, config_file)
         module = _module(transformers, task, folder, config, weights)
-        if task == _TEXT:
-            preprocessing, tokenizer = None, _tokenizer(transformers, folder, config)
-        else:
+        names = _class_names(config)
+        if task == _IMAGE:
+            tokenizer = None
             own = image_preprocessing(transformers, folder, checked=options.image_size is None)
-            preprocessing, tokenizer = override(own, options), None
+            preprocessing = override(own, options)
+        else:
+            tokens = _loaded(transformers.AutoTokenizer, folder, folder / "tokenizer_config.json")
+            preprocessing, tokenizer = None, _tokenizer(tokens, config, task == _LANGUAGE)
+            if task == _LANGUAGE:
+                names = tuple(tokens.convert_ids_to_tokens(range(config.vocab_size)))
+                judge_as(module, NextToken())
     return make_subject(
         spec,
         module,
         preprocessing,
         weights,
-        class_names=_class_names(config),
+        class_names=names,
         tokenizer=tokenizer,
         weights_sha256=digest,
     )
@@ -105,9 +116,11 @@ def _task(settings: dict[str, Any], config: Any, file: Path) -> str:
         return _IMAGE
     if "ForSequenceClassification" in named:
         return _TEXT
+    if "ForCausalLM" in named or "LMHeadModel" in named:
+        return _LANGUAGE
     raise InputError(
-        f"{file}: its architectures are {named or 'not given'}; only ...ForImageClassification and "
-        f"...ForSequenceClassification are supported ({config.model_type})"
+        f"{file}: its architectures are {named or 'not given'}; only ...ForImageClassification, "
+        f"...ForSequenceClassification and ...ForCausalLM are supported ({config.model_type})"
     )
 
 
@@ -135,6 +148,7 @@ def _module(
         raise InputError(f"{where}: does not load as {task} ({one_line(error)})") from error
     _check_loaded(info, where, type(module).__name__)
     module.config.return_dict = True
+    module.config.use_cache = False  # each text is run once
     return module  # type: ignore[no-any-return]
 
 
@@ -161,18 +175,26 @@ def _class_names(config: Any) -> tuple[str, ...] | None:
     return None if are_generic else tuple(names)
 
 
-def _tokenizer(
-    transformers: Any, folder: Path, config: Any
-) -> Callable[[list[str]], Mapping[str, Tensor]]:
-    tokenizer = _loaded(transformers.AutoTokenizer, folder, folder / "tokenizer_config.json")
+def _tokenizer(tokenizer: Any, config: Any, continues: bool) -> Tokenizer:
+    """`continues`: a language model's, whose last token of each text is what it is to find."""
     positions = getattr(config, "max_position_embeddings", None) or _MOST_TOKENS
     longest = min(tokenizer.model_max_length, positions, _MOST_TOKENS)
+    if continues and tokenizer.pad_token is None:
+        tokenizer.pad_token = tokenizer.eos_token  # masked, whatever it is
+    tokenizer.padding_side = "right" if continues else tokenizer.padding_side
 
-    def tokenize(texts: list[str]) -> Mapping[str, Tensor]:
-        encoded = tokenizer(
-            texts, padding=True, truncation=True, max_length=longest, return_tensors="pt"
+    def tokenize(texts: list[str]) -> Tokens:
+        lengths = tuple(map(len, tokenizer(texts)["input_ids"]))
+        encoded = dict(
+            tokenizer(texts, padding=True, truncation=True, max_length=longest, return_tensors="pt")
         )
-        return dict(encoded)
+        if not continues:
+            return Tokens(encoded, lengths, longest)
+        last = encoded[MASK].sum(1, keepdim=True) - 1
+        following = encoded["input_ids"].gather(1, last)[:, 0]
+        encoded[MASK].scatter_(1, last, 0)
+        given = {name: encoded[name][:, :-1] for name in ("input_ids", MASK)}
+        return Tokens(given, lengths, longest, following)
 
     return tokenize
 

@@ -4,7 +4,7 @@ The last batch is padded, so that every example runs through the same kernels wh
 evaluated with it.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 
@@ -19,7 +19,7 @@ from bitcliff.points.final_activation import to_logits
 from bitcliff.points.forward import raw_tensors
 from bitcliff.types.presets import Format
 from bitcliff.types.runtime import Run
-from bitcliff.types.subject import Inputs
+from bitcliff.types.subject import Inputs, Texts
 
 # Relative size of the nudge in `Evaluator.repeat`: some ten units in the last place of a float32.
 _NUDGE = 1e-6
@@ -192,11 +192,11 @@ class Evaluator:
 
         Zero for examples with a numeric failure.
         """
-        parts = []
-        for rows, padded in batches(torch.arange(len(index)), self.batch_size):
-            parts.append(self._gradients_of(index[padded], bits[padded], options)[: len(rows)])
+        found = torch.zeros(*bits.shape, len(options))
+        for rows, padded in self._batches(index, self.batch_size):
+            found[rows] = self._gradients_of(index[padded], bits[padded], options)[: len(rows)]
             self._count(len(rows), backward=True)
-        return torch.cat(parts)
+        return found
 
     def _gradients_of(
         self, index: Int[Tensor, " m"], bits: Int[Tensor, "m points"], options: Int[Tensor, " o"]
@@ -215,7 +215,7 @@ class Evaluator:
         <d margin / d x, Q_o(x) - x>, and the same of the point's weights, added up.
         """
         found = torch.zeros(len(formats), len(options))
-        for rows, padded in batches(torch.arange(len(index)), self.batch_size):
+        for rows, padded in self._batches(index, self.batch_size):
             hot = [[float(one == chosen) for one in options] for chosen in formats]
             choice = [torch.tensor(row).requires_grad_() for row in hot]
             rounding = Rounding(
@@ -245,7 +245,7 @@ class Evaluator:
         # Copies what a network overwrites; costs about a second forward pass, so only if needed.
         saving = allow_mutation_on_saved_tensors() if self.in_place else nullcontext()
         with torch.enable_grad(), saving:
-            logits = self.attachment.run(take(self.inputs, index), rounding)
+            logits = self.attachment.run(self._taken(index), rounding)
             found = margins(self.attachment.followable(logits), self.reference[index])[:count]
             total = found[torch.isfinite(found)].sum()
             # Where the network turns gradients off there is none at all.
@@ -260,22 +260,48 @@ class Evaluator:
         batch_size: int | None = None,
         followable: bool = False,
     ) -> Scores:
-        logits, failed = [], []
+        logits = list[Tensor]()
+        failed: list[str | None] = [None] * len(index)
+        order = torch.empty(len(index), dtype=torch.int64)
+        done = 0
         with torch.no_grad():
-            size = batch_size or self.batch_size
-            for rows, padded in batches(torch.arange(len(index)), size):
-                batch = self.attachment.run(take(self.inputs, index[padded]), rounding(padded))
-                failed += self._failures(batch[: len(rows)])
+            for rows, padded in self._batches(index, batch_size or self.batch_size):
+                batch = self.attachment.run(self._taken(index[padded]), rounding(padded))
+                for row, point in zip(
+                    rows.tolist(), self._failures(batch[: len(rows)]), strict=True
+                ):
+                    failed[row] = point
                 if followable:
                     batch = self.attachment.followable(batch)
                 else:
                     batch = to_logits(batch, self.attachment.final)
                 batch = batch if batch.dtype == torch.float64 else batch.float()
                 logits.append(batch[: len(rows)].cpu())
+                order[rows] = torch.arange(done, done + len(rows))
+                done += len(rows)
                 self._count(len(rows))
         places = zip(index.tolist(), failed, strict=True)
         self.broken |= {place for place, point in places if point is not None}
-        return Scores(torch.cat(logits), tuple(failed))
+        return Scores(torch.cat(logits)[order], tuple(failed))
+
+    def _batches(
+        self, index: Int[Tensor, " m"], size: int
+    ) -> Iterator[tuple[Int[Tensor, " rows"], Int[Tensor, " size"]]]:
+        """`batches` of the places in `index`; each of texts of one length alone."""
+        if not isinstance(self.inputs, Texts):
+            yield from batches(torch.arange(len(index)), size)
+            return
+        everyone = self.inputs.lengths
+        own = everyone[index]
+        for length in own.unique().tolist():
+            places = (own == length).nonzero()[:, 0]
+            for rows, padded in batches(places, min(size, int((everyone == length).sum()))):
+                yield places[rows], padded
+
+    def _taken(self, index: Int[Tensor, " m"]) -> Inputs:
+        """The examples' inputs, of texts without padding; all are of one length."""
+        chosen = take(self.inputs, index)
+        return chosen.unpadded() if isinstance(chosen, Texts) else chosen
 
     def _count(self, examples: int, backward: bool = False) -> None:
         self.spent.forward += examples
@@ -303,7 +329,8 @@ def _filled(gradients: Sequence[Tensor | None], none: Tensor, axis: int) -> Tens
 def laid_out_for_speed(inputs: Inputs) -> Inputs:
     """The same values; images with channels last in memory, where convolutions run faster."""
     if isinstance(inputs, Mapping):
-        return {name: _channels_last(value) for name, value in inputs.items()}
+        laid_out = {name: _channels_last(value) for name, value in inputs.items()}
+        return Texts(laid_out) if isinstance(inputs, Texts) else laid_out
     return _channels_last(inputs)
 
 

@@ -13,8 +13,8 @@ from bitcliff.audit.outcomes import Predictions, predictions_of
 from bitcliff.budget import feasible_totals, total_from_mean
 from bitcliff.errors import InfeasibleBudget, InputError, NumericError
 from bitcliff.points import Attachment, Plan, discover, floors_at, take
-from bitcliff.points.find_task import find_task
 from bitcliff.points.final_activation import final_activation, to_logits
+from bitcliff.points.find_task import find_task
 from bitcliff.points.fold import fold_batchnorm
 from bitcliff.points.forward import batch_size, logits_of, outputs_of
 from bitcliff.policy import Policy

@@ -117,7 +117,7 @@ class Attachment(Walk):
         self.incidents = Incidents()
         self.on_point: OnPoint | None = None
         self.final: FinalActivation = "none"
-        # The last such call's result and what it was given; that, once it is known to be the output.
+        # The last such call: its result and what it was given; the latter once it is the output.
         self._activated: tuple[Tensor, Tensor] | None = None
         self._last: tuple[Tensor, Inputs] | None = None
         self._index = {(p.site, p.role): i for i, p in enumerate(plan.points)}

@@ -20,7 +20,7 @@ from bitcliff.points.layout import Layout, find_layout
 from bitcliff.points.plan import Missed, Plan, Point
 from bitcliff.points.trace import SeenCall, Trace, check_eval, is_attention, trace
 from bitcliff.types.settings import AssessSettings, Selection
-from bitcliff.types.subject import Inputs
+from bitcliff.types.subject import Inputs, Texts
 
 
 def discover(model: nn.Module, inputs: Inputs, selection: Selection | None = None) -> Plan:
@@ -38,6 +38,8 @@ def discover(model: nn.Module, inputs: Inputs, selection: Selection | None = Non
     check_eval(model)
     selection = selection or Selection()
     a, b = 0, _first_that_differs(inputs)
+    if isinstance(inputs, Texts):  # to one length, so that none is padded in any pass
+        inputs = inputs.cut(int(inputs.lengths[[a, b]].min())).unpadded()
     # In the second pass neither end of the batch holds the example it held in the first.
     batches = ([a, b], [b, b, a], [a, a])
     traces = [
@@ -58,9 +60,12 @@ def _first_that_differs(inputs: Inputs) -> int:
     number = batch_size(inputs)
     if number < 2:
         raise InputError(f"two examples or more are needed to find the points; {number} was given")
-    tensors = list(inputs.values()) if isinstance(inputs, Mapping) else [inputs]
     for index in range(1, number):
-        if not all(torch.equal(tensor[0], tensor[index]) for tensor in tensors):
+        pair = take(inputs, torch.tensor([0, index]))
+        if isinstance(pair, Texts):
+            pair = pair.cut(int(pair.lengths.min()))
+        tensors = list(pair.values()) if isinstance(pair, Mapping) else [pair]
+        if not all(torch.equal(tensor[0], tensor[1]) for tensor in tensors):
             return index
     raise InputError(
         f"all {number} examples are the same: two that differ are needed to find the points"

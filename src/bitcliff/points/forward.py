@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from bitcliff.points.outputs import described, judged_output, named_outputs
 from bitcliff.tasks import task_of
-from bitcliff.types.subject import Inputs, Preprocessing, channel_axis
+from bitcliff.types.subject import Inputs, Preprocessing, Texts, channel_axis
 
 
 def logits_of(model: nn.Module, inputs: Inputs) -> Float[Tensor, "batch classes"]:
@@ -70,7 +70,8 @@ def outputs_of(model: nn.Module, inputs: Inputs) -> tuple[str, tuple[str, ...]]:
 def take(inputs: Inputs, index: Int[Tensor, " chosen"]) -> Inputs:
     """The chosen examples of a batch, in that order."""
     if isinstance(inputs, Mapping):
-        return {name: value[index] for name, value in inputs.items()}
+        taken = {name: value[index] for name, value in inputs.items()}
+        return Texts(taken) if isinstance(inputs, Texts) else taken
     return inputs[index]
 
 

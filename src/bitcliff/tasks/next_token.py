@@ -8,10 +8,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from bitcliff.errors import InputError
-from bitcliff.types.subject import Inputs
-
-MASK = "attention_mask"
-"""By convention, ones where a text has tokens and zeros where it is padded."""
+from bitcliff.types.subject import MASK, Inputs
 
 
 @dataclass(frozen=True)

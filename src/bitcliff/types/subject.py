@@ -10,6 +10,36 @@ from torch import Tensor, nn
 Inputs = Tensor | Mapping[str, Tensor]
 """A batch as the model takes it: a tensor (batch, *rest), or keyword tensors (batch, *rest)."""
 
+MASK = "attention_mask"
+"""By convention, ones where a text has tokens and zeros where it is padded."""
+
+
+class Texts(dict[str, Tensor]):
+    """Keyword tensors of texts, `MASK` among them: padding is no part of the examples.
+
+    Texts of one length are run together and without it, so that it enters no range and nobody's
+    outcome depends on who else is there.
+    """
+
+    @property
+    def lengths(self) -> Tensor:
+        """(n,) in tokens."""
+        return (self[MASK] != 0).sum(1)
+
+    def unpadded(self) -> "Texts":
+        """Without the positions at which all are padded."""
+        kept = (self[MASK] != 0).any(0)
+        return self._of_tokens(lambda x: x[:, kept])
+
+    def cut(self, length: int) -> "Texts":
+        """To so many tokens at most, those at the end or, padded at the start, at the beginning."""
+        at_end = bool((self[MASK][:, 0] != 0).all())
+        return self._of_tokens(lambda x: x[:, :length] if at_end else x[:, x.shape[1] - length :])
+
+    def _of_tokens(self, change: Callable[[Tensor], Tensor]) -> "Texts":
+        shape = self[MASK].shape
+        return Texts({name: change(x) if x.shape[:2] == shape else x for name, x in self.items()})
+
 
 @dataclass(frozen=True)
 class Preprocessing:
@@ -73,6 +103,27 @@ class NamedInput:
 
 
 @dataclass(frozen=True)
+class Tokens:
+    """Texts as a model takes them.
+
+    Attributes:
+        inputs: keyword tensors (texts, *rest).
+        lengths: of each text, in tokens, before it was cut to what the model takes.
+        longest: what it takes at most.
+        following: (texts,) of a language model, the token that each text ends with, which it is
+            not given.
+    """
+
+    inputs: Mapping[str, Tensor]
+    lengths: tuple[int, ...]
+    longest: int
+    following: Tensor | None = None
+
+
+Tokenizer = Callable[[list[str]], Tokens]
+
+
+@dataclass(frozen=True)
 class Subject:
     """A model under assessment: in eval mode, its parameters frozen.
 
@@ -87,7 +138,7 @@ class Subject:
         weights_sha256: of the weights' file, or of the state dict where there is no file.
         runs_user_code: the model came from `py:`, so the user's own code ran.
         black_box: only its outputs are to be had: no points, no gradient, no weights.
-        tokenizer: for text models from a Hugging Face folder: texts to keyword tensors.
+        tokenizer: for text models from a Hugging Face folder.
         named_inputs: for files that take several arrays, or whole numbers: what they declare, by
             the keywords that the module is called with.
         input_shape: of its one input, where that needs no name and a file declares its shape: batch
@@ -103,7 +154,7 @@ class Subject:
     weights_sha256: str
     runs_user_code: bool = False
     black_box: bool = False
-    tokenizer: Callable[[list[str]], Mapping[str, Tensor]] | None = None
+    tokenizer: Tokenizer | None = None
     named_inputs: Mapping[str, NamedInput] | None = None
     input_shape: tuple[int | None, ...] | None = None
     output: str | None = None

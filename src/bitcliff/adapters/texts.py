@@ -1,0 +1,119 @@
+"""Texts as a model's own tokenizer takes them: a line each, or from JSON lines with labels."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from bitcliff.adapters.labels import map_labels
+from bitcliff.adapters.outputs import output_count
+from bitcliff.adapters.source import Progress, Source, Taken
+from bitcliff.adapters.wording import one_line
+from bitcliff.errors import InputError
+from bitcliff.types.options import DataOptions
+from bitcliff.types.subject import Subject, Texts, Tokens
+
+# Of a language model: something to go on from, and what follows.
+_LEAST_TOKENS = 2
+
+
+def open_lines(spec: str, subject: Subject, options: DataOptions) -> Source:
+    """A text a line, without labels; empty lines are left out.
+
+    Raises:
+        InputError: not text in UTF-8; texts for a model that takes none; as `text_source`.
+    """
+    del options
+    numbered = [(n, line) for n, line in enumerate(_lines(spec), 1) if line.strip()]
+    ids = tuple(f"line {number}" for number, _ in numbered)
+    return text_source([line for _, line in numbered], ids, subject, spec)
+
+
+def open_jsonl(spec: str, subject: Subject, options: DataOptions) -> Source:
+    """An object a line: `text`, and `label` in all of them or in none.
+
+    Raises:
+        InputError: not such; labels that match no output; as `text_source`.
+    """
+    rows = {
+        f"line {number}": _object(line, f"{spec}, line {number}")
+        for number, line in enumerate(_lines(spec), 1)
+        if line.strip()
+    }
+    source = text_source([row["text"] for row in rows.values()], tuple(rows), subject, spec)
+    named = [str(row["label"]) for row in rows.values() if "label" in row]
+    if not named or source.labels is not None:  # what follows a text is its label
+        return source
+    if len(named) != len(rows):
+        raise InputError(
+            f"{spec}: {len(named)} of {len(rows)} lines have a label; give all or none"
+        )
+    mapped = map_labels(
+        list(dict.fromkeys(named)),
+        subject.class_names,
+        lambda: output_count(subject, source.take([0], None).inputs),
+        f"{spec} (label)",
+        options.label_map,
+    )
+    labels = np.array([mapped.index[name] for name in named], dtype=np.int64)
+    return replace(source, labels=labels, class_names=mapped.class_names, labelling=mapped.how)
+
+
+def text_source(texts: Sequence[str], ids: tuple[str, ...], subject: Subject, where: str) -> Source:
+    """Texts for a model that has a tokenizer; of a language model the last token is the label.
+
+    Raises:
+        InputError: the model takes no text; a text is empty, or too short to be continued.
+    """
+    if subject.tokenizer is None:
+        raise InputError(f"{where}: text, but {subject.name} does not take text")
+    for one, text in zip(ids, texts, strict=True):
+        if not text.strip():
+            raise InputError(f"{where}, {one}: an empty text; leave it out")
+    tokens = subject.tokenizer(list(texts)) if texts else None
+    if tokens is None or tokens.following is None:
+        return Source(ids, None, lambda chosen, told: _taken(tokens, chosen, told))
+    for one, length in zip(ids, tokens.lengths, strict=True):
+        if length < _LEAST_TOKENS:
+            raise InputError(f"{where}, {one}: one token alone continues nothing; leave it out")
+    return Source(
+        ids,
+        tokens.following.numpy(),
+        lambda chosen, told: _taken(tokens, chosen, told),
+        labelling="the token that each text ends with, which the model is not given",
+    )
+
+
+def _taken(tokens: Tokens | None, chosen: Sequence[int], progress: Progress | None) -> Taken:
+    assert tokens is not None  # noqa: S101  (of no texts none is taken)
+    rows = torch.tensor(list(chosen))
+    inputs = Texts({name: x[rows] for name, x in tokens.inputs.items()}).unpadded()
+    cut = sum(tokens.lengths[index] > tokens.longest for index in chosen)
+    width = max(x.shape[1] for x in inputs.values())
+    done = f"tokenized, at most {width} tokens"
+    if cut:
+        done += f"; {cut} of {len(chosen)} texts cut to {tokens.longest}"
+    if progress is not None:
+        progress(len(chosen), len(chosen))
+    return Taken(inputs, done)
+
+
+def _lines(spec: str) -> list[str]:
+    try:
+        return Path(spec).read_text("utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{spec}: not readable as text in UTF-8 ({one_line(error)})") from error
+
+
+def _object(line: str, where: str) -> dict[str, Any]:
+    try:
+        found = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{where}: not readable as JSON ({one_line(error)})") from error
+    if not isinstance(found, dict) or not isinstance(found.get("text"), str):
+        raise InputError(f'{where}: must be an object with a text, such as {{"text": "..."}}')
+    return found
