@@ -105,6 +105,7 @@ def load_examples(
         preprocessing=taken.preprocessing,
         labelling=source.labelling,
         thumbnails=taken.thumbnails,
+        texts=taken.texts,
     )
 
 

@@ -57,7 +57,7 @@ def load_huggingface(name: str, weights: Weights | None, options: ModelOptions) 
             tokens = _loaded(transformers.AutoTokenizer, folder, folder / "tokenizer_config.json")
             preprocessing, tokenizer = None, _tokenizer(tokens, config, task == _LANGUAGE)
             if task == _LANGUAGE:
-                names = tuple(tokens.convert_ids_to_tokens(range(config.vocab_size)))
+                names = tuple(map(tokens.decode, range(config.vocab_size)))
                 judge_as(module, NextToken())
     return make_subject(
         spec,

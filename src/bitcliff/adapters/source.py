@@ -26,12 +26,13 @@ class Taken:
     Attributes:
         inputs: as many along dim 0 as were chosen.
         preprocessing: what was done, in words.
-        thumbnails: one data URI each, or None.
+        thumbnails: one data URI each, or None. texts: as in `Examples`.
     """
 
     inputs: Inputs
     preprocessing: str
     thumbnails: tuple[str, ...] | None = None
+    texts: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True)

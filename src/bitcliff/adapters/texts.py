@@ -19,6 +19,8 @@ from bitcliff.types.subject import Subject, Texts, Tokens
 
 # Of a language model: something to go on from, and what follows.
 _LEAST_TOKENS = 2
+# Characters of a text that a report shows.
+_SHOWN = 200
 
 
 def open_lines(spec: str, subject: Subject, options: DataOptions) -> Source:
@@ -74,32 +76,40 @@ def text_source(texts: Sequence[str], ids: tuple[str, ...], subject: Subject, wh
     for one, text in zip(ids, texts, strict=True):
         if not text.strip():
             raise InputError(f"{where}, {one}: an empty text; leave it out")
-    tokens = subject.tokenizer(list(texts)) if texts else None
-    if tokens is None or tokens.following is None:
-        return Source(ids, None, lambda chosen, told: _taken(tokens, chosen, told))
+    if not texts:
+        raise InputError(f"{where}: holds no examples")
+    tokens = subject.tokenizer(list(texts))
+
+    def take(chosen: Sequence[int], progress: Progress | None) -> Taken:
+        if progress is not None:
+            progress(len(chosen), len(chosen))
+        return _taken(tokens, texts, chosen)
+
+    if tokens.following is None:
+        return Source(ids, None, take)
     for one, length in zip(ids, tokens.lengths, strict=True):
         if length < _LEAST_TOKENS:
             raise InputError(f"{where}, {one}: one token alone continues nothing; leave it out")
     return Source(
         ids,
         tokens.following.numpy(),
-        lambda chosen, told: _taken(tokens, chosen, told),
+        take,
         labelling="the token that each text ends with, which the model is not given",
     )
 
 
-def _taken(tokens: Tokens | None, chosen: Sequence[int], progress: Progress | None) -> Taken:
-    assert tokens is not None  # noqa: S101  (of no texts none is taken)
+def _taken(tokens: Tokens, texts: Sequence[str], chosen: Sequence[int]) -> Taken:
     rows = torch.tensor(list(chosen))
     inputs = Texts({name: x[rows] for name, x in tokens.inputs.items()}).unpadded()
     cut = sum(tokens.lengths[index] > tokens.longest for index in chosen)
-    width = max(x.shape[1] for x in inputs.values())
-    done = f"tokenized, at most {width} tokens"
+    done = f"tokenized, at most {int(inputs.lengths.max())} tokens"
     if cut:
         done += f"; {cut} of {len(chosen)} texts cut to {tokens.longest}"
-    if progress is not None:
-        progress(len(chosen), len(chosen))
-    return Taken(inputs, done)
+    return Taken(inputs, done, texts=tuple(_ending(texts[index]) for index in chosen))
+
+
+def _ending(text: str) -> str:
+    return text if len(text) <= _SHOWN else f"… {text[-_SHOWN:]}"
 
 
 def _lines(spec: str) -> list[str]:

@@ -37,8 +37,8 @@ from bitcliff.record.provenance import (
 from bitcliff.tasks import task_of
 from bitcliff.types.subject import Examples, Subject
 
-# Examples at risk whose thumbnail the record keeps.
-_THUMBNAILS = 24
+# Examples at risk whose image or text the record keeps.
+_SHOWN = 24
 
 
 def record_of_schedule(schedule: Schedule, started: str, command: str | None) -> Record:
@@ -73,7 +73,7 @@ def record_of_schedule(schedule: Schedule, started: str, command: str | None) ->
 
 
 def example_table(prepared: Prepared, done: Sequence[Measured]) -> Table:
-    """The examples and what float predicts of each, with thumbnails of those most at risk."""
+    """The examples and what float predicts of each, with those most at risk to look at."""
     examples, in_float = prepared.examples, prepared.in_float
     found = margins(in_float.logits, prepared.evaluator.reference)
     table = Table(
@@ -82,11 +82,13 @@ def example_table(prepared: Prepared, done: Sequence[Measured]) -> Table:
         prediction=classes(predictions_of(in_float)),
         margin=found.where(in_float.finite, float("nan")).numpy(),
     )
-    if examples.thumbnails is None:
-        return table
-    shown = set(at_risk(table, done)[:_THUMBNAILS])
-    pairs = zip(examples.ids, examples.thumbnails, strict=True)
-    return table.model_copy(update={"thumbnails": {k: v for k, v in pairs if k in shown}})
+    shown = set(at_risk(table, done)[:_SHOWN])
+    kept = {
+        name: {k: v for k, v in zip(examples.ids, every, strict=True) if k in shown}
+        for name, every in (("thumbnails", examples.thumbnails), ("texts", examples.texts))
+        if every is not None
+    }
+    return table.model_copy(update=kept)
 
 
 def provenance_of(

@@ -45,7 +45,8 @@ class Outcome:
 class ExampleRow:
     """One example: what float predicts, and what each condition made of it.
 
-    `thumbnail` is a small image as a data URI, kept for examples at risk only.
+    `thumbnail` is a small image as a data URI, `text` what a text says or how it ends; both are
+    kept for examples at risk only.
     """
 
     id: str
@@ -54,6 +55,7 @@ class ExampleRow:
     float_margin: float | None
     outcomes: Mapping[str, Outcome]
     thumbnail: str | None = None
+    text: str | None = None
 
     def before(self, outcome: Outcome) -> int | None:
         """What float predicts that this outcome is compared with."""
@@ -181,7 +183,8 @@ class Table(Part):
     Attributes:
         ids: n distinct names. labels: (n,) classes, or None where there are none.
         prediction: (n,) float's argmax, -1 on a numeric failure. margin: (n,) as in `Outcomes`.
-        thumbnails: small images as data URIs by id, kept for examples at risk only.
+        thumbnails, texts: small images as data URIs, or what texts say, by id; kept for examples at
+            risk only.
     """
 
     ids: list[str]
@@ -189,6 +192,7 @@ class Table(Part):
     prediction: Ints
     margin: Floats
     thumbnails: dict[str, str] = Field(default_factory=dict)
+    texts: dict[str, str] = Field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -229,6 +233,7 @@ class Rows(Sequence[ExampleRow]):
             float_margin=None if np.isnan(margin) else margin,
             outcomes=_OutcomesAt(place, self._outcomes),
             thumbnail=table.thumbnails.get(table.ids[place]),
+            text=table.texts.get(table.ids[place]),
         )
 
 

@@ -66,8 +66,8 @@ def _table(observed: Observed) -> Iterator[str]:
         yield from _classes("a label", table.labels, 0, observed.subject.n_classes)
     yield from _classes("float", table.prediction, NONE, observed.subject.n_classes)
     yield from _margins(observed, "float", table.prediction, table.margin, slice(None))
-    if unknown := table.thumbnails.keys() - set(table.ids):
-        yield f"a thumbnail of {sorted(unknown)[0]!r}, which is no example's id"
+    if unknown := (table.thumbnails.keys() | table.texts.keys()) - set(table.ids):
+        yield f"an image or a text of {sorted(unknown)[0]!r}, which is no example's id"
 
 
 def _classes(what: str, found: npt.NDArray[np.int32], least: int, classes: int) -> Iterator[str]:

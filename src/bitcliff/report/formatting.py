@@ -143,8 +143,10 @@ def class_name(subject: SubjectInfo, index: int | None) -> str:
 
 
 def noun(record: Record, count: int = 2) -> str:
-    """What the examples are: images where any image is kept, else examples."""
-    return ("image" if record.table.thumbnails else "example") + ("" if count == 1 else "s")
+    """What the examples are, where any is kept to look at, else examples."""
+    table = record.table
+    word = "image" if table.thumbnails else "text" if table.texts else "example"
+    return word + ("" if count == 1 else "s")
 
 
 def percent(share: float | None) -> str:

@@ -20,6 +20,7 @@ class AtRisk:
 
     id: str
     thumbnail: str | None
+    text: str | None
     label: str | None
     float_prediction: str
     prediction: str
@@ -79,6 +80,7 @@ def _card(record: Record, row: ExampleRow, policy: PolicyResult, outcome: Outcom
     return AtRisk(
         id=clean(row.id, 80),
         thumbnail=safe_thumbnail(row.thumbnail),
+        text=None if row.text is None else clean(row.text, 240),
         label=None if row.label is None else class_name(record.subject, row.label),
         float_prediction=class_name(record.subject, row.float_prediction),
         prediction=class_name(record.subject, outcome.prediction),

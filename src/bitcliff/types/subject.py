@@ -177,6 +177,7 @@ class Examples:
         preprocessing: what was done to each example, in words, for the record.
         thumbnails: n small images as data URIs ("data:image/jpeg;base64,..."), or None.
         labelling: how labels were read, in words; empty where nothing was to be decided.
+        texts: what n texts say, long ones their end, or None.
     """
 
     name: str
@@ -189,6 +190,7 @@ class Examples:
     preprocessing: str = "none: taken as they are"
     thumbnails: tuple[str, ...] | None = None
     labelling: str = ""
+    texts: tuple[str, ...] | None = None
 
     def __len__(self) -> int:
         return len(self.ids)
