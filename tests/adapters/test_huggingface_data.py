@@ -98,7 +98,8 @@ def test_texts_go_through_the_tokenizer(tmp_path: Path, text_subject: Subject) -
     ]
     assert examples.labels is not None
     assert examples.labels.tolist() == [1, 0, 1]
-    assert examples.preprocessing.startswith("tokenized and padded to 5 tokens")
+    assert examples.preprocessing == "tokenized, at most 5 tokens"
+    assert examples.texts == ("a good film", "bad", "good good")
     shorter = load_examples(f"hf:{tmp_path}", subject=text_subject, limit=2)
     assert len(shorter) == 2
     assert shorter.sha256 != examples.sha256

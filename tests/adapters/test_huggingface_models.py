@@ -83,7 +83,9 @@ def test_a_text_classifier_and_its_tokenizer(tmp_path: Path) -> None:
     model = save_bert(tmp_path)
     subject = load_model(f"hf:{tmp_path}")
     assert subject.tokenizer is not None
-    tokens = subject.tokenizer(["A good film", "bad " * 50])
+    found = subject.tokenizer(["A good film", "bad " * 50])
+    assert (found.lengths, found.longest, found.following) == ((5, 52), 12, None)
+    tokens = found.inputs
     assert tokens["input_ids"].shape == (2, 12)
     assert tokens["input_ids"][0].tolist() == [2, 5, 6, 8, 3] + [0] * 7
     assert torch.equal(subject.module(**tokens).logits, model(**tokens).logits)

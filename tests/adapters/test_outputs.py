@@ -7,6 +7,7 @@ from torch import nn
 
 from bitcliff.adapters import output_count
 from bitcliff.errors import InputError
+from bitcliff.tasks import Classification, judge_as
 from bitcliff.types.subject import Subject
 
 
@@ -31,6 +32,13 @@ def test_tensors_objects_and_keywords(capsys: pytest.CaptureFixture[str]) -> Non
     assert output_count(subject(lambda x: torch.zeros(len(x), 7)), x) == 7
     logits = SimpleNamespace(logits=torch.zeros(1, 4))
     assert output_count(subject(lambda **_: logits), {"input_ids": x, "mask": x}) == 4
+    # One score has two sides, unless it is said to be that of a class.
+    assert output_count(subject(lambda x: torch.zeros(len(x))), x) == 2
+    alone = subject(lambda x: torch.zeros(len(x), 1))
+    assert output_count(alone, x) == 2
+    judge_as(alone.module, Classification())
+    with pytest.raises(InputError, match="has one output; a classifier needs at least two"):
+        output_count(alone, x)
     assert capsys.readouterr().out == ""
 
 
@@ -40,7 +48,6 @@ def test_tensors_objects_and_keywords(capsys: pytest.CaptureFixture[str]) -> Non
         (lambda x: x @ torch.zeros(4, 4), r"does not accept inputs of shape \(3,\) \(RuntimeError"),
         (lambda x: torch.zeros(1, 3, 8, 8), r"but gave shape \(1, 3, 8, 8\)"),
         (lambda x: "text", "but gave no tensor"),
-        (lambda x: torch.zeros(1, 1), "has one output"),
         (lambda: 1 / 0, "does not accept inputs"),
     ],
 )

@@ -12,6 +12,7 @@ from bitcliff.audit.prepare import Prepared, prepare
 from bitcliff.errors import InfeasibleBudget, InputError, NumericError
 from bitcliff.points import Plan, discover
 from bitcliff.policy import Uniform
+from bitcliff.tasks import Classification, judge_as
 from bitcliff.types.runtime import Runtime
 from bitcliff.types.settings import AssessSettings
 from tests.contract.subjects import EFFORT, SETTINGS
@@ -130,6 +131,7 @@ def test_a_policy_for_other_points_is_refused() -> None:
 
 
 ONE_OUTPUT = nn.Sequential(nn.Linear(4, 3), nn.Linear(3, 1)).eval()
+judge_as(ONE_OUTPUT, Classification())
 NO_LOGITS = nn.Sequential(nn.Linear(4, 4), nn.Linear(4, 4), nn.Unflatten(1, (2, 2))).eval()
 BAD: list[tuple[str, Any, Any, dict[str, Any], str]] = [
     ("training mode", chain(0).train(), [X], {}, "training mode"),

@@ -2,7 +2,8 @@ import pytest
 import torch
 
 from bitcliff.errors import InputError
-from bitcliff.points.forward import batches, flat_scores, logits_of, takes_images
+from bitcliff.points.forward import batches, logits_of, takes_images
+from bitcliff.tasks.classification import flat_scores
 from bitcliff.types.subject import Preprocessing
 
 

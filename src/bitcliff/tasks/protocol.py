@@ -1,6 +1,6 @@
 """The shape of a task, and where a network keeps its own."""
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -13,6 +13,7 @@ _KEPT = "_bitcliff_task"
 _PLAIN = Classification()
 
 
+@runtime_checkable
 class Task(Protocol):
     """From what a network gives to the scores of what it may decide; the largest is its decision.
 
