@@ -84,7 +84,7 @@ def test_a_text_classifier_and_its_tokenizer(tmp_path: Path) -> None:
     subject = load_model(f"hf:{tmp_path}")
     assert subject.tokenizer is not None
     found = subject.tokenizer(["A good film", "bad " * 50])
-    assert (found.lengths, found.longest, found.following) == ((5, 52), 12, None)
+    assert (found.lengths, found.longest) == ((5, 52), 12)
     tokens = found.inputs
     assert tokens["input_ids"].shape == (2, 12)
     assert tokens["input_ids"][0].tolist() == [2, 5, 6, 8, 3] + [0] * 7

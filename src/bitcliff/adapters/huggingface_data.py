@@ -18,6 +18,7 @@ from bitcliff.adapters.source import Progress, Source, Taken, needed_preprocessi
 from bitcliff.adapters.texts import text_source
 from bitcliff.adapters.wording import listed, one_line
 from bitcliff.errors import InputError
+from bitcliff.tasks import NextToken, task_of
 from bitcliff.types.options import DataOptions
 from bitcliff.types.subject import Subject
 
@@ -197,7 +198,7 @@ def _texts(
         if not isinstance(text, str):
             raise InputError(f"{name}, row {index}: {column} holds no text")
     source = text_source(texts, ids, subject, name)
-    if source.labels is not None:  # what follows is the label
+    if isinstance(task_of(subject.module), NextToken):  # which a class says nothing of
         return source
     labelled = _labels(datasets, data, subject, name, options.label_map)
     return replace(

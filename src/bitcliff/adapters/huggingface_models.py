@@ -19,7 +19,7 @@ from bitcliff.adapters.wording import listed, one_line
 from bitcliff.errors import InputError
 from bitcliff.tasks import NextToken, judge_as
 from bitcliff.types.options import ModelOptions
-from bitcliff.types.subject import MASK, Subject, Tokenizer, Tokens
+from bitcliff.types.subject import Subject, Tokenizer, Tokens
 
 _IMAGE, _TEXT, _LANGUAGE = (
     "AutoModelForImageClassification",
@@ -55,7 +55,7 @@ def load_huggingface(name: str, weights: Weights | None, options: ModelOptions) 
             preprocessing = override(own, options)
         else:
             tokens = _loaded(transformers.AutoTokenizer, folder, folder / "tokenizer_config.json")
-            preprocessing, tokenizer = None, _tokenizer(tokens, config, task == _LANGUAGE)
+            preprocessing, tokenizer = None, _tokenizer(tokens, config)
             if task == _LANGUAGE:
                 names = tuple(map(tokens.decode, range(config.vocab_size)))
                 judge_as(module, NextToken())
@@ -175,26 +175,18 @@ def _class_names(config: Any) -> tuple[str, ...] | None:
     return None if are_generic else tuple(names)
 
 
-def _tokenizer(tokenizer: Any, config: Any, continues: bool) -> Tokenizer:
-    """`continues`: a language model's, whose last token of each text is what it is to find."""
+def _tokenizer(tokenizer: Any, config: Any) -> Tokenizer:
     positions = getattr(config, "max_position_embeddings", None) or _MOST_TOKENS
     longest = min(tokenizer.model_max_length, positions, _MOST_TOKENS)
-    if continues and tokenizer.pad_token is None:
+    if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token  # masked, whatever it is
-    tokenizer.padding_side = "right" if continues else tokenizer.padding_side
 
     def tokenize(texts: list[str]) -> Tokens:
-        lengths = tuple(map(len, tokenizer(texts)["input_ids"]))
-        encoded = dict(
-            tokenizer(texts, padding=True, truncation=True, max_length=longest, return_tensors="pt")
+        lengths = tuple(map(len, tokenizer(texts, verbose=False)["input_ids"]))
+        encoded = tokenizer(
+            texts, padding=True, truncation=True, max_length=longest, return_tensors="pt"
         )
-        if not continues:
-            return Tokens(encoded, lengths, longest)
-        last = encoded[MASK].sum(1, keepdim=True) - 1
-        following = encoded["input_ids"].gather(1, last)[:, 0]
-        encoded[MASK].scatter_(1, last, 0)
-        given = {name: encoded[name][:, :-1] for name in ("input_ids", MASK)}
-        return Tokens(given, lengths, longest, following)
+        return Tokens(dict(encoded), lengths, longest)
 
     return tokenize
 

@@ -12,13 +12,12 @@ import torch
 from bitcliff.adapters.labels import map_labels
 from bitcliff.adapters.outputs import output_count
 from bitcliff.adapters.source import Progress, Source, Taken
-from bitcliff.adapters.wording import one_line
+from bitcliff.adapters.wording import one_line, shortened
 from bitcliff.errors import InputError
+from bitcliff.tasks import NextToken, task_of
 from bitcliff.types.options import DataOptions
 from bitcliff.types.subject import Subject, Texts, Tokens
 
-# Of a language model: something to go on from, and what follows.
-_LEAST_TOKENS = 2
 # Characters of a text that a report shows.
 _SHOWN = 200
 
@@ -38,6 +37,9 @@ def open_lines(spec: str, subject: Subject, options: DataOptions) -> Source:
 def open_jsonl(spec: str, subject: Subject, options: DataOptions) -> Source:
     """An object a line: `text`, and `label` in all of them or in none.
 
+    A label is a class; for a language model it is what should follow the text, of which the first
+    token counts.
+
     Raises:
         InputError: not such; labels that match no output; as `text_source`.
     """
@@ -46,14 +48,17 @@ def open_jsonl(spec: str, subject: Subject, options: DataOptions) -> Source:
         for number, line in enumerate(_lines(spec), 1)
         if line.strip()
     }
-    source = text_source([row["text"] for row in rows.values()], tuple(rows), subject, spec)
+    texts = [row["text"] for row in rows.values()]
+    source = text_source(texts, tuple(rows), subject, spec)
     named = [str(row["label"]) for row in rows.values() if "label" in row]
-    if not named or source.labels is not None:  # what follows a text is its label
+    if not named:
         return source
     if len(named) != len(rows):
         raise InputError(
             f"{spec}: {len(named)} of {len(rows)} lines have a label; give all or none"
         )
+    if isinstance(task_of(subject.module), NextToken):
+        return _continued(source, texts, named, subject, spec)
     mapped = map_labels(
         list(dict.fromkeys(named)),
         subject.class_names,
@@ -65,11 +70,32 @@ def open_jsonl(spec: str, subject: Subject, options: DataOptions) -> Source:
     return replace(source, labels=labels, class_names=mapped.class_names, labelling=mapped.how)
 
 
+def _continued(
+    source: Source, texts: list[str], following: list[str], subject: Subject, where: str
+) -> Source:
+    """With the first token of what should follow each text as its label."""
+    assert subject.tokenizer is not None  # noqa: S101  (`text_source` has seen to it)
+    labels = []
+    for one, text, more in zip(source.ids, texts, following, strict=True):
+        begun, whole = (
+            subject.tokenizer([words]).inputs["input_ids"][0].tolist()
+            for words in (text, text + more)
+        )
+        if whole[: len(begun)] != begun or len(whole) == len(begun):
+            raise InputError(
+                f"{where}, {one}: the label {shortened(more)!r} does not begin a token after the "
+                "text; begin it with a space, or end the text where it begins"
+            )
+        labels.append(whole[len(begun)])
+    told = "the first token of what should follow each text"
+    return replace(source, labels=np.array(labels, dtype=np.int64), labelling=told)
+
+
 def text_source(texts: Sequence[str], ids: tuple[str, ...], subject: Subject, where: str) -> Source:
-    """Texts for a model that has a tokenizer; of a language model the last token is the label.
+    """Texts for a model that has a tokenizer.
 
     Raises:
-        InputError: the model takes no text; a text is empty, or too short to be continued.
+        InputError: the model takes no text; there is none, or one is empty.
     """
     if subject.tokenizer is None:
         raise InputError(f"{where}: text, but {subject.name} does not take text")
@@ -85,17 +111,7 @@ def text_source(texts: Sequence[str], ids: tuple[str, ...], subject: Subject, wh
             progress(len(chosen), len(chosen))
         return _taken(tokens, texts, chosen)
 
-    if tokens.following is None:
-        return Source(ids, None, take)
-    for one, length in zip(ids, tokens.lengths, strict=True):
-        if length < _LEAST_TOKENS:
-            raise InputError(f"{where}, {one}: one token alone continues nothing; leave it out")
-    return Source(
-        ids,
-        tokens.following.numpy(),
-        take,
-        labelling="the token that each text ends with, which the model is not given",
-    )
+    return Source(ids, None, take)
 
 
 def _taken(tokens: Tokens, texts: Sequence[str], chosen: Sequence[int]) -> Taken:

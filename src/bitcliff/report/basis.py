@@ -103,8 +103,7 @@ def _chance_note(record: Record) -> str:
     found, by_chance = record.float_.accuracy, chance(record)
     if found is None or by_chance is None or found.low is None or found.k == found.n:
         return ""
-    # Whoever goes on with a text may well go on otherwise than it does.
-    if found.low > by_chance or record.subject.task == "next-token":
+    if found.low > by_chance:
         return ""
     return (
         f"In float already only {rate_text(found)} of the {noun(record)} are right, 95 % interval "

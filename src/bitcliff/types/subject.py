@@ -110,14 +110,11 @@ class Tokens:
         inputs: keyword tensors (texts, *rest).
         lengths: of each text, in tokens, before it was cut to what the model takes.
         longest: what it takes at most.
-        following: (texts,) of a language model, the token that each text ends with, which it is
-            not given.
     """
 
     inputs: Mapping[str, Tensor]
     lengths: tuple[int, ...]
     longest: int
-    following: Tensor | None = None
 
 
 Tokenizer = Callable[[list[str]], Tokens]

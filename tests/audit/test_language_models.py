@@ -1,0 +1,103 @@
+"""A language model's audit against the model run by hand, each text by itself."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import transformers
+from torch.nn import functional as F  # noqa: N812
+
+from bitcliff import Audit
+from bitcliff.adapters import load_examples, load_model
+from bitcliff.audit import AssessSettings
+from bitcliff.audit.prepare import Prepared
+from bitcliff.types.subject import Examples, Subject
+from tests.language_models import prose, save_language_model
+
+N = 12
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("lm")
+    save_language_model(folder)
+    (folder / "texts.txt").write_text("\n".join(prose(N)))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def loaded(folder: Path) -> tuple[Subject, Examples]:
+    subject = load_model(f"hf:{folder}")
+    return subject, load_examples(str(folder / "texts.txt"), subject=subject)
+
+
+def by_hand(folder: Path, linear: Any = F.linear) -> list[int]:
+    """The token that follows each text, which is given alone."""
+    model = transformers.LlamaForCausalLM.from_pretrained(folder)
+    tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
+    for module in model.modules():
+        if isinstance(module, torch.nn.Linear):
+            module.forward = lambda x, module=module: linear(x, module.weight, module.bias)
+    found = []
+    with torch.no_grad():
+        for text in (folder / "texts.txt").read_text().split("\n"):
+            ids = torch.tensor([tokenizer(text)["input_ids"]])
+            found.append(int(model(input_ids=ids).logits[0, -1].argmax()))
+    return found
+
+
+def int8_by_token(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None) -> Any:
+    """Weights by output channel and activations by token, symmetric, of their largest size."""
+    rounded = []
+    for values in (x, weight):
+        scale = values.abs().amax(-1, keepdim=True) / 127
+        rounded.append((values / scale).round().clamp(-128, 127) * scale)
+    return F.linear(*rounded, bias)
+
+
+def test_it_is_what_the_model_does_by_hand(folder: Path, loaded: tuple[Subject, Examples]) -> None:
+    settings = AssessSettings(numerics=("vllm-int8-token",), budgets=())
+    record = Audit(*loaded, settings=settings).assess()
+    assert record.subject.task == "next-token"
+    assert not record.subject.uncovered
+    assert record.table.prediction.tolist() == by_hand(folder)
+    ours = record.outcomes["vllm-int8-token"].prediction.tolist()
+    theirs = by_hand(folder, int8_by_token)
+    assert ours == theirs
+    assert len(set(theirs)) > N // 2
+
+
+def test_an_outcome_does_not_depend_on_who_else_is_there(
+    loaded: tuple[Subject, Examples],
+) -> None:
+    """Coarse rounding by an example's range, which padding or longer companions would enter."""
+    subject, examples = loaded
+    settings = AssessSettings(batch_size=5)
+    everyone: Prepared = Audit(subject, examples, settings=settings).prepared
+    points = len(everyone.points)
+    bits = torch.randint(3, 7, (N, points), generator=torch.Generator().manual_seed(0))
+    together = everyone.evaluator.scores(torch.arange(N), bits)
+    lengths = examples.inputs.lengths  # type: ignore[union-attr]
+    assert len(set(lengths.tolist())) > 3
+    for place in range(N):
+        alone = everyone.evaluator.scores(torch.tensor([place]), bits[[place]])
+        assert torch.equal(alone.logits[0], together.logits[place]), place
+    shuffled = torch.randperm(N, generator=torch.Generator().manual_seed(1))
+    again = everyone.evaluator.scores(shuffled, bits[shuffled])
+    assert torch.equal(again.logits, together.logits[shuffled])
+
+
+def test_a_search_beats_chance(folder: Path, loaded: tuple[Subject, Examples]) -> None:
+    subject = loaded[0]
+    few = load_examples(str(folder / "texts.txt"), subject=subject, limit=6)
+    settings = AssessSettings(
+        bits=(3, 4, 5, 6, 7, 8), budgets=(5.0,), uniform=(), draws=2, rounds=4, exchanges=0,
+        evaluations=0,
+    )  # fmt: skip
+    record = Audit(subject, few, settings=settings).assess()
+    changed = {
+        one.name: int((one.outcomes.prediction != record.table.before(one.outcomes)).sum())
+        for one in record.observed.conditions
+    }
+    assert changed["worst-5"] > changed["random-5"] >= changed["best-5"]
