@@ -70,9 +70,11 @@ class Threshold:
         return self._beside(given, odds)
 
     def _beside(self, output: Tensor, at: float) -> Float[Tensor, "batch 2"]:
-        if output.ndim < 1 or output.numel() != len(output) or not output.is_floating_point():
+        # By its shape alone: an export must not fix the size of the batch.
+        one_each = output.ndim and all(size == 1 for size in output.shape[1:])
+        if not one_each or not output.is_floating_point():
             raise InputError(
                 f"the model must give one score an example, but gave shape {tuple(output.shape)}"
             )
-        score = output.flatten()
+        score = output.flatten(1)[:, 0] if output.ndim > 1 else output
         return torch.stack([torch.full_like(score, at), score], 1)
