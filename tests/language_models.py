@@ -21,9 +21,8 @@ def _trained() -> tuple[Any, Any]:
     texts = paragraphs()[0][TRAINING]
     made = ByteLevelBPETokenizer()
     made.train_from_iterator(texts, _VOCABULARY, special_tokens=[_END], show_progress=False)
-    tokenizer = transformers.PreTrainedTokenizerFast(
-        tokenizer_object=made._tokenizer, eos_token=_END, model_max_length=TOKENS
-    )
+    fast: Any = transformers.PreTrainedTokenizerFast
+    tokenizer = fast(tokenizer_object=made._tokenizer, eos_token=_END, model_max_length=TOKENS)
     torch.manual_seed(0)
     config = transformers.LlamaConfig(
         vocab_size=_VOCABULARY, hidden_size=48, intermediate_size=96, num_hidden_layers=2,

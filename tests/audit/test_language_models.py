@@ -1,5 +1,6 @@
 """A language model's audit against the model run by hand, each text by itself."""
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +39,7 @@ def by_hand(folder: Path, linear: Any = F.linear) -> list[int]:
     tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
     for module in model.modules():
         if isinstance(module, torch.nn.Linear):
-            module.forward = lambda x, module=module: linear(x, module.weight, module.bias)
+            setattr(module, "forward", partial(_forward, linear, module))  # noqa: B010
     found = []
     with torch.no_grad():
         for text in (folder / "texts.txt").read_text().split("\n"):
@@ -47,13 +48,18 @@ def by_hand(folder: Path, linear: Any = F.linear) -> list[int]:
     return found
 
 
+def _forward(linear: Any, module: torch.nn.Linear, x: torch.Tensor) -> Any:
+    return linear(x, module.weight, module.bias)
+
+
 def int8_by_token(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None) -> Any:
     """Weights by output channel and activations by token, symmetric, of their largest size."""
-    rounded = []
-    for values in (x, weight):
+
+    def rounded(values: torch.Tensor) -> torch.Tensor:
         scale = values.abs().amax(-1, keepdim=True) / 127
-        rounded.append((values / scale).round().clamp(-128, 127) * scale)
-    return F.linear(*rounded, bias)
+        return (values / scale).round().clamp(-128, 127) * scale
+
+    return F.linear(rounded(x), rounded(weight), bias)
 
 
 def test_it_is_what_the_model_does_by_hand(folder: Path, loaded: tuple[Subject, Examples]) -> None:

@@ -27,7 +27,8 @@ class Written(nn.Module):
     def __init__(self, how: Callable[[Tensor], Tensor]) -> None:
         super().__init__()
         self.network, self.how = chain(3, inputs=8, width=16, classes=1), how
-        last = self.network[-1]
+        *_, last = self.network.children()
+        assert isinstance(last, nn.Linear)
         with torch.no_grad():
             last.weight.mul_(60)
             last.bias.sub_(self.network(X).median())

@@ -119,7 +119,7 @@ class Attachment(Walk):
         self.final: FinalActivation = "none"
         # The last such call: its result and what it was given; the latter once it is the output.
         self._activated: tuple[Tensor, Tensor] | None = None
-        self._last: tuple[Tensor, Inputs] | None = None
+        self._ending: tuple[Tensor, Inputs] | None = None
         self._index = {(p.site, p.role): i for i, p in enumerate(plan.points)}
         self._kinds = {p.site: p.kind for p in plan.seen}
         self._known_misses = {missed.name for missed in plan.missed}
@@ -144,7 +144,7 @@ class Attachment(Walk):
         output = output_of(self.model, inputs)
         activated, self._activated = self._activated, None
         if activated is not None and _is_same(output, activated[0]):
-            self._last = activated[1], inputs
+            self._ending = activated[1], inputs
         return task_of(self.model).scores(output, inputs)
 
     def _check(self, rounding: Rounding) -> None:
@@ -158,7 +158,7 @@ class Attachment(Walk):
 
     def on_forward(self) -> None:
         self.incidents.failed = {}
-        self._activated = self._last = None
+        self._activated = self._ending = None
 
     def on_other(self, function: Function, args: Any, kwargs: Any) -> Any:
         result = function(*args, **kwargs)
@@ -172,7 +172,7 @@ class Attachment(Walk):
         What the network's last softmax or sigmoid was given, where the scores are its result; else
         their logarithms or log-odds. Without either the scores as they are.
         """
-        last, self._last = self._last, None
+        last, self._ending = self._ending, None
         if last is None:
             return to_logits(scores, self.final)
         found = task_of(self.model).scores_before(*last)
