@@ -25,7 +25,7 @@ def _trained() -> tuple[Any, Any]:
     tokenizer = fast(tokenizer_object=made._tokenizer, eos_token=_END, model_max_length=TOKENS)
     torch.manual_seed(0)
     config = transformers.LlamaConfig(
-        vocab_size=_VOCABULARY, hidden_size=48, intermediate_size=96, num_hidden_layers=2,
+        vocab_size=_VOCABULARY, hidden_size=64, intermediate_size=128, num_hidden_layers=2,
         num_attention_heads=4, num_key_value_heads=2, max_position_embeddings=TOKENS,
         tie_word_embeddings=True, eos_token_id=0, bos_token_id=None,
     )  # fmt: skip

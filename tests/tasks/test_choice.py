@@ -3,11 +3,18 @@ import pytest
 from bitcliff.errors import InputError
 from bitcliff.tasks import Classification, NextToken, Threshold
 from bitcliff.tasks.choice import read_task
+from bitcliff.tasks.ctc import Ctc
+from bitcliff.tasks.positions import Positions
+from bitcliff.tasks.values import Embedding, Labels, Values
 
 
 def test_a_task_is_read_as_it_is_named() -> None:
-    for task in (Classification(), NextToken(), Threshold(), Threshold(0.5), Threshold(-3.25)):
+    for task in (
+        Classification(), NextToken(), Threshold(), Threshold(0.5), Threshold(-3.25), Positions(),
+        Positions(0.01), Ctc(), Ctc(7), Values(0.5), Embedding(0.99), Labels(-1.0),
+    ):  # fmt: skip
         assert read_task(task.name) == task
+    assert read_task("labels") == Labels(0.5)
 
 
 @pytest.mark.parametrize(
@@ -15,10 +22,15 @@ def test_a_task_is_read_as_it_is_named() -> None:
     [
         ("clasification", "is not known; did you mean classification"),
         ("classification:3", "takes nothing after a colon"),
-        ("threshold:", "must be a number after the colon"),
-        ("threshold:half", "must be a number after the colon"),
-        ("threshold:nan", "must be a number after the colon"),
-        ("", "is not known; give classification, next-token, threshold or threshold:NUMBER"),
+        ("threshold:", r"needs a number, such as threshold:0\.5"),
+        ("threshold:half", r"needs a number, such as threshold:0\.5"),
+        ("threshold:nan", r"needs a number, such as threshold:0\.5"),
+        ("values", r"needs a tolerance, such as values:0\.5"),
+        ("values:0", r"needs a tolerance, such as values:0\.5"),
+        ("positions:1", r"needs a share from 0 to 1, such as positions:0\.01"),
+        ("ctc:1.5", "needs the blank's number: ctc:0"),
+        ("embedding:2", r"needs a cosine, such as embedding:0\.99"),
+        ("", "is not known; give classification, threshold, next-token"),
     ],
 )
 def test_another_is_refused(text: str, told: str) -> None:

@@ -24,7 +24,7 @@ from bitcliff.adapters.subsample import choose
 from bitcliff.adapters.tables import open_table
 from bitcliff.adapters.texts import open_jsonl, open_lines
 from bitcliff.errors import InputError, nearest
-from bitcliff.points.find_task import find_task
+from bitcliff.points.find_task import find_task, refuse_labels
 from bitcliff.types.options import DataOptions
 from bitcliff.types.subject import Examples, Preprocessing, Subject, examples_sha256
 
@@ -77,6 +77,8 @@ def load_examples(
     source = _opened(spec, subject, options, seed)
     if not source.ids:
         raise InputError(f"{spec}: holds no examples")
+    if source.labels is not None:
+        refuse_labels(subject.module, spec)
     if source.labels is not None and len(np.unique(source.labels)) < 2:
         raise InputError(
             f"{spec}: all examples are of one class ({source.labels[0]}); give at least two "

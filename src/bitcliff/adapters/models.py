@@ -12,9 +12,8 @@ from bitcliff.adapters.torchvision_models import load_torchvision
 from bitcliff.adapters.weights import Weights, read_weights
 from bitcliff.adapters.zoo_models import load_shipped, load_zoo
 from bitcliff.errors import InputError, nearest
+from bitcliff.points.find_task import judge_by
 from bitcliff.points.outputs import give_only
-from bitcliff.tasks import judge_as
-from bitcliff.tasks.choice import read_task
 from bitcliff.types.options import ModelOptions
 from bitcliff.types.subject import Subject
 from bitcliff.zoo.shipped import SHIPPED
@@ -68,7 +67,7 @@ def load_model(
     if options.output is not None and loader is not load_onnx:  # which has chosen already
         give_only(subject.module, options.output)
     if options.task is not None:
-        judge_as(subject.module, read_task(options.task))
+        judge_by(subject.module, options.task)
     return subject
 
 

@@ -155,6 +155,7 @@ def subject_info(
         other_outputs=list(subject.other_outputs),
         final_activation=final,
         task=task.name,
+        decision=task.words,
     )
 
 

@@ -13,13 +13,14 @@ from bitcliff.audit.outcomes import Predictions, predictions_of
 from bitcliff.budget import feasible_totals, total_from_mean
 from bitcliff.errors import InfeasibleBudget, InputError, NumericError
 from bitcliff.points import Attachment, Plan, discover, floors_at, take
-from bitcliff.points.final_activation import final_activation, to_logits
-from bitcliff.points.find_task import find_task
+from bitcliff.points.final_activation import FinalActivation, final_activation, to_logits
+from bitcliff.points.find_task import find_task, refuse_labels
 from bitcliff.points.fold import fold_batchnorm
 from bitcliff.points.forward import batch_size, logits_of, outputs_of
 from bitcliff.policy import Policy
 from bitcliff.record import Folding
 from bitcliff.tasks import Threshold, task_of
+from bitcliff.tasks.against_float import AgainstFloat
 from bitcliff.types.presets import Format
 from bitcliff.types.runtime import Runtime
 from bitcliff.types.settings import COST_UNIT, AssessSettings
@@ -114,6 +115,8 @@ def prepare(
     """
     settings = _with_margin(settings, labelled=examples.labels is not None)
     find_task(subject.module, examples.inputs)
+    if examples.labels is not None:
+        refuse_labels(subject.module, examples.name)
     came, names = subject.module, tuple[str, ...]()
     if settings.fold_batchnorm:
         module, names = fold_batchnorm(came, examples.inputs)
@@ -133,7 +136,9 @@ def prepare(
     if settings.fold_batchnorm:
         size = plain.batch_size
         folding = measure_folding(came, names, in_float.logits, plain.inputs, size)
-    final = plain.attachment.final = final_activation(in_float.logits)
+    final: FinalActivation = "none"
+    if not isinstance(task_of(subject.module), AgainstFloat):
+        final = plain.attachment.final = final_activation(in_float.logits)
     in_float = replace(in_float, logits=to_logits(in_float.logits, final))
     found = Prepared(
         subject=subject,

@@ -14,9 +14,10 @@ from bitcliff.export.solver import solve_literally
 from bitcliff.export.to_onnx import add_function, to_model
 from bitcliff.points import Attachment
 from bitcliff.points.attach import WEIGHTS_ONLY, Incidents, rounding_to
-from bitcliff.points.forward import logits_of, take
+from bitcliff.points.forward import output_of, take
 from bitcliff.policy import LearnedPolicy
 from bitcliff.quant import Scheme
+from bitcliff.tasks import Classification, task_of
 from bitcliff.types.subject import Inputs
 
 DOMAIN = "bitcliff"
@@ -166,8 +167,12 @@ class _Quantized(nn.Module):
         attachment = self.attachment
         attachment.rounding = rounding_to(bits)
         with attachment:
-            scores = logits_of(self.model, self._inputs(tensors))
-        out = [scores, *([bits] if self.policy is not None else [])]
+            output = output_of(self.model, self._inputs(tensors))
+        task = task_of(self.model)
+        # What else is read off an output is read outside the file, as it is wherever that runs.
+        if isinstance(task, Classification):
+            output = task.scores(output, self._inputs(tensors))
+        out = [output, *([bits] if self.policy is not None else [])]
         if self.observed:
             out += [x for index in range(len(attachment.plan)) for x in attachment.seen[index]]
         return tuple(out)

@@ -136,12 +136,10 @@ class Attachment(Walk):
         if rounding is FLOAT:
             # The model as it is: torch takes other kernels for some layers while a mode is active.
             self.on_forward()
-            return self._scores(inputs)
-        with self:
-            return self._scores(inputs)
-
-    def _scores(self, inputs: Inputs) -> Float[Tensor, "batch classes"]:
-        output = output_of(self.model, inputs)
+            output = output_of(self.model, inputs)
+        else:
+            with self:
+                output = output_of(self.model, inputs)
         activated, self._activated = self._activated, None
         if activated is not None and _is_same(output, activated[0]):
             self._ending = activated[1], inputs

@@ -15,7 +15,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval, fuse_linear_bn_eval
 from torch.utils._pytree import tree_leaves
 
 from bitcliff.errors import InputError
-from bitcliff.points.forward import logits_of, take
+from bitcliff.points.forward import output_of, take
 from bitcliff.points.operations import COMPUTE, Function, Operation
 from bitcliff.points.trace import check_eval
 from bitcliff.points.walk import Walk, operand
@@ -56,7 +56,7 @@ def fold_batchnorm(model: nn.Module, inputs: Inputs) -> tuple[nn.Module, tuple[s
     with _biases_everywhere(folded):
         consumers = _Consumers(folded)
         with torch.no_grad(), consumers:
-            output = logits_of(folded, take(inputs, torch.tensor([0])))
+            output = output_of(folded, take(inputs, torch.tensor([0])))
         consumers.use([output])
     pairs = [(names[id(layer)], names[id(norm)]) for layer, norm in consumers.pairs()]
     for layer, norm in pairs:

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.utils._pytree import tree_leaves
 
 from bitcliff.errors import InputError
-from bitcliff.points.forward import logits_of, raw_tensors
+from bitcliff.points.forward import output_of, raw_tensors
 from bitcliff.points.kernels import KernelWatch
 from bitcliff.points.operations import ACTIVATIONS, ATTENTION, COMPUTE, Function, Operation
 from bitcliff.points.plan import Missed, Where
@@ -48,7 +48,7 @@ def trace(model: nn.Module, inputs: Inputs, where: Where) -> Trace:
     """Run the model once, without gradient, and note every watched call."""
     walk = _Tracer(model, inputs, where)
     with torch.no_grad(), walk, KernelWatch(walk):
-        output = logits_of(model, inputs)
+        output = output_of(model, inputs)
     # A copy, since a model may give its input or a buffer back.
     walk.trace.output = output.detach().clone()
     return walk.trace

@@ -65,7 +65,7 @@ class SubjectInfo(Part):
     words; None and empty where it has one alone. `labelling`: how labels were read, in words; empty
     where nothing was to be decided. `final_activation`: what scores come out of last; margins are
     then of their logarithms or log-odds. None: of a record whose margins are of scores as they are.
-    `task`: what a decision is, as `--task` takes it.
+    `task`: what a decision is, as `--task` takes it; `decision`: the same in words.
     """
 
     model: str
@@ -84,6 +84,7 @@ class SubjectInfo(Part):
     labelling: str = ""
     final_activation: Literal["none", "softmax", "sigmoid"] | None = None
     task: str = "classification"
+    decision: str = ""
 
 
 class Folding(Part):

@@ -73,12 +73,14 @@ def folding_note(record: Record) -> str:
 
 
 def output_note(record: Record) -> str:
-    """Which of several outputs is judged; empty where there is one alone."""
-    subject = record.subject
-    if subject.output is None:
-        return ""
-    others = ", ".join(clean(other, 60) for other in subject.other_outputs)
-    return f"Judged is the output {clean(subject.output, 60)}, and not {others}."
+    """What is judged where it is no class, and which of several outputs; else empty."""
+    subject, told = record.subject, []
+    if subject.task != "classification":
+        told.append(f"A decision is {clean(subject.decision, 160)}.")
+    if subject.output is not None:
+        others = ", ".join(clean(other, 60) for other in subject.other_outputs)
+        told.append(f"Judged is the output {clean(subject.output, 60)}, and not {others}.")
+    return " ".join(told)
 
 
 def final_note(record: Record) -> str:

@@ -180,7 +180,7 @@ def _closing(record: Record, finding: Finding, hidden: set[str]) -> list[str]:
         *partial_notes(record),
         folding_note(record),
         labelling and f"Labels: {clean(labelling, 300)}.",
-        "" if record.subject.labelled else _without_labels(record),
+        _without_labels(record),
         _coverage_line(record),
         _left_out_line(record),
         "In brackets: 95 % intervals."
@@ -203,7 +203,9 @@ def _closing(record: Record, finding: Finding, hidden: set[str]) -> list[str]:
 
 
 def _without_labels(record: Record) -> str:
-    """What an answer is taken to be, which a file does not say."""
+    """What an answer is taken to be, which a file does not say; else empty."""
+    if record.subject.labelled or record.subject.task != "classification":
+        return ""
     return (
         f"No labels: the largest of {record.subject.n_classes} outputs is taken as the answer, as "
         "for classes; of numbers to be predicted (regression) this says nothing."

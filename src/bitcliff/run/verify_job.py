@@ -31,6 +31,7 @@ from bitcliff.record import Record, with_answer, write_record
 from bitcliff.run.assess_job import Listener
 from bitcliff.run.run_directory import held
 from bitcliff.run.stored_run import StoredRun, open_stored, record_to_export
+from bitcliff.tasks import Task, task_of
 from bitcliff.types.subject import Inputs
 from bitcliff.verdict import judge
 
@@ -99,20 +100,21 @@ def _observe(
 ) -> VerificationObserved:
     evaluator = stored.prepared.evaluator
     attachment, inputs = evaluator.attachment, evaluator.inputs
+    task = task_of(attachment.model)
     listener.stage("Writing the network as ONNX")
     began = time.perf_counter()
     model = quantized_model(attachment, inputs, observed=True)
     seconds = time.perf_counter() - began
-    observe = _as_run(load_graph(serialized(model)), len(attachment.plan))
+    observe = _as_run(load_graph(serialized(model)), task, len(attachment.plan))
     drop_observed(model)
-    given_bits = _as_run(load_graph(serialized(model)))
+    given_bits = _as_run(load_graph(serialized(model)), task)
     found = []
     for number, name in enumerate(names):
         listener.progress(name, number, len(names))
         run = given_bits
         if record.by_name[name].kind == "co-trained":
             chosen = quantized_model(attachment, inputs, stored.co_trained)
-            run = _as_run(load_graph(serialized(chosen)))
+            run = _as_run(load_graph(serialized(chosen)), task)
         file, ids = ExportedFile(run, observe), stored.prepared.examples.ids
         found.append(verify_policy(name, evaluator, record.outcomes[name], file, ids))
     listener.progress("done", len(names), len(names))
@@ -126,12 +128,12 @@ def _observe(
     )
 
 
-def _as_run(graph: Graph, points: int = 0) -> Run:
+def _as_run(graph: Graph, task: Task, points: int = 0) -> Run:
     """A file in a runtime as the comparison runs it; `points`: how many of them it tells of."""
 
     def run(inputs: Inputs, bits: Int[Tensor, "batch points"]) -> FileOutput:
         given: Mapping[str, Tensor] = graph({**named_inputs(inputs), BITS: bits})
         values = [(given[f"{BEFORE}.{p}"], given[f"{AFTER}.{p}"]) for p in range(points)]
-        return FileOutput(given[SCORES], given.get(BITS), values)
+        return FileOutput(task.scores(given[SCORES], inputs), given.get(BITS), values)
 
     return run

@@ -1,38 +1,71 @@
 """What `--task` says."""
 
 import math
+from collections.abc import Callable
+from dataclasses import dataclass
 
 from bitcliff.errors import InputError, nearest
+from bitcliff.tasks.against_float import Comparison
 from bitcliff.tasks.classification import Classification
+from bitcliff.tasks.ctc import Ctc
 from bitcliff.tasks.next_token import NextToken
+from bitcliff.tasks.positions import Positions
 from bitcliff.tasks.protocol import Task
 from bitcliff.tasks.threshold import Threshold
-
-_PLAIN: dict[str, Task] = {one.name: one for one in (Classification(), NextToken())}
-_NAMES = (*_PLAIN, "threshold")
+from bitcliff.tasks.values import Embedding, Labels, Values
 
 
-def read_task(text: str) -> Task:
+@dataclass(frozen=True)
+class _Named:
+    """A task's name: what it is alone, and of a number after a colon; None: not so.
+
+    `fits` is a number that will do, and says in words which do.
+    """
+
+    alone: Callable[[], Task | Comparison] | None
+    of: Callable[[float], Task | Comparison] | None = None
+    fits: Callable[[float], bool] = math.isfinite
+    such_as: str = ""
+
+
+_NAMED = {
+    "classification": _Named(Classification),
+    "threshold": _Named(Threshold, Threshold, such_as="a number, such as threshold:0.5"),
+    "next-token": _Named(NextToken),
+    "positions": _Named(
+        Positions, Positions, lambda x: 0 <= x < 1, "a share from 0 to 1, such as positions:0.01"
+    ),
+    "ctc": _Named(
+        Ctc, lambda x: Ctc(int(x)), lambda x: x >= 0 and x == int(x), "the blank's number: ctc:0"
+    ),
+    "values": _Named(None, Values, lambda x: 0 < x < math.inf, "a tolerance, such as values:0.5"),
+    "embedding": _Named(None, Embedding, lambda x: -1 < x < 1, "a cosine, such as embedding:0.99"),
+    "labels": _Named(Labels, Labels, such_as="a number, such as labels:0.5"),
+}
+
+
+def read_task(text: str) -> Task | Comparison:
     """A task by its name, and after a colon what it is told.
 
     Raises:
-        InputError: there is none; or a threshold is no number.
+        InputError: there is none such, or what it is told will not do.
     """
-    if text in _PLAIN:
-        return _PLAIN[text]
     name, colon, told = text.partition(":")
-    if name != "threshold":
-        what = "takes nothing after a colon" if name in _PLAIN else "is not known"
+    found = _NAMED.get(name)
+    if found is None:
         raise InputError(
-            f"--task {text}: {what}{nearest(name, _NAMES)}; give {', '.join(_PLAIN)}, threshold "
-            "or threshold:NUMBER"
+            f"--task {text}: is not known{nearest(name, _NAMED)}; give {', '.join(_NAMED)}"
         )
     if not colon:
-        return Threshold()
+        if found.alone is None:
+            raise InputError(f"--task {text}: needs {found.such_as}")
+        return found.alone()
+    if found.of is None:
+        raise InputError(f"--task {text}: takes nothing after a colon")
     try:
-        at = float(told)
+        number = float(told)
     except ValueError:
-        at = math.nan
-    if not math.isfinite(at):
-        raise InputError(f"--task {text}: must be a number after the colon, such as threshold:0.5")
-    return Threshold(at)
+        number = math.nan
+    if not math.isfinite(number) or not found.fits(number):
+        raise InputError(f"--task {text}: needs {found.such_as}")
+    return found.of(number)

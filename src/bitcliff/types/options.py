@@ -38,8 +38,10 @@ class ModelOptions(Settings):
     output: str | None = None
     """Which of the network's outputs is judged: a name, or a number from 0."""
     task: Annotated[str | None, Option(default="as its output shows")] = None
-    """What a decision is: classification (the largest score), threshold or threshold:NUMBER (the
-    side on which one score lies), or next-token (of a language model)."""
+    """What a decision is: classification (the largest score), threshold:NUMBER (the side on which
+    one score lies), next-token (of a language model); or whether the outcome is as in float:
+    positions:SHARE (a class at each, of tokens or pixels), ctc:BLANK (a string), labels:NUMBER (any
+    of several), values:TOLERANCE, embedding:COSINE."""
     initial: Annotated[Literal["random", "head"] | None, Option(absent="a training file's")] = None
     """For training. "random": a network of timm or torchvision begins at random. "head": one of its
     weights begins with a new classifier if `num_classes` is not theirs."""

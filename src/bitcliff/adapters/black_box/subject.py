@@ -14,8 +14,7 @@ from bitcliff.adapters.onnx.images import image_preprocessing
 from bitcliff.adapters.onnx.subject import declared_inputs, declared_output, plain_shape
 from bitcliff.adapters.optional import require
 from bitcliff.errors import InputError
-from bitcliff.tasks import judge_as
-from bitcliff.tasks.choice import read_task
+from bitcliff.points.find_task import judge_by
 from bitcliff.types.black_box import Outputs
 from bitcliff.types.options import ModelOptions
 from bitcliff.types.subject import Inputs, Subject
@@ -56,7 +55,7 @@ def load_black_box_subject(spec: str, options: ModelOptions = _NOTHING_ASKED) ->
     ask = checked(spec, opened, Form(options.num_classes, one_score=True), _AT_ONCE)
     module = _AsModule(ask, tuple(named or ())).eval()
     if options.task is not None:
-        judge_as(module, read_task(options.task))
+        judge_by(module, options.task)
     return Subject(
         name=spec,
         module=module,

@@ -31,6 +31,8 @@ from bitcliff.questions.difference.record import (
 from bitcliff.questions.difference.seen import Seen
 from bitcliff.record import Pair, Record, pairs_of
 from bitcliff.record.compared import Side
+from bitcliff.tasks import task_of
+from bitcliff.tasks.against_float import AgainstFloat
 from bitcliff.types.presets import Format
 
 Progress = Callable[[str, int, int], None]
@@ -101,7 +103,9 @@ def _pair(prepared: Prepared, pair: Pair, tell: Progress) -> PairObserved:
     a, b = (_scores(prepared, side, _batches_of(pair)) for side in pair.sides)
     both = a.finite & b.finite
     divergence = torch.full((len(both),), torch.nan, dtype=torch.float64)
-    divergence[both] = divergence_of(a.logits[both], b.logits[both])
+    # Of a lead over float there is no distribution to compare.
+    if not isinstance(task_of(prepared.subject.module), AgainstFloat):
+        divergence[both] = divergence_of(a.logits[both], b.logits[both])
     return PairObserved(a=pair.a.name, b=pair.b.name, divergence=divergence.numpy())
 
 

@@ -159,7 +159,7 @@ def _pair_cells(pair: PairFigures) -> list[str]:
 def _decisions(record: Record, pair: Pair, divergence: np.ndarray) -> list[list[str]]:
     """Of the first pair, the decisions that differ, those with the largest divergence first."""
     places = np.flatnonzero(pair.differ)
-    order = sorted(places.tolist(), key=lambda place: (-divergence[place], place))
+    order = sorted(places.tolist(), key=lambda place: (-np.nan_to_num(divergence[place]), place))
     return [[*_decision_cells(record, pair, place, divergence)] for place in order[:SHOWN]]
 
 

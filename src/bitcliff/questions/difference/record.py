@@ -20,7 +20,8 @@ class PairObserved(Part):
     """Of two sides.
 
     Attributes:
-        divergence: (n,) KL(A || B) of the softmax of their scores, nats; NaN where one has none.
+        divergence: (n,) KL(A || B) of the softmax of their scores, nats; NaN where one has none,
+            or where decisions are whether they are float's.
     """
 
     a: str

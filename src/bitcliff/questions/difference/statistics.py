@@ -157,7 +157,7 @@ def _pair_problems(pair: Pair, observed: PairObserved) -> Iterator[str]:
     found = observed.divergence
     if len(found) != len(pair.both):
         yield f"has {len(found)} divergences for {len(pair.both)} examples"
-    elif bool(
+    elif not np.isnan(found).all() and bool(
         (np.isnan(found) == pair.both).any() | (found < 0).any() | (found > _BEYOND_ANY).any()
     ):
         yield "a divergence goes with two answers, and is 0 or more"

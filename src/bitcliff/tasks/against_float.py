@@ -1,0 +1,108 @@
+"""Outcomes that are no single choice: whether they are as in float, by a rule for each kind."""
+
+import hashlib
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol, runtime_checkable
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from bitcliff.errors import InputError
+from bitcliff.types.subject import Inputs
+
+# Examples whose outcome in float is kept; others are run again.
+_KEPT = 4096
+
+
+@runtime_checkable
+class Comparison(Protocol):
+    """When an outcome counts as float's own."""
+
+    @property
+    def name(self) -> str:
+        """As `--task` takes it."""
+
+    @property
+    def words(self) -> str:
+        """What a decision is, for people."""
+
+    def decided(self, output: Tensor, inputs: Inputs) -> Tensor:
+        """(batch, *rest): what the network decides, as far as `lead` needs it.
+
+        Raises:
+            InputError: such an output is not of this task.
+        """
+
+    def lead(self, output: Tensor, inputs: Inputs, decided: Tensor) -> Float[Tensor, " batch"]:
+        """By how much outcomes are the decided ones, with a gradient; negative: they are others."""
+
+
+class AgainstFloat:
+    """Two decisions: as in float, and otherwise.
+
+    What float decides of an example is found by running the network as it is, once an example: it
+    is told by the bytes of its inputs.
+
+    Args:
+        kind: the rule. run: the network in float, from inputs to its output.
+    """
+
+    decisions = ("as in float", "otherwise")
+
+    def __init__(self, kind: Comparison, run: Callable[[Inputs], Tensor]) -> None:
+        self.kind, self._run = kind, run
+        self._known: OrderedDict[bytes, Tensor] = OrderedDict()
+
+    def __deepcopy__(self, _memo: Any) -> "AgainstFloat":
+        # A copy of the network, quantized or folded, is still compared with the network itself.
+        return self
+
+    @property
+    def name(self) -> str:
+        """As `--task` takes it."""
+        return self.kind.name
+
+    @property
+    def words(self) -> str:
+        """What a decision is, for people."""
+        return self.kind.words
+
+    def scores(self, output: Tensor, inputs: Inputs) -> Float[Tensor, "batch 2"]:
+        """The lead of float's own outcome, and zero.
+
+        Raises:
+            InputError: such an output is not of this task.
+        """
+        decided = self._decided(inputs)
+        if output.ndim < 1 or len(output) != len(decided):
+            raise InputError(
+                f"the model gave shape {tuple(output.shape)} for {len(decided)} examples: the "
+                "examples must come first"
+            )
+        lead = self.kind.lead(output, inputs, decided.to(output.device))
+        return torch.stack([lead, torch.zeros_like(lead)], 1)
+
+    def scores_before(self, given: Tensor, inputs: Inputs) -> Float[Tensor, "batch 2"]:
+        """The same."""
+        return self.scores(given, inputs)
+
+    def _decided(self, inputs: Inputs) -> Tensor:
+        """What float decides of each example."""
+        named = inputs if isinstance(inputs, Mapping) else {"": inputs}
+        rows = [
+            hashlib.blake2b(
+                b"".join(x.numpy(force=True).tobytes() for x in one), digest_size=16
+            ).digest()
+            for one in zip(*named.values(), strict=True)
+        ]
+        if any(row not in self._known for row in rows):
+            with torch.no_grad():
+                found = self.kind.decided(self._run(inputs), inputs)
+            for row, decided in zip(rows, found, strict=True):
+                self._known.setdefault(row, decided)
+        chosen = torch.stack([self._known[row] for row in rows])
+        while len(self._known) > _KEPT:
+            self._known.popitem(last=False)
+        return chosen

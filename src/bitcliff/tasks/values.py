@@ -1,0 +1,100 @@
+"""Numbers: predicted values, or a vector that stands for the example."""
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.nn import functional as F  # noqa: N812
+
+from bitcliff.types.subject import Inputs
+
+
+@dataclass(frozen=True)
+class Values:
+    """The network predicts one number or several.
+
+    Attributes:
+        tolerance: by which each may be off float's own, in its unit.
+    """
+
+    tolerance: float
+
+    @property
+    def name(self) -> str:
+        """As `--task` takes it."""
+        return f"values:{self.tolerance:g}"
+
+    @property
+    def words(self) -> str:
+        """What a decision is, for people."""
+        return f"whether every number is within {self.tolerance:g} of float's own"
+
+    def decided(self, output: Tensor, inputs: Inputs) -> Float[Tensor, "batch values"]:
+        """The numbers."""
+        return output.flatten(1) if output.ndim > 1 else output[:, None]
+
+    def lead(self, output: Tensor, inputs: Inputs, decided: Tensor) -> Float[Tensor, " batch"]:
+        """What of the tolerance is left."""
+        return self.tolerance - (self.decided(output, inputs) - decided).abs().amax(1)
+
+
+@dataclass(frozen=True)
+class Embedding:
+    """The network gives a vector.
+
+    Attributes:
+        least: cosine of the angle to float's own vector down to which it counts as the same.
+    """
+
+    least: float
+
+    @property
+    def name(self) -> str:
+        """As `--task` takes it."""
+        return f"embedding:{self.least:g}"
+
+    @property
+    def words(self) -> str:
+        """What a decision is, for people."""
+        return f"whether the vector's cosine with float's own is {self.least:g} or more"
+
+    def decided(self, output: Tensor, inputs: Inputs) -> Float[Tensor, "batch values"]:
+        """The vector."""
+        return output.flatten(1) if output.ndim > 1 else output[:, None]
+
+    def lead(self, output: Tensor, inputs: Inputs, decided: Tensor) -> Float[Tensor, " batch"]:
+        """By how much the cosine is above the least."""
+        own = self.decided(output, inputs)
+        return F.cosine_similarity(own.double(), decided.double()) - self.least
+
+
+@dataclass(frozen=True)
+class Labels:
+    """The network gives a score for each of several labels, any of which may hold.
+
+    Attributes:
+        at: above it a label holds.
+    """
+
+    at: float = 0.5
+
+    @property
+    def name(self) -> str:
+        """As `--task` takes it."""
+        return f"labels:{self.at:g}"
+
+    @property
+    def words(self) -> str:
+        """What a decision is, for people."""
+        return f"whether the labels whose scores lie above {self.at:g} are float's own"
+
+    def decided(self, output: Tensor, inputs: Inputs) -> Float[Tensor, "batch labels"]:
+        """Plus one where a label holds, else minus one."""
+        flat = output.flatten(1) if output.ndim > 1 else output[:, None]
+        return torch.where(flat > self.at, 1.0, -1.0)
+
+    def lead(self, output: Tensor, inputs: Inputs, decided: Tensor) -> Float[Tensor, " batch"]:
+        """That of the label nearest to its threshold."""
+        flat = output.flatten(1) if output.ndim > 1 else output[:, None]
+        return ((flat - self.at) * decided).amin(1)

@@ -1,0 +1,77 @@
+import copy
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from bitcliff.adapters import load_examples, load_model
+from bitcliff.errors import InputError
+from bitcliff.points.find_task import judge_by
+from bitcliff.points.forward import logits_of
+from bitcliff.tasks import task_of
+from bitcliff.tasks.against_float import AgainstFloat
+from bitcliff.tasks.values import Values
+from bitcliff.types.subject import Inputs
+
+X = torch.arange(12.0).view(4, 3)
+
+
+class Counted:
+    """A network that gives the sums, and counts what it is run on."""
+
+    def __init__(self) -> None:
+        self.examples = 0
+
+    def __call__(self, inputs: Inputs) -> Tensor:
+        assert isinstance(inputs, Tensor)
+        self.examples += len(inputs)
+        return inputs.sum(1)
+
+
+def test_each_example_is_compared_with_its_own_float_wherever_it_is() -> None:
+    run = Counted()
+    task = AgainstFloat(Values(0.5), run)
+    output = X.sum(1) + torch.tensor([0.0, 0.4, -0.4, 0.6])
+    kept = [True, True, True, False]
+    for order in ([0, 1, 2, 3], [3, 1], [2, 2, 0, 3]):
+        found = task.scores(output[order], X[order]).argmax(1) == 0
+        assert found.tolist() == [kept[place] for place in order]
+    assert run.examples == 4  # once each
+
+
+def test_inputs_that_differ_in_a_bit_are_not_the_same_example() -> None:
+    run = Counted()
+    task = AgainstFloat(Values(1e-9), run)
+    other = X.clone()
+    other[0, 0] = -0.0
+    task.scores(X.sum(1), X)
+    task.scores(other.sum(1), other)
+    assert run.examples == 8
+    names = {"a": X, "b": X + 1}
+    both = AgainstFloat(Values(0.5), lambda inputs: inputs["a"].sum(1) - inputs["b"].sum(1))  # type: ignore[index, call-overload]
+    assert (both.scores(torch.full((4,), -3.0), names).argmax(1) == 0).all()
+
+
+def test_a_changed_copy_of_a_network_is_compared_with_the_network() -> None:
+    network = nn.Sequential(nn.Linear(3, 1)).eval()
+    judge_by(network, "values:0.001")
+    changed = copy.deepcopy(network)
+    with torch.no_grad():
+        for parameter in changed.parameters():
+            parameter.add_(1)
+        assert logits_of(network, X).argmax(1).tolist() == [0] * 4
+        assert logits_of(changed, X).argmax(1).tolist() == [1] * 4
+
+
+def test_examples_must_come_first() -> None:
+    task = AgainstFloat(Values(0.5), lambda inputs: inputs)  # type: ignore[arg-type, return-value]
+    with pytest.raises(InputError, match=r"gave shape \(3, 4\) for 4 examples"):
+        task.scores(X.T, X)
+
+
+def test_labels_have_no_use() -> None:
+    subject = load_model("brittle-digits")
+    judge_by(subject.module, "embedding:0.9")
+    assert task_of(subject.module).name == "embedding:0.9"
+    with pytest.raises(InputError, match=r"digits: --task embedding:0\.9 compares with what float"):
+        load_examples("digits", subject=subject, limit=20)
