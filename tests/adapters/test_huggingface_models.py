@@ -8,9 +8,11 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from bitcliff.adapters import ModelOptions, load_model, output_count
+from bitcliff.adapters import ModelOptions, load_examples, load_model, output_count
 from bitcliff.adapters.images import to_input
 from bitcliff.errors import InputError
+from bitcliff.points.forward import logits_of, output_of
+from bitcliff.tasks import task_of
 from tests.adapters.image_files import an_image
 from tests.adapters.subjects import damaged
 
@@ -91,6 +93,42 @@ def test_a_text_classifier_and_its_tokenizer(tmp_path: Path) -> None:
     assert torch.equal(subject.module(**tokens).logits, model(**tokens).logits)
     assert subject.class_names == ("NEGATIVE", "POSITIVE")
     assert output_count(subject, tokens) == 2
+
+
+@pytest.mark.parametrize("ending", ["ForTokenClassification", "ForMaskedLM"])
+def test_a_model_of_every_token(tmp_path: Path, ending: str) -> None:
+    save_bert(tmp_path)
+    config = transformers.AutoConfig.from_pretrained(tmp_path)
+    config.num_labels = 3
+    getattr(transformers, f"Bert{ending}")(config).save_pretrained(tmp_path)
+    subject = load_model(f"hf:{tmp_path}")
+    assert task_of(subject.module).name == "positions"
+    (tmp_path / "texts.txt").write_text("a good film\nbad\n")
+    examples = load_examples(str(tmp_path / "texts.txt"), subject=subject)
+    assert logits_of(subject.module, examples.inputs).argmax(1).tolist() == [0, 0]
+
+
+def test_a_model_of_every_pixel(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    config = transformers.SegformerConfig(
+        num_labels=3, hidden_sizes=[8, 8, 8, 8], depths=[1, 1, 1, 1], decoder_hidden_size=8,
+        num_attention_heads=[1, 1, 1, 1],
+    )  # fmt: skip
+    model = transformers.SegformerForSemanticSegmentation(config).eval()
+    model.save_pretrained(tmp_path)
+    size = {"height": 64, "width": 64}
+    transformers.SegformerImageProcessor(size=size).save_pretrained(tmp_path)
+    subject = load_model(f"hf:{tmp_path}")
+    assert task_of(subject.module).name == "positions:0.01"
+    assert subject.preprocessing is not None
+    images = tmp_path / "images"
+    images.mkdir()
+    for number in range(3):
+        an_image(seed=number).save(images / f"{number}.png")
+    examples = load_examples(str(images), subject=subject)
+    assert isinstance(examples.inputs, torch.Tensor)
+    assert output_of(subject.module, examples.inputs).shape == (3, 3, 16, 16)
+    assert logits_of(subject.module, examples.inputs).argmax(1).tolist() == [0, 0, 0]
 
 
 PROCESSORS: list[dict[str, Any]] = [
@@ -213,10 +251,10 @@ def test_sharded_weights(tmp_path: Path) -> None:
         ("[]", "must hold a JSON object"),
         ("{}", "transformers cannot use it"),
         ('{"model_type": "no-such-thing"}', "transformers cannot use it"),
-        ('{"model_type": "resnet"}', "its architectures are not given; only"),
+        ('{"model_type": "resnet"}', "its architectures are not given \\(resnet\\); only"),
         (
-            '{"model_type": "bert", "architectures": ["BertForMaskedLM"]}',
-            "are BertForMaskedLM; only",
+            '{"model_type": "bert", "architectures": ["BertForNextSentencePrediction"]}',
+            "are BertForNextSentencePrediction \\(bert\\); only",
         ),
         ('{"model_type": "x", "auto_map": {"AutoConfig": "code.Config"}}', "cannot use it"),
     ],

@@ -48,7 +48,7 @@ def test_inputs_that_differ_in_a_bit_are_not_the_same_example() -> None:
     task.scores(other.sum(1), other)
     assert run.examples == 8
     names = {"a": X, "b": X + 1}
-    both = AgainstFloat(Values(0.5), lambda inputs: inputs["a"].sum(1) - inputs["b"].sum(1))  # type: ignore[index, call-overload]
+    both = AgainstFloat(Values(0.5), lambda inputs: inputs["a"].sum(1) - inputs["b"].sum(1))  # type: ignore[index]
     assert (both.scores(torch.full((4,), -3.0), names).argmax(1) == 0).all()
 
 

@@ -1,9 +1,10 @@
-"""`hf:DIR`: classifiers of images and texts, and language models, from a Hugging Face folder."""
+"""`hf:DIR`: networks of images and of texts from a local Hugging Face folder."""
 
 import contextlib
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,14 +18,35 @@ from bitcliff.adapters.preprocessing import override
 from bitcliff.adapters.weights import Weights, read_weights
 from bitcliff.adapters.wording import listed, one_line
 from bitcliff.errors import InputError
-from bitcliff.tasks import NextToken, judge_as
+from bitcliff.points.find_task import judge_by
 from bitcliff.types.options import ModelOptions
 from bitcliff.types.subject import Subject, Tokenizer, Tokens
 
-_IMAGE, _TEXT, _LANGUAGE = (
-    "AutoModelForImageClassification",
-    "AutoModelForSequenceClassification",
-    "AutoModelForCausalLM",
+
+@dataclass(frozen=True)
+class _Kind:
+    """Architectures that are loaded alike.
+
+    Attributes:
+        ending: of their names. auto: transformers' class for them. texts: they take texts, else
+            images. task: as `--task` has it. names_tokens: what they decide among are tokens.
+    """
+
+    ending: str
+    auto: str
+    texts: bool
+    task: str = "classification"
+    names_tokens: bool = False
+
+
+_KINDS = (
+    _Kind("ForImageClassification", "AutoModelForImageClassification", texts=False),
+    _Kind("ForSequenceClassification", "AutoModelForSequenceClassification", texts=True),
+    _Kind("ForCausalLM", "AutoModelForCausalLM", True, "next-token", names_tokens=True),
+    _Kind("LMHeadModel", "AutoModelForCausalLM", True, "next-token", names_tokens=True),
+    _Kind("ForTokenClassification", "AutoModelForTokenClassification", True, "positions"),
+    _Kind("ForMaskedLM", "AutoModelForMaskedLM", True, "positions"),
+    _Kind("ForSemanticSegmentation", "AutoModelForSemanticSegmentation", False, "positions:0.01"),
 )
 _MOST_TOKENS = 512
 
@@ -46,19 +68,18 @@ def load_huggingface(name: str, weights: Weights | None, options: ModelOptions) 
         digest = _check_weights(folder, spec)
     with quiet(), _silent(transformers):
         config = _loaded(transformers.AutoConfig, folder, config_file)
-        task = _task(settings, config, config_file)
-        module = _module(transformers, task, folder, config, weights)
-        names = _class_names(config)
-        if task == _IMAGE:
-            tokenizer = None
+        kind = _kind(settings, config, config_file)
+        module = _module(transformers, kind.auto, folder, config, weights)
+        names, preprocessing, tokenizer = _class_names(config), None, None
+        if kind.texts:
+            tokens = _loaded(transformers.AutoTokenizer, folder, folder / "tokenizer_config.json")
+            tokenizer = _tokenizer(tokens, config)
+            if kind.names_tokens:
+                names = tuple(map(tokens.decode, range(config.vocab_size)))
+        else:
             own = image_preprocessing(transformers, folder, checked=options.image_size is None)
             preprocessing = override(own, options)
-        else:
-            tokens = _loaded(transformers.AutoTokenizer, folder, folder / "tokenizer_config.json")
-            preprocessing, tokenizer = None, _tokenizer(tokens, config)
-            if task == _LANGUAGE:
-                names = tuple(map(tokens.decode, range(config.vocab_size)))
-                judge_as(module, NextToken())
+        judge_by(module, kind.task)
     return make_subject(
         spec,
         module,
@@ -110,22 +131,20 @@ def _loaded(auto: Any, folder: Path, file: Path) -> Any:
         raise InputError(f"{file}: transformers cannot use it ({one_line(error)})") from error
 
 
-def _task(settings: dict[str, Any], config: Any, file: Path) -> str:
+def _kind(settings: dict[str, Any], config: Any, file: Path) -> _Kind:
     named = " ".join(map(str, settings.get("architectures") or ()))
-    if "ForImageClassification" in named:
-        return _IMAGE
-    if "ForSequenceClassification" in named:
-        return _TEXT
-    if "ForCausalLM" in named or "LMHeadModel" in named:
-        return _LANGUAGE
-    raise InputError(
-        f"{file}: its architectures are {named or 'not given'}; only ...ForImageClassification, "
-        f"...ForSequenceClassification and ...ForCausalLM are supported ({config.model_type})"
-    )
+    found = next((kind for kind in _KINDS if kind.ending in named), None)
+    if found is None:
+        listed_kinds = ", ".join(f"...{kind.ending}" for kind in _KINDS)
+        raise InputError(
+            f"{file}: its architectures are {named or 'not given'} ({config.model_type}); only "
+            f"{listed_kinds} are supported"
+        )
+    return found
 
 
 def _module(
-    transformers: Any, task: str, folder: Path, config: Any, weights: Weights | None
+    transformers: Any, auto_name: str, folder: Path, config: Any, weights: Weights | None
 ) -> nn.Module:
     where = str(folder) if weights is None else str(weights.path)
     common = {
@@ -134,7 +153,7 @@ def _module(
         "dtype": torch.float32,
         "output_loading_info": True,
     }
-    auto = getattr(transformers, task)
+    auto = getattr(transformers, auto_name)
     try:
         if weights is None:
             module, info = auto.from_pretrained(
@@ -145,7 +164,7 @@ def _module(
             del common["trust_remote_code"]
             module, info = kind.from_pretrained(None, state_dict=dict(weights.tensors), **common)
     except Exception as error:
-        raise InputError(f"{where}: does not load as {task} ({one_line(error)})") from error
+        raise InputError(f"{where}: does not load as {auto_name} ({one_line(error)})") from error
     _check_loaded(info, where, type(module).__name__)
     module.config.return_dict = True
     module.config.use_cache = False  # each text is run once

@@ -35,6 +35,7 @@ from bitcliff.record.provenance import (
     revision,
 )
 from bitcliff.tasks import task_of
+from bitcliff.tasks.against_float import AgainstFloat
 from bitcliff.types.subject import Examples, Subject
 
 # Examples at risk whose image or text the record keeps.
@@ -123,7 +124,9 @@ def subject_info(
 ) -> SubjectInfo:
     """The model and the data, with what `plan` does not cover; `classes`: how many outputs."""
     task = task_of(subject.module)
-    known = (subject.class_names, examples.class_names, task.decisions)
+    known = [subject.class_names, examples.class_names]
+    # Of a threshold others may be better names; as in float, or not, is nobody's class.
+    known.insert(0 if isinstance(task, AgainstFloat) else len(known), task.decisions)
     named = [names for names in known if names]
     # Names that are not the outputs' own would mislead.
     names = next((list(names) for names in named if len(names) == classes), None)
