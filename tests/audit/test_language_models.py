@@ -4,6 +4,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 import transformers
@@ -124,5 +125,11 @@ def test_every_position_of_a_text_may_be_asked_for(folder: Path) -> None:
     float_tokens, ours = all_by_hand(folder), all_by_hand(folder, int8_by_token)
     differ = [float((a != b).float().mean()) for a, b in zip(float_tokens, ours, strict=True)]
     expected = [int(share > 0.05) for share in differ]
-    assert record.outcomes["vllm-int8-token"].prediction.tolist() == expected
+    found = record.outcomes["vllm-int8-token"]
+    assert found.prediction.tolist() == expected
+    assert found.score is not None
+    np.testing.assert_allclose(1 - found.score, differ, atol=1e-6)
+    (figure,) = (one.score for one in record.policies if one.name == "vllm-int8-token")
+    assert figure is not None
+    assert figure.value == pytest.approx(1 - np.mean(differ))
     assert record.outcomes["mxfp4-rceil"].prediction.sum() > sum(expected)

@@ -17,6 +17,8 @@ from bitcliff.points import Attachment, batches, take
 from bitcliff.points.attach import FLOAT, WEIGHTS_ONLY, Rounding, gradient_rounding, rounding_to
 from bitcliff.points.final_activation import to_logits
 from bitcliff.points.forward import raw_tensors
+from bitcliff.tasks import task_of
+from bitcliff.tasks.against_float import AgainstFloat
 from bitcliff.types.presets import Format
 from bitcliff.types.runtime import Run
 from bitcliff.types.subject import Inputs, Texts
@@ -46,10 +48,13 @@ class Scores:
         logits: (m, classes), float32 or wider; behind a last softmax or sigmoid the logarithms or
             log-odds of what it gave.
         failed_at: for each example the point where a NaN or infinity showed, or None.
+        shares: how much of each outcome is as in float, from 0 to 1, where an outcome is no single
+            choice.
     """
 
     logits: Float[Tensor, "m classes"]
     failed_at: tuple[str | None, ...]
+    shares: Float[Tensor, " m"] | None = None
 
     @property
     def finite(self) -> Bool[Tensor, " m"]:
@@ -150,14 +155,16 @@ class Evaluator:
         would change nothing where each example has its own scale, and would be no users' batch
         where one serves all.
         """
-        logits = []
+        logits, shares = [], []
         for rows in torch.arange(len(index)).split(batch_size):
             logits.append(run(take(self.inputs, index[rows])))
+            shares.append(self._shares(len(rows)))
             self._count(len(rows))
         scores = torch.cat(logits)
         whole = torch.isfinite(scores).all(1).tolist()
         in_logits = to_logits(scores, self.attachment.final)
-        return Scores(in_logits, tuple(None if one else "output" for one in whole))
+        failed = tuple(None if one else "output" for one in whole)
+        return Scores(in_logits, failed, _joined(shares))
 
     def repeat(
         self, index: Int[Tensor, " m"], bits: Int[Tensor, "m points"], number: int
@@ -260,7 +267,7 @@ class Evaluator:
         batch_size: int | None = None,
         followable: bool = False,
     ) -> Scores:
-        logits = list[Tensor]()
+        logits, shares = list[Tensor](), list[Tensor | None]()
         failed: list[str | None] = [None] * len(index)
         order = torch.empty(len(index), dtype=torch.int64)
         done = 0
@@ -277,12 +284,21 @@ class Evaluator:
                     batch = to_logits(batch, self.attachment.final)
                 batch = batch if batch.dtype == torch.float64 else batch.float()
                 logits.append(batch[: len(rows)].cpu())
+                shares.append(self._shares(len(rows)))
                 order[rows] = torch.arange(done, done + len(rows))
                 done += len(rows)
                 self._count(len(rows))
         places = zip(index.tolist(), failed, strict=True)
         self.broken |= {place for place, point in places if point is not None}
-        return Scores(torch.cat(logits)[order], tuple(failed))
+        kept = _joined(shares)
+        return Scores(
+            torch.cat(logits)[order], tuple(failed), None if kept is None else kept[order]
+        )
+
+    def _shares(self, count: int) -> Tensor | None:
+        """Of the first examples of the batch that was just run."""
+        task = task_of(self.attachment.model)
+        return task.shares[:count] if isinstance(task, AgainstFloat) else None
 
     def _batches(
         self, index: Int[Tensor, " m"], size: int
@@ -317,6 +333,11 @@ class Evaluator:
             if place < len(found):
                 found[place] = point
         return found
+
+
+def _joined(parts: Sequence[Tensor | None]) -> Tensor | None:
+    known = [part for part in parts if part is not None]
+    return torch.cat(known) if known else None
 
 
 def _filled(gradients: Sequence[Tensor | None], none: Tensor, axis: int) -> Tensor:

@@ -60,6 +60,9 @@ def outcomes_of(trial: Trial, reference: Int[Tensor, " n"]) -> Outcomes:
         repeats=_table(trial.repeats),
         in_float=None if trial.in_float is None else classes(trial.in_float),
         plan=trial.plan,
+        score=None
+        if scores.shares is None
+        else scores.shares.where(scores.finite, float("nan")).double().numpy(),
     )
 
 

@@ -15,9 +15,9 @@ from bitcliff.record.conditions import Condition, Kind, Threat
 from bitcliff.record.outcomes import Effort, Measured, Outcomes, Table
 from bitcliff.record.part import Part
 from bitcliff.record.schema import Observed, SubjectInfo
-from bitcliff.stats import median_index, paired_change, rate, upper_bound, with_holm
+from bitcliff.stats import bounded_mean, median_index, paired_change, rate, upper_bound, with_holm
 from bitcliff.types.change import PairedChange
-from bitcliff.types.rate import Rate
+from bitcliff.types.rate import Mean, Rate
 
 Classes = npt.NDArray[np.int32]
 """One class an example, -1 where there is none."""
@@ -75,6 +75,7 @@ class PolicyResult(Part):
             allocation that was tried on the way, though perhaps not under the one shown.
         repeated: of the flips that a search found, how many stay in every repeat with the input
             nudged by one part in a million, which stands for another machine's arithmetic.
+        score: how much of an outcome is as in float, on average, where that is no single choice.
     """
 
     name: str
@@ -92,6 +93,7 @@ class PolicyResult(Part):
     broken: list[str] = Field(default_factory=list)
     distribution: Distribution | None = None
     repeated: Rate | None = None
+    score: Mean | None = None
 
     @property
     def kind(self) -> Kind:
@@ -241,6 +243,7 @@ def _policy(table: Table, measured: Measured) -> PolicyResult:
         broken=[table.ids[place] for place in measured.broken],
         distribution=_distribution(table, found),
         repeated=_repeated(found, before, whole),
+        score=None if found.score is None else bounded_mean(found.score[whole]),
     )
 
 

@@ -76,6 +76,8 @@ class Outcomes(Part):
         in_float: (m,) what float predicts when it is run in the same batches, -1 on a numeric
             failure, where that is not what the table says, since float depends on its batch.
         plan: (L,) of a mix of formats, the one at each point, the same for all examples.
+        score: (m,) how much of an outcome is as in float, from 0 to 1, where that is no single
+            choice; NaN on a failure.
     """
 
     places: Ints | None = None
@@ -87,6 +89,7 @@ class Outcomes(Part):
     repeats: Ints2 | None = None
     in_float: Ints | None = None
     plan: list[str] | None = None
+    score: Floats | None = None
 
     def __len__(self) -> int:
         return len(self.prediction)

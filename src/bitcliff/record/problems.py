@@ -115,6 +115,8 @@ def _measured(observed: Observed, measured: Measured) -> Iterator[str]:
     yield from _margins(observed, "outcomes", found.prediction, found.margin, found.index)
     if set(found.failed_at) != set(np.flatnonzero(found.prediction == NONE).tolist()):
         yield "names a point for other examples than those that failed"
+    if found.score is not None:
+        yield from _scores(found.score, found.prediction)
     yield from _bits(observed, measured)
     yield from _plan(observed, measured)
     for name, tables in (("draws", found.draws), ("repeats", found.repeats)):
@@ -129,6 +131,14 @@ def _measured(observed: Observed, measured: Measured) -> Iterator[str]:
         else:
             yield from _classes("float, run alike,", found.in_float, NONE, classes)
     yield from _places("broken", measured.broken, n)
+
+
+def _scores(score: npt.NDArray[np.float64], prediction: npt.NDArray[np.int32]) -> Iterator[str]:
+    there = prediction != NONE
+    if len(score) != len(prediction) or not (np.isfinite(score) == there).all():
+        yield "a score goes with an outcome, and is not there without"
+    elif not ((score[there] >= 0) & (score[there] <= 1)).all():
+        yield "a score is not from 0 to 1"
 
 
 def _places(what: str, places: Collection[int], n: int) -> Iterator[str]:

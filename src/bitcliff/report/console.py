@@ -16,6 +16,7 @@ from bitcliff.report.formatting import (
     NOTHING,
     clean,
     family_order,
+    mean_score,
     mean_text,
     noun,
     p_text,
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 # The table's columns, by how much fits: the name tells the bits, the report the rest.
-_FULL = ("bits", "same", "share", "flips", "drop", "holm")
+_FULL = ("bits", "same", "share", "flips", "score", "drop", "holm")
 _WIDTHS = (_FULL, _FULL[1:], ("same", "share", "drop", "holm"), ("share", "drop"))
 # A runtime's name holds its options.
 _NAME = 80
@@ -133,6 +134,7 @@ def _headings(record: Record, partial: bool) -> dict[str, str]:
         "same": "float" if labelled and partial else "",
         "share": "accuracy" if labelled else "as in float",
         "flips": "flips",
+        "score": "of each as in float" if any(one.score for one in record.policies) else "",
         "drop": "drop, points" if labelled else "",
         "holm": "Holm p" if labelled else "",
     }
@@ -145,6 +147,7 @@ def _policy_cells(record: Record, policy: PolicyResult) -> dict[str, str]:
         "same": NOTHING if same is None else f"{same.k}/{same.n}",
         "share": _compact(policy.accuracy if record.subject.labelled else policy.agreement),
         "flips": f"{policy.flips.all.k}" + ("!" if policy.numeric_failures.k else ""),
+        "score": mean_score(policy.score),
         "drop": _drop(policy),
         "holm": p_text(None if policy.change is None else policy.change.p_holm),
     }

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from bitcliff.record import PolicyResult, Record
 from bitcliff.record.conditions import Kind
 from bitcliff.record.schema import SubjectInfo
-from bitcliff.types.rate import ClusteredRate, Rate
+from bitcliff.types.rate import ClusteredRate, Mean, Rate
 
 NOTHING = "–"
 
@@ -157,6 +157,13 @@ def percent(share: float | None) -> str:
 def capital(text: str) -> str:
     """With a large first letter; the others stay as they are."""
     return text[:1].upper() + text[1:]
+
+
+def mean_score(mean: Mean | None) -> str:
+    """ "92.4 % (88.1–95.0)"."""
+    if mean is None or mean.value is None or mean.low is None or mean.high is None:
+        return NOTHING
+    return f"{percent(mean.value)} ({100 * mean.low:.1f}–{100 * mean.high:.1f})"
 
 
 def rate_text(rate: Rate | ClusteredRate | None) -> str:

@@ -113,6 +113,7 @@ def _context(record: Record, verdict: Verdict) -> dict[str, Any]:
         "warnings": warnings(record),
         "output": output_note(record),
         "any_repeated": any_repeated(record),
+        "any_score": any(one.score is not None for one in record.policies),
         "repeats": repeats_sentence(record, finding.worst),
         "settings": view.settings_lines(record),
         "provenance": view.provenance_lines(record.provenance, record.schema_version),

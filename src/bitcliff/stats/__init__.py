@@ -1,5 +1,6 @@
 """Intervals, paired tests, comparisons of groups, multiplicity."""
 
+from bitcliff.stats.bounded_mean import bounded_mean
 from bitcliff.stats.clusters import clustered_rate
 from bitcliff.stats.draws import median_index
 from bitcliff.stats.groups import class_test, cramers_v, rank_test, resamples
@@ -12,6 +13,7 @@ from bitcliff.stats.transitory import transitory
 __all__ = [
     "Auroc",
     "auroc",
+    "bounded_mean",
     "change_between",
     "class_test",
     "clustered_rate",

@@ -38,6 +38,9 @@ class Comparison(Protocol):
     def lead(self, output: Tensor, inputs: Inputs, decided: Tensor) -> Float[Tensor, " batch"]:
         """By how much outcomes are the decided ones, with a gradient; negative: they are others."""
 
+    def share(self, output: Tensor, inputs: Inputs, decided: Tensor) -> Float[Tensor, " batch"]:
+        """How much of each outcome is as decided, from 0 to 1."""
+
 
 class AgainstFloat:
     """Two decisions: as in float, and otherwise.
@@ -47,6 +50,10 @@ class AgainstFloat:
 
     Args:
         kind: the rule. run: the network in float, from inputs to its output.
+
+    Attributes:
+        shares: of the examples whose scores were asked for last, how much of each outcome is as in
+            float.
     """
 
     decisions = ("as in float", "otherwise")
@@ -54,6 +61,7 @@ class AgainstFloat:
     def __init__(self, kind: Comparison, run: Callable[[Inputs], Tensor]) -> None:
         self.kind, self._run = kind, run
         self._known: OrderedDict[bytes, Tensor] = OrderedDict()
+        self.shares: Float[Tensor, " batch"] = torch.empty(0)
 
     def __deepcopy__(self, _memo: Any) -> "AgainstFloat":
         # A copy of the network, quantized or folded, is still compared with the network itself.
@@ -81,7 +89,10 @@ class AgainstFloat:
                 f"the model gave shape {tuple(output.shape)} for {len(decided)} examples: the "
                 "examples must come first"
             )
-        lead = self.kind.lead(output, inputs, decided.to(output.device))
+        decided = decided.to(output.device)
+        lead = self.kind.lead(output, inputs, decided)
+        with torch.no_grad():
+            self.shares = self.kind.share(output, inputs, decided).float().cpu()
         return torch.stack([lead, torch.zeros_like(lead)], 1)
 
     def scores_before(self, given: Tensor, inputs: Inputs) -> Float[Tensor, "batch 2"]:

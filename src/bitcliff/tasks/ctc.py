@@ -52,6 +52,10 @@ class Ctc:
         signed = torch.where(alike, weakest.clamp(min=_LEAST), weakest.clamp(max=-_LEAST))
         return weakest + (signed - weakest).detach()
 
+    def share(self, output: Tensor, inputs: Inputs, decided: Tensor) -> Float[Tensor, " batch"]:
+        """Of the frames, those with float's symbol."""
+        return (by_position(output).argmax(2) == decided).float().mean(1)
+
     def read(self, path: Tensor) -> list[int]:
         """Symbols without repeats and blanks."""
         merged = torch.unique_consecutive(path).tolist()

@@ -17,22 +17,22 @@ class Positions:
     """The network gives scores (batch, positions, classes), or (batch, classes, height, width).
 
     Attributes:
-        share: of the positions that may be decided otherwise before the outcome counts as another.
+        most: share of the positions that may be decided otherwise, and no more.
     """
 
-    share: float = 0.0
+    most: float = 0.0
 
     @property
     def name(self) -> str:
         """As `--task` takes it."""
-        return "positions" if self.share == 0 else f"positions:{self.share:g}"
+        return "positions" if self.most == 0 else f"positions:{self.most:g}"
 
     @property
     def words(self) -> str:
         """What a decision is, for people."""
-        if self.share == 0:
+        if self.most == 0:
             return "whether the class at every position is float's own"
-        return f"whether at most {100 * self.share:g} % of positions have another class than float"
+        return f"whether at most {100 * self.most:g} % of positions have another class than float"
 
     def decided(self, output: Tensor, inputs: Inputs) -> Int[Tensor, "batch positions"]:
         """The class at each."""
@@ -45,9 +45,15 @@ class Positions:
         found = []
         for lead, whole in zip(leads, valid, strict=True):
             mine = lead[whole]
-            place = min(math.floor(self.share * len(mine)), len(mine) - 1)
+            place = min(math.floor(self.most * len(mine)), len(mine) - 1)
             found.append(mine.sort().values[place])
         return torch.stack(found)
+
+    def share(self, output: Tensor, inputs: Inputs, decided: Tensor) -> Float[Tensor, " batch"]:
+        """Of the positions, those with float's class."""
+        same = self.decided(output, inputs) == decided
+        valid = valid_positions(inputs, same.shape)
+        return (same & valid).sum(1) / valid.sum(1)
 
 
 def by_position(output: Tensor) -> Float[Tensor, "batch positions classes"]:

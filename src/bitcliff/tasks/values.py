@@ -38,6 +38,11 @@ class Values:
         """What of the tolerance is left."""
         return self.tolerance - (self.decided(output, inputs) - decided).abs().amax(1)
 
+    def share(self, output: Tensor, inputs: Inputs, decided: Tensor) -> Float[Tensor, " batch"]:
+        """Of the numbers, those within the tolerance."""
+        near = (self.decided(output, inputs) - decided).abs() <= self.tolerance
+        return near.float().mean(1)
+
 
 @dataclass(frozen=True)
 class Embedding:
@@ -67,6 +72,10 @@ class Embedding:
         """By how much the cosine is above the least."""
         own = self.decided(output, inputs)
         return F.cosine_similarity(own.double(), decided.double()) - self.least
+
+    def share(self, output: Tensor, inputs: Inputs, decided: Tensor) -> Float[Tensor, " batch"]:
+        """The cosine, none below 0."""
+        return (self.lead(output, inputs, decided) + self.least).clamp(0, 1)
 
 
 @dataclass(frozen=True)
@@ -98,3 +107,7 @@ class Labels:
         """That of the label nearest to its threshold."""
         flat = output.flatten(1) if output.ndim > 1 else output[:, None]
         return ((flat - self.at) * decided).amin(1)
+
+    def share(self, output: Tensor, inputs: Inputs, decided: Tensor) -> Float[Tensor, " batch"]:
+        """Of the labels, those on float's side."""
+        return (self.decided(output, inputs) == decided).float().mean(1)

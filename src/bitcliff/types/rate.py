@@ -29,6 +29,23 @@ class Rate(BaseModel):
     high: float | None
 
 
+class Mean(BaseModel):
+    """The mean of n scores in [0, 1], with a 95 % interval that holds at every n.
+
+    Attributes:
+        n: how many. value: their mean; None when n is 0. low, high: its limits; None when n is 0.
+
+    Build one with `bitcliff.stats.bounded_mean`, which works the interval out.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    n: Count
+    value: float | None
+    low: float | None
+    high: float | None
+
+
 class ClusteredRate(BaseModel):
     """k of n predictions that come in clusters, several of each example, which are not independent.
 
