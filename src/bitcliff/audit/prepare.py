@@ -130,6 +130,9 @@ def prepare(
     _check_budgets(subject, points, settings)
     subject = _with_output(subject, examples)
     plain = _evaluator(subject, examples, settings, points)
+    task = task_of(subject.module)
+    if isinstance(task, AgainstFloat):
+        task.forget()
     in_float = _in_float(plain, subject)
     _check_float(subject, examples, in_float)
     folding = None
@@ -137,7 +140,7 @@ def prepare(
         size = plain.batch_size
         folding = measure_folding(came, names, in_float.logits, plain.inputs, size)
     final: FinalActivation = "none"
-    if not isinstance(task_of(subject.module), AgainstFloat):
+    if not isinstance(task, AgainstFloat):
         final = plain.attachment.final = final_activation(in_float.logits)
     in_float = replace(in_float, logits=to_logits(in_float.logits, final))
     found = Prepared(
