@@ -92,14 +92,14 @@ def test_texts_go_through_the_tokenizer(tmp_path: Path, text_subject: Subject) -
     examples = load_examples(f"hf:{tmp_path}", subject=text_subject)
     assert isinstance(examples.inputs, dict)
     assert examples.inputs["input_ids"].tolist() == [
-        [2, 5, 6, 8, 3],
         [2, 7, 3, 0, 0],
         [2, 6, 6, 3, 0],
+        [2, 5, 6, 8, 3],
     ]
     assert examples.labels is not None
-    assert examples.labels.tolist() == [1, 0, 1]
+    assert examples.labels.tolist() == [0, 1, 1]
     assert examples.preprocessing == "tokenized, at most 5 tokens"
-    assert examples.texts == ("a good film", "bad", "good good")
+    assert examples.texts == ("bad", "good good", "a good film")
     shorter = load_examples(f"hf:{tmp_path}", subject=text_subject, limit=2)
     assert len(shorter) == 2
     assert shorter.sha256 != examples.sha256

@@ -48,7 +48,9 @@ def all_by_hand(folder: Path, linear: Any = F.linear) -> list[torch.Tensor]:
             setattr(module, "forward", partial(_forward, linear, module))  # noqa: B010
     found = []
     with torch.no_grad():
-        for text in (folder / "texts.txt").read_text().split("\n"):
+        # Those of one length are run side by side.
+        texts = (folder / "texts.txt").read_text().split("\n")
+        for text in sorted(texts, key=lambda text: len(tokenizer(text)["input_ids"])):
             ids = torch.tensor([tokenizer(text)["input_ids"]])
             found.append(model(input_ids=ids).logits[0].argmax(1))
     return found

@@ -19,14 +19,21 @@ from bitcliff.adapters.normalisation import tried
 from bitcliff.adapters.optional import quiet
 from bitcliff.adapters.outputs import output_count
 from bitcliff.adapters.oxford_pet import open_oxford_pet
-from bitcliff.adapters.source import Opener, Progress, Source, UnknownNormalisation, check_shape
+from bitcliff.adapters.source import (
+    Opener,
+    Progress,
+    Source,
+    Taken,
+    UnknownNormalisation,
+    check_shape,
+)
 from bitcliff.adapters.subsample import choose
 from bitcliff.adapters.tables import open_table
 from bitcliff.adapters.texts import open_jsonl, open_lines
 from bitcliff.errors import InputError, nearest
 from bitcliff.points.find_task import find_task, refuse_labels
 from bitcliff.types.options import DataOptions
-from bitcliff.types.subject import Examples, Preprocessing, Subject, examples_sha256
+from bitcliff.types.subject import Examples, Preprocessing, Subject, Texts, examples_sha256
 
 BUILT_IN: dict[str, Opener] = {
     "imagenet-20": open_imagenet_20,
@@ -93,6 +100,8 @@ def load_examples(
     outputs = output_count(subject, first)
     labels = _checked_labels(source, outputs, spec, subject.name)
     taken = source.take(indices, progress)
+    if isinstance(taken.inputs, Texts):
+        indices, taken = _by_length(indices, taken, taken.inputs)
     with quiet():
         find_task(subject.module, taken.inputs)
     kept = None if labels is None else torch.from_numpy(labels[indices])
@@ -109,6 +118,15 @@ def load_examples(
         thumbnails=taken.thumbnails,
         texts=taken.texts,
     )
+
+
+def _by_length(indices: list[int], taken: Taken, texts: Texts) -> tuple[list[int], Taken]:
+    """Those of one length side by side, since they are run together."""
+    order = texts.lengths.argsort(stable=True)
+    inputs = Texts({name: values[order] for name, values in texts.items()})
+    places = order.tolist()
+    said = None if taken.texts is None else tuple(taken.texts[place] for place in places)
+    return [indices[place] for place in places], replace(taken, inputs=inputs, texts=said)
 
 
 def _opened(spec: str, subject: Subject, options: DataOptions, seed: int) -> Source:

@@ -200,7 +200,7 @@ class Evaluator:
         Zero for examples with a numeric failure.
         """
         found = torch.zeros(*bits.shape, len(options))
-        for rows, padded in self._batches(index, self.batch_size):
+        for rows, padded in self.batches_of(index):
             found[rows] = self._gradients_of(index[padded], bits[padded], options)[: len(rows)]
             self._count(len(rows), backward=True)
         return found
@@ -222,7 +222,7 @@ class Evaluator:
         <d margin / d x, Q_o(x) - x>, and the same of the point's weights, added up.
         """
         found = torch.zeros(len(formats), len(options))
-        for rows, padded in self._batches(index, self.batch_size):
+        for rows, padded in self.batches_of(index):
             hot = [[float(one == chosen) for one in options] for chosen in formats]
             choice = [torch.tensor(row).requires_grad_() for row in hot]
             rounding = Rounding(
@@ -252,7 +252,7 @@ class Evaluator:
         # Copies what a network overwrites; costs about a second forward pass, so only if needed.
         saving = allow_mutation_on_saved_tensors() if self.in_place else nullcontext()
         with torch.enable_grad(), saving:
-            logits = self.attachment.run(self._taken(index), rounding)
+            logits = self.attachment.run(take(self.inputs, index), rounding)
             found = margins(self.attachment.followable(logits), self.reference[index])[:count]
             total = found[torch.isfinite(found)].sum()
             # Where the network turns gradients off there is none at all.
@@ -272,8 +272,8 @@ class Evaluator:
         order = torch.empty(len(index), dtype=torch.int64)
         done = 0
         with torch.no_grad():
-            for rows, padded in self._batches(index, batch_size or self.batch_size):
-                batch = self.attachment.run(self._taken(index[padded]), rounding(padded))
+            for rows, padded in self.batches_of(index, batch_size):
+                batch = self.attachment.run(take(self.inputs, index[padded]), rounding(padded))
                 for row, point in zip(
                     rows.tolist(), self._failures(batch[: len(rows)]), strict=True
                 ):
@@ -300,10 +300,12 @@ class Evaluator:
         task = task_of(self.attachment.model)
         return task.shares[:count] if isinstance(task, AgainstFloat) else None
 
-    def _batches(
-        self, index: Int[Tensor, " m"], size: int
+    def batches_of(
+        self, index: Int[Tensor, " m"], size: int | None = None
     ) -> Iterator[tuple[Int[Tensor, " rows"], Int[Tensor, " size"]]]:
-        """`batches` of the places in `index`; each of texts of one length alone."""
+        """`batches` of the places in `index`; each of texts of one length alone, and so without any
+        padding."""
+        size = size or self.batch_size
         if not isinstance(self.inputs, Texts):
             yield from batches(torch.arange(len(index)), size)
             return
@@ -313,11 +315,6 @@ class Evaluator:
             places = (own == length).nonzero()[:, 0]
             for rows, padded in batches(places, min(size, int((everyone == length).sum()))):
                 yield places[rows], padded
-
-    def _taken(self, index: Int[Tensor, " m"]) -> Inputs:
-        """The examples' inputs, of texts without padding; all are of one length."""
-        chosen = take(self.inputs, index)
-        return chosen.unpadded() if isinstance(chosen, Texts) else chosen
 
     def _count(self, examples: int, backward: bool = False) -> None:
         self.spent.forward += examples

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from bitcliff.errors import InputError
 from bitcliff.points.final_activation import FUNCTIONS, FinalActivation, to_logits
-from bitcliff.points.forward import output_of
+from bitcliff.points.forward import output_of, unpadded
 from bitcliff.points.operations import (
     ACTIVATIONS,
     COMPUTE,
@@ -132,7 +132,7 @@ class Attachment(Walk):
             InputError: the rounding is not for these points, or not for as many examples.
         """
         self._check(rounding)
-        self.rounding = rounding
+        self.rounding, inputs = rounding, unpadded(inputs)
         if rounding is FLOAT:
             # The model as it is: torch takes other kernels for some layers while a mode is active.
             self.on_forward()

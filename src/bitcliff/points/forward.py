@@ -18,6 +18,7 @@ def logits_of(model: nn.Module, inputs: Inputs) -> Float[Tensor, "batch classes"
     Raises:
         InputError: as `output_of`; or its output is not of its task.
     """
+    inputs = unpadded(inputs)
     return task_of(model).scores(output_of(model, inputs), inputs)
 
 
@@ -73,6 +74,11 @@ def take(inputs: Inputs, index: Int[Tensor, " chosen"]) -> Inputs:
         taken = {name: value[index] for name, value in inputs.items()}
         return Texts(taken) if isinstance(inputs, Texts) else taken
     return inputs[index]
+
+
+def unpadded(inputs: Inputs) -> Inputs:
+    """Of texts that are padded beyond the longest among them only so far; all else as it is."""
+    return inputs.unpadded() if isinstance(inputs, Texts) else inputs
 
 
 def batch_size(inputs: Inputs) -> int:

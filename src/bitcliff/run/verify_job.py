@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from jaxtyping import Int
@@ -32,7 +32,7 @@ from bitcliff.run.assess_job import Listener
 from bitcliff.run.run_directory import held
 from bitcliff.run.stored_run import StoredRun, open_stored, record_to_export
 from bitcliff.tasks import Task, task_of
-from bitcliff.types.subject import Inputs
+from bitcliff.types.subject import Inputs, Texts
 from bitcliff.verdict import judge
 
 
@@ -99,6 +99,8 @@ def _observe(
     record: Record, names: list[str], stored: StoredRun, runtime: str, listener: Listener
 ) -> VerificationObserved:
     evaluator = stored.prepared.evaluator
+    if isinstance(evaluator.inputs, Texts):  # the file takes all padded to the longest
+        evaluator = replace(evaluator, inputs=dict(evaluator.inputs))
     attachment, inputs = evaluator.attachment, evaluator.inputs
     task = task_of(attachment.model)
     listener.stage("Writing the network as ONNX")

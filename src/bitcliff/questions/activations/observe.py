@@ -84,7 +84,7 @@ def observe_activations(context: Context) -> ActivationsObserved:
 
 def _batches(context: Context, what: str) -> Iterator[Int[Tensor, " m"]]:
     everyone = context.test.everyone
-    for places in everyone.split(context.test.evaluator.batch_size):
+    for places, _ in context.test.evaluator.batches_of(everyone):
         context.tell(f"activations: {what}", int(places[0]), len(everyone))
         yield places
 

@@ -35,7 +35,7 @@ class Sweep:
         points = self._bits.shape[1]
         everything = frozenset(range(points))
         cells = [cell for cell in curves(points).distinct if cell not in (NOTHING, everything)]
-        for rows in torch.arange(len(self._bits)).split(self._evaluator.batch_size):
+        for rows, _ in self._evaluator.batches_of(torch.arange(len(self._bits))):
             # One tape at a time, for the memory's sake.
             for base in (NOTHING, everything):
                 before = replace(self.work)
