@@ -7,6 +7,7 @@ from typing import Literal
 
 from bitcliff.points.layout import Layout
 from bitcliff.types.presets import Format
+from bitcliff.types.runtime import Runtime
 
 Where = Literal["inputs", "outputs"]
 
@@ -93,6 +94,17 @@ class Plan:
         if site not in self.sites or not self.weights.get(site):
             return False
         return shipped.everywhere or self.points[self.sites[site]].kind in ("linear", "matmul")
+
+    def rounded_by(self, runtime: Runtime) -> list[Point]:
+        """The points seen that a runtime rounds: of its kinds, with constant weights, and not left
+        in float."""
+        return [
+            point
+            for point in self.seen
+            if point.kind in runtime.kinds
+            and self.weights.get(point.site)
+            and point.site not in runtime.kept
+        ]
 
     def without(self, sites: Collection[str], reason: str) -> "Plan":
         """The same, these calls left out."""

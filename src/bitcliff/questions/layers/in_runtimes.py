@@ -32,7 +32,10 @@ class _Trials:
         prepared, condition = context.test.prepared, context.record.by_name[policy].condition
         self.size = condition.batch_size or 1
         self.runtime = next(one for one in prepared.runtimes if one.name == condition.runtime)
-        self.points = quantized_points(self.runtime, _all_points(context))
+        first = dict[str, Point]()
+        for point in _all_points(context).rounded_by(self.runtime):
+            first.setdefault(point.site, point)
+        self.points = list(first.values())
         self.by_cell: dict[Cell, Predictions] = {}
 
     def observed(self) -> KeptObserved:
@@ -82,13 +85,3 @@ def _all_points(context: Context) -> Plan:
     prepared = context.test.prepared
     whole = Selection(include_stem=True)
     return discover(prepared.subject.module, prepared.examples.inputs, whole)
-
-
-def quantized_points(runtime: Runtime, plan: Plan) -> list[Point]:
-    """The first point of each layer that a runtime rounds."""
-    found: dict[str, Point] = {}
-    for point in plan.seen:
-        rounds = point.kind in runtime.kinds and plan.weights.get(point.site)
-        if rounds and point.site not in runtime.kept:
-            found.setdefault(point.site, point)
-    return list(found.values())

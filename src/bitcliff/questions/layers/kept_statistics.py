@@ -7,13 +7,12 @@ import numpy.typing as npt
 
 from bitcliff.questions.layers.cells import NOTHING, Cell, range_text
 from bitcliff.questions.layers.record import SIGNIFICANT, Kept, KeptObserved, KeptSet
-from bitcliff.questions.prediction_checks import prediction_problems
+from bitcliff.questions.prediction_checks import prediction_problems, right_among, right_change
 from bitcliff.record import Record
 from bitcliff.record.arrays import NONE
 from bitcliff.record.plan import QuantizationPlan
-from bitcliff.stats import change_between, rate, with_holm
+from bitcliff.stats import with_holm
 from bitcliff.types.change import PairedChange
-from bitcliff.types.rate import Rate
 
 Predictions = npt.NDArray[np.int32]
 
@@ -50,24 +49,24 @@ def sets_to_try(order: Sequence[int]) -> list[Cell]:
 
 def kept_figures(record: Record, observed: KeptObserved) -> Kept:
     """Every figure of one runtime."""
-    cells = _cells(observed)
+    cells, targets = _cells(record, observed), _targets(record)
     none, able = observed.predictions[""], _able(observed)
-    changes = with_holm([_change(record, found, none) for found in cells.values()])
+    changes = with_holm([right_change(targets, none, found) for found in cells.values()])
     sets = [
         _set(record, observed, cell, found, change)
         for (cell, found), change in zip(cells.items(), changes, strict=True)
         if change is not None
     ]
-    whole = _change(record, none, None)
+    whole = right_change(targets, record.table.prediction, none)
     return Kept(
         policy=observed.policy,
-        float_rate=_right(record, record.table.prediction),
-        all=_right(record, none),
+        float_rate=right_among(targets, record.table.prediction),
+        all=right_among(targets, none),
         whole=whole,
         not_kept=observed.not_kept,
         points=[observed.points[index] for index in able],
         only=[
-            _right(record, observed.predictions[range_text(frozenset(able) - {index})])
+            right_among(targets, observed.predictions[range_text(frozenset(able) - {index})])
             for index in able
         ],
         sets=sets,
@@ -107,30 +106,24 @@ def _able(observed: KeptObserved) -> list[int]:
     return [index for index, name in enumerate(observed.points) if name not in observed.not_kept]
 
 
-def _cells(observed: KeptObserved) -> dict[Cell, Predictions]:
-    """By the indices kept: one layer each in order, then ever more, up to half of all."""
-    found = {_indices(text): one for text, one in observed.predictions.items()}
-    most = max(1, len(_able(observed)) // 2)
-    order = sorted(found.keys() - {NOTHING}, key=lambda cell: (len(cell), sorted(cell)))
-    return {cell: found[cell] for cell in order if len(cell) <= most}
-
-
-def _indices(text: str) -> Cell:
-    """The inverse of `range_text`."""
-    found = set[int]()
-    for part in filter(None, text.split(",")):
-        first, _, last = part.partition("-")
-        found |= set(range(int(first) - 1, int(last or first)))
-    return frozenset(found)
+def _cells(record: Record, observed: KeptObserved) -> dict[Cell, Predictions]:
+    """By the indices kept: one layer each in order, then those that do most harm together."""
+    able = _able(observed)
+    by_cell = {cell: observed.predictions[range_text(cell)] for cell in steps(able)}
+    sets = sets_to_try(ranked(by_cell, able, record.table.targets))
+    some = [cell for cell in sets if range_text(cell) in observed.predictions]
+    cells = [*(frozenset({index}) for index in able), *some]
+    return {cell: observed.predictions[range_text(cell)] for cell in cells}
 
 
 def _set(
     record: Record, observed: KeptObserved, cell: Cell, found: Predictions, change: PairedChange
 ) -> KeptSet:
-    loss = _change(record, found, None)
+    targets = _targets(record)
+    loss = right_change(targets, record.table.prediction, found)
     return KeptSet(
         points=[observed.points[index] for index in sorted(cell)],
-        right=_right(record, found),
+        right=right_among(targets, found),
         regained=change,
         loss=loss,
         within=loss.low_pp is not None and loss.low_pp >= -record.settings.max_drop,
@@ -160,15 +153,7 @@ def _plan(record: Record, whole: PairedChange, sets: Sequence[KeptSet]) -> Quant
     )
 
 
-def _change(record: Record, after: Predictions, before: Predictions | None) -> PairedChange:
-    """Of right predictions, from `before`, None for float, to `after`."""
+def _targets(record: Record) -> Predictions:
+    """(n,) -1 where float fails."""
     table = record.table
-    first = table.prediction if before is None else before
-    there = (first != NONE) & (after != NONE) & (table.prediction != NONE)
-    one, other = ((found == table.targets)[there] for found in (first, after))
-    return change_between(one, other)
-
-
-def _right(record: Record, found: Predictions) -> Rate:
-    there = (found != NONE) & (record.table.prediction != NONE)
-    return rate(int((there & (found == record.table.targets)).sum()), int(there.sum()))
+    return np.where(table.prediction == NONE, NONE, table.targets).astype(np.int32)

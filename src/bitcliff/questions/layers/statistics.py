@@ -41,9 +41,10 @@ from bitcliff.questions.layers.record import (
     LayerSweep,
     SweepObserved,
 )
+from bitcliff.questions.prediction_checks import right_among, right_change
 from bitcliff.record import AnswerKind, Record
 from bitcliff.record.arrays import NONE, classes
-from bitcliff.stats import change_between, rate, with_holm
+from bitcliff.stats import with_holm
 from bitcliff.types.change import PairedChange
 from bitcliff.types.rate import Rate
 
@@ -71,14 +72,11 @@ class CellPredictions:
 
     def right(self, cell: Cell) -> Rate:
         """Right predictions, of those there are."""
-        return _right(self.targets, self.by_cell[cell])
+        return right_among(self.targets, self.by_cell[cell])
 
     def change(self, first: Cell, second: Cell) -> PairedChange:
         """From one cell to another, on the examples that both have a prediction for."""
-        one, other = self.by_cell[first], self.by_cell[second]
-        there = (one != NONE) & (other != NONE) & (self.targets != NONE)
-        before, after = ((found == self.targets)[there] for found in (one, other))
-        return change_between(before, after)
+        return right_change(self.targets, self.by_cell[first], self.by_cell[second])
 
     @property
     def whole(self) -> PairedChange:
@@ -208,7 +206,7 @@ def _figures(
         policy=sweep.policy,
         split=sweep.split,
         n=sweep.n,
-        float_rate=_right(found.targets, sweep.in_float),
+        float_rate=right_among(found.targets, sweep.in_float),
         none=found.right(NOTHING),
         all=found.right(found.everything),
         before=[found.right(cell) for cell in ways.before],
@@ -236,11 +234,6 @@ def _confirmation(found: CellPredictions, named: list[int]) -> Confirmation | No
         without=found.right(without),
         regained=found.change(found.everything, without),
     )
-
-
-def _right(targets: Predictions, predictions: Predictions) -> Rate:
-    there = (predictions != NONE) & (targets != NONE)
-    return rate(int((there & (predictions == targets)).sum()), int(there.sum()))
 
 
 def _found(sweep: SweepObserved, points: int, named: Sequence[int] = ()) -> CellPredictions:

@@ -133,13 +133,7 @@ def _instead(last: _Variant) -> list[_Step]:
 def _plan_of(runtime: Runtime, module: nn.Module, prepared: Prepared) -> Plan:
     """The points whose inputs the runtime rounds, the input itself among them."""
     whole = discover(module, prepared.evaluator.inputs, Selection(include_stem=True))
-    mine = {
-        point.site
-        for point in whole.seen
-        if point.kind in runtime.kinds
-        and whole.weights.get(point.site)
-        and point.site not in runtime.kept
-    }
+    mine = {point.site for point in whole.rounded_by(runtime)}
     if not mine:
         raise InputError("none of the runtime's layers is a point")
     seen = tuple(p if p.site in mine else replace(p, reason=_IN_FLOAT) for p in whole.seen)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 import numpy as np
 import torch
 
+from bitcliff.adapters.optional import quiet
 from bitcliff.audit.outcomes import Trial, outcomes_of
 from bitcliff.audit.prepare import Prepared
 from bitcliff.errors import InputError
@@ -119,7 +120,7 @@ def _speed(runtime: Runtime, prepared: Prepared) -> Speed:
         rounding = rounding_to(torch.full((size, len(prepared.points)), 8))
         runs["simulation"] = lambda: evaluator.attachment.run(inputs, rounding)
     taken: dict[str, list[float]] = {name: [] for name in runs}
-    with torch.no_grad():
+    with torch.no_grad(), quiet():
         for take_number in range(1 + _TAKES):
             for name, run in runs.items():
                 start = time.perf_counter()
