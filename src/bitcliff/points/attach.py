@@ -94,6 +94,7 @@ class Attachment(Walk):
     `in_training` they are quantized anew in each pass, with a straight-through gradient.
 
     Attributes:
+        per_row: of what a product sums over, each row (token) has a scale, not each example.
         final: what the scores come out of last, for `followable`; whoever knows it sets it.
     """
 
@@ -105,6 +106,7 @@ class Attachment(Walk):
         weight_bits: int | None = 16,
         per_channel: bool = False,
         in_training: bool = False,
+        per_row: bool = False,
     ) -> None:
         super().__init__(model, COMPUTE if plan.where == "inputs" else {**COMPUTE, **ACTIVATIONS})
         self.plan = plan
@@ -112,6 +114,7 @@ class Attachment(Walk):
         self.weight_bits = weight_bits
         self.per_channel = per_channel
         self.in_training = in_training
+        self.per_row = per_row
         self.rounding = FLOAT
         self.incidents = Incidents()
         self.on_point: OnPoint | None = None
@@ -337,7 +340,18 @@ class Attachment(Walk):
                 rows, choice, rounding.options, self.scheme, on_broken, rounding.through_scale
             )
         assert rounding.bits is not None  # noqa: S101  (`_quantizes` has seen to it)
-        return fake_quantize(rows, rounding.bits[:, index], self.scheme, on_broken)
+        bits, point = rounding.bits[:, index], self.plan.points[index]
+        if not (self.per_row and point.has_rows):
+            return fake_quantize(rows, bits, self.scheme, on_broken)
+        last = summed_last(rows, point.role)
+        each = last.reshape(-1, last.shape[-1])
+        found = fake_quantize(
+            each,
+            bits.repeat_interleave(len(each) // len(rows)),
+            self.scheme,
+            lambda broken: on_broken(broken.view(len(rows), -1).any(1)),
+        )
+        return summed_last(found.view(last.shape), point.role)
 
     def _attention(
         self,

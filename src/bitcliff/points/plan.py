@@ -1,5 +1,6 @@
 """What discovery finds: the points, in the order in which the network reaches them."""
 
+import math
 from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -50,6 +51,13 @@ class Point:
         if self.kind.startswith("conv") or (self.role == "output" and dimensions == 3):
             return -dimensions
         return -2 if self.role in ("rhs", "value") and dimensions > 1 else -1
+
+    @property
+    def has_rows(self) -> bool:
+        """Whether a product sums over several rows (tokens) of each example, one by one. The sums
+        of a convolution run over places too, so that no scale of a place could be taken out."""
+        multiplied = self.role != "output" and not self.kind.startswith("conv")
+        return multiplied and math.prod(self.shape) > self.shape[self.channel_axis]
 
 
 @dataclass(frozen=True)

@@ -57,7 +57,13 @@ class ReplayingAttachment(Attachment):
 
     def __init__(self, like: Attachment) -> None:
         super().__init__(
-            like.model, like.plan, like.scheme, like.weight_bits, like.per_channel, like.in_training
+            like.model,
+            like.plan,
+            like.scheme,
+            like.weight_bits,
+            like.per_channel,
+            like.in_training,
+            like.per_row,
         )
         self._playing: Tape | None = None
         self._recording: Tape | None = None

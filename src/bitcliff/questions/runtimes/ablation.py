@@ -24,6 +24,7 @@ from bitcliff.types.subject import Inputs
 
 _RANGE = "onnx"
 _IN_FLOAT = "the runtime leaves it in float"
+_ROWS = "one scale for each row (token) of what a product sums over, not for each example"
 _NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
 
 
@@ -37,11 +38,22 @@ class _Variant:
     weight_bits: int | None
     per_channel: bool
     bits: int = 8
+    per_row: bool = False
+
+    @property
+    def has_rows(self) -> bool:
+        """Whether a scale for each row is another than one for each example."""
+        return any(point.has_rows for point in self.plan.points)
 
     def rung(self, name: Simulated, words: str, evaluator: Evaluator) -> SimulatedRung:
         """On the data of `evaluator`."""
         attachment = Attachment(
-            self.module, self.plan, self.scheme, self.weight_bits, self.per_channel
+            self.module,
+            self.plan,
+            self.scheme,
+            self.weight_bits,
+            self.per_channel,
+            per_row=self.per_row,
         )
         attachment.final = evaluator.attachment.final
         mine = Evaluator(attachment, evaluator.inputs, evaluator.batch_size)
@@ -108,6 +120,8 @@ def _simulated(runtime: Runtime, prepared: Prepared) -> tuple[list[_Step], list[
         left_out.append(f"layers: {reason}")
     bits = runtime.activation_bits
     step("activations", f"activations at {bits} bits", replace(now, bits=bits))
+    if runtime.per_row and now.has_rows:
+        step("rows", _ROWS, replace(now, per_row=True))
     if runtime.folded and any(isinstance(m, _NORMS) for m in now.module.modules()):
         try:
             folded = _folded(now.module, prepared.evaluator.inputs)
@@ -120,13 +134,16 @@ def _simulated(runtime: Runtime, prepared: Prepared) -> tuple[list[_Step], list[
 
 
 def _instead(last: _Variant) -> list[_Step]:
-    """What is to blame on the weights: each differs from the last simulation in them alone."""
+    """What is to blame on the weights, and on one scale for all rows: each differs from the last
+    simulation in that alone."""
     found: list[_Step] = [
         ("weights-float", "weights in float", replace(last, weight_bits=None)),
     ]
     if not last.per_channel:
         words = f"weights at {last.weight_bits} bits, one scale for each output channel"
         found.append(("weights-per-channel", words, replace(last, per_channel=True)))
+    if not last.per_row and last.has_rows:
+        found.append(("activations-per-row", _ROWS, replace(last, per_row=True)))
     return found
 
 

@@ -27,9 +27,11 @@ _NAMES: Mapping[RungName, str] = {
     "range": "+ range",
     "layers": "+ layers",
     "activations": "+ activations",
+    "rows": "+ rows",
     "folded": "+ folding",
     "weights-float": "Instead: weights in float",
     "weights-per-channel": "Instead: weights per channel",
+    "activations-per-row": "Instead: a scale a row",
     "runtime": "The runtime",
     "batch": "The runtime, in batches",
 }

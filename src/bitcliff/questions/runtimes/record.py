@@ -18,9 +18,11 @@ Simulated = Literal[
     "range",
     "layers",
     "activations",
+    "rows",
     "folded",
     "weights-float",
     "weights-per-channel",
+    "activations-per-row",
 ]
 RungName = Simulated | Literal["runtime", "batch"]
 
@@ -88,7 +90,8 @@ class RuntimeObserved(RuntimeDescription):
             older records.
         speed: times of one machine; no figure can be worked out anew without measuring again.
         rungs: of the ablation, those that were simulated; none where there is nothing to simulate.
-        instead: the last of them with other weights; none in older records.
+        instead: the last of them with other weights, or a scale for each row; none in older
+            records.
         left_out: what could not be measured, and why.
         other_processor: None where all processors decide alike, as far as is known; where it cannot
             be simulated; in older records.
@@ -150,7 +153,7 @@ class RuntimeFigures(Part):
             nothing.
         rungs: from the simulation to the runtime, one change a rung; none where nothing was
             simulated.
-        instead: the last simulated rung with other weights, each compared with that rung.
+        instead: the last simulated rung with other weights or scales, each compared with it.
         other_processor: None where nothing was forecast.
     """
 
