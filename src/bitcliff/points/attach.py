@@ -95,6 +95,7 @@ class Attachment(Walk):
 
     Attributes:
         per_row: of what a product sums over, each row (token) has a scale, not each example.
+        weights_by_point: where a pass rounds some points alone, it rounds their weights alone.
         final: what the scores come out of last, for `followable`; whoever knows it sets it.
     """
 
@@ -107,6 +108,7 @@ class Attachment(Walk):
         per_channel: bool = False,
         in_training: bool = False,
         per_row: bool = False,
+        weights_by_point: bool = False,
     ) -> None:
         super().__init__(model, COMPUTE if plan.where == "inputs" else {**COMPUTE, **ACTIVATIONS})
         self.plan = plan
@@ -115,6 +117,7 @@ class Attachment(Walk):
         self.per_channel = per_channel
         self.in_training = in_training
         self.per_row = per_row
+        self.weights_by_point = weights_by_point
         self.rounding = FLOAT
         self.incidents = Incidents()
         self.on_point: OnPoint | None = None
@@ -122,6 +125,9 @@ class Attachment(Walk):
         # The last such call's result and what it was given.
         self._activated: tuple[Tensor, Tensor] | None = None
         self._index = {(p.site, p.role): i for i, p in enumerate(plan.points)}
+        self._points: dict[str, set[int]] = {}
+        for index, point in enumerate(plan.points):
+            self._points.setdefault(point.site, set()).add(index)
         self._kinds = {p.site: p.kind for p in plan.seen}
         self._known_misses = {missed.name for missed in plan.missed}
         self._weights: dict[tuple[str, str, Numerics | None], Tensor] = {}
@@ -241,7 +247,7 @@ class Attachment(Walk):
             index = self.plan.sites.get(site)
             if index is None or not self.plan.covers(formats[index], site):
                 return args, kwargs
-        elif self.weight_bits is None or not self.rounding.weights:
+        elif self.weight_bits is None or not self._rounds_weights(site):
             return args, kwargs
         for role in self.plan.weights.get(site, ()):
             weight = operand(operation, role, args, kwargs)
@@ -250,6 +256,11 @@ class Attachment(Walk):
                 rounded = self._rounded_weight(site, role, channels, weight)
                 args, kwargs = with_operand(operation, role, rounded, args, kwargs)
         return args, kwargs
+
+    def _rounds_weights(self, site: str) -> bool:
+        active = self.rounding.active if self.weights_by_point else None
+        mine = active is None or not active.isdisjoint(self._points.get(site, ()))
+        return self.rounding.weights and mine
 
     def _rounded_weight(self, site: str, role: str, channels: Channels, weight: Tensor) -> Tensor:
         rounding, index = self.rounding, self.plan.sites.get(site)
