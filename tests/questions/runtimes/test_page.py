@@ -116,6 +116,19 @@ def test_what_other_processors_decide_is_told_in_page_and_terminal() -> None:
     assert [row[0] for row in rows] == ["3", "7"]
 
 
+def test_batches_are_forecast_too_and_what_is_not_is_named() -> None:
+    why = "x86 processors without VNNI: only products by one matrix, and not QLinearConv <conv1>"
+    record = record_in_runtimes(
+        other_processor=elsewhere({3}), other_in_batches=elsewhere({3, 7}), not_forecast=[why]
+    )
+    page, lines = page_of(record), runtimes_lines(record)
+    assert "on processors with VNNI 1/20 (" in lines[1]
+    assert "And on processors with VNNI 3/20 (" in lines[1]
+    assert "decisions in batches would be other than here" in lines[1]
+    assert lines[2] == f"! <b>ort: no forecast for {why}."
+    assert f"No forecast for {why}." in text_of(page)
+
+
 def test_processors_that_decide_alike_are_no_warning() -> None:
     record = record_in_runtimes(other_processor=elsewhere((), saturates=True))
     page, lines = page_of(record), runtimes_lines(record)

@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from bitcliff.questions.runtimes.record import (
     ELSEWHERE,
     KEY,
+    OtherDecisions,
+    OtherProcessor,
     RungName,
     RuntimeFigures,
     RuntimeObserved,
@@ -77,15 +79,23 @@ def _lines(observed: RuntimeObserved, figures: RuntimeFigures) -> list[str]:
         mark = "! " * bool(told)
         more = f" They are {', '.join(told[:_TOLD])}{', …' * (len(told) > _TOLD)}." if told else ""
         lines.append(f"{mark}{name}: {forecast}{more}")
+    lines += [f"! {name}: no forecast for {clean(one, 400)}." for one in observed.not_forecast]
     return lines + [f"! {name}: of the plan, {clean(one, 300)}." for one in observed.not_applied]
 
 
 def _forecast(observed: RuntimeObserved, figures: RuntimeFigures) -> str:
     """What processors of the other kind decide, and how that is known; empty: no forecast."""
-    there, found = observed.other_processor, figures.other_processor
+    alone = _forecast_of(observed.other_processor, figures.other_processor, "decisions")
+    batch = _forecast_of(
+        observed.other_in_batches, figures.other_in_batches, "decisions in batches"
+    )
+    return " And ".join(filter(None, (alone, batch)))
+
+
+def _forecast_of(there: OtherProcessor | None, found: OtherDecisions | None, what: str) -> str:
     if there is None or found is None:
         return ""
-    text = f"on {ELSEWHERE[there.saturates]} {of_with_interval(found.changed)} decisions would be "
+    text = f"on {ELSEWHERE[there.saturates]} {of_with_interval(found.changed)} {what} would be "
     text += "other than here"
     if found.right_here is not None and found.right_there is not None:
         text += f", and {of(found.right_there)} right where here {of(found.right_here)} are"
