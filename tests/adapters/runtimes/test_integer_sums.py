@@ -83,10 +83,11 @@ def test_products_are_added_exactly_and_pair_by_pair(
 
 @pytest.mark.parametrize("each", [False, True], ids=["tensor", "channel"])
 @pytest.mark.parametrize(("k", "n"), [(7, 3), (64, 17)])
+@pytest.mark.parametrize("operator", ["QLinearMatMul", "QGemm"])
 def test_products_that_are_scaled_to_8_bits_are_this_machines_to_the_bit(
-    k: int, n: int, each: bool
+    k: int, n: int, each: bool, operator: str
 ) -> None:
-    """QLinearMatMul of a file that is quantized already, and by sums written out."""
+    """Those of a file that is quantized already, and by sums written out."""
     random = np.random.default_rng(k)
     x = random.integers(150, 256, (40, k), np.uint8)
     w = random.integers(60, 128, (k, n)).astype(np.int8)
@@ -96,13 +97,20 @@ def test_products_that_are_scaled_to_8_bits_are_this_machines_to_the_bit(
     constants = {"w": w, "sx": np.float32(0.3), "sw": scale, "sy": np.float32(0.3 * spread),
                  "zx": np.uint8(11), "zy": np.uint8(128),
                  "zw": np.zeros(n, np.int8) if each else np.int8(0)}  # fmt: skip
-    node = helper.make_node("QLinearMatMul", ["x", "sx", "zx", "w", "sw", "zw", "sy", "zy"], ["y"])
+    names, bias = ["x", "sx", "zx", "w", "sw", "zw"], np.zeros(n, np.int32)
+    if operator == "QLinearMatMul":
+        node = helper.make_node(operator, [*names, "sy", "zy"], ["y"])
+    else:
+        bias = random.integers(-9000, 9000, n).astype(np.int32)
+        constants |= {"w": w.T.copy(), "b": bias}
+        inputs = [*names, "b", "sy", "zy"]
+        node = helper.make_node(operator, inputs, ["y"], transB=1, domain="com.microsoft")
     model = model_of(node, kind=TensorProto.UINT8, **constants)
     runs = both(model)
     given = torch.from_numpy(x)
     exact, saturating = (run(given).numpy() for run in (runs.exact(), runs.saturating()))
     by = (constants["sx"] * scale) / constants["sy"]
-    offset = -11 * w.astype(int).sum(0)
+    offset = bias - 11 * w.astype(int).sum(0)
     for found, sums in ((exact, x.astype(int) @ w.astype(int)), (saturating, in_pairs(x, w))):
         wide = (sums + offset).astype(np.float32) * by
         expected = (np.round(wide) + 128).clip(0, 255)

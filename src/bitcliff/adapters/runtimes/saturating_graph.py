@@ -49,7 +49,8 @@ def saturating_file(model: Any, found: Sequence[tuple[Any, Weight]]) -> bytes:
     if others:
         raise InputError(
             "only products by one matrix and convolutions (MatMulInteger, QLinearMatMul, "
-            "QLinearConv) are added pair by pair here, and not " + shortened(listed(others, _NAMED))
+            "QGemm, QLinearConv) are added pair by pair here, and not "
+            + shortened(listed(others, _NAMED))
         )
     if any(tensor.external_data for tensor in model.graph.initializer):
         raise InputError("only files that hold their own weights are added pair by pair here")
@@ -72,7 +73,7 @@ def saturating_file(model: Any, found: Sequence[tuple[Any, Weight]]) -> bytes:
 
 
 def _can_be_added(node: Any, weight: Weight) -> bool:
-    matrix = node.op_type in ("MatMulInteger", "QLinearMatMul") and weight.ndim == 2
+    matrix = node.op_type in ("MatMulInteger", "QLinearMatMul", "QGemm") and weight.ndim == 2
     return matrix or (node.op_type == "QLinearConv" and not node.domain)
 
 
@@ -85,6 +86,8 @@ def _in_pairs(onnx: Any, node: Any, weight: Weight, constants: Constants, place:
     match node.op_type:
         case "QLinearMatMul":
             parts = _of_matmul(onnx, node, weight, place)
+        case "QGemm":
+            parts = _of_gemm(onnx, node, weight, place)
         case "QLinearConv":
             parts = _of_convolution(onnx, node, weight, constants, place)
         case _:
@@ -107,6 +110,25 @@ def _of_matmul(onnx: Any, node: Any, weight: Weight, place: int) -> _Parts:
     product = onnx.helper.make_node("MatMulInteger", [values, matrix, zero, weight_zero], [sums])
     scales = (scale, weight_scale, to_scale, to_zero)
     return _Parts([(product, weight)], after=_scaled(onnx, name, sums, scales, node.output[0]))
+
+
+def _of_gemm(onnx: Any, node: Any, weight: Weight, place: int) -> _Parts:
+    make, name = onnx.helper.make_node, f"gemm_{place}_{{}}".format
+    asked = {one.name: onnx.helper.get_attribute_value(one) for one in node.attribute}
+    if asked.get("transA") or asked.get("alpha", 1.0) != 1.0 or len(node.input) < 9:
+        raise InputError(
+            f"{_named(node)} is not added pair by pair here: it is transposed, scaled or gives "
+            "floats"
+        )
+    values, scale, zero, _, weight_scale, weight_zero, bias, to_scale, to_zero = node.input
+    matrix = weight.T.copy() if asked.get("transB") else weight
+    constant = make("Constant", [], [name("w")], value=onnx.numpy_helper.from_array(matrix))
+    inputs = [values, name("w"), zero, weight_zero]
+    product = make("MatMulInteger", inputs, [name("sums")])
+    after = [make("Add", [name("sums"), bias], [name("moved")])] if bias else []
+    sums, scales = name("moved" if bias else "sums"), (scale, weight_scale, to_scale, to_zero)
+    after += _scaled(onnx, name, sums, scales, node.output[0])
+    return _Parts([(product, matrix)], [constant], after)
 
 
 def _scaled(
