@@ -342,7 +342,7 @@ def test_what_helps_only_those_that_chose_it_is_not_recommended(record: Record) 
     assert figures.chosen.points == one.points[:1]
     assert figures.plan is None
     told = layers_section(there, figures_in(there, "layers", Layers)).finding
-    assert "on the 30 examples it was chosen on, but of the 30 held out it surely gives" in told
+    assert "on the 30 examples it was chosen on, but on the 30 others it gives back nothing" in told
     older = wrong.model_copy(update={"half": np.zeros(0, np.int32)})
     there = record_with_layers(record, observed.model_copy(update={"kept": [older]}))
     assert kept(there).plan is not None

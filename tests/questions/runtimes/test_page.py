@@ -123,8 +123,10 @@ def test_batches_are_forecast_too_and_what_is_not_is_named() -> None:
     )
     page, lines = page_of(record), runtimes_lines(record)
     assert "on processors with VNNI 1/20 (" in lines[1]
-    assert "And on processors with VNNI 3/20 (" in lines[1]
-    assert "decisions in batches would be other than here" in lines[1]
+    says = " They are 3. In batches 3/20 ("
+    assert says in lines[1]
+    assert "would be other, and 18/20 right where here 19/20 are." in lines[1]
+    assert "In batches 3/20 (" in text_of(page)
     assert lines[2] == f"! <b>ort: no forecast for {why}."
     assert f"No forecast for {why}." in text_of(page)
 

@@ -46,16 +46,16 @@ def kept_finding(found: Kept) -> str:
             "tried, surely gives anything back when it is left in float."
         )
     names = " and ".join(clean(name, 60) for name in best.points)
-    on = f" of the {best.right.n} held out" if found.chosen_on else ""
+    held_out = " of those held out" if found.chosen_on else ""
     if found.plan is None:
         return (
             f"In {policy} {rate_text(found.all)} are right; {names} left in float looked best on "
-            f"the {found.chosen_on} examples it was chosen on, but{on} it surely gives nothing "
-            f"back: {_gain(best.regained)}."
+            f"the {found.chosen_on} examples it was chosen on, but on the {best.right.n} others it "
+            f"gives back nothing beyond chance: {_gain(best.regained)}."
         )
     return (
         f"In {policy} {rate_text(found.all)} are right; with {names} left in float, run there, "
-        f"{rate_text(best.right)}{on}: {_gain(best.regained)} back"
+        f"{rate_text(best.right)}{held_out}: {_gain(best.regained)} back"
         + (", within the limit." if best.within else ", still not surely within the limit.")
     )
 

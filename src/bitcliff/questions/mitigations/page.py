@@ -167,7 +167,10 @@ def _in_runtimes(record: Record, found: Mitigations) -> list[str]:
         return []
     if not found.plan.float_points and in_runtimes(record):
         names = ", ".join(map(clean, in_runtimes(record)))
-        return [f"It keeps no layer in float, and {names} can do no more of it: not for them."]
+        return [
+            f"Not recommended for {names}: it keeps no layer in float, which is all of a plan that "
+            "is followed there."
+        ]
     tried = {one.policy for one in found.in_runtimes}
     never = [name for name in in_runtimes(record) if name not in tried]
     untried = [PlanThere.never_run(name, found.plan.float_points) for name in never]
