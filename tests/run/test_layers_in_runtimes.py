@@ -278,6 +278,36 @@ def test_what_helps_in_simulation_is_for_a_runtime_only_once_it_helps_there(
     )
 
 
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"policy": "no such"}, "a plan was not run in the runtimes of the record"),
+        ({"points": ["no such"]}, "is not of the network's points"),
+        ({"left_out": "both"}, "was run in 'ort-dynamic:weights=uint8' or left out there, one of"),
+        ({"prediction": np.zeros(3, np.int32)}, "has 3 predictions for 60 examples"),
+        ({"not_kept": []}, ""),
+    ],
+)
+def test_a_plan_that_contradicts_the_record_is_told(
+    in_simulation: Record, change: dict[str, object], told: str
+) -> None:
+    observed = observed_in(in_simulation, "layers", LayersObserved)
+    (one,) = observed.simulated
+
+    def with_run(**changes: object) -> str:
+        runs = [one.in_runtimes[0].model_copy(update=changes)]
+        wrong = one.model_copy(update={"in_runtimes": runs})
+        changed = observed.model_copy(update={"simulated": [wrong]})
+        return " ".join(problems(in_simulation, changed))
+
+    assert told in with_run(**change)
+    assert bool(with_run(**change)) is bool(told)
+    assert "other points in float than the inflection points" in with_run(points=one.points[:1])
+    for wrong in ({"policy": "worst-8"}, {"points": one.points[:2] + one.points[:2]}):
+        changed = observed.model_copy(update={"simulated": [one.model_copy(update=wrong)]})
+        assert "simulated" in " ".join(problems(in_simulation, changed))
+
+
 def test_a_plan_that_gives_nothing_back_in_the_runtime_is_not_for_it(
     run: Path, record: Record
 ) -> None:
