@@ -153,7 +153,7 @@ def _scaled(
 def _of_convolution(
     onnx: Any, node: Any, weight: Weight, constants: Constants, place: int
 ) -> _Parts:
-    """Of each group the product of its patches, which run over places first and then channels.
+    """Of each group the product of its patches by the same weights as a matrix.
 
     Args:
         weight: (outputs, channels of a group, *kernel).
@@ -163,48 +163,20 @@ def _of_convolution(
             are not constant, or not zero for its weights.
     """
     make, name = onnx.helper.make_node, f"patches_{place}_{{}}".format
-    asked = {one.name: onnx.helper.get_attribute_value(one) for one in node.attribute}
-    values, scale, zero, _, weight_scale, weight_zero, to_scale, to_zero, *bias = node.input
-    if asked.get("auto_pad", b"NOTSET") != b"NOTSET" or not {zero, weight_zero} <= {*constants}:
-        raise InputError(f"{_named(node)} is not added pair by pair here, for its padding or zeros")
-    if onnx.numpy_helper.to_array(constants[weight_zero]).any():
-        raise InputError(f"{_named(node)} is not added pair by pair here: its weights have a zero")
-    outputs, channels, *kernel = weight.shape
-    axes, groups = len(kernel), asked.get("group", 1)
-    pads = asked.get("pads", [0] * 2 * axes)
-    given = onnx.numpy_helper.to_array(constants[zero])
-    numbers: dict[str, Any] = {
-        "pads": np.array([0, 0, *pads[:axes], 0, 0, *pads[axes:]]),
-        "filled": given.reshape(()),
-        "axes": np.arange(1, axes + 2),
-        "steps": np.array([*asked.get("strides", [1] * axes), 1]),
-    }
-    before = [
-        make("Pad", [values, name("pads"), name("filled")], [name("padded")]),
-        make("Transpose", [name("padded")], [name("last")], perm=[0, *range(2, axes + 2), 1]),
-    ]
-    products, sums = [], []
+    asked = _asked(onnx, node, constants)
+    values, scale, zero, _, weight_scale, _, to_scale, to_zero, *bias = node.input
+    axes, groups = weight.ndim - 2, asked.get("group", 1)
+    numbers, before = _last_channels(onnx, name, asked, values, constants[zero], axes)
+    products = []
     for group, of in enumerate(np.split(weight, groups)):
-        patches = []
-        for number, at in enumerate(itertools.product(*map(range, kernel))):
-            patch = f"{group}_{number}"
-            apart = asked.get("dilations", [1] * axes)
-            ends = [(size - 1 - one) * by for size, one, by in zip(kernel, at, apart, strict=True)]
-            first = [one * by for one, by in zip(at, apart, strict=True)]
-            numbers[f"from_{patch}"] = np.array([*first, group * channels])
-            numbers[f"to_{patch}"] = np.array(
-                [*(-end or _TO_THE_END for end in ends), (group + 1) * channels]
-            )
-            cut = (f"from_{patch}", f"to_{patch}", "axes", "steps")
-            before.append(make("Slice", [name("last"), *map(name, cut)], [name(patch)]))
-            patches.append(name(patch))
-        before.append(make("Concat", patches, [name(f"all_{group}")], axis=-1))
-        matrix = np.moveaxis(of, (0, 1), (-1, -2)).reshape(-1, outputs // groups)
-        numbers[f"matrix_{group}"] = matrix
-        sums.append(name(f"sums_{group}"))
+        cuts, nodes = _patches(make, name, asked, of.shape, group)
+        # Over the kernel's places first, and then over the channels of each.
+        matrix = np.moveaxis(of, (0, 1), (-1, -2)).reshape(-1, len(of))
+        numbers |= {**cuts, f"matrix_{group}": matrix}
+        before += nodes
         inputs = [name(f"all_{group}"), name(f"matrix_{group}"), zero]
-        products.append((make("MatMulInteger", inputs, sums[-1:]), matrix))
-    after = [make("Concat", sums, [name("sums")], axis=-1)]
+        products.append((make("MatMulInteger", inputs, [name(f"sums_{group}")]), matrix))
+    after = [make("Concat", [one.output[0] for one, _ in products], [name("sums")], axis=-1)]
     if bias:
         after.append(make("Add", [name("sums"), bias[0]], [name("moved")]))
     scales = (scale, weight_scale, to_scale, to_zero)
@@ -216,6 +188,68 @@ def _of_convolution(
         for one, value in numbers.items()
     )
     return _Parts(products, [*tensors, *before], after)
+
+
+def _asked(onnx: Any, node: Any, constants: Constants) -> dict[str, Any]:
+    """A convolution's attributes; an InputError where it cannot be written as products."""
+    asked = {one.name: onnx.helper.get_attribute_value(one) for one in node.attribute}
+    zeros = [constants.get(node.input[place]) for place in (2, 5)]
+    if asked.get("auto_pad", b"NOTSET") != b"NOTSET" or None in zeros:
+        raise InputError(f"{_named(node)} is not added pair by pair here, for its padding or zeros")
+    if onnx.numpy_helper.to_array(zeros[1]).any():
+        raise InputError(f"{_named(node)} is not added pair by pair here: its weights have a zero")
+    return asked
+
+
+def _last_channels(
+    onnx: Any,
+    name: Callable[[str], str],
+    asked: Mapping[str, Any],
+    values: str,
+    zero: Any,
+    axes: int,
+) -> tuple[dict[str, Any], list[Any]]:
+    """The values padded, with their channels last: the numbers that takes, and the nodes."""
+    make, pads = onnx.helper.make_node, asked.get("pads", [0] * 2 * axes)
+    numbers = {
+        "pads": np.array([0, 0, *pads[:axes], 0, 0, *pads[axes:]]),
+        "filled": onnx.numpy_helper.to_array(zero).reshape(()),
+        "axes": np.arange(1, axes + 2),
+        "steps": np.array([*asked.get("strides", [1] * axes), 1]),
+    }
+    return numbers, [
+        make("Pad", [values, name("pads"), name("filled")], [name("padded")]),
+        make("Transpose", [name("padded")], [name("last")], perm=[0, *range(2, axes + 2), 1]),
+    ]
+
+
+def _patches(
+    make: Callable[..., Any],
+    name: Callable[[str], str],
+    asked: Mapping[str, Any],
+    shape: tuple[int, ...],
+    group: int,
+) -> tuple[dict[str, Any], list[Any]]:
+    """Of a group's channels what each place of the kernel meets, side by side: the numbers that
+    takes, and the nodes.
+
+    `shape`: of the group's weights.
+    """
+    _, channels, *kernel = shape
+    apart = asked.get("dilations", [1] * len(kernel))
+    numbers, nodes, found = dict[str, Any](), [], []
+    for number, at in enumerate(itertools.product(*map(range, kernel))):
+        patch = f"{group}_{number}"
+        first = [one * by for one, by in zip(at, apart, strict=True)]
+        rest = [(size - 1 - one) * by for size, one, by in zip(kernel, at, apart, strict=True)]
+        ends = [-one or _TO_THE_END for one in rest]
+        numbers[f"from_{patch}"] = np.array([*first, group * channels])
+        numbers[f"to_{patch}"] = np.array([*ends, (group + 1) * channels])
+        cut = (f"from_{patch}", f"to_{patch}", "axes", "steps")
+        nodes.append(make("Slice", [name("last"), *map(name, cut)], [name(patch)]))
+        found.append(name(patch))
+    nodes.append(make("Concat", found, [name(f"all_{group}")], axis=-1))
+    return numbers, nodes
 
 
 def _unsigned(
