@@ -94,7 +94,8 @@ def test_products_that_are_scaled_to_8_bits_are_this_machines_to_the_bit(
     w[random.random((k, n)) < 0.4] *= -1
     scale = random.uniform(0.5, 2, n).astype(np.float32) if each else np.float32(0.7)
     spread = np.abs(x.astype(int) @ w.astype(int)).max() / 100
-    constants = {"w": w, "sx": np.float32(0.3), "sw": scale, "sy": np.float32(0.3 * spread),
+    constants: dict[str, Any] = {"w": w, "sx": np.float32(0.3), "sw": scale,
+                 "sy": np.float32(0.3 * spread),
                  "zx": np.uint8(11), "zy": np.uint8(128),
                  "zw": np.zeros(n, np.int8) if each else np.int8(0)}  # fmt: skip
     names, bias = ["x", "sx", "zx", "w", "sw", "zw"], np.zeros(n, np.int32)
@@ -134,7 +135,7 @@ def patches(x: Array, shape: tuple[int, ...], pads: int, stride: int, apart: int
     return np.concatenate(cut, -1)
 
 
-CONVOLUTIONS = {
+CONVOLUTIONS: dict[str, tuple[tuple[int, ...], int, dict[str, Any]]] = {
     "plain": ((8, 8, 3, 3), 1, {}),
     "pointwise": ((16, 7, 1, 1), 1, {}),
     "odd, strided": ((5, 3, 3, 2), 1, {"pads": [1, 1, 1, 1], "strides": [2, 2]}),
@@ -153,7 +154,8 @@ def test_convolutions_of_8_bits_are_this_machines_to_the_bit(name: str, biased: 
     w[random.random(shape) < 0.4] *= -1
     scale = random.uniform(0.5, 2, shape[0]).astype(np.float32)
     to = np.float32(0.3 * shape[1] * shape[2] * shape[3] * 255)
-    constants = {"w": w, "sx": np.float32(0.3), "sw": scale, "sy": to, "zx": np.uint8(11),
+    constants: dict[str, Any] = {"w": w, "sx": np.float32(0.3), "sw": scale, "sy": to,
+                 "zx": np.uint8(11),
                  "zy": np.uint8(128), "zw": np.zeros(shape[0], np.int8)}  # fmt: skip
     names = ["x", "sx", "zx", "w", "sw", "zw", "sy", "zy"]
     bias = random.integers(-9000, 9000, shape[0]).astype(np.int32)
@@ -238,9 +240,9 @@ def test_what_is_not_added_pair_by_pair_is_told_and_has_exact_sums(tmp_path: Pat
     one, zeros = np.float32(1), {"zx": np.uint8(0), "zw": np.int8(0)}
     weight = {"w": stack[0], "stack": stack}
     model = model_of(*nodes, kind=TensorProto.UINT8, s=one, **zeros, **weight)
-    found = [*saturating_nodes(model, Path("net.onnx"))]
+    nodes_found = [*saturating_nodes(model, Path("net.onnx"))]
     with pytest.raises(InputError, match=r"here, and not QLinearConv conv, MatMulInteger experts$"):
-        saturating_file(model, found)
+        saturating_file(model, nodes_found)
     file = tmp_path / "net.onnx"
     onnx.save(product(stack[0]), file, save_as_external_data=True, location="w", size_threshold=0)
     outside = integer_sums(onnxruntime, onnx.load(file, load_external_data=False), file)
