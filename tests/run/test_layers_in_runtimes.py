@@ -181,9 +181,10 @@ def test_the_page_tells_it(record: Record) -> None:
     assert "Every layer and set that was tried" in text
 
 
-def by_hand(
-    weights: Literal["float", "channel", "tensor"], layers: Collection[str] | None = None
-) -> Tensor:
+Weights = Literal["float", "channel", "tensor"]
+
+
+def by_hand(weights: Weights, layers: Collection[str] | None = None) -> Tensor:
     """8 bits at these layers' inputs, by default all, zero in the range; their weights in float, or
     8 bits with one scale for each channel or tensor. All else is in float."""
     network, inputs, _ = trained()
@@ -214,9 +215,8 @@ def test_what_the_weights_are_to_blame_for_is_told_apart(record: Record) -> None
     (seen,) = observed_in(record, KEY, RuntimesObserved).runtimes
     (found,) = figures_in(record, KEY, Runtimes).runtimes
     assert [one.name for one in found.instead] == ["weights-float", "weights-per-channel"]
-    for observed, figures, weights in zip(
-        seen.instead, found.instead, ("float", "channel"), strict=True
-    ):
+    with_weights: tuple[Weights, ...] = ("float", "channel")
+    for observed, figures, weights in zip(seen.instead, found.instead, with_weights, strict=True):
         same = observed.prediction == by_hand(weights).numpy()
         assert same.mean() > 0.95  # kernels may differ in the last bits
         last = seen.rungs[-1].prediction
