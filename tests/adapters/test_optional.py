@@ -37,7 +37,9 @@ def test_quiet_keeps_stdout_clean(capsys: pytest.CaptureFixture[str]) -> None:
     with quiet():
         print("noise")  # noqa: T201
         warnings.warn("an error in these tests, if it got out", stacklevel=1)
+        filters = warnings.filters
         with quiet():
+            assert warnings.filters is filters  # nothing was done: it is around what is timed
             log.warning("advice")
         log.warning("more advice")
         log.error("an error")

@@ -56,11 +56,23 @@ def test_of_a_transposed_convolution_each_group_has_its_own(dims: int, groups: i
         for group, channel in product(range(groups), range(3))
     ]
     expected = convolve(x, rounded(weight, cells), groups=groups).flatten(1)
+    ones, zeros = [1] * dims, [0] * dims
     for call in (
         lambda x, w: convolve(x, w, groups=groups),
         lambda x, w: convolve(x, w, None, 1, 0, 0, groups),
+        lambda x, w: torch.convolution(x, w, None, ones, zeros, ones, True, zeros, groups),
+        lambda x, w: torch.convolution(
+            x, w, None, ones, zeros, ones, transposed=True, output_padding=zeros, groups=groups
+        ),
     ):
         assert torch.allclose(weights_rounded(Layer(weight, call), x), expected, rtol=1e-5)
+
+
+def test_of_a_convolution_that_is_not_transposed_each_output_has_its_own() -> None:
+    weight, x = noise(4, 2, 3), torch.randn(3, 4, 5)
+    expected = F.conv1d(x, rounded(weight, [[channel] for channel in range(4)]), groups=2)
+    layer = Layer(weight, lambda x, w: torch.convolution(x, w, None, [1], [0], [1], False, [0], 2))
+    assert torch.allclose(weights_rounded(layer, x), expected.flatten(1), rtol=1e-5)
 
 
 STACK = noise(3, 4, 5)

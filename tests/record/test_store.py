@@ -204,16 +204,16 @@ def test_truncated(share: float, record: Record, tmp_path: Path) -> None:
         (b'{"model": 1}', "no schema_version"),
         (b"null", "no schema_version"),
         (b"[" * 100_000, "not a"),
-        (b'{"schema_version": "2.2", "seed": NaN}', "NaN is not JSON"),
-        (b'{"schema_version": "2.2", "seed": -Infinity}', "Infinity is not JSON"),
-        (b'{"schema_version": "2.2"}', "not a Bitcliff record: provenance: Field required"),
+        (b'{"schema_version": "2.3", "seed": NaN}', "NaN is not JSON"),
+        (b'{"schema_version": "2.3", "seed": -Infinity}', "Infinity is not JSON"),
+        (b'{"schema_version": "2.3"}', "not a Bitcliff record: provenance: Field required"),
         (b'{"schema_version": "1.2"}', "not a Bitcliff record of schema 1.2: 'subject'"),
-        (b'{"schema_version": "one"}', "should be '2.2'"),
-        (b'{"schema_version": "\\n1.0"}', "should be '2.2'"),
+        (b'{"schema_version": "one"}', "should be '2.3'"),
+        (b'{"schema_version": "\\n1.0"}', "should be '2.3'"),
         (b'{"schema_version": "0.9"}', "assess again"),
-        (b'{"schema_version": "2.3"}', "use a newer Bitcliff"),
+        (b'{"schema_version": "2.4"}', "use a newer Bitcliff"),
         (b'{"schema_version": "10.0"}', "use a newer Bitcliff"),
-        (b'{"schema_version": null}', "should be '2.2'"),
+        (b'{"schema_version": null}', "should be '2.3'"),
     ],
 )
 def test_not_a_record(content: bytes, says: str, tmp_path: Path) -> None:
@@ -226,7 +226,7 @@ def test_not_a_record(content: bytes, says: str, tmp_path: Path) -> None:
 
 def test_the_error_names_who_wrote_it(record: Record, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"written by Bitcliff 0\.1\.0"):
-        read_record(written(tmp_path, record, schema_version="2.3"))
+        read_record(written(tmp_path, record, schema_version="2.4"))
 
 
 def test_unknown_fields_are_refused(record: Record, tmp_path: Path) -> None:
@@ -247,7 +247,7 @@ def test_figures_of_other_outcomes_are_refused(record: Record, tmp_path: Path) -
 def test_a_record_of_before_has_its_figures_worked_out(record: Record, tmp_path: Path) -> None:
     figures = json.loads(record_json(record))["figures"]
     figures["policies"][0]["change"]["low_pp"] = -7.0
-    for version in ("2.0", "2.1"):
+    for version in ("2.0", "2.1", "2.2"):
         found = written(tmp_path, record, schema_version=version, figures=figures)
         assert read_record(found) == record
     with pytest.raises(InputError, match=r"low_pp is -7\.0, its outcomes give"):

@@ -3,9 +3,11 @@
 import copy
 import functools
 import json
+import shutil
 from collections.abc import Collection
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Literal
 
 import numpy as np
 import onnx
@@ -19,15 +21,22 @@ from torch import Tensor, nn
 
 from bitcliff.audit import AssessSettings
 from bitcliff.errors import InputError
+from bitcliff.questions.context import Context, Side
+from bitcliff.questions.in_runtime import run_plan
 from bitcliff.questions.kinds import KINDS
 from bitcliff.questions.layers.page import layers_section
 from bitcliff.questions.layers.record import Kept, Layers, LayersObserved
 from bitcliff.questions.layers.statistics import problems
+from bitcliff.questions.mitigations.record import Mitigations
+from bitcliff.questions.plan_in_runtime import plan_there
+from bitcliff.questions.plan_lines import plan_lines
 from bitcliff.questions.runtimes.record import KEY, Runtimes, RuntimesObserved
-from bitcliff.record import Record, read_record
+from bitcliff.record import Record, read_record, with_answer
 from bitcliff.run.assess_job import AssessJob, run_assess
 from bitcliff.run.explain_job import ExplainJob, run_explain
 from bitcliff.run.plan_file import read_plan
+from bitcliff.run.runtimes import keeping
+from bitcliff.run.stored_run import open_stored
 from bitcliff.types.runtime_choice import OrtOptions, RuntimeChoice
 from tests.a_record import figures_in, observed_in
 from tests.adapters.onnx.networks import export
@@ -37,7 +46,7 @@ from tests.run.test_assess_job import Notes
 # Unsigned weights, which no processor saturates.
 CHOICE = RuntimeChoice("ort-dynamic", OrtOptions(weights="uint8"))
 N, CLASSES, CHANNELS = 60, 5, 16
-SEARCH = AssessSettings(budgets=(8.0,), uniform=(), rounds=0, exchanges=0, evaluations=0, draws=1)
+SEARCH = AssessSettings(budgets=(8.0,), uniform=(8,), rounds=0, exchanges=0, evaluations=0, draws=1)
 
 
 class Depthwise(nn.Module):
@@ -172,8 +181,12 @@ def test_the_page_tells_it(record: Record) -> None:
     assert "Every layer and set that was tried" in text
 
 
-def by_hand(per_channel: bool) -> Tensor:
-    """8 bits at every layer's input, zero in the range; weights in float, or 8 bits per channel."""
+Weights = Literal["float", "channel", "tensor"]
+
+
+def by_hand(weights: Weights, layers: Collection[str] | None = None) -> Tensor:
+    """8 bits at these layers' inputs, by default all, zero in the range; their weights in float, or
+    8 bits with one scale for each channel or tensor. All else is in float."""
     network, inputs, _ = trained()
     network = copy.deepcopy(network)
 
@@ -185,11 +198,14 @@ def by_hand(per_channel: bool) -> Tensor:
         whole = (torch.round(rows / step) + zero).clamp(0, 255)
         return ((whole - zero) * step).view_as(args[0])
 
-    for module in network.children():
+    for name, module in network.named_children():
+        if layers is not None and name not in layers:
+            continue
         module.register_forward_pre_hook(rounded)
-        if per_channel:
-            weight = module.get_parameter("weight")
-            step = weight.flatten(1).abs().amax(1).view(-1, *[1] * (weight.ndim - 1)) / 127
+        weight = module.get_parameter("weight")
+        largest = weight.flatten(1).abs().amax(1).view(-1, *[1] * (weight.ndim - 1))
+        step = (largest if weights == "channel" else largest.max()) / 127
+        if weights != "float":
             weight.copy_(torch.round(weight / step) * step)
     return network(inputs).argmax(1)  # type: ignore[no-any-return]
 
@@ -199,10 +215,9 @@ def test_what_the_weights_are_to_blame_for_is_told_apart(record: Record) -> None
     (seen,) = observed_in(record, KEY, RuntimesObserved).runtimes
     (found,) = figures_in(record, KEY, Runtimes).runtimes
     assert [one.name for one in found.instead] == ["weights-float", "weights-per-channel"]
-    for observed, figures, per_channel in zip(
-        seen.instead, found.instead, (False, True), strict=True
-    ):
-        same = observed.prediction == by_hand(per_channel).numpy()
+    with_weights: tuple[Weights, ...] = ("float", "channel")
+    for observed, figures, weights in zip(seen.instead, found.instead, with_weights, strict=True):
+        same = observed.prediction == by_hand(weights).numpy()
         assert same.mean() > 0.95  # kernels may differ in the last bits
         last = seen.rungs[-1].prediction
         assert figures.changed is not None
@@ -212,9 +227,168 @@ def test_what_the_weights_are_to_blame_for_is_told_apart(record: Record) -> None
     assert "of a simulation that is not there" in told
 
 
+@pytest.fixture(scope="module")
+def in_simulation(run: Path) -> Record:
+    """The same run, explained by a policy with bits: the runtime is simulated, and runs the plans
+    found so."""
+    copied = run.parent / "simulated"
+    shutil.copytree(run, copied)
+    asked = ExplainJob(copied, ("uniform-8",), ("layers", "mitigations"))
+    run_explain(asked, Notes().listener())
+    return read_record(copied, KINDS)
+
+
+def test_layers_are_simulated_as_the_runtime_rounds_them(in_simulation: Record) -> None:
+    """Each layer's weights with its activations: the depthwise one is named."""
+    (observed,) = observed_in(in_simulation, "layers", LayersObserved).simulated
+    names = [name.partition("/")[2].split(".")[0] or name for name in observed.points]
+    layers = ["stem", "depthwise", "pointwise", "head"]
+    assert all(layer in name for layer, name in zip(layers, observed.points, strict=True)), names
+    cells = {"": [], "2": layers[1:2], "3": layers[2:3], "2-3": layers[1:3], "1,3-4": [
+        "stem", "pointwise", "head"
+    ], "1-4": layers}  # fmt: skip
+    for key, some in cells.items():
+        same = observed.predictions[key] == by_hand("tensor", some).numpy()
+        assert same.mean() > 0.95, key  # ties may fall otherwise
+    (found,) = figures_in(in_simulation, "layers", Layers).simulated
+    assert found.none.k == found.float_rate.k
+    assert found.inflection == [1, 2]
+
+
+def test_what_helps_in_simulation_is_for_a_runtime_only_once_it_helps_there(
+    run: Path, in_simulation: Record
+) -> None:
+    layers = figures_in(in_simulation, "layers", Layers)
+    (there,) = layers.simulated[0].in_runtimes
+    nodes = [one.name for one in onnx.load(run.parent / "net.onnx").graph.node
+             if one.op_type == "Conv"][1:]  # fmt: skip
+    right = np.array(by_the_library(run, nodes)) == trained()[2].numpy()
+    assert there.right is not None
+    assert there.without is not None
+    assert (there.right.k, there.recommended) == (int(right.sum()), True)
+    assert there.without.k == kept(read_record(run, KINDS)).all.k
+    page = page_of(in_simulation, layers_section(in_simulation, layers))
+    text = text_of(page)
+    assert f"8 bits as {CHOICE.label} rounds them, simulated" in text
+    assert f"Recommended for {CHOICE.label}." in text
+    found = figures_in(in_simulation, "mitigations", Mitigations)
+    assert found.plan is not None
+    assert [one.points for one in found.in_runtimes] == [found.plan.float_points] * bool(
+        found.plan.float_points
+    )
+
+
 @pytest.mark.parametrize(
     ("change", "told"),
     [
+        ({"policy": "no such"}, "a plan was not run in the runtimes of the record"),
+        ({"points": ["no such"]}, "is not of the network's points"),
+        ({"left_out": "both"}, "was run in 'ort-dynamic:weights=uint8' or left out there, one of"),
+        ({"prediction": np.zeros(3, np.int32)}, "has 3 predictions for 60 examples"),
+        ({"not_kept": []}, ""),
+    ],
+)
+def test_a_plan_that_contradicts_the_record_is_told(
+    in_simulation: Record, change: dict[str, object], told: str
+) -> None:
+    observed = observed_in(in_simulation, "layers", LayersObserved)
+    (one,) = observed.simulated
+
+    def with_run(**changes: object) -> str:
+        runs = [one.in_runtimes[0].model_copy(update=changes)]
+        wrong = one.model_copy(update={"in_runtimes": runs})
+        changed = observed.model_copy(update={"simulated": [wrong]})
+        return " ".join(problems(in_simulation, changed))
+
+    assert told in with_run(**change)
+    assert bool(with_run(**change)) is bool(told)
+    assert "other points in float than the inflection points" in with_run(points=one.points[:1])
+    for wrong in ({"policy": "worst-8"}, {"points": one.points[:2] + one.points[:2]}):
+        changed = observed.model_copy(update={"simulated": [one.model_copy(update=wrong)]})
+        assert "simulated" in " ".join(problems(in_simulation, changed))
+
+
+def test_a_plan_that_gives_nothing_back_in_the_runtime_is_not_for_it(
+    run: Path, record: Record
+) -> None:
+    stored = open_stored(run, record, Notes().listener(), if_there=(CHOICE.label,))
+    assert not stored.not_loaded
+    assess, examples = stored.assess, stored.prepared.examples
+    keep = keeping(assess.runtimes, stored.subject, examples, assess.settings)
+    context = Context(record, (), Side("test", stored.prepared, {}), keep_in_float=keep)
+    (found,) = run_plan(context, [record.subject.points[0].name])
+    first = next(one.name for one in onnx.load(run.parent / "net.onnx").graph.node)
+    assert found.prediction is not None
+    assert found.prediction.tolist() == by_the_library(run, [first])
+    figures = plan_there(record, found, np.arange(N, dtype=np.int32))
+    assert not figures.recommended
+    (line,) = plan_lines(record, [figures], "by hand")
+    assert "Nothing beyond chance: not recommended" in line
+
+
+def test_a_runtime_that_is_not_to_be_had_is_said_not_to_have_run_the_plan(
+    run: Path, record: Record
+) -> None:
+    stored = open_stored(run, record, Notes().listener())
+    side = Side("test", stored.prepared, {})
+    context = Context(record, (), side, not_loaded={CHOICE.label: "it is not installed"})
+    (found,) = run_plan(context, [record.subject.points[1].name])
+    assert (found.left_out, found.prediction) == ("it is not installed", None)
+    figures = plan_there(record, found, np.arange(N, dtype=np.int32))
+    assert not figures.recommended
+    (line,) = plan_lines(record, [figures], "by hand")
+    assert line.startswith(f"Not run in {CHOICE.label}, and so not recommended for it: it is not")
+    assert run_plan(context, []) == []
+
+
+def test_one_half_chooses_and_the_other_judges(record: Record) -> None:
+    observed, figures = observed_in(record, "layers", LayersObserved), kept(record)
+    half = observed.kept[0].half
+    rest = np.setdiff1d(np.arange(N), half)
+    assert (len(half), figures.chosen_on) == (N // 2, N // 2)
+    assert figures.chosen is not None
+    key = ",".join(str(observed.kept[0].points.index(name) + 1) for name in figures.chosen.points)
+    found = observed.kept[0].predictions[key.replace("2,3", "2-3")]
+    labels = trained()[2].numpy()
+    assert figures.chosen.right.n == len(rest)
+    assert figures.chosen.right.k == int((found == labels)[rest].sum())
+    section = layers_section(record, figures_in(record, "layers", Layers))
+    told = text_of(page_of(record, section))
+    assert f"{N // 2} examples, drawn by seed, chose the set, and the {N // 2} others judge" in told
+
+
+def test_what_helps_only_those_that_chose_it_is_not_recommended(record: Record) -> None:
+    """The first layer in float saves the half that chooses, and nothing of the other."""
+    observed = observed_in(record, "layers", LayersObserved)
+    (one,) = observed.kept
+    labels = trained()[2].numpy().astype(np.int32)
+    found = {key: one.predictions[""].copy() for key in one.predictions if "-" not in key}
+    found = {**one.predictions, **found}
+    found["1"][one.half] = labels[one.half]
+    wrong = one.model_copy(update={"predictions": found})
+    there = record_with_layers(record, observed.model_copy(update={"kept": [wrong]}))
+    figures = kept(there)
+    assert figures.chosen is not None
+    assert figures.chosen.points == one.points[:1]
+    assert figures.plan is None
+    told = layers_section(there, figures_in(there, "layers", Layers)).finding
+    assert "on the 30 examples it was chosen on, but on the 30 others it gives back nothing" in told
+    older = wrong.model_copy(update={"half": np.zeros(0, np.int32)})
+    there = record_with_layers(record, observed.model_copy(update={"kept": [older]}))
+    assert kept(there).plan is not None
+    assert "which flatters it" in text_of(
+        page_of(there, layers_section(there, figures_in(there, "layers", Layers)))
+    )
+
+
+def record_with_layers(record: Record, observed: LayersObserved) -> Record:
+    return with_answer(record, "layers", observed, KINDS["layers"])
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"half": np.zeros(3, np.int32)}, "half is not 30 places of 60 examples, each once"),
         ({"policy": "no such"}, "not of the explained runtimes"),
         ({"points": ["stem", "stem"]}, "not of the network's points"),
         ({"predictions": {}}, "not those of each layer kept by itself"),

@@ -95,6 +95,8 @@ class Attachment(Walk):
     `in_training` they are quantized anew in each pass, with a straight-through gradient.
 
     Attributes:
+        per_row: of what a product sums over, each row (token) has a scale, not each example.
+        weights_by_point: where a pass rounds some points alone, it rounds their weights alone.
         final: what the scores come out of last, for `followable`; whoever knows it sets it.
     """
 
@@ -106,6 +108,8 @@ class Attachment(Walk):
         weight_bits: int | None = 16,
         per_channel: bool = False,
         in_training: bool = False,
+        per_row: bool = False,
+        weights_by_point: bool = False,
     ) -> None:
         super().__init__(model, COMPUTE if plan.where == "inputs" else {**COMPUTE, **ACTIVATIONS})
         self.plan = plan
@@ -113,6 +117,8 @@ class Attachment(Walk):
         self.weight_bits = weight_bits
         self.per_channel = per_channel
         self.in_training = in_training
+        self.per_row = per_row
+        self.weights_by_point = weights_by_point
         self.rounding = FLOAT
         self.incidents = Incidents()
         self.on_point: OnPoint | None = None
@@ -121,6 +127,9 @@ class Attachment(Walk):
         self._activated: tuple[Tensor, Tensor] | None = None
         self._ending: tuple[Tensor, Inputs] | None = None
         self._index = {(p.site, p.role): i for i, p in enumerate(plan.points)}
+        self._points: dict[str, set[int]] = {}
+        for index, point in enumerate(plan.points):
+            self._points.setdefault(point.site, set()).add(index)
         self._kinds = {p.site: p.kind for p in plan.seen}
         self._known_misses = {missed.name for missed in plan.missed}
         self._weights: dict[tuple[str, str, Numerics | None], Tensor] = {}
@@ -243,7 +252,7 @@ class Attachment(Walk):
             index = self.plan.sites.get(site)
             if index is None or not self.plan.covers(formats[index], site):
                 return args, kwargs
-        elif self.weight_bits is None or not self.rounding.weights:
+        elif self.weight_bits is None or not self._rounds_weights(site):
             return args, kwargs
         for role in self.plan.weights.get(site, ()):
             weight = operand(operation, role, args, kwargs)
@@ -252,6 +261,11 @@ class Attachment(Walk):
                 rounded = self._rounded_weight(site, role, channels, weight)
                 args, kwargs = with_operand(operation, role, rounded, args, kwargs)
         return args, kwargs
+
+    def _rounds_weights(self, site: str) -> bool:
+        active = self.rounding.active if self.weights_by_point else None
+        mine = active is None or not active.isdisjoint(self._points.get(site, ()))
+        return self.rounding.weights and mine
 
     def _rounded_weight(self, site: str, role: str, channels: Channels, weight: Tensor) -> Tensor:
         rounding, index = self.rounding, self.plan.sites.get(site)
@@ -342,7 +356,18 @@ class Attachment(Walk):
                 rows, choice, rounding.options, self.scheme, on_broken, rounding.through_scale
             )
         assert rounding.bits is not None  # noqa: S101  (`_quantizes` has seen to it)
-        return fake_quantize(rows, rounding.bits[:, index], self.scheme, on_broken)
+        bits, point = rounding.bits[:, index], self.plan.points[index]
+        if not (self.per_row and point.has_rows):
+            return fake_quantize(rows, bits, self.scheme, on_broken)
+        last = summed_last(rows, point.role)
+        each = last.reshape(-1, last.shape[-1])
+        found = fake_quantize(
+            each,
+            bits.repeat_interleave(len(each) // len(rows)),
+            self.scheme,
+            lambda broken: on_broken(broken.view(len(rows), -1).any(1)),
+        )
+        return summed_last(found.view(last.shape), point.role)
 
     def _attention(
         self,

@@ -72,8 +72,8 @@ def _convolution(kind: str) -> Operation:
     return Operation(kind, _INPUT_AND_WEIGHT, {"weight": 0})
 
 
-def _transposed(kind: str) -> Operation:
-    return Operation(kind, _INPUT_AND_WEIGHT, {"weight": 1}, groups=(6, "groups"))
+def _transposed(kind: str, groups: int = 6) -> Operation:
+    return Operation(kind, _INPUT_AND_WEIGHT, {"weight": 1}, groups=(groups, "groups"))
 
 
 def _product(kind: str, first: int, names: tuple[str, str]) -> Operation:
@@ -93,11 +93,14 @@ def _dot(keyword: str) -> Operation:
     return Operation("dot", {"lhs": (0, "input"), "rhs": (1, keyword)}, {"lhs": None, "rhs": None})
 
 
+_CONVOLUTION = _convolution("convolution")
+_TRANSPOSED = _transposed("conv_transpose", 8)
+
 COMPUTE: dict[Function, Operation] = {
     torch.conv1d: _convolution("conv1d"),
     torch.conv2d: _convolution("conv2d"),
     torch.conv3d: _convolution("conv3d"),
-    torch.convolution: _convolution("convolution"),
+    torch.convolution: _CONVOLUTION,
     torch.conv_transpose1d: _transposed("conv_transpose1d"),
     torch.conv_transpose2d: _transposed("conv_transpose2d"),
     torch.conv_transpose3d: _transposed("conv_transpose3d"),
@@ -131,6 +134,13 @@ COMPUTE: dict[Function, Operation] = {
         {"query": None, "key": None, "value": None},
     ),
 }
+
+
+def as_called(operation: Operation, args: Any, kwargs: Any) -> Operation:
+    """The same, unless the call's arguments make it another: `torch.convolution` has both kinds."""
+    transposed = args[6] if len(args) > 6 else kwargs.get("transposed", False)
+    return _TRANSPOSED if operation is _CONVOLUTION and transposed else operation
+
 
 ATTENTION = F.scaled_dot_product_attention
 

@@ -1,5 +1,6 @@
 """What discovery finds: the points, in the order in which the network reaches them."""
 
+import math
 from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -7,6 +8,7 @@ from typing import Literal
 
 from bitcliff.points.layout import Layout
 from bitcliff.types.presets import Format
+from bitcliff.types.runtime import Runtime
 
 Where = Literal["inputs", "outputs"]
 
@@ -49,6 +51,13 @@ class Point:
         if self.kind.startswith("conv") or (self.role == "output" and dimensions == 3):
             return -dimensions
         return -2 if self.role in ("rhs", "value") and dimensions > 1 else -1
+
+    @property
+    def has_rows(self) -> bool:
+        """Whether a product sums over several rows (tokens) of each example, one by one. The sums
+        of a convolution run over places too, so that no scale of a place could be taken out."""
+        multiplied = self.role != "output" and not self.kind.startswith("conv")
+        return multiplied and math.prod(self.shape) > self.shape[self.channel_axis]
 
 
 @dataclass(frozen=True)
@@ -93,6 +102,17 @@ class Plan:
         if site not in self.sites or not self.weights.get(site):
             return False
         return shipped.everywhere or self.points[self.sites[site]].kind in ("linear", "matmul")
+
+    def rounded_by(self, runtime: Runtime) -> list[Point]:
+        """The points seen that a runtime rounds: of its kinds, with constant weights, and not left
+        in float."""
+        return [
+            point
+            for point in self.seen
+            if point.kind in runtime.kinds
+            and self.weights.get(point.site)
+            and point.site not in runtime.kept
+        ]
 
     def without(self, sites: Collection[str], reason: str) -> "Plan":
         """The same, these calls left out."""

@@ -49,7 +49,8 @@ class ReplayingAttachment(Attachment):
     otherwise; from there on everything is worked out.
 
     The tape must be of the same batch and bits. What lies between watched calls always runs.
-    Weights are rounded alike in all passes. For evaluation: a replayed call has no gradient.
+    Weights are rounded alike in all passes, or as the points of their calls are. For
+    evaluation: a replayed call has no gradient.
 
     Attributes:
         work: counted over all passes.
@@ -57,15 +58,19 @@ class ReplayingAttachment(Attachment):
 
     def __init__(self, like: Attachment) -> None:
         super().__init__(
-            like.model, like.plan, like.scheme, like.weight_bits, like.per_channel, like.in_training
+            like.model,
+            like.plan,
+            like.scheme,
+            like.weight_bits,
+            like.per_channel,
+            like.in_training,
+            like.per_row,
+            like.weights_by_point,
         )
         self._playing: Tape | None = None
         self._recording: Tape | None = None
         self.work = Work()
         self._macs = {point.site: point.macs for point in self.plan.seen}
-        self._points: dict[str, set[int]] = {}
-        for index, point in enumerate(self.plan.points):
-            self._points.setdefault(point.site, set()).add(index)
         self._is_same = False
 
     @contextmanager

@@ -18,7 +18,7 @@ from torch.nn.modules.module import (
 from torch.overrides import TorchFunctionMode
 
 from bitcliff.errors import BitcliffError
-from bitcliff.points.operations import Function, Operation
+from bitcliff.points.operations import Function, Operation, as_called
 
 
 class Walk(TorchFunctionMode):
@@ -139,6 +139,7 @@ class Walk(TorchFunctionMode):
                 operation = None
         if operation is None:
             return self.on_other(func, args, kwargs)
+        operation = as_called(operation, args, kwargs)
         return self.on_call(self._site(operation, args, kwargs), func, operation, args, kwargs)
 
     def _multi_head(self, args: Any, kwargs: Any) -> Any:

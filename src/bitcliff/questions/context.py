@@ -4,13 +4,16 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
+import numpy as np
 import torch
 from jaxtyping import Int
 from torch import Tensor
 
 from bitcliff.audit.evaluator import Evaluator
 from bitcliff.audit.prepare import Prepared
+from bitcliff.audit.search import generator
 from bitcliff.errors import InputError
+from bitcliff.questions.halves import Halves, half_size
 from bitcliff.record import Outcomes, PolicyResult, Record
 from bitcliff.types.runtime import Runtime
 from bitcliff.types.settings import CorruptionSettings, LengthSettings
@@ -65,7 +68,9 @@ class Context:
         corrupting: how much is measured on corrupted images. lengths: that examples are padded to.
         tune: fine-tunes the network at a mean of bits; None where that was not asked for.
         keep_in_float: hands the network anew to a runtime, by name, that is to leave these sites in
-            float as well; None where no runtime is explained.
+            float as well; None where no runtime is asked for anything.
+        not_loaded: of the conditions in runtimes that are not explained themselves, those whose
+            runtime is not to be had here, and why.
     """
 
     record: Record
@@ -79,11 +84,19 @@ class Context:
     tune: Callable[[float], Subject] | None = None
     runtimes: tuple[str, ...] = ()
     keep_in_float: Callable[[str, tuple[str, ...]], Runtime] | None = None
+    not_loaded: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def everyone(self) -> tuple[str, ...]:
         """The names of all that are explained."""
         return (*self.policies, *self.runtimes)
+
+    @property
+    def halves(self) -> Halves:
+        """Of the examples, one half drawn by the run's seed."""
+        n = len(self.record.table)
+        order = generator(self.test.prepared.settings.seed, *b"percentile").permutation(n)
+        return Halves(n, np.sort(order[: half_size(n)]).astype(np.int32))
 
     @property
     def sides(self) -> tuple[Side, ...]:

@@ -7,7 +7,8 @@ import numpy.typing as npt
 
 from bitcliff.record import Record
 from bitcliff.record.arrays import NONE
-from bitcliff.stats import rate
+from bitcliff.stats import change_between, rate
+from bitcliff.types.change import PairedChange
 from bitcliff.types.rate import Rate
 
 
@@ -30,6 +31,23 @@ def changed_rate(
 def right_rate(labels: npt.NDArray[np.int32] | None, found: npt.NDArray[np.int32]) -> Rate | None:
     """Right predictions, of all; None without labels."""
     return None if labels is None else rate(int((labels == found).sum()), len(labels))
+
+
+def right_among(targets: npt.NDArray[np.int32], found: npt.NDArray[np.int32]) -> Rate:
+    """Right predictions, of the examples that have a prediction and a target."""
+    there = both_decided(found, targets)
+    return rate(int((there & (found == targets)).sum()), int(there.sum()))
+
+
+def right_change(
+    targets: npt.NDArray[np.int32],
+    before: npt.NDArray[np.int32],
+    after: npt.NDArray[np.int32],
+) -> PairedChange:
+    """Of right predictions, on the examples that have a prediction in both and a target."""
+    there = both_decided(before, after) & (targets != NONE)
+    one, other = ((found == targets)[there] for found in (before, after))
+    return change_between(one, other)
 
 
 def prediction_problems(record: Record, prediction: npt.NDArray[np.int32], n: int) -> Iterator[str]:

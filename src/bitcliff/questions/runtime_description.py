@@ -1,6 +1,6 @@
 """A runtime that ran the network, as every record names it."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
@@ -9,6 +9,10 @@ from bitcliff.types.runtime_choice import OrtOptions
 
 if TYPE_CHECKING:
     from bitcliff.types.runtime import Runtime
+
+
+Step = Literal["simulation", "weights", "range", "layers", "activations", "rows", "folded"]
+"""What a simulation of a runtime takes over from it, one after the other."""
 
 
 class RuntimeDescription(Part):

@@ -8,10 +8,11 @@ from bitcliff.record.outcomes import Count, Measured, Table
 from bitcliff.record.part import Part
 from bitcliff.types.settings import AssessSettings
 
-SCHEMA_VERSION = "2.2"
+SCHEMA_VERSION = "2.3"
 # They hold the same observations, or fewer; their figures are by rules of before (2.0: the interval
-# of a change; 2.1: causes of damage).
-SAME_OBSERVATIONS = ("2.0", "2.1")
+# of a change; 2.1: causes of damage;
+# 2.2: plans for runtimes).
+SAME_OBSERVATIONS = ("2.0", "2.1", "2.2")
 
 
 class Provenance(Part):

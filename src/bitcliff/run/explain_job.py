@@ -1,6 +1,6 @@
 """`bitcliff explain`: a finished run into the same run with its explanation."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -29,6 +29,7 @@ from bitcliff.questions.layers.record import Layers
 from bitcliff.questions.lengths.observe import observe_lengths
 from bitcliff.questions.mitigations.observe import observe_mitigations
 from bitcliff.questions.mitigations.record import Mitigations
+from bitcliff.questions.plan_in_runtime import float_plan, in_runtimes
 from bitcliff.questions.sections import write_run_report
 from bitcliff.record import (
     Explained,
@@ -40,6 +41,7 @@ from bitcliff.record import (
     write_text_atomic,
 )
 from bitcliff.record.part import Part
+from bitcliff.record.plan import QuantizationPlan
 from bitcliff.run.assess_job import AssessJob, Listener
 from bitcliff.run.fine_tune import fine_tuner
 from bitcliff.run.partial import Partial
@@ -70,6 +72,8 @@ _OF_ANSWERS = ("inputs", "corruptions", "lengths")
 
 _OF_RUNTIMES = ("layers", *_OF_ANSWERS)
 """What can be asked of a runtime that the network can be handed to anew."""
+
+_WITH_PLANS = frozenset({"layers", "mitigations"})
 
 _ON_TRAINING = ("layers", "inputs")
 """What asks for training examples too."""
@@ -137,13 +141,23 @@ def run_explain(job: ExplainJob, listener: Listener) -> Record:
 
 
 def _write_plan(record: Record, run: Path) -> None:
-    found, layers = record.answer("mitigations", Mitigations), record.answer("layers", Layers)
-    plans = [found.plan if found else None, *(one.plan for one in (layers.kept if layers else []))]
-    plan = next((one for one in plans if one is not None), None)
+    """The plan for the worst case; without one, for a runtime, where it was run."""
+    plan = next(_plans(record), None)
     if plan is None:
         (run / PLAN).unlink(missing_ok=True)  # of an earlier explanation
     else:
         write_text_atomic(run / PLAN, plan.text())
+
+
+def _plans(record: Record) -> Iterator[QuantizationPlan]:
+    found, layers = record.answer("mitigations", Mitigations), record.answer("layers", Layers)
+    if found is not None and found.plan is not None:
+        yield found.plan
+    if layers is None:
+        return
+    yield from (one.plan for one in layers.kept if one.plan is not None)
+    for sweep in (*layers.simulated, *layers.sweeps):
+        yield from (float_plan(record, one.points) for one in sweep.in_runtimes if one.recommended)
 
 
 def _askable(
@@ -256,7 +270,8 @@ def _context(
 ) -> Context:
     shipped = tuple(name for name in policies if name in record.names_in_runtimes)
     policies = tuple(name for name in policies if name not in shipped)
-    stored = open_stored(job.run, record, listener, in_runtimes=shipped)
+    others = _to_run_plans_in(job, record, shipped)
+    stored = open_stored(job.run, record, listener, in_runtimes=shipped, if_there=others)
     assess, prepared = stored.assess, stored.prepared
     allocations = {name: allocation_of(record.outcomes[name]) for name in policies}
     test = Side("test", prepared, allocations)
@@ -278,13 +293,23 @@ def _context(
         train,
         runtimes=shipped,
         keep_in_float=None
-        if not shipped or record.subject.black_box
+        if not (shipped or others) or record.subject.black_box
         else keeping(assess.runtimes, stored.subject, prepared.examples, assess.settings),
+        not_loaded=stored.not_loaded,
         tell=listener.progress,
         corrupting=job.corrupting,
         lengths=job.lengths,
         tune=tune,
     )
+
+
+def _to_run_plans_in(
+    job: ExplainJob, record: Record, explained: tuple[str, ...]
+) -> tuple[str, ...]:
+    """Conditions in runtimes beside those explained: for them what helps in simulation is run."""
+    if record.subject.black_box or _WITH_PLANS.isdisjoint(job.questions or QUESTIONS):
+        return ()
+    return tuple(name for name in in_runtimes(record) if name not in explained)
 
 
 def _train_side(

@@ -1,6 +1,7 @@
 """A finished run opened again: its model and data, checked to be those it was measured on."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
@@ -33,11 +34,13 @@ class StoredRun:
     Attributes:
         assess: its configuration. prepared: its network and data, checked to be those.
         subject: the network as it came, before anything was folded.
+        not_loaded: of the policies whose runtimes were wanted where they can be had, why not.
     """
 
     assess: AssessJob
     prepared: Prepared
     subject: Subject
+    not_loaded: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def co_trained(self) -> LearnedPolicy | None:
@@ -63,12 +66,17 @@ def record_to_export(run: Path) -> Record:
 
 
 def open_stored(
-    run: Path, record: Record, listener: Listener, in_runtimes: tuple[str, ...] = ()
+    run: Path,
+    record: Record,
+    listener: Listener,
+    in_runtimes: tuple[str, ...] = (),
+    if_there: tuple[str, ...] = (),
 ) -> StoredRun:
     """Load what the run was about, with its number of threads.
 
     Args:
-        in_runtimes: policies of the record whose runtimes are wanted too.
+        in_runtimes: policies of the record whose runtimes are wanted too. if_there: others, whose
+            runtimes are taken where they are what they were.
 
     Raises:
         InputError: the model, the data, the configuration or a runtime's version are not what they
@@ -84,6 +92,12 @@ def open_stored(
                 "since the run; assess again"
             )
     runtimes = _same_runtimes(assess, record, in_runtimes, subject, examples)
+    not_loaded = dict[str, str]()
+    for name in if_there:
+        try:
+            runtimes += _same_runtimes(assess, record, (name,), subject, examples)
+        except InputError as reason:
+            not_loaded[name] = str(reason)
     prepared = prepare(
         subject,
         examples,
@@ -93,7 +107,7 @@ def open_stored(
     )
     _check_same_settings(run, record, prepared)
     _check_same_scores(run, assess.model, record, prepared)
-    return StoredRun(assess, prepared, subject)
+    return StoredRun(assess, prepared, subject, not_loaded)
 
 
 def _same_runtimes(

@@ -66,6 +66,7 @@ class Runtime:
     activation_bits: int = 8
     weight_bits: int = 8
     per_channel: bool = False
+    per_row: bool = False
     folded: bool = False
     batches: bool = True
     sums: IntegerSums | None = None

@@ -12,6 +12,7 @@ import torch
 from onnx import TensorProto, helper, numpy_helper
 
 from bitcliff.adapters.runtimes.integer_sums import integer_sums, saturating_nodes
+from bitcliff.adapters.runtimes.saturating_graph import saturating_file
 from bitcliff.adapters.runtimes.session import open_session, run_session
 from bitcliff.errors import InputError
 from bitcliff.types.runtime import IntegerSums
@@ -80,6 +81,122 @@ def test_products_are_added_exactly_and_pair_by_pair(
     assert np.array_equal(here.numpy(), expected[SATURATES])
 
 
+@pytest.mark.parametrize("each", [False, True], ids=["tensor", "channel"])
+@pytest.mark.parametrize(("k", "n"), [(7, 3), (64, 17)])
+@pytest.mark.parametrize("operator", ["QLinearMatMul", "QGemm"])
+def test_products_that_are_scaled_to_8_bits_are_this_machines_to_the_bit(
+    k: int, n: int, each: bool, operator: str
+) -> None:
+    """Those of a file that is quantized already, and by sums written out."""
+    random = np.random.default_rng(k)
+    x = random.integers(150, 256, (40, k), np.uint8)
+    w = random.integers(60, 128, (k, n)).astype(np.int8)
+    w[random.random((k, n)) < 0.4] *= -1
+    scale = random.uniform(0.5, 2, n).astype(np.float32) if each else np.float32(0.7)
+    spread = np.abs(x.astype(int) @ w.astype(int)).max() / 100
+    constants: dict[str, Any] = {"w": w, "sx": np.float32(0.3), "sw": scale,
+                 "sy": np.float32(0.3 * spread),
+                 "zx": np.uint8(11), "zy": np.uint8(128),
+                 "zw": np.zeros(n, np.int8) if each else np.int8(0)}  # fmt: skip
+    names, bias = ["x", "sx", "zx", "w", "sw", "zw"], np.zeros(n, np.int32)
+    if operator == "QLinearMatMul":
+        node = helper.make_node(operator, [*names, "sy", "zy"], ["y"])
+    else:
+        bias = random.integers(-9000, 9000, n).astype(np.int32)
+        constants |= {"w": w.T.copy(), "b": bias}
+        inputs = [*names, "b", "sy", "zy"]
+        node = helper.make_node(operator, inputs, ["y"], transB=1, domain="com.microsoft")
+    model = model_of(node, kind=TensorProto.UINT8, **constants)
+    runs = both(model)
+    given = torch.from_numpy(x)
+    exact, saturating = (run(given).numpy() for run in (runs.exact(), runs.saturating()))
+    by = (constants["sx"] * scale) / constants["sy"]
+    offset = bias - 11 * w.astype(int).sum(0)
+    for found, sums in ((exact, x.astype(int) @ w.astype(int)), (saturating, in_pairs(x, w))):
+        wide = (sums + offset).astype(np.float32) * by
+        expected = (np.round(wide) + 128).clip(0, 255)
+        assert np.array_equal(found, expected)
+    assert (exact != saturating).any()
+    here = run_session(open_session(onnxruntime, model.SerializeToString()))(given)
+    assert np.array_equal(here.numpy(), (exact, saturating)[SATURATES])
+
+
+def patches(x: Array, shape: tuple[int, ...], pads: int, stride: int, apart: int) -> Array:
+    """(n, height, width, places of the kernel times channels), of what is padded with 11."""
+    height, width = shape
+    x = np.pad(x, [(0, 0), (0, 0), (pads, pads), (pads, pads)], constant_values=11)
+    x = x.transpose(0, 2, 3, 1)
+    ends = [x.shape[axis + 1] - apart * (size - 1) for axis, size in enumerate(shape)]
+    cut = [
+        x[:, i * apart : i * apart + ends[0] : stride, j * apart : j * apart + ends[1] : stride]
+        for i in range(height)
+        for j in range(width)
+    ]
+    return np.concatenate(cut, -1)
+
+
+CONVOLUTIONS: dict[str, tuple[tuple[int, ...], int, dict[str, Any]]] = {
+    "plain": ((8, 8, 3, 3), 1, {}),
+    "pointwise": ((16, 7, 1, 1), 1, {}),
+    "odd, strided": ((5, 3, 3, 2), 1, {"pads": [1, 1, 1, 1], "strides": [2, 2]}),
+    "dilated": ((6, 4, 3, 3), 1, {"pads": [2, 2, 2, 2], "dilations": [2, 2]}),
+    "grouped": ((6, 3, 3, 3), 2, {"pads": [1, 1, 1, 1]}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("biased", [False, True])
+@pytest.mark.parametrize("name", CONVOLUTIONS)
+def test_convolutions_of_8_bits_are_this_machines_to_the_bit(name: str, biased: bool) -> None:
+    shape, groups, attributes = CONVOLUTIONS[name]
+    random = np.random.default_rng(len(name))
+    x = random.integers(150, 256, (3, shape[1] * groups, 9, 8), np.uint8)
+    w = random.integers(60, 128, shape).astype(np.int8)
+    w[random.random(shape) < 0.4] *= -1
+    scale = random.uniform(0.5, 2, shape[0]).astype(np.float32)
+    to = np.float32(0.3 * shape[1] * shape[2] * shape[3] * 255)
+    constants: dict[str, Any] = {"w": w, "sx": np.float32(0.3), "sw": scale, "sy": to,
+                 "zx": np.uint8(11),
+                 "zy": np.uint8(128), "zw": np.zeros(shape[0], np.int8)}  # fmt: skip
+    names = ["x", "sx", "zx", "w", "sw", "zw", "sy", "zy"]
+    bias = random.integers(-9000, 9000, shape[0]).astype(np.int32)
+    if biased:
+        constants["b"] = bias
+        names.append("b")
+    node = helper.make_node("QLinearConv", names, ["y"], group=groups, **attributes)
+    model = model_of(node, kind=TensorProto.UINT8, **constants)
+    runs, given = both(model), torch.from_numpy(x)
+    saturating = runs.saturating()(given).numpy()
+    sums = []
+    for of, mine in zip(np.split(w, groups), np.split(x, groups, 1), strict=True):
+        all_pads = attributes.get("pads", [0])[0]
+        steps = (attributes.get(key, [1])[0] for key in ("strides", "dilations"))
+        rows = patches(mine, shape[2:], all_pads, *steps)
+        matrix = of.transpose(2, 3, 1, 0).reshape(-1, len(of))
+        sums.append(in_pairs(rows, matrix) - 11 * matrix.astype(int).sum(0))
+    whole = np.concatenate(sums, -1) + biased * bias
+    wide = whole.astype(np.float32) * (constants["sx"] * scale / to)
+    expected = (np.round(wide) + 128).clip(0, 255).transpose(0, 3, 1, 2)
+    assert np.array_equal(saturating, expected)
+    exact = runs.exact()(given).numpy()
+    assert (exact != saturating).any()
+    here = run_session(open_session(onnxruntime, model.SerializeToString()))(given).numpy()
+    assert np.array_equal(here, (exact, saturating)[SATURATES])
+
+
+def test_a_depthwise_convolution_saturates_on_no_processor() -> None:
+    """Nor is it said to."""
+    w = np.full((4, 1, 3, 3), 127, np.int8)
+    constants = {"w": w, "s": np.float32(1), "sy": np.float32(4000), "zx": np.uint8(0),
+                 "zy": np.uint8(0), "zw": np.int8(0)}  # fmt: skip
+    names = ["x", "s", "zx", "w", "s", "zw", "sy", "zy"]
+    node = helper.make_node("QLinearConv", names, ["y"], group=4)
+    model = model_of(node, kind=TensorProto.UINT8, **constants)
+    assert integer_sums(onnxruntime, model, b"") is None
+    x = torch.full((1, 4, 5, 5), 255, dtype=torch.uint8)
+    found = run_session(open_session(onnxruntime, model.SerializeToString()))(x)
+    assert found.unique().tolist() == [round(9 * 255 * 127 / 4000)]
+
+
 def test_without_two_products_that_overflow_all_sums_are_one() -> None:
     """Any single weight may be large."""
     w = np.array([[127, -64], [-127, 65]], np.int8)
@@ -112,14 +229,20 @@ def test_what_is_not_added_pair_by_pair_is_told_and_has_exact_sums(tmp_path: Pat
     x = torch.full((2, 1, 4), 255, dtype=torch.uint8)
     found = both(product(stack))
     assert found.exact()(x).unique().tolist() == [4 * 127 * 255]
-    with pytest.raises(InputError, match=r"one matrix \(MatMulInteger\) .* not MatMulInteger"):
+    with pytest.raises(InputError, match=r"\(MatMulInteger, .* not MatMulInteger y"):
         found.saturating()
     scaled = ["x", "s", "zx", "w", "s", "zw", "s", "zx"]
-    node = helper.make_node("QLinearMatMul", scaled, ["y"])
+    nodes = [
+        helper.make_node("QLinearConv", scaled, ["y"], name="conv", domain="com.microsoft"),
+        helper.make_node("QLinearMatMul", scaled, ["other"], name="fine"),
+        helper.make_node("MatMulInteger", ["x", "stack"], ["third"], name="experts"),
+    ]
     one, zeros = np.float32(1), {"zx": np.uint8(0), "zw": np.int8(0)}
-    model = model_of(node, kind=TensorProto.UINT8, w=stack[0], s=one, **zeros)
-    with pytest.raises(InputError, match="are added pair by pair here, and not QLinearMatMul"):
-        both(model).saturating()
+    weight = {"w": stack[0], "stack": stack}
+    model = model_of(*nodes, kind=TensorProto.UINT8, s=one, **zeros, **weight)
+    nodes_found = [*saturating_nodes(model, Path("net.onnx"))]
+    with pytest.raises(InputError, match=r"here, and not QLinearConv conv, MatMulInteger experts$"):
+        saturating_file(model, nodes_found)
     file = tmp_path / "net.onnx"
     onnx.save(product(stack[0]), file, save_as_external_data=True, location="w", size_threshold=0)
     outside = integer_sums(onnxruntime, onnx.load(file, load_external_data=False), file)

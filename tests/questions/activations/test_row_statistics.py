@@ -145,14 +145,14 @@ def test_channels_and_tokens_by_hand() -> None:
     values[0, :2], values[0, 2] = 0.01, 0.0
     values[0, 9] = 3.0
     rounded = values + 0.02 * (values > 0)
-    channels = unequal(values, rounded, 1, "channel")
-    assert float(channels["channels_lost"]) == pytest.approx(2 / 9)
-    assert float(channels["channel_ratio"]) == pytest.approx(300, rel=1e-6)
-    tokens = unequal(values, rounded, 2, "token")
-    assert float(tokens["tokens_lost"]) == 0
-    assert float(tokens["token_ratio"]) == pytest.approx(1)
-    few = unequal(values[:, :, :7], rounded[:, :, :7], 1, "channel")
-    alone = unequal(values[:, :1], rounded[:, :1], 1, "channel")
-    nothing = unequal(torch.zeros(1, 3, 9), torch.zeros(1, 3, 9), 1, "channel")
+    found = unequal(values, rounded)
+    assert float(found["channels_lost"]) == pytest.approx(2 / 9)
+    assert float(found["channel_ratio"]) == pytest.approx(300, rel=1e-6)
+    assert float(found["tokens_lost"]) == 0
+    assert float(found["token_ratio"]) == pytest.approx(1)
+    few = unequal(values[:, :, :7], rounded[:, :, :7])
+    assert float(few["tokens_lost"]) == 0
+    alone = unequal(values[:, :1], rounded[:, :1])
+    nothing = unequal(torch.zeros(1, 3, 9), torch.zeros(1, 3, 9))
     for found in (few, alone, nothing):
-        assert all(bool(torch.isnan(number)) for number in found.values())
+        assert all(bool(torch.isnan(found[key])) for key in ("channels_lost", "channel_ratio"))

@@ -4,7 +4,6 @@ from typing import Any
 
 import pytest
 
-from bitcliff.questions.layers.record import Kept, KeptSet, Layers, LayersObserved
 from bitcliff.questions.mitigations.page import finding, mitigations_section
 from bitcliff.questions.mitigations.record import (
     Cost,
@@ -13,9 +12,9 @@ from bitcliff.questions.mitigations.record import (
     Mitigations,
     RandomAllocation,
 )
+from bitcliff.questions.plan_in_runtime import PlanThere, in_runtimes
 from bitcliff.record import Record
 from bitcliff.record.plan import QuantizationPlan
-from bitcliff.record.record import Answer
 from bitcliff.stats import paired_change, rate
 from bitcliff.types.change import PairedChange
 from tests.questions.page_text import page_of as section_of
@@ -213,33 +212,34 @@ def test_a_run_with_nothing_to_mend_has_a_section_without_table() -> None:
     assert "caption-mitigations" not in page
 
 
-def test_a_plan_is_for_a_runtime_only_where_it_was_run() -> None:
-    """Found in simulation, it says so; once the runtime has run the same layers, what that gave."""
+def test_a_plan_is_for_a_runtime_only_where_it_was_run_and_helps() -> None:
     record = record_in_runtimes()
-    names = [one.name for one in record.policies if one.runtime and one.runtime == one.name]
+    names = in_runtimes(record)
     assert names
     found = mitigations(HELPS, recommended=HELPS)
     text = text_of(page_of(record, found))
-    assert f"judged in simulation, and not run in {names[0]}," in text
+    assert f"Not run in {names[0]}, and so not recommended for it: the Bitcliff that" in text
     assert f"bitcliff explain RUN --policy {names[0]} --only layers" in text
-    whole = change(30, 0)
-    tried = KeptSet(
-        points=["<b>&"], right=rate(97, N), regained=change(0, 27), loss=change(3, 0), within=False
-    )
-    kept = Kept(
+    ran = PlanThere(
         policy=names[0],
-        float_rate=rate(N, N),
-        all=rate(70, N),
-        whole=whole,
-        not_kept=[],
         points=["<b>&"],
-        only=[rate(70, N)],
-        sets=[tried],
-        plan=None,
+        not_kept=[],
+        left_out="",
+        float_rate=rate(N, N),
+        without=rate(70, N),
+        right=rate(97, N),
+        regained=change(0, 27),
+        loss=change(3, 0),
+        recommended=True,
     )
-    layers = Answer(LayersObserved(sweeps=[]), Layers(sweeps=[], kept=[kept]))
-    there = replace(record, answers={**record.answers, "layers": layers})
-    text = text_of(page_of(there, found)).replace("\u00a0", " ")
-    assert f"With its layers in float, run in {names[0]}: 97.0 % (97/100) right." in text
-    assert "not run in" not in text
-    assert "not run in" not in text_of(page_of(record, mitigations(HELPS)))
+    text = text_of(page_of(record, found.model_copy(update={"in_runtimes": [ran]})))
+    text = text.replace("\u00a0", " ")
+    assert f"Run in {names[0]} with these layers in float, 97.0 % (97/100)" in text
+    assert "without, 70.0 % (70/100)" in text
+    assert "27 given back, 0 lost" in text
+    assert f"Recommended for {names[0]}." in text
+    chance = ran.model_copy(update={"regained": change(2, 3), "recommended": False})
+    text = text_of(page_of(record, found.model_copy(update={"in_runtimes": [chance]})))
+    assert f"Nothing beyond chance: not recommended for {names[0]}." in text
+    floors = mitigations(HELPS)
+    assert "Not run in" not in text_of(page_of(record, floors))

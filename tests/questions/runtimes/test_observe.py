@@ -172,6 +172,74 @@ def test_folding_is_a_rung_where_it_can_be_done(
     assert isinstance(network[2], torch.nn.BatchNorm2d)
 
 
+class Padded(torch.nn.Module):
+    """Tokens one by one, then their mean. Of each example one row, as of padding, is far larger
+    than the rest, and the second layer makes nothing of what it is large in."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        sizes = ((6, 16), (16, 16), (16, 4))
+        self.first, self.second, self.head = (torch.nn.Linear(*size, bias=False) for size in sizes)
+        with torch.no_grad():
+            for parameter in self.parameters():
+                parameter.normal_()
+            self.first.weight[:8, 0] = 0.0
+            self.first.weight[8:, 1:] = 0.0
+            self.second.weight[:, 8:] = 0.0
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = self.second(self.first(x).relu()).relu()
+        return self.head(x.mean(1))  # type: ignore[no-any-return]
+
+
+def padded(runtime: str) -> tuple[Audit, Record]:
+    torch.manual_seed(0)
+    network, x = Padded().eval(), torch.randn(2 * N, 7, 6) + 2 * torch.randn(2 * N, 1, 6)
+    x[..., 0] = 0.0
+    x[:, 3] = torch.tensor([1e4, 0, 0, 0, 0, 0])
+    subject = make_subject("padded", network, None, None)
+    loaded = load_runtime(runtime, subject, lambda: float_onnx(network, x))
+    audit = Audit(subject, examples(x, None), settings=SETTINGS, runtimes=[loaded])
+    return audit, assessed(audit)
+
+
+def test_one_scale_for_all_rows_is_told_apart() -> None:
+    """By hand: 8 bits at each layer's input, one scale for each row of it, zero in the range."""
+    audit, record = padded("torch-dynamic")
+    observed, figures = the_one(record)
+    rungs = {one.name: one for one in (*figures.rungs, *figures.instead)}
+    assert "rows" not in rungs
+    assert rungs["activations"].from_float.k > 5
+    assert rungs["activations-per-row"].from_float.k < rungs["activations"].from_float.k // 2
+    network, inputs = audit.prepared.subject.module, audit.prepared.examples.inputs
+    assert isinstance(network, Padded)
+    assert isinstance(inputs, torch.Tensor)
+
+    def rounded(layer: torch.nn.Linear, x: torch.Tensor) -> torch.Tensor:
+        low, high = x.amin(-1, keepdim=True).clamp(max=0), x.amax(-1, keepdim=True).clamp(min=0)
+        step = (high - low) / 127  # the runtime leaves 7 bits
+        zero = torch.round(-low / step)
+        x = ((torch.round(x / step) + zero).clamp(0, 127) - zero) * step
+        scale = layer.weight.abs().max() / 127
+        weight = torch.round(layer.weight / scale) * scale
+        return torch.nn.functional.linear(x.nan_to_num(), weight)
+
+    with torch.no_grad():
+        tokens = rounded(network.second, rounded(network.first, inputs).relu()).relu()
+        expected = rounded(network.head, tokens.mean(1)).argmax(1)
+    by_row = next(one for one in observed.instead if one.name == "activations-per-row")
+    assert (by_row.prediction == expected.numpy()).mean() > 0.95  # ties may fall otherwise
+
+
+def test_a_runtime_with_a_scale_for_each_row_is_simulated_so() -> None:
+    pytest.importorskip("torchao")
+    _, record = padded("torchao-dynamic")
+    rungs = {one.name: one for one in the_one(record)[1].rungs}
+    assert [*rungs][-3:] == ["rows", "runtime", "batch"]
+    assert rungs["rows"].from_runtime.k < rungs["layers"].from_runtime.k // 2
+    assert "activations-per-row" not in {one.name for one in the_one(record)[1].instead}
+
+
 def test_nan_of_a_runtime_is_a_numeric_failure() -> None:
     subject = make_subject("cnn", DigitsCNN().eval(), None, None)
     x = torch.randn(4, 1, 8, 8)

@@ -116,6 +116,21 @@ def test_what_other_processors_decide_is_told_in_page_and_terminal() -> None:
     assert [row[0] for row in rows] == ["3", "7"]
 
 
+def test_batches_are_forecast_too_and_what_is_not_is_named() -> None:
+    why = "x86 processors without VNNI: only products by one matrix, and not QLinearConv <conv1>"
+    record = record_in_runtimes(
+        other_processor=elsewhere({3}), other_in_batches=elsewhere({3, 7}), not_forecast=[why]
+    )
+    page, lines = page_of(record), runtimes_lines(record)
+    assert "on processors with VNNI 1/20 (" in lines[1]
+    says = " They are 3. In batches 3/20 ("
+    assert says in lines[1]
+    assert "would be other, and 18/20 right where here 19/20 are." in lines[1]
+    assert "In batches 3/20 (" in text_of(page)
+    assert lines[2] == f"! <b>ort: no forecast for {why}."
+    assert f"No forecast for {why}." in text_of(page)
+
+
 def test_processors_that_decide_alike_are_no_warning() -> None:
     record = record_in_runtimes(other_processor=elsewhere((), saturates=True))
     page, lines = page_of(record), runtimes_lines(record)

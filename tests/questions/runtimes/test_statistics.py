@@ -148,6 +148,24 @@ def test_a_runtime_that_was_not_measured_alone_is_told() -> None:
     assert "each example by itself" in next(problems(record_of(changed), observed()))
 
 
+def test_other_processors_in_batches_are_held_against_batches_here() -> None:
+    record = record_in_runtimes(
+        other_processor=elsewhere({3}), other_in_batches=elsewhere({3, 7, 8})
+    )
+    figures = record.answer(KEY, Runtimes)
+    assert figures is not None
+    (found,) = figures.runtimes
+    assert found.other_processor is not None
+    assert found.other_in_batches is not None
+    here = {one.name: record.outcomes[one.name].spread(N) for one in (ALONE, BATCH)}
+    for there, flipped, name in (
+        (found.other_processor, {3}, ALONE.name),
+        (found.other_in_batches, {3, 7, 8}, BATCH.name),
+    ):
+        expected = sum((place in flipped) != here[name][place] for place in range(N))
+        assert there.changed.k == expected
+
+
 def test_it_is_read_as_it_was_written_and_no_figure_can_be_changed(tmp_path: Path) -> None:
     record = record_in_runtimes(other_processor=elsewhere({3}, checked=2, alike=2))
     check_round_trip(record, {KEY: KIND}, tmp_path)

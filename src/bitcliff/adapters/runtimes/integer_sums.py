@@ -6,18 +6,15 @@ at the ends of 16 bits; zero points are taken off afterwards. Where both are uns
 other processor, its sums are exact.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-
 from bitcliff.adapters.onnx.baseline import all_nodes, constants_of
 from bitcliff.adapters.onnx.tensors import read_tensor
-from bitcliff.adapters.optional import require
+from bitcliff.adapters.runtimes.saturating_graph import Weight, saturating_file
 from bitcliff.adapters.runtimes.session import open_session, run_session
-from bitcliff.adapters.wording import listed, one_line, shortened
+from bitcliff.adapters.wording import one_line
 from bitcliff.errors import InputError
 from bitcliff.types.runtime import IntegerSums, Run
 
@@ -39,9 +36,7 @@ _ZERO_POINT = {"MatMulInteger": 2, "MatMulIntegerToFloat": 4} | dict.fromkeys(
 _FUSED = ("MatMul", "Gemm", "Conv")
 # Two products of 255 by 64 still fit into 16 bits.
 _SAFE = 64
-_LOW, _HIGH, _LARGEST = -(2**15), 2**15 - 1, 255
 
-Weight = npt.NDArray[np.int8]
 _Saturating = Sequence[tuple[Any, Weight]]
 
 
@@ -141,151 +136,16 @@ def _multiplied(node: Any, maker: Mapping[str, Any], constants: Mapping[str, Any
     if node.op_type in _FUSED:
         makers = [maker[name] for name in node.input[:2] if name in maker]
         scaled = [one.input[0] for one in makers if one.op_type == "DequantizeLinear"]
-        return scaled[1:]
+        return [name for name in scaled[1:] if not _is_depthwise(node, constants.get(name))]
     zero = node.input[_ZERO_POINT.get(node.op_type, len(node.input)) :][:1]
     if any(name in constants and constants[name].data_type == _INT8 for name in zero):
         return []
-    return [node.input[place] for place in _PAIRWISE.get(node.op_type, ())]
+    found = [node.input[place] for place in _PAIRWISE.get(node.op_type, ())]
+    return [name for name in found if not _is_depthwise(node, constants.get(name))]
 
 
-def saturating_file(model: Any, found: _Saturating) -> bytes:
-    """The file with what saturation takes from each exact sum added to it, pair by pair.
-
-    Args:
-        found: what `saturating_nodes` found in it.
-
-    Raises:
-        InputError: that cannot be done: another operator than MatMulInteger, weights in several
-            matrices or in another file.
-    """
-    onnx = require("onnx", "onnx", "the sums of a processor without VNNI")
-    kinds = sorted({node.op_type for node, weight in found if not _can_be_added(node, weight)})
-    if kinds:
-        raise InputError(
-            "only products by one matrix (MatMulInteger) are added pair by pair here, and not "
-            + shortened(listed(kinds))
-        )
-    if _lie_elsewhere(model):
-        raise InputError("only files that hold their own weights are added pair by pair here")
-    outputs = {node.output[0]: weight for node, weight in found}
-    copy = onnx.ModelProto()
-    copy.CopyFrom(model)
-    nodes = list(copy.graph.node)
-    if not outputs.keys() <= {node.output[0] for node in nodes}:
-        raise InputError("products in branches or functions are not added pair by pair here")
-    zeros = constants_of(model, nodes)
-    del copy.graph.node[:]
-    for place, node in enumerate(nodes):
-        weight = outputs.get(node.output[0])
-        pairs = None if weight is None else _pairs(weight)
-        if weight is None or pairs is None:
-            copy.graph.node.append(node)
-        else:
-            tables = {**pairs, **_unsigned(onnx, node, weight, zeros)}
-            copy.graph.node.extend(_added(onnx, node, tables, place))
-    written: bytes = copy.SerializeToString()
-    return written
-
-
-def _unsigned(
-    onnx: Any, node: Any, weight: Weight, constants: Mapping[str, Any]
-) -> dict[str, npt.NDArray[Any]]:
-    """The same weights without a sign, whose sums are exact everywhere, and their zero point."""
-    name = node.input[3] if len(node.input) > 3 else ""
-    if name and name not in constants:
-        raise InputError("only weights with a constant zero point are added pair by pair here")
-    zero = onnx.numpy_helper.to_array(constants[name]) if name else np.int8(0)
-    return {
-        key: np.asarray((value.astype(np.int16) + 128).astype(np.uint8))
-        for key, value in (("unsigned", weight), ("zero", zero))
-    }
-
-
-def _can_be_added(node: Any, weight: Weight) -> bool:
-    return node.op_type == "MatMulInteger" and weight.ndim == 2
-
-
-def _pairs(weight: Weight) -> dict[str, npt.NDArray[Any]] | None:
-    """Of each column, the pairs of rows that can overflow; None: there are none.
-
-    Args:
-        weight: (k, n). Where k is odd the last row has no partner, and cannot.
-
-    Returns:
-        `first`, `second`: (r, n) rows; `by_first`, `by_second`: (r, n) their weights, zero where a
-        column has fewer than r.
-    """
-    whole = len(weight) - len(weight) % 2
-    first, second = (weight[start:whole:2].astype(np.int32) for start in (0, 1))
-    most = _LARGEST * (first.clip(min=0) + second.clip(min=0))
-    least = _LARGEST * (first.clip(max=0) + second.clip(max=0))
-    overflows = (most > _HIGH) | (least < _LOW)
-    count = int(overflows.sum(0).max(initial=0))
-    if not count:
-        return None
-    order = np.argsort(~overflows, axis=0, kind="stable")[:count]
-    counts = np.take_along_axis(overflows, order, 0)
-    by = [np.take_along_axis(half, order, 0) * counts for half in (first, second)]
-    return {
-        "first": 2 * order,
-        "second": 2 * order + 1,
-        "by_first": by[0].astype(np.float32),
-        "by_second": by[1].astype(np.float32),
-    }
-
-
-def _added(onnx: Any, node: Any, tables: Mapping[str, npt.NDArray[Any]], place: int) -> list[Any]:
-    """The product, exact, and what follows it: one pair of each column after the other."""
-    make, name = onnx.helper.make_node, f"saturating_{place}_{{}}".format
-    number, last = np.int64(len(tables["first"])), node.output[0]
-    values, _, *zero = node.input
-    exactly = [values, name("unsigned"), *(zero[:1] or [""]), name("zero")]
-    ends = {"low": np.float32(_LOW), "high": np.float32(_HIGH), "n": number}
-    every: dict[str, Any] = {**tables, **ends}
-    numbers = {one: onnx.numpy_helper.from_array(np.asarray(v)) for one, v in every.items()}
-    return [
-        *(make("Constant", [], [name(one)], value=tensor) for one, tensor in numbers.items()),
-        make("Cast", [values], [name("values")], to=onnx.TensorProto.FLOAT),
-        make("MatMulInteger", exactly, [name("exact")]),
-        make("Loop", [name("n"), "", name("exact")], [last], body=_one_pair(onnx, name)),
-    ]
-
-
-def _one_pair(onnx: Any, name: Callable[[str], str]) -> Any:
-    """What saturation takes from one pair of each column, added to the sums.
-
-    Sums of two products are below 2^17, where float32 is exact.
-    """
-    make, types = onnx.helper, onnx.TensorProto
-
-    def step(kind: str, *names: str, **attributes: Any) -> Any:
-        *inputs, output = map(name, names)
-        return make.make_node(kind, inputs, [output], **attributes)
-
-    def value(one: str, kind: int, shape: list[int] | None) -> Any:
-        return make.make_tensor_value_info(name(one), kind, shape)
-
-    steps = [
-        step("Gather", "first", "pair", "row", axis=0),
-        step("Gather", "second", "pair", "next_row", axis=0),
-        step("Gather", "by_first", "pair", "weight", axis=0),
-        step("Gather", "by_second", "pair", "next_weight", axis=0),
-        step("Gather", "values", "row", "one", axis=-1),
-        step("Gather", "values", "next_row", "other", axis=-1),
-        step("Mul", "one", "weight", "product"),
-        step("Mul", "other", "next_weight", "other_product"),
-        step("Add", "product", "other_product", "sum"),
-        step("Max", "sum", "low", "not_below"),
-        step("Min", "not_below", "high", "saturated"),
-        step("Sub", "saturated", "sum", "taken"),
-        step("Cast", "taken", "whole", to=types.INT32),
-        step("Add", "before", "whole", "after"),
-        step("Identity", "on", "goes_on"),
-    ]
-    before = [
-        value("pair", types.INT64, []),
-        value("on", types.BOOL, []),
-        value("before", types.INT32, None),
-    ]
-    after = [value("goes_on", types.BOOL, []), value("after", types.INT32, None)]
-    return make.make_graph(steps, name("one_pair"), before, after)
+def _is_depthwise(node: Any, weight: Any) -> bool:
+    """A convolution of each channel by itself, whose kernel adds exactly (version 1.32)."""
+    groups = next((one.i for one in node.attribute if one.name == "group"), 1)
+    convolves = node.op_type in ("Conv", "QLinearConv") and weight is not None
+    return convolves and weight.dims[1] == 1 and weight.dims[0] == groups > 1

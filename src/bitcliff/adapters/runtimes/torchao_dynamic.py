@@ -47,6 +47,7 @@ def load_torchao_dynamic(
         description="Int8DynamicActivationInt8WeightConfig: weights int8 per output channel, "
         "activations int8 symmetric, one scale a row of each example",
         per_channel=True,
+        per_row=True,
     )
 
 

@@ -182,8 +182,7 @@ def _compare(
                 "total_db": sqnr_db(before, after),
                 "collapsed": collapsed(before, local),
                 **{name: column[some] for name, column in base.tails.items()},
-                **unequal(apart[0], apart[1], 1, "channel"),
-                **unequal(apart[0], apart[1], 2, "token"),
+                **unequal(*apart),
             }
             earlier[some] = torch.fmin(earlier[some], columns["total_db"])
             gathered[index].add(columns, before, after)

@@ -58,21 +58,30 @@ def collapsed(values: Float[Tensor, "n k"], rounded: Float[Tensor, "n k"]) -> Fl
 
 
 def unequal(
-    values: Float[Tensor, "n *dims"], rounded: Float[Tensor, "n *dims"], axis: int, name: str
+    values: Float[Tensor, "n channels tokens"], rounded: Float[Tensor, "n channels tokens"]
 ) -> dict[str, Float64[Tensor, " n"]]:
-    """How far parts along an axis differ in size, and what rounding leaves each of them.
-
-    Args:
-        name: of a part, as `Numbers` has it: "channel" or "token".
+    """How far channels and tokens differ in size, and what rounding leaves each of them.
 
     Returns:
-        `{name}s_lost` and `{name}_ratio` as in `Numbers`; NaN where a row does not have them.
+        `channels_lost`, `channel_ratio`, `tokens_lost`, `token_ratio` as in `Numbers`; NaN where a
+        row does not have them.
     """
-    parts, found = (x.double().movedim(axis, 1).flatten(2) for x in (values, rounded))
-    if parts.shape[1] < 2 or parts.shape[2] < _FEWEST:
-        nothing = torch.full((len(parts),), torch.nan, dtype=torch.float64)
+    wide = values.double()
+    signal, error = wide.square(), (rounded.double() - wide).square_()
+    return {
+        **_of_parts(signal, error, "channel"),
+        **_of_parts(signal.mT, error.mT, "token"),
+    }
+
+
+def _of_parts(
+    signal: Float64[Tensor, "n parts k"], error: Float64[Tensor, "n parts k"], name: str
+) -> dict[str, Float64[Tensor, " n"]]:
+    """From the squares of each part's values."""
+    if signal.shape[1] < 2 or signal.shape[2] < _FEWEST:
+        nothing = torch.full((len(signal),), torch.nan, dtype=torch.float64)
         return {f"{name}s_lost": nothing, f"{name}_ratio": nothing}
-    signal, error = parts.square().mean(2), (found - parts).square().mean(2)
+    signal, error = signal.mean(2), error.mean(2)
     there = signal > 0
     lost = there & (signal < 10 ** (HARMED_DB / 10) * error)
     count = there.sum(1)

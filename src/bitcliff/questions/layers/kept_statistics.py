@@ -5,15 +5,18 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 import numpy.typing as npt
 
+from bitcliff.questions.halves import Halves, Places
 from bitcliff.questions.layers.cells import NOTHING, Cell, range_text
-from bitcliff.questions.layers.record import SIGNIFICANT, Kept, KeptObserved, KeptSet
-from bitcliff.questions.prediction_checks import prediction_problems
+from bitcliff.questions.layers.record import Kept, KeptObserved, KeptSet
+from bitcliff.questions.plan_in_runtime import (
+    float_plan,
+    float_targets,
+    surely_helps,
+    surely_lost,
+)
+from bitcliff.questions.prediction_checks import prediction_problems, right_among, right_change
 from bitcliff.record import Record
-from bitcliff.record.arrays import NONE
-from bitcliff.record.plan import QuantizationPlan
-from bitcliff.stats import change_between, rate, with_holm
-from bitcliff.types.change import PairedChange
-from bitcliff.types.rate import Rate
+from bitcliff.stats import with_holm
 
 Predictions = npt.NDArray[np.int32]
 
@@ -50,28 +53,28 @@ def sets_to_try(order: Sequence[int]) -> list[Cell]:
 
 def kept_figures(record: Record, observed: KeptObserved) -> Kept:
     """Every figure of one runtime."""
-    cells = _cells(observed)
+    halves = Halves(len(record.table), observed.half)
+    targets, in_float = float_targets(record), record.table.prediction
     none, able = observed.predictions[""], _able(observed)
-    changes = with_holm([_change(record, found, none) for found in cells.values()])
-    sets = [
-        _set(record, observed, cell, found, change)
-        for (cell, found), change in zip(cells.items(), changes, strict=True)
-        if change is not None
-    ]
-    whole = _change(record, none, None)
+    whole = right_change(targets, in_float, none)
+    chosen = _chosen(record, observed, halves) if surely_lost(whole) else None
     return Kept(
         policy=observed.policy,
-        float_rate=_right(record, record.table.prediction),
-        all=_right(record, none),
+        float_rate=right_among(targets, in_float),
+        all=right_among(targets, none),
         whole=whole,
         not_kept=observed.not_kept,
         points=[observed.points[index] for index in able],
         only=[
-            _right(record, observed.predictions[range_text(frozenset(able) - {index})])
+            right_among(targets, observed.predictions[range_text(frozenset(able) - {index})])
             for index in able
         ],
-        sets=sets,
-        plan=_plan(record, whole, sets),
+        sets=_sets(record, observed, _cells(observed, _ranked(record, observed)), halves.everyone),
+        chosen_on=len(halves.judging) if halves.held_out and chosen else 0,
+        chosen=chosen,
+        plan=float_plan(record, chosen.points)
+        if chosen and surely_helps(chosen.regained)
+        else None,
     )
 
 
@@ -95,9 +98,11 @@ def kept_problems(record: Record, kept: Sequence[KeptObserved]) -> Iterator[str]
             yield from prediction_problems(record, found, len(record.table))
             if len(found) != len(record.table):
                 return
-        by_cell = {cell: one.predictions[range_text(cell)] for cell in steps(able)}
-        order = ranked(by_cell, able, record.table.targets)
-        tried = {range_text(cell) for cell in sets_to_try(order)}
+        halves = Halves(len(record.table), one.half)
+        if len(one.half) and (wrong := next(halves.problems, None)):
+            yield f"in {one.policy!r}: {wrong}"
+            return
+        tried = {range_text(cell) for cell in sets_to_try(_ranked(record, one))}
         if not one.predictions.keys() - expected <= tried:
             yield f"in {one.policy!r}: predictions of layers that do not do most harm"
 
@@ -107,68 +112,70 @@ def _able(observed: KeptObserved) -> list[int]:
     return [index for index, name in enumerate(observed.points) if name not in observed.not_kept]
 
 
-def _cells(observed: KeptObserved) -> dict[Cell, Predictions]:
-    """By the indices kept: one layer each in order, then ever more, up to half of all."""
-    found = {_indices(text): one for text, one in observed.predictions.items()}
-    most = max(1, len(_able(observed)) // 2)
-    order = sorted(found.keys() - {NOTHING}, key=lambda cell: (len(cell), sorted(cell)))
-    return {cell: found[cell] for cell in order if len(cell) <= most}
+def _ranked(record: Record, observed: KeptObserved) -> list[int]:
+    """As it was when the layers were run, by the examples that choose."""
+    places = Halves(len(record.table), observed.half).judging
+    by_cell = {
+        cell: observed.predictions[range_text(cell)][places] for cell in steps(_able(observed))
+    }
+    return ranked(by_cell, _able(observed), record.table.targets[places])
 
 
-def _indices(text: str) -> Cell:
-    """The inverse of `range_text`."""
-    found = set[int]()
-    for part in filter(None, text.split(",")):
-        first, _, last = part.partition("-")
-        found |= set(range(int(first) - 1, int(last or first)))
-    return frozenset(found)
+def _cells(observed: KeptObserved, order: Sequence[int]) -> list[Cell]:
+    """By the indices kept: one layer each in order, then those that do most harm together."""
+    alone = [frozenset({index}) for index in _able(observed)]
+    tried = [cell for cell in sets_to_try(order) if range_text(cell) in observed.predictions]
+    return [*alone, *tried]
 
 
-def _set(
-    record: Record, observed: KeptObserved, cell: Cell, found: Predictions, change: PairedChange
-) -> KeptSet:
-    loss = _change(record, found, None)
-    return KeptSet(
-        points=[observed.points[index] for index in sorted(cell)],
-        right=_right(record, found),
-        regained=change,
-        loss=loss,
-        within=loss.low_pp is not None and loss.low_pp >= -record.settings.max_drop,
-    )
+def _sets(
+    record: Record, observed: KeptObserved, cells: Sequence[Cell], places: Places
+) -> list[KeptSet]:
+    """The figures of each set, on the examples at `places`."""
+    targets, none = float_targets(record)[places], observed.predictions[""][places]
+    in_float = record.table.prediction[places]
+    found = [observed.predictions[range_text(cell)][places] for cell in cells]
+    changes = with_holm([right_change(targets, none, one) for one in found])
+    sets = []
+    for cell, one, change in zip(cells, found, changes, strict=True):
+        if change is None:
+            continue
+        loss = right_change(targets, in_float, one)
+        sets.append(
+            KeptSet(
+                points=[observed.points[index] for index in sorted(cell)],
+                right=right_among(targets, one),
+                regained=change,
+                loss=loss,
+                within=loss.low_pp is not None and loss.low_pp >= -record.settings.max_drop,
+            )
+        )
+    return sets
 
 
-def _plan(record: Record, whole: PairedChange, sets: Sequence[KeptSet]) -> QuantizationPlan | None:
-    """Of those within the limit the one that keeps fewest layers, else the best that surely helps;
-    none where the runtime loses nothing beyond chance."""
-    if (whole.difference_pp or 0.0) >= 0 or whole.p_value > SIGNIFICANT:
-        return None
+def _chosen(record: Record, observed: KeptObserved, halves: Halves) -> KeptSet | None:
+    """Of those within the limit the one that keeps fewest layers, else the best.
+
+    Where there are enough examples one half chooses, and the figures are those of the others.
+    Without, one that helps beyond chance among all is chosen on all.
+    """
+    cells = _cells(observed, _ranked(record, observed))
+    sets = _sets(record, observed, cells, halves.judging)
     helping = [
-        one
-        for one in sets
-        if (one.regained.difference_pp or 0.0) > 0 and (one.regained.p_holm or 0.0) <= SIGNIFICANT
+        (one, cell)
+        for one, cell in zip(sets, cells, strict=True)
+        if (halves.held_out and (one.regained.difference_pp or 0.0) > 0)
+        or surely_helps(one.regained, one.regained.p_holm)
     ]
     if not helping:
         return None
-    best = min(
+    best, cell = min(
         helping,
-        key=lambda one: (not one.within, len(one.points) if one.within else 0, -one.right.k),
+        key=lambda pair: (
+            not pair[0].within,
+            len(pair[1]) if pair[0].within else 0,
+            -pair[0].right.k,
+            len(pair[1]),
+        ),
     )
-    return QuantizationPlan(
-        model=record.subject.model,
-        weights_sha256=record.provenance.weights_sha256,
-        float_points=best.points,
-    )
-
-
-def _change(record: Record, after: Predictions, before: Predictions | None) -> PairedChange:
-    """Of right predictions, from `before`, None for float, to `after`."""
-    table = record.table
-    first = table.prediction if before is None else before
-    there = (first != NONE) & (after != NONE) & (table.prediction != NONE)
-    one, other = ((found == table.targets)[there] for found in (first, after))
-    return change_between(one, other)
-
-
-def _right(record: Record, found: Predictions) -> Rate:
-    there = (found != NONE) & (record.table.prediction != NONE)
-    return rate(int((there & (found == record.table.targets)).sum()), int(there.sum()))
+    return _sets(record, observed, [cell], halves.rest)[0] if halves.held_out else best

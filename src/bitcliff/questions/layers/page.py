@@ -4,7 +4,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from bitcliff.questions.layers.plot import SPLITS, figure
-from bitcliff.questions.layers.record import SIGNIFICANT, Kept, Layers, LayerSweep
+from bitcliff.questions.layers.record import Kept, Layers, LayerSweep, SimulatedSweep
+from bitcliff.questions.plan_in_runtime import surely_lost
+from bitcliff.questions.plan_lines import plan_lines
 from bitcliff.record import Record
 from bitcliff.report.formatting import NOTHING, clean, decimal, p_text, percent, rate_text
 from bitcliff.report.section import Section
@@ -17,16 +19,17 @@ def layers_section(record: Record, layers: Layers) -> Section:
     by_policy: dict[str, list[LayerSweep]] = {}
     for sweep in layers.sweeps:
         by_policy.setdefault(sweep.policy, []).append(sweep)
-    labelled = record.subject.labelled
-    policies = [_policy(sweeps, names, labelled) for sweeps in by_policy.values()]
+    policies = [_policy(record, sweeps, names) for sweeps in by_policy.values()]
+    policies += [
+        _policy(record, [one], [clean(name, 60) for name in one.points]) for one in layers.simulated
+    ]
     kept = [(one, kept_finding(one)) for one in layers.kept]
     finding = "No policy of this run could be explained."
     if policies:
         finding = policies[0]["plot"].title
     elif kept:
         finding = kept[0][1]
-    data = {"names": names, "policies": policies, "kept": kept}
-    return Section("layers", "Which layers break?", finding, data)
+    return Section("layers", "Which layers break?", finding, {"policies": policies, "kept": kept})
 
 
 def kept_finding(found: Kept) -> str:
@@ -34,34 +37,57 @@ def kept_finding(found: Kept) -> str:
     policy = clean(found.policy)
     if not found.sets:
         return f"{policy} can leave none of its layers in float."
-    if not _is_loss(found.whole):
+    if not surely_lost(found.whole):
         return f"In {policy} nothing is lost beyond chance: {rate_text(found.all)} are right."
-    if found.plan is None:
+    best = found.chosen
+    if best is None:
         return (
             f"In {policy} {rate_text(found.all)} are right, and no layer, and none of the sets "
             "tried, surely gives anything back when it is left in float."
         )
-    best = next(one for one in found.sets if one.points == found.plan.float_points)
-    names = [clean(name, 60) for name in best.points]
+    names = " and ".join(clean(name, 60) for name in best.points)
+    held_out = " of those held out" if found.chosen_on else ""
+    if found.plan is None:
+        return (
+            f"In {policy} {rate_text(found.all)} are right; {names} left in float looked best on "
+            f"the {found.chosen_on} examples it was chosen on, but on the {best.right.n} others it "
+            f"gives back nothing beyond chance: {_gain(best.regained)}."
+        )
     return (
-        f"In {policy} {rate_text(found.all)} are right; with {' and '.join(names)} left in float, "
-        f"run there, {rate_text(best.right)}: {_gain(best.regained)} back"
+        f"In {policy} {rate_text(found.all)} are right; with {names} left in float, run there, "
+        f"{rate_text(best.right)}{held_out}: {_gain(best.regained)} back"
         + (", within the limit." if best.within else ", still not surely within the limit.")
     )
 
 
-def _policy(sweeps: Sequence[LayerSweep], names: Sequence[str], labelled: bool) -> dict[str, Any]:
+def _policy(record: Record, sweeps: Sequence[LayerSweep], names: Sequence[str]) -> dict[str, Any]:
     test = sweeps[0]
     return {
         "test": test,
-        "sentences": [*_story(sweeps, names), *_not_measured(sweeps)],
-        "plot": figure(sweeps, names, title=_title(test, names), labelled=labelled),
+        "names": names,
+        "heading": _under(test),
+        "sentences": [
+            *_story(sweeps, names),
+            *plan_lines(record, test.in_runtimes, "in simulation, on the same examples"),
+            *_not_measured(sweeps),
+        ],
+        "plot": figure(sweeps, names, title=_title(test, names), labelled=record.subject.labelled),
     }
+
+
+def _under(test: LayerSweep) -> str:
+    policy = clean(test.policy)
+    return f"8 bits as {policy} rounds them, simulated" if _with_weights(test) else policy
+
+
+def _with_weights(test: LayerSweep) -> bool:
+    """Whether a layer that is not quantized has its weights in float too."""
+    return isinstance(test, SimulatedSweep)
 
 
 def _title(test: LayerSweep, names: Sequence[str]) -> str:
     """The finding in a sentence."""
-    policy, confirmed = clean(test.policy), test.confirmation
+    policy, confirmed = _under(test), test.confirmation
     if confirmed is not None:
         one = len(confirmed.points) == 1
         which = f"{names[confirmed.points[0]]}, 1" if one else f"{len(confirmed.points)}"
@@ -71,15 +97,18 @@ def _title(test: LayerSweep, names: Sequence[str]) -> str:
             f"{_gain(confirmed.regained)} of {_points(test.whole)}, with the same "
             "allocation."
         )
-    if _is_loss(test.whole):
+    if surely_lost(test.whole):
         return f"Under {policy}, {_loss(test.whole)} are lost, but no single layer stands out."
     return f"Under {policy}, there are no inflection points: nothing is lost beyond chance."
 
 
 def _story(sweeps: Sequence[LayerSweep], names: Sequence[str]) -> list[str]:
     test, whole = sweeps[0], sweeps[0].whole
+    nothing = "rounded weights and activations in float"
+    if _with_weights(test):
+        nothing = "nothing rounded, neither activations nor weights,"
     found = [
-        f"With rounded weights and activations in float {rate_text(test.none)} are right, with all "
+        f"With {nothing} {rate_text(test.none)} are right, with all "
         f"{len(names)} layers quantized {rate_text(test.all)}: {whole.lost} lost, {whole.gained} "
         f"gained, a loss of {_loss(whole)}."
     ]
@@ -87,7 +116,7 @@ def _story(sweeps: Sequence[LayerSweep], names: Sequence[str]) -> list[str]:
         found.append(f"Inflection points, by number and name: {_named(test.inflection, names)}.")
         if (test.confirmation.regained.difference_pp or 0.0) < -0.5 * (whole.difference_pp or 0.0):
             found.append("Most of the loss stays without them: other layers do harm together.")
-    elif _is_loss(whole):
+    elif surely_lost(whole):
         found.append(_unproven(test, names))
     return found + [text for train in sweeps[1:] for text in _on_training(test, train, names)]
 
@@ -126,7 +155,7 @@ def _on_training(test: LayerSweep, train: LayerSweep, names: Sequence[str]) -> l
 
 def _not_measured(sweeps: Sequence[LayerSweep]) -> list[str]:
     found = []
-    if all(sweep.split == "test" for sweep in sweeps):
+    if all(sweep.split == "test" for sweep in sweeps) and not _with_weights(sweeps[0]):
         found.append(
             "The training split was not measured: the data has none, it was left out, or this "
             "policy has no bits for it."
@@ -144,12 +173,6 @@ def _not_measured(sweeps: Sequence[LayerSweep]) -> list[str]:
 
 def _named(points: Sequence[int], names: Sequence[str]) -> str:
     return ", ".join(f"{point + 1} ({names[point]})" for point in points)
-
-
-def _is_loss(whole: PairedChange) -> bool:
-    return (
-        whole.difference_pp is not None and whole.difference_pp < 0 and whole.p_value <= SIGNIFICANT
-    )
 
 
 def _loss(change: PairedChange) -> str:

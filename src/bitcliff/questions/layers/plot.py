@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from bitcliff.questions.layers.record import LayerSweep
+from bitcliff.questions.layers.record import LayerSweep, SimulatedSweep
 from bitcliff.report.plot import Plot, Theme, plain_axes, plot
 from bitcliff.types.rate import Rate
 
@@ -41,13 +41,17 @@ def _caption(sweeps: Sequence[LayerSweep], names: Sequence[str], labelled: bool)
     text = (
         f"{measure}, percent, policy {sweeps[0].policy}, {counts}. From the first layer (left) to "
         "the last (right); the layers not quantized stay in float, and weights are rounded "
-        "throughout. Bands: exact 95 % intervals."
+        f"{_weights(sweeps[0])}. Bands: exact 95 % intervals."
     )
     points = sweeps[0].inflection
     if points:
         marks = ", ".join(f"{point + 1} is {names[point]}" for point in points)
         text += f" Upright lines: inflection points ({marks})."
     return text
+
+
+def _weights(sweep: LayerSweep) -> str:
+    return "with their layers" if isinstance(sweep, SimulatedSweep) else "throughout"
 
 
 def _words(test: LayerSweep, names: Sequence[str]) -> str:

@@ -2,8 +2,10 @@
 
 from typing import Literal
 
+import numpy as np
 from pydantic import Field
 
+from bitcliff.questions.plan_in_runtime import PlanRun, PlanThere
 from bitcliff.record.arrays import Ints
 from bitcliff.record.part import Part
 from bitcliff.record.plan import QuantizationPlan
@@ -12,8 +14,6 @@ from bitcliff.types.rate import Count, Rate
 
 Curve = Literal["before", "after", "single", "all-but"]
 Split = Literal["test", "train"]
-SIGNIFICANT = 0.05
-"""Up to here a p-value tells a change from chance."""
 
 
 class SweepObserved(Part):
@@ -26,6 +26,8 @@ class SweepObserved(Part):
         predictions: by the points that are quantized: "1-3,7" counts them from 1, "" is none.
         calls, macs: watched calls that ran, and their multiply-adds (0: not known); naive_calls,
             naive_macs: what 4 L whole passes would have taken.
+        in_runtimes: on the test split, the runtimes of the run with the inflection points in
+            float; none in older records.
     """
 
     policy: str
@@ -38,6 +40,18 @@ class SweepObserved(Part):
     naive_calls: Count = Field(gt=0)
     macs: Count
     naive_macs: Count
+    in_runtimes: list[PlanRun] = Field(default_factory=list)
+
+
+class SimulatedObserved(SweepObserved):
+    """The same with 8 bits everywhere as a runtime rounds them, simulated: of each layer that is
+    quantized the weights are rounded too, of every other nothing is.
+
+    Attributes:
+        policy: the runtime's condition. points: of the layers that it quantizes, by name, in order.
+    """
+
+    points: list[str]
 
 
 class KeptObserved(Part):
@@ -48,20 +62,28 @@ class KeptObserved(Part):
         not_kept: those of them that it quantized all the same.
         predictions: by the points whose layers are in float, as in `SweepObserved`, counted from 1
             in `points`: none (measured anew), each by itself, all but each, and some together.
+        half: places of the examples that decided which were tried together and which is
+            recommended, drawn by seed; none in older records, or with too few: all of them did.
     """
 
     policy: str
     points: list[str]
     not_kept: list[str]
     predictions: dict[str, Ints]
+    half: Ints = Field(default_factory=lambda: np.zeros(0, dtype=np.int32))
 
 
 class LayersObserved(Part):
-    """All explained policies, in their order; test before train. `kept`: all explained runtimes, or
-    none."""
+    """All explained policies, in their order; test before train.
+
+    Attributes:
+        kept: all explained runtimes, or none. simulated: those of the run that are not explained,
+            as far as they can be simulated; none in older records.
+    """
 
     sweeps: list[SweepObserved]
     kept: list[KeptObserved] = Field(default_factory=list)
+    simulated: list[SimulatedObserved] = Field(default_factory=list)
 
 
 class LayerStep(Part):
@@ -110,6 +132,7 @@ class LayerSweep(Part):
         smallest_share: what counts as large. inflection: indices of the points that inflect.
         calls_share, macs_share: the layer calls that ran, and their multiply-adds, as shares of
             those that running each cell of each curve by itself would have taken; None: not known.
+        in_runtimes: the inflection points in float in the runtimes of the run.
     """
 
     policy: str
@@ -129,6 +152,13 @@ class LayerSweep(Part):
     confirmation: Confirmation | None
     calls_share: float
     macs_share: float | None
+    in_runtimes: list[PlanThere]
+
+
+class SimulatedSweep(LayerSweep):
+    """The same of a runtime's 8 bits, simulated; `none`: nothing is rounded at all."""
+
+    points: list[str]
 
 
 class KeptSet(Part):
@@ -153,8 +183,10 @@ class Kept(Part):
         whole: the change from float to the runtime. points: of the layers it can leave in float.
         only: right predictions with each of them as the only one of them quantized. sets: each in
             float by itself, then several.
-        plan: the set to recommend, which was run in this very runtime; None where it loses nothing
-            beyond chance, or no set surely helps.
+        chosen_on: examples on which one of the sets was chosen; 0: on all. chosen: that one, on the
+            others, or on all; None where the runtime loses nothing beyond chance, or no set helps.
+        plan: the same as a file, which was run in this very runtime; None where it does not surely
+            help.
     """
 
     policy: str
@@ -165,12 +197,15 @@ class Kept(Part):
     points: list[str]
     only: list[Rate]
     sets: list[KeptSet]
+    chosen_on: Count
+    chosen: KeptSet | None
     plan: QuantizationPlan | None
 
 
 class Layers(Part):
     """The figures of all explained policies, in their order; test before train. `kept`: those of
-    the explained runtimes."""
+    the explained runtimes; simulated: of the others."""
 
     sweeps: list[LayerSweep]
     kept: list[Kept] = Field(default_factory=list)
+    simulated: list[SimulatedSweep] = Field(default_factory=list)

@@ -32,18 +32,28 @@ import numpy.typing as npt
 from bitcliff.questions.layers.cells import NOTHING, Cell, curves, range_text
 from bitcliff.questions.layers.kept_statistics import kept_figures, kept_problems
 from bitcliff.questions.layers.record import (
-    SIGNIFICANT,
     Confirmation,
     Curve,
     Layers,
     LayersObserved,
     LayerStep,
     LayerSweep,
+    SimulatedObserved,
+    SimulatedSweep,
     SweepObserved,
 )
+from bitcliff.questions.plan_in_runtime import (
+    SIGNIFICANT,
+    PlanRun,
+    in_runtimes,
+    plan_run_problems,
+    plan_there,
+    surely_lost,
+)
+from bitcliff.questions.prediction_checks import right_among, right_change
 from bitcliff.record import AnswerKind, Record
 from bitcliff.record.arrays import NONE, classes
-from bitcliff.stats import change_between, rate, with_holm
+from bitcliff.stats import with_holm
 from bitcliff.types.change import PairedChange
 from bitcliff.types.rate import Rate
 
@@ -71,14 +81,11 @@ class CellPredictions:
 
     def right(self, cell: Cell) -> Rate:
         """Right predictions, of those there are."""
-        return _right(self.targets, self.by_cell[cell])
+        return right_among(self.targets, self.by_cell[cell])
 
     def change(self, first: Cell, second: Cell) -> PairedChange:
         """From one cell to another, on the examples that both have a prediction for."""
-        one, other = self.by_cell[first], self.by_cell[second]
-        there = (one != NONE) & (other != NONE) & (self.targets != NONE)
-        before, after = ((found == self.targets)[there] for found in (one, other))
-        return change_between(before, after)
+        return right_change(self.targets, self.by_cell[first], self.by_cell[second])
 
     @property
     def whole(self) -> PairedChange:
@@ -102,7 +109,7 @@ def smallest_share(points: int) -> float:
 def large_steps(found: CellPredictions) -> list[LayerStep]:
     """Steps that are large, in the order of the points; nothing where nothing is lost."""
     whole = found.whole
-    if whole.difference_pp is None or whole.difference_pp >= 0 or whole.p_value > SIGNIFICANT:
+    if not surely_lost(whole):
         return []
     pairs = _pairs(found.points)
     changes = with_holm([found.change(first, second) for first, second in pairs])
@@ -111,7 +118,7 @@ def large_steps(found: CellPredictions) -> list[LayerStep]:
             curve=curve,
             point=point,
             change=change,
-            share=(change.difference_pp or 0.0) / whole.difference_pp,
+            share=(change.difference_pp or 0.0) / (whole.difference_pp or 1.0),
             inflects=change.p_holm is not None and change.p_holm <= SIGNIFICANT,
         )
         for (curve, point), change in zip(pairs.values(), changes, strict=True)
@@ -142,8 +149,21 @@ def figures(record: Record, observed: LayersObserved) -> Layers:
         steps = large_steps(_found(sweep, points))
         # The test split comes first: in the other its points had no part in the choice.
         confirmed = named.setdefault(sweep.policy, inflection_points(steps))
-        sweeps.append(_figures(sweep, _found(sweep, points, confirmed), steps, confirmed))
-    return Layers(sweeps=sweeps, kept=[kept_figures(record, one) for one in observed.kept])
+        found = _found(sweep, points, confirmed)
+        sweeps.append(LayerSweep(**_figures(record, sweep, found, steps, confirmed)))
+    return Layers(
+        sweeps=sweeps,
+        kept=[kept_figures(record, one) for one in observed.kept],
+        simulated=[_simulated(record, one) for one in observed.simulated],
+    )
+
+
+def _simulated(record: Record, observed: SimulatedObserved) -> SimulatedSweep:
+    points = len(observed.points)
+    steps = large_steps(_found(observed, points))
+    named = inflection_points(steps)
+    found = _found(observed, points, named)
+    return SimulatedSweep(points=observed.points, **_figures(record, observed, found, steps, named))
 
 
 def problems(record: Record, observed: LayersObserved) -> Iterator[str]:
@@ -162,8 +182,31 @@ def problems(record: Record, observed: LayersObserved) -> Iterator[str]:
     named: dict[str, list[int]] = {}
     for sweep in observed.sweeps:
         n = len(record.table) if sweep.split == "test" else explained.n_train
-        for problem in _sweep_problems(record, sweep, n, named):
+        mine = [point.name for point in record.subject.points if point.quantized]
+        for problem in _sweep_problems(record, sweep, n, named, mine):
             yield f"under {sweep.policy!r}, {sweep.split} split: {problem}"
+            return
+    yield from _simulated_problems(record, observed)
+
+
+def _simulated_problems(record: Record, observed: LayersObserved) -> Iterator[str]:
+    explained = record.explained.policies if record.explained else []
+    others = [name for name in in_runtimes(record) if name not in explained]
+    simulated = [one.policy for one in observed.simulated]
+    if simulated != [name for name in others if name in simulated]:
+        yield "simulated runtimes are not those of the run that are not explained, in their order"
+        return
+    names = {point.name for point in record.subject.points}
+    for one in observed.simulated:
+        if (
+            not one.points
+            or len({*one.points}) < len(one.points)
+            or not names.issuperset(one.points)
+        ):
+            yield f"in {one.policy!r}, simulated: not of the network's points, each once"
+            return
+        for problem in _sweep_problems(record, one, len(record.table), {}, one.points):
+            yield f"in {one.policy!r}, simulated: {problem}"
             return
 
 
@@ -201,28 +244,33 @@ def _pairs(points: int) -> dict[tuple[Cell, Cell], tuple[Curve, int]]:
 
 
 def _figures(
-    sweep: SweepObserved, found: CellPredictions, steps: list[LayerStep], named: list[int]
-) -> LayerSweep:
-    ways = curves(found.points)
-    return LayerSweep(
-        policy=sweep.policy,
-        split=sweep.split,
-        n=sweep.n,
-        float_rate=_right(found.targets, sweep.in_float),
-        none=found.right(NOTHING),
-        all=found.right(found.everything),
-        before=[found.right(cell) for cell in ways.before],
-        after=[found.right(cell) for cell in ways.after],
-        single=[found.right(cell) for cell in ways.single],
-        all_but=[found.right(cell) for cell in ways.all_but],
-        whole=found.whole,
-        large_steps=steps,
-        smallest_share=smallest_share(found.points),
-        inflection=inflection_points(steps),
-        confirmation=_confirmation(found, named),
-        calls_share=sweep.calls / sweep.naive_calls,
-        macs_share=sweep.macs / sweep.naive_macs if sweep.naive_macs else None,
-    )
+    record: Record,
+    sweep: SweepObserved,
+    found: CellPredictions,
+    steps: list[LayerStep],
+    named: list[int],
+) -> dict[str, Any]:
+    ways, everyone = curves(found.points), np.arange(len(record.table), dtype=np.int32)
+    return {
+        "policy": sweep.policy,
+        "split": sweep.split,
+        "n": sweep.n,
+        "float_rate": right_among(found.targets, sweep.in_float),
+        "none": found.right(NOTHING),
+        "all": found.right(found.everything),
+        "before": [found.right(cell) for cell in ways.before],
+        "after": [found.right(cell) for cell in ways.after],
+        "single": [found.right(cell) for cell in ways.single],
+        "all_but": [found.right(cell) for cell in ways.all_but],
+        "whole": found.whole,
+        "large_steps": steps,
+        "smallest_share": smallest_share(found.points),
+        "inflection": inflection_points(steps),
+        "confirmation": _confirmation(found, named),
+        "calls_share": sweep.calls / sweep.naive_calls,
+        "macs_share": sweep.macs / sweep.naive_macs if sweep.naive_macs else None,
+        "in_runtimes": [plan_there(record, one, everyone) for one in sweep.in_runtimes],
+    }
 
 
 def _confirmation(found: CellPredictions, named: list[int]) -> Confirmation | None:
@@ -238,11 +286,6 @@ def _confirmation(found: CellPredictions, named: list[int]) -> Confirmation | No
     )
 
 
-def _right(targets: Predictions, predictions: Predictions) -> Rate:
-    there = (predictions != NONE) & (targets != NONE)
-    return rate(int((there & (predictions == targets)).sum()), int(there.sum()))
-
-
 def _found(sweep: SweepObserved, points: int, named: Sequence[int] = ()) -> CellPredictions:
     """A sweep's predictions by cell: those of the curves, and those that confirm what is named."""
     cells = [*curves(points).distinct, *confirming(points, named)]
@@ -255,10 +298,17 @@ def _points(record: Record) -> int:
 
 
 def _sweep_problems(
-    record: Record, sweep: SweepObserved, n: int, named: dict[str, list[int]]
+    record: Record,
+    sweep: SweepObserved,
+    n: int,
+    named: dict[str, list[int]],
+    names: Sequence[str],
 ) -> Iterator[str]:
-    """The first ends the reading; `named`, by policy, hears what the test split names."""
-    points = _points(record)
+    """The first ends the reading; `named`, by policy, hears what the test split names.
+
+    `names`: of the sweep's points.
+    """
+    points = len(names)
     yield from _array_problems(record, sweep, n)
     if sweep.calls > sweep.naive_calls or sweep.macs > sweep.naive_macs:
         yield "more work than running each combination by itself"
@@ -275,6 +325,16 @@ def _sweep_problems(
             f"predictions are not those of the curves of {points} points and of the inflection "
             "points of the test split"
         )
+        return
+    yield from _plan_problems(record, sweep, [names[one] for one in named.get(sweep.policy, [])])
+
+
+def _plan_problems(record: Record, sweep: SweepObserved, named: Sequence[str]) -> Iterator[str]:
+    """Of the runtimes that kept the points named on the test split in float."""
+    runs: list[PlanRun] = sweep.in_runtimes
+    yield from plan_run_problems(record, runs)
+    if runs and (sweep.split != "test" or any(one.points != [*named] for one in runs)):
+        yield "runtimes kept other points in float than the inflection points"
 
 
 def _array_problems(record: Record, sweep: SweepObserved, n: int) -> Iterator[str]:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from bitcliff.questions.halves import Halves
 from bitcliff.questions.mitigations.record import (
     Cost,
     Mitigated,
@@ -23,50 +24,8 @@ from bitcliff.types.change import PairedChange
 from bitcliff.types.rate import Rate
 
 _FLOAT_BITS = 32
-# A half must hold two examples or more.
-_FEWEST_FOR_HALVES = 4
-# To choose among all mitigations, and to show the one chosen: with fewer in a half, an interval
-# says next to nothing.
-_FEWEST_TO_HOLD_OUT = 20
 
 Ints = npt.NDArray[np.int32]
-
-
-@dataclass(frozen=True)
-class Halves:
-    """The n examples in two halves; the first is empty with too few.
-
-    Attributes:
-        half: the places of the first.
-    """
-
-    n: int
-    half: Ints
-
-    @property
-    def everyone(self) -> Ints:
-        """All places."""
-        return np.arange(self.n, dtype=np.int32)
-
-    @property
-    def rest(self) -> Ints:
-        """The places of the other half."""
-        return np.setdiff1d(self.everyone, self.half)
-
-    @property
-    def held_out(self) -> bool:
-        """Whether there are enough to choose on `half` and to confirm on `rest`."""
-        return self.n >= _FEWEST_TO_HOLD_OUT
-
-    @property
-    def judging(self) -> Ints:
-        """The places on which it is decided what to try and what to recommend."""
-        return self.half if self.held_out else self.everyone
-
-    def searched(self, trial: Trial) -> Ints:
-        """The places on which a mitigation's worst case was looked for: of one that was chosen on a
-        half, the others."""
-        return self.everyone if trial.on_half is None else self.rest
 
 
 @dataclass(frozen=True)
@@ -87,9 +46,10 @@ class Before:
         return self.record.outcomes[self.policy.name].spread(len(self.record.table))
 
 
-def half_size(n: int) -> int:
-    """How many of n examples are in the first half."""
-    return n // 2 if n >= _FEWEST_FOR_HALVES else 0
+def searched(halves: Halves, trial: Trial) -> Ints:
+    """The places on which a mitigation's worst case was looked for: of one that was chosen on a
+    half, the others."""
+    return halves.everyone if trial.on_half is None else halves.rest
 
 
 def deepest(record: Record) -> Before | None:
@@ -102,16 +62,14 @@ def deepest(record: Record) -> Before | None:
     return None if found is None else Before(record, found)
 
 
-def mitigated(
-    before: Before, trial: Trial, found: WorstCase, searched: Ints, places: Ints
-) -> Mitigated:
+def mitigated(before: Before, trial: Trial, found: WorstCase, of: Ints, places: Ints) -> Mitigated:
     """The figures of one mitigation on the examples at `places`.
 
     Args:
-        searched: places of those whose predictions `found` holds.
+        of: places of those whose predictions `found` holds.
     """
     now = np.full(len(before.worst), NONE, dtype=np.int32)
-    now[searched] = found.predictions
+    now[of] = found.predictions
     return Mitigated(
         family=trial.family,
         words=trial.words,
@@ -143,11 +101,11 @@ def unmitigated(before: Before, places: Ints) -> Mitigated:
 def judged(before: Before, trial: Trial, halves: Halves) -> Mitigated:
     """What a mitigation is judged by; of a percentile on the half that it was chosen on, where the
     others are held out."""
-    searched, found = halves.searched(trial), trial.worst
+    places, found = searched(halves, trial), trial.worst
     if trial.on_half is None:
-        return mitigated(before, trial, found, searched, halves.judging)
+        return mitigated(before, trial, found, places, halves.judging)
     if not halves.held_out:
-        return mitigated(before, trial, found, searched, searched)
+        return mitigated(before, trial, found, places, places)
     found = found.model_copy(update={"predictions": trial.on_half})
     return mitigated(before, trial, found, halves.half, halves.half)
 

@@ -9,21 +9,19 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-import numpy as np
 import torch
 from jaxtyping import Int
 from torch import Tensor
 
-from bitcliff.audit.search import generator
 from bitcliff.errors import InfeasibleBudget
 from bitcliff.questions.context import Context, allocation_of
+from bitcliff.questions.halves import Halves
+from bitcliff.questions.in_runtime import run_plan
 from bitcliff.questions.layers.statistics import inflection
 from bitcliff.questions.mitigations.judging import (
     Before,
-    Halves,
     Ints,
     deepest,
-    half_size,
     judged,
     known,
     mitigated,
@@ -54,15 +52,21 @@ def observe_mitigations(context: Context) -> MitigationsObserved:
     What to try and what to recommend is decided on one half of the examples, and confirmed on the
     other, where there are enough of them.
     """
-    n = len(context.record.table)
-    halves = Halves(n, _half(n, context.test.prepared.settings.seed))
+    halves = context.halves
     before = deepest(context.record)
     if before is None or known(unmitigated(before, halves.everyone).loss)[0] >= 0:
         return MitigationsObserved(half=halves.half, trials=[])
     trials = _Trials(context, before, halves)
     trials.run()
     trials.check()
-    return MitigationsObserved(half=halves.half, trials=trials.observed, tuned=trials.tuned)
+    index = recommended(before, trials.observed, halves)
+    points = [] if index is None else trials.observed[index].float_points
+    return MitigationsObserved(
+        half=halves.half,
+        trials=trials.observed,
+        tuned=trials.tuned,
+        in_runtimes=run_plan(context, points),
+    )
 
 
 def candidates(context: Context, places: Int[Tensor, " m"]) -> list[str]:
@@ -214,12 +218,6 @@ class _Trials:
             return search_again(mitigation, prepared, mean, tell, only)
         except InfeasibleBudget:
             return None
-
-
-def _half(n: int, seed: int) -> Ints:
-    """Places of one half of the examples, drawn by the run's seed; none with too few."""
-    order = generator(seed, *b"percentile").permutation(n)
-    return np.sort(order[: half_size(n)]).astype(np.int32)
 
 
 def _trial(found: Searched, mean: float, on_half: Ints | None = None) -> Trial:

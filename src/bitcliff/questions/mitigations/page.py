@@ -2,11 +2,12 @@
 
 from functools import partial
 
-from bitcliff.questions.layers.record import Layers
 from bitcliff.questions.layers.statistics import inflection
 from bitcliff.questions.mitigations.judging import known
 from bitcliff.questions.mitigations.plot import figure
 from bitcliff.questions.mitigations.record import Mitigated, Mitigations
+from bitcliff.questions.plan_in_runtime import PlanThere, in_runtimes
+from bitcliff.questions.plan_lines import plan_lines
 from bitcliff.record import Record
 from bitcliff.report.formatting import (
     clean,
@@ -164,23 +165,19 @@ def _in_runtimes(record: Record, found: Mitigations) -> list[str]:
     """What the plan's layers in float give in the run's runtimes, or that nobody has tried."""
     if found.plan is None:
         return []
-    layers = record.answer("layers", Layers)
-    lines = []
-    for policy in (one for one in record.policies if one.runtime is not None):
-        kept = [one for one in (layers.kept if layers else []) if one.policy == policy.name]
-        same = [s for one in kept for s in one.sets if {*s.points} == {*found.plan.float_points}]
-        if same:
-            right = rate_text(same[0].right)
-            lines.append(f"With its layers in float, run in {clean(policy.name)}: {right} right.")
-    if lines:
-        return lines
-    names = [clean(one.name) for one in record.policies if one.runtime and one.name == one.runtime]
-    return [
-        f"It was found and judged in simulation, and not run in {name}, whose weights and ranges "
-        f"are its own: bitcliff explain RUN --policy {name} --only layers looks for the layers to "
-        "leave in float in the runtime itself."
-        for name in names
-    ]
+    if not found.plan.float_points and in_runtimes(record):
+        names = ", ".join(map(clean, in_runtimes(record)))
+        return [
+            f"Not recommended for {names}: it keeps no layer in float, which is all of a plan that "
+            "is followed there."
+        ]
+    tried = {one.policy for one in found.in_runtimes}
+    never = [name for name in in_runtimes(record) if name not in tried]
+    untried = [PlanThere.never_run(name, found.plan.float_points) for name in never]
+    on = "on the same examples"
+    if found.recommended_on:
+        on = f"on {found.recommended_on} others"
+    return plan_lines(record, [*found.in_runtimes, *untried], f"in simulation, {on}")
 
 
 def _notes(record: Record, found: Mitigations) -> list[str]:

@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from bitcliff.questions.plan_in_runtime import PlanRun, PlanThere
 from bitcliff.record.arrays import Ints
 from bitcliff.record.part import Part
 from bitcliff.record.plan import QuantizationPlan
@@ -65,11 +66,14 @@ class MitigationsObserved(Part):
     Attributes:
         half: places of one half of the examples, drawn by seed; none where there are too few. It
             decides what is tried and recommended where there are enough to hold the others out.
+        in_runtimes: the runtimes of the run with the recommended one's points in float, where it
+            has some; none in older records.
     """
 
     half: Ints
     trials: list[Trial]
     tuned: Tuned | None = None
+    in_runtimes: list[PlanRun] = Field(default_factory=list)
 
 
 class Cost(Part):
@@ -157,6 +161,8 @@ class Mitigations(Part):
         recommended: the one recommended, anew on all examples at every budget that it allows.
         confirmed: the same on the examples that had no part in choosing it; empty without such.
         plan: the same as a file; None where nothing helps.
+        in_runtimes: its points in float in the run's runtimes, on the examples that had no part in
+            choosing it, or on all without such.
     """
 
     not_measured: str | None = None
@@ -172,3 +178,4 @@ class Mitigations(Part):
     recommended: list[Mitigated] = Field(default_factory=list)
     confirmed: list[Mitigated] = Field(default_factory=list)
     plan: QuantizationPlan | None = None
+    in_runtimes: list[PlanThere] = Field(default_factory=list)

@@ -5,16 +5,16 @@ from typing import Any
 
 import numpy as np
 
+from bitcliff.questions.halves import Halves
 from bitcliff.questions.mitigations.judging import (
     Before,
-    Halves,
     deepest,
     float_right,
-    half_size,
     known,
     mitigated,
     random_of_run,
     recommended,
+    searched,
     unmitigated,
     with_front,
     worst_cases,
@@ -26,6 +26,7 @@ from bitcliff.questions.mitigations.record import (
     Trial,
     WorstCase,
 )
+from bitcliff.questions.plan_in_runtime import plan_run_problems, plan_there
 from bitcliff.record import AnswerKind, Record
 from bitcliff.record.arrays import NONE
 from bitcliff.record.plan import QuantizationPlan
@@ -48,21 +49,26 @@ def figures(record: Record, observed: MitigationsObserved) -> Mitigations:
 
 def problems(record: Record, observed: MitigationsObserved) -> Iterator[str]:
     """What contradicts the record, or itself."""
-    n, half, before = len(record.table), observed.half, deepest(record)
+    halves, before = Halves(len(record.table), observed.half), deepest(record)
     if before is not None and not any(point.quantized for point in record.subject.points):
         yield "there is a worst case, but no point is quantized"
         return
-    if before is None or known(unmitigated(before, Halves(n, half).everyone).loss)[0] >= 0:
+    if before is None or known(unmitigated(before, halves.everyone).loss)[0] >= 0:
         if observed.trials:
             yield "there is nothing to mend, but mitigations were tried"
         return
-    wrong = len(half) and not 0 <= half.min() <= half.max() < n
-    if wrong or len(half) != half_size(n) or len(set(half.tolist())) < len(half):
-        yield f"half is not {half_size(n)} places of {n} examples, each once"
+    for problem in halves.problems:
+        yield problem
         return
     for trial in observed.trials:
         for problem in _trial_problems(before, observed, trial):
             yield f"{trial.words!r}: {problem}"
+            return
+    yield from plan_run_problems(record, observed.in_runtimes)
+    index = recommended(before, observed.trials, halves)
+    asked = [] if index is None else observed.trials[index].float_points
+    if any(one.points != asked for one in observed.in_runtimes):
+        yield "runtimes kept other points in float than the recommended mitigation does"
 
 
 def older(_record: Record, answer: Any) -> dict[str, Any] | None:
@@ -94,12 +100,16 @@ def _of_trials(
         "recommended": shown,
         "confirmed": confirmed,
         "plan": plan,
+        "in_runtimes": [
+            plan_there(before.record, one, halves.rest if halves.held_out else halves.everyone)
+            for one in observed.in_runtimes
+        ],
     }
 
 
 def _shown(before: Before, trial: Trial, halves: Halves) -> Mitigated:
-    searched = halves.searched(trial)
-    return mitigated(before, trial, trial.worst, searched, searched)
+    places = searched(halves, trial)
+    return mitigated(before, trial, trial.worst, places, places)
 
 
 def _checked(
@@ -107,11 +117,11 @@ def _checked(
 ) -> tuple[list[Mitigated], list[Mitigated]]:
     """One of those tried, at every budget of the run that it allows: on all examples (a percentile:
     not on those it was chosen on), and on those that had no part in the choice."""
-    searched, shown, confirmed = halves.searched(trial), [], []
+    places, shown, confirmed = searched(halves, trial), [], []
     for before, found in _at_budgets(record, trial):
-        shown.append(mitigated(before, trial, found, searched, searched))
+        shown.append(mitigated(before, trial, found, places, places))
         if halves.held_out:
-            confirmed.append(mitigated(before, trial, found, searched, halves.rest))
+            confirmed.append(mitigated(before, trial, found, places, halves.rest))
     return shown, confirmed
 
 
@@ -163,8 +173,8 @@ def _worst_case_problems(before: Before, trial: Trial, halves: Halves) -> Iterat
         yield f"its worst case is at {trial.worst.mean_bits} bits, the run's at {before.mean}"
     if len(set(further)) < len(further) or not set(further) <= means - {before.mean}:
         yield f"its further budgets are {further}, those of the run {sorted(means)}"
-    searched = len(halves.searched(trial))
-    sizes = [(one.predictions, searched) for one in (trial.worst, *trial.further)]
+    whole = len(searched(halves, trial))
+    sizes = [(one.predictions, whole) for one in (trial.worst, *trial.further)]
     sizes += [] if trial.on_half is None else [(trial.on_half, len(halves.half))]
     for found, n in sizes:
         if len(found) != n or ((found < NONE) | (found >= record.subject.n_classes)).any():

@@ -6,6 +6,7 @@ from collections.abc import Callable
 import numpy as np
 import torch
 
+from bitcliff.adapters.optional import quiet
 from bitcliff.audit.outcomes import Trial, outcomes_of
 from bitcliff.audit.prepare import Prepared
 from bitcliff.errors import InputError
@@ -23,7 +24,7 @@ from bitcliff.questions.runtimes.record import (
     Speed,
 )
 from bitcliff.record.provenance import cpu_flags
-from bitcliff.types.runtime import IntegerSums, Runtime
+from bitcliff.types.runtime import Run, Runtime
 
 _TAKES = 7
 _TIMED = 32
@@ -57,12 +58,7 @@ def _observe(runtime: Runtime, prepared: Prepared) -> RuntimeObserved:
     have = cpu_flags()
     sums = [flag for flag in _INTEGER_SUMS if flag in have]
     saturates = _X86 in have and not sums
-    other, not_told = None, list[str]()
-    if runtime.sums is not None:
-        try:
-            other = _elsewhere(runtime.sums, prepared, saturates)
-        except InputError as reason:
-            not_told.append(f"{ELSEWHERE[not saturates]}: {reason}")
+    there, not_told = _elsewhere(runtime, prepared, saturates)
     return RuntimeObserved(
         **dict(described(runtime)),
         cpu_flags=sums,
@@ -70,38 +66,55 @@ def _observe(runtime: Runtime, prepared: Prepared) -> RuntimeObserved:
         speed=_speed(runtime, prepared),
         rungs=steps.rungs,
         instead=steps.instead,
-        left_out=[*steps.left_out, *not_told],
-        other_processor=other,
+        left_out=steps.left_out,
+        not_forecast=not_told,
+        other_processor=there.get(1),
+        other_in_batches=next((one for size, one in there.items() if size > 1), None),
     )
 
 
-def _elsewhere(sums: IntegerSums, prepared: Prepared, saturates: bool) -> OtherProcessor:
-    """What processors of the other kind decide.
+def _elsewhere(
+    runtime: Runtime, prepared: Prepared, saturates: bool
+) -> tuple[dict[int, OtherProcessor], list[str]]:
+    """What processors of the other kind decide, by the size of the batches, and what could not be
+    told.
 
     Where this one saturates, that is simulated too, for some examples: it must give what it gave.
     """
+    if runtime.sums is None:
+        return {}, []
     evaluator, everyone = prepared.evaluator, prepared.everyone
-    other = sums.exact() if saturates else sums.saturating()
-    scores = evaluator.runtime_scores(everyone, other, 1)
-    found = outcomes_of(Trial(everyone, None, scores), evaluator.reference)
-    checked, alike = _checked(sums, prepared) if saturates else (0, 0)
-    return OtherProcessor(
-        saturates=not saturates,
-        prediction=found.prediction,
-        margin=found.margin,
-        checked=checked,
-        alike=alike,
-    )
-
-
-def _checked(sums: IntegerSums, prepared: Prepared) -> tuple[int, int]:
-    """Examples whose saturating sums were simulated, and those with the same scores to the bit."""
     try:
-        both = sums.compared()
-    except InputError:
+        other = runtime.sums.exact() if saturates else runtime.sums.saturating()
+    except InputError as reason:
+        return {}, [f"{ELSEWHERE[not saturates]}: {reason}"]
+    both, not_told = tuple[Run, ...](), list[str]()
+    if saturates:
+        try:
+            both = runtime.sums.compared()
+        except InputError as reason:
+            not_told.append(f"whether this processor's own sums are understood: {reason}")
+    found = {}
+    for size in runtime.sizes(evaluator.batch_size):
+        scores = evaluator.runtime_scores(everyone, other, size)
+        outcomes = outcomes_of(Trial(everyone, None, scores), evaluator.reference)
+        checked, alike = _checked(both, prepared, size)
+        found[size] = OtherProcessor(
+            saturates=not saturates,
+            prediction=outcomes.prediction,
+            margin=outcomes.margin,
+            checked=checked,
+            alike=alike,
+        )
+    return found, not_told
+
+
+def _checked(both: tuple[Run, ...], prepared: Prepared, size: int) -> tuple[int, int]:
+    """Examples whose saturating sums were simulated, and those with the same scores to the bit."""
+    if not both:
         return 0, 0
     some = prepared.everyone[:_CHECKED]
-    of = (prepared.evaluator.runtime_scores(some, run, 1).logits for run in both)
+    of = (prepared.evaluator.runtime_scores(some, run, size).logits for run in both)
     same = torch.stack([*of]).view(torch.int32).diff(dim=0) == 0
     return len(some), int(same.all(2).sum())
 
@@ -119,7 +132,7 @@ def _speed(runtime: Runtime, prepared: Prepared) -> Speed:
         rounding = rounding_to(torch.full((size, len(prepared.points)), 8))
         runs["simulation"] = lambda: evaluator.attachment.run(inputs, rounding)
     taken: dict[str, list[float]] = {name: [] for name in runs}
-    with torch.no_grad():
+    with torch.no_grad(), quiet():
         for take_number in range(1 + _TAKES):
             for name, run in runs.items():
                 start = time.perf_counter()

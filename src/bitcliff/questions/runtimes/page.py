@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from bitcliff.questions.runtimes.record import (
     ELSEWHERE,
     KEY,
+    OtherDecisions,
     RungName,
     RuntimeFigures,
     RuntimeObserved,
@@ -27,9 +28,11 @@ _NAMES: Mapping[RungName, str] = {
     "range": "+ range",
     "layers": "+ layers",
     "activations": "+ activations",
+    "rows": "+ rows",
     "folded": "+ folding",
     "weights-float": "Instead: weights in float",
     "weights-per-channel": "Instead: weights per channel",
+    "activations-per-row": "Instead: a scale a row",
     "runtime": "The runtime",
     "batch": "The runtime, in batches",
 }
@@ -46,7 +49,9 @@ def runtimes_section(record: Record, figures: Runtimes) -> Section:
         "runtimes": runtimes,
         "rung_names": _NAMES,
         "warnings": warnings,
-        "forecasts": [_forecast(seen, found) for seen, found, _ in runtimes],
+        "forecasts": [
+            _forecast(seen, found) + _in_batches(seen, found) for seen, found, _ in runtimes
+        ],
         "elsewhere": [_examples(record, seen, found) for seen, found, _ in runtimes],
     }
     return Section(KEY, "What runtimes make of it", first, data)
@@ -70,11 +75,12 @@ def _lines(observed: RuntimeObserved, figures: RuntimeFigures) -> list[str]:
     if observed.may_saturate:
         lines.append(f"! {name}: {warning(observed)}")
     if forecast := _forecast(observed, figures):
-        other = figures.other_processor
+        other, batch = figures.other_processor, figures.other_in_batches
         told = [] if other is None else [clean(one, 40) for one in other.examples]
-        mark = "! " * bool(told)
+        mark = "! " * bool(told or (batch and batch.examples))
         more = f" They are {', '.join(told[:_TOLD])}{', …' * (len(told) > _TOLD)}." if told else ""
-        lines.append(f"{mark}{name}: {forecast}{more}")
+        lines.append(f"{mark}{name}: {forecast}{more}{_in_batches(observed, figures)}")
+    lines += [f"! {name}: no forecast for {clean(one, 400)}." for one in observed.not_forecast]
     return lines + [f"! {name}: of the plan, {clean(one, 300)}." for one in observed.not_applied]
 
 
@@ -84,16 +90,30 @@ def _forecast(observed: RuntimeObserved, figures: RuntimeFigures) -> str:
     if there is None or found is None:
         return ""
     text = f"on {ELSEWHERE[there.saturates]} {of_with_interval(found.changed)} decisions would be "
-    text += "other than here"
-    if found.right_here is not None and found.right_there is not None:
-        text += f", and {of(found.right_there)} right where here {of(found.right_here)} are"
-    text += ": the sums of its integer products were simulated."
+    text += f"other than here{_right(found)}: the sums of its integer products were simulated."
     if there.checked:
         text += (
             f" This processor's own, simulated pair by pair, gave the runtime's scores to the bit "
             f"for {there.alike} of {there.checked} examples (no nodes fused)."
         )
     return text
+
+
+def _in_batches(observed: RuntimeObserved, figures: RuntimeFigures) -> str:
+    """The same of the runtime in batches, to go on with; empty: it takes none."""
+    there, found = observed.other_in_batches, figures.other_in_batches
+    if there is None or found is None:
+        return ""
+    text = f" In batches {of_with_interval(found.changed)} would be other{_right(found)}"
+    if there.checked:
+        text += f" (to the bit for {there.alike} of {there.checked})"
+    return f"{text}."
+
+
+def _right(found: OtherDecisions) -> str:
+    if found.right_here is None or found.right_there is None:
+        return ""
+    return f", and {of(found.right_there)} right where here {of(found.right_here)} are"
 
 
 def _examples(

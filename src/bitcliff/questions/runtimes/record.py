@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from bitcliff.questions.runtime_description import RuntimeDescription
+from bitcliff.questions.runtime_description import RuntimeDescription, Step
 from bitcliff.questions.timing import Time
 from bitcliff.record.arrays import Floats, Ints
 from bitcliff.record.part import Part
@@ -12,16 +12,7 @@ from bitcliff.types.rate import Count, Rate
 
 KEY = "runtimes"
 
-Simulated = Literal[
-    "simulation",
-    "weights",
-    "range",
-    "layers",
-    "activations",
-    "folded",
-    "weights-float",
-    "weights-per-channel",
-]
+Simulated = Step | Literal["weights-float", "weights-per-channel", "activations-per-row"]
 RungName = Simulated | Literal["runtime", "batch"]
 
 ELSEWHERE = ("processors with VNNI", "x86 processors without VNNI")
@@ -67,7 +58,7 @@ class OtherProcessor(Part):
 
     Attributes:
         saturates: it adds them two by two in 16 bits (x86 without VNNI); else its sums are exact.
-        prediction, margin: (n,) as in the record's outcomes, each example by itself.
+        prediction, margin: (n,) as in the record's outcomes, in batches as in one of them.
         checked: examples of which this processor's own saturating sums were simulated too. alike:
             those of them where every score was the runtime's to the bit.
     """
@@ -88,10 +79,12 @@ class RuntimeObserved(RuntimeDescription):
             older records.
         speed: times of one machine; no figure can be worked out anew without measuring again.
         rungs: of the ablation, those that were simulated; none where there is nothing to simulate.
-        instead: the last of them with other weights; none in older records.
+        instead: the last of them with other weights, or a scale for each row; none in older
+            records.
         left_out: what could not be measured, and why.
         other_processor: None where all processors decide alike, as far as is known; where it cannot
-            be simulated; in older records.
+            be simulated; in older records. other_in_batches: the same of the runtime in batches.
+        not_forecast: what of this could not be simulated, operators by name, and why.
     """
 
     cpu_flags: list[str]
@@ -101,6 +94,8 @@ class RuntimeObserved(RuntimeDescription):
     instead: list[SimulatedRung] = Field(default_factory=list)
     left_out: list[str]
     other_processor: OtherProcessor | None = None
+    other_in_batches: OtherProcessor | None = None
+    not_forecast: list[str] = Field(default_factory=list)
 
 
 class RuntimesObserved(Part):
@@ -150,8 +145,8 @@ class RuntimeFigures(Part):
             nothing.
         rungs: from the simulation to the runtime, one change a rung; none where nothing was
             simulated.
-        instead: the last simulated rung with other weights, each compared with that rung.
-        other_processor: None where nothing was forecast.
+        instead: the last simulated rung with other weights or scales, each compared with it.
+        other_processor, other_in_batches: None where nothing was forecast.
     """
 
     name: str
@@ -159,6 +154,7 @@ class RuntimeFigures(Part):
     rungs: list[Rung]
     instead: list[Rung] = Field(default_factory=list)
     other_processor: OtherDecisions | None = None
+    other_in_batches: OtherDecisions | None = None
 
 
 class Runtimes(Part):

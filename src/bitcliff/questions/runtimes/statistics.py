@@ -55,20 +55,23 @@ def figures(record: Record, observed: RuntimesObserved) -> Runtimes:
 
 def _figures(record: Record, observed: RuntimeObserved) -> RuntimeFigures:
     speed = observed.speed
+    alone, *batch = conditions_in(record, observed.name)
     return RuntimeFigures(
         name=observed.name,
         faster=times_as_long(speed.in_float.median, speed.quantized.median),
         **(_rungs(record, observed) if observed.rungs else {"rungs": []}),
-        other_processor=_elsewhere(record, observed),
+        other_processor=_elsewhere(record, alone, observed.other_processor),
+        other_in_batches=_elsewhere(record, batch[0], observed.other_in_batches) if batch else None,
     )
 
 
-def _elsewhere(record: Record, observed: RuntimeObserved) -> OtherDecisions | None:
-    there = observed.other_processor
+def _elsewhere(
+    record: Record, condition: PolicyResult, there: OtherProcessor | None
+) -> OtherDecisions | None:
     if there is None:
         return None
-    alone, table = conditions_in(record, observed.name)[0], record.table
-    here = record.outcomes[alone.name].spread(len(table))
+    table = record.table
+    here = record.outcomes[condition.name].spread(len(table))
     other = both_decided(here, there.prediction) & (here != there.prediction)
     return OtherDecisions(
         changed=changed_rate(here, there.prediction),
@@ -167,8 +170,11 @@ def _runtime_problems(record: Record, observed: RuntimeObserved) -> Iterator[str
     for rung in (*observed.rungs, *observed.instead):
         yield from prediction_problems(record, rung.prediction, n)
         yield from margin_problems(rung.prediction, rung.margin)
-    if observed.other_processor is not None:
-        yield from _elsewhere_problems(record, observed.other_processor, n)
+    for there in (observed.other_processor, observed.other_in_batches):
+        if there is not None:
+            yield from _elsewhere_problems(record, there, n)
+    if observed.other_in_batches is not None and len(conditions) < 2:
+        yield "was not measured in batches, but its decisions there were forecast"
 
 
 def _elsewhere_problems(record: Record, there: OtherProcessor, n: int) -> Iterator[str]:
