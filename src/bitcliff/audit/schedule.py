@@ -237,6 +237,7 @@ class Schedule:
                 description=words,
                 mean_bits=mean,
                 total_bits=total,
+                widths=bits,
                 policy_freedom_log2=freedom,
             )
             return Step(condition, cost, try_out)
@@ -463,5 +464,6 @@ def _co_trained(policy: Policy) -> Condition:
         description="what the policy that was trained together with the network allocates",
         mean_bits=round(policy.total / policy.points, 6),
         total_bits=policy.total,
+        widths=list(policy.options),
         policy_freedom_log2=freedom_log2(policy.points, list(policy.options), policy.total),
     )

@@ -198,14 +198,18 @@ class AssessSettings(Selection):
         """Whether what is deployed is measured alone."""
         return not (self.explores_bits or self.options)
 
-    @property
-    def choice(self) -> str:
-        """The widths, or formats, that an allocation may give a layer, in words."""
+    def choice(self, widths: Sequence[int] | None = None) -> str:
+        """The widths, or formats, that an allocation may give a layer, in words.
+
+        Args:
+            widths: those of a policy that brings its own.
+        """
         if self.options:
             return f"{' or '.join(self.mix)} each"
-        least, most = self.bits[0], self.bits[-1]
-        whole = self.bits == tuple(range(least, most + 1)) and most > least + 1
-        words = f"{least} to {most}" if whole else " or ".join(map(str, self.bits))
+        widths = list(widths or self.bits)
+        least, most = widths[0], widths[-1]
+        whole = widths == list(range(least, most + 1)) and most > least + 1
+        words = f"{least} to {most}" if whole else " or ".join(map(str, widths))
         return f"{words} each, floors kept" if self.floors else f"{words} each"
 
     @property
