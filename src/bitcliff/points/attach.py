@@ -13,11 +13,10 @@ from bitcliff.errors import InputError
 from bitcliff.points.final_activation import FUNCTIONS, FinalActivation, to_logits
 from bitcliff.points.forward import flat_scores, logits_of
 from bitcliff.points.operations import (
-    ACTIVATIONS,
-    COMPUTE,
     Channels,
     Function,
     Operation,
+    watched,
     weight_channels,
 )
 from bitcliff.points.plan import Plan, Point
@@ -106,7 +105,7 @@ class Attachment(Walk):
         per_channel: bool = False,
         in_training: bool = False,
     ) -> None:
-        super().__init__(model, COMPUTE if plan.where == "inputs" else {**COMPUTE, **ACTIVATIONS})
+        super().__init__(model, watched(plan.where))
         self.plan = plan
         self.scheme = Scheme.parse(scheme)
         self.weight_bits = weight_bits
