@@ -151,3 +151,11 @@ def test_counts_that_are_none_are_refused() -> None:
         class_test([1, 2], [0, 0])
     with pytest.raises(InputError, match="first: must be a whole number"):
         cramers_v([-1, 2], [1, 1])
+
+
+@pytest.mark.parametrize(("m", "n"), [(1, 30), (3, 60), (8, 40), (8, 9), (9, 9), (30, 12)])
+def test_without_shuffles_it_is_scipys_and_loads_nothing(m: int, n: int) -> None:
+    rng = np.random.default_rng(m * n)
+    first, second = rng.normal(0.4, 1, m), rng.normal(0, 1, n)
+    expected = stats.mannwhitneyu(first, second).pvalue
+    assert rank_test(first, second) == pytest.approx(expected, rel=1e-12)

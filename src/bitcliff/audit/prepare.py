@@ -203,12 +203,13 @@ def _check_format(name: str, prepared: Prepared) -> None:
     """
     shipped, attachment = prepared.settings.format_of(name), prepared.evaluator.attachment
     points = prepared.points.points
-    sites_covered(f"--numerics {name} rounds", [shipped], prepared.points)
+    told = prepared.settings.asked_for(name)
+    sites_covered(f"{told} rounds", [shipped], prepared.points)
     odd = [point.name for point in points if attachment.refuses(shipped, point)]
     if odd:
         raise InputError(
-            f"--numerics {name}: its runtime takes no layer whose inputs are a number which its "
-            f"blocks do not divide: leave out --exclude {' --exclude '.join(map(repr, odd))}"
+            f"{told}: its runtime takes no layer whose inputs are a number which its "
+            f"blocks do not divide: leave them out by --exclude {' --exclude '.join(map(repr, odd))}"
         )
 
 

@@ -124,7 +124,7 @@ class Schedule:
         names = [step.name for step in steps]
         for twice in {name for name in names if names.count(name) > 1}:
             raise InputError(
-                f"two conditions of this run are called {twice}: rename the file of --numerics"
+                f"two conditions of this run are called {twice}: rename the file of that name"
             )
         whole, cost = sum(step.cost for step in steps), 0
         for step in steps:

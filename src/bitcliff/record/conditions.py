@@ -80,7 +80,7 @@ class Condition(Part):
     kind: Kind
     description: str
     width: Annotated[int, Field(ge=2, le=16)] | None = None
-    mean_bits: Annotated[float, Field(gt=0)] | None = None
+    mean_bits: Annotated[float, Field(gt=0, le=64)] | None = None
     total_bits: Annotated[int, Field(ge=0)] | None = None
     widths: list[int] | None = None
     policy_freedom_log2: Annotated[float, Field(ge=0)] | None = None

@@ -307,7 +307,13 @@ class AssessSettings(Selection):
         Raises:
             InputError: there is none; the nearest are named.
         """
-        return self.formats.get(name) or preset(name)
+        return self.formats.get(name) or preset(name, self.asked_for(name))
+
+    def asked_for(self, name: str) -> str:
+        """How a format was asked for, as a refusal names it."""
+        if name in self.compared:
+            return name
+        return f"--numerics {name}" if name in self.numerics else f"--options {name}"
 
 
 class BatchmatesSettings(Settings):
