@@ -208,8 +208,8 @@ def _check_format(name: str, prepared: Prepared) -> None:
     odd = [point.name for point in points if attachment.refuses(shipped, point)]
     if odd:
         raise InputError(
-            f"{told}: its runtime takes no layer whose inputs are a number which its "
-            f"blocks do not divide: leave them out by --exclude {' --exclude '.join(map(repr, odd))}"
+            f"{told}: its runtime takes no layer whose inputs are a number which its blocks do not "
+            f"divide: leave them out by --exclude {' --exclude '.join(map(repr, odd))}"
         )
 
 
