@@ -40,7 +40,7 @@ def test_tensors_objects_and_keywords(capsys: pytest.CaptureFixture[str]) -> Non
         (lambda x: x @ torch.zeros(4, 4), r"does not accept inputs of shape \(3,\) \(RuntimeError"),
         (lambda x: torch.zeros(1, 3, 8, 8), r"but gave shape \(1, 3, 8, 8\)"),
         (lambda x: "text", "but gave no tensor"),
-        (lambda x: torch.zeros(1, 1), "has one output"),
+        (lambda x: torch.zeros(1, 1), "gives one number an example .yes or no"),
         (lambda: 1 / 0, "does not accept inputs"),
     ],
 )

@@ -8,6 +8,7 @@ from bitcliff.adapters.optional import quiet
 from bitcliff.adapters.wording import one_line, told_of
 from bitcliff.errors import InputError
 from bitcliff.points.forward import logits_of
+from bitcliff.points.outputs import other_task
 from bitcliff.types.subject import Inputs, Preprocessing, Subject
 
 
@@ -40,7 +41,7 @@ def output_count(subject: Subject, example_inputs: Inputs) -> int:
         got = tuple(logits.shape)
         raise InputError(f"{subject.name}: gives {got} for one example, not logits (1, classes)")
     if logits.shape[1] < 2:
-        raise InputError(f"{subject.name}: has one output; a classifier needs at least two")
+        raise InputError(f"{subject.name}: gives {other_task(logits.shape)}")
     return logits.shape[1]
 
 

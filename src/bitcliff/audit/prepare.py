@@ -16,6 +16,7 @@ from bitcliff.points import Attachment, Plan, discover, floors_at, take
 from bitcliff.points.final_activation import final_activation, to_logits
 from bitcliff.points.fold import fold_batchnorm
 from bitcliff.points.forward import batch_size, logits_of, outputs_of
+from bitcliff.points.outputs import other_task
 from bitcliff.policy import Policy
 from bitcliff.record import Folding
 from bitcliff.types.presets import Format
@@ -336,7 +337,7 @@ def _with_reference(
 def _check_float(subject: Subject, examples: Examples, in_float: Scores) -> None:
     classes, labels = in_float.logits.shape[1], examples.labels
     if classes < 2:
-        raise InputError(f"the model must tell two classes or more apart, not {classes}")
+        raise InputError(f"the model gives {other_task(in_float.logits.shape)}")
     if labels is not None and not 0 <= int(labels.min()) <= int(labels.max()) < classes:
         raise InputError(
             f"labels lie in {int(labels.min())}..{int(labels.max())}, but the model has "

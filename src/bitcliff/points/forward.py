@@ -8,7 +8,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from bitcliff.errors import InputError
-from bitcliff.points.outputs import described, named_outputs, scores_in
+from bitcliff.points.outputs import described, named_outputs, other_task, scores_in
 from bitcliff.types.subject import Inputs, Preprocessing, channel_axis
 
 
@@ -23,7 +23,7 @@ def logits_of(model: nn.Module, inputs: Inputs) -> Float[Tensor, "batch classes"
     if scores.ndim != 2:
         raise InputError(
             "the model must give class scores (batch, classes), but gave shape "
-            f"{tuple(scores.shape)}"
+            f"{tuple(scores.shape)}: {other_task(scores.shape)}"
         )
     return scores
 

@@ -38,6 +38,24 @@ class Output:
         return f"({', '.join(sizes)})" if self.shape else "one number"
 
 
+def other_task(shape: Sequence[int | str | None]) -> str:
+    """What an output that is no row of class scores is likely to answer; empty for class scores.
+
+    Args:
+        shape: batch first.
+    """
+    longer = [size for size in shape[1:] if size != 1]
+    if len(longer) == 1:
+        return ""
+    if not longer:
+        meant = "one number an example (yes or no, or a regression)"
+    elif len(shape) == 3:
+        meant = "several rows an example (frames, letters, tokens or boxes)"
+    else:
+        meant = "a map of each example (segmentation, or a detector's)"
+    return f"{meant}; only choices among classes are assessed yet"
+
+
 def chosen_output(outputs: Mapping[str, Output], asked: str | None = None) -> str:
     """The name of the output that is judged.
 
@@ -66,7 +84,10 @@ def chosen_output(outputs: Mapping[str, Output], asked: str | None = None) -> st
         return chosen[0]
     listed = with_shapes(outputs, fitting or names)
     if not fitting:
-        raise InputError(f"none of its outputs is class scores (batch, classes): {listed}")
+        first = outputs[names[0]]
+        meant = other_task(first.shape) if first.is_float and first.shape else ""
+        told = f"{names[0]} is {meant}. It has " if meant else ""
+        raise InputError(f"none of its outputs is class scores (batch, classes): {told}{listed}")
     raise InputError(
         f"{len(fitting)} of its outputs could be the class scores, {listed}: "
         f"say which, for instance --output {fitting[-1]}"

@@ -180,7 +180,10 @@ def test_a_table_of_words_is_quantized_and_one_of_sizes_is_not(tmp_path: Path) -
         (strange, "com.acme.Frobnicate; nor does ONNX Runtime know com.acme"),
         (trees, "; nor is there a layer outside them, such as Conv or MatMul, that a runtime"),
         (looks_up_sizes, "; nor is there a layer outside them"),
-        (one_sigmoid, "; nor can it be assessed with --black-box: it has one output, no scores"),
+        (
+            one_sigmoid,
+            "; nor can it be assessed with --black-box: its first output is one number an example",
+        ),
         (with_state, "--black-box: its input state does not begin with the batch"),
     ],
 )

@@ -10,7 +10,7 @@ from bitcliff.adapters.black_box.outputs import NoOutput, Opened, check_images, 
 from bitcliff.adapters.black_box.settings import BlackBoxSettings
 from bitcliff.adapters.onnx.file import read_onnx
 from bitcliff.adapters.optional import quiet, require
-from bitcliff.adapters.runtimes.session import open_session
+from bitcliff.adapters.runtimes.session import fed, open_session
 from bitcliff.adapters.wording import one_line, shortened
 from bitcliff.errors import InputError
 from bitcliff.points.outputs import Output, chosen_output
@@ -36,15 +36,15 @@ def open_onnx(spec: str, settings: BlackBoxSettings, images: bool = True) -> Ope
     session = _session(spec)
     if images:
         _check_input(session, spec)
-    source, output = session.get_inputs()[0], _output(session, spec, settings.output)
+    source = next((one for one in session.get_inputs() if one.shape), session.get_inputs()[0])
+    output = _output(session, spec, settings.output)
 
     def predict(inputs: Inputs) -> Tensor:
         if isinstance(inputs, Tensor):
             check_images(spec, source.shape, inputs)
             inputs = {source.name: inputs}
         try:
-            fed = {name: tensor.numpy(force=True) for name, tensor in inputs.items()}
-            (result,) = session.run([output], fed)
+            (result,) = session.run([output], fed(session, inputs))
         except Exception as error:
             raise NoOutput(f"ONNX Runtime failed ({one_line(error)})") from error
         return torch.as_tensor(result)

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from bitcliff.errors import InputError
 from bitcliff.points.forward import batch_size, flat_scores, pad, take
+from bitcliff.points.outputs import other_task
 from bitcliff.types.black_box import Images, Outputs
 from bitcliff.types.subject import Inputs
 
@@ -58,9 +59,10 @@ class Form:
             output = output[:, 0]
         shape, ndim = tuple(output.shape), 2 if output.is_floating_point() else 1
         if output.is_complex() or output.ndim != ndim or len(output) != count:
+            meant = other_task(shape) if output.is_floating_point() and shape else ""
             raise NoOutput(
                 f"gave {output.dtype} of shape {shape} for {count} examples, not scores "
-                f"({count}, classes) or one integer class each"
+                f"({count}, classes) or one integer class each" + f": {meant}" * bool(meant)
             )
         if ndim == 2:
             self._check_scores(output)
@@ -73,9 +75,10 @@ class Form:
 
     def _check_scores(self, scores: Tensor) -> None:
         classes = scores.shape[1]
-        if classes < 2 or self._num_classes not in (None, classes):
-            allowed = self._num_classes or "at least 2"
-            raise NoOutput(f"gives scores for {classes} classes, not for {allowed}")
+        if classes < 2:
+            raise NoOutput(f"gives {other_task(scores.shape)}")
+        if self._num_classes not in (None, classes):
+            raise NoOutput(f"gives scores for {classes} classes, not for {self._num_classes}")
         if not bool(torch.isfinite(scores.float()).all()):
             raise NoOutput("gave NaN or infinity")
 

@@ -5,6 +5,7 @@ from typing import Any
 
 from bitcliff.adapters.onnx.tensors import FLOATS
 from bitcliff.adapters.wording import shortened
+from bitcliff.points.outputs import other_task
 from bitcliff.types.runtime_choice import QUANTIZED
 
 _KNOWN = frozenset({"", "ai.onnx", "ai.onnx.ml", "com.microsoft"})
@@ -47,13 +48,8 @@ def _not_classes(graph: Any) -> str:
         return "its first output is not scores for classes"
     if not kind.HasField("shape"):
         return ""
-    sizes = [size.dim_value for size in kind.shape.dim][1:]  # 0 where it is left open
-    longer = [size for size in sizes if size != 1]
-    if not longer:
-        return "it has one output, no scores of two classes or more, and that task is not assessed"
-    if len(longer) > 1:
-        return "its output is not one row of class scores an example"
-    return ""
+    meant = other_task([size.dim_value for size in kind.shape.dim])  # 0 where it is left open
+    return f"its first output is {meant}" if meant else ""
 
 
 def _not_batched(inputs: list[Any]) -> str:
@@ -61,11 +57,9 @@ def _not_batched(inputs: list[Any]) -> str:
     firsts = {}
     for given in inputs:
         sizes = given.type.tensor_type.shape.dim
-        if given.type.tensor_type.HasField("shape"):
-            firsts[given.name] = sizes[0].dim_value if sizes else -1
+        if sizes:  # else it is one number for a whole batch
+            firsts[given.name] = sizes[0].dim_value
     for name, first in firsts.items():
-        if first == -1:
-            return f"its input {name} is one number for a whole batch"
         if first != next(iter(firsts.values())):
             return f"its input {name} does not begin with the batch, as the state of a stream"
     return ""

@@ -4,7 +4,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from jaxtyping import Shaped
 from torch import Tensor
 
 from bitcliff.types.subject import Inputs
@@ -37,12 +39,21 @@ def run_session(session: Any, output: str | None = None) -> Callable[[Inputs], T
     def run(inputs: Inputs) -> Tensor:
         if not isinstance(inputs, Mapping):
             inputs = {names[0]: inputs}
-        feed = {name: inputs[name].numpy(force=True) for name in names}
-        return torch.as_tensor(session.run([output], feed)[0]).float()
+        return torch.as_tensor(session.run([output], fed(session, inputs))[0]).float()
 
     return run
 
 
+def fed(session: Any, inputs: Mapping[str, Tensor]) -> dict[str, Shaped[np.ndarray, "*shape"]]:
+    """Named tensors as a session takes them: one number, where it takes one for a whole batch."""
+    found = {}
+    for given in session.get_inputs():
+        values = inputs[given.name].numpy(force=True)
+        found[given.name] = values[0, ...] if not given.shape and values.ndim == 1 else values
+    return found
+
+
 def takes_batches(session: Any) -> bool:
-    """Whether the first input's first dimension is free."""
-    return not isinstance(session.get_inputs()[0].shape[0], int)
+    """Whether the first dimension of the first input that has one is free."""
+    shape = next(given.shape for given in session.get_inputs() if given.shape)
+    return not isinstance(shape[0], int)
