@@ -120,7 +120,7 @@ class Selection(Settings):
         if name in self.in_float:
             return "kept in float by the plan"
         if is_stem and not self.include_stem:
-            return "stem input: the image itself"
+            return "stem input: the model's own"
         if self.include and not any(fnmatchcase(name, pattern) for pattern in self.include):
             return "not named by --include"
         if any(fnmatchcase(name, pattern) for pattern in self.exclude):

@@ -9,7 +9,10 @@ import torch
 from jaxtyping import Shaped
 from torch import Tensor
 
+from bitcliff.points.outputs import Output
 from bitcliff.types.subject import Inputs
+
+_FLOATS = tuple(f"tensor({kind})" for kind in ("float", "double", "float16"))
 
 
 def open_session(
@@ -51,6 +54,14 @@ def fed(session: Any, inputs: Mapping[str, Tensor]) -> dict[str, Shaped[np.ndarr
         values = inputs[given.name].numpy(force=True)
         found[given.name] = values[0, ...] if not given.shape and values.ndim == 1 else values
     return found
+
+
+def session_outputs(session: Any) -> dict[str, Output]:
+    """What is known of a session's outputs, by name."""
+    return {
+        one.name: Output(tuple(one.shape) or None, one.type in _FLOATS)
+        for one in session.get_outputs()
+    }
 
 
 def takes_batches(session: Any) -> bool:
