@@ -274,7 +274,7 @@ def _placement(record: Record, policy: PolicyResult) -> str:
         mean = [f"{spent:.3g} bits on average"]
         # The freedom that made the number: without it a mean of 7 reads as 7 bits everywhere.
         if policy.kind in _FREE:
-            mean.append(record.settings.choice)
+            mean.append(record.settings.choice(policy.condition.widths))
     part = _measured_on(record, policy)
     if policy.runtime is not None:
         version = policy.condition.runtime_version or ""

@@ -114,10 +114,11 @@ REFUSED = {
         ("--scheme percentile(40)", "--scheme percentile(40): the percentile must lie in (50, "),
         ("--uniform 8,7", "--uniform must increase without repeats"),
         ("--uniform 17", "--uniform must lie in 2..16, not 17"),
-        ("--numerics nvfp5", "--numerics 'nvfp5' is not known; did you mean nvfp4?"),
+        ("--numerics nvfp5", "--numerics nvfp5 is not known; did you mean nvfp4?"),
         ("--options nvfp4", "--options needs --budget"),
         ("--options nvfp4 --budget 6", "--options must be two formats or more, not nvfp4"),
-        ("--options nvfp4,nvfp5 --budget 6", "'nvfp5' is not known; did you mean nvfp4?"),
+        ("--options nvfp4,nvfp5 --budget 6", "--options nvfp5 is not known; did you mean nvfp4?"),
+        ("--options nvfp4,no.yaml --budget 6", "--options no.yaml: cannot be read"),
         ("--options nvfp4,nvfp4 --budget 6", "--options nvfp4 is given twice"),
         (
             "--options nvfp4,torchao-fp8-row --budget 9",

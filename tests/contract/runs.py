@@ -18,7 +18,7 @@ from bitcliff.run.verify_job import VerifyJob, run_verify
 from bitcliff.types.numerics import Numerics
 from bitcliff.types.presets import Format
 from bitcliff.types.runtime_choice import RuntimeChoice
-from bitcliff.types.settings import BatchmatesSettings, CorruptionSettings
+from bitcliff.types.settings import BatchmatesSettings, CorruptionSettings, LengthSettings
 from tests.adapters.onnx.networks import images, small
 from tests.small_networks import chain
 
@@ -41,6 +41,14 @@ def network() -> nn.Module:
 def with_batchnorm() -> nn.Module:
     """For images, with something to fold."""
     return small()
+
+
+def of_sounds() -> nn.Module:
+    """Of any length: four points."""
+    torch.manual_seed(0)
+    first = nn.Unflatten(1, (1, -1)), nn.Conv1d(1, 6, 5, padding=2), nn.ReLU()
+    then = nn.Conv1d(6, 6, 3), nn.ReLU(), nn.Conv1d(6, 6, 3), nn.ReLU()
+    return nn.Sequential(*first, *then, nn.AdaptiveMaxPool1d(1), nn.Flatten(), nn.Linear(6, 4))
 
 
 def _job(out: Path, factory: str, x: torch.Tensor, labelled: bool = True) -> AssessJob:
@@ -107,6 +115,15 @@ def explained(out: Path) -> None:
     run_explain(ExplainJob(out, policies, n_train=6, corrupting=corrupting), QUIET)
 
 
+def padded(out: Path) -> None:
+    """What silence behind a sound changes."""
+    sounds = torch.randn(10, 16, generator=torch.Generator().manual_seed(0))
+    sounds[:5, 10:] = 0
+    run_assess(_job(out, "of_sounds", sounds), QUIET)
+    asked = ExplainJob(out, questions=("lengths",), lengths=LengthSettings(lengths=(12, 20)))
+    run_explain(asked, QUIET)
+
+
 def black_box(out: Path) -> None:
     file = out.with_suffix(".onnx")
     file.write_bytes(float_onnx(load_model("base-digits").module, torch.randn(2, 1, 8, 8)))
@@ -130,6 +147,7 @@ RUNS: dict[str, Callable[[Path], None]] = {
         compared,
         verified,
         explained,
+        padded,
         black_box,
         batchmates,
     )

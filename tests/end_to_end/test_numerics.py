@@ -72,7 +72,7 @@ def test_what_is_deployed_is_assessed_and_judged(workplace: Path) -> None:
         (["--numerics", "nvfp4", "--numerics", "nvfp4"], "--numerics nvfp4 is given twice"),
         (["--numerics", "none.yaml"], "--numerics none.yaml: cannot be read"),
         (["--numerics", "bad.yaml"], "element 'int99' must have 2 to 16 bits"),
-        (["--numerics", "odd.yaml"], "which its blocks do not divide: leave out --exclude"),
+        (["--numerics", "odd.yaml"], "which its blocks do not divide: leave them out by --exclude"),
         (["--numerics", "nvfp4.yaml"], "is called as a preset is; rename the file"),
         (["--numerics", "good.yaml", "--explain"], "--explain has no effect with --numerics alone"),
         (["--numerics", "good.yaml", "--uniform", "4"], "--uniform has no effect"),

@@ -579,7 +579,7 @@ def test_the_stem_is_what_takes_the_image_in() -> None:
     parts = {"a": nn.Conv2d(3, 4, 1), "b": nn.Conv2d(3, 4, 3), "c": nn.Conv2d(7, 4, 1)}
     plan = discover(frozen(Wired(wiring, head=nn.Linear(4, 2), **parts)), images())
     left_out = {point.name: point.reason for point in plan.seen if not point.quantized}
-    assert left_out == dict.fromkeys("ab", "stem input: the image itself")
+    assert left_out == dict.fromkeys("ab", "stem input: the model's own")
 
 
 @pytest.mark.parametrize("act", [nn.ReLU, nn.GELU, nn.SiLU, nn.Hardswish, nn.Tanh, nn.Softsign])

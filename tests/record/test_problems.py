@@ -159,6 +159,14 @@ def _left_out(observed: Observed) -> Observed:
         (_worst(lambda one: {"bits": None}), "'worst-7' has no bits, but spends 343"),
         (_worst(lambda one: {}, total_bits=344), "'worst-7' has bits that do not add up to 344"),
         (
+            _worst(lambda one: {}, widths=[3, 4, 5]),
+            "'worst-7' chooses among [3, 4, 5] bits, but [3, 4, 5, 6, 7, 8, 9, 10] are in settings",
+        ),
+        (
+            _worst(lambda one: {}, widths=[3, 4], kind="co-trained"),
+            "has other bits than [3, 4], among which it chooses",
+        ),
+        (
             _worst(lambda one: {"repeats": one.outcomes.repeats[:, :3]}),  # type: ignore[index]
             "'worst-7' has repeats of shape (3, 3) for 20 examples",
         ),

@@ -1,6 +1,8 @@
 """Comparisons of two groups against scikit-learn, scipy and exact enumeration."""
 
 import itertools
+import subprocess
+import sys
 from collections.abc import Callable
 
 import numpy as np
@@ -151,3 +153,23 @@ def test_counts_that_are_none_are_refused() -> None:
         class_test([1, 2], [0, 0])
     with pytest.raises(InputError, match="first: must be a whole number"):
         cramers_v([-1, 2], [1, 1])
+
+
+@pytest.mark.parametrize(("m", "n"), [(1, 30), (3, 60), (8, 40), (8, 9), (9, 9), (30, 12)])
+def test_without_shuffles_it_is_scipys(m: int, n: int) -> None:
+    rng = np.random.default_rng(m * n)
+    first, second = rng.normal(0.4, 1, m), rng.normal(0, 1, n)
+    expected = stats.mannwhitneyu(first, second).pvalue
+    assert rank_test(first, second) == pytest.approx(expected, rel=1e-12)
+
+
+def test_what_is_worked_out_on_reading_loads_nothing_slow() -> None:
+    code = """
+import sys
+from bitcliff.stats import auroc, cramers_v, rank_test
+a, b = [float(i) for i in range(20)], [i + 0.5 for i in range(30)]
+rank_test(a, b), rank_test(a[:3], b), auroc(a, b), cramers_v([3, 4], [1, 5])
+print([name for name in ("scipy.stats", "scipy.optimize") if name in sys.modules])
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

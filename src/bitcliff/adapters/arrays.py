@@ -25,7 +25,7 @@ def open_npz(spec: str, subject: Subject, options: DataOptions) -> Source:
 
     8-bit arrays of images are preprocessed as images where the subject says how; all else is
     taken as it is, in float32. Instead of x, a subject with named inputs takes an array for each,
-    by its name and of its type and shape.
+    by its name and of its type and shape; one number, for what the file takes for a whole batch.
 
     Raises:
         InputError: damaged; no x; of the wrong type or shape; NaN or infinity in x.
@@ -64,12 +64,14 @@ def _open_named(spec: str, model: str, declared: Mapping[str, NamedInput]) -> So
         name: _as_declared(arrays[name], f"{spec}: {name}", model, declared[name])
         for name in declared
     }
-    (first, count), *others = ((name, len(values)) for name, values in given.items())
+    (first, count), *others = ((name, len(one)) for name, one in given.items() if one.ndim)
     for name, length in others:
         if length != count:
             raise InputError(f"{spec}: {first} holds {count} examples, but {name} {length}")
     y = arrays.get("y") if "y" not in declared else None
     labels = None if y is None else _labels(y, count, spec)
+
+    given = {name: one if one.ndim else np.full(count, one) for name, one in given.items()}
 
     def take(indices: Sequence[int], _progress: Progress | None) -> Taken:
         chosen = {name: torch.from_numpy(values[list(indices)]) for name, values in given.items()}
@@ -82,6 +84,13 @@ def _as_declared(
     x: Shaped[np.ndarray, "*x"], what: str, model: str, declared: NamedInput
 ) -> Shaped[np.ndarray, "*x"]:
     """Of the declared type, if nothing is lost by that."""
+    if declared.shape == () and x.ndim:
+        raise InputError(
+            f"{what} has shape {x.shape}; {model} takes one number for all examples: save it so, "
+            "as np.array(16000)"
+        )
+    if declared.shape == ():
+        return _as_declared(x[None], what, model, NamedInput(declared.dtype, None))[0, ...]
     check_shape(what, x.shape, model, declared.shape or (None,) * max(x.ndim, 1))
     kind = np.dtype(str(declared.dtype).removeprefix("torch."))
     if not np.can_cast(x.dtype, kind, "same_kind"):
@@ -90,7 +99,7 @@ def _as_declared(
         return _finite(x, kind, what)
     values = x.astype(kind)
     if (values != x).any():
-        raise InputError(f"{what} holds {x[values != x][0]}, which {kind} cannot hold")
+        raise InputError(f"{what} holds {x[values != x].flat[0]}, which {kind} cannot hold")
     return values
 
 

@@ -33,10 +33,11 @@ def open_folder(spec: str, subject: Subject, options: DataOptions) -> Source:
         raise InputError(f"{spec}: cannot be listed ({error.strerror})") from error
     if not any(classes.values()):
         if not loose:
-            raise InputError(
-                f"{spec}: holds no images{_instead(folder)}; give one subfolder of images for each "
-                f"class, or a folder of images ({', '.join(sorted(SUFFIXES))})"
+            kinds = ", ".join(sorted(SUFFIXES))
+            instead = _instead(folder) or (
+                f"; give one subfolder of images for each class, or a folder of images ({kinds})"
             )
+            raise InputError(f"{spec}: holds no images{instead}")
         preprocessing = needed_preprocessing(subject, spec)
         return image_files(_below(folder, loose), loose, None, preprocessing)
     if loose:
@@ -81,8 +82,10 @@ def _instead(folder: Path) -> str:
     if not kinds:
         return ""
     (kind, count), *_ = kinds.most_common(1)
-    arrays = "; audio, text and other inputs go into arrays, as FILE.npz" if kind else ""
-    return f" but {count} files{f' *{kind}' * bool(kind)}{arrays}"
+    return (
+        f" but {count} files{f' *{kind}' * bool(kind)}; sound, text and other inputs go into "
+        "arrays, as FILE.npz"
+    )
 
 
 def _below(folder: Path, files: Sequence[Path]) -> tuple[str, ...]:

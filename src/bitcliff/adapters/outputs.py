@@ -10,6 +10,7 @@ from bitcliff.errors import InputError
 from bitcliff.points.find_task import is_one_score
 from bitcliff.points.forward import output_of
 from bitcliff.tasks import task_of
+from bitcliff.tasks.classification import other_task
 from bitcliff.tasks.protocol import told_task
 from bitcliff.types.subject import Inputs, Preprocessing, Subject
 
@@ -46,7 +47,7 @@ def output_count(subject: Subject, example_inputs: Inputs) -> int:
         got = tuple(logits.shape)
         raise InputError(f"{subject.name}: gives {got} for one example, not logits (1, classes)")
     if logits.shape[1] < 2:
-        raise InputError(f"{subject.name}: has one output; a classifier needs at least two")
+        raise InputError(f"{subject.name}: gives {other_task(logits.shape)}")
     return logits.shape[1]
 
 

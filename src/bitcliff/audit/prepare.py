@@ -21,6 +21,7 @@ from bitcliff.policy import Policy
 from bitcliff.record import Folding
 from bitcliff.tasks import Threshold, task_of
 from bitcliff.tasks.against_float import AgainstFloat
+from bitcliff.tasks.classification import other_task
 from bitcliff.types.presets import Format
 from bitcliff.types.runtime import Runtime
 from bitcliff.types.settings import COST_UNIT, AssessSettings
@@ -214,12 +215,13 @@ def _check_format(name: str, prepared: Prepared) -> None:
     """
     shipped, attachment = prepared.settings.format_of(name), prepared.evaluator.attachment
     points = prepared.points.points
-    sites_covered(f"--numerics {name} rounds", [shipped], prepared.points)
+    told = prepared.settings.asked_for(name)
+    sites_covered(f"{told} rounds", [shipped], prepared.points)
     odd = [point.name for point in points if attachment.refuses(shipped, point)]
     if odd:
         raise InputError(
-            f"--numerics {name}: its runtime takes no layer whose inputs are a number which its "
-            f"blocks do not divide: leave out --exclude {' --exclude '.join(map(repr, odd))}"
+            f"{told}: its runtime takes no layer whose inputs are a number which its blocks do not "
+            f"divide: leave them out by --exclude {' --exclude '.join(map(repr, odd))}"
         )
 
 
@@ -354,7 +356,7 @@ def _check_float(subject: Subject, examples: Examples, in_float: Scores) -> None
             "between, or examples of both sides"
         )
     if classes < 2:
-        raise InputError(f"the model must tell two classes or more apart, not {classes}")
+        raise InputError(f"the model gives {other_task(in_float.logits.shape)}")
     if labels is not None and not 0 <= int(labels.min()) <= int(labels.max()) < classes:
         raise InputError(
             f"labels lie in {int(labels.min())}..{int(labels.max())}, but the model has "

@@ -124,7 +124,7 @@ class Schedule:
         names = [step.name for step in steps]
         for twice in {name for name in names if names.count(name) > 1}:
             raise InputError(
-                f"two conditions of this run are called {twice}: rename the file of --numerics"
+                f"two conditions of this run are called {twice}: rename the file of that name"
             )
         whole, cost = sum(step.cost for step in steps), 0
         for step in steps:
@@ -237,6 +237,7 @@ class Schedule:
                 description=words,
                 mean_bits=mean,
                 total_bits=total,
+                widths=bits,
                 policy_freedom_log2=freedom,
             )
             return Step(condition, cost, try_out)
@@ -463,5 +464,6 @@ def _co_trained(policy: Policy) -> Condition:
         description="what the policy that was trained together with the network allocates",
         mean_bits=round(policy.total / policy.points, 6),
         total_bits=policy.total,
+        widths=list(policy.options),
         policy_freedom_log2=freedom_log2(policy.points, list(policy.options), policy.total),
     )

@@ -168,8 +168,8 @@ def _job(options: dict[str, Any]) -> "AssessJob":
         _refuse_idle(
             options, _NEED_BITS, "with --numerics alone; leave it out, or give --budget too"
         )
-    names, formats = formats_of(options["numerics"])
-    mixed, more = formats_of(options["options"] or ())
+    names, formats = formats_of("--numerics", options["numerics"])
+    mixed, more = formats_of("--options", options["options"] or ())
     options = {**options, "options": mixed}
     settings = settings_from(
         AssessSettings, options, budgets=budgets, numerics=names, formats=formats | more
@@ -220,14 +220,14 @@ def named_job(options: dict[str, Any], suffix: str = "") -> "AssessJob":
     )
 
 
-def formats_of(given: Iterable[str]) -> "tuple[tuple[str, ...], dict[str, Format]]":
-    """Names of what --numerics gives, and by name the formats of one's own among them."""
+def formats_of(option: str, given: Iterable[str]) -> "tuple[tuple[str, ...], dict[str, Format]]":
+    """Names of what an option gives, and by name the formats of one's own among them."""
     from bitcliff.run.yaml_file import read_yaml
     from bitcliff.types.presets import Format
 
     files = {one: Path(one) for one in given if one.endswith((".yaml", ".yml"))}
     names = tuple(files[one].stem if one in files else one for one in given)
-    return names, {file.stem: read_yaml(file, Format, "--numerics ") for file in files.values()}
+    return names, {file.stem: read_yaml(file, Format, f"{option} ") for file in files.values()}
 
 
 def _refuse_idle(options: dict[str, Any], names: Iterable[str], why: str) -> None:

@@ -86,8 +86,8 @@ def _format_of(options: dict[str, Any]) -> "tuple[str, Format] | None":
     source = click.get_current_context().get_parameter_source("runtime")
     if source is not click.core.ParameterSource.DEFAULT:
         raise InputError("--numerics is simulated: leave out --runtime")
-    (name,), formats = formats_of([options["numerics"]])
-    return name, formats.get(name) or preset(name)
+    (name,), formats = formats_of("--numerics", [options["numerics"]])
+    return name, formats.get(name) or preset(name, f"--numerics {name}")
 
 
 def _tell_isolated(name: str, shipped: "Format", as_json: bool) -> None:

@@ -13,11 +13,10 @@ from bitcliff.errors import InputError
 from bitcliff.points.final_activation import FUNCTIONS, FinalActivation, to_logits
 from bitcliff.points.forward import output_of, unpadded
 from bitcliff.points.operations import (
-    ACTIVATIONS,
-    COMPUTE,
     Channels,
     Function,
     Operation,
+    watched,
     weight_channels,
 )
 from bitcliff.points.plan import Plan, Point
@@ -111,7 +110,7 @@ class Attachment(Walk):
         per_row: bool = False,
         weights_by_point: bool = False,
     ) -> None:
-        super().__init__(model, COMPUTE if plan.where == "inputs" else {**COMPUTE, **ACTIVATIONS})
+        super().__init__(model, watched(plan.where))
         self.plan = plan
         self.scheme = Scheme.parse(scheme)
         self.weight_bits = weight_bits

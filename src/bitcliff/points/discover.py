@@ -6,7 +6,7 @@ weight. No layout is assumed: sequence-first tensors and windows folded into the
 too.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import replace
 from fnmatch import fnmatchcase
 from itertools import zip_longest
@@ -17,7 +17,9 @@ from torch import nn
 from bitcliff.errors import InputError, PlanError, nearest
 from bitcliff.points.forward import batch_size, take
 from bitcliff.points.layout import Layout, find_layout
+from bitcliff.points.operations import watched
 from bitcliff.points.plan import Missed, Plan, Point
+from bitcliff.points.reach import sites_without_effect
 from bitcliff.points.trace import SeenCall, Trace, check_eval, is_attention, trace
 from bitcliff.types.settings import AssessSettings, Selection
 from bitcliff.types.subject import Inputs, Texts
@@ -45,7 +47,10 @@ def discover(model: nn.Module, inputs: Inputs, selection: Selection | None = Non
     traces = [
         trace(model, take(inputs, torch.tensor(batch)), selection.points) for batch in batches
     ]
-    plan = _Planner(selection).plan(*traces)
+    idle = sites_without_effect(
+        model, take(inputs, torch.tensor([a, b])), watched(selection.points)
+    )
+    plan = _Planner(selection, idle).plan(*traces)
     _check_patterns(plan, selection)
     if not plan.points:
         seen = f"all {len(plan.seen)} seen were left out" if plan.seen else "none was seen"
@@ -111,8 +116,9 @@ def _check_patterns(plan: Plan, selection: Selection) -> None:
 
 
 class _Planner:
-    def __init__(self, selection: Selection) -> None:
+    def __init__(self, selection: Selection, idle: Set[str]) -> None:
         self.selection = selection
+        self.idle = idle
         self.seen: list[Point] = []
         self.weights: dict[str, tuple[str, ...]] = {}
         self.missed: list[Missed] = []
@@ -140,6 +146,9 @@ class _Planner:
             self.missed.append(Missed("(output)", "output", reason))
 
     def _add(self, call: SeenCall, second: SeenCall | None, third: SeenCall | None) -> None:
+        if call.site in self.idle:
+            self.weights[call.site] = ()  # known, and left as it is
+            return
         if second is None or third is None:
             self._miss(call, "reached in one pass but not in another")
             return

@@ -8,6 +8,8 @@ import torch
 import torch.nn.functional as F  # noqa: N812  (the field's own name for it)
 from torch import Tensor
 
+from bitcliff.points.plan import Where
+
 Function = Callable[..., Any]
 
 
@@ -176,3 +178,8 @@ ACTIVATIONS: dict[Function, Operation] = {
     for kind, functions in _ACTIVATIONS.items()
     for function in functions
 }
+
+
+def watched(where: Where) -> dict[Function, Operation]:
+    """The calls to watch, by where the points are."""
+    return COMPUTE if where == "inputs" else {**COMPUTE, **ACTIVATIONS}

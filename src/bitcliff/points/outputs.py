@@ -66,7 +66,10 @@ def chosen_output(outputs: Mapping[str, Output], asked: str | None = None) -> st
         return chosen[0]
     listed = with_shapes(outputs, fitting or names)
     if not fitting:
-        raise InputError(f"none of its outputs is class scores (batch, classes): {listed}")
+        first = outputs[names[0]]
+        meant = other_task(first.shape) if first.is_float and first.shape else ""
+        told = f"{names[0]} is {meant}. It has " if meant else ""
+        raise InputError(f"none of its outputs is class scores (batch, classes): {told}{listed}")
     raise InputError(
         f"{len(fitting)} of its outputs could be the class scores, {listed}: "
         f"say which, for instance --output {fitting[-1]}"

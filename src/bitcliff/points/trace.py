@@ -10,7 +10,7 @@ from torch.utils._pytree import tree_leaves
 from bitcliff.errors import InputError
 from bitcliff.points.forward import output_of, raw_tensors
 from bitcliff.points.kernels import KernelWatch
-from bitcliff.points.operations import ACTIVATIONS, ATTENTION, COMPUTE, Function, Operation
+from bitcliff.points.operations import ATTENTION, Function, Operation, watched
 from bitcliff.points.plan import Missed, Where
 from bitcliff.points.walk import Walk, operand
 from bitcliff.types.subject import Inputs
@@ -56,7 +56,7 @@ def trace(model: nn.Module, inputs: Inputs, where: Where) -> Trace:
 
 class _Tracer(Walk):
     def __init__(self, model: nn.Module, inputs: Inputs, where: Where) -> None:
-        super().__init__(model, COMPUTE if where == "inputs" else {**COMPUTE, **ACTIVATIONS})
+        super().__init__(model, watched(where))
         self.where = where
         self.trace = Trace()
         self.current: SeenCall | None = None

@@ -59,7 +59,7 @@ def round_shipped(
     if isinstance(numerics, str):
         found = preset(numerics).activations
         if found is None:
-            raise InputError(f"--numerics {numerics}: it rounds weights alone")
+            raise InputError(f"{numerics!r} rounds weights alone")
         numerics = found
     if x.ndim == 0 or not x.is_floating_point():
         raise InputError(f"x must be a floating tensor (batch, *rest), not {x.dtype} {x.shape}")

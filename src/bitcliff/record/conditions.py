@@ -66,6 +66,8 @@ class Condition(Part):
         width: of a uniform allocation: the bits at every point, or its floor where that is more.
         mean_bits: as asked for; total_bits: spent by every example, exactly, so that the mean spent
             may differ a little from the one asked for. None where activations stay in float.
+        widths: bits that the policy could choose among at each point; None: it does not choose, or
+            the record is older than this.
         policy_freedom_log2: log2 of the number of allocations the policy could choose among.
         numerics: the shipped format that weights and activations were rounded to. points_rounded:
             at how many points, the others being layers that it is not for, in float.
@@ -78,8 +80,9 @@ class Condition(Part):
     kind: Kind
     description: str
     width: Annotated[int, Field(ge=2, le=16)] | None = None
-    mean_bits: Annotated[float, Field(gt=0)] | None = None
+    mean_bits: Annotated[float, Field(gt=0, le=64)] | None = None
     total_bits: Annotated[int, Field(ge=0)] | None = None
+    widths: list[int] | None = None
     policy_freedom_log2: Annotated[float, Field(ge=0)] | None = None
     numerics: str | None = None
     points_rounded: Annotated[int, Field(ge=0)] | None = None

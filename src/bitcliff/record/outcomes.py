@@ -5,7 +5,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, overload
+from typing import overload
 
 import numpy as np
 import numpy.typing as npt
@@ -14,8 +14,7 @@ from pydantic import Field
 from bitcliff.record.arrays import NONE, Floats, Ints, Ints2, Small2, classes
 from bitcliff.record.conditions import Condition
 from bitcliff.record.part import Part
-
-Count = Annotated[int, Field(ge=0)]
+from bitcliff.types.rate import Count
 
 
 @dataclass(frozen=True)

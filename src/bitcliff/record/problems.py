@@ -118,6 +118,7 @@ def _measured(observed: Observed, measured: Measured) -> Iterator[str]:
     if found.score is not None:
         yield from _scores(found.score, found.prediction)
     yield from _bits(observed, measured)
+    yield from _widths(observed, measured)
     yield from _plan(observed, measured)
     for name, tables in (("draws", found.draws), ("repeats", found.repeats)):
         if tables is not None:
@@ -157,6 +158,18 @@ def _bits(observed: Observed, measured: Measured) -> Iterator[str]:
         yield f"has bits of shape {bits.shape}, but {points} points are quantized"
     elif (bits.sum(1, dtype=np.int64) != condition.total).any():
         yield f"has bits that do not add up to {condition.total}"
+
+
+def _widths(observed: Observed, measured: Measured) -> Iterator[str]:
+    widths, bits = measured.condition.widths, measured.outcomes.bits
+    if widths is None:
+        return
+    asked = list(observed.settings.bits)
+    # A co-trained policy brings its own.
+    if widths != asked and measured.condition.kind != "co-trained":
+        yield f"chooses among {widths} bits, but {asked} are in settings"
+    if bits is not None and not set(np.unique(bits).tolist()) <= {*widths}:
+        yield f"has other bits than {widths}, among which it chooses"
 
 
 def _plan(observed: Observed, measured: Measured) -> Iterator[str]:

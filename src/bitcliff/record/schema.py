@@ -4,8 +4,9 @@ from typing import Literal
 
 from pydantic import Field, field_validator
 
-from bitcliff.record.outcomes import Count, Measured, Table
+from bitcliff.record.outcomes import Measured, Table
 from bitcliff.record.part import Part
+from bitcliff.types.rate import Count
 from bitcliff.types.settings import AssessSettings
 
 SCHEMA_VERSION = "2.3"

@@ -203,7 +203,7 @@ def _compare(record: Record, even: PolicyResult | None, worst: PolicyResult | No
         if row.float_prediction is not None
         and all(_answered(row, policy) for policy in (even, worst) if policy is not None)
     ]
-    return _Pair(even, worst, rows, record.subject.labelled, record.settings.choice)
+    return _Pair(even, worst, rows, record.subject.labelled, record.settings.choice())
 
 
 def _answered(row: ExampleRow, policy: PolicyResult) -> bool:

@@ -103,7 +103,7 @@ def _training_split(prepared: Prepared, data: str, options: DataOptions) -> Spli
     training = options.changed(split="train")
     examples = load_examples(data, subject=prepared.subject, options=training)
     if not isinstance(examples.inputs, Tensor) or examples.labels is None:
-        raise InputError(f"--fine-tune: {data} has no images with labels to train on")
+        raise InputError(f"--fine-tune: {data} has no examples with labels to train on")
     if set(examples.ids) & set(prepared.examples.ids):
         raise InputError(f"--fine-tune: {data} has no training split apart from what was assessed")
     return Split(examples.inputs, examples.labels, examples.ids)

@@ -149,9 +149,7 @@ def finished_record(run: Path) -> Record:
     """
     folder = run if run.is_dir() else run.parent
     if run.exists() and (folder / PARTIAL).exists():  # a record there is of an earlier run
-        raise InputError(
-            f"{run}: its last run was interrupted; run the same `bitcliff assess` again first"
-        )
+        raise InputError(f"{run}: its last run was interrupted; run the same command again first")
     if (run / BATCHMATES_PARTIAL).exists():
         raise InputError(
             f"{run}: an interrupted `bitcliff batchmates`; run the same again, or {_GIVE}"

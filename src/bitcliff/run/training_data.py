@@ -104,5 +104,5 @@ def claim(
 def _split(data: str, subject: Subject, split: str) -> Split:
     examples = load_examples(data, subject=subject, options=DataOptions(split=split))
     if not isinstance(examples.inputs, Tensor) or examples.labels is None:
-        raise InputError(f"data {data}: training needs images with labels")
+        raise InputError(f"data {data}: training needs one array of examples with labels")
     return Split(examples.inputs, examples.labels, examples.ids)

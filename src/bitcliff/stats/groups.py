@@ -1,7 +1,7 @@
 """Whether two groups of examples differ in a trait, and by how much.
 
-`scipy.stats` takes a second to load: only what needs it loads it, so that a stored record without
-such a test is judged at once.
+`scipy.stats` takes a second to load: only what shuffles loads it, and no reader of a record does,
+since p-values that were drawn are kept in it. So a stored record is judged at once.
 """
 
 import itertools
@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
+from scipy import special
 
 from bitcliff.errors import InputError
 from bitcliff.stats.arguments import check_count
@@ -19,7 +20,7 @@ Values = npt.NDArray[np.float64]
 _SHUFFLES = 9999
 # Values in memory at a time.
 _AT_ONCE = 1 << 20
-# Up to here the normal approximation of the rank sum is too coarse; scipy goes by the same.
+# Up to here the normal approximation of the rank sum is too coarse.
 _FEW = 8
 
 
@@ -37,12 +38,13 @@ def rank_test(first: Values, second: Values) -> float:
     middle = (len(ranks) + 1) / 2
     if (ranks == middle).all():
         return 1.0
-    if _few_with_ties(ranks, m) and not _are_many(ranks, m):
+    if min(m, len(ranks) - m) > _FEW:
+        return _approximate(ranks, m)
+    if not _are_many(ranks, m):
         return _counted(ranks, m)
-    from scipy import stats
-
     if not _few_with_ties(ranks, m):
-        return float(stats.mannwhitneyu(first, second).pvalue)
+        return _exact(ranks, m)
+    from scipy import stats
 
     def distance(drawn: Values, _rest: Values, axis: int) -> Values:
         return np.asarray(np.abs(drawn.sum(axis) - m * middle))
@@ -99,9 +101,10 @@ def cramers_v(first: Sequence[int], second: Sequence[int]) -> float:
     table = np.stack(_counts(first, second))
     if table.shape[1] == 1:
         return 0.0
-    from scipy import stats
-
-    return min(1.0, float(stats.contingency.association(table, method="cramer")))
+    n = table.sum()
+    expected = table.sum(1, keepdims=True) * table.sum(0, keepdims=True) / n
+    # Of two groups: fewer rows than columns, so chi-square is at most n.
+    return min(1.0, math.sqrt(float(((table - expected) ** 2 / expected).sum()) / n))
 
 
 def ranks_of(values: Values) -> Values:
@@ -125,6 +128,31 @@ def _few_with_ties(ranks: Values, m: int) -> bool:
 def _are_many(ranks: Values, m: int) -> bool:
     """Whether the ways to deal the ranks are too many to count them; of one alone they are not."""
     return 1 not in (m, len(ranks) - m) and math.comb(len(ranks), m) > _SHUFFLES
+
+
+def _approximate(ranks: Values, m: int) -> float:
+    """By the normal distribution that the first group's sum comes near to."""
+    size, n = len(ranks), len(ranks) - m
+    _, ties = np.unique(ranks, return_counts=True)
+    tied = float((ties.astype(np.float64) ** 3 - ties).sum()) / (size * (size - 1))
+    spread = math.sqrt(m * n / 12 * (size + 1 - tied))
+    distance = abs(float(ranks[:m].sum()) - m * (size + 1) / 2)
+    return min(1.0, 2 * float(special.ndtr((0.5 - distance) / spread)))
+
+
+def _exact(ranks: Values, m: int) -> float:
+    """Of ranks without ties: how many ways there are for each sum of the smaller group, as the
+    coefficients of the Gaussian binomial, in whole numbers."""
+    few, many = sorted((m, len(ranks) - m))
+    ways = np.zeros(few * many + 1, dtype=object)
+    ways[0] = 1
+    for i in range(1, few + 1):
+        ways[many + i :] -= ways[: -(many + i)].copy()
+        for start in range(i):
+            ways[start::i] = np.cumsum(ways[start::i])
+    above = int(ranks[:m].sum()) - m * (m + 1) // 2
+    far = max(above, few * many - above)
+    return min(1.0, 2 * int(ways[far:].sum()) / math.comb(len(ranks), few))
 
 
 def _counted(ranks: Values, m: int) -> float:

@@ -11,6 +11,8 @@ from bitcliff.errors import InputError
 from bitcliff.stats.arguments import check_confidence
 from bitcliff.stats.groups import Values, ranks_of
 
+_HALVINGS = 60
+
 
 @dataclass(frozen=True)
 class Auroc:
@@ -69,13 +71,13 @@ def _lower_limit(value: float, m: int, n: int, z: float) -> float:
     if value == 0:
         return 0.0
 
-    def excess(truth: float) -> float:
-        return value - truth - z * math.sqrt(_variance(truth, m, n))
-
-    from scipy import optimize  # takes half a second to load
-
-    # At 1 itself the variance is nothing, and the root found would be that one.
-    return float(optimize.brentq(excess, 0.0, min(value, 1 - 1e-9), xtol=1e-12))
+    # At 1 itself the variance is nothing, and the limit found would be that one.
+    low, high = 0.0, min(value, 1 - 1e-9)
+    for _ in range(_HALVINGS):
+        middle = (low + high) / 2
+        rejected = value - middle > z * math.sqrt(_variance(middle, m, n))
+        low, high = (middle, high) if rejected else (low, middle)
+    return low
 
 
 def _variance(truth: float, m: int, n: int) -> float:

@@ -1,5 +1,6 @@
 """One class of several."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from jaxtyping import Float
@@ -27,7 +28,7 @@ class Classification:
         if scores.ndim != 2:
             raise InputError(
                 "the model must give class scores (batch, classes), but gave shape "
-                f"{tuple(scores.shape)}"
+                f"{tuple(scores.shape)}: {other_task(scores.shape)}"
             )
         return scores
 
@@ -40,3 +41,20 @@ def flat_scores(output: Tensor) -> Tensor:
     """(batch, classes) where all other axes are of size 1, as pools and convolutions leave them."""
     longer = [size for size in output.shape[1:] if size != 1]
     return output.flatten(1) if output.ndim > 2 and len(longer) < 2 else output
+
+
+def other_task(shape: Sequence[int | str | None]) -> str:
+    """What an output that is no row of class scores is likely to answer; empty for class scores.
+
+    Args:
+        shape: batch first.
+    """
+    longer = [size for size in shape[1:] if size != 1]
+    if len(longer) == 1:
+        return ""
+    if not longer:
+        return "one number an example: give --task threshold:NUMBER or values:TOLERANCE"
+    if len(shape) == 3:
+        meant = "several rows an example (frames, letters, tokens or boxes)"
+        return f"{meant}: for a class in each give --task positions, or ctc"
+    return "a map of each example: for a class in each pixel give --task positions:0.01"

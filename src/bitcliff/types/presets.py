@@ -187,13 +187,16 @@ PRESETS: dict[str, Format] = {
 }
 
 
-def preset(name: str) -> Format:
+def preset(name: str, told: str = "") -> Format:
     """The preset of that name.
+
+    Args:
+        told: how the user asked for it, where that is not the bare name.
 
     Raises:
         InputError: there is none; the nearest are named.
     """
     if name not in PRESETS:
         known = nearest(name, PRESETS) or "; `bitcliff numerics` lists what is, or give a FILE.yaml"
-        raise InputError(f"--numerics {name!r} is not known{known}")
+        raise InputError(f"{told or repr(name)} is not known{known}")
     return PRESETS[name]

@@ -120,7 +120,7 @@ class Selection(Settings):
         if name in self.in_float:
             return "kept in float by the plan"
         if is_stem and not self.include_stem:
-            return "stem input: the image itself"
+            return "stem input: the model's own"
         if self.include and not any(fnmatchcase(name, pattern) for pattern in self.include):
             return "not named by --include"
         if any(fnmatchcase(name, pattern) for pattern in self.exclude):
@@ -198,14 +198,18 @@ class AssessSettings(Selection):
         """Whether what is deployed is measured alone."""
         return not (self.explores_bits or self.options)
 
-    @property
-    def choice(self) -> str:
-        """The widths, or formats, that an allocation may give a layer, in words."""
+    def choice(self, widths: Sequence[int] | None = None) -> str:
+        """The widths, or formats, that an allocation may give a layer, in words.
+
+        Args:
+            widths: those of a policy that brings its own.
+        """
         if self.options:
             return f"{' or '.join(self.mix)} each"
-        least, most = self.bits[0], self.bits[-1]
-        whole = self.bits == tuple(range(least, most + 1)) and most > least + 1
-        words = f"{least} to {most}" if whole else " or ".join(map(str, self.bits))
+        widths = list(widths or self.bits)
+        least, most = widths[0], widths[-1]
+        whole = widths == list(range(least, most + 1)) and most > least + 1
+        words = f"{least} to {most}" if whole else " or ".join(map(str, widths))
         return f"{words} each, floors kept" if self.floors else f"{words} each"
 
     @property
@@ -303,7 +307,13 @@ class AssessSettings(Selection):
         Raises:
             InputError: there is none; the nearest are named.
         """
-        return self.formats.get(name) or preset(name)
+        return self.formats.get(name) or preset(name, self.asked_for(name))
+
+    def asked_for(self, name: str) -> str:
+        """How a format was asked for, as a refusal names it."""
+        if name in self.compared:
+            return name
+        return f"--numerics {name}" if name in self.numerics else f"--options {name}"
 
 
 class BatchmatesSettings(Settings):

@@ -95,7 +95,8 @@ class NamedInput:
     """An input that a network's file declares.
 
     Attributes:
-        dtype: of its values. shape: batch first, None for a size that is left open; None: any.
+        dtype: of its values. shape: batch first, None for a size that is left open; None: any. ():
+            one number for a whole batch, which here each example has, and all alike.
     """
 
     dtype: torch.dtype

@@ -84,7 +84,7 @@ NONSENSE: list[tuple[Behaviour, str]] = [
     (sends(b"\xff\xfe\x00"), "sent nonsense"),
     (sends(b"[" * 100_000), "sent nonsense"),
     (sends({"error": "x"}), r"sent nonsense.*\(outputs Field required\)"),
-    (sends({"outputs": []}), "sent no output at all"),
+    (sends({"outputs": []}), "sent no output y"),
     (output(data=[0.5] * 7), "output y is nonsense"),
     (output(data=[[0.5] * 4, [0.5] * 3]), "output y is nonsense"),
     (output(shape=[-2, 4]), "output y is nonsense"),
@@ -248,3 +248,27 @@ def test_malformed_addresses(address: str) -> None:
     with pytest.raises(InputError, match=r"must be http\(s\)://HOST:PORT/v2/models/NAME") as caught:
         load_black_box(address, ONCE)
     assert "password@" not in str(caught.value)
+
+
+BOTH: list[dict[str, object]] = [
+    {"name": "f", "datatype": "FP32", "shape": [-1, 4]},
+    {"name": "y", "datatype": "FP32", "shape": [-1, 4]},
+]
+
+
+def test_of_several_outputs_that_could_be_the_scores_one_is_named(server: Server) -> None:
+    """In the metadata or, where that tells of none, in what is sent; never the first in silence."""
+    declared = {**METADATA, "outputs": BOTH}
+    server.script = [lambda handler: handler.respond(declared)]
+    told = "2 of its outputs could be the class scores, f .*, y "
+    with pytest.raises(InputError, match=told):
+        load_black_box(server.address, ONCE)
+    server.script = [lambda handler: handler.respond(declared)]
+    box = load_black_box(server.address, BlackBoxSettings(output="y", retries=0))
+    assert torch.allclose(box.ask(images(2)), scores(images(2)), atol=1e-5)
+    server.script = [lambda handler: handler.respond({**METADATA, "outputs": []})]
+    box = load_black_box(server.address, ONCE)
+    sent = [{**one, "shape": [2, 4], "data": [0.5] * 8} for one in BOTH]
+    server.script = [sends({"outputs": sent})]
+    with pytest.raises(InputError, match=told):
+        box.ask(images(2))

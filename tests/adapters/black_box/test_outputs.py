@@ -27,7 +27,7 @@ def test_scores_become_float32_and_classes_int64() -> None:
         (torch.zeros(()), r"of shape \(\)"),
         (torch.zeros(2, 4, dtype=torch.int64), r"torch.int64 of shape \(2, 4\)"),
         (torch.zeros(2, dtype=torch.complex64), "complex64"),
-        (torch.zeros(2, 1), "scores for 1 classes, not for at least 2"),
+        (torch.zeros(2, 1), "gives one number an example"),
         (torch.tensor([[0, math.nan], [0, 0]]), "gave NaN or infinity"),
         (torch.tensor([[0, 1e300], [0, 0]], dtype=torch.float64), "gave NaN or infinity"),
         (torch.tensor([0, -1]), "gave class -1; 0 or more may come"),

@@ -1,4 +1,5 @@
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -8,6 +9,7 @@ from onnx import ModelProto, TensorProto, helper
 
 from bitcliff.adapters import ModelOptions, load_examples, load_model
 from bitcliff.adapters.black_box.subject import load_black_box_subject, onnx_bytes
+from bitcliff.adapters.onnx.agreement import check_agreement
 from bitcliff.adapters.onnx.subject import is_onnx
 from bitcliff.adapters.weights import file_sha256
 from bitcliff.errors import InputError
@@ -156,18 +158,48 @@ def test_one_input_of_whole_numbers_has_a_name_too(tmp_path: Path) -> None:
     assert subject.named_inputs == {"x": NamedInput(torch.int64, None)}
 
 
-@pytest.mark.parametrize(
-    ("kind", "shape", "message"),
-    [
-        (TensorProto.STRING, ["batch"], "its input 'mask': tensors of type string cannot be"),
-        (TensorProto.FLOAT, [], "its input 'mask' is one number for a whole batch"),
-    ],
-)
-def test_inputs_that_cannot_be_given(
-    tmp_path: Path, kind: int, shape: list[int | str], message: str
-) -> None:
-    with pytest.raises(InputError, match=message):
-        load_model(save(with_input(kind, shape), tmp_path / "net.onnx"))
+def test_inputs_that_cannot_be_given(tmp_path: Path) -> None:
+    model = with_input(TensorProto.STRING, ["batch"])
+    with pytest.raises(InputError, match="its input 'mask': tensors of type string cannot be"):
+        load_model(save(model, tmp_path / "net.onnx"))
+
+
+def with_a_rate() -> ModelProto:
+    """Sound's own sampling rate comes first, one number for a whole batch."""
+    model = perceptron()
+    rate = helper.make_tensor_value_info("sr", TensorProto.FLOAT, [])
+    model.graph.input.insert(0, rate)
+    model.graph.node.insert(0, helper.make_node("Mul", ["x", "sr"], ["scaled"]))
+    model.graph.node[1].input[0] = "scaled"
+    return model
+
+
+@pytest.mark.parametrize("load", [load_model, load_black_box_subject])
+def test_one_number_for_a_whole_batch_is_given_once(tmp_path: Path, load: Any) -> None:
+    spec, data = save(with_a_rate(), tmp_path / "net.onnx"), tmp_path / "data.npz"
+    subject = load(spec)
+    assert subject.named_inputs["sr"] == NamedInput(torch.float32, ())
+    x = np.random.default_rng(0).normal(size=(5, 4)).astype(np.float32)
+    np.savez(data, x=x, sr=np.float32(0.5))
+    examples = load_examples(str(data), subject=subject, limit=3)
+    assert isinstance(examples.inputs, dict)
+    assert examples.inputs["sr"].tolist() == [0.5] * 3
+    half = load_model(save(perceptron(), tmp_path / "plain.onnx"))
+    expected = logits_of(half.module, examples.inputs["x"] * 0.5)
+    assert torch.allclose(logits_of(subject.module, examples.inputs), expected, atol=1e-6)
+    if load is load_model:
+        assert check_agreement(spec, subject.module, examples.inputs).largest < 1e-5
+    np.savez(data, x=x, sr=np.full(5, 0.5, np.float32))
+    told = r"sr has shape \(5,\); .*net\.onnx takes one number for all examples: save it so"
+    with pytest.raises(InputError, match=told):
+        load_examples(str(data), subject=subject)
+
+
+def test_numbers_for_a_whole_batch_alone_are_no_examples(tmp_path: Path) -> None:
+    model = perceptron()
+    del model.graph.input[0].type.tensor_type.shape.dim[:]
+    with pytest.raises(InputError, match="its inputs are one number for a whole batch"):
+        load_model(save(model, tmp_path / "net.onnx"))
 
 
 def test_no_input_at_all(tmp_path: Path) -> None:

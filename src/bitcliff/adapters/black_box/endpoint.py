@@ -3,6 +3,7 @@
 import json
 import re
 import time
+from collections.abc import Sequence
 from functools import partial
 from typing import Any, TypeVar
 
@@ -22,6 +23,7 @@ from bitcliff.adapters.black_box.settings import BlackBoxSettings
 from bitcliff.adapters.optional import require
 from bitcliff.adapters.wording import one_line, shortened
 from bitcliff.errors import InputError
+from bitcliff.points.outputs import Output, chosen_output
 from bitcliff.types.black_box import Images
 
 _ADDRESS = re.compile(
@@ -73,9 +75,9 @@ def open_endpoint(spec: str, settings: BlackBoxSettings) -> Opened:
     endpoint = _Endpoint(spec, settings)
     declared = insist(spec, settings.retries, endpoint.metadata)
     source = _input(declared, spec)
-    _check_output(declared, settings.output, spec)
+    output = _chosen(declared.outputs, settings.output, spec)
 
-    predict = partial(endpoint.infer, source)
+    predict = partial(endpoint.infer, source, output)
     return Opened(spec, predict, batch=fixed_batch(source.shape), retries=settings.retries)
 
 
@@ -87,10 +89,31 @@ def _input(declared: _Metadata, spec: str) -> _Declared:
     return inputs[0]
 
 
-def _check_output(declared: _Metadata, chosen: str | None, spec: str) -> None:
-    names = [output.name for output in declared.outputs]
-    if names and chosen is not None and chosen not in names:
-        raise InputError(f"{spec}: no output {chosen}; it has {', '.join(names)}")
+def _chosen(outputs: Sequence[_Declared], asked: str | None, spec: str) -> str | None:
+    """The name of the output that is taken; None where the metadata tells of none.
+
+    Without scores the only output of whole numbers, since classes are answers too.
+
+    Raises:
+        InputError: there is no such output, or several could be meant.
+    """
+    if not outputs:
+        return asked
+    known = {
+        one.name: Output(
+            tuple(size if size > 0 else None for size in one.shape) or None,
+            one.datatype in _FLOATS,
+        )
+        for one in outputs
+    }
+    whole = [one.name for one in outputs if one.datatype in _INTEGERS]
+    scores = any(output.could_be_scores for output in known.values())
+    if asked is None and len(whole) == 1 and not scores:
+        return whole[0]
+    try:
+        return chosen_output(known, asked)
+    except InputError as error:
+        raise InputError(f"{spec}: {shortened(str(error))}") from error
 
 
 class _Endpoint:
@@ -108,7 +131,7 @@ class _Endpoint:
     def metadata(self) -> _Metadata:
         return _parsed(_Metadata, self._exchange("GET", self._address))
 
-    def infer(self, source: _Declared, images: Images) -> Tensor:
+    def infer(self, source: _Declared, chosen: str | None, images: Images) -> Tensor:
         check_images(self._address, source.shape, images)
         tensor = {
             "name": source.name,
@@ -120,9 +143,9 @@ class _Endpoint:
         outputs = _parsed(
             _Inference, self._exchange("POST", f"{self._address}/infer", body)
         ).outputs
-        chosen = self._settings.output
+        chosen = chosen or _chosen(outputs, None, self._address)
         for output in outputs:
-            if chosen in (None, output.name):
+            if output.name == chosen:
                 return _tensor(output)
         raise NoOutput(f"sent no output {chosen or 'at all'}")
 

@@ -10,14 +10,13 @@ from bitcliff.adapters.black_box.outputs import NoOutput, Opened, check_images, 
 from bitcliff.adapters.black_box.settings import BlackBoxSettings
 from bitcliff.adapters.onnx.file import read_onnx
 from bitcliff.adapters.optional import quiet, require
-from bitcliff.adapters.runtimes.session import open_session
+from bitcliff.adapters.runtimes.session import fed, open_session, session_outputs
 from bitcliff.adapters.wording import one_line, shortened
 from bitcliff.errors import InputError
-from bitcliff.points.outputs import Output, chosen_output
+from bitcliff.points.outputs import chosen_output
 from bitcliff.types.subject import Inputs
 
-_FLOATS = tuple(f"tensor({kind})" for kind in ("float", "double", "float16"))
-_OUTPUT_TYPES = (*_FLOATS, "tensor(int64)", "tensor(int32)")
+_WHOLE = ("tensor(int64)", "tensor(int32)")
 
 
 def open_onnx(spec: str, settings: BlackBoxSettings, images: bool = True) -> Opened:
@@ -36,15 +35,15 @@ def open_onnx(spec: str, settings: BlackBoxSettings, images: bool = True) -> Ope
     session = _session(spec)
     if images:
         _check_input(session, spec)
-    source, output = session.get_inputs()[0], _output(session, spec, settings.output)
+    source = next((one for one in session.get_inputs() if one.shape), session.get_inputs()[0])
+    output = _output(session, spec, settings.output)
 
     def predict(inputs: Inputs) -> Tensor:
         if isinstance(inputs, Tensor):
             check_images(spec, source.shape, inputs)
             inputs = {source.name: inputs}
         try:
-            fed = {name: tensor.numpy(force=True) for name, tensor in inputs.items()}
-            (result,) = session.run([output], fed)
+            (result,) = session.run([output], fed(session, inputs))
         except Exception as error:
             raise NoOutput(f"ONNX Runtime failed ({one_line(error)})") from error
         return torch.as_tensor(result)
@@ -70,10 +69,7 @@ def _check_input(session: Any, spec: str) -> None:
 
 def _output(session: Any, spec: str, chosen: str | None) -> str:
     outputs = {output.name: output.type for output in session.get_outputs()}
-    known = {
-        output.name: Output(tuple(output.shape) or None, output.type in _FLOATS)
-        for output in session.get_outputs()
-    }
+    known = session_outputs(session)
     # Classes without scores are answers too.
     if chosen is None and not any(output.could_be_scores for output in known.values()):
         chosen = next(iter(outputs))
@@ -81,6 +77,6 @@ def _output(session: Any, spec: str, chosen: str | None) -> str:
         name = chosen_output(known, chosen)
     except InputError as error:
         raise InputError(f"{spec}: {shortened(str(error))}") from error
-    if outputs[name] not in _OUTPUT_TYPES:
+    if not known[name].is_float and outputs[name] not in _WHOLE:
         raise InputError(f"{spec}: output {name} is {outputs[name]}, not scores or classes")
     return name

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from bitcliff.errors import InputError
 from bitcliff.points.forward import batch_size, pad, take
-from bitcliff.tasks.classification import flat_scores
+from bitcliff.tasks.classification import flat_scores, other_task
 from bitcliff.types.black_box import Images, Outputs
 from bitcliff.types.subject import Inputs
 
@@ -45,11 +45,11 @@ class Form:
     """The form of a black box's outputs: its first output fixes it.
 
     Args:
-        one_score: a single score an example will do too, as (count, 1).
+        of_any_task: numbers of any shape will do, an example a row; they are taken as they are.
     """
 
-    def __init__(self, num_classes: int | None, one_score: bool = False) -> None:
-        self._num_classes, self._least = num_classes, 1 if one_score else 2
+    def __init__(self, num_classes: int | None, of_any_task: bool = False) -> None:
+        self._num_classes, self._of_any_task = num_classes, of_any_task
         self._each: torch.Size | None = None
 
     def check(self, output: Tensor, count: int) -> Outputs:
@@ -58,16 +58,17 @@ class Form:
         Raises:
             NoOutput: another shape, another number of classes than before, NaN or infinity.
         """
+        if self._of_any_task and output.is_floating_point() and len(output) == count:
+            return self._finite(output)
         output = flat_scores(output)
-        if output.ndim == 1 and output.is_floating_point() and self._least == 1:
-            output = output[:, None]
         if not output.is_floating_point() and output.ndim == 2 and output.shape[1] == 1:
             output = output[:, 0]
         shape, ndim = tuple(output.shape), 2 if output.is_floating_point() else 1
         if output.is_complex() or output.ndim != ndim or len(output) != count:
+            meant = other_task(shape) if output.is_floating_point() and shape else ""
             raise NoOutput(
                 f"gave {output.dtype} of shape {shape} for {count} examples, not scores "
-                f"({count}, classes) or one integer class each"
+                f"({count}, classes) or one integer class each" + f": {meant}" * bool(meant)
             )
         if ndim == 2:
             self._check_scores(output)
@@ -80,11 +81,16 @@ class Form:
 
     def _check_scores(self, scores: Tensor) -> None:
         classes = scores.shape[1]
-        if classes < self._least or self._num_classes not in (None, classes):
-            allowed = self._num_classes or f"at least {self._least}"
-            raise NoOutput(f"gives scores for {classes} classes, not for {allowed}")
+        if classes < 2:
+            raise NoOutput(f"gives {other_task(scores.shape)}")
+        if self._num_classes not in (None, classes):
+            raise NoOutput(f"gives scores for {classes} classes, not for {self._num_classes}")
+        self._finite(scores)
+
+    def _finite(self, scores: Tensor) -> Tensor:
         if not bool(torch.isfinite(scores.float()).all()):
             raise NoOutput("gave NaN or infinity")
+        return scores.float()
 
     def _check_classes(self, classes: Tensor) -> None:
         low, high = int(classes.min()), int(classes.max())

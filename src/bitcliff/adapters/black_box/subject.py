@@ -52,7 +52,7 @@ def load_black_box_subject(spec: str, options: ModelOptions = _NOTHING_ASKED) ->
     shape = plain_shape(inputs)
     named = inputs if shape is None else None
     preprocessing, unnormalised = image_preprocessing(shape, options, spec)
-    ask = checked(spec, opened, Form(options.num_classes, one_score=True), _AT_ONCE)
+    ask = checked(spec, opened, Form(options.num_classes, of_any_task=True), _AT_ONCE)
     module = _AsModule(ask, tuple(named or ())).eval()
     if options.task is not None:
         judge_by(module, options.task)

@@ -29,7 +29,7 @@ def instead(model: Any) -> str:
     why = _not_classes(graph) or _not_batched([i for i in graph.input if i.name not in own])
     if why:
         return f"nor can it be assessed with --black-box: {why}"
-    return "assess it with --black-box --runtime ort-dynamic"
+    return f"assess it with --black-box --runtime ort-dynamic{_task(graph)}"
 
 
 def _is_quantized(node: Any, tables: Container[str]) -> bool:
@@ -39,19 +39,19 @@ def _is_quantized(node: Any, tables: Container[str]) -> bool:
 
 
 def _not_classes(graph: Any) -> str:
-    """Why the first output is no score for each of two classes or more; empty where it may be."""
+    """Why the first output holds no scores; empty where it may."""
     if not graph.output:
         return "it has no output"
-    kind = graph.output[0].type.tensor_type
-    if kind.elem_type not in FLOATS:
+    if graph.output[0].type.tensor_type.elem_type not in FLOATS:
         return "its first output is not scores for classes"
-    if not kind.HasField("shape"):
-        return ""
-    sizes = [size.dim_value for size in kind.shape.dim][1:]  # 0 where it is left open
-    longer = [size for size in sizes if size != 1]
-    if len(longer) > 1:
-        return "its output is not one row of class scores an example"
     return ""
+
+
+def _task(graph: Any) -> str:
+    """The option that says what is decided, where the first output is no row of class scores."""
+    kind = graph.output[0].type.tensor_type
+    longer = [size for size in kind.shape.dim[1:] if size.dim_value != 1]
+    return " --task positions" if kind.HasField("shape") and len(longer) > 1 else ""
 
 
 def _not_batched(inputs: list[Any]) -> str:
@@ -59,11 +59,9 @@ def _not_batched(inputs: list[Any]) -> str:
     firsts = {}
     for given in inputs:
         sizes = given.type.tensor_type.shape.dim
-        if given.type.tensor_type.HasField("shape"):
-            firsts[given.name] = sizes[0].dim_value if sizes else -1
+        if sizes:  # else it is one number for a whole batch
+            firsts[given.name] = sizes[0].dim_value
     for name, first in firsts.items():
-        if first == -1:
-            return f"its input {name} is one number for a whole batch"
         if first != next(iter(firsts.values())):
             return f"its input {name} does not begin with the batch, as the state of a stream"
     return ""

@@ -14,7 +14,7 @@ from bitcliff.adapters.onnx.build import build_network
 from bitcliff.adapters.onnx.file import OnnxFile, read_onnx
 from bitcliff.adapters.onnx.network import fixed_batch_advice
 from bitcliff.adapters.optional import quiet, require
-from bitcliff.adapters.runtimes.session import open_session
+from bitcliff.adapters.runtimes.session import fed, open_session
 from bitcliff.adapters.wording import one_line, told_of
 from bitcliff.errors import InputError
 from bitcliff.points.forward import batch_size, logits_of, take
@@ -141,8 +141,8 @@ def _all_values(file: OnnxFile, given: Inputs) -> dict[str, Tensor]:
     model.graph.output.extend(onnx.ValueInfoProto(name=name) for name in names)
     with quiet():
         session = open_session(runtime, model.SerializeToString(), optimized=False)
-        fed = {session.get_inputs()[0].name: given} if isinstance(given, Tensor) else given
-        values = session.run(names, {name: x.numpy(force=True) for name, x in fed.items()})
+        named = {session.get_inputs()[0].name: given} if isinstance(given, Tensor) else given
+        values = session.run(names, fed(session, named))
     return {name: torch.as_tensor(value) for name, value in zip(names, values, strict=True)}
 
 

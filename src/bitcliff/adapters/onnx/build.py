@@ -123,7 +123,8 @@ class _Builder:
             raise InputError("its output does not depend on its input")
         used = {name for step, _ in self.steps for name in step.inputs}
         constants = {name: value for name, value in self.constants.items() if name in used}
-        return OnnxNetwork(inputs, output, self.steps, constants, self.batch)
+        alike = {one.name for one in graph.input if one.name in inputs and _is_one_number(one)}
+        return OnnxNetwork(inputs, output, self.steps, constants, self.batch, alike)
 
     def _add(self, node: Any, title: str, outputs: tuple[str, ...]) -> None:
         attributes = _attributes(node, self.file.path)
@@ -179,12 +180,17 @@ class _Builder:
 
 
 def _declared_batch(graph: Any, constants: Mapping[str, Tensor]) -> int | None:
-    """Of the first input; None where it is left open."""
+    """Of the first input that has one; None where it is left open."""
     for given in graph.input:
-        if given.name not in constants:
+        if given.name not in constants and not _is_one_number(given):
             sizes = given.type.tensor_type.shape.dim
             return sizes[0].dim_value or None if sizes else None
     return None
+
+
+def _is_one_number(given: Any) -> bool:
+    kind = given.type.tensor_type
+    return kind.HasField("shape") and not kind.shape.dim
 
 
 def _bound(

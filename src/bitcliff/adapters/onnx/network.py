@@ -1,6 +1,6 @@
 """A graph of nodes as one PyTorch network."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
@@ -37,6 +37,7 @@ class OnnxNetwork(nn.Module):
 
     Attributes:
         batch: how many examples the file declares that it takes; None: any number.
+        alike: inputs that are one number for a whole batch. Here each example brings it.
     """
 
     def __init__(
@@ -46,9 +47,11 @@ class OnnxNetwork(nn.Module):
         steps: Sequence[tuple[Step, nn.Module]],
         constants: Mapping[str, Tensor],
         batch: int | None = None,
+        alike: Collection[str] = (),
     ) -> None:
         super().__init__()
         self.inputs, self.output, self.batch = tuple(inputs), output, batch
+        self.alike = frozenset(alike)
         self.steps = tuple(step for step, _ in steps)
         self.constants = nn.Module()
         self._constants: dict[str, str] = {}
@@ -99,6 +102,7 @@ class OnnxNetwork(nn.Module):
     def values(self, *inputs: Tensor) -> Iterator[tuple[Step, tuple[Any, ...]]]:
         """Every node with what it gives, in order."""
         held: dict[str, Any] = dict(zip(self.inputs, inputs, strict=True)) | self._numbers
+        held |= {name: held[name][0] for name in self.alike}
         held |= {name: getattr(self.constants, own) for name, own in self._constants.items()}
         own: Set[int] = frozenset()
         if not self._watched:  # Where it is traced, tensors have no address.

@@ -71,11 +71,11 @@ def declared_inputs(graph: Any, name: str) -> dict[str, NamedInput]:
         except InputError as error:
             raise InputError(f"{name}: its input {shown!r}: {error}") from error
         sizes = tuple(size.dim_value if size.dim_value > 0 else None for size in kind.shape.dim)
-        if kind.HasField("shape") and not sizes:
-            raise InputError(f"{name}: its input {shown!r} is one number for a whole batch")
-        inputs[value.name] = NamedInput(dtype, sizes or None)
+        inputs[value.name] = NamedInput(dtype, sizes if kind.HasField("shape") else None)
     if not inputs:
         raise InputError(f"{name}: has no input")
+    if all(one.shape == () for one in inputs.values()):
+        raise InputError(f"{name}: its inputs are one number for a whole batch, and no examples")
     return inputs
 
 

@@ -14,10 +14,15 @@ from bitcliff.adapters.onnx.baseline import (
 from bitcliff.adapters.onnx.file import read_onnx
 from bitcliff.adapters.optional import require
 from bitcliff.adapters.runtimes.integer_sums import integer_sums
-from bitcliff.adapters.runtimes.session import open_session, run_session, takes_batches
+from bitcliff.adapters.runtimes.session import (
+    open_session,
+    run_session,
+    session_outputs,
+    takes_batches,
+)
 from bitcliff.adapters.wording import one_line, shortened
 from bitcliff.errors import InputError
-from bitcliff.points.outputs import Output, chosen_output
+from bitcliff.points.outputs import chosen_output
 from bitcliff.types.runtime import Runtime
 from bitcliff.types.subject import Subject
 
@@ -102,9 +107,7 @@ def _same_ends(name: str, subject: Subject, in_float: Any, session: Any) -> str:
             raise _other(name, subject, "takes", _words(other), _words(one))
     outputs = {one.name: one for one in session.get_outputs()}
     wanted = in_float.get_outputs()[0]
-    known = {
-        key: Output(tuple(one.shape) or None, "float" in one.type) for key, one in outputs.items()
-    }
+    known = session_outputs(session)
     try:
         chosen = chosen_output(known, wanted.name if wanted.name in known else None)
     except InputError as error:

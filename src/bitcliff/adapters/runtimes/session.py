@@ -4,10 +4,15 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from jaxtyping import Shaped
 from torch import Tensor
 
+from bitcliff.points.outputs import Output
 from bitcliff.types.subject import Inputs
+
+_FLOATS = tuple(f"tensor({kind})" for kind in ("float", "double", "float16"))
 
 
 def open_session(
@@ -37,12 +42,29 @@ def run_session(session: Any, output: str | None = None) -> Callable[[Inputs], T
     def run(inputs: Inputs) -> Tensor:
         if not isinstance(inputs, Mapping):
             inputs = {names[0]: inputs}
-        feed = {name: inputs[name].numpy(force=True) for name in names}
-        return torch.as_tensor(session.run([output], feed)[0]).float()
+        return torch.as_tensor(session.run([output], fed(session, inputs))[0]).float()
 
     return run
 
 
+def fed(session: Any, inputs: Mapping[str, Tensor]) -> dict[str, Shaped[np.ndarray, "*shape"]]:
+    """Named tensors as a session takes them: one number, where it takes one for a whole batch."""
+    found = {}
+    for given in session.get_inputs():
+        values = inputs[given.name].numpy(force=True)
+        found[given.name] = values[0, ...] if not given.shape and values.ndim == 1 else values
+    return found
+
+
+def session_outputs(session: Any) -> dict[str, Output]:
+    """What is known of a session's outputs, by name."""
+    return {
+        one.name: Output(tuple(one.shape) or None, one.type in _FLOATS)
+        for one in session.get_outputs()
+    }
+
+
 def takes_batches(session: Any) -> bool:
-    """Whether the first input's first dimension is free."""
-    return not isinstance(session.get_inputs()[0].shape[0], int)
+    """Whether the first dimension of the first input that has one is free."""
+    shape = next(given.shape for given in session.get_inputs() if given.shape)
+    return not isinstance(shape[0], int)

@@ -27,7 +27,7 @@ Scored = Callable[[Evaluator, Int[Tensor, " m"], Int[Tensor, " m"]], Scores]
 def observe_lengths(context: Context) -> LengthsObserved:
     """Pad every example to each length, alone and beside longer ones."""
     try:
-        run = _Run(context, padding_of(context.test.examples.inputs))
+        run = _Run(context, padding_of(context.test.examples.inputs), _ways(context))
         unpadded = run.unpadded()
     except InputError as reason:
         return LengthsObserved(reason=str(reason))
@@ -46,12 +46,12 @@ def observe_lengths(context: Context) -> LengthsObserved:
 
 @dataclass
 class _Run:
-    """What is measured, and what could not be; `dropped`: at no length."""
+    """What is measured, in which ways that work at all, and what could not be."""
 
     context: Context
     padding: Padding
+    ways: dict[str, Scored]
     refused: list[str] = field(default_factory=list)
-    dropped: set[str] = field(default_factory=set)
 
     @property
     def longest(self) -> int:
@@ -75,11 +75,11 @@ class _Run:
             InputError: the network does not take them so.
         """
         own = self.padding.own
-        found: dict[str, list[int | None]] = {who: [None] * len(own) for who in self._ways()}
+        found: dict[str, list[int | None]] = {who: [None] * len(own) for who in self.ways}
         for length in own.unique().tolist():
             places = (own == length).nonzero()[:, 0]
             inputs = self.padding.to(length, places)
-            for who, scored in self._ways().items():
+            for who, scored in [*self.ways.items()]:
                 try:
                     here = predictions_of(self._scored(scored, inputs, places, 1))
                 except Exception as error:
@@ -88,8 +88,7 @@ class _Run:
                     if who == FLOAT:
                         raise InputError(told) from error
                     self.refused.append(told)
-                    del found[who]
-                    self.dropped.add(who)
+                    del found[who], self.ways[who]
                     continue
                 for place, prediction in zip(places.tolist(), here, strict=True):
                     found[who][place] = prediction
@@ -119,7 +118,7 @@ class _Run:
         self, length: int, inputs: Inputs, places: Int[Tensor, " m"], size: int
     ) -> LengthCell | None:
         found = {}
-        for who, scored in self._ways().items():
+        for who, scored in self.ways.items():
             try:
                 scores = self._scored(scored, inputs, places, size)
             except Exception as error:  # noqa: BLE001  (what a network does with another length)
@@ -136,19 +135,18 @@ class _Run:
         evaluator = Evaluator(self.context.test.evaluator.attachment, inputs, size)
         return scored(evaluator, torch.arange(len(places)), places)
 
-    def _ways(self) -> dict[str, Scored]:
-        """Float, and each explained policy; of a runtime's, what each example gives by itself."""
-        found: dict[str, Scored] = {FLOAT: lambda data, rows, _places: data.float_scores(rows)}
-        for name in self.context.everyone:
-            if name in self.dropped:
-                continue
-            condition = self.context.record.by_name[name].condition
-            shipped = runtime_run(self.context.test.prepared, condition)
-            if shipped is None:
-                found[name] = _simulated(self.context.test.allocations[name])
-            elif shipped[1] == 1:
-                found[name] = _in_runtime(shipped[0])
-        return found
+
+def _ways(context: Context) -> dict[str, Scored]:
+    """Float, and each explained policy; of a runtime's, what each example gives by itself."""
+    found: dict[str, Scored] = {FLOAT: lambda data, rows, _places: data.float_scores(rows)}
+    for name in context.everyone:
+        condition = context.record.by_name[name].condition
+        shipped = runtime_run(context.test.prepared, condition)
+        if shipped is None:
+            found[name] = _simulated(context.test.allocations[name])
+        elif shipped[1] == 1:
+            found[name] = _in_runtime(shipped[0])
+    return found
 
 
 def _simulated(bits: Int[Tensor, "n points"]) -> Scored:
