@@ -139,11 +139,12 @@ def print_record(record: "Record") -> None:
 def _print_summary(record: "Record", verdict: "Verdict", out: Path) -> None:
     from rich.console import Console
 
+    from bitcliff.questions.least_widths.page import least_widths_line
     from bitcliff.questions.runtimes.page import runtimes_lines
     from bitcliff.report import render_summary
 
     render_summary(record, verdict, Console())
-    for line in runtimes_lines(record):
+    for line in filter(None, [least_widths_line(record), *runtimes_lines(record)]):
         click.echo(line)
     click.echo(f"Report: {out / 'report.html'}")
 

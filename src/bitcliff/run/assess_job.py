@@ -27,6 +27,8 @@ from bitcliff.policy import Policy
 from bitcliff.policy.stored import read_policy
 from bitcliff.questions.difference.observe import observe_difference
 from bitcliff.questions.kinds import KINDS
+from bitcliff.questions.least_widths.observe import observe_least_widths
+from bitcliff.questions.least_widths.record import CutObserved
 from bitcliff.questions.runtimes.observe import observe_runtimes
 from bitcliff.questions.sections import write_run_report
 from bitcliff.record import (
@@ -185,17 +187,28 @@ class MeasuredBefore:
         """Keep it, on disk at once."""
         self._partial.put(measured.name, measured.model_dump())
 
+    def cut(self, name: str, make: Callable[[], CutObserved]) -> CutObserved:
+        """What was found under this name of a worst case with fewer options, or is found now."""
+        found = self._partial.get_as(name, CutObserved.model_validate)
+        if found is None:
+            found = make()
+            self._partial.put(name, found.model_dump())
+        return found
+
 
 def _measured(
     prepared: Prepared, store: MeasuredBefore, job: AssessJob, listener: Listener
 ) -> Record:
-    """Every condition measured; then what runtimes do, and two that are compared, beyond their
-    outcomes."""
+    """Every condition measured; then worst cases with fewer options, and what runtimes do, and two
+    that are compared, beyond their outcomes."""
     schedule = Schedule(prepared)
     schedule.run(listener.progress, store)
+    cuts = observe_least_widths(schedule, store.cut, listener.progress)
     found = observe_runtimes(prepared, listener.progress) if prepared.runtimes else None
     # Last, since it notes when the run ended.
     record = record_of_schedule(schedule, store.started, job.command)
+    if cuts is not None:
+        record = with_answer(record, "least_widths", cuts, KINDS["least_widths"])
     if found is not None:
         record = with_answer(record, "runtimes", found, KINDS["runtimes"])
     if not job.settings.compared:
