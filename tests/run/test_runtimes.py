@@ -83,7 +83,7 @@ def test_an_interrupted_run_with_runtimes_goes_on_to_the_same_record(
             run_assess(job, Notes().listener())
     notes = Notes()
     record, _ = run_assess(job, notes.listener())
-    assert "Going on after 18 policies measured before" in notes.stages
+    assert "Going on after 18 steps taken before" in notes.stages
     assert figures(job.out) == figures(Path("whole"))
     assert [one.name for one in observed(record)] == ["torch-dynamic", "torchao-dynamic"]
     assert json.loads((job.out / "config.json").read_text())["runtimes"] == [

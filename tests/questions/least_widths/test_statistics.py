@@ -45,8 +45,8 @@ def test_the_curve_follows_from_the_outcomes(record: Record) -> None:
         worst = f"worst-{at.mean_bits:g}"
         now = {place_of[row.id]: row.outcomes[worst].prediction == row.label for row in rows}
         counts = [sum(not right for right in now.values())]
-        for cut in (one for one in observed(record).cuts if one.mean_bits == at.mean_bits):
-            found = zip(cut.places.tolist(), cut.prediction.tolist(), strict=True)
+        for seen in (one for one in observed(record).cuts if one.mean_bits == at.mean_bits):
+            found = zip(seen.places.tolist(), seen.prediction.tolist(), strict=True)
             now |= {place: place_right(record, place, told) for place, told in found}
             counts.append(sum(not right for right in now.values()))
         assert [cut.lost.k for cut in at.cuts] == counts

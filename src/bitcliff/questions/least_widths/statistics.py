@@ -62,9 +62,8 @@ class Walk:
 
     def after(self, cut: CutObserved) -> "Walk":
         """With what was found for these examples."""
-        prediction, narrowest, failed = (
-            one.copy() for one in (self.prediction, self.narrowest, self.failed)
-        )
+        prediction, narrowest = self.prediction.copy(), self.narrowest.copy()
+        failed = self.failed.copy()
         prediction[cut.places] = cut.prediction
         narrowest[cut.places] = _narrowest(cut.bits)
         failed[cut.places] = cut.prediction == NONE
@@ -88,7 +87,8 @@ def right_in_float(in_float: Classes, targets: Classes) -> Classes:
 
 
 def _narrowest(bits: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-    return bits.min(1, initial=np.iinfo(np.uint8).max)
+    least: npt.NDArray[np.uint8] = bits.min(1, initial=np.iinfo(np.uint8).max)
+    return least
 
 
 def worst_cases(record: Record) -> dict[float, PolicyResult]:
