@@ -58,7 +58,7 @@ def fitting_effort(prepared: Prepared, minutes: float, seconds_a_pass: float) ->
     Args:
         seconds_a_pass: of one example, with the share that a search has in it.
     """
-    found = []
+    found = list[Effort]()
     for share in SHARES:
         settings = prepared.settings.changed(**counts_at(prepared.settings, share))
         seconds = seconds_a_pass * passes(replace(prepared, settings=settings))
