@@ -78,7 +78,7 @@ def test_what_was_kept_is_not_looked_for_again(plain: Schedule) -> None:
     assert [*kept] == [
         "worst-3.67, at least 3 bits", "worst-4, at least 3 bits", "worst-4, at least 4 bits",
     ]  # fmt: skip
-    assert told == [(name, number, 3) for number, name in enumerate(kept)]
+    assert told == [(name, number, 3) for number, name in enumerate([*kept, "done"])]
     spent = plain.evaluator.spent.cost
     assert observe_least_widths(plain, lambda name, _make: kept[name]) == found
     assert plain.evaluator.spent.cost == spent

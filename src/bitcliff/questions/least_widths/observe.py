@@ -54,7 +54,10 @@ def observe_least_widths(
         progress(name, number, len(ways))
         cuts.append(keep(name, partial(cut.observe, walks[one.name])))
         walks[one.name] = walks[one.name].after(cuts[-1])
-    return LeastWidthsObserved(cuts=cuts) if cuts else None
+    if not cuts:
+        return None
+    progress("done", len(ways), len(ways))
+    return LeastWidthsObserved(cuts=cuts)
 
 
 def _cuts(prepared: Prepared, condition: Condition) -> "list[_Cut]":
