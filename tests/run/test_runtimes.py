@@ -180,7 +180,7 @@ def test_of_a_runtime_it_is_explained_what_answers_tell(
     record = run_explain(asked, notes.listener())
     asked_of = "layers, inputs, corruptions, lengths"
     assert f"Asked of a runtime, which shows no bits: {asked_of}" in notes.stages
-    assert [*record.answers] == ["runtimes", *asked_of.split(", ")]
+    assert [*record.answers] == ["runtimes", "least_widths", *asked_of.split(", ")]
     inputs = figures_in(record, "inputs", InputsAtRisk)
     assert [one.policy for one in inputs.policies] == list(asked.policies)
     with pytest.raises(InputError, match="--only activations: torch-dynamic shows no bits"):
