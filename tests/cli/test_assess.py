@@ -22,6 +22,25 @@ def test_without_arguments_it_is_the_built_in_network_on_its_pictures() -> None:
     assert found.out == Path("runs/efficientnet-lite0")
 
 
+@pytest.mark.parametrize(
+    ("given", "minutes"),
+    [
+        (["py:a:b", "--data", "digits"], 3.0),
+        (["py:a:b", "--data", "digits", "--minutes", "0.5"], 0.5),
+        # Counts that were given stand, and figures of built-in models are published.
+        (["py:a:b", "--data", "digits", "--rounds", "12"], None),
+        (["brittle-digits"], None),
+        (["brittle-digits", "--minutes", "2"], 2.0),
+        # Nothing is looked for.
+        (["py:a:b", "--data", "digits", "--numerics", "vllm-int8-token"], None),
+    ],
+)
+def test_time_decides_how_hard_to_look_unless_counts_are_given(
+    given: list[str], minutes: float | None
+) -> None:
+    assert job(*given).settings.minutes == minutes
+
+
 def test_every_option_reaches_the_job() -> None:
     found = job(
         *("py:a:b", "--data", "digits", "--weights", "w.pt", "--out", "o", "--bits", "2,4,8"),
@@ -61,7 +80,7 @@ def test_every_option_reaches_the_job() -> None:
 def test_the_defaults_are_those_of_the_settings() -> None:
     from bitcliff.audit import AssessSettings
 
-    assert job("py:a:b", "--data", "digits").settings == AssessSettings()
+    assert job("py:a:b", "--data", "digits").settings == AssessSettings(minutes=3.0)
 
 
 @pytest.mark.parametrize(

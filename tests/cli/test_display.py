@@ -1,5 +1,6 @@
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -56,6 +57,25 @@ def test_the_coverage_table_counts_and_shares_out_the_work() -> None:
     assert linear.split() == ["linear", "5", "1", "100.0%"]
     cliff = coverage_lines(discover(Cliff().eval(), torch.randn(4, 2)))
     assert cliff[1].split()[:3] == ["linear", "3", "1"]
+
+
+def test_off_a_terminal_the_time_left_is_told_once_something_is_done(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    times = iter([100.0, 160.0, 170.0, 190.0, 200.0, 210.0])
+    clock = SimpleNamespace(monotonic=lambda: next(times))
+    monkeypatch.setattr("bitcliff.cli.display.time", clock)
+    with Display() as display:
+        for name, done in (("a", 0), ("b", 10), ("c", 20), ("done", 40), ("next", 0)):
+            display.listener().progress(name, done, 40)
+    # 10 s for 10 of 40, then 30 s for 20 of them; another piece of work begins anew.
+    assert capfd.readouterr().err.splitlines() == [
+        "[  0 %,   60 s] a",
+        "[ 25 %,   70 s, about 30 s left] b",
+        "[ 50 %,   90 s, about 30 s left] c",
+        "[100 %,  100 s] done",
+        "[  0 %,  110 s] next",
+    ]
 
 
 def test_off_a_terminal_nothing_is_said_before_the_points_are_found(

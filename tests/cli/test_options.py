@@ -132,6 +132,8 @@ REFUSED = {
         ("--weight-bits -1", "--weight-bits must lie in 2..16, not -1"),
         ("--margin truth", "'--margin': 'truth' is not one of"),
         ("--points all", "'--points': 'all' is not one of"),
+        ("--minutes 0", "--minutes 0.0: Input should be greater than 0"),
+        ("--minutes 1 --rounds 2", "--minutes has no effect with --rounds; leave one of them out"),
         ("--draws 0", "--draws must be 1 or more, not 0"),
         ("--rounds -1", "--rounds must be 0 or more, not -1"),
         ("--exchanges -1", "--exchanges must be 0 or more, not -1"),

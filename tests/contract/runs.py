@@ -24,7 +24,7 @@ from tests.small_networks import chain
 
 QUIET = Listener(lambda _text: None, lambda _plan: None, lambda *_step: None)
 LEAST = AssessSettings(
-    bits=(2, 3, 4, 5), budgets=(2.5,), uniform=(2,), rounds=1, exchanges=1, evaluations=2, draws=2,
+    bits=(2, 3, 4, 5), budgets=(3.5,), uniform=(2,), rounds=1, exchanges=1, evaluations=2, draws=2,
     include_stem=False,
 )  # fmt: skip
 COARSE = Format(

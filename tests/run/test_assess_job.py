@@ -13,9 +13,11 @@ from bitcliff.errors import InputError, NumericError
 from bitcliff.points import Plan
 from bitcliff.questions.kinds import KINDS
 from bitcliff.record import Measured, read_record
+from bitcliff.report.basis import effort_note
 from bitcliff.run import assess_job
 from bitcliff.run.assess_job import AssessJob, Listener, MeasuredBefore, run_assess, stored_job
 from bitcliff.types.options import DataOptions, ModelOptions
+from bitcliff.types.settings import AssessSettings
 from tests.contract import recompute
 from tests.contract.subjects import SETTINGS
 from tests.small_networks import chain
@@ -110,7 +112,7 @@ def test_an_interrupted_run_goes_on_to_the_same_record(
     assert [path.name for path in job.out.iterdir()] == ["partial.jsonl"]
     notes = Notes()
     run_assess(job, notes.listener())
-    assert notes.stages[-1] == "Going on after 7 policies measured before"
+    assert notes.stages[-1] == "Going on after 7 steps taken before"
     assert figures(job.out) == figures(Path("whole"))
     assert sorted(path.name for path in job.out.iterdir()) == FILES
 
@@ -258,3 +260,33 @@ def test_the_time_that_a_run_took_begins_with_the_command(job: AssessJob) -> Non
     record, _ = run_assess(job, Notes().listener())
     started = datetime.fromisoformat(record.provenance.started)
     assert started < before + timedelta(seconds=2)
+
+
+def test_effort_follows_from_the_time_and_is_not_chosen_again_after_a_kill(
+    job: AssessJob, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    timed = replace(job, settings=AssessSettings(budgets=(4.0,), uniform=(8,), minutes=1e-6))
+    notes = Notes()
+
+    def killed(name: str, *_work: int) -> None:
+        if name == "random-4":
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run_assess(timed, replace(notes.listener(), progress=killed))
+    assert any("too short even for the least effort" in stage for stage in notes.stages)
+    with monkeypatch.context() as patched:
+        patched.setattr(assess_job, "seconds_a_pass", None)  # whoever times again fails
+        record, _ = run_assess(timed, notes.listener())
+    found = record.settings
+    assert (found.minutes, found.draws, found.rounds) == (1e-6, 3, 2)
+    assert (found.exchanges, found.evaluations) == (4, 8)
+    # Whoever explains the run looks as hard, and the counts alone give the same outcomes.
+    assert stored_job(job.out)[0].settings.rounds == 2
+    given = found.changed(minutes=None, margin="auto", batch_size=None)
+    again, _ = run_assess(replace(job, settings=given), Notes().listener())
+    assert [*again.outcomes.items()] == [*record.outcomes.items()]
+    assert again.answers == record.answers
+    assert "17 % of the usual effort in the 1e-06 min allowed" in effort_note(record)
+    assert "--rounds 2 --exchanges 4 --evaluations 8 --draws 3" in effort_note(record)
+    assert not effort_note(again)

@@ -252,7 +252,7 @@ def test_after_a_kill_it_goes_on_with_the_question_that_was_asked(
     with pytest.raises(KeyboardInterrupt):
         run_explain(ExplainJob(run, ("uniform-5",), only, 0), QUIET)
     bare = read_record(run, KINDS)
-    assert (bare.explained, bare.answers) == (None, {})
+    assert (bare.explained, [*bare.answers]) == (None, ["least_widths"])
     # As `assess --explain` does when it is given again: the same numbers, measured later.
     later = bare.provenance.model_copy(update={"started": "later", "finished": "still later"})
     write_record(changed(bare, provenance=later), run)
@@ -290,7 +290,7 @@ def test_answers_that_could_not_stand_beside_new_ones_are_not_lost(
     assert (run / "record.json").read_bytes() == before
     # No training example is asked about.
     record = run_explain(ExplainJob(run, even, ("activations",), n_train=12), QUIET)
-    assert record.answers.keys() == {"activations", "inputs", "indicators"}
+    assert record.answers.keys() == {"least_widths", "activations", "inputs", "indicators"}
     assert explained_in(record).n_train == 10
     # All that is there is asked anew.
     everything = ("activations", "inputs", "indicators")

@@ -83,7 +83,7 @@ def test_an_interrupted_run_with_runtimes_goes_on_to_the_same_record(
             run_assess(job, Notes().listener())
     notes = Notes()
     record, _ = run_assess(job, notes.listener())
-    assert "Going on after 18 policies measured before" in notes.stages
+    assert "Going on after 18 steps taken before" in notes.stages
     assert figures(job.out) == figures(Path("whole"))
     assert [one.name for one in observed(record)] == ["torch-dynamic", "torchao-dynamic"]
     assert json.loads((job.out / "config.json").read_text())["runtimes"] == [
@@ -180,7 +180,7 @@ def test_of_a_runtime_it_is_explained_what_answers_tell(
     record = run_explain(asked, notes.listener())
     asked_of = "layers, inputs, corruptions, lengths"
     assert f"Asked of a runtime, which shows no bits: {asked_of}" in notes.stages
-    assert [*record.answers] == ["runtimes", *asked_of.split(", ")]
+    assert [*record.answers] == ["runtimes", "least_widths", *asked_of.split(", ")]
     inputs = figures_in(record, "inputs", InputsAtRisk)
     assert [one.policy for one in inputs.policies] == list(asked.policies)
     with pytest.raises(InputError, match="--only activations: torch-dynamic shows no bits"):

@@ -14,11 +14,11 @@ from bitcliff.cli.options import SettingsCommand, options_of, settings_from
 from bitcliff.cli.output import reader_may_leave
 
 # What has no effect on a black box, and where only shipped formats are asked for.
-_NEED_A_LOOK = ("budget", "numerics", "options", "explain")
-_NEED_BITS = (
-    *("bits", "uniform", "policy", "explain"),
-    *("draws", "rounds", "exchanges", "evaluations"),
-)
+_COUNTS = ("draws", "rounds", "exchanges", "evaluations")
+_NEED_A_LOOK = ("budget", "numerics", "options", "explain", "minutes")
+_NEED_BITS = ("bits", "uniform", "policy", "explain", "minutes", *_COUNTS)
+# Minutes that an assessment may take, where nothing else is said.
+_MINUTES = 3.0
 
 if TYPE_CHECKING:
     from bitcliff.record import Record
@@ -139,11 +139,12 @@ def print_record(record: "Record") -> None:
 def _print_summary(record: "Record", verdict: "Verdict", out: Path) -> None:
     from rich.console import Console
 
+    from bitcliff.questions.least_widths.page import least_widths_line
     from bitcliff.questions.runtimes.page import runtimes_lines
     from bitcliff.report import render_summary
 
     render_summary(record, verdict, Console())
-    for line in runtimes_lines(record):
+    for line in filter(None, [least_widths_line(record), *runtimes_lines(record)]):
         click.echo(line)
     click.echo(f"Report: {out / 'report.html'}")
 
@@ -168,11 +169,17 @@ def _job(options: dict[str, Any]) -> "AssessJob":
         _refuse_idle(
             options, _NEED_BITS, "with --numerics alone; leave it out, or give --budget too"
         )
+    minutes = _minutes(options, looks=bool(budgets))
     names, formats = formats_of("--numerics", options["numerics"])
     mixed, more = formats_of("--options", options["options"] or ())
     options = {**options, "options": mixed}
     settings = settings_from(
-        AssessSettings, options, budgets=budgets, numerics=names, formats=formats | more
+        AssessSettings,
+        options,
+        budgets=budgets,
+        numerics=names,
+        formats=formats | more,
+        minutes=minutes,
     )
     return replace(
         job,
@@ -242,10 +249,28 @@ def _refuse_idle(options: dict[str, Any], names: Iterable[str], why: str) -> Non
 def _check_mix(options: dict[str, Any]) -> None:
     from bitcliff.errors import InputError
 
-    idle = ("bits", "uniform", "policy", "plan", "explain", "evaluations")
+    idle = ("bits", "uniform", "policy", "plan", "explain", "evaluations", "minutes")
     _refuse_idle(options, idle, "with --options, which mixes formats and not bits; leave it out")
     if not options["budget"]:
         raise InputError("--options needs --budget: the mean bits of a value, such as 6")
+
+
+def _minutes(options: dict[str, Any], looks: bool) -> float | None:
+    """How long it may take; None: the counts say how hard to look.
+
+    Args:
+        looks: whether bits are looked for, or formats mixed, at all.
+    """
+    from bitcliff.run.assess_job import BUILTIN_BUDGETS
+
+    counts = [name for name in _COUNTS if options[name] is not None]
+    if counts:
+        _refuse_idle(options, ["minutes"], f"with --{counts[0]}; leave one of them out")
+    elif options["minutes"] is not None:
+        return float(options["minutes"])
+    # The figures of built-in models are published, and must be those of every machine.
+    untimed = counts or options["options"] or options["black_box"] or not looks
+    return None if untimed or options["model"] in BUILTIN_BUDGETS else _MINUTES
 
 
 def _default_budgets(options: dict[str, Any]) -> tuple[float, ...]:

@@ -35,6 +35,7 @@ class Display:
         self.task = self.bar.add_task("Starting", total=None)
         self.waiting: list[str] | None = None if self.console.is_terminal else []
         self.last = ""
+        self.start: tuple[float, int] | None = None  # seconds, and work done then
         self.began = time.monotonic()
 
     def __enter__(self) -> "Display":
@@ -72,8 +73,17 @@ class Display:
         self.bar.update(self.task, description=name, completed=done, total=whole)
         if not self.console.is_terminal and name != self.last:
             seconds = time.monotonic() - self.began
-            self._line(f"[{100 * done // max(whole, 1):3d} %, {seconds:4.0f} s] {name}")
+            left = self._left(seconds, done, whole)
+            self._line(f"[{100 * done // max(whole, 1):3d} %, {seconds:4.0f} s{left}] {name}")
         self.last = name
+
+    def _left(self, seconds: float, done: int, whole: int) -> str:
+        """An estimate from the pace since this work began, once some of it is done."""
+        if self.start is None or done <= self.start[1]:
+            self.start = seconds, done
+            return ""
+        pace = (seconds - self.start[0]) / (done - self.start[1])
+        return f", about {pace * (whole - done):.0f} s left" if done < whole else ""
 
     def _line(self, text: str) -> None:
         self.console.print(text, markup=False, highlight=False, soft_wrap=True)

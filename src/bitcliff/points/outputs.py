@@ -7,6 +7,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from bitcliff.errors import InputError
+from bitcliff.tasks.classification import other_task
 
 _USUAL_NAMES = ("logits", "scores", "probabilities", "probs")
 

@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from bitcliff.points.forward import logits_of
+from bitcliff.points.forward import output_of
 from bitcliff.points.operations import Function, Operation
 from bitcliff.points.walk import Walk
 from bitcliff.types.subject import Inputs
@@ -68,7 +68,7 @@ def sites_without_effect(model: nn.Module, inputs: Inputs, table: Table) -> set[
 def _without_gradient(model: nn.Module, inputs: Inputs, table: Table) -> set[str]:
     walk = _Scaled(model, table)
     with torch.enable_grad(), walk:
-        scores = logits_of(model, inputs)
+        scores = output_of(model, inputs)
         if not scores.requires_grad:
             return {*walk.factors}
         found = torch.autograd.grad(scores.sum(), [*walk.factors.values()], allow_unused=True)
@@ -77,7 +77,7 @@ def _without_gradient(model: nn.Module, inputs: Inputs, table: Table) -> set[str
 
 def _scores(walk: Walk, inputs: Inputs) -> Float[Tensor, "batch classes"]:
     with torch.no_grad(), walk:
-        return logits_of(walk.model, inputs).clone()
+        return output_of(walk.model, inputs).clone()
 
 
 class _Scaled(Walk):

@@ -9,6 +9,7 @@ from bitcliff.questions.difference import statistics as difference
 from bitcliff.questions.indicators import statistics as indicators
 from bitcliff.questions.inputs import statistics as inputs
 from bitcliff.questions.layers import statistics as layers
+from bitcliff.questions.least_widths import statistics as least_widths
 from bitcliff.questions.lengths import statistics as lengths
 from bitcliff.questions.mitigations import statistics as mitigations
 from bitcliff.questions.runtimes import statistics as runtimes
@@ -18,6 +19,7 @@ from bitcliff.record import AnswerKind
 KINDS: Mapping[str, AnswerKind] = {
     "runtimes": runtimes.KIND,
     "difference": difference.KIND,
+    "least_widths": least_widths.KIND,
     "verification": verification.KIND,
     "layers": layers.KIND,
     "activations": activations.KIND,

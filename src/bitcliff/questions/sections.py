@@ -12,6 +12,7 @@ from bitcliff.questions.indicators.page import indicators_section
 from bitcliff.questions.inputs.page import inputs_section
 from bitcliff.questions.layers.page import layers_section
 from bitcliff.questions.layers.statistics import inflection
+from bitcliff.questions.least_widths.page import least_widths_section
 from bitcliff.questions.lengths.page import lengths_section
 from bitcliff.questions.mitigations.page import mitigations_section
 from bitcliff.questions.runtimes.page import runtimes_section
@@ -36,8 +37,9 @@ _EXPLAINED: Mapping[str, Callable[[Record, Any], Section]] = {
     "lengths": lengths_section,
     "indicators": indicators_section,
     "mitigations": mitigations_section,
+    "least_widths": least_widths_section,
 }
-"""Of `bitcliff explain`, by the answer's key, in the order of the report."""
+"""Of `bitcliff explain`, the last of `assess`: by the answer's key, in the order of the report."""
 
 
 def write_run_report(record: Record, verdict: Verdict, run: Path) -> None:

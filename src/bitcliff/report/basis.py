@@ -11,6 +11,7 @@ from bitcliff.record.arrays import NONE
 from bitcliff.report.formatting import clean, noun, percent, rate_interval, rate_text
 from bitcliff.stats import rate
 from bitcliff.types.rate import Rate
+from bitcliff.types.settings import AssessSettings
 
 
 def float_on_same(record: Record, policy: PolicyResult) -> Rate | None:
@@ -151,3 +152,19 @@ def _together(record: Record, names: list[str]) -> str:
     whole = {*kinds.values()} - {p.kind for p in record.policies if p.name not in names}
     shown = [kinds[name] if kinds[name] in whole else name for name in names]
     return ", ".join(clean(name, 40) for name in dict.fromkeys(shown))
+
+
+def effort_note(record: Record) -> str:
+    """What the time that was allowed has bought, in a sentence; empty where counts were given."""
+    asked = record.settings
+    if asked.minutes is None:
+        return ""
+    usual = AssessSettings.model_fields["rounds"].default
+    share = "All" if asked.rounds >= usual else f"{100 * asked.rounds / usual:.0f} %"
+    return (
+        f"{share} of the usual effort in the {asked.minutes:g} min allowed (--minutes): "
+        f"{asked.rounds} search rounds, {asked.exchanges} exchange moves, {asked.evaluations} "
+        f"evolutionary evaluations, {asked.draws} random draws. The same again, on any machine: "
+        f"--rounds {asked.rounds} --exchanges {asked.exchanges} --evaluations {asked.evaluations} "
+        f"--draws {asked.draws}."
+    )

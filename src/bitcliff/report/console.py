@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 from bitcliff.record import PolicyResult, Record
 from bitcliff.report.basis import (
+    effort_note,
     float_on_same,
     folding_note,
     is_partial,
@@ -184,6 +185,7 @@ def _closing(record: Record, finding: Finding, hidden: set[str]) -> list[str]:
         folding_note(record),
         labelling and f"Labels: {clean(labelling, 300)}.",
         _without_labels(record),
+        effort_note(record),
         _coverage_line(record),
         _left_out_line(record),
         "In brackets: 95 % intervals."

@@ -10,7 +10,7 @@ from typing import Any
 
 from bitcliff.record import Record
 from bitcliff.report import view
-from bitcliff.report.basis import output_note, partial_notes, same_text, warnings
+from bitcliff.report.basis import effort_note, output_note, partial_notes, same_text, warnings
 from bitcliff.report.figure import figure_plot
 from bitcliff.report.filters import FILTERS
 from bitcliff.report.finding import find
@@ -109,6 +109,7 @@ def _context(record: Record, verdict: Verdict) -> dict[str, Any]:
         "coverage": record.coverage,
         "uncovered": subject.uncovered,
         "searched": view.searched(record),
+        "bought": effort_note(record),
         "partial": partial_notes(record),
         "warnings": warnings(record),
         "output": output_note(record),

@@ -18,6 +18,7 @@ from bitcliff.adapters.onnx.subject import is_onnx
 from bitcliff.adapters.preprocessing import IMAGE_OPTIONS
 from bitcliff.audit import AssessSettings
 from bitcliff.audit.compose import record_of_schedule
+from bitcliff.audit.effort import Effort, fitting_effort, seconds_a_pass
 from bitcliff.audit.prepare import Prepared, prepare
 from bitcliff.audit.schedule import Schedule
 from bitcliff.errors import InputError
@@ -27,6 +28,8 @@ from bitcliff.policy import Policy
 from bitcliff.policy.stored import read_policy
 from bitcliff.questions.difference.observe import observe_difference
 from bitcliff.questions.kinds import KINDS
+from bitcliff.questions.least_widths.observe import observe_least_widths
+from bitcliff.questions.least_widths.record import CutObserved
 from bitcliff.questions.runtimes.observe import observe_runtimes
 from bitcliff.questions.sections import write_run_report
 from bitcliff.record import (
@@ -60,6 +63,8 @@ BUILTIN_BUDGETS = {DEFAULT_MODEL: (7.0, 9.0), **dict.fromkeys(SHIPPED, (5.5,))}
 
 _THREADS = TypeAdapter(Annotated[int, Field(ge=1, le=1024, strict=True)])
 _RUNTIMES = TypeAdapter(tuple[RuntimeChoice | str, ...])
+_COUNTS = TypeAdapter(dict[str, Annotated[int, Field(ge=0, strict=True)]])
+_EFFORT = "effort"
 # What `ort-dynamic` was before it had options.
 _ORT_BEFORE = OrtOptions(weights="uint8", operators=("Conv", "Gemm", "MatMul"))
 _LIMIT = TypeAdapter(Annotated[int, Field(ge=1, strict=True)] | None)
@@ -144,7 +149,11 @@ def run_assess(job: AssessJob, listener: Listener) -> tuple[Record, Verdict]:
     with held(job.out):
         partial = Partial(job.out / PARTIAL, config, began)
         if partial.resumed:
-            listener.stage(f"Going on after {partial.resumed} policies measured before")
+            listener.stage(f"Going on after {partial.resumed} steps taken before")
+        counts = _counts(prepared, partial, listener)
+        job = replace(job, settings=job.settings.changed(**counts))
+        prepared = replace(prepared, settings=prepared.settings.changed(**counts))
+        config["settings"] = resolved_settings(job)
         record = _measured(prepared, MeasuredBefore(partial), job, listener)
         verdict = judge(record, job.settings.max_drop)
         # The record first: a new configuration never stands beside an old record.
@@ -155,6 +164,41 @@ def run_assess(job: AssessJob, listener: Listener) -> tuple[Record, Verdict]:
         write_run_report(record, verdict, job.out)
         partial.clear()
     return record, verdict
+
+
+def _counts(prepared: Prepared, partial: Partial, listener: Listener) -> dict[str, int]:
+    """How hard to look, where that follows from the time allowed: chosen once for a run, also where
+    it is killed and goes on."""
+    asked = prepared.settings
+    if asked.minutes is None or not (prepared.points and asked.explores_bits):
+        return {}
+    found = partial.get_as(_EFFORT, _COUNTS.validate_python)
+    if found is None:
+        listener.stage("Timing the first passes")
+        effort = fitting_effort(prepared, asked.minutes, seconds_a_pass(prepared))
+        listener.stage(_estimate(effort, asked.minutes))
+        found = effort.counts
+        partial.put(_EFFORT, found)
+    return found
+
+
+def _estimate(effort: Effort, minutes: float) -> str:
+    at_most, allowed = _duration(effort.seconds), f"--minutes {minutes:g}"
+    if effort.seconds > 60 * minutes:
+        return (
+            f"{allowed} is too short even for the least effort, which is run all the same: "
+            f"estimated at most {at_most}, all effort {_duration(effort.usual)}"
+        )
+    if effort.share == 1:
+        return f"All effort fits into {allowed}: estimated at most {at_most}"
+    return (
+        f"{100 * effort.share:.0f} % of the usual effort fits into {allowed}: estimated at most "
+        f"{at_most}, all of it {_duration(effort.usual)}"
+    )
+
+
+def _duration(seconds: float) -> str:
+    return f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.1f} min"
 
 
 def with_stem(settings: AssessSettings, subject: Subject, examples: Examples) -> AssessSettings:
@@ -187,17 +231,28 @@ class MeasuredBefore:
         """Keep it, on disk at once."""
         self._partial.put(measured.name, measured.model_dump())
 
+    def cut(self, name: str, make: Callable[[], CutObserved]) -> CutObserved:
+        """What was found under this name of a worst case with fewer options, or is found now."""
+        found = self._partial.get_as(name, CutObserved.model_validate)
+        if found is None:
+            found = make()
+            self._partial.put(name, found.model_dump())
+        return found
+
 
 def _measured(
     prepared: Prepared, store: MeasuredBefore, job: AssessJob, listener: Listener
 ) -> Record:
-    """Every condition measured; then what runtimes do, and two that are compared, beyond their
-    outcomes."""
+    """Every condition measured; then worst cases with fewer options, and what runtimes do, and two
+    that are compared, beyond their outcomes."""
     schedule = Schedule(prepared)
     schedule.run(listener.progress, store)
+    cuts = observe_least_widths(schedule, store.cut, listener.progress)
     found = observe_runtimes(prepared, listener.progress) if prepared.runtimes else None
     # Last, since it notes when the run ended.
     record = record_of_schedule(schedule, store.started, job.command)
+    if cuts is not None:
+        record = with_answer(record, "least_widths", cuts, KINDS["least_widths"])
     if found is not None:
         record = with_answer(record, "runtimes", found, KINDS["runtimes"])
     if not job.settings.compared:
@@ -309,6 +364,11 @@ def _refuse_idle(options: ModelOptions, data: str) -> None:
             raise InputError(f"{option} has no effect: {data} is taken as it is; leave it out")
 
 
+def resolved_settings(job: AssessJob) -> dict[str, Any]:
+    """The settings, but for the threshold, which judges a run and changes nothing measured."""
+    return job.settings.model_dump(exclude={"max_drop"})
+
+
 def resolved_config(
     job: AssessJob, subject: Subject, examples: Examples, float_sha256: str
 ) -> dict[str, Any]:
@@ -325,8 +385,7 @@ def resolved_config(
         "limit": job.limit,
         "runtimes": [choice.fields for choice in job.runtimes],
         "black_box": job.black_box,
-        # The threshold judges a run and does not change what is measured.
-        "settings": job.settings.model_dump(exclude={"max_drop"}),
+        "settings": resolved_settings(job),
         "model_options": job.model_options.model_dump(),
         "data_options": job.data_options.model_dump(),
         "weights_sha256": subject.weights_sha256,

@@ -166,6 +166,13 @@ class AssessSettings(Selection):
     # smaller than it can be made: hence the label where there are labels.
     margin: Literal["auto", "prediction", "label"] = "auto"
     """What the adversary pushes away from; auto: the label where there are labels."""
+    # Of a run that is asked for in Python, or whose figures are published, no time is known.
+    minutes: Annotated[
+        float | None,
+        Field(gt=0, le=1e6),
+        Option(default="3; built-in model, or where the next four are given: no limit"),
+    ] = None
+    """Time that an assessment of bits may take: the next four are cut alike until it fits."""
     draws: int = Field(default=20, ge=1)
     """Draws of each random policy."""
     rounds: int = Field(default=12, ge=0)
