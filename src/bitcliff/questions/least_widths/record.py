@@ -5,9 +5,9 @@ from typing import Annotated
 from pydantic import Field
 
 from bitcliff.record.arrays import Ints, Small2
-from bitcliff.record.outcomes import Count, Effort
+from bitcliff.record.outcomes import Effort
 from bitcliff.record.part import Part
-from bitcliff.types.rate import Rate
+from bitcliff.types.rate import Count, Rate
 
 KEY = "least_widths"
 
