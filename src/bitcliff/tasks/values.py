@@ -32,7 +32,7 @@ class Values:
 
     def decided(self, output: Tensor, inputs: Inputs) -> Float[Tensor, "batch values"]:
         """The numbers."""
-        return output.flatten(1) if output.ndim > 1 else output[:, None]
+        return _numbers(output)
 
     def lead(self, output: Tensor, inputs: Inputs, decided: Tensor) -> Float[Tensor, " batch"]:
         """What of the tolerance is left."""
@@ -66,7 +66,7 @@ class Embedding:
 
     def decided(self, output: Tensor, inputs: Inputs) -> Float[Tensor, "batch values"]:
         """The vector."""
-        return output.flatten(1) if output.ndim > 1 else output[:, None]
+        return _numbers(output)
 
     def lead(self, output: Tensor, inputs: Inputs, decided: Tensor) -> Float[Tensor, " batch"]:
         """By how much the cosine is above the least."""
@@ -100,14 +100,16 @@ class Labels:
 
     def decided(self, output: Tensor, inputs: Inputs) -> Float[Tensor, "batch labels"]:
         """Plus one where a label holds, else minus one."""
-        flat = output.flatten(1) if output.ndim > 1 else output[:, None]
-        return torch.where(flat > self.at, 1.0, -1.0)
+        return torch.where(_numbers(output) > self.at, 1.0, -1.0)
 
     def lead(self, output: Tensor, inputs: Inputs, decided: Tensor) -> Float[Tensor, " batch"]:
         """That of the label nearest to its threshold."""
-        flat = output.flatten(1) if output.ndim > 1 else output[:, None]
-        return ((flat - self.at) * decided).amin(1)
+        return ((_numbers(output) - self.at) * decided).amin(1)
 
     def share(self, output: Tensor, inputs: Inputs, decided: Tensor) -> Float[Tensor, " batch"]:
         """Of the labels, those on float's side."""
         return (self.decided(output, inputs) == decided).float().mean(1)
+
+
+def _numbers(output: Tensor) -> Float[Tensor, "batch values"]:
+    return output.flatten(1) if output.ndim > 1 else output[:, None]
