@@ -37,7 +37,7 @@ def test_tensors_objects_and_keywords(capsys: pytest.CaptureFixture[str]) -> Non
     alone = subject(lambda x: torch.zeros(len(x), 1))
     assert output_count(alone, x) == 2
     judge_as(alone.module, Classification())
-    with pytest.raises(InputError, match="has one output; a classifier needs at least two"):
+    with pytest.raises(InputError, match="gives one number an example: give --task threshold"):
         output_count(alone, x)
     assert capsys.readouterr().out == ""
 

@@ -141,7 +141,7 @@ BAD: list[tuple[str, Any, Any, dict[str, Any], str]] = [
     ("no labels", chain(0), [X], {"margin": "label"}, "--margin label needs labels"),
     ("label too high", chain(0), [(X, Y + 1)], {}, r"in 1..3, but the model has 3 classes"),
     ("label below zero", chain(0), [(X, Y - 1)], {}, r"they must lie in 0..2"),
-    ("one output", ONE_OUTPUT, [X], {}, "two classes or more"),
+    ("one output", ONE_OUTPUT, [X], {}, "one number an example"),
     ("no logits", NO_LOGITS, [X], {}, "class scores"),
     ("wrong shape", chain(0), [X[:, :3]], {}, "."),
 ]  # fmt: skip

@@ -296,7 +296,7 @@ def test_where_an_lstm_is_quantized_only_exact_sums_can_be_had(
     runtime = loaded("ort-dynamic", mixed)
     assert runtime.sums is not None
     assert runtime.sums.exact()(TOKENS).shape == (4, 3)
-    with pytest.raises(InputError, match=r"\(MatMulInteger\) .* and not DynamicQuantizeLSTM"):
+    with pytest.raises(InputError, match=r"\(MatMulInteger, .* and not DynamicQuantizeLSTM"):
         runtime.sums.saturating()
 
 

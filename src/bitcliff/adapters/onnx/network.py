@@ -102,7 +102,7 @@ class OnnxNetwork(nn.Module):
     def values(self, *inputs: Tensor) -> Iterator[tuple[Step, tuple[Any, ...]]]:
         """Every node with what it gives, in order."""
         held: dict[str, Any] = dict(zip(self.inputs, inputs, strict=True)) | self._numbers
-        held |= {name: held[name][0] for name in self.alike}
+        held |= {name: held[name].flatten()[0] for name in self.alike}
         held |= {name: getattr(self.constants, own) for name, own in self._constants.items()}
         own: Set[int] = frozenset()
         if not self._watched:  # Where it is traced, tensors have no address.
