@@ -19,7 +19,7 @@ OF_A_RUN = ["verify", "export", "explain"]
 OF_A_RECORD = ["gate", "report"]
 SAID = {
     "empty": f"empty: holds no record.json; {GIVE}",
-    "killed": "killed: its last run was interrupted; run the same `bitcliff assess` again first",
+    "killed": "killed: its last run was interrupted; run the same command again first",
     "mates-killed": f"an interrupted `bitcliff batchmates`; run the same again, or {GIVE}",
     "mates": f"mates: a finished `bitcliff batchmates`; read its report.html, or {GIVE}",
     "mates-killed-again": "an interrupted `bitcliff batchmates`; run the same again",

@@ -171,6 +171,7 @@ ANYTHING = {
     "--include",
     "--exclude",
     "--output",
+    "--task",
     "--include-stem",
     "--per-channel",
     "--fold-batchnorm",

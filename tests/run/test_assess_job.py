@@ -77,6 +77,7 @@ def test_a_run_leaves_its_five_files_and_no_other(job: AssessJob) -> None:
         "Loading py:own_network:net",
         "Loading data.npz",
         "Finding the quantization points",
+        "Judged by one class, that of the largest score",
     ]
     assert [len(plan) for plan in notes.plans] == [4]
     assert notes.steps[-1] == "done"
@@ -214,7 +215,7 @@ def test_a_report_that_cannot_be_written_loses_no_measurement(
             run_assess(job, Notes().listener())
     notes = Notes()
     run_assess(job, notes.listener())
-    assert notes.stages[-1].startswith("Going on after 16 policies")
+    assert notes.stages[-1].startswith("Going on after 18 steps")
     assert sorted(path.name for path in job.out.iterdir()) == FILES
 
 

@@ -99,7 +99,7 @@ def test_the_context_is_the_run_that_was_recorded(run: Path, contexts: list[Cont
     )
     assert train.allocations["worst-5.5"].sum(1).unique().tolist() == [110]
     assert explained_in(record).n_train == 30
-    assert read_record(run) == record
+    assert read_record(run, KINDS) == record
 
 
 def test_worst_bits_of_training_examples_are_looked_for_only_where_layers_are_asked(
@@ -187,7 +187,7 @@ def odd_threads(run: Path) -> None:
 
 
 def other_data(run: Path) -> None:
-    record = read_record(run)
+    record = read_record(run, KINDS)
     provenance = record.provenance.model_copy(update={"data_sha256": "0" * 64})
     write_record(changed(record, provenance=provenance), run)
 
@@ -195,7 +195,7 @@ def other_data(run: Path) -> None:
 def other_answers(run: Path) -> None:
     config = json.loads((run / "config.json").read_text())
     (run / "config.json").write_text(json.dumps(config | {"model": "base-digits"}))
-    record = read_record(run)
+    record = read_record(run, KINDS)
     from bitcliff.adapters import load_model
 
     other = {"weights_sha256": load_model("base-digits").weights_sha256}
@@ -345,7 +345,7 @@ def test_the_record_is_read_while_the_folder_is_held(
     real = held
 
     def late(folder: Path) -> AbstractContextManager[None]:
-        record = read_record(folder)
+        record = read_record(folder, KINDS)
         provenance = record.provenance.model_copy(update={"finished": "later"})
         later.append(changed(record, provenance=provenance))
         write_record(later[0], folder)
@@ -379,7 +379,7 @@ def test_answers_of_another_version_are_not_taken_up(
 
 
 def test_a_run_with_nothing_to_explain_is_refused(run: Path) -> None:
-    bare = with_conditions(read_record(run), lambda one: one.kind == "weights-only")
+    bare = with_conditions(read_record(run, KINDS), lambda one: one.kind == "weights-only")
     write_record(bare, run)
     with pytest.raises(InputError, match="no worst case, trained or even policy to explain"):
         run_explain(ExplainJob(run, n_train=0), QUIET)

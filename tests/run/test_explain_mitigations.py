@@ -78,7 +78,7 @@ def test_a_plan_keeps_what_the_table_promised(job: AssessJob) -> None:
         assert worst.total_bits == promised.cost.total_bits
         assert worst.condition.policy_freedom_log2 == promised.cost.freedom_log2
         assert worst.effort.forward_passes == promised.passes
-    assert read_record(again.out).settings.floors == plan.floors
+    assert read_record(again.out, KINDS).settings.floors == plan.floors
 
 
 def test_a_new_assessment_takes_the_old_plan_away(job: AssessJob) -> None:

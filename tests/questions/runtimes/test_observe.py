@@ -350,8 +350,8 @@ def test_what_cannot_be_forecast_is_told_and_a_reduced_range_needs_no_forecast(
     prepared = Audit(subject, examples(x[:4], None), settings=SETTINGS, runtimes=runtimes).prepared
     found = observe_runtimes(prepared, None).runtimes
     assert [one.other_processor for one in found] == [None, None]
-    assert found[0].left_out == []
-    assert found[1].left_out == ["x86 processors without VNNI: only products by one matrix"]
+    assert found[0].not_forecast == []
+    assert found[1].not_forecast == ["x86 processors without VNNI: only products by one matrix"]
     monkeypatch.setattr("bitcliff.questions.runtimes.observe.cpu_flags", lambda: ["avx2"])
     there = observe_runtimes(prepared, None).runtimes[1].other_processor
     assert there is not None
