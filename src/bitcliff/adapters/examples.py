@@ -31,7 +31,7 @@ from bitcliff.adapters.subsample import choose
 from bitcliff.adapters.tables import open_table
 from bitcliff.adapters.texts import open_jsonl, open_lines
 from bitcliff.errors import InputError, nearest
-from bitcliff.points.find_task import find_task, refuse_labels
+from bitcliff.points.find_task import choose_threshold, refuse_labels
 from bitcliff.types.options import DataOptions
 from bitcliff.types.subject import Examples, Preprocessing, Subject, Texts, examples_sha256
 
@@ -103,7 +103,7 @@ def load_examples(
     if isinstance(taken.inputs, Texts):
         indices, taken = _by_length(indices, taken, taken.inputs)
     with quiet():
-        find_task(subject.module, taken.inputs)
+        choose_threshold(subject.module, taken.inputs)
     kept = None if labels is None else torch.from_numpy(labels[indices])
     return Examples(
         name=spec,

@@ -7,16 +7,17 @@ import torch
 from bitcliff.adapters.optional import quiet
 from bitcliff.adapters.wording import one_line, told_of
 from bitcliff.errors import InputError
-from bitcliff.points.find_task import is_one_score
+from bitcliff.points.find_task import find_one_score
 from bitcliff.points.forward import output_of
 from bitcliff.tasks import task_of
 from bitcliff.tasks.classification import other_task
-from bitcliff.tasks.protocol import told_task
 from bitcliff.types.subject import Inputs, Preprocessing, Subject
 
 
 def output_count(subject: Subject, example_inputs: Inputs) -> int:
     """Runs the model on the first example and counts its scores.
+
+    One that is found to give a single score is judged by a threshold from then on.
 
     Args:
         example_inputs: at least one example, as the model takes them.
@@ -34,8 +35,7 @@ def output_count(subject: Subject, example_inputs: Inputs) -> int:
     try:
         with torch.no_grad(), quiet():
             output = output_of(subject.module, first)
-            if told_task(subject.module) is None and is_one_score(output):
-                return 2  # that of a threshold, on its two sides
+            find_one_score(subject.module, output)
             logits = task_of(subject.module).scores(output, first)
     except InputError as error:
         raise InputError(told_of(subject.name, error)) from error

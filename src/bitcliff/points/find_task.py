@@ -42,24 +42,29 @@ def refuse_labels(module: nn.Module, data: str) -> None:
         )
 
 
-def is_one_score(output: Tensor) -> bool:
-    """Of one example: a single number and not one for each class."""
-    return output.numel() == 1 and output.is_floating_point()
-
-
 def find_task(module: nn.Module, inputs: Inputs) -> None:
     """Let a network that gives one score be judged by it, and choose a threshold if none is told.
 
     Args:
         inputs: all examples.
     """
-    with torch.no_grad():
-        if told_task(module) is None and is_one_score(
-            output_of(module, take(inputs, torch.tensor([0])))
-        ):
-            judge_as(module, Threshold())
-        task = task_of(module)
-        if isinstance(task, Threshold) and task.at is None:
+    if told_task(module) is None:
+        with torch.no_grad():
+            find_one_score(module, output_of(module, take(inputs, torch.tensor([0]))))
+    choose_threshold(module, inputs)
+
+
+def find_one_score(module: nn.Module, output: Tensor) -> None:
+    """The same, where it is known what the network gives for one example."""
+    if told_task(module) is None and output.numel() == 1 and output.is_floating_point():
+        judge_as(module, Threshold())
+
+
+def choose_threshold(module: nn.Module, inputs: Inputs) -> None:
+    """Where a network is judged by one that nobody told: by what it gives for all examples."""
+    task = task_of(module)
+    if isinstance(task, Threshold) and task.at is None:
+        with torch.no_grad():
             parts = torch.arange(batch_size(inputs)).split(_AT_ONCE)
             outputs = [output_of(module, take(inputs, part)).flatten() for part in parts]
-            judge_as(module, task.chosen(torch.cat(outputs)))
+        judge_as(module, task.chosen(torch.cat(outputs)))

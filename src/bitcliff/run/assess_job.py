@@ -251,14 +251,14 @@ def _measured(
     found = observe_runtimes(prepared, listener.progress) if prepared.runtimes else None
     # Last, since it notes when the run ended.
     record = record_of_schedule(schedule, store.started, job.command)
-    if cuts is not None:
-        record = with_answer(record, "least_widths", cuts, KINDS["least_widths"])
     if found is not None:
         record = with_answer(record, "runtimes", found, KINDS["runtimes"])
-    if not job.settings.compared:
-        return record
-    difference = observe_difference(prepared, record, listener.progress)
-    return with_answer(record, "difference", difference, KINDS["difference"])
+    if job.settings.compared:
+        difference = observe_difference(prepared, record, listener.progress)
+        record = with_answer(record, "difference", difference, KINDS["difference"])
+    if cuts is not None:
+        record = with_answer(record, "least_widths", cuts, KINDS["least_widths"])
+    return record
 
 
 def _runtimes(
