@@ -45,6 +45,7 @@ def one(folder: Path) -> "subprocess.CompletedProcess[str]":
     return bitcliff(folder, *train("one"))
 
 
+@pytest.mark.slow
 def test_two_processes_train_what_one_does(
     folder: Path, one: "subprocess.CompletedProcess[str]"
 ) -> None:

@@ -88,7 +88,11 @@ def wait_for_checkpoint(folder: Path, out: str) -> None:
 
 # SIGINT differs in its code alone, which the signals in validation tell.
 @pytest.mark.parametrize(
-    ("number", "code"), [(signal.SIGTERM, 143), (signal.SIGKILL, -signal.SIGKILL)]
+    ("number", "code"),
+    [
+        (signal.SIGTERM, 143),
+        pytest.param(signal.SIGKILL, -signal.SIGKILL, marks=pytest.mark.slow),
+    ],
 )
 def test_a_stopped_run_is_resumed_to_the_same_bits(
     trained: Path, whole: Path, number: signal.Signals, code: int
@@ -195,6 +199,7 @@ def test_resuming_what_has_ended_or_never_began(trained: Path) -> None:
 
 
 @pytest.mark.skipif(not hasattr(resource, "prlimit"), reason="only Linux limits other processes")
+@pytest.mark.slow
 def test_no_space_left_while_training(trained: Path, whole: Path) -> None:
     """Files may no longer grow to more than 40 kB: less than a checkpoint has."""
     process = start(trained, "long.yaml", "full")

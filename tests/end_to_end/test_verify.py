@@ -138,6 +138,7 @@ def test_a_file_runs_elsewhere_and_says_what_it_is(
     check_file(small, "finished", policy, inputs, images)
 
 
+@pytest.mark.slow
 def test_a_file_with_a_co_trained_policy_runs_elsewhere(folder: Path) -> None:
     subject = load_model("brittle-digits")
     images = load_examples("digits", subject=subject, limit=N, seed=0).inputs

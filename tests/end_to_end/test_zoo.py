@@ -39,7 +39,10 @@ def test_the_brittle_network_is_found_brittle(tmp_path: Path) -> None:
     assert drop(policies["worst-evolutionary-5.5"]) > 30
 
 
-@pytest.mark.parametrize(("name", "budgets"), [("robust-digits", "4,5.5"), ("base-digits", "4")])
+@pytest.mark.parametrize(
+    ("name", "budgets"),
+    [pytest.param("robust-digits", "4,5.5", marks=pytest.mark.slow), ("base-digits", "4")],
+)
 def test_the_others_are_not(tmp_path: Path, name: str, budgets: str) -> None:
     code, policies = assess(tmp_path, name, budgets)
     assert code == 0
