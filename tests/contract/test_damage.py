@@ -159,12 +159,14 @@ def test_a_damaged_figure_is_refused(run: Path, fields: Json, at_most: int | Non
 
 
 # Each of them is read: it costs more than a comparison of figures.
-@pytest.mark.parametrize("at_most", [50, ALL])
+@pytest.mark.parametrize("at_most", [40, ALL])
 def test_damage_to_what_was_observed_is_refused_or_changes_nothing(
     run: Path, fields: Json, at_most: int | None
 ) -> None:
     right, dice = forged(run, fields), random.Random(0)
     assert right is not None
+    if at_most is not None and run.name == "padded":
+        at_most *= 2  # few of its leaves hold outcomes, and some must be among those tried
     observed = [one for one in places(fields) if one.way[0] != "figures"]
     believed, changed = list[tuple[Place, object]](), 0
     for place in sampled(observed, at_most):
