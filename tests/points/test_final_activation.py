@@ -6,7 +6,13 @@ from torch import Tensor, nn
 
 from bitcliff.points import Attachment, discover
 from bitcliff.points.attach import Rounding
-from bitcliff.points.final_activation import FinalActivation, final_activation, to_logits
+from bitcliff.points.final_activation import (
+    FinalActivation,
+    final_activation,
+    final_of,
+    to_logits,
+)
+from bitcliff.points.find_task import judge_by
 from tests.small_networks import SoftmaxByHand, chain
 
 Z = torch.tensor([[3.0, -2.0, 0.5], [0.1, 0.2, 8.0]])
@@ -46,6 +52,14 @@ class Cubed(nn.Module):
 )
 def test_scores_tell_what_they_come_out_of(scores: Tensor, expected: str) -> None:
     assert final_activation(scores) == expected
+
+
+def test_leads_over_float_come_out_of_nothing() -> None:
+    """They may all lie in [0, 1], as a sigmoid's scores do."""
+    network, leads = nn.Sequential(nn.Linear(3, 4)), torch.tensor([[0.3, 0.0], [0.9, 0.0]])
+    assert final_of(network, leads) == "sigmoid"
+    judge_by(network, "values:1")
+    assert final_of(network, leads) == "none"
 
 
 def test_logits_come_back_as_another_library_has_them() -> None:

@@ -111,3 +111,14 @@ def test_only_what_can_change_the_scores_is_a_point(case: str) -> None:
     attachment = Attachment(model, plan)
     attachment.run(x, WEIGHTS_ONLY)
     assert not attachment.incidents.strays  # what is no point is known all the same
+
+
+def test_an_output_of_another_shape_than_class_scores_has_a_reach_too() -> None:
+    def frames(self: Any, x: Tensor) -> Tensor:
+        x = self.first(x).relu()
+        self.box(x.detach())
+        return self.head(x)[:, None]  # type: ignore[no-any-return]
+
+    model = frozen(Wired(frames, first=linear(), head=nn.Linear(6, 3), **BOX))
+    plan = discover(model, torch.randn(4, 6), Selection(include_stem=True))
+    assert [point.name for point in plan.points] == ["first", "head"]

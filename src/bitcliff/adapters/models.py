@@ -14,6 +14,7 @@ from bitcliff.adapters.zoo_models import load_shipped, load_zoo
 from bitcliff.errors import InputError, nearest
 from bitcliff.points.find_task import judge_by
 from bitcliff.points.outputs import give_only
+from bitcliff.tasks.choice import read_task
 from bitcliff.types.options import ModelOptions
 from bitcliff.types.subject import Subject
 from bitcliff.zoo.shipped import SHIPPED
@@ -58,6 +59,8 @@ def load_model(
         MissingExtra: the library it comes from is not installed.
     """
     check_model_name(spec)
+    if options.task is not None:
+        read_task(options.task)  # a wrong one is refused before anything is loaded
     prefix, _, name = spec.partition(":")
     if prefix in PREFIXES and name:
         loader = PREFIXES[prefix]

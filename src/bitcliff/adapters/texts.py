@@ -16,7 +16,7 @@ from bitcliff.adapters.wording import one_line, shortened
 from bitcliff.errors import InputError
 from bitcliff.tasks import NextToken, task_of
 from bitcliff.types.options import DataOptions
-from bitcliff.types.subject import Subject, Texts, Tokens
+from bitcliff.types.subject import MASK, Subject, Texts, Tokens
 
 # Characters of a text that a report shows.
 _SHOWN = 200
@@ -75,12 +75,10 @@ def _continued(
 ) -> Source:
     """With the first token of what should follow each text as its label."""
     assert subject.tokenizer is not None  # noqa: S101  (`text_source` has seen to it)
+    both = (texts, [text + more for text, more in zip(texts, following, strict=True)])
+    begun_and_whole = (_numbers(subject.tokenizer(list(words))) for words in both)
     labels = []
-    for one, text, more in zip(source.ids, texts, following, strict=True):
-        begun, whole = (
-            subject.tokenizer([words]).inputs["input_ids"][0].tolist()
-            for words in (text, text + more)
-        )
+    for one, more, begun, whole in zip(source.ids, following, *begun_and_whole, strict=True):
         if whole[: len(begun)] != begun or len(whole) == len(begun):
             raise InputError(
                 f"{where}, {one}: the label {shortened(more)!r} does not begin a token after the "
@@ -89,6 +87,12 @@ def _continued(
         labels.append(whole[len(begun)])
     told = "the first token of what should follow each text"
     return replace(source, labels=np.array(labels, dtype=np.int64), labelling=told)
+
+
+def _numbers(tokens: Tokens) -> list[list[int]]:
+    """Of each text's tokens, those that the model takes."""
+    ids, mask = tokens.inputs["input_ids"], tokens.inputs[MASK]
+    return [row[kept != 0].tolist() for row, kept in zip(ids, mask, strict=True)]
 
 
 def text_source(texts: Sequence[str], ids: tuple[str, ...], subject: Subject, where: str) -> Source:

@@ -4,9 +4,10 @@ The last batch is padded, so that every example runs through the same kernels wh
 evaluated with it.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
+from functools import partial
 
 import torch
 from jaxtyping import Bool, Float, Float64, Int
@@ -16,7 +17,7 @@ from torch.autograd.graph import allow_mutation_on_saved_tensors
 from bitcliff.points import Attachment, batches, take
 from bitcliff.points.attach import FLOAT, WEIGHTS_ONLY, Rounding, gradient_rounding, rounding_to
 from bitcliff.points.final_activation import to_logits
-from bitcliff.points.forward import raw_tensors
+from bitcliff.points.forward import each, raw_tensors
 from bitcliff.tasks import task_of
 from bitcliff.tasks.against_float import AgainstFloat
 from bitcliff.types.presets import Format
@@ -177,7 +178,7 @@ class Evaluator:
         """
         if not raw_tensors(self.inputs):
             return None
-        steady, self.inputs = self.inputs, _nudged(self.inputs, number)
+        steady, self.inputs = self.inputs, each(self.inputs, partial(_nudged, number=number))
         try:
             return self.scores(index, bits)
         finally:
@@ -346,10 +347,7 @@ def _filled(gradients: Sequence[Tensor | None], none: Tensor, axis: int) -> Tens
 
 def laid_out_for_speed(inputs: Inputs) -> Inputs:
     """The same values; images with channels last in memory, where convolutions run faster."""
-    if isinstance(inputs, Mapping):
-        laid_out = {name: _channels_last(value) for name, value in inputs.items()}
-        return Texts(laid_out) if isinstance(inputs, Texts) else laid_out
-    return _channels_last(inputs)
+    return each(inputs, _channels_last)
 
 
 def _channels_last(values: Tensor) -> Tensor:
@@ -357,16 +355,9 @@ def _channels_last(values: Tensor) -> Tensor:
     return values.contiguous(memory_format=torch.channels_last) if is_pictures else values
 
 
-def _nudged(inputs: Inputs, number: int) -> Inputs:
-    if isinstance(inputs, Mapping):
-        return {
-            name: _nudged_tensor(value, number) if value.is_floating_point() else value
-            for name, value in inputs.items()
-        }
-    return _nudged_tensor(inputs, number)
-
-
-def _nudged_tensor(values: Float[Tensor, "n *rest"], number: int) -> Float[Tensor, "n *rest"]:
+def _nudged(values: Tensor, number: int) -> Tensor:
+    if not values.is_floating_point():
+        return values
     noise = torch.Generator().manual_seed(number)
     factor = 1 + _NUDGE * torch.randn(values.shape, generator=noise)
     return (values * factor).to(values.dtype)

@@ -13,7 +13,7 @@ from bitcliff.audit.outcomes import Predictions, predictions_of
 from bitcliff.budget import feasible_totals, total_from_mean
 from bitcliff.errors import InfeasibleBudget, InputError, NumericError
 from bitcliff.points import Attachment, Plan, discover, floors_at, take
-from bitcliff.points.final_activation import FinalActivation, final_activation, to_logits
+from bitcliff.points.final_activation import final_of, to_logits
 from bitcliff.points.find_task import find_task, refuse_labels
 from bitcliff.points.fold import fold_batchnorm
 from bitcliff.points.forward import batch_size, logits_of, outputs_of
@@ -140,9 +140,7 @@ def prepare(
     if settings.fold_batchnorm:
         size = plain.batch_size
         folding = measure_folding(came, names, in_float.logits, plain.inputs, size)
-    final: FinalActivation = "none"
-    if not isinstance(task, AgainstFloat):
-        final = plain.attachment.final = final_activation(in_float.logits)
+    final = plain.attachment.final = final_of(subject.module, in_float.logits)
     in_float = replace(in_float, logits=to_logits(in_float.logits, final))
     found = Prepared(
         subject=subject,

@@ -9,9 +9,11 @@ from typing import Literal
 import torch
 import torch.nn.functional as F  # noqa: N812
 from jaxtyping import Float
-from torch import Tensor
+from torch import Tensor, nn
 
 from bitcliff.points.operations import Function
+from bitcliff.tasks import task_of
+from bitcliff.tasks.against_float import AgainstFloat
 
 FinalActivation = Literal["none", "softmax", "sigmoid"]
 
@@ -39,6 +41,12 @@ def final_activation(scores: Float[Tensor, "n classes"]) -> FinalActivation:
         return "none"
     sums = bool(((rows.sum(1) - 1).abs() < _SUM_TOLERANCE).all())
     return "softmax" if sums else "sigmoid"
+
+
+def final_of(model: nn.Module, scores: Float[Tensor, "n classes"]) -> FinalActivation:
+    """What a network's scores come out of; leads over float, whatever they are, of nothing."""
+    against_float = isinstance(task_of(model), AgainstFloat)
+    return "none" if against_float else final_activation(scores)
 
 
 def to_logits(

@@ -1,6 +1,6 @@
 """Calling a model on a batch, whatever shape its inputs and outputs have."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Protocol, runtime_checkable
 
 import torch
@@ -70,10 +70,15 @@ def outputs_of(model: nn.Module, inputs: Inputs) -> tuple[str, tuple[str, ...]]:
 
 def take(inputs: Inputs, index: Int[Tensor, " chosen"]) -> Inputs:
     """The chosen examples of a batch, in that order."""
+    return each(inputs, lambda values: values[index])
+
+
+def each(inputs: Inputs, change: Callable[[Tensor], Tensor]) -> Inputs:
+    """Every tensor of a batch changed, and the batch of the same kind."""
     if isinstance(inputs, Mapping):
-        taken = {name: value[index] for name, value in inputs.items()}
-        return Texts(taken) if isinstance(inputs, Texts) else taken
-    return inputs[index]
+        changed = {name: change(values) for name, values in inputs.items()}
+        return Texts(changed) if isinstance(inputs, Texts) else changed
+    return change(inputs)
 
 
 def unpadded(inputs: Inputs) -> Inputs:

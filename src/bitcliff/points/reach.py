@@ -4,7 +4,6 @@ from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 import torch
-from jaxtyping import Float
 from torch import Tensor, nn
 
 from bitcliff.points.forward import output_of
@@ -31,9 +30,9 @@ _INSTEAD: tuple[Callable[[Tensor], Tensor], ...] = (
 
 
 def sites_without_effect(model: nn.Module, inputs: Inputs, table: Table) -> set[str]:
-    """The calls whose results cannot change the class scores, whatever they are.
+    """The calls whose results cannot change the judged output, whatever they are.
 
-    The gradient of one pass tells what the scores hang on. What it does not reach, as before an
+    The gradient of one pass tells what the output hangs on. What it does not reach, as before an
     argmax or under `torch.no_grad`, is without effect only if other values in its place change
     nothing: NaN, which goes through most that comes after, and zeros and noise, since a network
     that looks at its values may take NaN for either side of a threshold.
@@ -48,12 +47,12 @@ def sites_without_effect(model: nn.Module, inputs: Inputs, table: Table) -> set[
     if not unproven:
         return unproven
     before = [buffer.clone() for buffer in model.buffers()]
-    plain = _scores(_Changed(model, table, (), _noise), inputs)
+    plain = _output(_Changed(model, table, (), _noise), inputs)
 
     def without_effect(sites: Collection[str]) -> bool:
         changed = (_Changed(model, table, sites, instead) for instead in _INSTEAD)
         try:
-            return all(torch.equal(_scores(one, inputs), plain) for one in changed)
+            return all(torch.equal(_output(one, inputs), plain) for one in changed)
         except Exception:  # noqa: BLE001  (a network that looks at its values, and finds others)
             return False
         finally:
@@ -68,14 +67,14 @@ def sites_without_effect(model: nn.Module, inputs: Inputs, table: Table) -> set[
 def _without_gradient(model: nn.Module, inputs: Inputs, table: Table) -> set[str]:
     walk = _Scaled(model, table)
     with torch.enable_grad(), walk:
-        scores = output_of(model, inputs)
-        if not scores.requires_grad:
+        output = output_of(model, inputs)
+        if not output.requires_grad:
             return {*walk.factors}
-        found = torch.autograd.grad(scores.sum(), [*walk.factors.values()], allow_unused=True)
+        found = torch.autograd.grad(output.sum(), [*walk.factors.values()], allow_unused=True)
     return {site for site, one in zip(walk.factors, found, strict=True) if one is None}
 
 
-def _scores(walk: Walk, inputs: Inputs) -> Float[Tensor, "batch classes"]:
+def _output(walk: Walk, inputs: Inputs) -> Tensor:
     with torch.no_grad(), walk:
         return output_of(walk.model, inputs).clone()
 

@@ -50,10 +50,6 @@ class AgainstFloat:
 
     Args:
         kind: the rule. run: the network in float, from inputs to its output.
-
-    Attributes:
-        shares: of the examples whose scores were asked for last, how much of each outcome is as in
-            float.
     """
 
     decisions = ("as in float", "otherwise")
@@ -61,7 +57,7 @@ class AgainstFloat:
     def __init__(self, kind: Comparison, run: Callable[[Inputs], Tensor]) -> None:
         self.kind, self._run = kind, run
         self._known: OrderedDict[bytes, Tensor] = OrderedDict()
-        self.shares: Float[Tensor, " batch"] = torch.empty(0)
+        self._last: tuple[Tensor, Inputs, Tensor] | None = None
 
     def __deepcopy__(self, _memo: Any) -> "AgainstFloat":
         # A copy of the network, quantized or folded, is still compared with the network itself.
@@ -91,13 +87,20 @@ class AgainstFloat:
             )
         decided = decided.to(output.device)
         lead = self.kind.lead(output, inputs, decided)
-        with torch.no_grad():
-            self.shares = self.kind.share(output, inputs, decided).float().cpu()
+        self._last = output.detach(), inputs, decided
         return torch.stack([lead, torch.zeros_like(lead)], 1)
 
     def scores_before(self, given: Tensor, inputs: Inputs) -> Float[Tensor, "batch 2"]:
         """The same."""
         return self.scores(given, inputs)
+
+    @property
+    def shares(self) -> Float[Tensor, " batch"]:
+        """Of the examples whose scores were asked for last, how much of each outcome is as in
+        float."""
+        assert self._last is not None  # noqa: S101  (asked for after scores alone)
+        with torch.no_grad():
+            return self.kind.share(*self._last).float().cpu()
 
     def forget(self) -> None:
         """What was found of examples so far.

@@ -14,7 +14,7 @@ from torch import Tensor
 from bitcliff.audit.compose import provenance_of, subject_info
 from bitcliff.errors import InputError
 from bitcliff.points import Attachment, Selection, discover, logits_of, take
-from bitcliff.points.final_activation import FinalActivation, final_activation
+from bitcliff.points.final_activation import FinalActivation, final_of
 from bitcliff.questions.batchmates.bench import Bench, beside, laid_out_alike
 from bitcliff.questions.batchmates.companion_search import Attempt
 from bitcliff.questions.batchmates.crafting import Workshop, by_gradient, by_random_search, workshop
@@ -154,7 +154,8 @@ class Measurement:
             for index in torch.arange(len(self.examples)).split(self.settings.batch):
                 scores.append(network.shared_scores(take(self.examples.inputs, index)))
                 found.append(torch.stack(network.ranges))
-        self.classes, self.final = scores[0].shape[1], final_activation(torch.cat(scores))
+        self.classes = scores[0].shape[1]
+        self.final = final_of(self.subject.module, torch.cat(scores))
         return torch.cat(found, 1)
 
     def _alone(self, place: int) -> Baseline:
