@@ -142,6 +142,7 @@ REFUSED = {
         ("--seed -1", "--seed must be 0 or more, not -1"),
         ("--max-drop -0.1", "--max-drop must be 0 or more points, not -0.1"),
         ("--max-drop nan", "--max-drop must be 0 or more points, not nan"),
+        ("--score-loss 1", "--score-loss must be from 0 to below 1, not 1.0"),
         ("--num-classes 1", "--num-classes 1: must be at least 2"),
         ("--image-size 0", "--image-size 0: must be from 1 to 4096 pixels"),
         ("--mean 0.1,0.2", "--mean: give one number or three, not 2"),

@@ -10,6 +10,7 @@ import onnxruntime as ort
 import pytest
 import sklearn.datasets
 import torch
+from PIL import Image
 from torch import nn
 from torch.nn import functional as F  # noqa: N812
 
@@ -122,9 +123,96 @@ def test_two_numbers_within_a_tolerance(typed: Typed, tmp_path: Path) -> None:
     assert code == 0, err
     assert "KL(" not in out
     assert (
-        "--task values:0.05 compares with what float gives"
+        "labelled.npz: a label has 1 numbers, but the model gives 2"
         in typed("assess net.onnx --data labelled.npz --task values:0.05 --out x")[2]
     )
     code, _, err = typed("assess net.onnx --data plain.npz --task ctc --out x")
     assert (code, err.count("\n")) == (2, 1)
     assert "but gave shape (1, 2)" in err
+
+
+def test_labels_of_a_tolerance(typed: Typed, tmp_path: Path) -> None:
+    exported(tmp_path, 2, nn.Identity())
+    x = np.load(tmp_path / "plain.npz")["x"]
+    wanted = in_float(tmp_path) + np.linspace(0, 0.4, N)[:, None].astype(np.float32)
+    np.savez(tmp_path / "wanted.npz", x=x, y=wanted)
+    code, _, err = typed(f"assess net.onnx --data wanted.npz --task values:0.2 --out run {QUICK}")
+    assert code in (0, 1, 3), err
+    assert "whether every number is within 0.2 of the labelled one" in err
+    record = read_record(tmp_path / "run" / "record.json", KINDS)
+    assert record.subject.class_names == ["as labelled", "otherwise"]
+    # Float is off by evenly spaced amounts, half of which are within.
+    assert record.float_.accuracy is not None
+    assert record.float_.accuracy.k == N // 2
+    assert record.float_.score is not None
+    assert record.float_.score.value == 0.5
+    worst = record.by_name["worst-4"]
+    assert worst.change is not None
+    assert worst.score_change is not None
+    after = record.outcomes["worst-4"].score
+    assert after is not None
+    assert worst.score_change.difference == pytest.approx(after.mean() - 0.5)
+    assert (worst.score_change.difference or 0) < 0
+    assert worst.change.lost > 0
+    page = (tmp_path / "run" / "report.html").read_text()
+    assert "Of each, as labelled" in page
+    assert "lose more than 10" in page
+
+
+SEGMENTER = """
+import torch
+from torch import nn
+
+def make():
+    return nn.Sequential(nn.Conv2d(3, 12, 3, padding=1), nn.ReLU(), nn.Conv2d(12, 3, 3, padding=1))
+"""
+
+
+def test_maps_of_classes_from_a_table(typed: Typed, tmp_path: Path) -> None:
+    """Background, stroke and 8-bit ink of real digits, by a network that learns them in seconds."""
+    digits = sklearn.datasets.load_digits().images[:120]
+    maps = np.digitize(digits, [4, 12])
+    (tmp_path / "seg.py").write_text(SEGMENTER)
+    space: dict[str, Callable[[], nn.Module]] = {}
+    exec(SEGMENTER, space)
+    torch.manual_seed(0)
+    network = space["make"]()
+    x, y = torch.from_numpy(digits / 16).float()[:, None].repeat(1, 3, 1, 1), torch.from_numpy(maps)
+    optimizer = torch.optim.Adam(network.parameters(), 2e-2)
+    for _ in range(80):
+        loss = F.cross_entropy(network(x[N:]), y[N:])
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    torch.save(network.state_dict(), tmp_path / "seg.pt")
+    rows = ["path,label"]
+    for place in range(N):
+        Image.fromarray(np.uint8(digits[place] * 255 / 16)).save(tmp_path / f"{place}.png")
+        Image.fromarray(np.uint8(maps[place])).save(tmp_path / f"{place}-map.png")
+        rows.append(f"{place}.png,{place}-map.png")
+    (tmp_path / "table.csv").write_text("\n".join(rows))
+    line = (
+        "assess py:seg:make --weights seg.pt --image-size 8 --mean 0 --std 1 --data table.csv "
+        f"--task positions:0.05 --out run {QUICK}"
+    )
+    code, _, err = typed(line)
+    assert code in (0, 1, 3), err
+    record = read_record(tmp_path / "run" / "record.json", KINDS)
+    pixels = np.stack([np.uint8(digits[place] * 255 / 16) for place in range(N)])
+    with torch.no_grad():
+        colour = torch.from_numpy(pixels / 255).float()[:, None].repeat(1, 3, 1, 1)
+        found = network(colour).argmax(1).numpy()
+    shares = (found == maps[:N]).reshape(N, -1).mean(1)
+    assert record.table.score is not None
+    np.testing.assert_allclose(record.table.score, shares, atol=1e-6)
+    assert record.float_.accuracy is not None
+    assert record.float_.accuracy.k == int((shares >= 0.95).sum())
+    assert record.float_.accuracy.k > 10
+    worst = record.by_name["worst-4"].score_change
+    assert worst is not None
+    assert worst.difference is not None
+    assert worst.difference < 0
+    (tmp_path / "table.csv").write_text("path,label\n0.png,nothing.png")
+    code, _, err = typed(line)
+    assert (code, err.count("\n")) == (2, 3)
+    assert "table.csv, row 2: nothing.png: unreadable as an image" in err

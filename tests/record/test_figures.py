@@ -276,7 +276,8 @@ def test_every_figure_is_as_worked_out_by_other_means(data: st.DataObject) -> No
     rows = table(data.draw)
     record = recorded(rows, condition("random"), condition())
     found = recompute.opened(json.loads(record_json(record)))
-    assert found["float"] == recompute.approximately(recompute.float_figures(found))
+    expected = recompute.float_figures(found)
+    assert {key: found["float"][key] for key in expected} == recompute.approximately(expected)
     assert found["at_risk"] == recompute.at_risk(found)
     changes = recompute.changes(found)
     for policy in found["policies"]:

@@ -10,7 +10,7 @@ from bitcliff.points.find_task import judge_by
 from bitcliff.points.forward import logits_of
 from bitcliff.tasks import task_of
 from bitcliff.tasks.against_float import AgainstFloat
-from bitcliff.tasks.values import Values
+from bitcliff.tasks.values import Embedding, Labels, Values
 from bitcliff.types.subject import Inputs
 
 X = torch.arange(12.0).view(4, 3)
@@ -73,5 +73,42 @@ def test_labels_have_no_use() -> None:
     subject = load_model("brittle-digits")
     judge_by(subject.module, "embedding:0.9")
     assert task_of(subject.module).name == "embedding:0.9"
-    with pytest.raises(InputError, match=r"digits: --task embedding:0\.9 compares with what float"):
+    with pytest.raises(
+        InputError,
+        match=r"digits: its labels are classes, of which --task embedding:0\.9 knows nothing",
+    ):
         load_examples("digits", subject=subject, limit=20)
+
+
+def test_a_label_is_wanted_instead_of_what_float_gives() -> None:
+    run = Counted()
+    task = AgainstFloat(Values(0.5), run)
+    assert (task.labelled, task.decisions) == (False, ("as in float", "otherwise"))
+    wanted = X.sum(1) + torch.tensor([0.0, 2.0, 0.0, -2.0])
+    task.tell(X, wanted[:, None])
+    assert (task.labelled, task.decisions) == (True, ("as labelled", "otherwise"))
+    assert task.words == "whether every number is within 0.5 of the labelled one"
+    assert task.scores(X.sum(1), X).argmax(1).tolist() == [0, 1, 0, 1]
+    assert task.shares.tolist() == [1, 0, 1, 0]
+    # Of a changed example nothing is known, until it is said what it was made of.
+    assert task.scores(X.sum(1) + 0.03, X + 0.01).argmax(1).tolist() == [0, 0, 0, 0]
+    task.forget()
+    task.same(X + 0.01, X)
+    assert task.scores(X.sum(1) + 0.03, X + 0.01).argmax(1).tolist() == [0, 1, 0, 1]
+
+
+def test_one_example_with_two_labels_is_refused() -> None:
+    task = AgainstFloat(Values(0.5), Counted())
+    twice = X[[0, 1, 0]]
+    task.tell(twice, torch.tensor([1.0, 2.0, 1.0]))
+    with pytest.raises(InputError, match="the same but for their labels"):
+        task.tell(twice, torch.tensor([1.0, 2.0, 3.0]))
+
+
+def test_what_a_network_wants_of_its_labels() -> None:
+    output = torch.zeros(1, 3)
+    assert Labels(0.5).told(output, torch.tensor([1, 0, 1])).tolist() == [[1, -1, 1]]
+    with pytest.raises(InputError, match="ones and zeros"):
+        Labels(0.5).told(output, torch.tensor([1, 0, 2]))
+    with pytest.raises(InputError, match="a label has 2 numbers, but the model gives 3"):
+        Embedding(0.9).told(output, torch.tensor([1.0, 0.0]))

@@ -68,3 +68,32 @@ def test_the_gradient_is_that_of_the_position_that_decides() -> None:
 def test_what_has_no_positions_is_refused() -> None:
     with pytest.raises(InputError, match=r"but gave shape \(2, 3\)"):
         Positions().decided(torch.zeros(2, 3), NOTHING)
+
+
+def test_a_map_is_brought_to_the_size_of_the_output_and_says_nothing_where_it_is_255() -> None:
+    wanted = torch.tensor([[0, 1], [255, 2]])
+    large = wanted.repeat_interleave(3, 0).repeat_interleave(3, 1)
+    found = Positions().told(torch.zeros(1, 3, 2, 2), large)
+    assert found.tolist() == [[0, 1, -1, 2]]
+    ours = torch.nn.functional.one_hot(torch.tensor([0, 1, 0, 1]), 3).float()
+    output = ours.T.reshape(1, 3, 2, 2)
+    assert Positions().share(output, NOTHING, found).tolist() == [pytest.approx(2 / 3)]
+    assert (Positions().lead(output, NOTHING, found) < 0).tolist() == [True]
+    assert (Positions(0.34).lead(output, NOTHING, found) > 0).tolist() == [True]
+
+
+@pytest.mark.parametrize(
+    ("shape", "target", "message"),
+    [
+        ((1, 4, 3), torch.zeros(5), "of shape \\(5,\\) is not of an output of shape \\(4, 3\\)"),
+        ((1, 4, 3), torch.zeros(2, 2), "is not of an output"),
+        ((1, 4, 3), torch.tensor([0, 1, 2, 3]), "has class 3 at most"),
+        ((1, 4, 3), torch.full((4,), -1), "one position at least"),
+        ((1, 3, 2, 2), torch.full((2, 2), 255), "one position at least"),
+    ],
+)
+def test_a_label_that_does_not_fit_is_refused(
+    shape: tuple[int, ...], target: Tensor, message: str
+) -> None:
+    with pytest.raises(InputError, match=message):
+        Positions().told(torch.zeros(shape), target)

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 from jaxtyping import Float, Float32, Int64, Shaped
+from torch import Tensor
 
 from bitcliff.adapters.array_images import channels_last, preprocess_array, take_floats
 from bitcliff.adapters.containers import check_zip
@@ -14,6 +15,8 @@ from bitcliff.adapters.optional import quiet
 from bitcliff.adapters.source import Progress, Source, Taken, check_shape
 from bitcliff.adapters.wording import listed, one_line, shortened
 from bitcliff.errors import InputError
+from bitcliff.tasks import task_of
+from bitcliff.tasks.against_float import AgainstFloat
 from bitcliff.types.options import DataOptions
 from bitcliff.types.subject import Examples, NamedInput, Subject
 
@@ -21,7 +24,8 @@ _LARGEST_LABEL = 10**9
 
 
 def open_npz(spec: str, subject: Subject, options: DataOptions) -> Source:
-    """x: (n, *rest), floating or 8-bit; y: (n,) integers. Never unpickles.
+    """x: (n, *rest), floating or 8-bit; y: (n,) integers, or what another task
+    wants of each. Never unpickles.
 
     8-bit arrays of images are preprocessed as images where the subject says how; all else is
     taken as it is, in float32. Instead of x, a subject with named inputs takes an array for each,
@@ -34,12 +38,12 @@ def open_npz(spec: str, subject: Subject, options: DataOptions) -> Source:
     if subject.tokenizer is not None:
         raise InputError(f"{spec}: arrays, but {subject.name} takes text")
     if subject.named_inputs is not None:
-        return _open_named(spec, subject.name, subject.named_inputs)
+        return _open_named(spec, subject, subject.named_inputs)
     arrays = _read(Path(spec), ["x"])
     x, y = arrays["x"], arrays.get("y")
     if x.ndim < 2 or 0 in x.shape:
         raise InputError(f"{spec}: x has shape {x.shape}; must be (n, ...) with n at least 1")
-    labels = None if y is None else _labels(y, len(x), spec)
+    labels, targets = _labelled(y, len(x), spec, subject)
     ids = tuple(str(index) for index in range(len(x)))
     preprocessing, images = subject.preprocessing, None
     if preprocessing is not None and x.dtype == np.uint8:
@@ -50,18 +54,22 @@ def open_npz(spec: str, subject: Subject, options: DataOptions) -> Source:
         def take_images(indices: Sequence[int], progress: Progress | None) -> Taken:
             return preprocess_array(shown, names, indices, preprocessing, progress)
 
-        return Source(ids, labels, take_images)
+        return Source(ids, labels, take_images, targets=targets)
     values = _as_float(x, spec)
     done = "none: taken as they are"
     if x.dtype == np.uint8:
         done = "none: 8-bit values taken as numbers from 0 to 255"
-    return Source(ids, labels, lambda indices, _: take_floats(values, done, indices))
+
+    def take(indices: Sequence[int], _progress: Progress | None) -> Taken:
+        return take_floats(values, done, indices)
+
+    return Source(ids, labels, take, targets=targets)
 
 
-def _open_named(spec: str, model: str, declared: Mapping[str, NamedInput]) -> Source:
+def _open_named(spec: str, subject: Subject, declared: Mapping[str, NamedInput]) -> Source:
     arrays = _read(Path(spec), list(declared))
     given = {
-        name: _as_declared(arrays[name], f"{spec}: {name}", model, declared[name])
+        name: _as_declared(arrays[name], f"{spec}: {name}", subject.name, declared[name])
         for name in declared
     }
     (first, count), *others = ((name, len(one)) for name, one in given.items() if one.ndim)
@@ -69,15 +77,14 @@ def _open_named(spec: str, model: str, declared: Mapping[str, NamedInput]) -> So
         if length != count:
             raise InputError(f"{spec}: {first} holds {count} examples, but {name} {length}")
     y = arrays.get("y") if "y" not in declared else None
-    labels = None if y is None else _labels(y, count, spec)
-
+    labels, targets = _labelled(y, count, spec, subject)
     given = {name: one if one.ndim else np.full(count, one) for name, one in given.items()}
 
     def take(indices: Sequence[int], _progress: Progress | None) -> Taken:
         chosen = {name: torch.from_numpy(values[list(indices)]) for name, values in given.items()}
         return Taken(chosen, Examples.preprocessing)
 
-    return Source(tuple(map(str, range(count))), labels, take)
+    return Source(tuple(map(str, range(count))), labels, take, targets=targets)
 
 
 def _as_declared(
@@ -138,6 +145,23 @@ def _finite(
             "remove or repair them"
         )
     return values
+
+
+def _labelled(
+    y: Shaped[np.ndarray, "*shape"] | None, n: int, spec: str, subject: Subject
+) -> tuple[Int64[np.ndarray, " n"] | None, Tensor | None]:
+    """Classes, or what another task wants of each example."""
+    if y is None:
+        return None, None
+    if not isinstance(task_of(subject.module), AgainstFloat):
+        return _labels(y, n, spec), None
+    if not y.ndim or len(y) != n:
+        raise InputError(
+            f"{spec}: y has shape {y.shape}; must be ({n}, ...), a label for each example"
+        )
+    if not np.issubdtype(y.dtype, np.number) or np.issubdtype(y.dtype, np.complexfloating):
+        raise InputError(f"{spec}: y is {y.dtype}; labels must be numbers")
+    return None, torch.from_numpy(_finite(y, np.dtype(np.float64), f"{spec}: y"))
 
 
 def _labels(y: Shaped[np.ndarray, "*shape"], n: int, spec: str) -> Int64[np.ndarray, " n"]:

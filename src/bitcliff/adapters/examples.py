@@ -32,8 +32,18 @@ from bitcliff.adapters.tables import open_table
 from bitcliff.adapters.texts import open_jsonl, open_lines
 from bitcliff.errors import InputError, nearest
 from bitcliff.points.find_task import choose_threshold, refuse_labels
+from bitcliff.points.forward import logits_of, take
+from bitcliff.tasks import task_of
+from bitcliff.tasks.against_float import AgainstFloat
 from bitcliff.types.options import DataOptions
-from bitcliff.types.subject import Examples, Preprocessing, Subject, Texts, examples_sha256
+from bitcliff.types.subject import (
+    Examples,
+    Inputs,
+    Preprocessing,
+    Subject,
+    Texts,
+    examples_sha256,
+)
 
 BUILT_IN: dict[str, Opener] = {
     "imagenet-20": open_imagenet_20,
@@ -98,6 +108,7 @@ def load_examples(
         shape = (len(source.ids), *first.shape[1:])
         check_shape(f"{spec}: the input", shape, subject.name, subject.input_shape)
     outputs = output_count(subject, first)
+    _tell(subject, first, source, indices[:1], spec)
     labels = _checked_labels(source, outputs, spec, subject.name)
     taken = source.take(indices, progress)
     if isinstance(taken.inputs, Texts):
@@ -105,19 +116,39 @@ def load_examples(
     with quiet():
         choose_threshold(subject.module, taken.inputs)
     kept = None if labels is None else torch.from_numpy(labels[indices])
+    wanted = _tell(subject, taken.inputs, source, indices, spec)
+    if wanted is not None:
+        kept = torch.zeros(len(indices), dtype=torch.int64)  # the first decision: as labelled
     return Examples(
         name=spec,
         inputs=taken.inputs,
         labels=kept,
         ids=tuple(source.ids[i] for i in indices),
         n_available=len(source.ids),
-        sha256=examples_sha256(taken.inputs, kept),
+        sha256=examples_sha256(taken.inputs, kept if wanted is None else wanted),
         class_names=source.class_names,
         preprocessing=taken.preprocessing,
         labelling=source.labelling,
         thumbnails=taken.thumbnails,
         texts=taken.texts,
     )
+
+
+def _tell(
+    subject: Subject, inputs: Inputs, source: Source, indices: list[int], spec: str
+) -> Tensor | None:
+    """Let the task know what is wanted of these examples, where the data says so."""
+    if source.targets is None:
+        return None
+    task, wanted = task_of(subject.module), source.targets[torch.tensor(indices)]
+    assert isinstance(task, AgainstFloat)  # noqa: S101  (no other data has targets)
+    try:
+        task.tell(inputs, wanted)
+        with torch.no_grad(), quiet():
+            logits_of(subject.module, take(inputs, torch.tensor([0])))
+    except InputError as error:
+        raise InputError(f"{spec}: {error}") from error
+    return wanted
 
 
 def _by_length(indices: list[int], taken: Taken, texts: Texts) -> tuple[list[int], Taken]:

@@ -103,7 +103,7 @@ def to_input(image: Image, p: Preprocessing, name: str) -> Float[Tensor, "a b c"
     # Rounding as torchvision's center_crop does.
     left, top = round((image.width - width) / 2), round((image.height - height) / 2)
     image = image.crop((left, top, left + width, top + height))
-    if p.channels == 1:
+    if p.channels == 1 and image.mode != "F":
         image = image.convert("L")
     pixels = np.asarray(image, dtype=np.float32).reshape(height, width, p.channels)
     pixels = pixels[..., ::-1] if p.bgr else pixels

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Int64
+from torch import Tensor
 
 from bitcliff.adapters.preprocessing import input_in_words
 from bitcliff.adapters.wording import listed, shortened
@@ -45,6 +46,7 @@ class Source:
         take: reads the examples at the given indices, reporting (done, all).
         class_names: as the data names its classes, in output order.
         labelling: how labels were read, in words; empty where nothing was to be decided.
+        targets: (n, *rest) labels of a task that is no single choice, instead of `labels`.
     """
 
     ids: tuple[str, ...]
@@ -52,6 +54,7 @@ class Source:
     take: Callable[[Sequence[int], Progress | None], Taken]
     class_names: tuple[str, ...] | None = None
     labelling: str = ""
+    targets: Tensor | None = None
 
 
 Opener = Callable[[str, Subject, DataOptions], Source]

@@ -10,14 +10,19 @@ from bitcliff.adapters.folders import image_files
 from bitcliff.adapters.labels import LabelMap, map_labels
 from bitcliff.adapters.outputs import image_output_count
 from bitcliff.adapters.source import Source, needed_preprocessing
+from bitcliff.adapters.targets import targets_of
 from bitcliff.adapters.wording import one_line
 from bitcliff.errors import InputError
+from bitcliff.tasks import task_of
+from bitcliff.tasks.against_float import AgainstFloat
 from bitcliff.types.options import DataOptions
 from bitcliff.types.subject import Subject
 
 
 def open_table(spec: str, subject: Subject, options: DataOptions) -> Source:
     """Reads the columns path and, if it is there, label. Paths are relative to the table.
+
+    A label is a class, or what another task wants of the image; see `targets_of`.
 
     Raises:
         InputError: no such columns, an empty field, a missing image, class names that match
@@ -29,7 +34,10 @@ def open_table(spec: str, subject: Subject, options: DataOptions) -> Source:
     for line, file in enumerate(files, start=2):
         if not file.is_file():
             raise InputError(f"{spec}, row {line}: no such image: {file}")
-    mapped = LabelMap({}, None, "")
+    task, mapped = task_of(subject.module), LabelMap({}, None, "")
+    if names is not None and isinstance(task, AgainstFloat):
+        wanted = targets_of(task, names, subject, spec)
+        return replace(image_files(_distinct(paths), files, None, preprocessing), targets=wanted)
     if names is not None:
         mapped = map_labels(
             list(dict.fromkeys(names)),

@@ -14,6 +14,7 @@ from bitcliff.audit.schedule import Progress, Schedule, Store
 from bitcliff.policy import Policy
 from bitcliff.record import Record
 from bitcliff.record.provenance import now
+from bitcliff.tasks import task_of
 from bitcliff.types.runtime import Runtime
 from bitcliff.types.settings import AssessSettings, budgets_within
 from bitcliff.types.subject import Examples, Subject
@@ -59,7 +60,8 @@ class Audit:
         settings = settings or AssessSettings()
         self._settings = settings if scheme is None else settings.changed(scheme=scheme)
         self._subject = model if isinstance(model, Subject) else own_subject(model)
-        self._examples = data if isinstance(data, Examples) else own_examples(data)
+        task = task_of(self._subject.module)
+        self._examples = data if isinstance(data, Examples) else own_examples(data, task)
         self._policy, self._runtimes = policy, tuple(runtimes)
 
     @cached_property

@@ -8,7 +8,7 @@ import torch
 
 from bitcliff import __version__
 from bitcliff.audit.evaluator import margins
-from bitcliff.audit.outcomes import predictions_of
+from bitcliff.audit.outcomes import graded, predictions_of
 from bitcliff.audit.prepare import Prepared
 from bitcliff.audit.schedule import Schedule
 from bitcliff.points import Plan
@@ -82,6 +82,7 @@ def example_table(prepared: Prepared, done: Sequence[Measured]) -> Table:
         labels=None if examples.labels is None else classes(examples.labels.tolist()),
         prediction=classes(predictions_of(in_float)),
         margin=found.where(in_float.finite, float("nan")).numpy(),
+        score=graded(in_float),
     )
     shown = set(at_risk(table, done)[:_SHOWN])
     kept = {

@@ -178,11 +178,19 @@ class Evaluator:
         """
         if not raw_tensors(self.inputs):
             return None
-        steady, self.inputs = self.inputs, each(self.inputs, partial(_nudged, number=number))
+        steady = self.inputs
+        self.inputs = self.wanted_alike(each(steady, partial(_nudged, number=number)), steady)
         try:
             return self.scores(index, bits)
         finally:
             self.inputs = steady
+
+    def wanted_alike(self, changed: Inputs, inputs: Inputs) -> Inputs:
+        """The changed examples, of which the task wants what it wants of those that they are of."""
+        task = task_of(self.attachment.model)
+        if isinstance(task, AgainstFloat):
+            task.same(changed, inputs)
+        return changed
 
     def margins(
         self, index: Int[Tensor, " m"], bits: Int[Tensor, "m points"]

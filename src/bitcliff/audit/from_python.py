@@ -8,6 +8,8 @@ from torch import Tensor, nn
 
 from bitcliff.errors import InputError
 from bitcliff.points.baseline import check_baseline
+from bitcliff.tasks import Task
+from bitcliff.tasks.against_float import AgainstFloat
 from bitcliff.types.subject import Examples, Inputs, Subject, examples_sha256, tensors_sha256
 
 _LABEL_KEYS = ("labels", "label")
@@ -30,8 +32,10 @@ def own_subject(model: nn.Module) -> Subject:
     )
 
 
-def own_examples(data: Iterable[Any]) -> Examples:
+def own_examples(data: Iterable[Any], task: Task | None = None) -> Examples:
     """Read a DataLoader, or any iterable of batches, to its end.
+
+    Labels are classes, or what the task wants of each example.
 
     A batch is (inputs, labels) or inputs alone; inputs are a tensor (batch, *rest), or a mapping of
     such tensors, whose "labels" or "label" is taken out. A bare tensor is one batch.
@@ -39,7 +43,8 @@ def own_examples(data: Iterable[Any]) -> Examples:
     Raises:
         InputError: it yields something else, batches that do not fit together, NaN, or nothing.
     """
-    batches = [_batch(batch) for batch in ([data] if isinstance(data, Tensor) else data)]
+    asks = isinstance(task, AgainstFloat)
+    batches = [_batch(batch, asks) for batch in ([data] if isinstance(data, Tensor) else data)]
     if not batches:
         raise InputError("the data is empty: it must yield at least two examples")
     inputs = _joined([inputs for inputs, _ in batches])
@@ -50,18 +55,21 @@ def own_examples(data: Iterable[Any]) -> Examples:
     if any(t.is_floating_point() and not bool(torch.isfinite(t).all()) for t in tensors):
         raise InputError("the data holds NaN or infinity; remove or repair those examples")
     y = torch.cat(labels) if labels else None
-    n = len(tensors[0])
+    digest, n = examples_sha256(inputs, y), len(tensors[0])
+    if isinstance(task, AgainstFloat) and y is not None:
+        task.tell(inputs, y)
+        y = torch.zeros(n, dtype=torch.int64)  # the first decision: as labelled
     return Examples(
         name=type(data).__name__,
         inputs=inputs,
         labels=y,
         ids=tuple(map(str, range(n))),
         n_available=n,
-        sha256=examples_sha256(inputs, y),
+        sha256=digest,
     )
 
 
-def _batch(batch: Any) -> tuple[Inputs, Tensor | None]:
+def _batch(batch: Any, asks: bool) -> tuple[Inputs, Tensor | None]:
     labels = None
     if isinstance(batch, tuple | list):
         if not 1 <= len(batch) <= 2:
@@ -79,16 +87,19 @@ def _batch(batch: Any) -> tuple[Inputs, Tensor | None]:
         )
     if len({len(t) for t in tensors}) != 1:
         raise InputError(f"the data yields tensors of different batch size: {_shapes(tensors)}")
-    return batch, None if labels is None else _labels(labels, len(tensors[0]))
+    return batch, None if labels is None else _labels(labels, len(tensors[0]), asks)
 
 
-def _labels(labels: Any, n: int) -> Tensor:
+def _labels(labels: Any, n: int, asks: bool) -> Tensor:
+    """Classes, unless a task asks for something else."""
     try:
         y = torch.as_tensor(labels).detach().cpu()
     except (TypeError, ValueError, RuntimeError) as error:
         raise InputError(
             f"the data yields labels of type {type(labels).__name__}; they must be class indices"
         ) from error
+    if asks and y.ndim and len(y) == n and not y.is_complex() and bool(y.isfinite().all()):
+        return y
     if y.shape != (n,) or y.is_floating_point() or y.is_complex():
         raise InputError(
             f"the data yields labels {y.dtype} {tuple(y.shape)} for {n} examples; they must be "

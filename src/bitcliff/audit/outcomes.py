@@ -10,7 +10,7 @@ from torch import Tensor
 
 from bitcliff.audit.evaluator import Scores, margins
 from bitcliff.record import Outcomes
-from bitcliff.record.arrays import classes
+from bitcliff.record.arrays import Floats, classes
 from bitcliff.record.figures import median_draw
 
 Predictions = Sequence[int | None]
@@ -60,10 +60,15 @@ def outcomes_of(trial: Trial, reference: Int[Tensor, " n"]) -> Outcomes:
         repeats=_table(trial.repeats),
         in_float=None if trial.in_float is None else classes(trial.in_float),
         plan=trial.plan,
-        score=None
-        if scores.shares is None
-        else scores.shares.where(scores.finite, float("nan")).double().numpy(),
+        score=graded(scores),
     )
+
+
+def graded(scores: Scores) -> Floats | None:
+    """How much of each outcome is as is wanted, where that is no single choice."""
+    if scores.shares is None:
+        return None
+    return scores.shares.where(scores.finite, float("nan")).double().numpy()
 
 
 def predictions_of(scores: Scores) -> list[int | None]:

@@ -32,13 +32,14 @@ def refuse_labels(module: nn.Module, data: str) -> None:
     """For labelled data.
 
     Raises:
-        InputError: the network is compared with itself in float.
+        InputError: they are classes, and not what the network's task wants.
     """
     task = task_of(module)
-    if isinstance(task, AgainstFloat):
+    if isinstance(task, AgainstFloat) and not task.labelled:
         raise InputError(
-            f"{data}: --task {task.name} compares with what float gives, and not with labels; "
-            "leave them out (a folder of the images alone, a .npz without y)"
+            f"{data}: its labels are classes, of which --task {task.name} knows nothing; give "
+            "labels of that task (a .npz with y, a .csv), or leave them out (a folder of the "
+            "images alone)"
         )
 
 

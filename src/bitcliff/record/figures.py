@@ -15,8 +15,16 @@ from bitcliff.record.conditions import Condition, Kind, Threat
 from bitcliff.record.outcomes import Effort, Measured, Outcomes, Table
 from bitcliff.record.part import Part
 from bitcliff.record.schema import Observed, SubjectInfo
-from bitcliff.stats import bounded_mean, median_index, paired_change, rate, upper_bound, with_holm
-from bitcliff.types.change import PairedChange
+from bitcliff.stats import (
+    bounded_mean,
+    median_index,
+    paired_change,
+    rate,
+    score_change,
+    upper_bound,
+    with_holm,
+)
+from bitcliff.types.change import PairedChange, ScoreChange
 from bitcliff.types.rate import Mean, Rate
 
 Classes = npt.NDArray[np.int32]
@@ -31,11 +39,15 @@ class ClassRate(Part):
 
 
 class FloatResult(Part):
-    """The network in float on all examples. `accuracy` is None without labels."""
+    """The network in float on all examples. `accuracy` is None without labels.
+
+    `score`: how much of an outcome is as labelled, on average, where that is no single choice.
+    """
 
     accuracy: Rate | None
     worst_class: ClassRate | None
     numeric_failures: Rate
+    score: Mean | None = None
 
 
 class Flips(Part):
@@ -75,7 +87,8 @@ class PolicyResult(Part):
             allocation that was tried on the way, though perhaps not under the one shown.
         repeated: of the flips that a search found, how many stay in every repeat with the input
             nudged by one part in a million, which stands for another machine's arithmetic.
-        score: how much of an outcome is as in float, on average, where that is no single choice.
+        score: how much of an outcome is as labelled, or without labels as in float, on average,
+            where that is no single choice. score_change: the same against float's own.
     """
 
     name: str
@@ -94,6 +107,7 @@ class PolicyResult(Part):
     distribution: Distribution | None = None
     repeated: Rate | None = None
     score: Mean | None = None
+    score_change: ScoreChange | None = None
 
     @property
     def kind(self) -> Kind:
@@ -160,7 +174,8 @@ class Figures(Part):
 def figures(observed: Observed) -> Figures:
     """Every figure that the outcomes of a run give."""
     table = observed.examples
-    results = [_policy(table, measured) for measured in observed.conditions]
+    losing = observed.settings.score_loss
+    results = [_policy(table, measured, losing) for measured in observed.conditions]
     changes = with_holm([one.change for one in results])
     results = [
         one.model_copy(update={"change": change})
@@ -217,10 +232,11 @@ def _float(table: Table) -> FloatResult:
         accuracy=_accuracy(labels, table.prediction[whole]),
         worst_class=_worst_class(labels, table.prediction[whole]),
         numeric_failures=rate(int((~whole).sum()), len(table)),
+        score=_mean(table.score, whole),
     )
 
 
-def _policy(table: Table, measured: Measured) -> PolicyResult:
+def _policy(table: Table, measured: Measured, losing: float) -> PolicyResult:
     found = measured.outcomes
     before = table.before(found)
     whole = (before != NONE) & (found.prediction != NONE)
@@ -243,8 +259,23 @@ def _policy(table: Table, measured: Measured) -> PolicyResult:
         broken=[table.ids[place] for place in measured.broken],
         distribution=_distribution(table, found),
         repeated=_repeated(found, before, whole),
-        score=None if found.score is None else bounded_mean(found.score[whole]),
+        score=_mean(found.score, whole),
+        score_change=_score_change(table, found, whole, losing),
     )
+
+
+def _mean(scores: npt.NDArray[np.float64] | None, whole: npt.NDArray[np.bool_]) -> Mean | None:
+    return None if scores is None else bounded_mean(scores[whole])
+
+
+def _score_change(
+    table: Table, found: Outcomes, whole: npt.NDArray[np.bool_], losing: float
+) -> ScoreChange | None:
+    """Against float's own scores: all of an outcome, where those are what is wanted."""
+    if found.score is None:
+        return None
+    before = np.ones(len(table)) if table.score is None else table.score
+    return score_change(before[found.index][whole], found.score[whole], losing)
 
 
 def _accuracy(labels: Classes | None, predictions: Classes) -> Rate | None:

@@ -75,8 +75,8 @@ class Outcomes(Part):
         in_float: (m,) what float predicts when it is run in the same batches, -1 on a numeric
             failure, where that is not what the table says, since float depends on its batch.
         plan: (L,) of a mix of formats, the one at each point, the same for all examples.
-        score: (m,) how much of an outcome is as in float, from 0 to 1, where that is no single
-            choice; NaN on a failure.
+        score: (m,) how much of an outcome is as labelled, or without labels as in float, from 0 to
+            1, where that is no single choice; NaN on a failure.
     """
 
     places: Ints | None = None
@@ -184,7 +184,8 @@ class Table(Part):
 
     Attributes:
         ids: n distinct names. labels: (n,) classes, or None where there are none.
-        prediction: (n,) float's argmax, -1 on a numeric failure. margin: (n,) as in `Outcomes`.
+        prediction: (n,) float's argmax, -1 on a numeric failure. margin, score: (n,) as in
+            `Outcomes`.
         thumbnails, texts: small images as data URIs, or what texts say, by id; kept for examples at
             risk only.
     """
@@ -193,6 +194,7 @@ class Table(Part):
     labels: Ints | None
     prediction: Ints
     margin: Floats
+    score: Floats | None = None
     thumbnails: dict[str, str] = Field(default_factory=dict)
     texts: dict[str, str] = Field(default_factory=dict)
 

@@ -15,6 +15,7 @@ from bitcliff.report.basis import (
 from bitcliff.report.finding import Finding, find
 from bitcliff.report.formatting import (
     NOTHING,
+    as_wanted,
     clean,
     family_order,
     mean_score,
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 # The table's columns, by how much fits: the name tells the bits, the report the rest.
-_FULL = ("bits", "same", "share", "flips", "score", "drop", "holm")
+_FULL = ("bits", "same", "share", "flips", "score", "losers", "drop", "holm")
 _WIDTHS = (_FULL, _FULL[1:], ("same", "share", "drop", "holm"), ("share", "drop"))
 # A runtime's name holds its options.
 _NAME = 80
@@ -110,7 +111,8 @@ def _table(record: Record, verdict: Verdict, hidden: set[str], columns: tuple[st
     for column in kept:
         table.add_column(headings[column], justify="right", no_wrap=True)
     in_float = {
-        "share": _compact(record.float_.accuracy) if record.subject.labelled else "reference"
+        "share": _compact(record.float_.accuracy) if record.subject.labelled else "reference",
+        "score": mean_score(record.float_.score) if record.subject.labelled else NOTHING,
     }
     table.add_row("float", *(in_float.get(column, NOTHING) for column in kept))
     statuses = {judgement.policy: judgement.status for judgement in verdict.judgements}
@@ -128,14 +130,15 @@ def _table(record: Record, verdict: Verdict, hidden: set[str], columns: tuple[st
 
 def _headings(record: Record, partial: bool) -> dict[str, str]:
     """What heads each column; empty for those that this record has no use for."""
-    labelled = record.subject.labelled
+    labelled, scored = record.subject.labelled, any(one.score for one in record.policies)
     return {
         "bits": "bits",
         # Where a policy speaks of fewer examples, only float on those compares with it.
         "same": "float" if labelled and partial else "",
         "share": "accuracy" if labelled else "as in float",
         "flips": "flips",
-        "score": "of each as in float" if any(one.score for one in record.policies) else "",
+        "score": f"of each {as_wanted(labelled)}" if scored else "",
+        "losers": f"lose over {100 * record.settings.score_loss:g} %" if scored else "",
         "drop": "drop, points" if labelled else "",
         "holm": "Holm p" if labelled else "",
     }
@@ -145,10 +148,11 @@ def _policy_cells(record: Record, policy: PolicyResult) -> dict[str, str]:
     same = float_on_same(record, policy)
     return {
         "bits": mean_text(policy.mean_bits),
-        "same": NOTHING if same is None else f"{same.k}/{same.n}",
+        "same": NOTHING if same is None else _few(same),
         "share": _compact(policy.accuracy if record.subject.labelled else policy.agreement),
         "flips": f"{policy.flips.all.k}" + ("!" if policy.numeric_failures.k else ""),
         "score": mean_score(policy.score),
+        "losers": NOTHING if policy.score_change is None else _few(policy.score_change.losers),
         "drop": _drop(policy),
         "holm": p_text(None if policy.change is None else policy.change.p_holm),
     }
@@ -158,6 +162,10 @@ def _compact(rate: Rate | None) -> str:
     if rate is None or rate.low is None or rate.high is None:
         return NOTHING
     return f"{rate.k}/{rate.n} ({100 * rate.low:.0f}–{100 * rate.high:.0f} %)"
+
+
+def _few(rate: Rate) -> str:
+    return f"{rate.k}/{rate.n}"
 
 
 def _drop(policy: PolicyResult) -> str:

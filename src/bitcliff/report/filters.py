@@ -11,6 +11,7 @@ from bitcliff.report.formatting import (
     clean,
     count_text,
     decimal,
+    losers_text,
     macs_text,
     mean_score,
     mean_text,
@@ -18,6 +19,7 @@ from bitcliff.report.formatting import (
     percent,
     rate_interval,
     rate_text,
+    score_change_text,
     signed,
 )
 from bitcliff.types.change import PairedChange
@@ -97,7 +99,9 @@ FILTERS: Mapping[str, Callable[..., Any]] = {
     "capital": capital,
     "rate": rate_text,
     "interval": rate_interval,
+    "losers": losers_text,
     "mean_score": mean_score,
+    "score_change": score_change_text,
     "of": of,
     "of_with_interval": of_with_interval,
     "percent": percent,

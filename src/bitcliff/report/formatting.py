@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from bitcliff.record import PolicyResult, Record
 from bitcliff.record.conditions import Kind
 from bitcliff.record.schema import SubjectInfo
+from bitcliff.types.change import ScoreChange
 from bitcliff.types.rate import ClusteredRate, Mean, Rate
 
 NOTHING = "–"
@@ -157,6 +158,24 @@ def percent(share: float | None) -> str:
 def capital(text: str) -> str:
     """With a large first letter; the others stay as they are."""
     return text[:1].upper() + text[1:]
+
+
+def as_wanted(labelled: bool) -> str:
+    """What an outcome that is no single choice is compared with."""
+    return "as labelled" if labelled else "as in float"
+
+
+def score_change_text(change: ScoreChange) -> str:
+    """ "-3.2 points (-9.0 to 1.4), p 0.31"."""
+    if change.difference is None or change.low is None or change.high is None:
+        return NOTHING
+    ends = f"{signed(100 * change.low)} to {signed(100 * change.high)}"
+    return f"{signed(100 * change.difference)} points ({ends}), p {p_text(change.p_value)}"
+
+
+def losers_text(change: ScoreChange) -> str:
+    """ "3 of 20 lose more than 10 %"."""
+    return f"{change.losers.k} of {change.losers.n} lose more than {100 * change.losing:g}\u00a0%"
 
 
 def mean_score(mean: Mean | None) -> str:

@@ -8,6 +8,7 @@ from bitcliff.stats.intervals import rate, upper_bound
 from bitcliff.stats.multiplicity import holm, with_holm
 from bitcliff.stats.paired import change_between, mcnemar, paired_change, paired_difference
 from bitcliff.stats.ranking import Auroc, auroc
+from bitcliff.stats.scores import score_change
 from bitcliff.stats.transitory import transitory
 
 __all__ = [
@@ -26,6 +27,7 @@ __all__ = [
     "rank_test",
     "rate",
     "resamples",
+    "score_change",
     "transitory",
     "upper_bound",
     "with_holm",

@@ -1,4 +1,5 @@
-"""Outcomes that are no single choice: whether they are as in float, by a rule for each kind."""
+"""Outcomes that are no single choice: whether they are as labelled, or without labels as in float,
+by a rule for each kind."""
 
 import hashlib
 from collections import OrderedDict
@@ -6,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Protocol, runtime_checkable
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Shaped
 from torch import Tensor
 
 from bitcliff.errors import InputError
@@ -18,7 +19,7 @@ _KEPT = 4096
 
 @runtime_checkable
 class Comparison(Protocol):
-    """When an outcome counts as float's own."""
+    """When an outcome counts as the one that is wanted, float's own or a label."""
 
     @property
     def name(self) -> str:
@@ -26,7 +27,7 @@ class Comparison(Protocol):
 
     @property
     def words(self) -> str:
-        """What a decision is, for people."""
+        """What a decision is, for people, with `{own}` for what is wanted."""
 
     def decided(self, output: Tensor, inputs: Inputs) -> Tensor:
         """(batch, *rest): what the network decides, as far as `lead` needs it.
@@ -41,22 +42,31 @@ class Comparison(Protocol):
     def share(self, output: Tensor, inputs: Inputs, decided: Tensor) -> Float[Tensor, " batch"]:
         """How much of each outcome is as decided, from 0 to 1."""
 
+    def told(self, output: Tensor, target: Tensor) -> Tensor:
+        """(1, *rest): a label as `decided` would give it.
+
+        Args:
+            output: float's, of this one example. target: (*any,), as the data has it.
+
+        Raises:
+            InputError: such a label does not go with such an output.
+        """
+
 
 class AgainstFloat:
-    """Two decisions: as in float, and otherwise.
+    """Two decisions: as is wanted, and otherwise.
 
     What float decides of an example is found by running the network as it is, once an example: it
-    is told by the bytes of its inputs.
+    is told by the bytes of its inputs. Where the data has labels, they are wanted instead.
 
     Args:
         kind: the rule. run: the network in float, from inputs to its output.
     """
 
-    decisions = ("as in float", "otherwise")
-
     def __init__(self, kind: Comparison, run: Callable[[Inputs], Tensor]) -> None:
         self.kind, self._run = kind, run
         self._known: OrderedDict[bytes, Tensor] = OrderedDict()
+        self._targets: dict[bytes, Tensor] = {}
         self._last: tuple[Tensor, Inputs, Tensor] | None = None
 
     def __deepcopy__(self, _memo: Any) -> "AgainstFloat":
@@ -71,10 +81,40 @@ class AgainstFloat:
     @property
     def words(self) -> str:
         """What a decision is, for people."""
-        return self.kind.words
+        return self.kind.words.format(own="the labelled one" if self._targets else "float's own")
+
+    @property
+    def decisions(self) -> tuple[str, ...]:
+        """In the order of the scores."""
+        return "as labelled" if self._targets else "as in float", "otherwise"
+
+    @property
+    def labelled(self) -> bool:
+        """Whether labels are wanted, and not float's own outcomes."""
+        return bool(self._targets)
+
+    def tell(self, inputs: Inputs, targets: Shaped[Tensor, "n *rest"]) -> None:
+        """What is wanted of these examples, and of no others.
+
+        Raises:
+            InputError: the same inputs come with different labels.
+        """
+        self._targets.clear()
+        self.forget()
+        for row, target in zip(_digests(inputs), targets, strict=True):
+            before = self._targets.setdefault(row, target)
+            if not torch.equal(before, target):
+                raise InputError("two examples are the same but for their labels; leave one out")
+
+    def same(self, changed: Inputs, inputs: Inputs) -> None:
+        """Of the changed examples the same is wanted as of those that they were made of, if that is
+        a label: else float's own."""
+        if self._targets:
+            rows = zip(_digests(changed), _digests(inputs), strict=True)
+            self._targets |= {new: self._targets[old] for new, old in rows if old in self._targets}
 
     def scores(self, output: Tensor, inputs: Inputs) -> Float[Tensor, "batch 2"]:
-        """The lead of float's own outcome, and zero.
+        """The lead of what is wanted, and zero.
 
         Raises:
             InputError: such an output is not of this task.
@@ -96,8 +136,8 @@ class AgainstFloat:
 
     @property
     def shares(self) -> Float[Tensor, " batch"]:
-        """Of the examples whose scores were asked for last, how much of each outcome is as in
-        float."""
+        """Of the examples whose scores were asked for last, how much of each outcome is as is
+        wanted."""
         assert self._last is not None  # noqa: S101  (asked for after scores alone)
         with torch.no_grad():
             return self.kind.share(*self._last).float().cpu()
@@ -111,20 +151,29 @@ class AgainstFloat:
         self._known.clear()
 
     def _decided(self, inputs: Inputs) -> Tensor:
-        """What float decides of each example."""
-        named = inputs if isinstance(inputs, Mapping) else {"": inputs}
-        rows = [
-            hashlib.blake2b(
-                b"".join(x.numpy(force=True).tobytes() for x in one), digest_size=16
-            ).digest()
-            for one in zip(*named.values(), strict=True)
-        ]
+        """What is wanted of each example."""
+        rows = _digests(inputs)
         if any(row not in self._known for row in rows):
             with torch.no_grad():
-                found = self.kind.decided(self._run(inputs), inputs)
-            for row, decided in zip(rows, found, strict=True):
+                output = self._run(inputs)
+                found = self.kind.decided(output, inputs)
+            for place, row in enumerate(rows):
+                target, decided = self._targets.get(row), found[place]
+                if target is not None:
+                    decided = self.kind.told(output[[place]], target)[0]
                 self._known.setdefault(row, decided)
         chosen = torch.stack([self._known[row] for row in rows])
         while len(self._known) > _KEPT:
             self._known.popitem(last=False)
         return chosen
+
+
+def _digests(inputs: Inputs) -> list[bytes]:
+    """What each example is told by."""
+    named = inputs if isinstance(inputs, Mapping) else {"": inputs}
+    return [
+        hashlib.blake2b(
+            b"".join(x.numpy(force=True).tobytes() for x in one), digest_size=16
+        ).digest()
+        for one in zip(*named.values(), strict=True)
+    ]

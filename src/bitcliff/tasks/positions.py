@@ -7,9 +7,13 @@ from dataclasses import dataclass
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
+from torch.nn import functional as F  # noqa: N812
 
 from bitcliff.errors import InputError
 from bitcliff.types.subject import MASK, Inputs
+
+# In maps of classes, by custom, a pixel of none.
+_NOTHING = 255
 
 
 @dataclass(frozen=True)
@@ -31,8 +35,8 @@ class Positions:
     def words(self) -> str:
         """What a decision is, for people."""
         if self.most == 0:
-            return "whether the class at every position is float's own"
-        return f"whether at most {100 * self.most:g} % of positions have another class than float"
+            return "whether the class at every position is {own}"
+        return f"whether at most {100 * self.most:g} % of positions have another class than {{own}}"
 
     def decided(self, output: Tensor, inputs: Inputs) -> Int[Tensor, "batch positions"]:
         """The class at each."""
@@ -41,7 +45,7 @@ class Positions:
     def lead(self, output: Tensor, inputs: Inputs, decided: Tensor) -> Float[Tensor, " batch"]:
         """That of float's class at the position that is the first too many to be lost."""
         leads = leads_by_position(by_position(output), decided)
-        valid = valid_positions(inputs, leads.shape)
+        valid = valid_positions(inputs, leads.shape) & (decided >= 0)
         found = []
         for lead, whole in zip(leads, valid, strict=True):
             mine = lead[whole]
@@ -52,8 +56,37 @@ class Positions:
     def share(self, output: Tensor, inputs: Inputs, decided: Tensor) -> Float[Tensor, " batch"]:
         """Of the positions, those with float's class."""
         same = self.decided(output, inputs) == decided
-        valid = valid_positions(inputs, same.shape)
+        valid = valid_positions(inputs, same.shape) & (decided >= 0)
         return (same & valid).sum(1) / valid.sum(1)
+
+    def told(self, output: Tensor, target: Tensor) -> Int[Tensor, "1 positions"]:
+        """Classes, -1 where nothing is wanted.
+
+        Args:
+            target: (positions,), or (height, width) of any size, of which the nearest pixel is
+                taken; 255 of a map, or a negative class, says nothing of a position.
+
+        Raises:
+            InputError: of another shape than the output; of classes that it has not; of none.
+        """
+        classes = by_position(output).shape[2]
+        wanted = target.flatten().long()
+        if output.ndim == 4 and target.ndim == 2:
+            size = (int(output.shape[2]), int(output.shape[3]))
+            near = F.interpolate(target[None, None].double(), size, mode="nearest-exact")
+            wanted = near.flatten().long()
+            wanted[wanted == _NOTHING] = -1
+        if len(wanted) != by_position(output).shape[1] or target.ndim > output.ndim - 2:
+            raise InputError(
+                f"a label of shape {tuple(target.shape)} is not of an output of shape "
+                f"{tuple(output.shape[1:])}"
+            )
+        if int(wanted.max()) >= classes or not bool((wanted >= 0).any()):
+            raise InputError(
+                f"a label has class {int(wanted.max())} at most: the model's classes are 0 to "
+                f"{classes - 1}, and one position at least must have one"
+            )
+        return wanted.clamp(min=-1)[None].int()
 
 
 def by_position(output: Tensor) -> Float[Tensor, "batch positions classes"]:
@@ -78,13 +111,21 @@ def _are_shares(scores: Tensor) -> bool:
     return bool((scores >= 0).all() and (scores <= 1).all())
 
 
+def in_logarithms(
+    scores: Float[Tensor, "*positions classes"],
+) -> Float[Tensor, "*positions classes"]:
+    """Logarithms of probabilities, whether the scores are these or their logits."""
+    if _are_shares(scores):
+        return scores.clamp(min=torch.finfo(torch.float32).tiny).log()
+    return scores.log_softmax(-1)
+
+
 def leads_by_position(
     scores: Float[Tensor, "batch positions classes"], decided: Int[Tensor, "batch positions"]
 ) -> Float[Tensor, "batch positions"]:
     """Of each decided class over the best other; of probabilities, of their logarithms."""
-    if _are_shares(scores):
-        scores = scores.clamp(min=torch.finfo(torch.float32).tiny).log()
-    chosen = decided.long()[:, :, None]
+    scores = in_logarithms(scores) if _are_shares(scores) else scores
+    chosen = decided.long().clamp(min=0)[:, :, None]
     own = scores.gather(2, chosen)[:, :, 0]
     return own - scores.scatter(2, chosen, float("-inf")).amax(2)
 

@@ -7,6 +7,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812
 
+from bitcliff.errors import InputError
 from bitcliff.types.subject import Inputs
 
 
@@ -28,7 +29,7 @@ class Values:
     @property
     def words(self) -> str:
         """What a decision is, for people."""
-        return f"whether every number is within {self.tolerance:g} of float's own"
+        return f"whether every number is within {self.tolerance:g} of {{own}}"
 
     def decided(self, output: Tensor, inputs: Inputs) -> Float[Tensor, "batch values"]:
         """The numbers."""
@@ -42,6 +43,10 @@ class Values:
         """Of the numbers, those within the tolerance."""
         near = (self.decided(output, inputs) - decided).abs() <= self.tolerance
         return near.float().mean(1)
+
+    def told(self, output: Tensor, target: Tensor) -> Float[Tensor, "1 values"]:
+        """The numbers; see `_like`."""
+        return _like(output, target)
 
 
 @dataclass(frozen=True)
@@ -62,7 +67,7 @@ class Embedding:
     @property
     def words(self) -> str:
         """What a decision is, for people."""
-        return f"whether the vector's cosine with float's own is {self.least:g} or more"
+        return f"whether the vector's cosine with {{own}} is {self.least:g} or more"
 
     def decided(self, output: Tensor, inputs: Inputs) -> Float[Tensor, "batch values"]:
         """The vector."""
@@ -76,6 +81,10 @@ class Embedding:
     def share(self, output: Tensor, inputs: Inputs, decided: Tensor) -> Float[Tensor, " batch"]:
         """The cosine, none below 0."""
         return (self.lead(output, inputs, decided) + self.least).clamp(0, 1)
+
+    def told(self, output: Tensor, target: Tensor) -> Float[Tensor, "1 values"]:
+        """The vector; see `_like`."""
+        return _like(output, target)
 
 
 @dataclass(frozen=True)
@@ -96,7 +105,7 @@ class Labels:
     @property
     def words(self) -> str:
         """What a decision is, for people."""
-        return f"whether the labels whose scores lie above {self.at:g} are float's own"
+        return f"whether the set of labels whose scores lie above {self.at:g} is {{own}}"
 
     def decided(self, output: Tensor, inputs: Inputs) -> Float[Tensor, "batch labels"]:
         """Plus one where a label holds, else minus one."""
@@ -110,6 +119,31 @@ class Labels:
         """Of the labels, those on float's side."""
         return (self.decided(output, inputs) == decided).float().mean(1)
 
+    def told(self, output: Tensor, target: Tensor) -> Float[Tensor, "1 labels"]:
+        """As `decided`, of ones and zeros.
+
+        Raises:
+            InputError: other numbers; see `_like`.
+        """
+        wanted = _like(output, target)
+        if not bool(((wanted == 0) | (wanted == 1)).all()):
+            raise InputError("labels that may each hold must be ones and zeros")
+        return 2 * wanted - 1
+
 
 def _numbers(output: Tensor) -> Float[Tensor, "batch values"]:
     return output.flatten(1) if output.ndim > 1 else output[:, None]
+
+
+def _like(output: Tensor, target: Tensor) -> Float[Tensor, "1 values"]:
+    """A label, as many numbers as the output of one example has.
+
+    Raises:
+        InputError: it has another number of them.
+    """
+    wanted, numbers = target.flatten().float()[None], _numbers(output)
+    if wanted.shape != numbers.shape:
+        raise InputError(
+            f"a label has {wanted.shape[1]} numbers, but the model gives {numbers.shape[1]}"
+        )
+    return wanted

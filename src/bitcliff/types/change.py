@@ -3,7 +3,7 @@ after."""
 
 from pydantic import BaseModel, ConfigDict
 
-from bitcliff.types.rate import Count
+from bitcliff.types.rate import Count, Rate
 
 
 class PairedChange(BaseModel):
@@ -30,3 +30,26 @@ class PairedChange(BaseModel):
     high_pp: float | None
     p_value: float
     p_holm: float | None = None
+
+
+class ScoreChange(BaseModel):
+    """A mean score in [0, 1], measured twice on the same n examples.
+
+    Attributes:
+        n: examples. difference: second minus first mean; None when n is 0. low, high: its 95 %
+            interval, which holds at every n.
+        p_value: of a paired permutation test, by itself.
+        losing, losers: of the examples, those whose score falls by more than `losing`.
+
+    Build one with `bitcliff.stats.score_change`, which works it out.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    n: Count
+    difference: float | None
+    low: float | None
+    high: float | None
+    p_value: float
+    losing: float
+    losers: Rate

@@ -187,6 +187,8 @@ class AssessSettings(Selection):
     """Of every random choice."""
     max_drop: float = 2.0
     """Points that may be lost; where it is given, it gates the exit code."""
+    score_loss: float = 0.1
+    """Where outcomes have scores: examples are counted that lose more than this, of 1."""
     floors: Annotated[dict[str, int], Option(absent="a plan's")] = Field(default_factory=dict)
     """By a point's name, the bits that every policy must allocate there at least."""
     randomised: Annotated[bool, Option(absent="a plan's")] = False
@@ -264,6 +266,13 @@ class AssessSettings(Selection):
         if not (math.isfinite(drop) and drop >= 0):
             raise InputError(f"--max-drop must be 0 or more points, not {drop}")
         return drop
+
+    @field_validator("score_loss")
+    @classmethod
+    def _is_a_share(cls, loss: float) -> float:
+        if not 0 <= loss < 1:
+            raise InputError(f"--score-loss must be from 0 to below 1, not {loss}")
+        return loss
 
     @model_validator(mode="after")
     def _can_be_met(self) -> "AssessSettings":

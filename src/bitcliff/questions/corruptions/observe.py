@@ -12,6 +12,7 @@ from bitcliff.audit.evaluator import Evaluator, Scores, laid_out_for_speed
 from bitcliff.audit.outcomes import predictions_of
 from bitcliff.audit.schedule import runtime_run
 from bitcliff.errors import InputError
+from bitcliff.points import take
 from bitcliff.policy import Batch, Policy
 from bitcliff.questions.context import Context
 from bitcliff.questions.corruptions.corrupting import corrupted, normalisation_shift
@@ -112,12 +113,10 @@ class _Run:
     def _measured(self, corruption: Corruption, degree: int) -> dict[str, list[str]]:
         """The marks by seed, of float and each policy."""
         inputs, places, rows = self._draws(corruption, degree)
-        evaluator = Evaluator(
-            self.context.test.evaluator.attachment,
-            laid_out_for_speed(inputs),
-            self.context.test.evaluator.batch_size,
-        )
         index, where = torch.arange(len(places)), torch.tensor(places)
+        plain = self.context.test.evaluator
+        changed = plain.wanted_alike(laid_out_for_speed(inputs), take(plain.inputs, where))
+        evaluator = Evaluator(plain.attachment, changed, plain.batch_size)
         scores: dict[str, Scores] = {FLOAT: evaluator.float_scores(index)}
         for name in self.context.everyone:
             condition = self.context.record.by_name[name].condition
