@@ -226,7 +226,7 @@ def test_not_a_record(content: bytes, says: str, tmp_path: Path) -> None:
 
 def test_the_error_names_who_wrote_it(record: Record, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"written by Bitcliff 0\.1\.0"):
-        read_record(written(tmp_path, record, schema_version="2.4"))
+        read_record(written(tmp_path, record, schema_version="2.5"))
 
 
 def test_unknown_fields_are_refused(record: Record, tmp_path: Path) -> None:
