@@ -1,5 +1,6 @@
 """A language model's audit against the model run by hand, each text by itself."""
 
+import shutil
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,8 +15,9 @@ from bitcliff import Audit
 from bitcliff.adapters import ModelOptions, load_examples, load_model
 from bitcliff.audit import AssessSettings
 from bitcliff.audit.prepare import Prepared
+from bitcliff.errors import InputError
 from bitcliff.types.subject import Examples, Subject
-from tests.language_models import prose, save_language_model
+from tests.language_models import TOKENS, prose, save_language_model
 
 N = 12
 
@@ -58,6 +60,25 @@ def all_by_hand(folder: Path, linear: Any = F.linear) -> list[torch.Tensor]:
 
 def _forward(linear: Any, module: torch.nn.Linear, x: torch.Tensor) -> Any:
     return linear(x, module.weight, module.bias)
+
+
+def going_on(folder: Path, tokens: int, linear: Any = F.linear) -> list[list[int]]:
+    """What it says after each text, token by token and by itself."""
+    model = transformers.LlamaForCausalLM.from_pretrained(folder)
+    tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
+    for module in model.modules():
+        if isinstance(module, torch.nn.Linear):
+            setattr(module, "forward", partial(_forward, linear, module))  # noqa: B010
+    said = []
+    texts = (folder / "texts.txt").read_text().split("\n")
+    for text in sorted(texts, key=lambda text: len(tokenizer(text)["input_ids"])):
+        ids = torch.tensor([tokenizer(text)["input_ids"][: TOKENS - tokens + 1]])
+        begun = ids.shape[1]
+        with torch.no_grad():
+            for _ in range(tokens):
+                ids = torch.cat([ids, model(input_ids=ids).logits[:, -1:].argmax(2)], 1)
+        said.append(ids[0, begun:].tolist())
+    return said
 
 
 def int8_by_token(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None) -> Any:
@@ -135,3 +156,47 @@ def test_every_position_of_a_text_may_be_asked_for(folder: Path) -> None:
     assert figure is not None
     assert figure.value == pytest.approx(1 - np.mean(differ))
     assert record.outcomes["mxfp4-rceil"].prediction.sum() > sum(expected)
+
+
+def test_what_it_goes_on_with_is_the_same_when_it_goes_on_by_itself(
+    folder: Path, tmp_path: Path
+) -> None:
+    """Against float and quantized each going on freely, up to the first token that differs."""
+    shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
+    model = transformers.LlamaForCausalLM.from_pretrained(tmp_path)
+    torch.manual_seed(0)
+    for weights in model.parameters():
+        if weights.ndim > 1:  # so small a model repeats itself unless it knows nothing
+            torch.nn.init.normal_(weights, std=0.3)
+    model.save_pretrained(tmp_path)
+    tokens = 8
+    subject = load_model(f"hf:{tmp_path}", options=ModelOptions(task=f"continuation:{tokens}"))
+    examples = load_examples(str(tmp_path / "texts.txt"), subject=subject)
+    settings = AssessSettings(numerics=("vllm-int8-token",), budgets=())
+    record = Audit(subject, examples, settings=settings).assess()
+    assert (record.table.prediction == 0).all()
+    in_float, ours = going_on(tmp_path, tokens), going_on(tmp_path, tokens, int8_by_token)
+    alike = [
+        next((k for k in range(tokens) if a[k] != b[k]), tokens)
+        for a, b in zip(in_float, ours, strict=True)
+    ]
+    assert len(set(alike)) > 3
+    found = record.outcomes["vllm-int8-token"]
+    assert found.prediction.tolist() == [int(k < tokens) for k in alike]
+    assert found.score is not None
+    np.testing.assert_allclose(found.score, np.array(alike) / tokens, atol=1e-6)
+    assert examples.texts is not None
+    tokenizer = transformers.AutoTokenizer.from_pretrained(tmp_path)
+    shown = [text.split(" ⟶ ")[1] for text in examples.texts]
+    assert shown == ["".join(str(tokenizer.decode(one)) for one in said[:-1]) for said in in_float]
+
+
+def test_a_text_leaves_room_for_what_follows(folder: Path, tmp_path: Path) -> None:
+    long = tmp_path / "long.txt"
+    long.write_text("\n".join([prose(1)[0] * 40, *prose(2)]))
+    asked = ModelOptions(task="continuation:8")
+    examples = load_examples(str(long), subject=load_model(f"hf:{folder}", options=asked))
+    assert "1 of 3 texts cut to 41" in examples.preprocessing
+    subject = load_model(f"hf:{folder}", options=ModelOptions(task="continuation:49"))
+    with pytest.raises(InputError, match="takes 48 tokens, which leaves no room for a text"):
+        load_examples(str(long), subject=subject)

@@ -15,6 +15,7 @@ TASKS: list[tuple[str, tuple[int, ...], tuple[int, ...]]] = [
     ("classification", (N, 4), (N, 4, 3)),
     ("threshold:0.2", (N, 1), (N, 2)),
     ("next-token", (N, 3, 6), (N, 6)),
+    ("continuation:3", (N, 7, 4), (N, 4)),
     ("positions", (N, 7, 4), (N, 4)),
     ("positions:0.3", (N, 4, 3, 2), (N, 4)),
     ("ctc", (N, 7, 4), (N, 4)),

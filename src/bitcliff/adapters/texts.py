@@ -14,9 +14,10 @@ from bitcliff.adapters.outputs import output_count
 from bitcliff.adapters.source import Progress, Source, Taken
 from bitcliff.adapters.wording import one_line, shortened
 from bitcliff.errors import InputError
+from bitcliff.points.continuation import continued, tokens_to_follow
 from bitcliff.tasks import NextToken, task_of
 from bitcliff.types.options import DataOptions
-from bitcliff.types.subject import MASK, Subject, Texts, Tokens
+from bitcliff.types.subject import MASK, Inputs, Subject, Texts, Tokens
 
 # Characters of a text that a report shows.
 _SHOWN = 200
@@ -113,19 +114,38 @@ def text_source(texts: Sequence[str], ids: tuple[str, ...], subject: Subject, wh
     def take(chosen: Sequence[int], progress: Progress | None) -> Taken:
         if progress is not None:
             progress(len(chosen), len(chosen))
-        return _taken(tokens, texts, chosen)
+        return _taken(tokens, texts, chosen, subject)
 
     return Source(ids, None, take)
 
 
-def _taken(tokens: Tokens, texts: Sequence[str], chosen: Sequence[int]) -> Taken:
-    rows = torch.tensor(list(chosen))
-    inputs = Texts({name: x[rows] for name, x in tokens.inputs.items()}).unpadded()
-    cut = sum(tokens.lengths[index] > tokens.longest for index in chosen)
+def _taken(tokens: Tokens, texts: Sequence[str], chosen: Sequence[int], subject: Subject) -> Taken:
+    rows, follow = torch.tensor(list(chosen)), tokens_to_follow(subject.module)
+    longest = tokens.longest - follow
+    if longest < 1:
+        raise InputError(
+            f"{subject.name} takes {tokens.longest} tokens, which leaves no room for a text before "
+            f"the {follow + 1} that --task {task_of(subject.module).name} has follow it"
+        )
+    inputs = Texts({name: x[rows] for name, x in tokens.inputs.items()}).cut(longest).unpadded()
+    cut = sum(tokens.lengths[index] > longest for index in chosen)
     done = f"tokenized, at most {int(inputs.lengths.max())} tokens"
     if cut:
-        done += f"; {cut} of {len(chosen)} texts cut to {tokens.longest}"
-    return Taken(inputs, done, texts=tuple(_ending(texts[index]) for index in chosen))
+        done += f"; {cut} of {len(chosen)} texts cut to {longest}"
+    said, whole = [_ending(texts[index]) for index in chosen], continued(subject.module, inputs)
+    if follow:
+        done += f", followed by {follow} of float's own"
+        more = _endings(whole, follow, subject)
+        said = [" ⟶ ".join(both) for both in zip(said, more, strict=True)]
+    return Taken(whole, done, texts=tuple(said))
+
+
+def _endings(inputs: Inputs, count: int, subject: Subject) -> list[str]:
+    """What the last tokens of each text say, together."""
+    assert isinstance(inputs, Texts)  # noqa: S101  (as it was)
+    names = subject.class_names or ()
+    every = zip(inputs["input_ids"].tolist(), inputs.lengths.tolist(), strict=True)
+    return ["".join(names[one] for one in row[end - count : end]) for row, end in every]
 
 
 def _ending(text: str) -> str:

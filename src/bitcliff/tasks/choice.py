@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from bitcliff.errors import InputError, nearest
 from bitcliff.tasks.against_float import Comparison
 from bitcliff.tasks.classification import Classification
+from bitcliff.tasks.continuation import Continuation
 from bitcliff.tasks.ctc import Ctc
 from bitcliff.tasks.next_token import NextToken
 from bitcliff.tasks.positions import Positions
@@ -32,6 +33,12 @@ _NAMED = {
     "classification": _Named(Classification),
     "threshold": _Named(Threshold, Threshold, such_as="a number, such as threshold:0.5"),
     "next-token": _Named(NextToken),
+    "continuation": _Named(
+        None,
+        lambda x: Continuation(int(x)),
+        lambda x: 0 < x <= 1024 and x == int(x),
+        "how many tokens: continuation:16",
+    ),
     "positions": _Named(
         Positions, Positions, lambda x: 0 <= x < 1, "a share from 0 to 1, such as positions:0.01"
     ),
