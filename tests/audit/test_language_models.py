@@ -1,5 +1,6 @@
 """A language model's audit against the model run by hand, each text by itself."""
 
+import json
 import shutil
 from functools import partial
 from pathlib import Path
@@ -200,3 +201,80 @@ def test_a_text_leaves_room_for_what_follows(folder: Path, tmp_path: Path) -> No
     subject = load_model(f"hf:{folder}", options=ModelOptions(task="continuation:49"))
     with pytest.raises(InputError, match="takes 48 tokens, which leaves no room for a text"):
         load_examples(str(long), subject=subject)
+
+
+def likelihoods(folder: Path, question: str, choices: list[str], linear: Any) -> list[float]:
+    """Of each choice after the question, by itself."""
+    model = transformers.LlamaForCausalLM.from_pretrained(folder)
+    tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
+    for module in model.modules():
+        if isinstance(module, torch.nn.Linear):
+            setattr(module, "forward", partial(_forward, linear, module))  # noqa: B010
+    begun, found = len(tokenizer(question)["input_ids"]), []
+    for choice in choices:
+        ids = torch.tensor([tokenizer(f"{question} {choice}")["input_ids"]])
+        with torch.no_grad():
+            logarithms = model(input_ids=ids).logits[0].log_softmax(1)
+        found.append(sum(float(logarithms[t - 1, ids[0, t]]) for t in range(begun, ids.shape[1])))
+    return found
+
+
+def asked() -> list[dict[str, Any]]:
+    """How a sentence goes on, and three other sentences' ends, all of different lengths."""
+    rows, texts = [], [text.split() for text in prose(24) if len(text.split()) > 8]
+    for place, words in enumerate(texts):
+        others = [texts[(place + step) % len(texts)][-2 - step :] for step in (1, 2)]
+        choices = [" ".join(one) for one in (*others, words[5:8])]
+        rows.append({"question": " ".join(words[:5]), "choices": choices, "answer": place % 3})
+    return rows
+
+
+def test_choices_by_their_likelihood(folder: Path, tmp_path: Path) -> None:
+    rows = asked()
+    file = tmp_path / "asked.jsonl"
+    file.write_text("\n".join(map(json.dumps, rows)))
+    subject = load_model(f"hf:{folder}")
+    examples = load_examples(str(file), subject=subject)
+    settings = AssessSettings(
+        numerics=("vllm-int8-token",), budgets=(4.0,), bits=(3, 4, 5), uniform=(3,), draws=1,
+        rounds=1, exchanges=0, evaluations=0,
+    )  # fmt: skip
+    record = Audit(subject, examples, settings=settings).assess()
+    assert record.subject.task == "choice"
+    assert not record.subject.uncovered
+    order = [int(one.removeprefix("line ")) - 1 for one in record.table.ids]
+    for found, linear in (
+        (record.table.prediction, F.linear),
+        (record.outcomes["vllm-int8-token"].prediction, int8_by_token),
+    ):
+        expected = [
+            likelihoods(folder, rows[k]["question"], rows[k]["choices"], linear) for k in order
+        ]
+        assert found.tolist() == [int(np.argmax(one)) for one in expected]
+        assert len(set(found.tolist())) > 1
+    assert record.table.labels is not None
+    assert record.table.labels.tolist() == [rows[k]["answer"] for k in order]
+    assert (record.outcomes["worst-4"].prediction != record.table.prediction).any()
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"choices": ["one"]}, "line 2: must be an object with a question and two choices"),
+        ({"question": " "}, "line 2: an empty question"),
+        ({"answer": 3}, "line 2: the answer 3 is none of the 3 choices"),
+        ({"answer": "nothing"}, "line 2: the answer nothing is none of"),
+        ({"choices": ["a", "b"]}, "every question must have as many choices, not 2 to 3"),
+        ({"question": "long " * 60}, "tokens with a choice, and the model takes 48"),
+    ],
+)
+def test_what_is_no_question_is_refused(
+    folder: Path, tmp_path: Path, change: dict[str, Any], says: str
+) -> None:
+    rows = asked()[:3]
+    rows[1] |= change
+    file = tmp_path / "asked.jsonl"
+    file.write_text("\n".join(map(json.dumps, rows)))
+    with pytest.raises(InputError, match=says) as error:
+        load_examples(str(file), subject=load_model(f"hf:{folder}"))
+    assert "\n" not in str(error.value)

@@ -154,7 +154,7 @@ def _tell(
 def _by_length(indices: list[int], taken: Taken, texts: Texts) -> tuple[list[int], Taken]:
     """Those of one length side by side, since they are run together."""
     order = texts.lengths.argsort(stable=True)
-    inputs = Texts({name: values[order] for name, values in texts.items()})
+    inputs = take(texts, order)
     places = order.tolist()
     said = None if taken.texts is None else tuple(taken.texts[place] for place in places)
     return [indices[place] for place in places], replace(taken, inputs=inputs, texts=said)

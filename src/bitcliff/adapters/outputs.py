@@ -1,14 +1,13 @@
 """How many decisions a model chooses among, found by running it once."""
 
-from collections.abc import Mapping
-
 import torch
+from torch import Tensor
 
 from bitcliff.adapters.optional import quiet
 from bitcliff.adapters.wording import one_line, told_of
 from bitcliff.errors import InputError
 from bitcliff.points.find_task import find_one_score
-from bitcliff.points.forward import output_of
+from bitcliff.points.forward import output_of, take
 from bitcliff.tasks import task_of
 from bitcliff.tasks.classification import other_task
 from bitcliff.types.subject import Inputs, Preprocessing, Subject
@@ -25,13 +24,7 @@ def output_count(subject: Subject, example_inputs: Inputs) -> int:
     Raises:
         InputError: the model does not accept such inputs, or gives no logits (batch, classes >= 2).
     """
-    first: Inputs
-    if isinstance(example_inputs, Mapping):
-        first = {name: tensor[:1] for name, tensor in example_inputs.items()}
-        shape = {name: tuple(tensor.shape[1:]) for name, tensor in first.items()}
-    else:
-        first = example_inputs[:1]
-        shape = tuple(first.shape[1:])  # type: ignore[assignment]
+    first = take(example_inputs, torch.tensor([0]))
     try:
         with torch.no_grad(), quiet():
             output = output_of(subject.module, first)
@@ -40,8 +33,11 @@ def output_count(subject: Subject, example_inputs: Inputs) -> int:
     except InputError as error:
         raise InputError(told_of(subject.name, error)) from error
     except Exception as error:
+        named = {"": first} if isinstance(first, Tensor) else first
+        shapes = {name: tuple(values.shape[1:]) for name, values in named.items()}
         raise InputError(
-            f"{subject.name}: does not accept inputs of shape {shape} ({one_line(error)})"
+            f"{subject.name}: does not accept inputs of shape {shapes.get('', shapes)} "
+            f"({one_line(error)})"
         ) from error
     if logits.shape[0] != 1:
         got = tuple(logits.shape)

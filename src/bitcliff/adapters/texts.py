@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from bitcliff.adapters.choices import choice_source
 from bitcliff.adapters.labels import map_labels
 from bitcliff.adapters.outputs import output_count
 from bitcliff.adapters.source import Progress, Source, Taken
@@ -17,7 +18,7 @@ from bitcliff.errors import InputError
 from bitcliff.points.continuation import continued, tokens_to_follow
 from bitcliff.tasks import NextToken, task_of
 from bitcliff.types.options import DataOptions
-from bitcliff.types.subject import MASK, Inputs, Subject, Texts, Tokens
+from bitcliff.types.subject import Inputs, Subject, Texts, Tokens
 
 # Characters of a text that a report shows.
 _SHOWN = 200
@@ -36,7 +37,7 @@ def open_lines(spec: str, subject: Subject, options: DataOptions) -> Source:
 
 
 def open_jsonl(spec: str, subject: Subject, options: DataOptions) -> Source:
-    """An object a line: `text`, and `label` in all of them or in none.
+    """An object a line: `text`, and `label` in all of them or in none; or see `choice_source`.
 
     A label is a class; for a language model it is what should follow the text, of which the first
     token counts.
@@ -49,6 +50,13 @@ def open_jsonl(spec: str, subject: Subject, options: DataOptions) -> Source:
         for number, line in enumerate(_lines(spec), 1)
         if line.strip()
     }
+    if any("choices" in row for row in rows.values()):
+        return choice_source(rows, subject, spec)
+    for one, row in rows.items():
+        if not isinstance(row.get("text"), str):
+            raise InputError(
+                f'{spec}, {one}: must be an object with a text, such as {{"text": "..."}}'
+            )
     texts = [row["text"] for row in rows.values()]
     source = text_source(texts, tuple(rows), subject, spec)
     named = [str(row["label"]) for row in rows.values() if "label" in row]
@@ -77,7 +85,7 @@ def _continued(
     """With the first token of what should follow each text as its label."""
     assert subject.tokenizer is not None  # noqa: S101  (`text_source` has seen to it)
     both = (texts, [text + more for text, more in zip(texts, following, strict=True)])
-    begun_and_whole = (_numbers(subject.tokenizer(list(words))) for words in both)
+    begun_and_whole = (subject.tokenizer(list(words)).numbers for words in both)
     labels = []
     for one, more, begun, whole in zip(source.ids, following, *begun_and_whole, strict=True):
         if whole[: len(begun)] != begun or len(whole) == len(begun):
@@ -88,12 +96,6 @@ def _continued(
         labels.append(whole[len(begun)])
     told = "the first token of what should follow each text"
     return replace(source, labels=np.array(labels, dtype=np.int64), labelling=told)
-
-
-def _numbers(tokens: Tokens) -> list[list[int]]:
-    """Of each text's tokens, those that the model takes."""
-    ids, mask = tokens.inputs["input_ids"], tokens.inputs[MASK]
-    return [row[kept != 0].tolist() for row, kept in zip(ids, mask, strict=True)]
 
 
 def text_source(texts: Sequence[str], ids: tuple[str, ...], subject: Subject, where: str) -> Source:
@@ -164,6 +166,6 @@ def _object(line: str, where: str) -> dict[str, Any]:
         found = json.loads(line)
     except (ValueError, RecursionError) as error:
         raise InputError(f"{where}: not readable as JSON ({one_line(error)})") from error
-    if not isinstance(found, dict) or not isinstance(found.get("text"), str):
+    if not isinstance(found, dict):
         raise InputError(f'{where}: must be an object with a text, such as {{"text": "..."}}')
     return found

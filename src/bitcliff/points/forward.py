@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from bitcliff.points.outputs import described, judged_output, named_outputs
 from bitcliff.tasks import task_of
-from bitcliff.types.subject import Inputs, Preprocessing, Texts, channel_axis
+from bitcliff.types.subject import Choices, Inputs, Preprocessing, Texts, channel_axis
 
 
 def logits_of(model: nn.Module, inputs: Inputs) -> Float[Tensor, "batch classes"]:
@@ -29,7 +29,9 @@ def output_of(model: nn.Module, inputs: Inputs) -> Tensor:
         InputError: there is none, or several outputs could be meant.
     """
     output = _called(model, inputs)
-    return output if isinstance(output, Tensor) else judged_output(output)
+    judged = output if isinstance(output, Tensor) else judged_output(output)
+    # A question's choices are its own, and no examples beside it.
+    return judged.unflatten(0, (batch_size(inputs), -1)) if isinstance(inputs, Choices) else judged
 
 
 def _called(model: nn.Module, inputs: Inputs) -> Any:
@@ -38,7 +40,7 @@ def _called(model: nn.Module, inputs: Inputs) -> Any:
     # A file may call its input as it likes, also "self", which no module takes as a keyword.
     if isinstance(model, TakesInOrder):
         return model(*model.in_order(inputs))
-    return model(**inputs)
+    return model(**(inputs.given if isinstance(inputs, Texts) else inputs))
 
 
 @runtime_checkable
@@ -77,7 +79,7 @@ def each(inputs: Inputs, change: Callable[[Tensor], Tensor]) -> Inputs:
     """Every tensor of a batch changed, and the batch of the same kind."""
     if isinstance(inputs, Mapping):
         changed = {name: change(values) for name, values in inputs.items()}
-        return Texts(changed) if isinstance(inputs, Texts) else changed
+        return type(inputs)(changed) if isinstance(inputs, Texts) else changed
     return change(inputs)
 
 

@@ -9,6 +9,7 @@ from bitcliff.tasks.against_float import Comparison
 from bitcliff.tasks.classification import Classification
 from bitcliff.tasks.continuation import Continuation
 from bitcliff.tasks.ctc import Ctc
+from bitcliff.tasks.multiple_choice import MultipleChoice
 from bitcliff.tasks.next_token import NextToken
 from bitcliff.tasks.positions import Positions
 from bitcliff.tasks.protocol import Task
@@ -39,6 +40,7 @@ _NAMED = {
         lambda x: 0 < x <= 1024 and x == int(x),
         "how many tokens: continuation:16",
     ),
+    "choice": _Named(MultipleChoice),
     "positions": _Named(
         Positions, Positions, lambda x: 0 <= x < 1, "a share from 0 to 1, such as positions:0.01"
     ),

@@ -26,9 +26,14 @@ class Texts(dict[str, Tensor]):
         """(n,) in tokens."""
         return (self[MASK] != 0).sum(1)
 
+    @property
+    def given(self) -> dict[str, Tensor]:
+        """What a network is called with."""
+        return dict(self)
+
     def unpadded(self) -> "Texts":
         """Without the positions at which all are padded."""
-        kept = (self[MASK] != 0).any(0)
+        kept = (self[MASK] != 0).transpose(0, 1).flatten(1).any(1)
         return self._of_tokens(lambda x: x[:, kept])
 
     def cut(self, length: int) -> "Texts":
@@ -38,7 +43,30 @@ class Texts(dict[str, Tensor]):
 
     def _of_tokens(self, change: Callable[[Tensor], Tensor]) -> "Texts":
         shape = self[MASK].shape
-        return Texts({name: change(x) if x.shape[:2] == shape else x for name, x in self.items()})
+        changed = {name: change(x) if x.shape[:2] == shape else x for name, x in self.items()}
+        return type(self)(changed)
+
+
+class Choices(Texts):
+    """Questions, each with several choices: tensors (batch, tokens, choices).
+
+    A choice that is shorter than another of its question goes on with its last token, which counts
+    for nothing: no token before sees it.
+    """
+
+    COUNTS = "counts"
+    """Ones at the tokens of a choice, zeros at those of the question and at what fills up."""
+
+    @property
+    def lengths(self) -> Tensor:
+        """(n,) of each question with its longest choice, in tokens."""
+        return (self[MASK] != 0).any(2).sum(1)
+
+    @property
+    def given(self) -> dict[str, Tensor]:
+        """Question by question, choice by choice: (batch * choices, tokens)."""
+        rows = {name: x.transpose(1, 2).flatten(0, 1) for name, x in self.items()}
+        return {name: x for name, x in rows.items() if name != self.COUNTS}
 
 
 @dataclass(frozen=True)
@@ -116,6 +144,12 @@ class Tokens:
     inputs: Mapping[str, Tensor]
     lengths: tuple[int, ...]
     longest: int
+
+    @property
+    def numbers(self) -> list[list[int]]:
+        """Of each text, the tokens that the model takes."""
+        every = zip(self.inputs["input_ids"], self.inputs[MASK], strict=True)
+        return [ids[mask != 0].tolist() for ids, mask in every]
 
 
 Tokenizer = Callable[[list[str]], Tokens]
