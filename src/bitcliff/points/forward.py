@@ -38,7 +38,7 @@ def _called(model: nn.Module, inputs: Inputs) -> Any:
     # A file may call its input as it likes, also "self", which no module takes as a keyword.
     if isinstance(model, TakesInOrder):
         return model(*model.in_order(inputs))
-    return model(**inputs)
+    return model(**(inputs.given if isinstance(inputs, Texts) else inputs))
 
 
 @runtime_checkable
@@ -77,7 +77,7 @@ def each(inputs: Inputs, change: Callable[[Tensor], Tensor]) -> Inputs:
     """Every tensor of a batch changed, and the batch of the same kind."""
     if isinstance(inputs, Mapping):
         changed = {name: change(values) for name, values in inputs.items()}
-        return Texts(changed) if isinstance(inputs, Texts) else changed
+        return type(inputs)(changed) if isinstance(inputs, Texts) else changed
     return change(inputs)
 
 
