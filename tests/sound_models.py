@@ -42,7 +42,8 @@ def tone(
 def _trained(architecture: str, masked: bool, steps: int) -> Any:
     torch.manual_seed(0)
     spelled = architecture == "Wav2Vec2ForCTC"
-    config = transformers.Wav2Vec2Config(
+    make: Any = transformers.Wav2Vec2Config
+    config = make(
         vocab_size=len(TONES) + 2, pad_token_id=1, bos_token_id=None, eos_token_id=None,
         num_labels=len(TONES), id2label=dict(enumerate(TONES)),
         label2id={name: number for number, name in enumerate(TONES)},
@@ -94,10 +95,8 @@ def speller() -> Any:
 def save_model(model: Any, folder: Path) -> None:
     """As `hf:DIR` finds it."""
     masked = model.config.feat_extract_norm == "layer"
-    extractor = transformers.Wav2Vec2FeatureExtractor(
-        sampling_rate=RATE, return_attention_mask=masked
-    )
-    extractor.save_pretrained(folder)
+    make: Any = transformers.Wav2Vec2FeatureExtractor
+    make(sampling_rate=RATE, return_attention_mask=masked).save_pretrained(folder)
     model.save_pretrained(folder)
 
 
