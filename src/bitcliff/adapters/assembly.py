@@ -7,7 +7,14 @@ from torch import nn
 from bitcliff.adapters.weights import Weights, refuse_non_finite
 from bitcliff.errors import InputError
 from bitcliff.points.baseline import check_baseline
-from bitcliff.types.subject import NamedInput, Preprocessing, Subject, Tokenizer, tensors_sha256
+from bitcliff.types.subject import (
+    Hearing,
+    NamedInput,
+    Preprocessing,
+    Subject,
+    Tokenizer,
+    tensors_sha256,
+)
 
 
 def make_subject(
@@ -19,6 +26,7 @@ def make_subject(
     class_names: tuple[str, ...] | None = None,
     runs_user_code: bool = False,
     tokenizer: Tokenizer | None = None,
+    hearing: Hearing | None = None,
     named_inputs: Mapping[str, NamedInput] | None = None,
     input_shape: tuple[int | None, ...] | None = None,
     weights_sha256: str | None = None,
@@ -54,6 +62,7 @@ def make_subject(
         weights_sha256=digest,
         runs_user_code=runs_user_code,
         tokenizer=tokenizer,
+        hearing=hearing,
         named_inputs=named_inputs,
         input_shape=input_shape,
         output=output,

@@ -63,7 +63,9 @@ SUFFIXES: dict[str, Opener] = {
 }
 
 _NAMES = (*BUILT_IN, *(f"{prefix}:DIR" for prefix in PREFIXES))
-_ACCEPTED = f"{', '.join(_NAMES)}, FILE.npz, FILE.csv, FILE.txt, FILE.jsonl or a folder of images"
+_ACCEPTED = (
+    f"{', '.join(_NAMES)}, FILE.npz, FILE.csv, FILE.txt, FILE.jsonl or a folder of images or sounds"
+)
 _DEFAULTS = DataOptions()
 
 
@@ -80,7 +82,7 @@ def load_examples(
 
     Args:
         spec: "imagenet-20", "digits", "fashion-mnist" or "fashion-mnist:DIR",
-            "oxford-iiit-pet:DIR", "hf:DIR", a .npz or .csv file, or a folder of images.
+            "oxford-iiit-pet:DIR", "hf:DIR", a .npz or .csv file, or a folder of images or sounds.
         limit: how many examples to keep, chosen with `seed` and in proportion to the classes,
             before anything is decoded; None: all.
         progress: called with (done, all) while images are read.
@@ -99,7 +101,7 @@ def load_examples(
     if source.labels is not None and len(np.unique(source.labels)) < 2:
         raise InputError(
             f"{spec}: all examples are of one class ({source.labels[0]}); give at least two "
-            "classes, or leave the labels out (a folder of the images alone, a .npz without y)"
+            "classes, or leave the labels out (a folder of the files alone, a .npz without y)"
         )
     indices = [int(i) for i in choose(source.labels, len(source.ids), limit, seed)]
     # One example first: a wrong shape or label should not cost the decoding of all.

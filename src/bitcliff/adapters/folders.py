@@ -1,13 +1,15 @@
-"""A folder of images: one subfolder a class, or images without labels."""
+"""A folder of images or sounds: one subfolder a class, or files without labels."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
-from bitcliff.adapters.images import SUFFIXES, open_image, take_images
+from bitcliff.adapters import images, sounds
+from bitcliff.adapters.images import open_image, take_images
 from bitcliff.adapters.labels import map_labels
 from bitcliff.adapters.outputs import image_output_count
 from bitcliff.adapters.preprocessing import in_words
@@ -18,44 +20,71 @@ from bitcliff.types.subject import Preprocessing, Subject
 
 
 def open_folder(spec: str, subject: Subject, options: DataOptions) -> Source:
-    """Subfolders are classes; a folder with images and no subfolders is unlabelled.
+    """Subfolders are classes; a folder with files and no subfolders is unlabelled.
+
+    Sounds for a model that takes sound, else images.
 
     Raises:
-        InputError: empty; images both beside and inside the class folders; class names that
-            match nothing; images the model has no preprocessing for.
+        InputError: empty; files both beside and inside the class folders; class names that match
+            nothing; images the model has no preprocessing for, or sounds where it takes none.
     """
     folder = Path(spec)
     try:
+        is_sound = _are_sounds(folder.rglob("*"), subject)
+        suffixes = (sounds if is_sound else images).SUFFIXES
+        what = "sounds" if is_sound else "images"
         entries = sorted(e for e in folder.iterdir() if not e.name.startswith("."))
-        loose = [e for e in entries if _is_image(e)]
-        classes = {e.name: _images_below(e) for e in entries if e.is_dir()}
+        loose = [e for e in entries if _is_of(e, suffixes)]
+        classes = {e.name: _below(e, suffixes) for e in entries if e.is_dir()}
     except OSError as error:
         raise InputError(f"{spec}: cannot be listed ({error.strerror})") from error
     if not any(classes.values()):
         if not loose:
-            kinds = ", ".join(sorted(SUFFIXES))
+            kinds = ", ".join(sorted(suffixes))
             instead = _instead(folder) or (
-                f"; give one subfolder of images for each class, or a folder of images ({kinds})"
+                f"; give one subfolder of {what} for each class, or a folder of {what} ({kinds})"
             )
-            raise InputError(f"{spec}: holds no images{instead}")
-        preprocessing = needed_preprocessing(subject, spec)
-        return image_files(_below(folder, loose), loose, None, preprocessing)
+            raise InputError(f"{spec}: holds no {what}{instead}")
+        return files_source(_ids(folder, loose), loose, None, subject, spec)
     if loose:
         raise InputError(
-            f"{spec}: {len(loose)} images lie beside the class folders; move them into one"
+            f"{spec}: {len(loose)} {what} lie beside the class folders; move them into one"
         )
-    preprocessing = needed_preprocessing(subject, spec)
+    files = [file for found in classes.values() for file in found]
     mapped = map_labels(
         list(classes),
         subject.class_names,
-        lambda: image_output_count(subject, preprocessing),
+        files_output_count(files, subject, spec),
         f"{folder} (class folders)",
         options.label_map,
     )
-    files = [file for images in classes.values() for file in images]
-    labels = [mapped.index[name] for name, images in classes.items() for _ in images]
-    source = image_files(_below(folder, files), files, labels, preprocessing)
+    labels = [mapped.index[name] for name, found in classes.items() for _ in found]
+    source = files_source(_ids(folder, files), files, labels, subject, spec)
     return replace(source, class_names=mapped.class_names, labelling=mapped.how)
+
+
+def files_source(
+    ids: tuple[str, ...],
+    files: Sequence[Path],
+    labels: Sequence[int] | None,
+    subject: Subject,
+    spec: str,
+) -> Source:
+    """Sounds or images in files, each with its id and, if labelled, its output index.
+
+    Raises:
+        InputError: the subject does not take them.
+    """
+    if _are_sounds(files, subject):
+        return sounds.sound_files(ids, files, labels, sounds.hearing_of(subject, spec))
+    return image_files(ids, files, labels, needed_preprocessing(subject, spec))
+
+
+def files_output_count(files: Sequence[Path], subject: Subject, spec: str) -> Callable[[], int]:
+    """What counts how many decisions the subject chooses among, of files as `files_source` has."""
+    if _are_sounds(files, subject):
+        return partial(sounds.sound_output_count, subject, sounds.hearing_of(subject, spec))
+    return partial(image_output_count, subject, needed_preprocessing(subject, spec))
 
 
 def image_files(
@@ -82,19 +111,23 @@ def _instead(folder: Path) -> str:
     if not kinds:
         return ""
     (kind, count), *_ = kinds.most_common(1)
-    return (
-        f" but {count} files{f' *{kind}' * bool(kind)}; sound, text and other inputs go into "
-        "arrays, as FILE.npz"
-    )
+    return f" but {count} files{f' *{kind}' * bool(kind)}; other inputs go into arrays, as FILE.npz"
 
 
-def _below(folder: Path, files: Sequence[Path]) -> tuple[str, ...]:
+def _are_sounds(files: Iterable[Path], subject: Subject) -> bool:
+    """Whether files are sounds and not images; of both or neither, what the subject takes."""
+    kinds = {file.suffix.lower() for file in files}
+    heard, seen = bool(kinds & sounds.SUFFIXES), bool(kinds & images.SUFFIXES)
+    return heard if heard != seen else subject.hearing is not None
+
+
+def _ids(folder: Path, files: Sequence[Path]) -> tuple[str, ...]:
     return tuple(file.relative_to(folder).as_posix() for file in files)
 
 
-def _is_image(path: Path) -> bool:
-    return path.suffix.lower() in SUFFIXES and path.is_file() and not path.name.startswith(".")
+def _is_of(path: Path, suffixes: frozenset[str]) -> bool:
+    return path.suffix.lower() in suffixes and path.is_file() and not path.name.startswith(".")
 
 
-def _images_below(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.rglob("*") if _is_image(path))
+def _below(folder: Path, suffixes: frozenset[str]) -> list[Path]:
+    return sorted(path for path in folder.rglob("*") if _is_of(path, suffixes))

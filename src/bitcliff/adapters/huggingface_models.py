@@ -1,4 +1,4 @@
-"""`hf:DIR`: networks of images and of texts from a local Hugging Face folder."""
+"""`hf:DIR`: networks of images, texts and sounds from a local Hugging Face folder."""
 
 import contextlib
 import hashlib
@@ -6,19 +6,21 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import nn
 
 from bitcliff.adapters.assembly import make_subject
 from bitcliff.adapters.huggingface_images import image_preprocessing
+from bitcliff.adapters.huggingface_sounds import hearing_of
 from bitcliff.adapters.optional import quiet, require
 from bitcliff.adapters.preprocessing import override
 from bitcliff.adapters.weights import Weights, read_weights
 from bitcliff.adapters.wording import listed, one_line
 from bitcliff.errors import InputError
 from bitcliff.points.find_task import judge_by
+from bitcliff.points.outputs import give_only
 from bitcliff.types.options import ModelOptions
 from bitcliff.types.subject import Subject, Tokenizer, Tokens
 
@@ -28,25 +30,38 @@ class _Kind:
     """Architectures that are loaded alike.
 
     Attributes:
-        ending: of their names. auto: transformers' class for them. texts: they take texts, else
-            images. task: as `--task` has it. names_tokens: what they decide among are tokens.
+        ending: of their names. auto: transformers' class for them. takes: what they are given.
+            task: as `--task` has it. names_tokens: what they decide among are tokens.
     """
 
     ending: str
     auto: str
-    texts: bool
+    takes: Literal["images", "texts", "sounds"]
     task: str = "classification"
     names_tokens: bool = False
 
 
 _KINDS = (
-    _Kind("ForImageClassification", "AutoModelForImageClassification", texts=False),
-    _Kind("ForSequenceClassification", "AutoModelForSequenceClassification", texts=True),
-    _Kind("ForCausalLM", "AutoModelForCausalLM", True, "next-token", names_tokens=True),
-    _Kind("LMHeadModel", "AutoModelForCausalLM", True, "next-token", names_tokens=True),
-    _Kind("ForTokenClassification", "AutoModelForTokenClassification", True, "positions"),
-    _Kind("ForMaskedLM", "AutoModelForMaskedLM", True, "positions"),
-    _Kind("ForSemanticSegmentation", "AutoModelForSemanticSegmentation", False, "positions:0.01"),
+    _Kind("ForImageClassification", "AutoModelForImageClassification", "images"),
+    _Kind("ForSequenceClassification", "AutoModelForSequenceClassification", "texts"),
+    _Kind("ForCausalLM", "AutoModelForCausalLM", "texts", "next-token", names_tokens=True),
+    _Kind("LMHeadModel", "AutoModelForCausalLM", "texts", "next-token", names_tokens=True),
+    _Kind("ForTokenClassification", "AutoModelForTokenClassification", "texts", "positions"),
+    _Kind("ForMaskedLM", "AutoModelForMaskedLM", "texts", "positions"),
+    _Kind(
+        "ForSemanticSegmentation", "AutoModelForSemanticSegmentation", "images", "positions:0.01"
+    ),
+    _Kind("ForAudioClassification", "AutoModelForAudioClassification", "sounds"),
+    # As most networks of sound call themselves that give one class.
+    _Kind("ForSequenceClassification", "AutoModelForAudioClassification", "sounds"),
+    _Kind("ForCTC", "AutoModelForCTC", "sounds", "ctc", names_tokens=True),
+    _Kind(
+        "ForConditionalGeneration",
+        "AutoModelForSpeechSeq2Seq",
+        "sounds",
+        "next-token",
+        names_tokens=True,
+    ),
 )
 _MOST_TOKENS = 512
 
@@ -68,18 +83,23 @@ def load_huggingface(name: str, weights: Weights | None, options: ModelOptions) 
         digest = _check_weights(folder, spec)
     with quiet(), _silent(transformers):
         config = _loaded(transformers.AutoConfig, folder, config_file)
-        kind = _kind(settings, config, config_file)
+        kind = _kind(settings, transformers, config, config_file)
         module = _module(transformers, kind.auto, folder, config, weights)
-        names, preprocessing, tokenizer = _class_names(config), None, None
-        if kind.texts:
-            tokens = _loaded(transformers.AutoTokenizer, folder, folder / "tokenizer_config.json")
+        names, preprocessing, tokenizer, hearing = _class_names(config), None, None, None
+        told = folder / "tokenizer_config.json"
+        if kind.takes == "texts" or (kind.names_tokens and told.exists()):
+            tokens = _loaded(transformers.AutoTokenizer, folder, told)
+            names = _token_names(tokens, config, kind.task) if kind.names_tokens else names
+        if kind.takes == "texts":
             tokenizer = _tokenizer(tokens, config)
-            if kind.names_tokens:
-                names = tuple(map(tokens.decode, range(config.vocab_size)))
+        elif kind.takes == "sounds":
+            hearing = hearing_of(transformers, folder, module)
+            if config.is_encoder_decoder and options.output is None:
+                give_only(module, "logits")  # and not what was heard
         else:
             own = image_preprocessing(transformers, folder, checked=options.image_size is None)
             preprocessing = override(own, options)
-        judge_by(module, kind.task)
+        judge_by(module, f"ctc:{config.pad_token_id}" if kind.task == "ctc" else kind.task)
     return make_subject(
         spec,
         module,
@@ -87,6 +107,7 @@ def load_huggingface(name: str, weights: Weights | None, options: ModelOptions) 
         weights,
         class_names=names,
         tokenizer=tokenizer,
+        hearing=hearing,
         weights_sha256=digest,
     )
 
@@ -131,9 +152,13 @@ def _loaded(auto: Any, folder: Path, file: Path) -> Any:
         raise InputError(f"{file}: transformers cannot use it ({one_line(error)})") from error
 
 
-def _kind(settings: dict[str, Any], config: Any, file: Path) -> _Kind:
+def _kind(settings: dict[str, Any], transformers: Any, config: Any, file: Path) -> _Kind:
     named = " ".join(map(str, settings.get("architectures") or ()))
-    found = next((kind for kind in _KINDS if kind.ending in named), None)
+    like = [kind for kind in _KINDS if kind.ending in named]
+    # Networks of texts and of sounds end alike.
+    mappings = [getattr(transformers, kind.auto)._model_mapping for kind in like]
+    known = (kind for kind, own in zip(like, mappings, strict=True) if type(config) in own)
+    found = next(known, None)
     if found is None:
         listed_kinds = ", ".join(f"...{kind.ending}" for kind in _KINDS)
         raise InputError(
@@ -192,6 +217,15 @@ def _class_names(config: Any) -> tuple[str, ...] | None:
     # transformers makes these up where nobody named the classes.
     are_generic = all(name == f"LABEL_{index}" for index, name in enumerate(names))
     return None if are_generic else tuple(names)
+
+
+def _token_names(tokenizer: Any, config: Any, task: str) -> tuple[str, ...]:
+    """Of all outputs; of symbols that are spelled out, a space for what stands between words."""
+    if task != "ctc":
+        return tuple(map(tokenizer.decode, range(config.vocab_size)))
+    between = getattr(tokenizer, "word_delimiter_token", None)
+    names = map(tokenizer.convert_ids_to_tokens, range(config.vocab_size))
+    return tuple(" " if name == between else name or "" for name in names)
 
 
 def _tokenizer(tokenizer: Any, config: Any) -> Tokenizer:

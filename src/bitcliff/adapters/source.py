@@ -75,11 +75,13 @@ def needed_preprocessing(subject: Subject, data: str) -> Preprocessing:
     """The subject's image preprocessing.
 
     Raises:
-        InputError: it has none, or takes text or named arrays. UnknownNormalisation.
+        InputError: it has none, or takes text, sound or named arrays. UnknownNormalisation.
     """
     if subject.preprocessing is None:
         if subject.tokenizer is not None:
             raise InputError(f"{data}: images, but {subject.name} takes text")
+        if subject.hearing is not None:
+            raise InputError(f"{data}: images, but {subject.name} takes sound")
         if subject.named_inputs is not None:
             names = listed(map(shortened, subject.named_inputs))
             raise InputError(f"{data}: images, but {subject.name} takes {names}; give FILE.npz")

@@ -1,4 +1,4 @@
-"""A CSV file of image paths, with or without labels."""
+"""A CSV file of paths to images or sounds, with or without labels."""
 
 import csv
 from collections import Counter
@@ -6,10 +6,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from bitcliff.adapters.folders import image_files
+from bitcliff.adapters.folders import files_output_count, files_source
 from bitcliff.adapters.labels import LabelMap, map_labels
-from bitcliff.adapters.outputs import image_output_count
-from bitcliff.adapters.source import Source, needed_preprocessing
+from bitcliff.adapters.source import Source
 from bitcliff.adapters.targets import targets_of
 from bitcliff.adapters.wording import one_line
 from bitcliff.errors import InputError
@@ -25,30 +24,31 @@ def open_table(spec: str, subject: Subject, options: DataOptions) -> Source:
     A label is a class, or what another task wants of the image; see `targets_of`.
 
     Raises:
-        InputError: no such columns, an empty field, a missing image, class names that match
+        InputError: no such columns, an empty field, a missing file, class names that match
             nothing, or a table that is not CSV in UTF-8.
     """
-    preprocessing = needed_preprocessing(subject, spec)
     paths, names = _columns(spec)
     files = [Path(spec).parent / path for path in paths]
+    counted = files_output_count(files, subject, spec)
     for line, file in enumerate(files, start=2):
         if not file.is_file():
-            raise InputError(f"{spec}, row {line}: no such image: {file}")
+            raise InputError(f"{spec}, row {line}: no such file: {file}")
     task, mapped = task_of(subject.module), LabelMap({}, None, "")
     if names is not None and isinstance(task, AgainstFloat):
         wanted = targets_of(task, names, subject, spec)
-        return replace(image_files(_distinct(paths), files, None, preprocessing), targets=wanted)
+        source = files_source(_distinct(paths), files, None, subject, spec)
+        return replace(source, targets=wanted)
     if names is not None:
         mapped = map_labels(
             list(dict.fromkeys(names)),
             subject.class_names,
-            lambda: image_output_count(subject, preprocessing),
+            counted,
             f"{spec} (column label)",
             options.label_map,
         )
 
     labels = None if names is None else [mapped.index[name] for name in names]
-    source = image_files(_distinct(paths), files, labels, preprocessing)
+    source = files_source(_distinct(paths), files, labels, subject, spec)
     return replace(source, class_names=mapped.class_names, labelling=mapped.how)
 
 

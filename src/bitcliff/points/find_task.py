@@ -39,7 +39,7 @@ def refuse_labels(module: nn.Module, data: str) -> None:
         raise InputError(
             f"{data}: its labels are classes, of which --task {task.name} knows nothing; give "
             "labels of that task (a .npz with y, a .csv), or leave them out (a folder of the "
-            "images alone)"
+            "files alone)"
         )
 
 

@@ -31,7 +31,7 @@ class NextToken:
                 f"{tuple(output.shape)}"
             )
         mask = inputs.get(MASK) if isinstance(inputs, Mapping) else None
-        if mask is None:
+        if mask is None or mask.shape != output.shape[:2]:  # of what is heard, and not of tokens
             return output[:, -1]
         places = torch.arange(mask.shape[1], device=mask.device)
         last = (places * (mask != 0)).argmax(1)

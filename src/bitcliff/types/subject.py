@@ -1,10 +1,12 @@
 """What is assessed, and on what: a model with its preprocessing, and examples held in memory."""
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
+from jaxtyping import Float32
 from torch import Tensor, nn
 
 Inputs = Tensor | Mapping[str, Tensor]
@@ -36,10 +38,20 @@ class Texts(dict[str, Tensor]):
         kept = (self[MASK] != 0).transpose(0, 1).flatten(1).any(1)
         return self._of_tokens(lambda x: x[:, kept])
 
+    def one_by_one(self) -> Iterator["Texts"]:
+        """Each alone, and so without padding."""
+        for row in range(len(self[MASK])):
+            yield type(self)({name: x[row : row + 1] for name, x in self.items()}).unpadded()
+
     def cut(self, length: int) -> "Texts":
         """To so many tokens at most, those at the end or, padded at the start, at the beginning."""
         at_end = bool((self[MASK][:, 0] != 0).all())
         return self._of_tokens(lambda x: x[:, :length] if at_end else x[:, x.shape[1] - length :])
+
+    @property
+    def given(self) -> dict[str, Tensor]:
+        """What a network is called with."""
+        return dict(self)
 
     def _of_tokens(self, change: Callable[[Tensor], Tensor]) -> "Texts":
         shape = self[MASK].shape
@@ -67,6 +79,15 @@ class Choices(Texts):
         """Question by question, choice by choice: (batch * choices, tokens)."""
         rows = {name: x.transpose(1, 2).flatten(0, 1) for name, x in self.items()}
         return {name: x for name, x in rows.items() if name != self.COUNTS}
+
+
+class Sounds(Texts):
+    """The same of sounds, for a network that takes no mask: it only tells of padding here."""
+
+    @property
+    def given(self) -> dict[str, Tensor]:
+        """All but the mask."""
+        return {name: values for name, values in self.items() if name != MASK}
 
 
 @dataclass(frozen=True)
@@ -156,6 +177,24 @@ Tokenizer = Callable[[list[str]], Tokens]
 
 
 @dataclass(frozen=True)
+class Hearing:
+    """How a sound becomes a model's input.
+
+    Attributes:
+        rate: samples a second.
+        shortest, longest: samples that it takes, at least and at most.
+        features: of one sound, (samples,) float32 in [-1, 1]: keyword tensors (1, *rest).
+        source: where these settings came from, in words, for the record.
+    """
+
+    rate: int
+    shortest: int
+    longest: int
+    features: Callable[[Float32[np.ndarray, " samples"]], Mapping[str, Tensor]]
+    source: str
+
+
+@dataclass(frozen=True)
 class Subject:
     """A model under assessment: in eval mode, its parameters frozen.
 
@@ -171,6 +210,7 @@ class Subject:
         runs_user_code: the model came from `py:`, so the user's own code ran.
         black_box: only its outputs are to be had: no points, no gradient, no weights.
         tokenizer: for text models from a Hugging Face folder.
+        hearing: for models of sound from there.
         named_inputs: for files that take several arrays, or whole numbers: what they declare, by
             the keywords that the module is called with.
         input_shape: of its one input, where that needs no name and a file declares its shape: batch
@@ -187,6 +227,7 @@ class Subject:
     runs_user_code: bool = False
     black_box: bool = False
     tokenizer: Tokenizer | None = None
+    hearing: Hearing | None = None
     named_inputs: Mapping[str, NamedInput] | None = None
     input_shape: tuple[int | None, ...] | None = None
     output: str | None = None

@@ -8,7 +8,7 @@ from jaxtyping import Bool, Int
 from torch import Tensor
 
 from bitcliff.errors import InputError
-from bitcliff.types.subject import Inputs
+from bitcliff.types.subject import MASK, Inputs, Sounds
 
 _ONE = ""
 """The name of the only tensor of a network that takes no named ones."""
@@ -54,6 +54,8 @@ def padding_of(inputs: Inputs) -> Padding:
     Raises:
         InputError: inputs are neither, or what is no padding cannot be told.
     """
+    if isinstance(inputs, Sounds):
+        return _of_sounds(inputs)
     named = {_ONE: inputs} if isinstance(inputs, Tensor) else dict(inputs)
     texts = {name: one for name, one in named.items() if _is_text(one)}
     if texts:
@@ -65,6 +67,14 @@ def padding_of(inputs: Inputs) -> Padding:
     present = values.flatten(1) != 0
     words = "zeros behind the last sample that is not zero"
     return Padding(named, {name: 0.0}, _last(present), False, "samples", words)
+
+
+def _of_sounds(sounds: Sounds) -> Padding:
+    """By their mask, which the network is not given: with silence, as it would be in a batch."""
+    given, shape = sounds.given, sounds[MASK].shape
+    fills = {name: 0.0 for name, values in given.items() if values.shape == shape}
+    words = "zeros behind the last sample"
+    return Padding(given, fills, sounds.lengths, False, "samples", words)
 
 
 def _is_text(values: Tensor) -> bool:
