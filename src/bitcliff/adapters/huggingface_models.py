@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from bitcliff.adapters.assembly import make_subject
+from bitcliff.adapters.detectors import join_queries
 from bitcliff.adapters.huggingface_images import image_preprocessing
 from bitcliff.adapters.optional import quiet, require
 from bitcliff.adapters.preprocessing import override
@@ -38,6 +39,11 @@ class _Kind:
     task: str = "classification"
     names_tokens: bool = False
 
+    @property
+    def boxes(self) -> bool:
+        """Whether they detect objects."""
+        return self.task == "detection"
+
 
 _KINDS = (
     _Kind("ForImageClassification", "AutoModelForImageClassification", texts=False),
@@ -47,6 +53,7 @@ _KINDS = (
     _Kind("ForTokenClassification", "AutoModelForTokenClassification", True, "positions"),
     _Kind("ForMaskedLM", "AutoModelForMaskedLM", True, "positions"),
     _Kind("ForSemanticSegmentation", "AutoModelForSemanticSegmentation", False, "positions:0.01"),
+    _Kind("ForObjectDetection", "AutoModelForObjectDetection", False, "detection"),
 )
 _MOST_TOKENS = 512
 
@@ -77,8 +84,12 @@ def load_huggingface(name: str, weights: Weights | None, options: ModelOptions) 
             if kind.names_tokens:
                 names = tuple(map(tokens.decode, range(config.vocab_size)))
         else:
-            own = image_preprocessing(transformers, folder, checked=options.image_size is None)
+            own = image_preprocessing(
+                transformers, folder, checked=options.image_size is None, whole=kind.boxes
+            )
             preprocessing = override(own, options)
+        if kind.boxes:
+            join_queries(module)
         judge_by(module, kind.task)
     return make_subject(
         spec,
