@@ -22,6 +22,7 @@ TASKS: list[tuple[str, tuple[int, ...], tuple[int, ...]]] = [
     ("labels:0", (N, 6), (2 * N, 6)),
     ("values:0.3", (N, 2), (2 * N, 2)),
     ("embedding:0.9", (N, 8), (2 * N, 8)),
+    ("detection:0.5", (N, 12, 7), (N, 7)),
 ]
 every_task = pytest.mark.parametrize(("name", "shape", "wrong"), TASKS, ids=[t[0] for t in TASKS])
 
@@ -35,12 +36,21 @@ def made(name: str, in_float: Tensor, inputs: Tensor) -> Task:
     return AgainstFloat(found, lambda asked: torch.stack([by_input[float(one)] for one in asked]))
 
 
+def given(name: str, values: Tensor) -> Tensor:
+    """What a network of that task could give, of any values."""
+    if not name.startswith("detection"):
+        return values
+    corners = torch.cat([values[:, :, :2], values[:, :, :2] + values[:, :, 2:4].abs()], 2)
+    return torch.cat([corners, values[:, :, 4:].sigmoid()], 2)
+
+
 @every_task
 def test_a_score_for_each_decision_and_a_gradient_to_follow(
     name: str, shape: tuple[int, ...], wrong: tuple[int, ...]
 ) -> None:
     random = torch.Generator().manual_seed(0)
-    in_float, inputs = torch.randn(shape, generator=random), torch.arange(float(N))
+    in_float = given(name, torch.randn(shape, generator=random))
+    inputs = torch.arange(float(N))
     task = made(name, in_float, inputs)
     assert read_task(task.name) == read_task(name)
     assert task.words[0].islower()
@@ -59,7 +69,8 @@ def test_an_example_is_decided_alike_alone_and_in_a_batch(
     name: str, shape: tuple[int, ...], wrong: tuple[int, ...]
 ) -> None:
     random = torch.Generator().manual_seed(1)
-    in_float, inputs = torch.randn(shape, generator=random), torch.arange(float(N))
+    in_float = given(name, torch.randn(shape, generator=random))
+    inputs = torch.arange(float(N))
     output = in_float + 0.5 * torch.randn(shape, generator=random)
     together = made(name, in_float, inputs).scores(output, inputs)
     task = made(name, in_float, inputs)
@@ -80,7 +91,7 @@ def test_another_output_is_refused_in_one_line(
 
 @every_task
 def test_float_is_as_float_is(name: str, shape: tuple[int, ...], wrong: tuple[int, ...]) -> None:
-    in_float, inputs = torch.randn(shape), torch.arange(float(N))
+    in_float, inputs = given(name, torch.randn(shape)), torch.arange(float(N))
     task = made(name, in_float, inputs)
     if isinstance(task, AgainstFloat):
         assert task.scores(in_float, inputs).argmax(1).tolist() == [0] * N

@@ -19,13 +19,17 @@ _CONVNEXT_SQUASHES_FROM = 384
 _TOLERANCE = 0.05
 
 
-def image_preprocessing(transformers: Any, folder: Path, *, checked: bool) -> Preprocessing | None:
+def image_preprocessing(
+    transformers: Any, folder: Path, *, checked: bool, whole: bool = False
+) -> Preprocessing | None:
     """What the folder's preprocessor_config.json asks for; None where there is none.
 
     Its crop may lie one pixel beside transformers' own, which rounds half pixels down.
 
     Args:
         checked: compare with the folder's own processor on an image, and refuse if they differ.
+        whole: nothing of an image may be cropped away: where the file keeps proportions, so that
+            each image has a size of its own, all are made square.
 
     Raises:
         InputError: unreadable, or it asks for steps that Bitcliff does not have.
@@ -37,8 +41,8 @@ def image_preprocessing(transformers: Any, folder: Path, *, checked: bool) -> Pr
         processor = transformers.AutoImageProcessor.from_pretrained(
             folder, local_files_only=True, trust_remote_code=False
         )
-        preprocessing = _translated(processor.to_dict(), str(file))
-        differs = checked and _difference(processor, preprocessing) > _TOLERANCE
+        preprocessing = _translated(processor.to_dict(), str(file), whole)
+        differs = checked and _difference(processor, preprocessing, square=whole) > _TOLERANCE
     except Exception as error:
         raise InputError(
             f"{file}: cannot be used ({one_line(error)}); or give --image-size"
@@ -51,9 +55,9 @@ def image_preprocessing(transformers: Any, folder: Path, *, checked: bool) -> Pr
     return preprocessing
 
 
-def _translated(config: dict[str, Any], source: str) -> Preprocessing:
+def _translated(config: dict[str, Any], source: str, whole: bool) -> Preprocessing:
     size, crop_size = _resized_and_cropped(config)
-    squashed = _squashes(config)
+    squashed = whole or _squashes(config)
     normalised = bool(config.get("do_normalize", True))
     kind = Squashed if squashed else Preprocessing
     return kind(
@@ -87,14 +91,16 @@ def _resized_and_cropped(config: dict[str, Any]) -> tuple[tuple[int, int], tuple
     return resized_to, (config["crop_size"]["height"], config["crop_size"]["width"])
 
 
-def _difference(processor: Any, preprocessing: Preprocessing) -> float:
-    """Mean absolute difference to the folder's own processor, on an image that is not square."""
+def _difference(processor: Any, preprocessing: Preprocessing, *, square: bool) -> float:
+    """Mean absolute difference to the folder's own processor, on one image."""
     from PIL import Image
 
     # Smooth, because processors resample differently where an image is all edges.
     rows, columns = np.mgrid[0:300, 0:420]
     channels = [rows / 299, columns / 419, np.sin(rows / 40) * np.cos(columns / 55) / 2 + 0.5]
     image = Image.fromarray((np.stack(channels, -1) * 255).astype(np.uint8))
+    if square:
+        image = image.crop((0, 0, 300, 300))
     theirs = processor(image, return_tensors="pt")["pixel_values"][0]
     ours = to_input(image, preprocessing, "the test image")
     if theirs.shape != ours.shape:

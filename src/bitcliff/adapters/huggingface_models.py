@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from bitcliff.adapters.assembly import make_subject
+from bitcliff.adapters.detectors import join_queries
 from bitcliff.adapters.huggingface_images import image_preprocessing
 from bitcliff.adapters.huggingface_sounds import hearing_of
 from bitcliff.adapters.optional import quiet, require
@@ -40,6 +41,11 @@ class _Kind:
     task: str = "classification"
     names_tokens: bool = False
 
+    @property
+    def boxes(self) -> bool:
+        """Whether they detect objects."""
+        return self.task == "detection"
+
 
 _KINDS = (
     _Kind("ForImageClassification", "AutoModelForImageClassification", "images"),
@@ -62,6 +68,7 @@ _KINDS = (
         "next-token",
         names_tokens=True,
     ),
+    _Kind("ForObjectDetection", "AutoModelForObjectDetection", "images", "detection"),
 )
 _MOST_TOKENS = 512
 
@@ -97,8 +104,12 @@ def load_huggingface(name: str, weights: Weights | None, options: ModelOptions) 
             if config.is_encoder_decoder and options.output is None:
                 give_only(module, "logits")  # and not what was heard
         else:
-            own = image_preprocessing(transformers, folder, checked=options.image_size is None)
+            own = image_preprocessing(
+                transformers, folder, checked=options.image_size is None, whole=kind.boxes
+            )
             preprocessing = override(own, options)
+        if kind.boxes:
+            join_queries(module)
         judge_by(module, f"ctc:{config.pad_token_id}" if kind.task == "ctc" else kind.task)
     return make_subject(
         spec,

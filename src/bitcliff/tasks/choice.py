@@ -9,6 +9,7 @@ from bitcliff.tasks.against_float import Comparison
 from bitcliff.tasks.classification import Classification
 from bitcliff.tasks.continuation import Continuation
 from bitcliff.tasks.ctc import Ctc
+from bitcliff.tasks.detection import Detection
 from bitcliff.tasks.multiple_choice import MultipleChoice
 from bitcliff.tasks.next_token import NextToken
 from bitcliff.tasks.positions import Positions
@@ -46,6 +47,9 @@ _NAMED = {
     ),
     "ctc": _Named(
         Ctc, lambda x: Ctc(int(x)), lambda x: x >= 0 and x == int(x), "the blank's number: ctc:0"
+    ),
+    "detection": _Named(
+        Detection, Detection, lambda x: 0 <= x < 1, "a score from 0 to 1, such as detection:0.5"
     ),
     "values": _Named(None, Values, lambda x: 0 < x < math.inf, "a tolerance, such as values:0.5"),
     "embedding": _Named(None, Embedding, lambda x: -1 < x < 1, "a cosine, such as embedding:0.99"),
