@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import jaxtyping
 import pytest
@@ -26,6 +26,13 @@ def repeated(count: int, text: str = "x") -> str:
 @checked
 def product(a: Float[Tensor, "n m"], b: Float[Tensor, " m"]) -> Float[Tensor, " n"]:
     return a @ b if a.min() >= 0 else a
+
+
+@checked
+def named(
+    parts: dict[str, Float[Tensor, " n"]], names: list[str], how: Literal["sum", "mean"]
+) -> Float[Tensor, ""]:
+    return getattr(torch, how)(parts["a"])  # type: ignore[no-any-return]
 
 
 @checked
@@ -83,6 +90,40 @@ def test_what_is_right_passes() -> None:
 def test_what_is_wrong_is_refused(wrong: Callable[[], Any]) -> None:
     with pytest.raises(REFUSED):
         wrong()
+
+
+def test_what_is_wrong_is_refused_after_what_was_right() -> None:
+    """Of arguments that look alike the first alone is checked, but each other look is."""
+    for _ in range(2):
+        assert product(torch.ones(2, 3), torch.ones(3)).tolist() == [3, 3]
+        for a, b in [
+            (torch.ones(2, 3), torch.ones(4)),
+            (torch.ones(2, 3).long(), torch.ones(3)),
+            (-torch.ones(2, 3), torch.ones(3)),  # the result alone is wrong
+        ]:
+            with pytest.raises(REFUSED):
+                product(a, b)
+        assert named({"a": torch.ones(2)}, ["x"], "sum").tolist() == 2
+        for more in (
+            ({"a": torch.ones(2, 1)}, ["x"], "sum"),
+            ({"a": torch.ones(2)}, [1], "sum"),
+            ({"a": torch.ones(2)}, ["x"], "all"),
+        ):
+            with pytest.raises(REFUSED):
+                named(*more)
+
+
+def test_what_a_network_does_when_it_is_called_is_done_once() -> None:
+    calls = list[int]()
+
+    @checked
+    def told(a: Float[Tensor, " n"], wide: bool) -> Float[Tensor, " m"]:
+        calls.append(len(a))
+        return a.repeat(2) if wide else a
+
+    for n, wide in [(1, False), (1, False), (1, True), (1, True), (2, True)]:
+        assert len(told(torch.ones(n), wide)) == (2 * n if wide else n)
+    assert calls == [1, 1, 1, 1, 2]
 
 
 def test_where_jaxtyping_is_told_not_to_nothing_is_checked(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -62,7 +62,7 @@ KINDS = {
 def saved(kind: str, folder: Path) -> Any:
     """A network with scores all over, in float."""
     torch.manual_seed(0)
-    model = getattr(transformers, f"{kind}ForObjectDetection")(KINDS[kind]()).eval()
+    model = getattr(transformers, f"{kind}ForObjectDetection")(KINDS[kind]()).eval()  # type: ignore[no-untyped-call]
     with torch.no_grad():
         for name, parameter in model.named_parameters():
             if name.startswith("class_labels_classifier"):

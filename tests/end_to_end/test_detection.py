@@ -3,6 +3,7 @@
 import shlex
 import warnings
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnxruntime as ort
@@ -109,7 +110,7 @@ def found_by_runtime(file: Path, images: np.ndarray) -> list[Shapes]:
     for image in images:
         (output,) = session.run(None, {session.get_inputs()[0].name: image[None]})
         centre, size, scores = output[0, :2].T, output[0, 2:4].T, output[0, 4:].T
-        boxes, kept = np.concatenate([centre - size / 2, centre + size / 2], 1), []
+        boxes, kept = np.concatenate([centre - size / 2, centre + size / 2], 1), list[Any]()
         for place in np.argsort(-scores.max(1)):
             box, kind = boxes[place], int(scores[place].argmax())
             again = any(kind == other and overlap(box, one) > 0.5 for one, other in kept)

@@ -243,17 +243,16 @@ def _allocation(plan: _Plan, rng: np.random.Generator) -> list[int] | None:
     total = round(plan.mean * N_POINTS)
     if "static" in plan.family:
         rng = np.random.default_rng(7)
-    bits = np.full(N_POINTS, total // N_POINTS)
-    bits[: total - int(bits.sum())] += 1
+    least, more = divmod(total, N_POINTS)
+    bits = [least + (place < more) for place in range(N_POINTS)]
     moves = 150 if plan.family.startswith("worst") else 60
-    for _ in range(moves):
-        take, give = rng.integers(N_POINTS, size=2)
+    for take, give in rng.integers(N_POINTS, size=(moves, 2)).tolist():
         if moves == 150 and bits[give] < bits[take]:
             take, give = give, take  # starve the poor: the extremes an adversary goes to
         if take != give and bits[take] > BITS[0] and bits[give] < BITS[-1]:
             bits[take] -= 1
             bits[give] += 1
-    return [int(value) for value in bits]
+    return bits
 
 
 def _condition(variant: Variant, plan: _Plan) -> Condition:

@@ -56,7 +56,7 @@ def keep_candidates(module: nn.Module) -> None:
     Its own way takes images one by one and ends in a choice among candidates, so that neither point
     nor file could be of any number of images. Boxes are in pixels of the images as they came.
     """
-    module.forward = MethodType(_candidates, module)  # type: ignore[method-assign]
+    module.forward = MethodType(_candidates, module)
 
 
 def _candidates(module: Any, images: Float[Tensor, "batch 3 height width"]) -> Tensor:
@@ -106,11 +106,11 @@ def _softmax(heads: Mapping[str, Tensor]) -> Tensor:
 
 
 def _sigmoid(heads: Mapping[str, Tensor]) -> Tensor:
-    return torch.special.expit(heads["cls_logits"])
+    return torch.sigmoid(heads["cls_logits"])
 
 
 def _centred(heads: Mapping[str, Tensor]) -> Tensor:
-    return (_sigmoid(heads) * torch.special.expit(heads["bbox_ctrness"])).sqrt()
+    return (_sigmoid(heads) * torch.sigmoid(heads["bbox_ctrness"])).sqrt()
 
 
 _SCORES: dict[str, Callable[[Mapping[str, Tensor]], Tensor]] = {

@@ -45,7 +45,7 @@ class Detection:
     def words(self) -> str:
         """What a decision is, for people."""
         return (
-            f"whether the boxes whose scores lie above {self.at:g} are float's own, by class and "
+            f"whether the boxes whose scores lie above {self.at:g} are {{own}}, by class and "
             "an overlap (IoU) of 0.5"
         )
 
@@ -81,6 +81,32 @@ class Detection:
         """The harmonic mean of precision and recall against float's boxes (F1); 1 without any."""
         boxes, scores = boxes_and_scores(output)
         return torch.stack([self._f1(*one) for one in zip(boxes, scores, decided, strict=True)])
+
+    def told(self, output: Tensor, target: Tensor) -> Float[Tensor, "1 100 6"]:
+        """Boxes that an image has, as `decided` gives them, each with score 1.
+
+        Args:
+            target: (boxes, 5): x1, y1, x2, y2 in the unit of the model's boxes, and the class; rows
+                of a negative class fill up.
+
+        Raises:
+            InputError: another shape, or classes that the model has not.
+        """
+        classes = boxes_and_scores(output)[1].shape[2]
+        if target.ndim != 2 or target.shape[1] != 5 or len(target) > _MOST:
+            raise InputError(
+                f"a label has shape {tuple(target.shape)}; boxes are ({_MOST} at most, 5): x1, y1, "
+                "x2, y2 and the class"
+            )
+        real = target[target[:, 4] >= 0].float()
+        if len(real) and int(real[:, 4].max()) >= classes:
+            raise InputError(
+                f"a label has class {int(real[:, 4].max())}; the model's are 0 to {classes - 1}"
+            )
+        rows = torch.zeros(1, _MOST, 6)
+        rows[:, :, 5] = -1
+        rows[0, : len(real)] = torch.cat([real, torch.ones(len(real), 1)], 1)
+        return rows
 
     def _found(
         self, boxes: Boxes, best: Float[Tensor, " boxes"], kind: Int[Tensor, " boxes"]

@@ -48,11 +48,6 @@ class Texts(dict[str, Tensor]):
         at_end = bool((self[MASK][:, 0] != 0).all())
         return self._of_tokens(lambda x: x[:, :length] if at_end else x[:, x.shape[1] - length :])
 
-    @property
-    def given(self) -> dict[str, Tensor]:
-        """What a network is called with."""
-        return dict(self)
-
     def _of_tokens(self, change: Callable[[Tensor], Tensor]) -> "Texts":
         shape = self[MASK].shape
         changed = {name: change(x) if x.shape[:2] == shape else x for name, x in self.items()}
