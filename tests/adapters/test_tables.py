@@ -48,7 +48,7 @@ def test_paths_alone_are_unlabelled(folder: Path) -> None:
         ("file,label\np/a.png,1\n", "its first row must name the columns"),
         ("path;label\np/a.png;1\n", "separated by commas"),
         ("path,label\n", "holds no examples"),
-        ("path,label\np/a.png,0\np/none.png,1\n", r"row 3: no such image: .*none\.png"),
+        ("path,label\np/a.png,0\np/none.png,1\n", r"row 3: no such file: .*none\.png"),
         ("path,label\np/a.png,0\np/b.png\n", "row 3: label is empty"),
         ("path,label\n,0\n", "row 2: path is empty"),
         ("path,label\np/a.png,0\np/b.png,-1\n", "-1 is no class index"),

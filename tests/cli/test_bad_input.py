@@ -127,7 +127,7 @@ CASES: dict[str, tuple[list[str], str]] = {
     "unreadable picture": ([*MODEL, *PICTURES, "--data", "unreadable"], "1/1.png"),
     "oversized picture": ([*MODEL, *PICTURES, "--data", "oversized"], "megapixels"),
     "size not told": ([*MODEL, "--data", "unreadable"], "--image-size"),
-    "missing picture": ([*MODEL, *PICTURES, "--data", "gone.csv"], "row 3: no such image"),
+    "missing picture": ([*MODEL, *PICTURES, "--data", "gone.csv"], "row 3: no such file"),
     "no header": ([*MODEL, *PICTURES, "--data", "headless.csv"], "path and label"),
     "label in a table": ([*MODEL, *PICTURES, "--data", "labels.csv"], "labels.csv"),
     "NaN in an array": ([*MODEL, "--data", "nan.npz"], "x[3] holds NaN or infinity"),
