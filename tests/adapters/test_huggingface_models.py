@@ -13,6 +13,7 @@ from bitcliff.adapters.images import to_input
 from bitcliff.errors import InputError
 from bitcliff.points.forward import logits_of, output_of
 from bitcliff.tasks import task_of
+from bitcliff.types.subject import in_parts
 from tests.adapters.image_files import an_image
 from tests.adapters.subjects import damaged
 
@@ -105,7 +106,7 @@ def test_a_model_of_every_token(tmp_path: Path, ending: str) -> None:
     assert task_of(subject.module).name == "positions"
     (tmp_path / "texts.txt").write_text("a good film\nbad\n")
     examples = load_examples(str(tmp_path / "texts.txt"), subject=subject)
-    assert logits_of(subject.module, examples.inputs).argmax(1).tolist() == [0, 0]
+    assert logits_of(subject.module, next(in_parts(examples.inputs))).argmax(1).tolist() == [0, 0]
 
 
 def test_a_model_of_every_pixel(tmp_path: Path) -> None:

@@ -177,5 +177,6 @@ def test_taking_reads_only_what_was_chosen_and_reports_progress() -> None:
     )
     assert (asked, seen) == ([7, 2], [(1, 2), (2, 2)])
     assert inputs.shape == (2, 3, 16, 16)
+    assert isinstance(inputs, torch.Tensor)
     assert torch.equal(inputs[1], to_input(an_image(seed=2), PREPROCESSING, "x"))
     assert thumbnails[0] == thumbnail(an_image(seed=7))

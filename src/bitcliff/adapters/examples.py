@@ -37,12 +37,13 @@ from bitcliff.tasks import task_of
 from bitcliff.tasks.against_float import AgainstFloat
 from bitcliff.types.options import DataOptions
 from bitcliff.types.subject import (
+    AllInputs,
     Examples,
-    Inputs,
     Preprocessing,
     Subject,
     Texts,
     examples_sha256,
+    in_parts,
 )
 
 BUILT_IN: dict[str, Opener] = {
@@ -105,7 +106,7 @@ def load_examples(
         )
     indices = [int(i) for i in choose(source.labels, len(source.ids), limit, seed)]
     # One example first: a wrong shape or label should not cost the decoding of all.
-    first = source.take(indices[:1], None).inputs
+    first = next(in_parts(source.take(indices[:1], None).inputs))
     if subject.input_shape is not None and isinstance(first, Tensor):
         shape = (len(source.ids), *first.shape[1:])
         check_shape(f"{spec}: the input", shape, subject.name, subject.input_shape)
@@ -137,7 +138,7 @@ def load_examples(
 
 
 def _tell(
-    subject: Subject, inputs: Inputs, source: Source, indices: list[int], spec: str
+    subject: Subject, inputs: AllInputs, source: Source, indices: list[int], spec: str
 ) -> Tensor | None:
     """Let the task know what is wanted of these examples, where the data says so."""
     if source.targets is None:

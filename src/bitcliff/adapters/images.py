@@ -2,19 +2,21 @@
 
 import base64
 import io
+import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Float32
 from torch import Tensor
 
 from bitcliff.adapters.optional import quiet, require
 from bitcliff.adapters.preprocessing import Squashed
 from bitcliff.adapters.wording import one_line
 from bitcliff.errors import InputError
+from bitcliff.types.streamed import Streamed
 from bitcliff.types.subject import Preprocessing
 
 if TYPE_CHECKING:
@@ -29,6 +31,8 @@ SUFFIXES = frozenset(
 # Not Pillow's other formats: some of them start other programs.
 _FORMATS = ("JPEG", "PNG", "BMP", "GIF", "WEBP", "TIFF", "PPM")
 _THUMBNAIL_SIDE = 96
+# Inputs beyond this are read again for each pass: there are two copies of those that are held.
+_HELD_BYTES = 2**30
 
 Progress = Callable[[int, int], None]
 
@@ -137,35 +141,58 @@ def thumbnail(image: Image) -> str:
     return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
 
 
+class Thumbnails(Sequence[str]):
+    """Of images that are read again for each one that is asked for.
+
+    Args:
+        read: gives the image of an example, in RGB. indices: of the examples.
+    """
+
+    def __init__(self, read: Callable[[int], Image], indices: Sequence[int]) -> None:
+        self._read, self._indices = read, indices
+
+    def __len__(self) -> int:
+        return len(self._indices)
+
+    @overload
+    def __getitem__(self, place: int) -> str: ...
+    @overload
+    def __getitem__(self, place: slice) -> "Thumbnails": ...
+    def __getitem__(self, place: int | slice) -> "str | Thumbnails":
+        if isinstance(place, slice):
+            return Thumbnails(self._read, self._indices[place])
+        return thumbnail(self._read(self._indices[place]))
+
+
 def take_images(
     read: Callable[[int], Image],
     names: Sequence[str],
     indices: Sequence[int],
     preprocessing: Preprocessing,
     progress: Progress | None,
-) -> tuple[Float[Tensor, "n a b c"], tuple[str, ...]]:
-    """Decodes and preprocesses the chosen images, and makes their thumbnails.
+) -> tuple[Float32[Tensor, "n a b c"] | Streamed, Sequence[str]]:
+    """The chosen images as inputs, and their thumbnails, which are made when they are looked at.
 
     Args:
-        read: gives the image at an index, in RGB.
-        progress: called with (done, all) after each.
+        read: gives the image at an index, in RGB; by several threads.
+        progress: called with (done, all) while they are read.
 
     Raises:
-        InputError: one of them is unreadable; they do not fit in memory.
+        InputError: one of them is unreadable.
     """
-    shape = (len(indices), *preprocessing.shape)
-    try:
-        inputs = torch.empty(shape)
-    except RuntimeError as error:
-        gib = np.prod([float(side) for side in shape]) * 4 / 2**30
-        raise InputError(
-            f"{len(indices)} images need {gib:.1f} GiB of memory; take fewer with --examples"
-        ) from error
-    thumbnails = []
-    for row, index in enumerate(indices):
-        image = read(index)
-        inputs[row] = to_input(image, preprocessing, names[index])
-        thumbnails.append(thumbnail(image))
+
+    def read_input(index: int) -> Float32[Tensor, "a b c"]:
+        return to_input(read(index), preprocessing, names[index])
+
+    inputs = Streamed(read_input, torch.tensor(indices), preprocessing.shape)
+    thumbnails = Thumbnails(read, indices)
+    if 4 * math.prod(inputs.shape) > _HELD_BYTES:
+        return inputs, thumbnails
+    held = torch.empty(inputs.shape)
+    done = 0
+    for part in inputs.in_parts():
+        held[done : done + len(part)] = part
+        done += len(part)
         if progress is not None:
-            progress(row + 1, len(indices))
-    return inputs, tuple(thumbnails)
+            progress(done, len(indices))
+    return held, thumbnails

@@ -11,7 +11,7 @@ from bitcliff.adapters.preprocessing import input_in_words
 from bitcliff.adapters.wording import listed, shortened
 from bitcliff.errors import InputError
 from bitcliff.types.options import DataOptions
-from bitcliff.types.subject import Inputs, Preprocessing, Subject
+from bitcliff.types.subject import AllInputs, Preprocessing, Subject
 
 Progress = Callable[[int, int], None]
 
@@ -30,9 +30,9 @@ class Taken:
         thumbnails: one data URI each, or None. texts: as in `Examples`.
     """
 
-    inputs: Inputs
+    inputs: AllInputs
     preprocessing: str
-    thumbnails: tuple[str, ...] | None = None
+    thumbnails: Sequence[str] | None = None
     texts: tuple[str, ...] | None = None
 
 

@@ -18,7 +18,7 @@ from bitcliff.errors import InputError
 from bitcliff.points.continuation import continued, tokens_to_follow
 from bitcliff.tasks import NextToken, task_of
 from bitcliff.types.options import DataOptions
-from bitcliff.types.subject import Inputs, Subject, Texts, Tokens
+from bitcliff.types.subject import Inputs, Subject, Texts, Tokens, in_parts
 
 # Characters of a text that a report shows.
 _SHOWN = 200
@@ -71,7 +71,7 @@ def open_jsonl(spec: str, subject: Subject, options: DataOptions) -> Source:
     mapped = map_labels(
         list(dict.fromkeys(named)),
         subject.class_names,
-        lambda: output_count(subject, source.take([0], None).inputs),
+        lambda: output_count(subject, next(in_parts(source.take([0], None).inputs))),
         f"{spec} (label)",
         options.label_map,
     )

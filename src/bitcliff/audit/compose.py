@@ -86,7 +86,7 @@ def example_table(prepared: Prepared, done: Sequence[Measured]) -> Table:
     )
     shown = set(at_risk(table, done)[:_SHOWN])
     kept = {
-        name: {k: v for k, v in zip(examples.ids, every, strict=True) if k in shown}
+        name: {k: every[place] for place, k in enumerate(examples.ids) if k in shown}
         for name, every in (("thumbnails", examples.thumbnails), ("texts", examples.texts))
         if every is not None
     }

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from functools import partial
+from typing import overload
 
 import torch
 from jaxtyping import Bool, Float, Float64, Int
@@ -17,12 +18,13 @@ from torch.autograd.graph import allow_mutation_on_saved_tensors
 from bitcliff.points import Attachment, batches, take
 from bitcliff.points.attach import FLOAT, WEIGHTS_ONLY, Rounding, gradient_rounding, rounding_to
 from bitcliff.points.final_activation import to_logits
-from bitcliff.points.forward import each, raw_tensors
+from bitcliff.points.forward import each, raw_tensors, taken
 from bitcliff.tasks import task_of
 from bitcliff.tasks.against_float import AgainstFloat
 from bitcliff.types.presets import Format
 from bitcliff.types.runtime import Run
-from bitcliff.types.subject import Inputs, Texts
+from bitcliff.types.streamed import Streamed
+from bitcliff.types.subject import AllInputs, Inputs, Texts
 
 # Relative size of the nudge in `Evaluator.repeat`: some ten units in the last place of a float32.
 _NUDGE = 1e-6
@@ -94,7 +96,7 @@ class Evaluator:
     """
 
     attachment: Attachment
-    inputs: Inputs
+    inputs: AllInputs
     batch_size: int
     reference: Int[Tensor, " n"] = field(default_factory=lambda: torch.empty(0, dtype=torch.int64))
     scale: float = 0.0
@@ -157,8 +159,9 @@ class Evaluator:
         where one serves all.
         """
         logits, shares = [], []
-        for rows in torch.arange(len(index)).split(batch_size):
-            logits.append(run(take(self.inputs, index[rows])))
+        parts = index.split(batch_size)
+        for rows, inputs in zip(parts, taken(self.inputs, parts), strict=True):
+            logits.append(run(inputs))
             shares.append(self._shares(len(rows)))
             self._count(len(rows))
         scores = torch.cat(logits)
@@ -179,13 +182,15 @@ class Evaluator:
         if not raw_tensors(self.inputs):
             return None
         steady = self.inputs
-        self.inputs = self.wanted_alike(each(steady, partial(_nudged, number=number)), steady)
+        # Which example it is a batch that is read as needed does not say: there all get one noise.
+        nudge = partial(_nudged, number=number, alike=isinstance(steady, Streamed))
+        self.inputs = self.wanted_alike(each(steady, nudge), steady)
         try:
             return self.scores(index, bits)
         finally:
             self.inputs = steady
 
-    def wanted_alike(self, changed: Inputs, inputs: Inputs) -> Inputs:
+    def wanted_alike(self, changed: AllInputs, inputs: AllInputs) -> AllInputs:
         """The changed examples, of which the task wants what it wants of those that they are of."""
         task = task_of(self.attachment.model)
         if isinstance(task, AgainstFloat):
@@ -281,8 +286,8 @@ class Evaluator:
         order = torch.empty(len(index), dtype=torch.int64)
         done = 0
         with torch.no_grad():
-            for rows, padded in self.batches_of(index, batch_size):
-                batch = self.attachment.run(take(self.inputs, index[padded]), rounding(padded))
+            for rows, padded, inputs in self.taken_of(index, batch_size):
+                batch = self.attachment.run(inputs, rounding(padded))
                 for row, point in zip(
                     rows.tolist(), self._failures(batch[: len(rows)]), strict=True
                 ):
@@ -325,6 +330,15 @@ class Evaluator:
             for rows, padded in batches(places, min(size, int((everyone == length).sum()))):
                 yield places[rows], padded
 
+    def taken_of(
+        self, index: Int[Tensor, " m"], size: int | None = None
+    ) -> Iterator[tuple[Int[Tensor, " rows"], Int[Tensor, " size"], Inputs]]:
+        """`batches_of` with what the network is fed in each."""
+        parts = list(self.batches_of(index, size))
+        every = taken(self.inputs, (index[padded] for _, padded in parts))
+        for (rows, padded), inputs in zip(parts, every, strict=True):
+            yield rows, padded, inputs
+
     def _count(self, examples: int, backward: bool = False) -> None:
         self.spent.forward += examples
         self.spent.backward += examples if backward else 0
@@ -353,7 +367,11 @@ def _filled(gradients: Sequence[Tensor | None], none: Tensor, axis: int) -> Tens
     )
 
 
-def laid_out_for_speed(inputs: Inputs) -> Inputs:
+@overload
+def laid_out_for_speed(inputs: Inputs) -> Inputs: ...
+@overload
+def laid_out_for_speed(inputs: AllInputs) -> AllInputs: ...
+def laid_out_for_speed(inputs: AllInputs) -> AllInputs:
     """The same values; images with channels last in memory, where convolutions run faster."""
     return each(inputs, _channels_last)
 
@@ -363,9 +381,10 @@ def _channels_last(values: Tensor) -> Tensor:
     return values.contiguous(memory_format=torch.channels_last) if is_pictures else values
 
 
-def _nudged(values: Tensor, number: int) -> Tensor:
+def _nudged(values: Tensor, number: int, alike: bool) -> Tensor:
     if not values.is_floating_point():
         return values
     noise = torch.Generator().manual_seed(number)
-    factor = 1 + _NUDGE * torch.randn(values.shape, generator=noise)
+    shape = values.shape[1:] if alike else values.shape
+    factor = 1 + _NUDGE * torch.randn(shape, generator=noise)
     return (values * factor).to(values.dtype)

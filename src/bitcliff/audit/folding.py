@@ -9,14 +9,14 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from bitcliff.points import batches, logits_of, take
 from bitcliff.record import Folding
-from bitcliff.types.subject import Inputs
+from bitcliff.types.subject import AllInputs
 
 
 def measure_folding(
     before: nn.Module,
     names: Sequence[str],
     folded: Float[Tensor, "n classes"],
-    inputs: Inputs,
+    inputs: AllInputs,
     size: int,
 ) -> Folding:
     """Compares the float scores of the network as it came with those once folded.

@@ -11,10 +11,10 @@ from bitcliff.points.attach import Rounding
 from bitcliff.points.forward import batch_size
 from bitcliff.types.presets import Format
 from bitcliff.types.runtime import Runtime
-from bitcliff.types.subject import Inputs, Subject
+from bitcliff.types.subject import AllInputs, Inputs, Subject
 
 
-def format_runtime(name: str, shipped: Format, subject: Subject, inputs: Inputs) -> Runtime:
+def format_runtime(name: str, shipped: Format, subject: Subject, inputs: AllInputs) -> Runtime:
     """The network in a format, batches as they come: where a batch shares a scale, it does here.
 
     Args:

@@ -13,7 +13,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from bitcliff.audit.evaluator import Evaluator, Scores, margins
-from bitcliff.audit.outcomes import Trial, median_of, predictions_of
+from bitcliff.audit.outcomes import Trial, given_by, median_of
 from bitcliff.audit.prepare import Prepared, mix_cost
 from bitcliff.audit.search import ROUND_COST, Problem, even_allocation, gradient_search
 from bitcliff.budget import freedom_log2, sample_allocations
@@ -164,12 +164,13 @@ class Mixes:
         plans = sample_allocations(
             asked.draws, self._points, self.costs, condition.cost_32nds or 0, rng
         )
-        scores = [self.runner.scores(everyone, plan) for plan in plans]
-        predictions = [predictions_of(each) for each in scores]
+        reference = self.prepared.evaluator.reference
+        given = [given_by(self.runner.scores(everyone, plan), reference) for plan in plans]
+        predictions = [each.predictions for each in given]
         middle = median_of(predictions, self.prepared.targets)
         words = f"{len(plans)} draws, uniform over all mixes of this cost; median draw shown"
         named = self._named(plans[middle])
-        return Trial(everyone, None, scores[middle], words, predictions, plan=named)
+        return Trial(everyone, None, given[middle], words, predictions, plan=named)
 
     def _worst(self, condition: Condition) -> Trial:
         return self._searched(condition, 1)

@@ -18,13 +18,23 @@ Predictions = Sequence[int | None]
 
 
 @dataclass(frozen=True)
+class Given:
+    """What outcomes keep of scores, a few numbers an example; fields as `Outcomes` has them."""
+
+    predictions: Predictions
+    margin: Floats
+    failed_at: tuple[str | None, ...]
+    score: Floats | None
+
+
+@dataclass(frozen=True)
 class Trial:
     """Examples run under a condition.
 
     Attributes:
         index: (m,) the examples, by their place in the data.
         bits: (m, L) their allocations; None where activations stay in float.
-        scores: what the network gave.
+        scores: what the network gave, in full or what is kept of it.
         method: how the bits came to be, in words.
         draws: for random policies, every draw's predictions; the others are those of the median.
         repeats: for searched policies, the predictions in each repeat with nudged inputs.
@@ -34,7 +44,7 @@ class Trial:
 
     index: Int[Tensor, " m"]
     bits: Int[Tensor, "m points"] | None
-    scores: Scores
+    scores: Scores | Given
     method: str = "measured once"
     draws: Sequence[Predictions] | None = None
     repeats: Sequence[Predictions] | None = None
@@ -44,24 +54,31 @@ class Trial:
 
 def outcomes_of(trial: Trial, reference: Int[Tensor, " n"]) -> Outcomes:
     """What became of the trial's examples; `reference` is by place in the data."""
-    scores, places = trial.scores, trial.index.numpy().astype(np.int32)
-    found = margins(scores.logits, reference[trial.index])
+    given, places = trial.scores, trial.index.numpy().astype(np.int32)
+    if isinstance(given, Scores):
+        given = given_by(given, reference[trial.index])
     everyone = len(places) == len(reference) and bool((places == np.arange(len(places))).all())
     bits = None if trial.bits is None else trial.bits.numpy().astype(np.uint8)
     if bits is not None and len(bits) and bool((bits == bits[0]).all()):
         bits = bits[:1]
     return Outcomes(
         places=None if everyone else places,
-        prediction=classes(predictions_of(scores)),
-        margin=found.where(scores.finite, float("nan")).numpy(),
-        failed_at={row: point for row, point in enumerate(scores.failed_at) if point is not None},
+        prediction=classes(given.predictions),
+        margin=given.margin,
+        failed_at={row: point for row, point in enumerate(given.failed_at) if point is not None},
         bits=bits,
         draws=_table(trial.draws),
         repeats=_table(trial.repeats),
         in_float=None if trial.in_float is None else classes(trial.in_float),
         plan=trial.plan,
-        score=graded(scores),
+        score=given.score,
     )
+
+
+def given_by(scores: Scores, reference: Int[Tensor, " m"]) -> Given:
+    """Scores cut down to what is kept; `reference` is what margins are measured against."""
+    found = margins(scores.logits, reference).where(scores.finite, float("nan"))
+    return Given(predictions_of(scores), found.numpy(), scores.failed_at, graded(scores))
 
 
 def graded(scores: Scores) -> Floats | None:

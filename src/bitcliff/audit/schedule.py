@@ -16,7 +16,7 @@ from torch import Tensor
 
 from bitcliff.audit.evaluator import Evaluator
 from bitcliff.audit.mixes import Mixes
-from bitcliff.audit.outcomes import Trial, median_of, outcomes_of, predictions_of
+from bitcliff.audit.outcomes import Trial, given_by, median_of, outcomes_of, predictions_of
 from bitcliff.audit.prepare import Prepared
 from bitcliff.audit.search import (
     ROUND_COST,
@@ -29,7 +29,7 @@ from bitcliff.audit.search import (
 )
 from bitcliff.budget import freedom_log2, total_from_mean
 from bitcliff.errors import InputError
-from bitcliff.points import take
+from bitcliff.points.forward import part_of
 from bitcliff.policy import Batch, Policy, RandomPerExample, RandomStatic, Static, Uniform
 from bitcliff.record import Condition, Effort, Measured
 from bitcliff.record.arrays import NONE
@@ -334,12 +334,15 @@ class Schedule:
 
     def _draws(self, condition: Condition) -> Trial:
         """The distribution over draws; the outcomes are those of the draw of median accuracy."""
-        tables = [self._bits(policy) for policy in self._random_policies(condition)]
-        scores = [self.evaluator.scores(self.prepared.everyone, bits) for bits in tables]
-        predictions = [predictions_of(each) for each in scores]
+        everyone, policies = self.prepared.everyone, list(self._random_policies(condition))
+        given = [
+            given_by(self.evaluator.scores(everyone, self._bits(policy)), self.evaluator.reference)
+            for policy in policies
+        ]
+        predictions = [each.predictions for each in given]
         middle = median_of(predictions, self.prepared.targets)
-        words = f"{len(tables)} draws, uniform over all feasible allocations; median draw shown"
-        return Trial(self.prepared.everyone, tables[middle], scores[middle], words, predictions)
+        words = f"{len(given)} draws, uniform over all feasible allocations; median draw shown"
+        return Trial(everyone, self._bits(policies[middle]), given[middle], words, predictions)
 
     def _random_policies(self, condition: Condition) -> Iterator[Policy]:
         kind = _DRAWS[condition.kind]
@@ -428,7 +431,7 @@ class Schedule:
         self, policy: Policy, index: Int[Tensor, " m"] | None = None
     ) -> Int[Tensor, "m points"]:
         index = self.prepared.everyone if index is None else index
-        return policy(Batch(take(self.evaluator.inputs, index), index))
+        return policy(Batch(part_of(self.evaluator.inputs, index), index))
 
     def _halves(self) -> tuple[Int[Tensor, " chosen"], Int[Tensor, " reported"]]:
         n = self.n

@@ -2,16 +2,15 @@
 
 from collections.abc import Mapping
 
+import torch
 from torch import Tensor, nn
 
-from bitcliff.export.to_onnx import to_onnx
-from bitcliff.points.forward import output_of
-from bitcliff.types.subject import Inputs
-
-INPUT = "input"
+from bitcliff.export.to_onnx import named_inputs, to_onnx
+from bitcliff.points.forward import output_of, take
+from bitcliff.types.subject import AllInputs
 
 
-def float_onnx(module: nn.Module, inputs: Inputs) -> bytes:
+def float_onnx(module: nn.Module, inputs: AllInputs) -> bytes:
     """The bytes of an ONNX file: one input named "input", or one for each keyword, to "scores": its
     output as it is.
 
@@ -21,8 +20,9 @@ def float_onnx(module: nn.Module, inputs: Inputs) -> bytes:
     Raises:
         InputError: the network does something that ONNX has no word for.
     """
-    named = inputs if isinstance(inputs, Mapping) else {INPUT: inputs}
-    return to_onnx(_Scores(module, list(inputs) if isinstance(inputs, Mapping) else None), named)
+    examples = take(inputs, torch.arange(2))
+    names = list(examples) if isinstance(examples, Mapping) else None
+    return to_onnx(_Scores(module, names), named_inputs(examples))
 
 
 class _Scores(nn.Module):

@@ -11,17 +11,17 @@ from torch import Tensor, nn
 from bitcliff.errors import InputError
 from bitcliff.export.rounding import round_literally
 from bitcliff.export.solver import solve_literally
-from bitcliff.export.to_onnx import add_function, to_model
+from bitcliff.export.to_onnx import add_function, named_inputs, to_model
 from bitcliff.points import Attachment
 from bitcliff.points.attach import WEIGHTS_ONLY, Incidents, rounding_to
 from bitcliff.points.forward import output_of, take
 from bitcliff.policy import LearnedPolicy
 from bitcliff.quant import Scheme
 from bitcliff.tasks import Classification, task_of
-from bitcliff.types.subject import Inputs
+from bitcliff.types.subject import AllInputs, Inputs
 
 DOMAIN = "bitcliff"
-INPUT, BITS, SCORES = "input", "bits", "scores"
+BITS, SCORES = "bits", "scores"
 BEFORE, AFTER = "before", "after"
 """With the index of a point in the plan, such as "before.3": names of its values."""
 
@@ -32,7 +32,7 @@ None for a second input "bits" (batch, L), int64."""
 
 def quantized_model(
     attachment: Attachment,
-    inputs: Inputs,
+    inputs: AllInputs,
     source: Source = None,
     *,
     observed: bool = False,
@@ -51,7 +51,7 @@ def quantized_model(
     Raises:
         InputError: the network does something that ONNX has no word for.
     """
-    if isinstance(source, LearnedPolicy) and not isinstance(inputs, Tensor):
+    if isinstance(source, LearnedPolicy) and isinstance(inputs, Mapping):
         raise InputError("a learned policy looks at images: this model takes other inputs")
     examples = take(inputs, torch.arange(2))
     traced = _Traced(attachment, examples)
@@ -76,11 +76,6 @@ def quantized_model(
     for key, value in (metadata or {}).items():
         model.metadata_props.add(key=key, value=value)
     return model
-
-
-def named_inputs(inputs: Inputs) -> dict[str, Tensor]:
-    """The inputs by the names that a file gives them."""
-    return dict(inputs) if isinstance(inputs, Mapping) else {INPUT: inputs}
 
 
 def drop_observed(model: Any) -> None:

@@ -11,9 +11,11 @@ import torch
 from torch import Tensor, nn
 
 from bitcliff.errors import InputError
+from bitcliff.types.subject import Inputs
 
-BATCH = "batch"
-"""What the file calls the dimension that any number of examples fits into."""
+INPUT, BATCH = "input", "batch"
+"""What the file calls a network's one input, and the dimension that any number of examples fits
+into."""
 
 # Two examples and not one: tracing takes a size of one for a constant.
 _TRACED = 2
@@ -123,3 +125,8 @@ def _quiet() -> Iterator[None]:
     finally:
         for log, level in zip(logs, levels, strict=True):
             log.setLevel(level)
+
+
+def named_inputs(inputs: Inputs) -> dict[str, Tensor]:
+    """The inputs by the names that a file gives them."""
+    return dict(inputs) if isinstance(inputs, Mapping) else {INPUT: inputs}

@@ -22,10 +22,10 @@ from bitcliff.points.plan import Missed, Plan, Point
 from bitcliff.points.reach import sites_without_effect
 from bitcliff.points.trace import SeenCall, Trace, check_eval, is_attention, trace
 from bitcliff.types.settings import AssessSettings, Selection
-from bitcliff.types.subject import Inputs, Texts
+from bitcliff.types.subject import AllInputs, Texts
 
 
-def discover(model: nn.Module, inputs: Inputs, selection: Selection | None = None) -> Plan:
+def discover(model: nn.Module, inputs: AllInputs, selection: Selection | None = None) -> Plan:
     """All quantization points of `model`, in order of execution.
 
     Args:
@@ -61,7 +61,7 @@ def discover(model: nn.Module, inputs: Inputs, selection: Selection | None = Non
     return plan
 
 
-def _first_that_differs(inputs: Inputs) -> int:
+def _first_that_differs(inputs: AllInputs) -> int:
     number = batch_size(inputs)
     if number < 2:
         raise InputError(f"two examples or more are needed to find the points; {number} was given")

@@ -11,7 +11,7 @@ from bitcliff.tasks import Threshold, judge_as, task_of
 from bitcliff.tasks.against_float import AgainstFloat, Comparison
 from bitcliff.tasks.choice import read_task
 from bitcliff.tasks.protocol import told_task
-from bitcliff.types.subject import Inputs
+from bitcliff.types.subject import AllInputs
 
 _AT_ONCE = 64
 
@@ -43,7 +43,7 @@ def refuse_labels(module: nn.Module, data: str) -> None:
         )
 
 
-def find_task(module: nn.Module, inputs: Inputs) -> None:
+def find_task(module: nn.Module, inputs: AllInputs) -> None:
     """Let a network that gives one score be judged by it, and choose a threshold if none is told.
 
     Args:
@@ -61,7 +61,7 @@ def find_one_score(module: nn.Module, output: Tensor) -> None:
         judge_as(module, Threshold())
 
 
-def choose_threshold(module: nn.Module, inputs: Inputs) -> None:
+def choose_threshold(module: nn.Module, inputs: AllInputs) -> None:
     """Where a network is judged by one that nobody told: by what it gives for all examples."""
     task = task_of(module)
     if isinstance(task, Threshold) and task.at is None:

@@ -19,7 +19,7 @@ from bitcliff.points.forward import output_of, take
 from bitcliff.points.operations import COMPUTE, Function, Operation
 from bitcliff.points.trace import check_eval
 from bitcliff.points.walk import Walk, operand
-from bitcliff.types.subject import Inputs
+from bitcliff.types.subject import AllInputs
 
 _NORMALIZE = (F.batch_norm, torch.batch_norm)
 # What only asks how a tensor is made, so that its values go nowhere.
@@ -34,7 +34,7 @@ _QUESTIONS = {
 }
 
 
-def fold_batchnorm(model: nn.Module, inputs: Inputs) -> tuple[nn.Module, tuple[str, ...]]:
+def fold_batchnorm(model: nn.Module, inputs: AllInputs) -> tuple[nn.Module, tuple[str, ...]]:
     """A copy of `model` without the BatchNorms that can be folded, and the names of those.
 
     A BatchNorm is folded if its input is what a convolution or linear layer gives, each of the two

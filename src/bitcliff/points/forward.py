@@ -1,7 +1,7 @@
 """Calling a model on a batch, whatever shape its inputs and outputs have."""
 
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any, Protocol, runtime_checkable
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, Protocol, overload, runtime_checkable
 
 import torch
 from jaxtyping import Float, Int
@@ -9,7 +9,15 @@ from torch import Tensor, nn
 
 from bitcliff.points.outputs import described, judged_output, named_outputs
 from bitcliff.tasks import task_of
-from bitcliff.types.subject import Choices, Inputs, Preprocessing, Texts, channel_axis
+from bitcliff.types.streamed import Streamed
+from bitcliff.types.subject import (
+    AllInputs,
+    Choices,
+    Inputs,
+    Preprocessing,
+    Texts,
+    channel_axis,
+)
 
 
 def logits_of(model: nn.Module, inputs: Inputs) -> Float[Tensor, "batch classes"]:
@@ -70,13 +78,38 @@ def outputs_of(model: nn.Module, inputs: Inputs) -> tuple[str, tuple[str, ...]]:
     return used, tuple(f"{name} {known[name]}" for name in named if name != used)
 
 
-def take(inputs: Inputs, index: Int[Tensor, " chosen"]) -> Inputs:
-    """The chosen examples of a batch, in that order."""
+def take(inputs: AllInputs, index: Int[Tensor, " chosen"]) -> Inputs:
+    """The chosen examples of a batch, in that order, read if they were not."""
+    return next(taken(inputs, [index]))
+
+
+def taken(inputs: AllInputs, parts: Iterable[Int[Tensor, " chosen"]]) -> Iterator[Inputs]:
+    """The same of one choice after the other; what is not held is read ahead of its use."""
+    if isinstance(inputs, Streamed):
+        yield from inputs.in_turn(parts)
+    else:
+        yield from (part_of(inputs, index) for index in parts)
+
+
+@overload
+def part_of(inputs: Inputs, index: Int[Tensor, " chosen"]) -> Inputs: ...
+@overload
+def part_of(inputs: AllInputs, index: Int[Tensor, " chosen"]) -> AllInputs: ...
+def part_of(inputs: AllInputs, index: Int[Tensor, " chosen"]) -> AllInputs:
+    """The chosen examples alone, held or not as they all were."""
+    if isinstance(inputs, Streamed):
+        return inputs.of(index)
     return each(inputs, lambda values: values[index])
 
 
-def each(inputs: Inputs, change: Callable[[Tensor], Tensor]) -> Inputs:
+@overload
+def each(inputs: Inputs, change: Callable[[Tensor], Tensor]) -> Inputs: ...
+@overload
+def each(inputs: AllInputs, change: Callable[[Tensor], Tensor]) -> AllInputs: ...
+def each(inputs: AllInputs, change: Callable[[Tensor], Tensor]) -> AllInputs:
     """Every tensor of a batch changed, and the batch of the same kind."""
+    if isinstance(inputs, Streamed):
+        return inputs.changed(change)
     if isinstance(inputs, Mapping):
         changed = {name: change(values) for name, values in inputs.items()}
         return type(inputs)(changed) if isinstance(inputs, Texts) else changed
@@ -88,20 +121,22 @@ def unpadded(inputs: Inputs) -> Inputs:
     return inputs.unpadded() if isinstance(inputs, Texts) else inputs
 
 
-def batch_size(inputs: Inputs) -> int:
+def batch_size(inputs: AllInputs) -> int:
     """How many examples a batch holds."""
     if isinstance(inputs, Mapping):
         return int(next(iter(inputs.values())).shape[0])
     return int(inputs.shape[0])
 
 
-def raw_tensors(inputs: Inputs) -> list[Tensor]:
-    """The floating tensors a model is fed: images, not tokens."""
+def raw_tensors(inputs: AllInputs) -> list[Tensor]:
+    """The floating tensors a model is fed: images, not tokens; empty ones for what is not held."""
+    if isinstance(inputs, Streamed):
+        return [inputs.described]
     tensors = inputs.values() if isinstance(inputs, Mapping) else [inputs]
     return [tensor for tensor in tensors if tensor.is_floating_point()]
 
 
-def takes_images(inputs: Inputs, preprocessing: Preprocessing | None) -> bool:
+def takes_images(inputs: AllInputs, preprocessing: Preprocessing | None) -> bool:
     """Whether a model is fed images of 1 or 3 channels, wherever those lie."""
     return any(channel_axis(x.shape, preprocessing) is not None for x in raw_tensors(inputs))
 

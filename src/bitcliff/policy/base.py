@@ -10,7 +10,7 @@ from jaxtyping import Int
 from torch import Tensor
 
 from bitcliff.errors import BitcliffError, InputError
-from bitcliff.types.subject import Inputs
+from bitcliff.types.subject import AllInputs
 
 
 @dataclass(frozen=True)
@@ -18,11 +18,11 @@ class Batch:
     """What a policy sees.
 
     Attributes:
-        inputs: the examples, as the model gets them.
+        inputs: the examples, as the model gets them, read or not.
         index: (batch,) each example's index in the whole data, for policies that look theirs up.
     """
 
-    inputs: Inputs
+    inputs: AllInputs
     index: Int[Tensor, " batch"]
 
 

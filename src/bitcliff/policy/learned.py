@@ -1,6 +1,6 @@
 """The learned policy: a network's values, and the best choice by them at the exact budget."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 from jaxtyping import Int
@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from bitcliff.budget import solve
 from bitcliff.errors import InputError
 from bitcliff.policy.base import Batch, Policy
+from bitcliff.types.subject import in_parts
 
 
 class LearnedPolicy(Policy):
@@ -20,15 +21,15 @@ class LearnedPolicy(Policy):
 
     def allocate(self, batch: Batch) -> Int[Tensor, "batch points"]:
         """The network runs in eval mode, without gradients; its mode is restored."""
-        if not isinstance(batch.inputs, Tensor):
+        if isinstance(batch.inputs, Mapping):
             raise InputError("a learned policy looks at images: this model takes other inputs")
         training = self.network.training
         self.network.eval()
         try:
             with torch.no_grad():
-                values = self.network(batch.inputs).softmax(2)
+                parts = [self.network(part).softmax(2) for part in in_parts(batch.inputs)]
         finally:
             self.network.train(training)
         # An input of NaN gives values of NaN; its batch-mates must get theirs all the same.
-        chosen = solve(values.cpu().nan_to_num(nan=0.0), self.options, self.total)
+        chosen = solve(torch.cat(parts).cpu().nan_to_num(nan=0.0), self.options, self.total)
         return torch.tensor(self.options)[chosen]

@@ -7,7 +7,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from bitcliff.errors import InputError
-from bitcliff.types.subject import Inputs, Preprocessing, channel_axis
+from bitcliff.types.subject import AllInputs, Preprocessing, channel_axis, in_parts
 
 # Undoing a normalisation in float32 ends this close to [0, 1].
 _TOLERANCE = 1e-3
@@ -65,12 +65,14 @@ class ImageScale:
         return self.layout.as_taken(images * self.factor + self.shift)
 
 
-def image_scale(inputs: Inputs, preprocessing: Preprocessing | None) -> ImageScale:
+def image_scale(every: AllInputs, preprocessing: Preprocessing | None) -> ImageScale:
     """By the subject's preprocessing; where there is none, or the data had none, by the data.
 
     Raises:
         InputError: the inputs are no images; the text says why.
     """
+    # What is read as needed is the images of the preprocessing, all alike.
+    inputs = next(in_parts(every))
     if not isinstance(inputs, Tensor):
         raise InputError("the inputs are not images: the model takes several named tensors")
     layout = layout_of(inputs, preprocessing) if inputs.is_floating_point() else None

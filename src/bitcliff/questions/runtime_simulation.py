@@ -13,7 +13,7 @@ from bitcliff.quant import Scheme
 from bitcliff.questions.runtime_description import Step
 from bitcliff.types.runtime import Runtime
 from bitcliff.types.settings import Selection
-from bitcliff.types.subject import Inputs
+from bitcliff.types.subject import AllInputs
 
 ROWS = "one scale for each row (token) of what a product sums over, not for each example"
 _RANGE = "onnx"
@@ -117,7 +117,7 @@ def _plan_of(runtime: Runtime, module: nn.Module, prepared: Prepared) -> Plan:
     return replace(whole, seen=seen, weights=weights)
 
 
-def _folded(module: nn.Module, inputs: Inputs) -> nn.Module:
+def _folded(module: nn.Module, inputs: AllInputs) -> nn.Module:
     """A copy without batch normalisation; an InputError where some stays."""
     folded, names = fold_batchnorm(module, inputs)
     left = sum(isinstance(m, _NORMS) for m in folded.modules())

@@ -3,7 +3,8 @@ by a rule for each kind."""
 
 import hashlib
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from itertools import chain
 from typing import Any, Protocol, runtime_checkable
 
 import torch
@@ -11,7 +12,7 @@ from jaxtyping import Float, Shaped
 from torch import Tensor
 
 from bitcliff.errors import InputError
-from bitcliff.types.subject import MASK, Inputs, Texts
+from bitcliff.types.subject import MASK, AllInputs, Inputs, Texts, in_parts
 
 # Examples whose outcome in float is kept; others are run again.
 _KEPT = 4096
@@ -93,7 +94,7 @@ class AgainstFloat:
         """Whether labels are wanted, and not float's own outcomes."""
         return bool(self._targets)
 
-    def tell(self, inputs: Inputs, targets: Shaped[Tensor, "n *rest"]) -> None:
+    def tell(self, inputs: AllInputs, targets: Shaped[Tensor, "n *rest"]) -> None:
         """What is wanted of these examples, and of no others.
 
         Raises:
@@ -101,16 +102,16 @@ class AgainstFloat:
         """
         self._targets.clear()
         self.forget()
-        for row, target in zip(_digests(inputs), targets, strict=True):
+        for row, target in zip(_every_digest(inputs), targets, strict=True):
             before = self._targets.setdefault(row, target)
             if not torch.equal(before, target):
                 raise InputError("two examples are the same but for their labels; leave one out")
 
-    def same(self, changed: Inputs, inputs: Inputs) -> None:
+    def same(self, changed: AllInputs, inputs: AllInputs) -> None:
         """Of the changed examples the same is wanted as of those that they were made of, if that is
         a label: else float's own."""
         if self._targets:
-            rows = zip(_digests(changed), _digests(inputs), strict=True)
+            rows = zip(_every_digest(changed), _every_digest(inputs), strict=True)
             self._targets |= {new: self._targets[old] for new, old in rows if old in self._targets}
 
     def scores(self, output: Tensor, inputs: Inputs) -> Float[Tensor, "batch 2"]:
@@ -166,6 +167,10 @@ class AgainstFloat:
         while len(self._known) > _KEPT:
             self._known.popitem(last=False)
         return chosen
+
+
+def _every_digest(inputs: AllInputs) -> Iterator[bytes]:
+    return chain.from_iterable(map(_digests, in_parts(inputs)))
 
 
 def _digests(inputs: Inputs) -> list[bytes]:

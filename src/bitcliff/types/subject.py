@@ -1,7 +1,7 @@
 """What is assessed, and on what: a model with its preprocessing, and examples held in memory."""
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,8 +9,13 @@ import torch
 from jaxtyping import Float32
 from torch import Tensor, nn
 
+from bitcliff.types.streamed import Streamed
+
 Inputs = Tensor | Mapping[str, Tensor]
 """A batch as the model takes it: a tensor (batch, *rest), or keyword tensors (batch, *rest)."""
+
+AllInputs = Inputs | Streamed
+"""The inputs of all examples of a data set: held in memory, or read when they are needed."""
 
 MASK = "attention_mask"
 """By convention, ones where a text has tokens and zeros where it is padded."""
@@ -236,7 +241,7 @@ class Examples:
 
     Attributes:
         name: the data as the user gave it.
-        inputs: n examples along dim 0.
+        inputs: n examples along dim 0, not all read yet where they are too many to be held.
         labels: (n,) int64 in [0, classes), or None where there are none.
         ids: n distinct names, for the record and the report.
         n_available: how many examples the source holds, before subsampling.
@@ -249,14 +254,14 @@ class Examples:
     """
 
     name: str
-    inputs: Inputs
+    inputs: AllInputs
     labels: Tensor | None
     ids: tuple[str, ...]
     n_available: int
     sha256: str
     class_names: tuple[str, ...] | None = None
     preprocessing: str = "none: taken as they are"
-    thumbnails: tuple[str, ...] | None = None
+    thumbnails: Sequence[str] | None = None
     labelling: str = ""
     texts: tuple[str, ...] | None = None
 
@@ -269,16 +274,40 @@ def tensors_sha256(tensors: Mapping[str, Tensor]) -> str:
     digest = hashlib.sha256()
     for name in sorted(tensors):
         tensor = tensors[name].detach().cpu().contiguous()
-        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
-        digest.update(tensor.flatten().view(torch.uint8).numpy().data)
+        _add(digest, name, tensor.dtype, tensor.shape, [tensor])
     return digest.hexdigest()
 
 
-def examples_sha256(inputs: Inputs, labels: Tensor | None) -> str:
+def examples_sha256(inputs: AllInputs, labels: Tensor | None) -> str:
     """SHA-256 of examples as the model takes them, in order, and of their labels."""
     digest = hashlib.sha256()
-    tensors = {"inputs": inputs} if isinstance(inputs, Tensor) else dict(inputs)
-    digest.update(tensors_sha256(tensors).encode())
+    if isinstance(inputs, Streamed):
+        whole = hashlib.sha256()
+        _add(whole, "inputs", inputs.described.dtype, inputs.shape, inputs.in_parts())
+        digest.update(whole.hexdigest().encode())
+    else:
+        tensors = {"inputs": inputs} if isinstance(inputs, Tensor) else dict(inputs)
+        digest.update(tensors_sha256(tensors).encode())
     if labels is not None:
         digest.update(tensors_sha256({"labels": labels}).encode())
     return digest.hexdigest()
+
+
+def _add(
+    digest: "hashlib._Hash",
+    name: str,
+    dtype: torch.dtype,
+    shape: Sequence[int],
+    parts: Iterable[Tensor],
+) -> None:
+    digest.update(f"{name} {dtype} {tuple(shape)}\n".encode())
+    for part in parts:
+        digest.update(part.contiguous().flatten().view(torch.uint8).numpy().data)
+
+
+def in_parts(inputs: AllInputs) -> Iterator[Inputs]:
+    """All examples in order, those that are held at once."""
+    if isinstance(inputs, Streamed):
+        yield from inputs.in_parts()
+    else:
+        yield inputs

@@ -14,7 +14,7 @@ from bitcliff.adapters.onnx.subject import is_onnx
 from bitcliff.adapters.weights import file_sha256
 from bitcliff.errors import InputError
 from bitcliff.points import logits_of
-from bitcliff.types.subject import NamedInput
+from bitcliff.types.subject import NamedInput, in_parts
 from tests.adapters.onnx.classifiers import X, Y, classifier
 from tests.adapters.onnx.networks import by_hand, export, images, perceptron, save, small
 
@@ -72,7 +72,7 @@ def test_inputs_may_be_called_as_no_keyword_of_a_module_is(tmp_path: Path) -> No
     for load in (load_model, load_black_box_subject):
         subject = load(spec)
         examples = load_examples(str(tmp_path / "data.npz"), subject=subject)
-        assert torch.equal(logits_of(subject.module, examples.inputs), x - own)
+        assert torch.equal(logits_of(subject.module, next(in_parts(examples.inputs))), x - own)
     with pytest.raises(InputError, match="takes x, self, each by its name"):
         logits_of(load_model(spec).module, {"x": x})
 

@@ -9,12 +9,12 @@ from bitcliff.questions.batchmates.bench import Bench
 from bitcliff.questions.batchmates.observe import Measurement
 from bitcliff.types.runtime_choice import OrtOptions
 from bitcliff.types.settings import BatchmatesSettings
-from bitcliff.types.subject import Inputs, Subject
+from bitcliff.types.subject import AllInputs, Subject
 
 QUICK = BatchmatesSettings(batch=6, draws=3, candidates=6, effort=8)
 
 
-def benches(subject: Subject, inputs: Inputs) -> tuple[Bench, Bench]:
+def benches(subject: Subject, inputs: AllInputs) -> tuple[Bench, Bench]:
     """The runtime and its network in float."""
 
     def make_onnx() -> bytes:

@@ -19,7 +19,7 @@ from bitcliff.adapters.wording import one_line, told_of
 from bitcliff.errors import InputError
 from bitcliff.points.forward import batch_size, logits_of, take
 from bitcliff.tasks import task_of
-from bitcliff.types.subject import Inputs
+from bitcliff.types.subject import AllInputs, Inputs
 
 EXAMPLES = 64
 # Of the spread of the outputs. Kernels add in other orders, which is far less than this.
@@ -39,7 +39,7 @@ class Agreement:
 
 
 def check_agreement(
-    spec: str, network: nn.Module, inputs: Inputs, output: str | None = None
+    spec: str, network: nn.Module, inputs: AllInputs, output: str | None = None
 ) -> Agreement:
     """Compares the first examples' outputs with ONNX Runtime's on the file itself.
 
@@ -75,7 +75,7 @@ def _judged(opened: Opened, network: nn.Module) -> Opened:
     return replace(opened, predict=lambda part: task.scores(predict(part), part))
 
 
-def _first(inputs: Inputs, most: int) -> Inputs:
+def _first(inputs: AllInputs, most: int) -> Inputs:
     return take(inputs, torch.arange(min(most, batch_size(inputs))))
 
 

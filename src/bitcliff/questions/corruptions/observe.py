@@ -131,16 +131,16 @@ class _Run:
         self, corruption: Corruption, degree: int
     ) -> tuple[Tensor, list[int], list[list[int]]]:
         """The corrupted inputs, each different one once; whose they are; by seed, which row."""
-        values = self.context.test.examples.inputs
+        values = take(self.context.test.examples.inputs, torch.tensor(self.places))
         assert isinstance(values, Tensor)  # noqa: S101  (`image_scale` has seen to it)
         inputs: list[Tensor] = []
         places: list[int] = []
         rows: list[list[int]] = [[] for _ in self.seeds]
-        for place in self.places:
+        for place, value in zip(self.places, values, strict=True):
             first = len(inputs)
             for seed, mine in zip(self.seeds, rows, strict=True):
                 name = self.context.test.examples.ids[place]
-                drawn = corrupted(values[place], self.scale, corruption, degree, seed, name)
+                drawn = corrupted(value, self.scale, corruption, degree, seed, name)
                 same = (row for row in range(first, len(inputs)) if drawn.equal(inputs[row]))
                 row = next(same, len(inputs))
                 if row == len(inputs):

@@ -14,7 +14,7 @@ from bitcliff.questions.context import Context, Side
 from bitcliff.questions.image_scale import by_preprocessing, layout_of
 from bitcliff.questions.inputs.record import MeasuredFeature, MeasuredKey, NotMeasured
 from bitcliff.questions.watched import Watched
-from bitcliff.types.subject import Examples
+from bitcliff.types.subject import Examples, in_parts
 
 # Weights of red, green and blue in brightness (ITU-R BT.601), as Pillow's grey images have them.
 _LUMA = (0.299, 0.587, 0.114)
@@ -38,12 +38,15 @@ def classes_of(side: Side) -> Predictions:
 
 def _of_images(side: Side) -> list[MeasuredFeature | NotMeasured]:
     keys: tuple[MeasuredKey, ...] = ("brightness", "contrast", "sharpness")
-    images = [x for x in raw_tensors(side.examples.inputs) if x.ndim == 4]
-    if len(images) != 1:
+    inputs = side.examples.inputs
+    if [x.ndim for x in raw_tensors(inputs)].count(4) != 1:
         reason = "the inputs are not images (channels, height, width)"
         return [NotMeasured(key=key, reason=reason) for key in keys]
-    pixels, on = as_pixels(images[0], side)
-    values = torch.cat([image_features(part) for part in pixels.split(256)], 1).numpy()
+    found = []
+    for part in in_parts(inputs):
+        pixels, on = as_pixels(next(x for x in raw_tensors(part) if x.ndim == 4), side)
+        found += [image_features(some) for some in pixels.split(256)]
+    values = torch.cat(found, 1).numpy()
     words = ("mean", "standard deviation", "variance of the Laplacian")
     return [
         MeasuredFeature(key=key, measured=f"{what} of {on}", values=each)

@@ -37,5 +37,4 @@ def _images(context: Context, shown: set[str]) -> dict[str, str]:
     if images is None:
         return {}
     missing = shown - table.thumbnails.keys()
-    by_id = zip(table.ids, images, strict=True)
-    return {name: image for name, image in by_id if name in missing}
+    return {name: images[place] for place, name in enumerate(table.ids) if name in missing}

@@ -8,7 +8,8 @@ from jaxtyping import Bool, Int
 from torch import Tensor
 
 from bitcliff.errors import InputError
-from bitcliff.types.subject import MASK, Inputs, Sounds
+from bitcliff.types.streamed import Streamed
+from bitcliff.types.subject import MASK, AllInputs, Inputs, Sounds
 
 _ONE = ""
 """The name of the only tensor of a network that takes no named ones."""
@@ -48,12 +49,14 @@ def _resized(values: Tensor, length: int, fill: float, in_front: bool) -> Tensor
     return sized
 
 
-def padding_of(inputs: Inputs) -> Padding:
+def padding_of(inputs: AllInputs) -> Padding:
     """Of texts by their mask, else by zeros behind; of sound by silence behind.
 
     Raises:
         InputError: inputs are neither, or what is no padding cannot be told.
     """
+    if isinstance(inputs, Streamed):
+        raise InputError("its inputs are images")
     if isinstance(inputs, Sounds):
         return _of_sounds(inputs)
     named = {_ONE: inputs} if isinstance(inputs, Tensor) else dict(inputs)

@@ -10,7 +10,7 @@ from torch import Tensor
 from bitcliff.audit.evaluator import margins
 from bitcliff.audit.prepare import Prepared, prepare
 from bitcliff.audit.schedule import Schedule
-from bitcliff.points import take
+from bitcliff.points.forward import part_of
 from bitcliff.quant import MAX_BITS
 from bitcliff.questions.context import Tell
 from bitcliff.questions.mitigations.record import Family
@@ -122,7 +122,7 @@ def most_to_blame(
 def _some(examples: Examples, places: Int[Tensor, " m"]) -> Examples:
     return replace(
         examples,
-        inputs=take(examples.inputs, places),
+        inputs=part_of(examples.inputs, places),
         labels=None if examples.labels is None else examples.labels[places],
         ids=tuple(examples.ids[place] for place in places.tolist()),
     )
