@@ -7,9 +7,11 @@ import torch
 from PIL import Image
 from torchvision import transforms
 
+from bitcliff.adapters import images
 from bitcliff.adapters.images import open_image, take_images, thumbnail, to_input
 from bitcliff.adapters.preprocessing import Squashed
 from bitcliff.errors import InputError
+from bitcliff.types.streamed import Streamed
 from bitcliff.types.subject import Preprocessing
 from tests.adapters.image_files import an_image, save_image
 from tests.adapters.subjects import PREPROCESSING, damaged
@@ -175,8 +177,39 @@ def test_taking_reads_only_what_was_chosen_and_reports_progress() -> None:
     inputs, thumbnails = take_images(
         read, ["x"] * 10, [7, 2], PREPROCESSING, lambda done, all_: seen.append((done, all_))
     )
-    assert (asked, seen) == ([7, 2], [(1, 2), (2, 2)])
+    # Types are checked on a thumbnail, which is made for that.
+    assert (set(asked[:2]), seen) == ({7, 2}, [(2, 2)])
     assert inputs.shape == (2, 3, 16, 16)
     assert isinstance(inputs, torch.Tensor)
     assert torch.equal(inputs[1], to_input(an_image(seed=2), PREPROCESSING, "x"))
     assert thumbnails[0] == thumbnail(an_image(seed=7))
+
+
+def test_images_beyond_what_is_held_are_read_when_they_are_needed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    names, indices = ["x"] * 10, [7, 2, 5]
+    asked: list[int] = []
+
+    def read(index: int) -> Image.Image:
+        asked.append(index)
+        return an_image(seed=index)
+
+    held, small = take_images(read, names, indices, PREPROCESSING, None)
+    assert isinstance(held, torch.Tensor)
+    bytes_needed = held.numel() * 4
+    monkeypatch.setattr(images, "_HELD_BYTES", bytes_needed - 1)
+    asked.clear()
+    inputs, thumbnails = take_images(read, names, indices, PREPROCESSING, None)
+    assert isinstance(inputs, Streamed)
+    assert len(asked) <= 1  # types are checked on one thumbnail
+    asked.clear()
+    assert torch.equal(inputs.at(torch.tensor([2, 0])), held[[2, 0]])
+    assert set(asked) == {5, 7}
+    asked.clear()
+    assert thumbnails[1] == small[1]
+    assert set(asked) == {2}
+    assert list(thumbnails[1:]) == [small[1], small[2]]
+    monkeypatch.setattr(images, "_HELD_BYTES", bytes_needed)
+    again, _ = take_images(read, names, indices, PREPROCESSING, None)
+    assert torch.equal(again, held)

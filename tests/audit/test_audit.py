@@ -11,8 +11,10 @@ from torch.utils.data import DataLoader, TensorDataset
 
 import bitcliff as bc
 from bitcliff.audit import AssessSettings, Audit
+from bitcliff.audit.from_python import own_examples
 from bitcliff.errors import InputError
 from bitcliff.record import Measured, Record, record_json
+from bitcliff.types.streamed import Streamed
 from bitcliff.types.subject import Examples
 from tests.contract import recompute
 from tests.contract.subjects import EFFORT, SETTINGS
@@ -247,3 +249,22 @@ def test_an_adversary_gives_no_right_answers_back() -> None:
     assert worst.change is not None
     assert other.change is not None
     assert (worst.change.difference_pp or 0.0) < (other.change.difference_pp or 0.0)
+
+
+def test_examples_that_are_not_held_come_to_the_same(
+    cnn: nn.Module, digits: tuple[Tensor, Tensor]
+) -> None:
+    # Laid out alike in memory, as data from files is, or kernels would differ.
+    x, y = torch.empty(30, 1, 8, 8).copy_(digits[0][1400:1430]), digits[1][1400:1430]
+    shape = (1, 8, 8)
+    held = own_examples([(x, y)])
+    streamed = replace(held, inputs=Streamed(lambda place: x[place], torch.arange(30), shape))
+    asked = SETTINGS.changed(batch_size=7)
+    records = [Audit(cnn, examples, settings=asked).assess() for examples in (held, streamed)]
+    for name, found in records[0].outcomes.items():
+        # Repeats are nudged by another noise.
+        alike = [found, records[1].outcomes[name]]
+        one, other = (each.model_copy(update={"repeats": None}).model_dump_json() for each in alike)
+        assert one == other
+    kinds = {policy.kind for policy in records[0].policies}
+    assert {"uniform", "random", "worst", "worst-static", "worst-evolutionary"} <= kinds

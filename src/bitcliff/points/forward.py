@@ -83,7 +83,7 @@ def take(inputs: AllInputs, index: Int[Tensor, " chosen"]) -> Inputs:
     return next(taken(inputs, [index]))
 
 
-def taken(inputs: AllInputs, parts: Iterable[Int[Tensor, " chosen"]]) -> Iterator[Inputs]:
+def taken(inputs: AllInputs, parts: Iterable[Int[Tensor, " _"]]) -> Iterator[Inputs]:
     """The same of one choice after the other; what is not held is read ahead of its use."""
     if isinstance(inputs, Streamed):
         yield from inputs.in_turn(parts)

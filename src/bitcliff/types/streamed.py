@@ -45,7 +45,7 @@ class Streamed:
         """The chosen examples, read by as many threads as there are processors."""
         return next(self.in_turn([index]))
 
-    def in_turn(self, parts: Iterable[Int[Tensor, " chosen"]]) -> Iterator[Tensor]:
+    def in_turn(self, parts: Iterable[Int[Tensor, " _"]]) -> Iterator[Tensor]:
         """One batch after the other, the next one read while this one is used."""
         waiting = None
         for part in parts:
