@@ -212,4 +212,5 @@ def test_images_beyond_what_is_held_are_read_when_they_are_needed(
     assert list(thumbnails[1:]) == [small[1], small[2]]
     monkeypatch.setattr(images, "_HELD_BYTES", bytes_needed)
     again, _ = take_images(read, names, indices, PREPROCESSING, None)
+    assert isinstance(again, torch.Tensor)
     assert torch.equal(again, held)
