@@ -61,7 +61,7 @@ def place_right(record: Record, place: int, prediction: int) -> bool:
 
 
 def test_an_example_whose_search_fails_counts_nowhere() -> None:
-    walk = Walk(ints(0, 1, 2), ints(1, 0, 2), np.array([2, 2, 2], np.uint8), np.zeros(3, bool))
+    walk = Walk(ints(0, 1, 2), ints(1, 0, 2), np.full((3, 2), 2, np.uint8), np.zeros(3, bool))
     assert walk.to_search(3).tolist() == [0, 1]
     cut = CutObserved(
         mean_bits=4.0,

@@ -56,6 +56,8 @@ class Problem:
         sign: +1 to lower margins (worst), -1 to raise them (best).
         floors: the least width at each point; None: every option everywhere.
         costs: (O,) of each option, where that is not its width.
+        enough: by what share of the usual float margin a decision is to be lost, or kept, for a
+            group to need no more searching.
     """
 
     evaluator: Runner
@@ -66,6 +68,7 @@ class Problem:
     sign: int = 1
     floors: Sequence[int] | None = None
     costs: Int[Tensor, " o"] | None = None
+    enough: float = _CLEAR_SHARE
 
     @property
     def prices(self) -> Int[Tensor, " o"]:
@@ -80,7 +83,7 @@ class Problem:
     @property
     def clear(self) -> float:
         """The cost below which a group needs no more searching."""
-        return -_CLEAR_SHARE * self.evaluator.scale
+        return -self.enough * self.evaluator.scale
 
     @cached_property  # asked for at each move
     def steps(self) -> Int[Tensor, "steps 1 1"]:

@@ -1,7 +1,9 @@
 """The worst case looked for anew as an adversary's narrowest options are taken away one by one.
 
 Only examples that were lost before, under bits which are no longer left, are searched: what was not
-found with more options is not looked for again with fewer.
+found with more options is not looked for again with fewer. Of these the allocation that is nearest
+to those bits is tried first, and only examples that it does not lose are searched, from the even
+allocation on, until they are lost, by however little.
 """
 
 import math
@@ -19,7 +21,7 @@ from torch import Tensor
 from bitcliff.audit.outcomes import predictions_of
 from bitcliff.audit.prepare import Prepared
 from bitcliff.audit.schedule import Schedule
-from bitcliff.audit.search import Problem, even_allocation, generator, gradient_search
+from bitcliff.audit.search import Best, Problem, even_allocation, generator, gradient_search
 from bitcliff.budget import count_allocations
 from bitcliff.questions.least_widths.record import CutObserved, LeastWidthsObserved
 from bitcliff.questions.least_widths.statistics import Classes, Walk, beginning, right_in_float
@@ -89,7 +91,7 @@ class _Cut:
         """What is found for the examples that need a search."""
         evaluator, places = self.prepared.evaluator, walk.to_search(self.least)
         before = replace(evaluator.spent)
-        bits, found = self._search(torch.from_numpy(places.astype(np.int64)))
+        bits, found = self._search(torch.from_numpy(places.astype(np.int64)), walk.bits[places])
         spent = evaluator.spent
         return CutObserved(
             mean_bits=self.condition.mean_bits or 0.0,
@@ -105,23 +107,34 @@ class _Cut:
             ),
         )
 
-    def _search(self, index: Int[Tensor, " m"]) -> tuple[npt.NDArray[np.uint8], Classes]:
+    def _search(
+        self, index: Int[Tensor, " m"], before: npt.NDArray[np.uint8]
+    ) -> tuple[npt.NDArray[np.uint8], Classes]:
         """(m, L) bits, and what is predicted under them."""
         prepared, asked = self.prepared, self.prepared.settings
         points = len(prepared.points)
         if not len(index):
             return np.empty((0, points), np.uint8), classes([])
-        problem = Problem(
-            prepared.evaluator,
+        problem = self._problem(index)
+        best = Best(problem, problem.nearest(torch.from_numpy(before.astype(np.float64))))
+        best.offer(best.bits.clone())
+        kept = (best.cost >= problem.clear).nonzero().flatten()
+        if self.ways > 1 and len(kept):
+            rest = self._problem(index[kept])
+            rng = generator(asked.seed, *f"{self.condition.name}-from-{self.least}".encode())
+            even = even_allocation(rest, points)
+            found = gradient_search(rest, even, asked.rounds, asked.exchanges, rng)
+            best.keep(found.bits, found.cost, kept)
+        scores = prepared.evaluator.scores(index, best.bits)
+        return best.bits.numpy().astype(np.uint8), classes(predictions_of(scores))
+
+    def _problem(self, index: Int[Tensor, " m"]) -> Problem:
+        return Problem(
+            self.prepared.evaluator,
             index,
             groups=torch.arange(len(index)),
             options=torch.tensor(self.options),
             total=self.condition.total,
-            floors=prepared.floors,
+            floors=self.prepared.floors,
+            enough=0.0,
         )
-        bits = even_allocation(problem, points)
-        if self.ways > 1:
-            rng = generator(asked.seed, *f"{self.condition.name}-from-{self.least}".encode())
-            bits = gradient_search(problem, bits, asked.rounds, asked.exchanges, rng).bits
-        scores = prepared.evaluator.scores(index, bits)
-        return bits.numpy().astype(np.uint8), classes(predictions_of(scores))

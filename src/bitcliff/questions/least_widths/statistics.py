@@ -36,12 +36,12 @@ class Walk:
     Attributes:
         right: (n,) what float answers where that counts, -1 elsewhere.
         prediction: (n,) under the worst bits found, -1 on a numeric failure.
-        narrowest: (n,) the least of them. failed: (n,) whether any search ended in a failure.
+        bits: (n, L). failed: (n,) whether any search ended in a failure.
     """
 
     right: Classes
     prediction: Classes
-    narrowest: npt.NDArray[np.uint8]
+    bits: npt.NDArray[np.uint8]
     failed: Bools
 
     @property
@@ -58,16 +58,16 @@ class Walk:
 
     def to_search(self, least: int) -> Classes:
         """(m,) places of the examples that are lost under bits which are no longer left."""
-        return np.flatnonzero(self.lost & (self.narrowest < least)).astype(np.int32)
+        return np.flatnonzero(self.lost & (_narrowest(self.bits) < least)).astype(np.int32)
 
     def after(self, cut: CutObserved) -> "Walk":
         """With what was found for these examples."""
-        prediction, narrowest = self.prediction.copy(), self.narrowest.copy()
+        prediction, bits = self.prediction.copy(), self.bits.copy()
         failed = self.failed.copy()
         prediction[cut.places] = cut.prediction
-        narrowest[cut.places] = _narrowest(cut.bits)
+        bits[cut.places] = cut.bits
         failed[cut.places] = cut.prediction == NONE
-        return replace(self, prediction=prediction, narrowest=narrowest, failed=failed)
+        return replace(self, prediction=prediction, bits=bits, failed=failed)
 
 
 def beginning(right: Classes, worst: Outcomes) -> Walk:
@@ -77,8 +77,8 @@ def beginning(right: Classes, worst: Outcomes) -> Walk:
         right: as in `Walk`. worst: has bits for every example.
     """
     bits = worst.every_bits()
-    narrowest = _narrowest(np.empty((len(worst), 0), np.uint8) if bits is None else bits)
-    return Walk(right, worst.prediction, narrowest, worst.prediction == NONE)
+    bits = np.empty((len(worst), 0), np.uint8) if bits is None else bits
+    return Walk(right, worst.prediction, bits, worst.prediction == NONE)
 
 
 def right_in_float(in_float: Classes, targets: Classes) -> Classes:
