@@ -15,6 +15,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from bitcliff.quant.compiled import array, loops_for
 from bitcliff.quant.rows import row_range
 from bitcliff.types.scheme import Scheme
 
@@ -52,28 +53,35 @@ def make_grid(
     zero_point = torch.round(-low / scale)
     if scheme.kind == "onnx":
         zero_point = torch.minimum(zero_point.clamp(min=0), levels)
-    plain = (scale >= torch.finfo(low.dtype).tiny) & torch.isfinite(scale)
-    plain &= zero_point.abs() <= LARGEST_ZERO_POINT
     # Not -zero_point, which may be a negative zero.
-    return Grid(low, high, scale, 0 - zero_point, levels - zero_point, plain)
+    bottom = 0 - zero_point
+    return Grid(low, high, scale, bottom, levels - zero_point, _plain(scale, bottom))
 
 
-def round_to_grid(
+def _plain(scale: Float[Tensor, " batch"], bottom: Float[Tensor, " batch"]) -> Tensor:
+    normal = (scale >= torch.finfo(scale.dtype).tiny) & torch.isfinite(scale)
+    return normal & (bottom.abs() <= LARGEST_ZERO_POINT)
+
+
+def round_rows(
     rows: Float[Tensor, "batch k"],
-    grid: Grid,
     bits: Int[Tensor, " batch"],
     scheme: Scheme,
     on_broken: OnBroken | None = None,
 ) -> Float[Tensor, "batch k"]:
-    """Fake-quantize each row on its grid; a new tensor. `on_broken` hears of rows with NaN or Inf.
-
-    clamp(round(x / s), -z, n - z) * s is the formula above with z taken out of the clamp, equal to
-    the last bit while all of these are exact integers; adding zero makes negative zeros positive.
-    """
-    column = (slice(None), None)
-    out = (rows / grid.scale[column]).round_()
-    clamp_to_ends(out, grid.bottom[column], grid.top[column], scheme).mul_(grid.scale[column])
-    out += 0.0
+    """Fake-quantize each row; a new tensor. `on_broken` hears of rows with NaN or Inf."""
+    loops = None if scheme.kind == "percentile" else loops_for(rows)
+    if loops is None:
+        grid = make_grid(*row_range(rows, scheme), bits, scheme)
+        out = _on_grid(rows, grid, scheme)
+    else:
+        levels = torch.exp2(bits.to(rows.dtype)) - 1
+        out = torch.empty_like(rows, memory_format=torch.contiguous_format)
+        # Low, high, scale, bottom, top.
+        parts = rows.new_empty(5, len(rows))
+        given, into = map(array, (rows, levels)), map(array, (parts, out))
+        loops.to_own_grid(*given, scheme.kind == "onnx", *into)
+        grid = Grid(*parts, plain=_plain(parts[2], parts[3]))
     if not bool(grid.plain.all()):
         for index in (~grid.plain).nonzero().flatten().tolist():
             out[index] = round_row_carefully(rows[index], bits[index], scheme)
@@ -81,6 +89,20 @@ def round_to_grid(
         if on_broken is not None and bool(broken.any()):
             on_broken(broken)
     return out
+
+
+def _on_grid(
+    rows: Float[Tensor, "batch k"], grid: Grid, scheme: Scheme
+) -> Float[Tensor, "batch k"]:
+    """Each row on its grid, if that is `plain`.
+
+    clamp(round(x / s), -z, n - z) * s is the formula above with z taken out of the clamp, equal to
+    the last bit while all of these are exact integers; adding zero makes negative zeros positive.
+    """
+    column = (slice(None), None)
+    out = (rows / grid.scale[column]).round_()
+    clamp_to_ends(out, grid.bottom[column], grid.top[column], scheme).mul_(grid.scale[column])
+    return out.add_(0.0)
 
 
 def clamp_to_ends(
