@@ -97,7 +97,9 @@ def check_bits(bits: "Int[Tensor, ' batch'] | int", batch: int) -> Int[Tensor, "
             f"bits must be an int or an integer tensor ({batch},), "
             f"not {bits.dtype} {tuple(bits.shape)}"
         )
-    if batch and not bool(((bits >= MIN_BITS) & (bits <= MAX_BITS)).all()):
+    # As Python's numbers: for so few, each operation on tensors would cost more.
+    widths = bits.tolist()
+    if batch and not MIN_BITS <= min(widths) <= max(widths) <= MAX_BITS:
         raise InputError(f"bits must lie in {MIN_BITS}..{MAX_BITS}, not {bits.unique().tolist()}")
     return bits.long()
 

@@ -27,7 +27,7 @@ def loops_for(x: Tensor) -> ModuleType | None:
     # A fake tensor is another type; what a transform wraps is not, but has no memory of its own.
     if type(x) is not Tensor or x.dtype != torch.float32 or x.device.type != "cpu":
         return None
-    if torch._C._functorch.is_functorch_wrapped_tensor(x) or torch.jit.is_tracing():
+    if x.is_neg() or torch._C._functorch.is_functorch_wrapped_tensor(x) or torch.jit.is_tracing():
         return None
     return _worth_loading(x.numel())
 
@@ -71,4 +71,4 @@ def _jit(njit: Any, function: Any) -> Any:
 
 def array(x: Tensor) -> Any:
     """The tensor's memory as a numpy array, contiguous; a copy where it is not."""
-    return x.detach().contiguous().numpy(force=True)
+    return (x if x.is_contiguous() else x.contiguous()).detach().numpy()

@@ -16,14 +16,12 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from bitcliff.quant.compiled import array, loops_for
+from bitcliff.quant.loops import LARGEST_ZERO_POINT
 from bitcliff.quant.rows import row_range
 from bitcliff.types.scheme import Scheme
 
 OnBroken = Callable[[Bool[Tensor, " batch"]], None]
 """Called with the rows that hold a NaN or an infinity, only when some do."""
-
-# Up to here float32 gives x / s to a 64th of a level, and sums with z are exact integers.
-LARGEST_ZERO_POINT = 2.0**18
 
 
 @dataclass(frozen=True)
@@ -53,14 +51,10 @@ def make_grid(
     zero_point = torch.round(-low / scale)
     if scheme.kind == "onnx":
         zero_point = torch.minimum(zero_point.clamp(min=0), levels)
+    plain = (scale >= torch.finfo(low.dtype).tiny) & torch.isfinite(scale)
+    plain &= zero_point.abs() <= LARGEST_ZERO_POINT
     # Not -zero_point, which may be a negative zero.
-    bottom = 0 - zero_point
-    return Grid(low, high, scale, bottom, levels - zero_point, _plain(scale, bottom))
-
-
-def _plain(scale: Float[Tensor, " batch"], bottom: Float[Tensor, " batch"]) -> Tensor:
-    normal = (scale >= torch.finfo(scale.dtype).tiny) & torch.isfinite(scale)
-    return normal & (bottom.abs() <= LARGEST_ZERO_POINT)
+    return Grid(low, high, scale, 0 - zero_point, levels - zero_point, plain)
 
 
 def round_rows(
@@ -71,17 +65,14 @@ def round_rows(
 ) -> Float[Tensor, "batch k"]:
     """Fake-quantize each row; a new tensor. `on_broken` hears of rows with NaN or Inf."""
     loops = None if scheme.kind == "percentile" else loops_for(rows)
-    if loops is None:
-        grid = make_grid(*row_range(rows, scheme), bits, scheme)
-        out = _on_grid(rows, grid, scheme)
-    else:
-        levels = torch.exp2(bits.to(rows.dtype)) - 1
+    if loops is not None:
         out = torch.empty_like(rows, memory_format=torch.contiguous_format)
-        # Low, high, scale, bottom, top.
-        parts = rows.new_empty(5, len(rows))
-        given, into = map(array, (rows, levels)), map(array, (parts, out))
-        loops.to_own_grid(*given, scheme.kind == "onnx", *into)
-        grid = Grid(*parts, plain=_plain(parts[2], parts[3]))
+        with_zero = scheme.kind == "onnx"
+        if not loops.to_own_grid(array(rows), array(bits), with_zero, array(out)):
+            return out
+    grid = make_grid(*row_range(rows, scheme), bits, scheme)
+    if loops is None:
+        out = _on_grid(rows, grid, scheme)
     if not bool(grid.plain.all()):
         for index in (~grid.plain).nonzero().flatten().tolist():
             out[index] = round_row_carefully(rows[index], bits[index], scheme)

@@ -13,6 +13,11 @@ _ZERO, _HALF = np.float32(0), np.float32(0.5)
 _SIGN, _MAGNITUDE = np.uint32(0x80000000), np.int32(0x7FFFFFFF)
 _INFINITY, _MINUS_INFINITY = np.int32(0x7F800000), np.uint32(0xFF800000)
 _MANTISSA = np.int32(23)
+_LEAST_NORMAL, _INFINITE = np.float32(2.0**-126), np.float32(np.inf)
+
+LARGEST_ZERO_POINT = 2.0**18
+"""Up to here float32 gives x / s to a 64th of a level, and sums with z are exact integers."""
+_LARGEST_ZERO_POINT = np.float32(LARGEST_ZERO_POINT)
 
 LANES = 512
 """Sums in float32 that a piece's products are dealt out to, one after another."""
@@ -60,26 +65,31 @@ def to_grid(x: Any, scale: Any, bottom: Any, top: Any, out: Any) -> None:
             out[r, i] = level * step + _ZERO
 
 
-def to_own_grid(x: Any, levels: Any, with_zero: bool, parts: Any, out: Any) -> None:
-    """Each row onto the grid over its range, which is still in the cache: `grid.make_grid` too.
+def to_own_grid(x: Any, bits: Any, with_zero: bool, out: Any) -> int:
+    """Each row onto the grid over its range, while it is in the cache: `grid.make_grid` too.
 
-    `levels` are the highest levels; `parts` become low, high, scale, bottom, top.
+    Gives how many rows this does not serve, because they are not `plain`.
     """
-    low, high, scales, bottom, top = parts[0], parts[1], parts[2], parts[3], parts[4]
-    keys, low_keys, high_keys = x.view(np.int32), low.view(np.int32), high.view(np.int32)
+    keys, low, high = x.view(np.int32), np.empty(1, np.float32), np.empty(1, np.float32)
+    grid, others = np.empty((3, 1), np.float32), 0
     for r in range(len(x)):
         one = slice(r, r + 1)
-        ends(keys[one], low_keys[one], high_keys[one])
+        ends(keys[one], low.view(np.int32), high.view(np.int32))
         if with_zero:
-            low[r] = _ZERO if low[r] > _ZERO else low[r]
-            high[r] = _ZERO if high[r] < _ZERO else high[r]
-        scale = (high[r] - low[r]) / levels[r]
-        zero_point = np.rint(-low[r] / scale)
+            low[0] = _ZERO if low[0] > _ZERO else low[0]
+            high[0] = _ZERO if high[0] < _ZERO else high[0]
+        levels = np.float32((1 << bits[r]) - 1)
+        scale = (high[0] - low[0]) / levels
+        zero_point = np.rint(-low[0] / scale)
         if with_zero:
             zero_point = _ZERO if zero_point < _ZERO else zero_point
-            zero_point = levels[r] if zero_point > levels[r] else zero_point
-        scales[r], bottom[r], top[r] = scale, _ZERO - zero_point, levels[r] - zero_point
-        to_grid(x[one], scales[one], bottom[one], top[one], out[one])
+            zero_point = levels if zero_point > levels else zero_point
+        if not (_LEAST_NORMAL <= scale < _INFINITE and abs(zero_point) <= _LARGEST_ZERO_POINT):
+            others += 1
+        else:
+            grid[0, 0], grid[1, 0], grid[2, 0] = scale, _ZERO - zero_point, levels - zero_point
+            to_grid(x[one], grid[0], grid[1], grid[2], out[one])
+    return others
 
 
 def to_integers(

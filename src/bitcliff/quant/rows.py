@@ -17,6 +17,8 @@ def as_rows(x: Float[Tensor, "batch *rest"]) -> tuple[Float[Tensor, "batch k"], 
     Memory order matters for speed alone: ranges and rounding do not depend on it. The second result
     is the order of the dimensions, for `from_rows`.
     """
+    if x.is_contiguous():
+        return x.reshape(x.shape[0], -1), list(range(x.ndim))
     order = [0, *sorted(range(1, x.ndim), key=x.stride, reverse=True)]
     return x.permute(order).reshape(x.shape[0], -1), order
 
@@ -25,6 +27,8 @@ def from_rows(
     rows: Float[Tensor, "batch k"], like: Float[Tensor, "batch *rest"], order: list[int]
 ) -> Float[Tensor, "batch *rest"]:
     """The inverse of `as_rows`."""
+    if order == list(range(like.ndim)):
+        return rows.view(like.shape)
     shape = [like.shape[dim] for dim in order]
     inverse = sorted(range(len(order)), key=order.__getitem__)
     return rows.view(shape).permute(inverse)
