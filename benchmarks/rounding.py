@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 import torch
 
+from bitcliff.cli.memory import keep_memory
 from bitcliff.quant import Scheme, choice_gradient, fake_quantize, round_shipped
 from bitcliff.types.presets import PRESETS
 
@@ -41,6 +42,7 @@ def compare(name: str, work: Callable[[], object], unit: Callable[[], object]) -
 def main() -> None:
     """In one thread: ratios of single-threaded loops to copies in several would mean little."""
     torch.set_num_threads(1)
+    keep_memory()
     torch.manual_seed(0)
     for _ in range(WARM_UP >> 22):
         fake_quantize(torch.zeros(64, 1 << 16), 8)
