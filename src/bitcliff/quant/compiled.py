@@ -15,19 +15,24 @@ from torch import Tensor
 # Elements of a tensor below which a call costs what the loop saves.
 _LEAST = 1 << 11
 # Elements that PyTorch rounds first, in about a second: what loading the loops costs.
-_PATIENCE = 1 << 26
+_PATIENCE = 1 << 27
 _waited = 0
 
 
 def loops_for(x: Tensor) -> ModuleType | None:
     """The compiled loops, if they serve `x`; None: go on in PyTorch.
 
-    They take float32 on a processor, and no tensor that is being traced or exported.
+    They take float32 without gaps on a processor, and no tensor that is being traced or exported.
     """
     # A fake tensor is another type; what a transform wraps is not, but has no memory of its own.
     if type(x) is not Tensor or x.dtype != torch.float32 or x.device.type != "cpu":
         return None
-    if x.is_neg() or torch._C._functorch.is_functorch_wrapped_tensor(x) or torch.jit.is_tracing():
+    if (
+        x.is_neg()
+        or not x.is_contiguous()
+        or torch._C._functorch.is_functorch_wrapped_tensor(x)
+        or torch.jit.is_tracing()
+    ):
         return None
     return _worth_loading(x.numel())
 
@@ -70,5 +75,5 @@ def _jit(njit: Any, function: Any) -> Any:
 
 
 def array(x: Tensor) -> Any:
-    """The tensor's memory as a numpy array, contiguous; a copy where it is not."""
+    """The tensor's memory as a numpy array without gaps; a copy where the tensor has some."""
     return (x if x.is_contiguous() else x.contiguous()).detach().numpy()

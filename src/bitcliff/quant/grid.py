@@ -66,7 +66,7 @@ def round_rows(
     """Fake-quantize each row; a new tensor. `on_broken` hears of rows with NaN or Inf."""
     loops = None if scheme.kind == "percentile" else loops_for(rows)
     if loops is not None:
-        out = torch.empty_like(rows, memory_format=torch.contiguous_format)
+        out = torch.empty_like(rows)
         with_zero = scheme.kind == "onnx"
         if not loops.to_own_grid(array(rows), array(bits), with_zero, array(out)):
             return out

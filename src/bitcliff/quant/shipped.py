@@ -144,7 +144,7 @@ def _in_one_pass(
     loops: ModuleType, groups: Float[Tensor, "groups k"], scales: Scales, numerics: Numerics
 ) -> Float[Tensor, "groups k"]:
     """The same by compiled loops."""
-    out = torch.empty_like(groups, memory_format=torch.contiguous_format)
+    out = torch.empty_like(groups)
     x, by, scale, rounded = map(array, (groups, scales.by[:, 0], scales.scale[:, 0], out))
     if (element := numerics.float_element) is not None:
         # Types by name: a loop is compiled anew for each other type that it is given.
