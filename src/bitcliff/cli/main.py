@@ -18,6 +18,7 @@ from bitcliff.cli.batchmates import batchmates
 from bitcliff.cli.diff import diff
 from bitcliff.cli.explain import explain
 from bitcliff.cli.export import export
+from bitcliff.cli.memory import keep_memory
 from bitcliff.cli.numerics import numerics
 from bitcliff.cli.output import discard_stdout
 from bitcliff.cli.stored import gate, report
@@ -53,6 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if isinstance(sys.stdout, io.TextIOWrapper):
         # Names come from data; what the terminal cannot show must not end a command.
         sys.stdout.reconfigure(errors="backslashreplace")
+    keep_memory()
     sys.exit(run(arguments))
 
 

@@ -6,14 +6,13 @@ from torch import Tensor
 from torch.autograd.function import FunctionCtx, once_differentiable
 
 from bitcliff.errors import InputError
-from bitcliff.quant.grid import Grid, OnBroken, clamp_to_ends, make_grid, round_to_grid
+from bitcliff.quant.compiled import array, loops_for
+from bitcliff.quant.grid import Grid, OnBroken, clamp_to_ends, make_grid, round_rows
+from bitcliff.quant.loops import LANES, PIECE
 from bitcliff.quant.rows import as_rows, from_rows, row_range
 from bitcliff.quant.shipped import round_shipped
 from bitcliff.types.numerics import Numerics
 from bitcliff.types.scheme import MAX_BITS, MIN_BITS, Scheme
-
-# Elements worked on at a time when many bit-widths are tried on a row: about what the cache holds.
-_CHUNK = 1 << 15
 
 
 def fake_quantize(
@@ -98,7 +97,9 @@ def check_bits(bits: "Int[Tensor, ' batch'] | int", batch: int) -> Int[Tensor, "
             f"bits must be an int or an integer tensor ({batch},), "
             f"not {bits.dtype} {tuple(bits.shape)}"
         )
-    if batch and not bool(((bits >= MIN_BITS) & (bits <= MAX_BITS)).all()):
+    # As Python's numbers: for so few, each operation on tensors would cost more.
+    widths = bits.tolist()
+    if batch and not MIN_BITS <= min(widths) <= max(widths) <= MAX_BITS:
         raise InputError(f"bits must lie in {MIN_BITS}..{MAX_BITS}, not {bits.unique().tolist()}")
     return bits.long()
 
@@ -120,8 +121,7 @@ def _quantize(
         return x.clone()
     with torch.no_grad():
         rows, order = as_rows(_wide(x.detach()))
-        grid = make_grid(*row_range(rows, scheme), bits, scheme)
-        return from_rows(round_to_grid(rows, grid, bits, scheme, on_broken), x, order).to(x.dtype)
+        return from_rows(round_rows(rows, bits, scheme, on_broken), x, order).to(x.dtype)
 
 
 def _wide(x: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
@@ -218,21 +218,42 @@ def _projected_errors(
 ) -> Float[Tensor, "r o"]:
     """<g, Q(x) - x> of each row on its `count` grids, as s <g, level - x / s>.
 
+    In an order of summing that anyone can follow to the last bit: within a piece of a row products
+    are dealt out to lanes, in turn; lanes are added up by halves, and pieces in float64.
+
     A block at a time, so that all grids of its values stay in the cache, in the same buffers for
     all blocks: fresh memory each time would cost more than the arithmetic.
     """
     shape = (len(rows), count, 1)
     scale, bottom, top = (part.view(shape) for part in (grid.scale, grid.bottom, grid.top))
-    long, at_once = min(rows.shape[1], _CHUNK), max(1, _CHUNK // rows.shape[1] // 2)
-    buffers = rows.new_empty(2, min(at_once, len(rows)), count, long)
     errors = rows.new_zeros(len(rows), count, dtype=torch.float64)
+    if (loops := loops_for(rows)) is not None:
+        grids = (array(part[:, :, 0]) for part in (scale, bottom, top))
+        loops.projected_errors(array(rows), array(gradients), *grids, array(errors))
+        return (errors * scale[:, :, 0]).to(rows.dtype)
+    long, at_once = min(rows.shape[1], PIECE), max(1, PIECE // rows.shape[1] // 2)
+    buffers = rows.new_empty(2, min(at_once, len(rows)), count, -(-long // LANES) * LANES)
     for start in range(0, rows.shape[1], long):
         piece = slice(start, start + long)
-        columns = (rows[:, None, piece], gradients[:, piece, None], scale, bottom, top, errors)
+        columns = (rows[:, None, piece], gradients[:, None, piece], scale, bottom, top, errors)
         blocks = zip(*(column.split(at_once) for column in columns), strict=True)
         for x, g, step, low, high, error in blocks:
             exact, levels = buffers[:, : len(x), :, : x.shape[2]]
             torch.div(x, step, out=exact)
             clamp_to_ends(torch.round(exact, out=levels), low, high, scheme)
-            error += torch.bmm(levels.sub_(exact), g)[:, :, 0]
+            levels.sub_(exact).mul_(g)
+            buffers[1, :, :, x.shape[2] :] = 0
+            error += _sum_of_lanes(buffers[1, : len(x), :, : -(-x.shape[2] // LANES) * LANES])
     return (errors * scale[:, :, 0]).to(rows.dtype)
+
+
+def _sum_of_lanes(products: Float[Tensor, "r o k"]) -> Float[Tensor, "r o"]:
+    """Overwrites `products`."""
+    sums, *others = products.split(LANES, dim=2)
+    for other in others:
+        sums += other
+    half = LANES // 2
+    while half:
+        sums[:, :, :half] += sums[:, :, half : 2 * half]
+        half //= 2
+    return sums[:, :, 0].double()

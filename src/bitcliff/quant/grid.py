@@ -15,14 +15,13 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from bitcliff.quant.compiled import array, loops_for
+from bitcliff.quant.loops import LARGEST_ZERO_POINT
 from bitcliff.quant.rows import row_range
 from bitcliff.types.scheme import Scheme
 
 OnBroken = Callable[[Bool[Tensor, " batch"]], None]
 """Called with the rows that hold a NaN or an infinity, only when some do."""
-
-# Up to here float32 gives x / s to a 64th of a level, and sums with z are exact integers.
-LARGEST_ZERO_POINT = 2.0**18
 
 
 @dataclass(frozen=True)
@@ -58,22 +57,22 @@ def make_grid(
     return Grid(low, high, scale, 0 - zero_point, levels - zero_point, plain)
 
 
-def round_to_grid(
+def round_rows(
     rows: Float[Tensor, "batch k"],
-    grid: Grid,
     bits: Int[Tensor, " batch"],
     scheme: Scheme,
     on_broken: OnBroken | None = None,
 ) -> Float[Tensor, "batch k"]:
-    """Fake-quantize each row on its grid; a new tensor. `on_broken` hears of rows with NaN or Inf.
-
-    clamp(round(x / s), -z, n - z) * s is the formula above with z taken out of the clamp, equal to
-    the last bit while all of these are exact integers; adding zero makes negative zeros positive.
-    """
-    column = (slice(None), None)
-    out = (rows / grid.scale[column]).round_()
-    clamp_to_ends(out, grid.bottom[column], grid.top[column], scheme).mul_(grid.scale[column])
-    out += 0.0
+    """Fake-quantize each row; a new tensor. `on_broken` hears of rows with NaN or Inf."""
+    loops = None if scheme.kind == "percentile" else loops_for(rows)
+    if loops is not None:
+        out = torch.empty_like(rows)
+        with_zero = scheme.kind == "onnx"
+        if not loops.to_own_grid(array(rows), array(bits), with_zero, array(out)):
+            return out
+    grid = make_grid(*row_range(rows, scheme), bits, scheme)
+    if loops is None:
+        out = _on_grid(rows, grid, scheme)
     if not bool(grid.plain.all()):
         for index in (~grid.plain).nonzero().flatten().tolist():
             out[index] = round_row_carefully(rows[index], bits[index], scheme)
@@ -81,6 +80,20 @@ def round_to_grid(
         if on_broken is not None and bool(broken.any()):
             on_broken(broken)
     return out
+
+
+def _on_grid(
+    rows: Float[Tensor, "batch k"], grid: Grid, scheme: Scheme
+) -> Float[Tensor, "batch k"]:
+    """Each row on its grid, if that is `plain`.
+
+    clamp(round(x / s), -z, n - z) * s is the formula above with z taken out of the clamp, equal to
+    the last bit while all of these are exact integers; adding zero makes negative zeros positive.
+    """
+    column = (slice(None), None)
+    out = (rows / grid.scale[column]).round_()
+    clamp_to_ends(out, grid.bottom[column], grid.top[column], scheme).mul_(grid.scale[column])
+    return out.add_(0.0)
 
 
 def clamp_to_ends(

@@ -7,15 +7,19 @@ for bit. Scales are worked in float32 (or the tensor's own type where the runtim
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from types import ModuleType
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
 from torch.autograd.function import FunctionCtx, once_differentiable
 
 from bitcliff.errors import InputError
+from bitcliff.quant.compiled import array, loops_for
 from bitcliff.quant.groups import as_groups
 from bitcliff.quant.minifloat import exponent_of, power_of_two, round_to_float
+from bitcliff.quant.rows import row_ends, row_peaks
 from bitcliff.types.numerics import FLOATS, POWERS_OF_TWO, Numerics
 from bitcliff.types.presets import preset
 
@@ -126,6 +130,8 @@ def _round(x: Float[Tensor, "batch *rest"], numerics: Numerics) -> Float[Tensor,
     arithmetic = arithmetic_of(x, numerics)
     exact = arithmetic.rounded
     scales = scales_of(groups, numerics, arithmetic)
+    if (loops := loops_for(groups)) is not None and arithmetic.in_float32:
+        return restore(_in_one_pass(loops, groups, scales, numerics)).to(x.dtype)
     values = exact(groups * scales.by if scales.multiply else groups / scales.by)
     if (element := numerics.float_element) is not None:
         levels = round_to_float(values, element)
@@ -134,20 +140,40 @@ def _round(x: Float[Tensor, "batch *rest"], numerics: Numerics) -> Float[Tensor,
     return restore(exact(levels * scales.scale)).to(x.dtype)
 
 
+def _in_one_pass(
+    loops: ModuleType, groups: Float[Tensor, "groups k"], scales: Scales, numerics: Numerics
+) -> Float[Tensor, "groups k"]:
+    """The same by compiled loops."""
+    out = torch.empty_like(groups)
+    x, by, scale, rounded = map(array, (groups, scales.by[:, 0], scales.scale[:, 0], out))
+    if (element := numerics.float_element) is not None:
+        # Types by name: a loop is compiled anew for each other type that it is given.
+        most, least_exponent = np.float32(element.most), np.int32(1 - element.bias)
+        mantissa = np.int32(element.mantissa)
+        loops.to_floats(x, by, scales.multiply, most, least_exponent, mantissa, scale, rounded)
+        return out
+    zero = np.zeros_like(by) if scales.zero is None else array(scales.zero[:, 0])
+    least, most = map(np.float32, numerics.levels)
+    away = numerics.rounding == "away"
+    loops.to_integers(x, by, scales.multiply, zero, least, most, away, scale, rounded)
+    return out
+
+
 @dataclass(frozen=True)
 class Arithmetic:
     """The tensor's own type, and the rounding of each operation's result, both as float32."""
 
     given: torch.dtype
     rounded: Callable[[Tensor], Tensor]
+    in_float32: bool
 
 
 def arithmetic_of(x: Tensor, numerics: Numerics) -> Arithmetic:
     """Results are rounded to the tensor's type where the runtime works in it."""
     given = torch.float32 if x.dtype == torch.float64 else x.dtype
     if numerics.arithmetic == "float32" or given == torch.float32:
-        return Arithmetic(given, lambda values: values)
-    return Arithmetic(given, lambda values: values.to(given).float())
+        return Arithmetic(given, lambda values: values, True)
+    return Arithmetic(given, lambda values: values.to(given).float(), False)
 
 
 def _integers(
@@ -177,7 +203,7 @@ def scales_of(
     if numerics.scale == "one":
         one = groups.new_ones(len(groups), 1)
         return Scales(one, False, one)
-    amax = groups.abs().amax(1, keepdim=True)
+    amax = row_peaks(groups)[:, None]
     if numerics.scale in POWERS_OF_TWO:
         return _of_powers(amax, numerics)
     if numerics.scale == "two-level":
@@ -254,7 +280,7 @@ def _of_two_levels(amax: Float[Tensor, "groups 1"]) -> Scales:
 def _of_ranges(
     groups: Float[Tensor, "groups k"], numerics: Numerics, arithmetic: Arithmetic
 ) -> Scales:
-    low, high = (end[:, None] for end in torch.aminmax(groups, dim=1))
+    low, high = (end[:, None] for end in row_ends(groups))
     if numerics.scale == "minmax-zero":
         low, high = low.clamp(max=0), high.clamp(min=0)
     (least, most), exact = numerics.levels, arithmetic.rounded
