@@ -16,6 +16,19 @@ MASK = "attention_mask"
 """By convention, ones where a text has tokens and zeros where it is padded."""
 
 
+IDS, DECODED = "input_ids", "decoder_input_ids"
+"""By the same convention, the tokens of a text; and those that a network which hears or translates
+goes on from, behind which its own follow."""
+
+
+def mask_over(inputs: Inputs, shape: Sequence[int]) -> Tensor | None:
+    """The mask, if it is of the positions of an output of this shape, (batch, positions)."""
+    if not isinstance(inputs, Mapping) or DECODED in inputs:
+        return None
+    mask = inputs.get(MASK)
+    return mask if mask is not None and mask.shape == torch.Size(shape) else None
+
+
 class Texts(dict[str, Tensor]):
     """Keyword tensors of texts, `MASK` among them: padding is no part of the examples.
 
@@ -50,7 +63,10 @@ class Texts(dict[str, Tensor]):
 
     def _of_tokens(self, change: Callable[[Tensor], Tensor]) -> "Texts":
         shape = self[MASK].shape
-        changed = {name: change(x) if x.shape[:2] == shape else x for name, x in self.items()}
+        changed = {
+            name: change(x) if x.shape[:2] == shape and name != DECODED else x
+            for name, x in self.items()
+        }
         return type(self)(changed)
 
 
