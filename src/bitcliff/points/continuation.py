@@ -30,8 +30,8 @@ def tokens_to_follow(module: nn.Module) -> int:
 def continuation_of(module: nn.Module) -> Continuation | None:
     """A network's task, if it is this one."""
     task = task_of(module)
-    is_this = isinstance(task, AgainstFloat) and isinstance(task.kind, Continuation)
-    return task.kind if is_this else None
+    kind = task.kind if isinstance(task, AgainstFloat) else None
+    return kind if isinstance(kind, Continuation) else None
 
 
 @torch.no_grad()

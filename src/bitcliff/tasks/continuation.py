@@ -1,7 +1,8 @@
 """The tokens that a language model goes on with, several of them."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -9,7 +10,7 @@ from torch import Tensor
 
 from bitcliff.errors import InputError
 from bitcliff.tasks.positions import by_position, leads_by_position
-from bitcliff.types.subject import DECODED, IDS, Inputs, mask_over
+from bitcliff.types.subject import DECODED, IDS, Inputs, Texts, mask_over
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,32 @@ class Continuation:
         counted = self._counted(output, inputs)
         same = (self.decided(output, inputs) == decided) & counted
         return same.int().cumprod(1).sum(1) / counted.sum(1)
+
+    @property
+    def passes(self) -> int:
+        """One a token, but for the first, which is heard in any case."""
+        return self.tokens - 1
+
+    def symbols(self, output: Tensor, inputs: Inputs) -> list[tuple[int, ...]]:
+        """The tokens up to an end, without it."""
+        every = self.decided(output, inputs).tolist()
+        return [tuple(takewhile(lambda one: one not in self.ends, row)) for row in every]
+
+    def followed(
+        self, inputs: Inputs, rows: Int[Tensor, " rows"], own: Sequence[tuple[int, ...]]
+    ) -> Inputs:
+        """The last tokens replaced by these, and behind them by one that ends a text."""
+        ids = decoded(inputs)
+        assert ids is not None  # noqa: S101  (of such a network)
+        assert isinstance(inputs, Mapping)  # noqa: S101  (as it has tokens by name)
+        changed, name = ids.clone(), DECODED if DECODED in inputs else IDS
+        mask = mask_over(inputs, ids.shape)
+        for row, symbols in zip(rows.tolist(), own, strict=True):
+            end = ids.shape[1] if mask is None else int(mask[row].nonzero()[-1]) + 1
+            filled = [*symbols, *self.ends[:1] * self.tokens][: self.tokens - 1]
+            changed[row, end - len(filled) : end] = torch.tensor(filled)
+        given = {**inputs, name: changed}
+        return type(inputs)(given) if isinstance(inputs, Texts) else given
 
     def told(self, output: Tensor, target: Tensor) -> Int[Tensor, "1 tokens"]:
         """Nothing: texts are followed by what float says, and not by a label.

@@ -262,6 +262,7 @@ class Examples:
         thumbnails: n small images as data URIs ("data:image/jpeg;base64,..."), or None.
         labelling: how labels were read, in words; empty where nothing was to be decided.
         texts: what n texts say, long ones their end, or None.
+        wanted: n texts that are labels, of a task whose outcomes are texts, or None.
     """
 
     name: str
@@ -275,6 +276,7 @@ class Examples:
     thumbnails: tuple[str, ...] | None = None
     labelling: str = ""
     texts: tuple[str, ...] | None = None
+    wanted: tuple[str, ...] | None = None
 
     def __len__(self) -> int:
         return len(self.ids)
