@@ -134,6 +134,7 @@ def load_examples(
         labelling=source.labelling,
         thumbnails=taken.thumbnails,
         texts=taken.texts,
+        wanted=None if source.wanted is None else tuple(source.wanted[i] for i in indices),
     )
 
 

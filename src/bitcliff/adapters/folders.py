@@ -76,7 +76,8 @@ def files_source(
         InputError: the subject does not take them.
     """
     if _are_sounds(files, subject):
-        return sounds.sound_files(ids, files, labels, sounds.hearing_of(subject, spec))
+        hearing = sounds.hearing_of(subject, spec)
+        return sounds.sound_files(ids, files, labels, hearing, subject.module)
     return image_files(ids, files, labels, needed_preprocessing(subject, spec))
 
 

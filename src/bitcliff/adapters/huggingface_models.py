@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from bitcliff.adapters.assembly import make_subject
 from bitcliff.adapters.detectors import join_queries
 from bitcliff.adapters.huggingface_images import image_preprocessing
-from bitcliff.adapters.huggingface_sounds import hearing_of
+from bitcliff.adapters.huggingface_sounds import decoder_prompt, hearing_of
 from bitcliff.adapters.optional import quiet, require
 from bitcliff.adapters.preprocessing import override
 from bitcliff.adapters.weights import Weights, read_weights
@@ -23,7 +23,7 @@ from bitcliff.errors import InputError
 from bitcliff.points.find_task import judge_by
 from bitcliff.points.outputs import give_only
 from bitcliff.types.options import ModelOptions
-from bitcliff.types.subject import Subject, Tokenizer, Tokens
+from bitcliff.types.subject import DECODED, Subject, Tokenizer, Tokens
 
 
 @dataclass(frozen=True)
@@ -68,6 +68,13 @@ _KINDS = (
         "next-token",
         names_tokens=True,
     ),
+    _Kind(
+        "ForConditionalGeneration",
+        "AutoModelForSeq2SeqLM",
+        "texts",
+        "next-token",
+        names_tokens=True,
+    ),
     _Kind("ForObjectDetection", "AutoModelForObjectDetection", "images", "detection"),
 )
 _MOST_TOKENS = 512
@@ -98,11 +105,9 @@ def load_huggingface(name: str, weights: Weights | None, options: ModelOptions) 
             tokens = _loaded(transformers.AutoTokenizer, folder, told)
             names = _token_names(tokens, config, kind.task) if kind.names_tokens else names
         if kind.takes == "texts":
-            tokenizer = _tokenizer(tokens, config)
+            tokenizer = _tokenizer(tokens, config, decoder_prompt(module))
         elif kind.takes == "sounds":
             hearing = hearing_of(transformers, folder, module)
-            if config.is_encoder_decoder and options.output is None:
-                give_only(module, "logits")  # and not what was heard
         else:
             own = image_preprocessing(
                 transformers, folder, checked=options.image_size is None, whole=kind.boxes
@@ -110,6 +115,8 @@ def load_huggingface(name: str, weights: Weights | None, options: ModelOptions) 
             preprocessing = override(own, options)
         if kind.boxes:
             join_queries(module)
+        if kind.task == "next-token" and config.is_encoder_decoder and options.output is None:
+            give_only(module, "logits")  # and not what was heard or read
         judge_by(module, f"ctc:{config.pad_token_id}" if kind.task == "ctc" else kind.task)
     return make_subject(
         spec,
@@ -239,7 +246,7 @@ def _token_names(tokenizer: Any, config: Any, task: str) -> tuple[str, ...]:
     return tuple(" " if name == between else name or "" for name in names)
 
 
-def _tokenizer(tokenizer: Any, config: Any) -> Tokenizer:
+def _tokenizer(tokenizer: Any, config: Any, begun: Tensor | None) -> Tokenizer:
     positions = getattr(config, "max_position_embeddings", None) or _MOST_TOKENS
     longest = min(tokenizer.model_max_length, positions, _MOST_TOKENS)
     if tokenizer.pad_token is None:
@@ -250,7 +257,10 @@ def _tokenizer(tokenizer: Any, config: Any) -> Tokenizer:
         encoded = tokenizer(
             texts, padding=True, truncation=True, max_length=longest, return_tensors="pt"
         )
-        return Tokens(dict(encoded), lengths, longest)
+        inputs = dict(encoded)
+        if begun is not None:
+            inputs[DECODED] = begun.expand(len(texts), -1)
+        return Tokens(inputs, lengths, longest)
 
     return tokenize
 

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from bitcliff.adapters.wording import one_line
 from bitcliff.errors import InputError
-from bitcliff.types.subject import Hearing
+from bitcliff.types.subject import DECODED, Hearing
 
 # For models that take sounds of any length.
 _MOST_SECONDS = 30
@@ -34,11 +34,11 @@ def hearing_of(transformers: Any, folder: Path, module: nn.Module) -> Hearing:
         rate = int(extractor.sampling_rate)
     except Exception as error:
         raise InputError(f"{file}: transformers cannot use it ({one_line(error)})") from error
-    begun = _prompt(module)
+    begun = decoder_prompt(module)
 
     def features(samples: Float32[np.ndarray, " samples"]) -> dict[str, Tensor]:
         given = dict(extractor(samples, sampling_rate=rate, return_tensors="pt"))
-        return given if begun is None else {**given, "decoder_input_ids": begun}
+        return given if begun is None else {**given, DECODED: begun}
 
     longest = _longest(extractor, rate)
     return Hearing(rate, _shortest(module), longest, features, type(extractor).__name__)
@@ -65,8 +65,9 @@ def _shortest(module: Any) -> int:
     return int(needed)
 
 
-def _prompt(module: Any) -> Tensor | None:
-    """(1, tokens): the first that its decoder is given, and those that are forced behind it."""
+def decoder_prompt(module: Any) -> Tensor | None:
+    """(1, tokens): the first that its decoder is given, and those that are forced behind it; None:
+    it has no decoder of its own."""
     if not getattr(module.config, "is_encoder_decoder", False):
         return None
     told = module.generation_config

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 from jaxtyping import Float32
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
 from bitcliff.adapters.optional import quiet, require
@@ -17,6 +17,7 @@ from bitcliff.adapters.outputs import output_count
 from bitcliff.adapters.source import Progress, Source, Taken
 from bitcliff.adapters.wording import one_line
 from bitcliff.errors import InputError
+from bitcliff.points.continuation import continued, tokens_to_follow
 from bitcliff.types.subject import MASK, Hearing, Inputs, Sounds, Subject, Texts
 
 SUFFIXES = frozenset({".wav", ".flac"})
@@ -51,7 +52,11 @@ def hearing_of(subject: Subject, data: str) -> Hearing:
 
 
 def sound_files(
-    ids: tuple[str, ...], files: Sequence[Path], labels: Sequence[int] | None, hearing: Hearing
+    ids: tuple[str, ...],
+    files: Sequence[Path],
+    labels: Sequence[int] | None,
+    hearing: Hearing,
+    module: nn.Module,
 ) -> Source:
     """Sounds in files, each with its id and, if labelled, its output index."""
 
@@ -63,7 +68,10 @@ def sound_files(
             sounds.append(sound)
             if progress is not None:
                 progress(row + 1, len(indices))
-        return Taken(_together(features), _in_words(sounds, hearing))
+        done, follow = _in_words(sounds, hearing), tokens_to_follow(module)
+        if follow:
+            done += f"; followed by up to {follow} tokens of float's own"
+        return Taken(continued(module, _together(features)), done)
 
     return Source(ids, None if labels is None else np.asarray(labels, dtype=np.int64), taken)
 

@@ -47,6 +47,7 @@ class Source:
         class_names: as the data names its classes, in output order.
         labelling: how labels were read, in words; empty where nothing was to be decided.
         targets: (n, *rest) labels of a task that is no single choice, instead of `labels`.
+        wanted: n texts that are labels, of a task whose outcomes are texts.
     """
 
     ids: tuple[str, ...]
@@ -55,6 +56,7 @@ class Source:
     class_names: tuple[str, ...] | None = None
     labelling: str = ""
     targets: Tensor | None = None
+    wanted: tuple[str, ...] | None = None
 
 
 Opener = Callable[[str, Subject, DataOptions], Source]

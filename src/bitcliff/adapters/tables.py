@@ -13,7 +13,8 @@ from bitcliff.adapters.targets import targets_of
 from bitcliff.adapters.wording import one_line
 from bitcliff.errors import InputError
 from bitcliff.tasks import task_of
-from bitcliff.tasks.against_float import AgainstFloat
+from bitcliff.tasks.against_float import AgainstFloat, Reads
+from bitcliff.tasks.continuation import Continuation
 from bitcliff.types.options import DataOptions
 from bitcliff.types.subject import Subject
 
@@ -35,9 +36,11 @@ def open_table(spec: str, subject: Subject, options: DataOptions) -> Source:
             raise InputError(f"{spec}, row {line}: no such file: {file}")
     task, mapped = task_of(subject.module), LabelMap({}, None, "")
     if names is not None and isinstance(task, AgainstFloat):
-        wanted = targets_of(task, names, subject, spec)
         source = files_source(_distinct(paths), files, None, subject, spec)
-        return replace(source, targets=wanted)
+        wanted = tuple(names) if isinstance(task.kind, Reads) else None
+        if isinstance(task.kind, Continuation):  # float's own decide, and labels score
+            return replace(source, wanted=wanted)
+        return replace(source, targets=targets_of(task, names, subject, spec), wanted=wanted)
     if names is not None:
         mapped = map_labels(
             list(dict.fromkeys(names)),

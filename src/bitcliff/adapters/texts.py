@@ -17,8 +17,9 @@ from bitcliff.adapters.wording import one_line, shortened
 from bitcliff.errors import InputError
 from bitcliff.points.continuation import continued, tokens_to_follow
 from bitcliff.tasks import NextToken, task_of
+from bitcliff.tasks.continuation import decoded
 from bitcliff.types.options import DataOptions
-from bitcliff.types.subject import Inputs, Subject, Texts, Tokens, in_parts
+from bitcliff.types.subject import DECODED, Inputs, Subject, Texts, Tokens, in_parts
 
 # Characters of a text that a report shows.
 _SHOWN = 200
@@ -123,7 +124,8 @@ def text_source(texts: Sequence[str], ids: tuple[str, ...], subject: Subject, wh
 
 def _taken(tokens: Tokens, texts: Sequence[str], chosen: Sequence[int], subject: Subject) -> Taken:
     rows, follow = torch.tensor(list(chosen)), tokens_to_follow(subject.module)
-    longest = tokens.longest - follow
+    # Of one that translates, the tokens follow elsewhere.
+    longest = tokens.longest - (0 if DECODED in tokens.inputs else follow)
     if longest < 1:
         raise InputError(
             f"{subject.name} takes {tokens.longest} tokens, which leaves no room for a text before "
@@ -146,7 +148,10 @@ def _endings(inputs: Inputs, count: int, subject: Subject) -> list[str]:
     """What the last tokens of each text say, together."""
     assert isinstance(inputs, Texts)  # noqa: S101  (as it was)
     names = subject.class_names or ()
-    every = zip(inputs["input_ids"].tolist(), inputs.lengths.tolist(), strict=True)
+    ids = decoded(inputs)
+    assert ids is not None  # noqa: S101  (as it has tokens)
+    ends = [ids.shape[1]] * len(ids) if DECODED in inputs else inputs.lengths.tolist()
+    every = zip(ids.tolist(), ends, strict=True)
     return ["".join(names[one] for one in row[end - count : end]) for row, end in every]
 
 

@@ -10,6 +10,7 @@ from bitcliff import __version__
 from bitcliff.audit.evaluator import margins
 from bitcliff.audit.outcomes import graded, predictions_of
 from bitcliff.audit.prepare import Prepared
+from bitcliff.audit.reading import reading_of, scored_by_words
 from bitcliff.audit.schedule import Schedule
 from bitcliff.points import Plan
 from bitcliff.points.final_activation import FinalActivation
@@ -90,7 +91,8 @@ def example_table(prepared: Prepared, done: Sequence[Measured]) -> Table:
         for name, every in (("thumbnails", examples.thumbnails), ("texts", examples.texts))
         if every is not None
     }
-    return table.model_copy(update=kept)
+    table, reading = table.model_copy(update=kept), reading_of(prepared)
+    return table if reading is None else reading.table(table)
 
 
 def provenance_of(
@@ -160,6 +162,7 @@ def subject_info(
         final_activation=final,
         task=task.name,
         decision=task.words,
+        by_words=scored_by_words(subject, examples.inputs),
     )
 
 

@@ -30,6 +30,10 @@ from bitcliff.types.subject import AllInputs, Inputs, Texts
 _NUDGE = 1e-6
 
 
+Symbols = Sequence[tuple[int, ...]]
+"""What each outcome is written in, where outcomes are texts."""
+
+
 @dataclass
 class Spent:
     """Effort so far, in examples passed through the network (padding not counted)."""
@@ -53,11 +57,13 @@ class Scores:
         failed_at: for each example the point where a NaN or infinity showed, or None.
         shares: how much of each outcome is as in float, from 0 to 1, where an outcome is no single
             choice.
+        symbols: what each outcome is written in, where outcomes are texts.
     """
 
     logits: Float[Tensor, "m classes"]
     failed_at: tuple[str | None, ...]
     shares: Float[Tensor, " m"] | None = None
+    symbols: Symbols | None = None
 
     @property
     def finite(self) -> Bool[Tensor, " m"]:
@@ -158,17 +164,18 @@ class Evaluator:
         would change nothing where each example has its own scale, and would be no users' batch
         where one serves all.
         """
-        logits, shares = [], []
+        logits, shares, symbols = [], [], list[tuple[int, ...]]()
         parts = index.split(batch_size)
         for rows, inputs in zip(parts, taken(self.inputs, parts), strict=True):
             logits.append(run(inputs))
             shares.append(self._shares(len(rows)))
+            symbols += self._symbols(len(rows))
             self._count(len(rows))
         scores = torch.cat(logits)
         whole = torch.isfinite(scores).all(1).tolist()
         in_logits = to_logits(scores, self.attachment.final)
         failed = tuple(None if one else "output" for one in whole)
-        return Scores(in_logits, failed, _joined(shares))
+        return Scores(in_logits, failed, _joined(shares), tuple(symbols) or None)
 
     def repeat(
         self, index: Int[Tensor, " m"], bits: Int[Tensor, "m points"], number: int
@@ -282,6 +289,7 @@ class Evaluator:
         followable: bool = False,
     ) -> Scores:
         logits, shares = list[Tensor](), list[Tensor | None]()
+        symbols = list[tuple[int, ...]]()
         failed: list[str | None] = [None] * len(index)
         order = torch.empty(len(index), dtype=torch.int64)
         done = 0
@@ -296,6 +304,7 @@ class Evaluator:
                     batch = self.attachment.followable(batch)
                 else:
                     batch = to_logits(batch, self.attachment.final)
+                    symbols += self._symbols(len(rows))
                 batch = batch if batch.dtype == torch.float64 else batch.float()
                 logits.append(batch[: len(rows)].cpu())
                 shares.append(self._shares(len(rows)))
@@ -306,13 +315,22 @@ class Evaluator:
         self.broken |= {place for place, point in places if point is not None}
         kept = _joined(shares)
         return Scores(
-            torch.cat(logits)[order], tuple(failed), None if kept is None else kept[order]
+            torch.cat(logits)[order],
+            tuple(failed),
+            None if kept is None else kept[order],
+            tuple(symbols[place] for place in order.tolist()) if symbols else None,
         )
 
     def _shares(self, count: int) -> Tensor | None:
         """Of the first examples of the batch that was just run."""
         task = task_of(self.attachment.model)
         return task.shares[:count] if isinstance(task, AgainstFloat) else None
+
+    def _symbols(self, count: int) -> list[tuple[int, ...]]:
+        """Of the same, what outcomes are written in."""
+        task = task_of(self.attachment.model)
+        found = task.symbols if isinstance(task, AgainstFloat) else None
+        return [] if found is None else found[:count]
 
     def batches_of(
         self, index: Int[Tensor, " m"], size: int | None = None

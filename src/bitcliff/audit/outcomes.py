@@ -8,7 +8,7 @@ import numpy.typing as npt
 from jaxtyping import Int
 from torch import Tensor
 
-from bitcliff.audit.evaluator import Scores, margins
+from bitcliff.audit.evaluator import Scores, Symbols, margins
 from bitcliff.record import Outcomes
 from bitcliff.record.arrays import Floats, classes
 from bitcliff.record.figures import median_draw
@@ -19,12 +19,14 @@ Predictions = Sequence[int | None]
 
 @dataclass(frozen=True)
 class Given:
-    """What outcomes keep of scores, a few numbers an example; fields as `Outcomes` has them."""
+    """What outcomes keep of scores, a few numbers an example; fields as `Outcomes` and `Scores`
+    have them."""
 
     predictions: Predictions
     margin: Floats
     failed_at: tuple[str | None, ...]
     score: Floats | None
+    symbols: Symbols | None
 
 
 @dataclass(frozen=True)
@@ -78,7 +80,9 @@ def outcomes_of(trial: Trial, reference: Int[Tensor, " n"]) -> Outcomes:
 def given_by(scores: Scores, reference: Int[Tensor, " m"]) -> Given:
     """Scores cut down to what is kept; `reference` is what margins are measured against."""
     found = margins(scores.logits, reference).where(scores.finite, float("nan"))
-    return Given(predictions_of(scores), found.numpy(), scores.failed_at, graded(scores))
+    return Given(
+        predictions_of(scores), found.numpy(), scores.failed_at, graded(scores), scores.symbols
+    )
 
 
 def graded(scores: Scores) -> Floats | None:

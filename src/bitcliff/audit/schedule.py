@@ -18,6 +18,7 @@ from bitcliff.audit.evaluator import Evaluator
 from bitcliff.audit.mixes import Mixes
 from bitcliff.audit.outcomes import Trial, given_by, median_of, outcomes_of, predictions_of
 from bitcliff.audit.prepare import Prepared
+from bitcliff.audit.reading import Again, reading_of
 from bitcliff.audit.search import (
     ROUND_COST,
     Best,
@@ -31,7 +32,7 @@ from bitcliff.budget import freedom_log2, total_from_mean
 from bitcliff.errors import InputError
 from bitcliff.points.forward import part_of
 from bitcliff.policy import Batch, Policy, RandomPerExample, RandomStatic, Static, Uniform
-from bitcliff.record import Condition, Effort, Measured
+from bitcliff.record import Condition, Effort, Measured, Outcomes
 from bitcliff.record.arrays import NONE
 from bitcliff.record.conditions import Kind
 from bitcliff.types.presets import Format
@@ -295,10 +296,37 @@ class Schedule:
                 backward_passes=spent.backward - backward,
                 method=trial.method,
             ),
-            outcomes=outcomes_of(trial, self.evaluator.reference),
+            outcomes=self._read(trial, step.condition),
             broken=sorted(self.evaluator.broken),
             strays=sorted(self.evaluator.attachment.incidents.strays),
         )
+
+    def _read(self, trial: Trial, condition: Condition) -> Outcomes:
+        """The outcomes; where they are texts, with what the network writes by itself."""
+        found = outcomes_of(trial, self.evaluator.reference)
+        reading = reading_of(self.prepared)
+        if reading is None:
+            return found
+        symbols = trial.scores.symbols
+        assert symbols is not None  # noqa: S101  (of a task that reads)
+        return reading.outcomes(found, symbols, self._again(trial, condition))
+
+    def _again(self, trial: Trial, condition: Condition) -> Again | None:
+        """What runs rows of a trial once more; None where that changes who shares a scale."""
+        index, bits = trial.index, trial.bits
+        if bits is not None:
+            return lambda rows: self.evaluator.scores(index[rows], bits[rows])
+        if condition.kind == "weights-only":
+            return lambda rows: self.evaluator.weights_only_scores(index[rows])
+        if condition.numerics is not None and condition.batch_size in (None, 1):
+            formats = (self.settings.format_of(condition.numerics),) * self.points
+            size = condition.batch_size
+            return lambda rows: self.evaluator.format_scores(index[rows], formats, size)
+        shipped = runtime_run(self.prepared, condition)
+        if shipped is not None and shipped[1] == 1:
+            run = shipped[0]
+            return lambda rows: self.evaluator.runtime_scores(index[rows], run, 1)
+        return None
 
     def _weights_only(self, _condition: Condition) -> Trial:
         scores = self.evaluator.weights_only_scores(self.prepared.everyone)

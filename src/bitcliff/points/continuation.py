@@ -1,47 +1,65 @@
 """Texts, and what else is decoded token by token, followed by what float goes on with."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
 
 import torch
+from jaxtyping import Bool
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
 
+from bitcliff.errors import InputError
 from bitcliff.points.forward import batch_size, output_of, take, unpadded
+from bitcliff.points.outputs import judged_output
 from bitcliff.tasks import task_of
 from bitcliff.tasks.against_float import AgainstFloat
-from bitcliff.tasks.continuation import Continuation
+from bitcliff.tasks.continuation import Continuation, decoded
 from bitcliff.tasks.positions import by_position
-from bitcliff.types.subject import Inputs, Texts
+from bitcliff.types.subject import DECODED, IDS, MASK, Inputs, Texts
 
-_IDS, _DECODED = "input_ids", "decoder_input_ids"
 _AT_ONCE = 32
 
 
 def tokens_to_follow(module: nn.Module) -> int:
     """How many tokens a network's task has follow each text."""
+    kind = continuation_of(module)
+    return 0 if kind is None else kind.tokens - 1  # nothing follows the last
+
+
+def continuation_of(module: nn.Module) -> Continuation | None:
+    """A network's task, if it is this one."""
     task = task_of(module)
-    if isinstance(task, AgainstFloat) and isinstance(task.kind, Continuation):
-        return task.kind.tokens - 1  # nothing follows the last
-    return 0
+    kind = task.kind if isinstance(task, AgainstFloat) else None
+    return kind if isinstance(kind, Continuation) else None
 
 
 @torch.no_grad()
 def continued(module: nn.Module, inputs: Inputs) -> Inputs:
     """The same with float's own tokens behind each, as many as its task asks for.
 
-    Texts of one length go on together and unpadded; afterwards all are padded at the end.
+    Texts of one length go on together and unpadded; afterwards all are padded at the end. Behind a
+    token that ends a text it stands again.
+
+    Raises:
+        InputError: the network does not write as many.
     """
-    count = tokens_to_follow(module)
-    if not count or isinstance(inputs, Tensor):
+    kind, count = continuation_of(module), tokens_to_follow(module)
+    if kind is None or not count or isinstance(inputs, Tensor) or decoded(inputs) is None:
         return inputs
+    room = getattr(getattr(module, "config", None), "max_target_positions", None)
+    if DECODED in inputs and room is not None and inputs[DECODED].shape[1] + count > room:
+        raise InputError(f"--task {kind.name}: the model writes no more than {room} tokens")
     lengths = inputs.lengths if isinstance(inputs, Texts) else torch.zeros(batch_size(inputs))
     rows: dict[int, Mapping[str, Tensor]] = {}
     for length in lengths.unique():
         for places in (lengths == length).nonzero()[:, 0].split(_AT_ONCE):
             batch = unpadded(take(inputs, places))
             assert not isinstance(batch, Tensor)  # noqa: S101  (it is of `inputs`)
+            ended = torch.zeros(len(places), dtype=torch.bool)
+            run = _runner(module, batch)
             for _ in range(count):
-                batch = _one_more(module, batch)
+                batch, ended = _one_more(run, batch, ended, kind.ends)
             rows |= {
                 int(place): {name: values[row] for name, values in batch.items()}
                 for row, place in enumerate(places)
@@ -51,13 +69,40 @@ def continued(module: nn.Module, inputs: Inputs) -> Inputs:
     return type(inputs)(joined) if isinstance(inputs, Texts) else joined
 
 
-def _one_more(module: nn.Module, batch: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
-    token = by_position(output_of(module, batch))[:, -1].argmax(1)[:, None]
-    if _DECODED in batch:
-        return {**batch, _DECODED: torch.cat([batch[_DECODED], token], 1)}
+def _runner(module: Any, first: Mapping[str, Tensor]) -> Callable[[Mapping[str, Tensor]], Tensor]:
+    """The network; what it hears or translates is encoded once, where it says how."""
+    if DECODED not in first or not hasattr(module, "get_encoder"):
+        return partial(output_of, module)
+    encoder = module.get_encoder()
+    given = {name: x for name, x in first.items() if name != DECODED}
+    encoded = encoder(**given, return_dict=True)
+    rest = {name: x for name, x in given.items() if name == MASK}
+
+    def run(batch: Mapping[str, Tensor]) -> Tensor:
+        output = module(encoder_outputs=encoded, decoder_input_ids=batch[DECODED], **rest)
+        return output if isinstance(output, Tensor) else judged_output(output)
+
+    return run
+
+
+def _one_more(
+    run: Callable[[Mapping[str, Tensor]], Tensor],
+    batch: Mapping[str, Tensor],
+    ended: Bool[Tensor, " batch"],
+    ends: tuple[int, ...],
+) -> tuple[Mapping[str, Tensor], Bool[Tensor, " batch"]]:
+    """With the next token, or the one that ended the text; and which have ended."""
+    name = DECODED if DECODED in batch else IDS
+    token = batch[name][:, -1:]
+    if not bool(ended.all()):
+        best = by_position(run(batch))[:, -1:].argmax(2)
+        token = token.where(ended[:, None], best)
+        ended = ended | torch.isin(token[:, 0], torch.tensor(ends))
+    if name == DECODED:
+        return {**batch, name: torch.cat([batch[name], token], 1)}, ended
     longer = {
         # What else there is of each token, such as the mask, is as of the one before.
-        name: torch.cat([values, token if name == _IDS else values[:, -1:]], 1)
+        name: torch.cat([values, token if name == IDS else values[:, -1:]], 1)
         for name, values in batch.items()
     }
-    return type(batch)(longer) if isinstance(batch, Texts) else longer
+    return type(batch)(longer) if isinstance(batch, Texts) else longer, ended

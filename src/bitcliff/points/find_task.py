@@ -1,6 +1,8 @@
 """What a network is judged by, where nobody said."""
 
+from dataclasses import replace
 from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -10,6 +12,7 @@ from bitcliff.points.forward import batch_size, output_of, take
 from bitcliff.tasks import Threshold, judge_as, task_of
 from bitcliff.tasks.against_float import AgainstFloat, Comparison
 from bitcliff.tasks.choice import read_task
+from bitcliff.tasks.continuation import Continuation
 from bitcliff.tasks.protocol import told_task
 from bitcliff.types.subject import AllInputs
 
@@ -23,9 +26,17 @@ def judge_by(module: nn.Module, text: str) -> None:
         InputError: no such task.
     """
     found = read_task(text)
+    if isinstance(found, Continuation):
+        found = replace(found, ends=_ends(module))
     if isinstance(found, Comparison):
         found = AgainstFloat(found, partial(output_of, module))
     judge_as(module, found)
+
+
+def _ends(module: Any) -> tuple[int, ...]:
+    """The tokens that end a text, where a network comes with a configuration that says so."""
+    told = getattr(getattr(module, "generation_config", None), "eos_token_id", None)
+    return () if told is None else (told,) if isinstance(told, int) else tuple(told)
 
 
 def refuse_labels(module: nn.Module, data: str) -> None:

@@ -24,8 +24,9 @@ from bitcliff.stats import (
     upper_bound,
     with_holm,
 )
+from bitcliff.stats.error_rates import error_rates
 from bitcliff.types.change import PairedChange, ScoreChange
-from bitcliff.types.rate import Mean, Rate
+from bitcliff.types.rate import ErrorRates, Mean, Rate
 
 Classes = npt.NDArray[np.int32]
 """One class an example, -1 where there is none."""
@@ -42,12 +43,14 @@ class FloatResult(Part):
     """The network in float on all examples. `accuracy` is None without labels.
 
     `score`: how much of an outcome is as labelled, on average, where that is no single choice.
+    `errors`: of all texts together, where outcomes are such and have labels.
     """
 
     accuracy: Rate | None
     worst_class: ClassRate | None
     numeric_failures: Rate
     score: Mean | None = None
+    errors: ErrorRates | None = None
 
 
 class Flips(Part):
@@ -89,6 +92,7 @@ class PolicyResult(Part):
             nudged by one part in a million, which stands for another machine's arithmetic.
         score: how much of an outcome is as labelled, or without labels as in float, on average,
             where that is no single choice. score_change: the same against float's own.
+        errors: of all texts together, where outcomes are such.
     """
 
     name: str
@@ -108,6 +112,7 @@ class PolicyResult(Part):
     repeated: Rate | None = None
     score: Mean | None = None
     score_change: ScoreChange | None = None
+    errors: ErrorRates | None = None
 
     @property
     def kind(self) -> Kind:
@@ -233,6 +238,7 @@ def _float(table: Table) -> FloatResult:
         worst_class=_worst_class(labels, table.prediction[whole]),
         numeric_failures=rate(int((~whole).sum()), len(table)),
         score=_mean(table.score, whole),
+        errors=_errors(table, table.said if table.wanted else None, np.flatnonzero(whole)),
     )
 
 
@@ -260,8 +266,23 @@ def _policy(table: Table, measured: Measured, losing: float) -> PolicyResult:
         distribution=_distribution(table, found),
         repeated=_repeated(found, before, whole),
         score=_mean(found.score, whole),
+        errors=_errors(table, found.said, np.flatnonzero(whole), found.index),
         score_change=_score_change(table, found, whole, losing),
     )
+
+
+def _errors(
+    table: Table,
+    said: list[str] | None,
+    rows: npt.NDArray[np.intp],
+    index: npt.NDArray[np.int32] | None = None,
+) -> ErrorRates | None:
+    """Of the texts in these rows, against what is wanted, or without labels float's own."""
+    wanted = table.wanted or table.said
+    if said is None or wanted is None:
+        return None
+    places = rows if index is None else index[rows]
+    return error_rates([wanted[place] for place in places], [said[row] for row in rows])
 
 
 def _mean(scores: npt.NDArray[np.float64] | None, whole: npt.NDArray[np.bool_]) -> Mean | None:

@@ -29,6 +29,7 @@ class Outcome:
         draws: for random policies, the prediction in each draw (None: numeric failure).
         repeats: for searched policies, the prediction in each repeat with a nudged input.
         in_float: what float predicts in the same batches, where that is noted.
+        said: the outcome, where it is a text.
     """
 
     prediction: int | None
@@ -38,6 +39,7 @@ class Outcome:
     draws: list[int | None] | None = None
     repeats: list[int | None] | None = None
     in_float: int | None = None
+    said: str | None = None
 
 
 @dataclass(frozen=True)
@@ -45,7 +47,8 @@ class ExampleRow:
     """One example: what float predicts, and what each condition made of it.
 
     `thumbnail` is a small image as a data URI, `text` what a text says or how it ends; both are
-    kept for examples at risk only.
+    kept for examples at risk only. `said` is float's outcome, where that is a text, `wanted` its
+    label.
     """
 
     id: str
@@ -55,6 +58,8 @@ class ExampleRow:
     outcomes: Mapping[str, Outcome]
     thumbnail: str | None = None
     text: str | None = None
+    said: str | None = None
+    wanted: str | None = None
 
     def before(self, outcome: Outcome) -> int | None:
         """What float predicts that this outcome is compared with."""
@@ -77,6 +82,7 @@ class Outcomes(Part):
         plan: (L,) of a mix of formats, the one at each point, the same for all examples.
         score: (m,) how much of an outcome is as labelled, or without labels as in float, from 0 to
             1, where that is no single choice; NaN on a failure.
+        said: (m) where outcomes are texts, these.
     """
 
     places: Ints | None = None
@@ -89,6 +95,7 @@ class Outcomes(Part):
     in_float: Ints | None = None
     plan: list[str] | None = None
     score: Floats | None = None
+    said: list[str] | None = None
 
     def __len__(self) -> int:
         return len(self.prediction)
@@ -143,6 +150,7 @@ class Outcomes(Part):
             draws=None if self.draws is None else [_or_none(p) for p in self.draws[:, row]],
             repeats=None if self.repeats is None else [_or_none(p) for p in self.repeats[:, row]],
             in_float=None if self.in_float is None else _or_none(self.in_float[row]),
+            said=None if self.said is None else self.said[row],
         )
 
 
@@ -188,6 +196,7 @@ class Table(Part):
             `Outcomes`.
         thumbnails, texts: small images as data URIs, or what texts say, by id; kept for examples at
             risk only.
+        said, wanted: (n) where outcomes are texts, float's own, and those that are labels.
     """
 
     ids: list[str]
@@ -197,6 +206,8 @@ class Table(Part):
     score: Floats | None = None
     thumbnails: dict[str, str] = Field(default_factory=dict)
     texts: dict[str, str] = Field(default_factory=dict)
+    said: list[str] | None = None
+    wanted: list[str] | None = None
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -238,6 +249,8 @@ class Rows(Sequence[ExampleRow]):
             outcomes=_OutcomesAt(place, self._outcomes),
             thumbnail=table.thumbnails.get(table.ids[place]),
             text=table.texts.get(table.ids[place]),
+            said=None if table.said is None else table.said[place],
+            wanted=None if table.wanted is None else table.wanted[place],
         )
 
 

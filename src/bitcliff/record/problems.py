@@ -66,6 +66,8 @@ def _table(observed: Observed) -> Iterator[str]:
         yield from _classes("a label", table.labels, 0, observed.subject.n_classes)
     yield from _classes("float", table.prediction, NONE, observed.subject.n_classes)
     yield from _margins(observed, "float", table.prediction, table.margin, slice(None))
+    if any(texts is not None and len(texts) != n for texts in (table.said, table.wanted)):
+        yield f"not as many texts as examples, which are {n}"
     if unknown := (table.thumbnails.keys() | table.texts.keys()) - set(table.ids):
         yield f"an image or a text of {sorted(unknown)[0]!r}, which is no example's id"
 
@@ -117,6 +119,8 @@ def _measured(observed: Observed, measured: Measured) -> Iterator[str]:
         yield "names a point for other examples than those that failed"
     if found.score is not None:
         yield from _scores(found.score, found.prediction)
+    if found.said is not None and (len(found.said) != len(found) or observed.examples.said is None):
+        yield "has not a text for each outcome, or float has none"
     yield from _bits(observed, measured)
     yield from _widths(observed, measured)
     yield from _plan(observed, measured)

@@ -68,6 +68,7 @@ class SubjectInfo(Part):
     where nothing was to be decided. `final_activation`: what scores come out of last; margins are
     then of their logarithms or log-odds. None: of a record whose margins are of scores as they are.
     `task`: what a decision is, as `--task` takes it; `decision`: the same in words.
+    `by_words`: a score is the words that are right, one less the word error rate.
     """
 
     model: str
@@ -87,6 +88,7 @@ class SubjectInfo(Part):
     final_activation: Literal["none", "softmax", "sigmoid"] | None = None
     task: str = "classification"
     decision: str = ""
+    by_words: bool = False
 
 
 class Folding(Part):

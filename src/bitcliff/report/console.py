@@ -15,18 +15,18 @@ from bitcliff.report.basis import (
 from bitcliff.report.finding import Finding, find
 from bitcliff.report.formatting import (
     NOTHING,
-    as_wanted,
     clean,
     family_order,
     mean_score,
     mean_text,
     noun,
     p_text,
+    scored_by,
     signed,
 )
 from bitcliff.report.nudge_stability import nudged_sentence, repeats_short
 from bitcliff.report.risk import changed_by
-from bitcliff.types.rate import Rate
+from bitcliff.types.rate import ErrorRates, Rate
 from bitcliff.verdict import Status, Verdict
 
 if TYPE_CHECKING:
@@ -34,8 +34,14 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 # The table's columns, by how much fits: the name tells the bits, the report the rest.
-_FULL = ("bits", "same", "share", "flips", "score", "losers", "drop", "holm")
-_WIDTHS = (_FULL, _FULL[1:], ("same", "share", "drop", "holm"), ("share", "drop"))
+_FULL = ("bits", "same", "share", "flips", "score", "errors", "losers", "drop", "holm")
+_WIDTHS = (
+    _FULL,
+    _FULL[1:],
+    ("share", "score", "errors"),
+    ("same", "share", "drop", "holm"),
+    ("share", "drop"),
+)
 # A runtime's name holds its options.
 _NAME = 80
 
@@ -110,9 +116,13 @@ def _table(record: Record, verdict: Verdict, hidden: set[str], columns: tuple[st
     table.add_column("policy", no_wrap=True)
     for column in kept:
         table.add_column(headings[column], justify="right", no_wrap=True)
+    as_reference = not record.subject.labelled and record.float_.errors is None
     in_float = {
         "share": _compact(record.float_.accuracy) if record.subject.labelled else "reference",
-        "score": mean_score(record.float_.score) if record.subject.labelled else NOTHING,
+        "score": NOTHING
+        if record.float_.score is None or as_reference
+        else mean_score(record.float_.score),
+        "errors": _errors(record.float_.errors),
     }
     table.add_row("float", *(in_float.get(column, NOTHING) for column in kept))
     statuses = {judgement.policy: judgement.status for judgement in verdict.judgements}
@@ -137,7 +147,8 @@ def _headings(record: Record, partial: bool) -> dict[str, str]:
         "same": "float" if labelled and partial else "",
         "share": "accuracy" if labelled else "as in float",
         "flips": "flips",
-        "score": f"of each {as_wanted(labelled)}" if scored else "",
+        "score": f"of each {scored_by(record)}" if scored else "",
+        "errors": "words, letters wrong" if any(one.errors for one in record.policies) else "",
         "losers": f"lose over {100 * record.settings.score_loss:g} %" if scored else "",
         "drop": "drop, points" if labelled else "",
         "holm": "Holm p" if labelled else "",
@@ -152,10 +163,17 @@ def _policy_cells(record: Record, policy: PolicyResult) -> dict[str, str]:
         "share": _compact(policy.accuracy if record.subject.labelled else policy.agreement),
         "flips": f"{policy.flips.all.k}" + ("!" if policy.numeric_failures.k else ""),
         "score": mean_score(policy.score),
+        "errors": _errors(policy.errors),
         "losers": NOTHING if policy.score_change is None else _few(policy.score_change.losers),
         "drop": _drop(policy),
         "holm": p_text(None if policy.change is None else policy.change.p_holm),
     }
+
+
+def _errors(errors: ErrorRates | None) -> str:
+    if errors is None:
+        return NOTHING
+    return f"{100 * errors.words:.0f} %, {100 * errors.characters:.0f} %"
 
 
 def _compact(rate: Rate | None) -> str:

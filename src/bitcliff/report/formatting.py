@@ -8,7 +8,7 @@ from bitcliff.record import PolicyResult, Record
 from bitcliff.record.conditions import Kind
 from bitcliff.record.schema import SubjectInfo
 from bitcliff.types.change import ScoreChange
-from bitcliff.types.rate import ClusteredRate, Mean, Rate
+from bitcliff.types.rate import ClusteredRate, ErrorRates, Mean, Rate
 
 NOTHING = "–"
 
@@ -160,9 +160,11 @@ def capital(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
-def as_wanted(labelled: bool) -> str:
-    """What an outcome that is no single choice is compared with."""
-    return "as labelled" if labelled else "as in float"
+def scored_by(record: Record) -> str:
+    """What of an outcome that is no single choice its score is."""
+    if record.subject.by_words:
+        return "words right"
+    return "as labelled" if record.subject.labelled else "as in float"
 
 
 def score_change_text(change: ScoreChange) -> str:
@@ -183,6 +185,14 @@ def mean_score(mean: Mean | None) -> str:
     if mean is None or mean.value is None or mean.low is None or mean.high is None:
         return NOTHING
     return f"{percent(mean.value)} ({100 * mean.low:.1f}–{100 * mean.high:.1f})"
+
+
+def error_rates_text(errors: ErrorRates) -> str:
+    """ "12.5 % of words wrong, 4.1 % of characters"."""
+    return (
+        f"{percent(errors.words)} of words wrong, {percent(errors.characters)} of characters "
+        f"({errors.n} words)"
+    )
 
 
 def rate_text(rate: Rate | ClusteredRate | None) -> str:

@@ -14,7 +14,7 @@ from bitcliff.report.basis import effort_note, output_note, partial_notes, same_
 from bitcliff.report.figure import figure_plot
 from bitcliff.report.filters import FILTERS
 from bitcliff.report.finding import find
-from bitcliff.report.formatting import as_wanted, clean, noun
+from bitcliff.report.formatting import clean, noun, scored_by
 from bitcliff.report.nudge_stability import any_repeated, repeats_sentence
 from bitcliff.report.plot import colour_rules
 from bitcliff.report.policies import policy_groups
@@ -115,8 +115,9 @@ def _context(record: Record, verdict: Verdict) -> dict[str, Any]:
         "output": output_note(record),
         "any_repeated": any_repeated(record),
         "any_score": any(one.score is not None for one in record.policies),
-        "as_wanted": as_wanted(subject.labelled),
+        "scored_by": scored_by(record),
         "float_score": record.float_.score,
+        "float_errors": record.float_.errors,
         "repeats": repeats_sentence(record, finding.worst),
         "settings": view.settings_lines(record),
         "provenance": view.provenance_lines(record.provenance, record.schema_version),

@@ -3,18 +3,22 @@
 from dataclasses import dataclass
 
 from bitcliff.record import ExampleRow, Outcome, PolicyResult, Record
+from bitcliff.report.differing import Pieces, differing
 from bitcliff.report.drawings import bit_strip, bit_words, data_uri
 from bitcliff.report.formatting import class_name, clean, family_order, mean_text
 from bitcliff.report.nudge_stability import count_stays
 from bitcliff.report.thumbnails import safe_thumbnail
 
 SHOWN = 12
+# Characters of a text.
+_LONGEST = 600
 
 
 @dataclass(frozen=True)
 class AtRisk:
     """One example that a worst case flips, with the allocation that broke it deepest.
 
+    `float_prediction` and `prediction` are names of classes, or texts with the words that differ.
     `wavers` says in how many repeats the flip stays, where that is not all of them; else empty.
     """
 
@@ -22,14 +26,15 @@ class AtRisk:
     thumbnail: str | None
     text: str | None
     label: str | None
-    float_prediction: str
-    prediction: str
+    float_prediction: Pieces
+    prediction: Pieces
     policy: str
     mean: str
     margin: str
     wavers: str
     strip: str | None
     strip_words: str
+    is_said: bool = False
 
 
 def changed_by(record: Record) -> str:
@@ -77,13 +82,14 @@ def _card(record: Record, row: ExampleRow, policy: PolicyResult, outcome: Outcom
     points = [clean(point.name) for point in record.subject.points if point.quantized]
     bits = outcome.bits
     highest = max(record.settings.bits, default=8)
+    before, now = _decided(record, row, outcome)
     return AtRisk(
         id=clean(row.id, 80),
         thumbnail=safe_thumbnail(row.thumbnail),
         text=None if row.text is None else clean(row.text, 240),
-        label=None if row.label is None else class_name(record.subject, row.label),
-        float_prediction=class_name(record.subject, row.float_prediction),
-        prediction=class_name(record.subject, outcome.prediction),
+        label=_label(record, row),
+        float_prediction=before,
+        prediction=now,
         policy=clean(policy.name),
         mean=mean_text(policy.mean_bits),
         margin="not recorded"
@@ -92,7 +98,23 @@ def _card(record: Record, row: ExampleRow, policy: PolicyResult, outcome: Outcom
         wavers=_wavers(row, outcome),
         strip=data_uri(bit_strip(bits, highest)) if bits else None,
         strip_words=bit_words(bits, points) if bits else "bits not recorded",
+        is_said=outcome.said is not None,
     )
+
+
+def _label(record: Record, row: ExampleRow) -> str | None:
+    if row.wanted is not None:
+        return clean(row.wanted, _LONGEST)
+    return None if row.label is None else class_name(record.subject, row.label)
+
+
+def _decided(record: Record, row: ExampleRow, outcome: Outcome) -> tuple[Pieces, Pieces]:
+    """In float and quantized: texts, with the words that differ, or names."""
+    if row.said is not None and outcome.said is not None:
+        return differing(clean(row.said, _LONGEST), clean(outcome.said, _LONGEST))
+    names = (row.float_prediction, outcome.prediction)
+    before, now = (class_name(record.subject, one) for one in names)
+    return [(before, False)], [(now, False)]
 
 
 def _wavers(row: ExampleRow, outcome: Outcome) -> str:

@@ -3,12 +3,12 @@ by a rule for each kind."""
 
 import hashlib
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import chain
 from typing import Any, Protocol, runtime_checkable
 
 import torch
-from jaxtyping import Float, Shaped
+from jaxtyping import Float, Int, Shaped
 from torch import Tensor
 
 from bitcliff.errors import InputError
@@ -52,6 +52,23 @@ class Comparison(Protocol):
         Raises:
             InputError: such a label does not go with such an output.
         """
+
+
+@runtime_checkable
+class Reads(Protocol):
+    """A rule whose outcomes are texts, written in symbols of the network's."""
+
+    @property
+    def passes(self) -> int:
+        """After how many a network that goes on from its own symbols has written all it writes."""
+
+    def symbols(self, output: Tensor, inputs: Inputs) -> list[tuple[int, ...]]:
+        """Those of each example, in order."""
+
+    def followed(
+        self, inputs: Inputs, rows: Int[Tensor, " rows"], own: Sequence[tuple[int, ...]]
+    ) -> Inputs:
+        """All examples, of which these go on from these symbols."""
 
 
 class AgainstFloat:
@@ -114,6 +131,11 @@ class AgainstFloat:
             rows = zip(_every_digest(changed), _every_digest(inputs), strict=True)
             self._targets |= {new: self._targets[old] for new, old in rows if old in self._targets}
 
+    def go_on(self, changed: Inputs, inputs: Inputs) -> None:
+        """The changed examples go on otherwise, and are compared with the same outcomes."""
+        rows = zip(_digests(changed), _digests(inputs), strict=True)
+        self._known |= {new: self._known[old] for new, old in rows if old in self._known}
+
     def scores(self, output: Tensor, inputs: Inputs) -> Float[Tensor, "batch 2"]:
         """The lead of what is wanted, and zero.
 
@@ -142,6 +164,13 @@ class AgainstFloat:
         assert self._last is not None  # noqa: S101  (asked for after scores alone)
         with torch.no_grad():
             return self.kind.share(*self._last).float().cpu()
+
+    @property
+    def symbols(self) -> list[tuple[int, ...]] | None:
+        """Of the same, what their texts are written in, where outcomes are texts."""
+        assert self._last is not None  # noqa: S101  (asked for after scores alone)
+        output, inputs, _ = self._last
+        return self.kind.symbols(output, inputs) if isinstance(self.kind, Reads) else None
 
     def forget(self) -> None:
         """What was found of examples so far.

@@ -1,5 +1,6 @@
 """A string, read off a sequence of frames by connectionist temporal classification."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -65,6 +66,21 @@ class Ctc:
             errors = Levenshtein.distance(self.read(ours), wanted)
             rates.append(errors / len(wanted) if wanted else float(errors > 0))
         return 1 - torch.tensor(rates).clamp(max=1)
+
+    @property
+    def passes(self) -> int:
+        """None: it hears no symbols of its own."""
+        return 0
+
+    def symbols(self, output: Tensor, inputs: Inputs) -> list[tuple[int, ...]]:
+        """The string."""
+        return [tuple(self.read(path)) for path in by_position(output).argmax(2)]
+
+    def followed(
+        self, inputs: Inputs, rows: Int[Tensor, " rows"], own: Sequence[tuple[int, ...]]
+    ) -> Inputs:
+        """The same."""
+        return inputs
 
     def told(self, output: Tensor, target: Tensor) -> Int[Tensor, "1 frames"]:
         """The best path through the frames that reads as the label.

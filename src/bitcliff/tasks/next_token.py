@@ -1,6 +1,5 @@
 """The token that a language model would go on with."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
@@ -8,7 +7,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from bitcliff.errors import InputError
-from bitcliff.types.subject import MASK, Inputs
+from bitcliff.types.subject import Inputs, mask_over
 
 
 @dataclass(frozen=True)
@@ -30,8 +29,8 @@ class NextToken:
                 "the model must give scores (batch, positions, tokens), but gave shape "
                 f"{tuple(output.shape)}"
             )
-        mask = inputs.get(MASK) if isinstance(inputs, Mapping) else None
-        if mask is None or mask.shape != output.shape[:2]:  # of what is heard, and not of tokens
+        mask = mask_over(inputs, output.shape[:2])
+        if mask is None:
             return output[:, -1]
         places = torch.arange(mask.shape[1], device=mask.device)
         last = (places * (mask != 0)).argmax(1)

@@ -1,7 +1,6 @@
 """A class at each of many positions: tokens of a text, frames of a sound, pixels of an image."""
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
@@ -10,7 +9,7 @@ from torch import Tensor
 from torch.nn import functional as F  # noqa: N812
 
 from bitcliff.errors import InputError
-from bitcliff.types.subject import MASK, Inputs
+from bitcliff.types.subject import Inputs, mask_over
 
 # In maps of classes, by custom, a pixel of none.
 _NOTHING = 255
@@ -132,7 +131,5 @@ def leads_by_position(
 
 def valid_positions(inputs: Inputs, shape: torch.Size) -> Bool[Tensor, "batch positions"]:
     """All but the padding, where a mask tells which that is."""
-    mask = inputs.get(MASK) if isinstance(inputs, Mapping) else None
-    if mask is None or mask.shape != shape:
-        return torch.ones(shape, dtype=torch.bool)
-    return mask != 0
+    mask = mask_over(inputs, shape)
+    return torch.ones(shape, dtype=torch.bool) if mask is None else mask != 0

@@ -46,6 +46,23 @@ class Mean(BaseModel):
     high: float | None
 
 
+class ErrorRates(BaseModel):
+    """Of texts together: insertions, deletions and substitutions against what is wanted.
+
+    Attributes:
+        words, characters: shares of those that are wanted; insertions can bring them above 1.
+        n: words that are wanted.
+
+    Build them with `bitcliff.stats.error_rates`.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    words: float
+    characters: float
+    n: Count
+
+
 class ClusteredRate(BaseModel):
     """k of n predictions that come in clusters, several of each example, which are not independent.
 

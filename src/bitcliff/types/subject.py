@@ -21,6 +21,19 @@ MASK = "attention_mask"
 """By convention, ones where a text has tokens and zeros where it is padded."""
 
 
+IDS, DECODED = "input_ids", "decoder_input_ids"
+"""By the same convention, the tokens of a text; and those that a network which hears or translates
+goes on from, behind which its own follow."""
+
+
+def mask_over(inputs: Inputs, shape: Sequence[int]) -> Tensor | None:
+    """The mask, if it is of the positions of an output of this shape, (batch, positions)."""
+    if not isinstance(inputs, Mapping) or DECODED in inputs:
+        return None
+    mask = inputs.get(MASK)
+    return mask if mask is not None and mask.shape == torch.Size(shape) else None
+
+
 class Texts(dict[str, Tensor]):
     """Keyword tensors of texts, `MASK` among them: padding is no part of the examples.
 
@@ -55,7 +68,10 @@ class Texts(dict[str, Tensor]):
 
     def _of_tokens(self, change: Callable[[Tensor], Tensor]) -> "Texts":
         shape = self[MASK].shape
-        changed = {name: change(x) if x.shape[:2] == shape else x for name, x in self.items()}
+        changed = {
+            name: change(x) if x.shape[:2] == shape and name != DECODED else x
+            for name, x in self.items()
+        }
         return type(self)(changed)
 
 
@@ -251,6 +267,7 @@ class Examples:
         thumbnails: n small images as data URIs ("data:image/jpeg;base64,..."), or None.
         labelling: how labels were read, in words; empty where nothing was to be decided.
         texts: what n texts say, long ones their end, or None.
+        wanted: n texts that are labels, of a task whose outcomes are texts, or None.
     """
 
     name: str
@@ -264,6 +281,7 @@ class Examples:
     thumbnails: Sequence[str] | None = None
     labelling: str = ""
     texts: tuple[str, ...] | None = None
+    wanted: tuple[str, ...] | None = None
 
     def __len__(self) -> int:
         return len(self.ids)
