@@ -1,10 +1,18 @@
 """Rounding to small floats: half to even, what is beyond the largest saturated onto it."""
 
+import math
+
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from bitcliff.quant.compiled import array, loops_for
 from bitcliff.types.numerics import FloatElement
+
+_LEAST = -149
+_POWERS = torch.tensor([*(2.0**exponent for exponent in range(_LEAST, 128)), math.nan])
+_ONE = np.ones(1, np.float32)
 
 
 def round_to_float(x: Float[Tensor, "*shape"], element: FloatElement) -> Float[Tensor, "*shape"]:
@@ -14,15 +22,27 @@ def round_to_float(x: Float[Tensor, "*shape"], element: FloatElement) -> Float[T
     least normal exponent below it. Scaling by a power of two is exact, so that `round` alone
     decides.
     """
+    if (loops := loops_for(x)) is not None:
+        out = torch.empty_like(x)
+        in_one_row = (array(one).reshape(1, -1) for one in (x, out))
+        loops.to_floats(next(in_one_row), _ONE, True, *element_of(element), _ONE, next(in_one_row))
+        return out
     clamped = x.clamp(-element.most, element.most)
     exponent = torch.frexp(clamped).exponent - 1
     step = (exponent.clamp_(min=1 - element.bias) - element.mantissa).float().exp2_()
     return (clamped / step).round_().mul_(step)
 
 
+def element_of(element: FloatElement) -> tuple[np.float32, np.int32, np.int32]:
+    """As the loop takes it; of these types, for it is compiled anew for each other type."""
+    return np.float32(element.most), np.int32(1 - element.bias), np.int32(element.mantissa)
+
+
 def power_of_two(exponent: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
     """2^exponent exactly, for whole exponents from -149 to 127; NaN stays."""
-    return torch.ldexp(torch.ones_like(exponent), exponent)
+    # Looked up, for ldexp takes a power of each.
+    places = (exponent - _LEAST).nan_to_num(nan=len(_POWERS) - 1).long()
+    return _POWERS.to(exponent.device)[places]
 
 
 def exponent_of(x: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:

@@ -18,7 +18,7 @@ from torch.autograd.function import FunctionCtx, once_differentiable
 from bitcliff.errors import InputError
 from bitcliff.quant.compiled import array, loops_for
 from bitcliff.quant.groups import as_groups
-from bitcliff.quant.minifloat import exponent_of, power_of_two, round_to_float
+from bitcliff.quant.minifloat import element_of, exponent_of, power_of_two, round_to_float
 from bitcliff.quant.rows import row_ends, row_peaks
 from bitcliff.types.numerics import FLOATS, POWERS_OF_TWO, Numerics
 from bitcliff.types.presets import preset
@@ -147,10 +147,7 @@ def _in_one_pass(
     out = torch.empty_like(groups)
     x, by, scale, rounded = map(array, (groups, scales.by[:, 0], scales.scale[:, 0], out))
     if (element := numerics.float_element) is not None:
-        # Types by name: a loop is compiled anew for each other type that it is given.
-        most, least_exponent = np.float32(element.most), np.int32(1 - element.bias)
-        mantissa = np.int32(element.mantissa)
-        loops.to_floats(x, by, scales.multiply, most, least_exponent, mantissa, scale, rounded)
+        loops.to_floats(x, by, scales.multiply, *element_of(element), scale, rounded)
         return out
     zero = np.zeros_like(by) if scales.zero is None else array(scales.zero[:, 0])
     least, most = map(np.float32, numerics.levels)
