@@ -19,7 +19,9 @@ def test_worst_first_with_the_outcome_that_broke_it() -> None:
         outcome = rows[card.id].outcomes[card.policy]
         assert card.policy.startswith("worst")
         assert outcome.prediction != rows[card.id].float_prediction
-        assert card.prediction.endswith(f"({outcome.prediction})")
+        ((name, differs),) = card.prediction
+        assert name.endswith(f"({outcome.prediction})")
+        assert not differs
 
 
 def test_a_flip_that_does_not_repeat_is_marked() -> None:

@@ -49,11 +49,22 @@ def load_onnx(name: str, weights: Weights | None, options: ModelOptions) -> Subj
         None,
         named_inputs=inputs if shape is None else None,
         input_shape=shape or None,
+        class_names=_symbols(file.model, output),
         weights_sha256=file.sha256,
         output=output,
         other_outputs=others,
         unnormalised=unnormalised,
     )
+
+
+def _symbols(model: Any, output: str | None) -> tuple[str, ...] | None:
+    """Those that PaddleOCR's recognisers read, which their file lists: a blank comes before them,
+    and a space behind; None: it lists none, or the output has another number of scores."""
+    told = next((one.value for one in model.metadata_props if one.key == "character"), "")
+    names = ("", *told.removesuffix("\n").split("\n"), " ")
+    sizes = [one.type.tensor_type.shape.dim for one in model.graph.output if one.name == output]
+    fits = any(len(size) == 3 and size[2].dim_value == len(names) for size in sizes)
+    return names if told and fits else None
 
 
 def declared_inputs(graph: Any, name: str) -> dict[str, NamedInput]:
