@@ -11,7 +11,7 @@ import numpy as np
 from bitcliff.adapters import images, sounds
 from bitcliff.adapters.images import open_image, take_images
 from bitcliff.adapters.labels import map_labels
-from bitcliff.adapters.outputs import image_output_count
+from bitcliff.adapters.outputs import class_count, image_output_count
 from bitcliff.adapters.preprocessing import in_words
 from bitcliff.adapters.source import Progress, Source, Taken, needed_preprocessing
 from bitcliff.errors import InputError
@@ -54,7 +54,7 @@ def open_folder(spec: str, subject: Subject, options: DataOptions) -> Source:
     mapped = map_labels(
         list(classes),
         subject.class_names,
-        files_output_count(files, subject, spec),
+        class_count(subject, classes, files_output_count(files, subject, spec)),
         f"{folder} (class folders)",
         options.label_map,
     )

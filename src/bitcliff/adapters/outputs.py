@@ -1,5 +1,7 @@
 """How many decisions a model chooses among, found by running it once."""
 
+from collections.abc import Callable, Collection
+
 import torch
 from torch import Tensor
 
@@ -9,7 +11,9 @@ from bitcliff.errors import InputError
 from bitcliff.points.find_task import find_one_score
 from bitcliff.points.forward import output_of, take
 from bitcliff.tasks import task_of
+from bitcliff.tasks.against_float import AgainstFloat
 from bitcliff.tasks.classification import other_task
+from bitcliff.tasks.neighbours import Nearest
 from bitcliff.types.subject import Inputs, Preprocessing, Subject
 
 
@@ -45,6 +49,16 @@ def output_count(subject: Subject, example_inputs: Inputs) -> int:
     if logits.shape[1] < 2:
         raise InputError(f"{subject.name}: gives {other_task(logits.shape)}")
     return logits.shape[1]
+
+
+def class_count(
+    subject: Subject, names: Collection[str], counted: Callable[[], int]
+) -> Callable[[], int]:
+    """What counts the classes that the names in the data may be of: the model's decisions, as
+    `counted` has them, but as many as there are names where a class is who one's neighbours are."""
+    task = task_of(subject.module)
+    free = isinstance(task, AgainstFloat) and isinstance(task.kind, Nearest)
+    return (lambda: len(names)) if free else counted
 
 
 def image_output_count(subject: Subject, preprocessing: Preprocessing) -> int:

@@ -67,6 +67,7 @@ class AgainstFloat:
         self.kind, self._run = kind, run
         self._known: OrderedDict[bytes, Tensor] = OrderedDict()
         self._targets: dict[bytes, Tensor] = {}
+        self._labelled = False
         self._last: tuple[Tensor, Inputs, Tensor] | None = None
 
     def __deepcopy__(self, _memo: Any) -> "AgainstFloat":
@@ -81,36 +82,48 @@ class AgainstFloat:
     @property
     def words(self) -> str:
         """What a decision is, for people."""
-        return self.kind.words.format(own="the labelled one" if self._targets else "float's own")
+        return self.kind.words.format(own="the labelled one" if self._labelled else "float's own")
 
     @property
     def decisions(self) -> tuple[str, ...]:
         """In the order of the scores."""
-        return "as labelled" if self._targets else "as in float", "otherwise"
+        return "as labelled" if self._labelled else "as in float", "otherwise"
 
     @property
     def labelled(self) -> bool:
         """Whether labels are wanted, and not float's own outcomes."""
-        return bool(self._targets)
+        return self._labelled
 
-    def tell(self, inputs: Inputs, targets: Shaped[Tensor, "n *rest"]) -> None:
+    def tell(
+        self, inputs: Inputs, targets: Shaped[Tensor, "n *rest"], *, labelled: bool = True
+    ) -> None:
         """What is wanted of these examples, and of no others.
+
+        Args:
+            labelled: the data says so; else it is what must be known to find what float has.
 
         Raises:
             InputError: the same inputs come with different labels.
         """
         self._targets.clear()
+        self._labelled = labelled
         self.forget()
-        for row, target in zip(_digests(inputs), targets, strict=True):
+        for row, target in zip(digests(inputs), targets, strict=True):
             before = self._targets.setdefault(row, target)
             if not torch.equal(before, target):
                 raise InputError("two examples are the same but for their labels; leave one out")
+
+    def told(self, inputs: Inputs) -> list[Tensor] | None:
+        """What `tell` said of these examples; None: nothing, of one at least."""
+        found = [self._targets.get(row) for row in digests(inputs)]
+        known = [one for one in found if one is not None]
+        return known if len(known) == len(found) else None
 
     def same(self, changed: Inputs, inputs: Inputs) -> None:
         """Of the changed examples the same is wanted as of those that they were made of, if that is
         a label: else float's own."""
         if self._targets:
-            rows = zip(_digests(changed), _digests(inputs), strict=True)
+            rows = zip(digests(changed), digests(inputs), strict=True)
             self._targets |= {new: self._targets[old] for new, old in rows if old in self._targets}
 
     def scores(self, output: Tensor, inputs: Inputs) -> Float[Tensor, "batch 2"]:
@@ -152,7 +165,7 @@ class AgainstFloat:
 
     def _decided(self, inputs: Inputs) -> Tensor:
         """What is wanted of each example."""
-        rows = _digests(inputs)
+        rows = digests(inputs)
         if any(row not in self._known for row in rows):
             with torch.no_grad():
                 output = self._run(inputs)
@@ -168,10 +181,10 @@ class AgainstFloat:
         return chosen
 
 
-def _digests(inputs: Inputs) -> list[bytes]:
+def digests(inputs: Inputs) -> list[bytes]:
     """What each example is told by, without its padding."""
     if isinstance(inputs, Texts) and not bool(inputs[MASK].all()):
-        return [digest for one in inputs.one_by_one() for digest in _digests(one)]
+        return [digest for one in inputs.one_by_one() for digest in digests(one)]
     named = inputs if isinstance(inputs, Mapping) else {"": inputs}
     return [
         hashlib.blake2b(
