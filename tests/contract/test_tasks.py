@@ -19,6 +19,7 @@ TASKS: list[tuple[str, tuple[int, ...], tuple[int, ...]]] = [
     ("continuation:3", (N, 7, 4), (N, 4)),
     ("positions", (N, 7, 4), (N, 4)),
     ("positions:0.3", (N, 4, 3, 2), (N, 4)),
+    ("iou:0.3", (N, 4, 3, 2), (N, 4)),
     ("ctc", (N, 7, 4), (N, 4)),
     ("labels:0", (N, 6), (2 * N, 6)),
     ("values:0.3", (N, 2), (2 * N, 2)),

@@ -142,7 +142,7 @@ def test_pairs_are_the_same_or_not_at_a_cosine() -> None:
     assert 0.3 < right.mean() < 1
     scores = task.scores(changed(x), x)
     assert (scores.argmax(1) == 0).tolist() == right.tolist()
-    np.testing.assert_allclose(np.abs(scores[:, 0]), np.abs(np.array(near) - 0.95), atol=1e-6)
+    np.testing.assert_allclose(scores[:, 0].abs().numpy(), np.abs(np.array(near) - 0.95), atol=1e-6)
 
 
 def test_a_cosine_that_all_pairs_lie_on_one_side_of() -> None:

@@ -190,6 +190,8 @@ def _opened(spec: str, subject: Subject, options: DataOptions, seed: int) -> Sou
 def _open(spec: str, subject: Subject, options: DataOptions) -> Source:
     prefix, _, name = spec.partition(":")
     path = Path(spec)
+    if options.labels is not None and not path.is_dir():
+        raise InputError(f"--labels {options.labels}: goes with a folder of images, not {spec}")
     if spec in BUILT_IN:
         return BUILT_IN[spec](spec, subject, options)
     if prefix in PREFIXES and name:

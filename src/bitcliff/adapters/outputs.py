@@ -29,11 +29,31 @@ def output_count(subject: Subject, example_inputs: Inputs) -> int:
         InputError: the model does not accept such inputs, or gives no logits (batch, classes >= 2).
     """
     first = take(example_inputs, torch.tensor([0]))
+    output = example_output(subject, first)
     try:
         with torch.no_grad(), quiet():
-            output = output_of(subject.module, first)
             find_one_score(subject.module, output)
             logits = task_of(subject.module).scores(output, first)
+    except InputError as error:
+        raise InputError(told_of(subject.name, error)) from error
+    if logits.shape[0] != 1:
+        got = tuple(logits.shape)
+        raise InputError(f"{subject.name}: gives {got} for one example, not logits (1, classes)")
+    if logits.shape[1] < 2:
+        raise InputError(f"{subject.name}: gives {other_task(logits.shape)}")
+    return logits.shape[1]
+
+
+def example_output(subject: Subject, example_inputs: Inputs) -> Tensor:
+    """What the model gives for the first example.
+
+    Raises:
+        InputError: it does not accept such inputs.
+    """
+    first = take(example_inputs, torch.tensor([0]))
+    try:
+        with torch.no_grad(), quiet():
+            return output_of(subject.module, first)
     except InputError as error:
         raise InputError(told_of(subject.name, error)) from error
     except Exception as error:
@@ -43,12 +63,6 @@ def output_count(subject: Subject, example_inputs: Inputs) -> int:
             f"{subject.name}: does not accept inputs of shape {shapes.get('', shapes)} "
             f"({one_line(error)})"
         ) from error
-    if logits.shape[0] != 1:
-        got = tuple(logits.shape)
-        raise InputError(f"{subject.name}: gives {got} for one example, not logits (1, classes)")
-    if logits.shape[1] < 2:
-        raise InputError(f"{subject.name}: gives {other_task(logits.shape)}")
-    return logits.shape[1]
 
 
 def class_count(

@@ -25,6 +25,7 @@ from bitcliff.types.subject import Preprocessing, Subject
 # What fills up strings, and maps of classes.
 _FILL = -1
 _SAME = {"same": 1, "1": 1, "different": 0, "0": 0}
+_MAPS = frozenset({".png", ".bmp", ".tif", ".tiff"})
 # A 16-bit map may be of more classes than this; no network is.
 _MOST_CLASSES = 2**15
 
@@ -75,6 +76,26 @@ def pair_targets(
         vectors = numbers_of(every_output(subject.module, inputs)).double()
     same = torch.tensor([_SAME[label] for label in labels], dtype=torch.float64)
     return torch.cat([vectors.cpu(), same[:, None]], 1)
+
+
+def maps_of(folder: Path, files: Sequence[Path], preprocessing: Preprocessing) -> Tensor:
+    """(n, height, width) classes, of the map in the folder that is named as each image is.
+
+    Raises:
+        InputError: none such, or several; not a map of classes.
+    """
+    named = dict[str, list[Path]]()
+    for file in sorted(folder.rglob("*")) if folder.is_dir() else ():
+        if file.suffix.lower() in _MAPS:
+            named.setdefault(file.stem, []).append(file)
+    maps = [named.get(file.stem, []) for file in files]
+    for file, own in zip(files, maps, strict=True):
+        if len(own) != 1:
+            raise InputError(
+                f"--labels {folder}: has {len(own) or 'no'} maps named {file.stem} (.png, .bmp or "
+                f".tif), for {file.name}; give one for each image"
+            )
+    return torch.stack([_map(own[0], preprocessing) for own in maps])
 
 
 def _symbols(text: str, names: tuple[str, ...] | None) -> Tensor:

@@ -14,7 +14,7 @@ from bitcliff.tasks.detection import Detection
 from bitcliff.tasks.multiple_choice import MultipleChoice
 from bitcliff.tasks.neighbours import Nearest, Verification
 from bitcliff.tasks.next_token import NextToken
-from bitcliff.tasks.positions import Positions
+from bitcliff.tasks.positions import MeanIou, Positions
 from bitcliff.tasks.protocol import Task
 from bitcliff.tasks.threshold import Threshold
 from bitcliff.tasks.values import Embedding, Labels, Values
@@ -47,6 +47,7 @@ _NAMED = {
     "positions": _Named(
         Positions, Positions, lambda x: 0 <= x < 1, "a share from 0 to 1, such as positions:0.01"
     ),
+    "iou": _Named(MeanIou, MeanIou, lambda x: 0 <= x < 1, "a share from 0 to 1, such as iou:0.01"),
     "ctc": _Named(
         Ctc, lambda x: Ctc(int(x)), lambda x: x >= 0 and x == int(x), "the blank's number: ctc:0"
     ),
