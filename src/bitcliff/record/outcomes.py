@@ -187,7 +187,8 @@ class Table(Part):
         prediction: (n,) float's argmax, -1 on a numeric failure. margin, score: (n,) as in
             `Outcomes`.
         thumbnails, texts: small images as data URIs, or what texts say, by id; kept for examples at
-            risk only.
+            risk only. pictures: what is to be seen in the thumbnails, where they are not just the
+            examples; empty also where the record is older than this.
     """
 
     ids: list[str]
@@ -197,6 +198,7 @@ class Table(Part):
     score: Floats | None = None
     thumbnails: dict[str, str] = Field(default_factory=dict)
     texts: dict[str, str] = Field(default_factory=dict)
+    pictures: str = ""
 
     def __len__(self) -> int:
         return len(self.ids)

@@ -115,6 +115,7 @@ def _context(record: Record, verdict: Verdict) -> dict[str, Any]:
         "output": output_note(record),
         "any_repeated": any_repeated(record),
         "any_score": any(one.score is not None for one in record.policies),
+        "pictures": clean(record.table.pictures, 240),
         "as_wanted": as_wanted(subject.labelled),
         "float_score": record.float_.score,
         "repeats": repeats_sentence(record, finding.worst),

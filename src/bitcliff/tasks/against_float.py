@@ -155,6 +155,17 @@ class AgainstFloat:
         with torch.no_grad():
             return self.kind.share(*self._last).float().cpu()
 
+    @property
+    def outcomes(self) -> Tensor:
+        """Of the same examples what was decided, as the kind has it.
+
+        Raises:
+            InputError: what the network gave then is of no such kind.
+        """
+        assert self._last is not None  # noqa: S101  (asked for after scores alone)
+        with torch.no_grad():
+            return self.kind.decided(*self._last[:2]).cpu()
+
     def forget(self) -> None:
         """What was found of examples so far.
 
