@@ -1,9 +1,13 @@
 from pathlib import Path
 
 import pytest
+import torch
 
 from bitcliff.adapters import load_examples
 from bitcliff.errors import InputError
+from bitcliff.points.find_task import judge_by
+from bitcliff.tasks import task_of
+from bitcliff.tasks.against_float import AgainstFloat
 from tests.adapters.image_files import save_image
 from tests.adapters.subjects import a_subject
 
@@ -64,3 +68,26 @@ def test_tables_that_cannot_be_used(folder: Path, text: str | bytes, message: st
         load_examples(table(folder, text), subject=a_subject(3))
     assert "data.csv" in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_pairs_are_labelled_by_whether_they_are_the_same(folder: Path) -> None:
+    subject = a_subject(4)
+    judge_by(subject.module, "verification:0.9999")
+    spec = table(folder, 'path,with,label\np/a.png,p/a.png,same\np/b.png,"c, d.png",different\n')
+    examples = load_examples(spec, subject=subject)
+    task = task_of(subject.module)
+    assert isinstance(task, AgainstFloat)
+    told = task.told(examples.inputs)
+    assert told is not None
+    (first, second) = told
+    own = subject.module(examples.inputs)
+    torch.testing.assert_close(first, torch.cat([own[0], torch.ones(1)]).double())
+    assert second[-1] == 0
+    assert not torch.allclose(second[:-1].float(), own[1])
+    for text, said in (
+        ("path,label\np/a.png,same\n", "path, with and label, separated by commas; it lacks with"),
+        ("path,with,label\np/a.png,no.png,same\n", "row 2: no such file"),
+        ("path,with,label\np/a.png,p/b.png,maybe\n", "row 2: label 'maybe'; must be same or"),
+    ):
+        with pytest.raises(InputError, match=said):
+            load_examples(table(folder, text), subject=subject)

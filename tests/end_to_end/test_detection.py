@@ -1,7 +1,9 @@
 """A detector trained on drawn shapes, as a user types it, and held against ONNX Runtime alone."""
 
+import base64
 import shlex
 import warnings
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +11,7 @@ import numpy as np
 import onnxruntime as ort
 import pytest
 import torch
+from PIL import Image
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
@@ -157,6 +160,16 @@ def test_a_detector_from_its_file_to_the_gate(
     expected = [int(not alike(a, b)) for a, b in zip(quantized, in_float, strict=True)]
     assert found["ort-dynamic"].prediction.tolist() == expected
     assert typed("gate run --max-drop 100")[0] == 0
+    assert record.table.pictures.startswith("Boxes that float finds are blue")
+    assert record.table.pictures in (tmp_path / "run" / "report.html").read_text()
+    assert len(record.table.thumbnails) == min(len(record.at_risk), 24)
+    name = record.at_risk[0]
+    image = Image.open(BytesIO(base64.b64decode(record.table.thumbnails[name].partition(",")[2])))
+    pixels = np.asarray(image, dtype=int)
+    blue = np.argwhere((pixels == (31, 111, 235)).all(2)) * SIDE / len(pixels)
+    corners = np.array([box for box, _ in in_float[int(name)]])
+    assert blue.min(0) == pytest.approx(corners[:, 1::-1].min(0), abs=1.5)
+    assert blue.max(0) == pytest.approx(corners[:, :1:-1].max(0), abs=1.5)
 
 
 def test_an_output_of_another_layout_is_told_in_one_line(

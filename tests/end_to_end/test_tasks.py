@@ -1,8 +1,10 @@
 """Networks that give no class scores, as a user types them."""
 
+import base64
 import shlex
 import warnings
 from collections.abc import Callable
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -212,6 +214,11 @@ def test_maps_of_classes_from_a_table(typed: Typed, tmp_path: Path) -> None:
     assert worst is not None
     assert worst.difference is not None
     assert worst.difference < 0
+    name = record.at_risk[0]
+    image = Image.open(BytesIO(base64.b64decode(record.table.thumbnails[name].partition(",")[2])))
+    left = np.asarray(image.crop((0, 0, 128, 128)), dtype=int)
+    coloured = (np.ptp(left, axis=2) > 0)[8::16, 8::16]  # the digit itself is grey
+    assert (coloured == (found[record.table.ids.index(name)] > 0)).all()
     (tmp_path / "table.csv").write_text("path,label\n0.png,nothing.png")
     code, _, err = typed(line)
     assert (code, err.count("\n")) == (2, 1)

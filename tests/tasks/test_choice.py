@@ -31,7 +31,7 @@ def test_a_task_is_read_as_it_is_named() -> None:
         ("values:0", r"needs a tolerance, such as values:0\.5"),
         ("positions:1", r"needs a share from 0 to 1, such as positions:0\.01"),
         ("ctc:1.5", "needs the blank's number: ctc:0"),
-        ("embedding:2", r"needs a cosine, such as embedding:0\.99"),
+        ("embedding:2", r"needs a cosine such as embedding:0\.99"),
         ("detection:1", r"needs a score from 0 to 1, such as detection:0\.5"),
         ("", "is not known; give classification, threshold, next-token"),
     ],

@@ -1,9 +1,12 @@
+import numpy as np
 import pytest
 import torch
+from sklearn.metrics import jaccard_score
 from torch import Tensor
 
 from bitcliff.errors import InputError
-from bitcliff.tasks.positions import Positions
+from bitcliff.tasks.choice import read_task
+from bitcliff.tasks.positions import MeanIou, Positions
 from bitcliff.types.subject import MASK, Inputs
 
 NOTHING = torch.empty(0)
@@ -97,3 +100,22 @@ def test_a_label_that_does_not_fit_is_refused(
 ) -> None:
     with pytest.raises(InputError, match=message):
         Positions().told(torch.zeros(shape), target)
+
+
+def test_mean_iou_of_maps_is_scikit_learns_jaccard_of_their_classes() -> None:
+    generator = torch.Generator().manual_seed(3)
+    # Of some classes an image has nothing: they do not count.
+    theirs = torch.randint(0, 4, (6, 9, 7), generator=generator)
+    theirs[0] = 1
+    ours = theirs.where(torch.rand(theirs.shape, generator=generator) < 0.8, 2)
+    output = torch.nn.functional.one_hot(ours, 5).permute(0, 3, 1, 2).float()
+    decided = theirs.flatten(1).int()
+    decided[:, :5] = -1  # nothing is wanted there
+    expected = [
+        jaccard_score(a[5:], b[5:], average="macro", labels=np.union1d(a[5:], b[5:]))
+        for a, b in zip(ours.flatten(1).numpy(), decided.numpy(), strict=True)
+    ]
+    assert min(expected) < 0.9
+    task = read_task("iou")
+    assert isinstance(task, MeanIou)
+    np.testing.assert_allclose(task.share(output, torch.empty(0), decided), expected, atol=1e-12)

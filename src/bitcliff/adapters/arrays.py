@@ -17,6 +17,7 @@ from bitcliff.adapters.wording import listed, one_line, shortened
 from bitcliff.errors import InputError
 from bitcliff.tasks import task_of
 from bitcliff.tasks.against_float import AgainstFloat
+from bitcliff.tasks.neighbours import Nearest
 from bitcliff.types.options import DataOptions
 from bitcliff.types.subject import Examples, NamedInput, Subject
 
@@ -87,6 +88,22 @@ def _open_named(spec: str, subject: Subject, declared: Mapping[str, NamedInput])
     return Source(tuple(map(str, range(count))), labels, take, targets=targets)
 
 
+def read_gallery(file: Path, *, labelled: bool) -> tuple[Tensor, Tensor | None]:
+    """x: (n, values) vectors; y: (n,) their classes, where those are wanted.
+
+    Raises:
+        InputError: damaged; no x, or no y; of the wrong type or shape; NaN or infinity.
+    """
+    if not file.is_file():
+        raise InputError(f"{file}: no such file; a gallery is a .npz with x, one vector a row")
+    arrays = _read(file, ["x", "y"] if labelled else ["x"])
+    x = _as_float(arrays["x"], str(file))
+    if x.ndim != 2 or 0 in x.shape:
+        raise InputError(f"{file}: x has shape {x.shape}; must be (n, values), one vector a row")
+    classes = torch.from_numpy(_labels(arrays["y"], len(x), str(file))) if labelled else None
+    return torch.from_numpy(x), classes
+
+
 def _as_declared(
     x: Shaped[np.ndarray, "*x"], what: str, model: str, declared: NamedInput
 ) -> Shaped[np.ndarray, "*x"]:
@@ -153,7 +170,8 @@ def _labelled(
     """Classes, or what another task wants of each example."""
     if y is None:
         return None, None
-    if not isinstance(task_of(subject.module), AgainstFloat):
+    task = task_of(subject.module)
+    if not isinstance(task, AgainstFloat) or isinstance(task.kind, Nearest):
         return _labels(y, n, spec), None
     if not y.ndim or len(y) != n:
         raise InputError(

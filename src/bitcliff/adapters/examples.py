@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Int64
 from torch import Tensor
 
-from bitcliff.adapters.arrays import open_npz
+from bitcliff.adapters.arrays import open_npz, read_gallery
 from bitcliff.adapters.builtin_data import open_digits, open_imagenet_20
 from bitcliff.adapters.folders import open_folder
 from bitcliff.adapters.huggingface_data import open_huggingface
@@ -31,10 +31,11 @@ from bitcliff.adapters.subsample import choose
 from bitcliff.adapters.tables import open_table
 from bitcliff.adapters.texts import open_jsonl, open_lines
 from bitcliff.errors import InputError, nearest
-from bitcliff.points.find_task import choose_threshold, refuse_labels
+from bitcliff.points.find_task import learn_from_all, refuse_labels
 from bitcliff.points.forward import logits_of, take
 from bitcliff.tasks import task_of
 from bitcliff.tasks.against_float import AgainstFloat
+from bitcliff.tasks.neighbours import Nearest
 from bitcliff.types.options import DataOptions
 from bitcliff.types.subject import (
     AllInputs,
@@ -111,15 +112,16 @@ def load_examples(
         shape = (len(source.ids), *first.shape[1:])
         check_shape(f"{spec}: the input", shape, subject.name, subject.input_shape)
     outputs = output_count(subject, first)
+    source = _with_gallery(source, subject)
     _tell(subject, first, source, indices[:1], spec)
     labels = _checked_labels(source, outputs, spec, subject.name)
     taken = source.take(indices, progress)
     if isinstance(taken.inputs, Texts):
         indices, taken = _by_length(indices, taken, taken.inputs)
-    with quiet():
-        choose_threshold(subject.module, taken.inputs)
     kept = None if labels is None else torch.from_numpy(labels[indices])
     wanted = _tell(subject, taken.inputs, source, indices, spec)
+    with quiet():
+        learn_from_all(subject.module, taken.inputs)
     if wanted is not None:
         kept = torch.zeros(len(indices), dtype=torch.int64)  # the first decision: as labelled
     return Examples(
@@ -155,6 +157,16 @@ def _tell(
     return wanted
 
 
+def _with_gallery(source: Source, subject: Subject) -> Source:
+    """Where neighbours are looked for: their file read, and classes made what is wanted."""
+    task, labels = task_of(subject.module), source.labels
+    if not isinstance(task, AgainstFloat) or not isinstance(task.kind, Nearest):
+        return source
+    if task.kind.file is not None:
+        task.kind.fill(*read_gallery(task.kind.file, labelled=labels is not None))
+    return source if labels is None else replace(source, labels=None, targets=torch.tensor(labels))
+
+
 def _by_length(indices: list[int], taken: Taken, texts: Texts) -> tuple[list[int], Taken]:
     """Those of one length side by side, since they are run together."""
     order = texts.lengths.argsort(stable=True)
@@ -180,6 +192,8 @@ def _opened(spec: str, subject: Subject, options: DataOptions, seed: int) -> Sou
 def _open(spec: str, subject: Subject, options: DataOptions) -> Source:
     prefix, _, name = spec.partition(":")
     path = Path(spec)
+    if options.labels is not None and not path.is_dir():
+        raise InputError(f"--labels {options.labels}: goes with a folder of images, not {spec}")
     if spec in BUILT_IN:
         return BUILT_IN[spec](spec, subject, options)
     if prefix in PREFIXES and name:

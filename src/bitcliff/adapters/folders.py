@@ -9,12 +9,18 @@ from pathlib import Path
 import numpy as np
 
 from bitcliff.adapters import images, sounds
+from bitcliff.adapters.boxes import box_targets
 from bitcliff.adapters.images import open_image, take_images
 from bitcliff.adapters.labels import map_labels
-from bitcliff.adapters.outputs import image_output_count
+from bitcliff.adapters.outputs import class_count, image_output_count
 from bitcliff.adapters.preprocessing import in_words
 from bitcliff.adapters.source import Progress, Source, Taken, needed_preprocessing
+from bitcliff.adapters.targets import maps_of
 from bitcliff.errors import InputError
+from bitcliff.tasks import task_of
+from bitcliff.tasks.against_float import AgainstFloat
+from bitcliff.tasks.detection import Detection
+from bitcliff.tasks.positions import Positions
 from bitcliff.types.options import DataOptions
 from bitcliff.types.subject import Preprocessing, Subject
 
@@ -29,6 +35,8 @@ def open_folder(spec: str, subject: Subject, options: DataOptions) -> Source:
             nothing; images the model has no preprocessing for, or sounds where it takes none.
     """
     folder = Path(spec)
+    if options.labels is not None:
+        return _labelled_beside(folder, Path(options.labels), subject, options)
     try:
         is_sound = _are_sounds(folder.rglob("*"), subject)
         suffixes = (sounds if is_sound else images).SUFFIXES
@@ -54,13 +62,36 @@ def open_folder(spec: str, subject: Subject, options: DataOptions) -> Source:
     mapped = map_labels(
         list(classes),
         subject.class_names,
-        files_output_count(files, subject, spec),
+        class_count(subject, classes, files_output_count(files, subject, spec)),
         f"{folder} (class folders)",
         options.label_map,
     )
     labels = [mapped.index[name] for name, found in classes.items() for _ in found]
     source = files_source(_ids(folder, files), files, labels, subject, spec)
     return replace(source, class_names=mapped.class_names, labelling=mapped.how)
+
+
+def _labelled_beside(folder: Path, labels: Path, subject: Subject, options: DataOptions) -> Source:
+    """Images, and what `--labels` says of each: boxes, or maps of classes."""
+    task = task_of(subject.module)
+    kind = task.kind if isinstance(task, AgainstFloat) else None
+    if not isinstance(kind, Detection | Positions):
+        raise InputError(
+            f"--labels {labels}: is of boxes or maps of classes, of which --task {task.name} knows "
+            "nothing; leave it out"
+        )
+    if not labels.exists():
+        raise InputError(f"--labels {labels}: no such file or folder")
+    preprocessing = needed_preprocessing(subject, str(folder))
+    apart = labels if labels != folder else None  # .xml may lie beside the images, maps may not
+    files = [file for file in _below(folder, images.SUFFIXES) if apart not in file.parents]
+    if not files:
+        raise InputError(f"{folder}: holds no images")
+    source = image_files(_ids(folder, files), files, None, preprocessing)
+    if isinstance(kind, Positions):
+        return replace(source, targets=maps_of(labels, files, preprocessing))
+    targets, how = box_targets(labels, files, folder, subject, preprocessing, options.label_map)
+    return replace(source, targets=targets, labelling=how)
 
 
 def files_source(

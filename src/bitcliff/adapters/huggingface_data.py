@@ -12,7 +12,7 @@ from jaxtyping import Int64
 from bitcliff.adapters.images import open_image, take_images
 from bitcliff.adapters.labels import map_labels, match_names
 from bitcliff.adapters.optional import quiet, require
-from bitcliff.adapters.outputs import image_output_count, output_count
+from bitcliff.adapters.outputs import class_count, image_output_count, output_count
 from bitcliff.adapters.preprocessing import in_words
 from bitcliff.adapters.source import Progress, Source, Taken, needed_preprocessing
 from bitcliff.adapters.texts import text_source
@@ -139,7 +139,11 @@ def _labels(
         distinct = list(dict.fromkeys(values))
         where = f"{name} ({column})"
         mapped = map_labels(
-            distinct, subject.class_names, lambda: _outputs(subject, name), where, told
+            distinct,
+            subject.class_names,
+            class_count(subject, distinct, lambda: _outputs(subject, name)),
+            where,
+            told,
         )
         return _Labelled(_indices(mapped.index[v] for v in values), mapped.class_names, mapped.how)
     wrong = next((v for v in values if not isinstance(v, int) or isinstance(v, bool)), None)

@@ -17,6 +17,7 @@ from bitcliff.adapters.huggingface_images import image_preprocessing
 from bitcliff.adapters.huggingface_sounds import decoder_prompt, hearing_of
 from bitcliff.adapters.optional import quiet, require
 from bitcliff.adapters.preprocessing import override
+from bitcliff.adapters.sentences import is_sentence_encoder, longest_of, pool
 from bitcliff.adapters.weights import Weights, read_weights
 from bitcliff.adapters.wording import listed, one_line
 from bitcliff.errors import InputError
@@ -77,6 +78,8 @@ _KINDS = (
     ),
     _Kind("ForObjectDetection", "AutoModelForObjectDetection", "images", "detection"),
 )
+# Of no task of their own: what a folder saved by sentence-transformers has in addition pools them.
+_ENCODER = _Kind("Model", "AutoModel", "texts", "embedding")
 _MOST_TOKENS = 512
 
 
@@ -105,7 +108,7 @@ def load_huggingface(name: str, weights: Weights | None, options: ModelOptions) 
             tokens = _loaded(transformers.AutoTokenizer, folder, told)
             names = _token_names(tokens, config, kind.task) if kind.names_tokens else names
         if kind.takes == "texts":
-            tokenizer = _tokenizer(tokens, config, decoder_prompt(module))
+            tokenizer = _tokenizer(tokens, config, decoder_prompt(module), longest_of(folder))
         elif kind.takes == "sounds":
             hearing = hearing_of(transformers, folder, module)
         else:
@@ -117,6 +120,8 @@ def load_huggingface(name: str, weights: Weights | None, options: ModelOptions) 
             join_queries(module)
         if kind.task == "next-token" and config.is_encoder_decoder and options.output is None:
             give_only(module, "logits")  # and not what was heard or read
+        if kind is _ENCODER:
+            pool(module, folder)
         judge_by(module, f"ctc:{config.pad_token_id}" if kind.task == "ctc" else kind.task)
     return make_subject(
         spec,
@@ -177,11 +182,13 @@ def _kind(settings: dict[str, Any], transformers: Any, config: Any, file: Path) 
     mappings = [getattr(transformers, kind.auto)._model_mapping for kind in like]
     known = (kind for kind, own in zip(like, mappings, strict=True) if type(config) in own)
     found = next(known, None)
+    if found is None and is_sentence_encoder(file.parent) and named.endswith(_ENCODER.ending):
+        return _ENCODER
     if found is None:
         listed_kinds = ", ".join(f"...{kind.ending}" for kind in _KINDS)
         raise InputError(
             f"{file}: its architectures are {named or 'not given'} ({config.model_type}); only "
-            f"{listed_kinds} are supported"
+            f"{listed_kinds} are supported, and ...Model as sentence-transformers saves them"
         )
     return found
 
@@ -246,9 +253,9 @@ def _token_names(tokenizer: Any, config: Any, task: str) -> tuple[str, ...]:
     return tuple(" " if name == between else name or "" for name in names)
 
 
-def _tokenizer(tokenizer: Any, config: Any, begun: Tensor | None) -> Tokenizer:
+def _tokenizer(tokenizer: Any, config: Any, begun: Tensor | None, own: int | None) -> Tokenizer:
     positions = getattr(config, "max_position_embeddings", None) or _MOST_TOKENS
-    longest = min(tokenizer.model_max_length, positions, _MOST_TOKENS)
+    longest = min(tokenizer.model_max_length, positions, own or _MOST_TOKENS, _MOST_TOKENS)
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token  # masked, whatever it is
 

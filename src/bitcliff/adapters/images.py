@@ -33,6 +33,8 @@ _FORMATS = ("JPEG", "PNG", "BMP", "GIF", "WEBP", "TIFF", "PPM")
 _THUMBNAIL_SIDE = 96
 # Inputs beyond this are read again for each pass: there are two copies of those that are held.
 _HELD_BYTES = 2**30
+# EXIF's tag; from 5 on, rows and columns change places.
+_ORIENTATION = 0x0112
 
 Progress = Callable[[int, int], None]
 
@@ -130,6 +132,40 @@ def _resized(size: tuple[int, int], p: Preprocessing) -> tuple[int, int]:
         return (to_width, other) if width <= height else (other, to_width)
     ratio = min(height / to_height, width / to_width)  # timm's ResizeKeepRatio
     return round(width / ratio), round(height / ratio)
+
+
+def placed(
+    boxes: Float[Tensor, "boxes 4"], size: tuple[int, int], p: Preprocessing
+) -> Float[Tensor, "boxes 4"]:
+    """Where corners x1, y1, x2, y2 in pixels of an image lie in what `to_input` makes of it, cut
+    off at its sides.
+
+    Args:
+        size: the image's width and height.
+    """
+    resized, whole = _resized(size, p), p.size[::-1]
+    scale = torch.tensor([new / old for new, old in zip(resized, size, strict=True)] * 2)
+    start = torch.tensor(
+        [round((new - own) / 2) for new, own in zip(resized, whole, strict=True)] * 2
+    )
+    limit = torch.tensor(whole * 2).float()
+    return torch.minimum((boxes * scale - start).clamp(min=0), limit)
+
+
+def image_size(file: Path) -> tuple[int, int]:
+    """Width and height of an image as `open_image` gives it; only its header is read.
+
+    Raises:
+        InputError: unreadable.
+    """
+    module: Any = require("PIL.Image", "vision", f"{file} (an image)")
+    try:
+        with quiet(), module.open(file, formats=_FORMATS) as image:
+            turned = image.getexif().get(_ORIENTATION, 1) >= 5
+            width, height = image.size
+    except Exception as error:  # decoders let almost anything through on damaged files
+        raise InputError(f"{file}: unreadable image ({one_line(error)})") from error
+    return (height, width) if turned else (width, height)
 
 
 def thumbnail(image: Image) -> str:

@@ -1,5 +1,7 @@
 """How many decisions a model chooses among, found by running it once."""
 
+from collections.abc import Callable, Collection
+
 import torch
 from torch import Tensor
 
@@ -9,7 +11,9 @@ from bitcliff.errors import InputError
 from bitcliff.points.find_task import find_one_score
 from bitcliff.points.forward import output_of, take
 from bitcliff.tasks import task_of
+from bitcliff.tasks.against_float import AgainstFloat
 from bitcliff.tasks.classification import other_task
+from bitcliff.tasks.neighbours import Nearest
 from bitcliff.types.subject import Inputs, Preprocessing, Subject
 
 
@@ -25,11 +29,31 @@ def output_count(subject: Subject, example_inputs: Inputs) -> int:
         InputError: the model does not accept such inputs, or gives no logits (batch, classes >= 2).
     """
     first = take(example_inputs, torch.tensor([0]))
+    output = example_output(subject, first)
     try:
         with torch.no_grad(), quiet():
-            output = output_of(subject.module, first)
             find_one_score(subject.module, output)
             logits = task_of(subject.module).scores(output, first)
+    except InputError as error:
+        raise InputError(told_of(subject.name, error)) from error
+    if logits.shape[0] != 1:
+        got = tuple(logits.shape)
+        raise InputError(f"{subject.name}: gives {got} for one example, not logits (1, classes)")
+    if logits.shape[1] < 2:
+        raise InputError(f"{subject.name}: gives {other_task(logits.shape)}")
+    return logits.shape[1]
+
+
+def example_output(subject: Subject, example_inputs: Inputs) -> Tensor:
+    """What the model gives for the first example.
+
+    Raises:
+        InputError: it does not accept such inputs.
+    """
+    first = take(example_inputs, torch.tensor([0]))
+    try:
+        with torch.no_grad(), quiet():
+            return output_of(subject.module, first)
     except InputError as error:
         raise InputError(told_of(subject.name, error)) from error
     except Exception as error:
@@ -39,12 +63,16 @@ def output_count(subject: Subject, example_inputs: Inputs) -> int:
             f"{subject.name}: does not accept inputs of shape {shapes.get('', shapes)} "
             f"({one_line(error)})"
         ) from error
-    if logits.shape[0] != 1:
-        got = tuple(logits.shape)
-        raise InputError(f"{subject.name}: gives {got} for one example, not logits (1, classes)")
-    if logits.shape[1] < 2:
-        raise InputError(f"{subject.name}: gives {other_task(logits.shape)}")
-    return logits.shape[1]
+
+
+def class_count(
+    subject: Subject, names: Collection[str], counted: Callable[[], int]
+) -> Callable[[], int]:
+    """What counts the classes that the names in the data may be of: the model's decisions, as
+    `counted` has them, but as many as there are names where a class is who one's neighbours are."""
+    task = task_of(subject.module)
+    free = isinstance(task, AgainstFloat) and isinstance(task.kind, Nearest)
+    return (lambda: len(names)) if free else counted
 
 
 def image_output_count(subject: Subject, preprocessing: Preprocessing) -> int:

@@ -8,13 +8,15 @@ from pathlib import Path
 
 from bitcliff.adapters.folders import files_output_count, files_source
 from bitcliff.adapters.labels import LabelMap, map_labels
+from bitcliff.adapters.outputs import class_count
 from bitcliff.adapters.source import Source
-from bitcliff.adapters.targets import targets_of
+from bitcliff.adapters.targets import pair_targets, targets_of
 from bitcliff.adapters.wording import one_line
 from bitcliff.errors import InputError
 from bitcliff.tasks import task_of
 from bitcliff.tasks.against_float import AgainstFloat, Reads
 from bitcliff.tasks.continuation import Continuation
+from bitcliff.tasks.neighbours import Nearest, Verification
 from bitcliff.types.options import DataOptions
 from bitcliff.types.subject import Subject
 
@@ -22,30 +24,37 @@ from bitcliff.types.subject import Subject
 def open_table(spec: str, subject: Subject, options: DataOptions) -> Source:
     """Reads the columns path and, if it is there, label. Paths are relative to the table.
 
-    A label is a class, or what another task wants of the image; see `targets_of`.
+    A label is a class, or what another task wants of the image; see `targets_of`. Of pairs, `with`
+    is the path of the other one, and the label says whether they are the same.
 
     Raises:
         InputError: no such columns, an empty field, a missing file, class names that match
             nothing, or a table that is not CSV in UTF-8.
     """
-    paths, names = _columns(spec)
-    files = [Path(spec).parent / path for path in paths]
-    counted = files_output_count(files, subject, spec)
-    for line, file in enumerate(files, start=2):
-        if not file.is_file():
-            raise InputError(f"{spec}, row {line}: no such file: {file}")
     task, mapped = task_of(subject.module), LabelMap({}, None, "")
-    if names is not None and isinstance(task, AgainstFloat):
+    kind = task.kind if isinstance(task, AgainstFloat) else None
+    pairs = isinstance(kind, Verification)
+    columns = _columns(spec, ["path", "with", "label"] if pairs else ["path"])
+    paths, names = columns["path"], columns.get("label")
+    files = _existing(paths, spec)
+    if names is not None and isinstance(kind, Verification):
+        others = columns["with"]
+        partners = files_source(_distinct(others), _existing(others, spec), None, subject, spec)
+        where = [f"{spec}, row {line}" for line in range(2, len(names) + 2)]
         source = files_source(_distinct(paths), files, None, subject, spec)
-        wanted = tuple(names) if isinstance(task.kind, Reads) else None
-        if isinstance(task.kind, Continuation):  # float's own decide, and labels score
+        return replace(source, targets=pair_targets(partners, names, subject, where))
+    if names is not None and isinstance(task, AgainstFloat) and not isinstance(kind, Nearest):
+        source = files_source(_distinct(paths), files, None, subject, spec)
+        wanted = tuple(names) if isinstance(kind, Reads) else None
+        if isinstance(kind, Continuation):  # float's own decide, and labels score
             return replace(source, wanted=wanted)
         return replace(source, targets=targets_of(task, names, subject, spec), wanted=wanted)
     if names is not None:
+        known = list(dict.fromkeys(names))
         mapped = map_labels(
-            list(dict.fromkeys(names)),
+            known,
             subject.class_names,
-            counted,
+            class_count(subject, known, files_output_count(files, subject, spec)),
             f"{spec} (column label)",
             options.label_map,
         )
@@ -55,7 +64,16 @@ def open_table(spec: str, subject: Subject, options: DataOptions) -> Source:
     return replace(source, class_names=mapped.class_names, labelling=mapped.how)
 
 
-def _columns(spec: str) -> tuple[list[str], list[str] | None]:
+def _existing(paths: Sequence[str], spec: str) -> list[Path]:
+    files = [Path(spec).parent / path for path in paths]
+    for line, file in enumerate(files, start=2):
+        if not file.is_file():
+            raise InputError(f"{spec}, row {line}: no such file: {file}")
+    return files
+
+
+def _columns(spec: str, needed: Sequence[str]) -> dict[str, list[str]]:
+    """By their names, those that are needed and, if it is there, label."""
     try:
         with open(spec, encoding="utf-8-sig", newline="") as file:
             reader = csv.DictReader(file)
@@ -63,20 +81,20 @@ def _columns(spec: str) -> tuple[list[str], list[str] | None]:
             columns = reader.fieldnames or []
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"{spec}: not readable as CSV in UTF-8 ({one_line(error)})") from error
-    if "path" not in columns:
+    if lacking := [name for name in needed if name not in columns]:
+        names = "path, with and label" if len(needed) > 1 else "path and label (or path alone)"
         raise InputError(
-            f"{spec}: its first row must name the columns path and label (or path alone), "
-            "separated by commas"
+            f"{spec}: its first row must name the columns {names}, separated by commas; it lacks "
+            f"{lacking[0]}"
         )
-    required = ["path", "label"] if "label" in columns else ["path"]
+    read = list(dict.fromkeys([*needed, *(["label"] if "label" in columns else [])]))
     for line, row in enumerate(rows, start=2):
-        for column in required:
+        for column in read:
             if not (row[column] or "").strip():
                 raise InputError(f"{spec}, row {line}: {column} is empty")
             if "\0" in row[column]:
                 raise InputError(f"{spec}, row {line}: {column} holds a zero byte")
-    names = [row["label"].strip() for row in rows] if "label" in columns else None
-    return [row["path"].strip() for row in rows], names
+    return {column: [row[column].strip() for row in rows] for column in read}
 
 
 def _distinct(paths: Sequence[str]) -> tuple[str, ...]:

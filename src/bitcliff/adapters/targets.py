@@ -12,15 +12,20 @@ from torch.nn.utils.rnn import pad_sequence
 
 from bitcliff.adapters.images import to_input
 from bitcliff.adapters.optional import quiet, require
+from bitcliff.adapters.source import Source
 from bitcliff.adapters.wording import one_line, shortened
 from bitcliff.errors import InputError
+from bitcliff.points.find_task import every_output
 from bitcliff.tasks.against_float import AgainstFloat
 from bitcliff.tasks.ctc import Ctc
 from bitcliff.tasks.positions import Positions
+from bitcliff.tasks.values import numbers_of
 from bitcliff.types.subject import Preprocessing, Subject
 
 # What fills up strings, and maps of classes.
 _FILL = -1
+_SAME = {"same": 1, "1": 1, "different": 0, "0": 0}
+_MAPS = frozenset({".png", ".bmp", ".tif", ".tiff"})
 # A 16-bit map may be of more classes than this; no network is.
 _MOST_CLASSES = 2**15
 
@@ -49,6 +54,48 @@ def targets_of(task: AgainstFloat, fields: Sequence[str], subject: Subject, tabl
     if not isinstance(task.kind, Ctc) and len({one.shape for one in found}) > 1:
         raise InputError(f"{table}: its labels are not of one length")
     return pad_sequence(found, batch_first=True, padding_value=_FILL)
+
+
+def pair_targets(
+    partners: Source, labels: Sequence[str], subject: Subject, where: Sequence[str]
+) -> Tensor:
+    """(n, values + 1): what float gives for the other one of each pair, and 1 where they are the
+    same, else 0.
+
+    Args:
+        labels: same or different, or 1 or 0. where: of each, for errors.
+
+    Raises:
+        InputError: another label; the network does not take the others.
+    """
+    for place, label in zip(where, labels, strict=True):
+        if label not in _SAME:
+            raise InputError(f"{place}: label {shortened(label)!r}; must be same or different")
+    with quiet():
+        inputs = partners.take(range(len(partners.ids)), None).inputs
+        vectors = numbers_of(every_output(subject.module, inputs)).double()
+    same = torch.tensor([_SAME[label] for label in labels], dtype=torch.float64)
+    return torch.cat([vectors.cpu(), same[:, None]], 1)
+
+
+def maps_of(folder: Path, files: Sequence[Path], preprocessing: Preprocessing) -> Tensor:
+    """(n, height, width) classes, of the map in the folder that is named as each image is.
+
+    Raises:
+        InputError: none such, or several; not a map of classes.
+    """
+    named = dict[str, list[Path]]()
+    for file in sorted(folder.rglob("*")) if folder.is_dir() else ():
+        if file.suffix.lower() in _MAPS:
+            named.setdefault(file.stem, []).append(file)
+    maps = [named.get(file.stem, []) for file in files]
+    for file, own in zip(files, maps, strict=True):
+        if len(own) != 1:
+            raise InputError(
+                f"--labels {folder}: has {len(own) or 'no'} maps named {file.stem} (.png, .bmp or "
+                f".tif), for {file.name}; give one for each image"
+            )
+    return torch.stack([_map(own[0], preprocessing) for own in maps])
 
 
 def _symbols(text: str, names: tuple[str, ...] | None) -> Tensor:

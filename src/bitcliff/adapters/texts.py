@@ -1,7 +1,7 @@
 """Texts as a model's own tokenizer takes them: a line each, or from JSON lines with labels."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,13 +11,16 @@ import torch
 
 from bitcliff.adapters.choices import choice_source
 from bitcliff.adapters.labels import map_labels
-from bitcliff.adapters.outputs import output_count
+from bitcliff.adapters.outputs import class_count, output_count
 from bitcliff.adapters.source import Progress, Source, Taken
+from bitcliff.adapters.targets import pair_targets
 from bitcliff.adapters.wording import one_line, shortened
 from bitcliff.errors import InputError
 from bitcliff.points.continuation import continued, tokens_to_follow
 from bitcliff.tasks import NextToken, task_of
+from bitcliff.tasks.against_float import AgainstFloat
 from bitcliff.tasks.continuation import decoded
+from bitcliff.tasks.neighbours import Verification
 from bitcliff.types.options import DataOptions
 from bitcliff.types.subject import DECODED, Inputs, Subject, Texts, Tokens, in_parts
 
@@ -67,17 +70,38 @@ def open_jsonl(spec: str, subject: Subject, options: DataOptions) -> Source:
         raise InputError(
             f"{spec}: {len(named)} of {len(rows)} lines have a label; give all or none"
         )
-    if isinstance(task_of(subject.module), NextToken):
+    task = task_of(subject.module)
+    if isinstance(task, AgainstFloat) and isinstance(task.kind, Verification):
+        return _paired(source, rows, named, subject, spec)
+    if isinstance(task, NextToken):
         return _continued(source, texts, named, subject, spec)
+    names = list(dict.fromkeys(named))
     mapped = map_labels(
-        list(dict.fromkeys(named)),
+        names,
         subject.class_names,
-        lambda: output_count(subject, next(in_parts(source.take([0], None).inputs))),
+        class_count(
+            subject,
+            names,
+            lambda: output_count(subject, next(in_parts(source.take([0], None).inputs))),
+        ),
         f"{spec} (label)",
         options.label_map,
     )
     labels = np.array([mapped.index[name] for name in named], dtype=np.int64)
     return replace(source, labels=labels, class_names=mapped.class_names, labelling=mapped.how)
+
+
+def _paired(
+    source: Source, rows: Mapping[str, Any], labels: list[str], subject: Subject, spec: str
+) -> Source:
+    """With what float gives for the other text of each."""
+    where = [f"{spec}, {one}" for one in rows]
+    others = [row.get("with") for row in rows.values()]
+    for place, other in zip(where, others, strict=True):
+        if not isinstance(other, str):
+            raise InputError(f'{place}: has no text "with" that it is paired with')
+    partners = text_source(others, source.ids, subject, f"{spec} (with)")
+    return replace(source, targets=pair_targets(partners, labels, subject, where))
 
 
 def _continued(

@@ -9,6 +9,7 @@ import torch
 from bitcliff import __version__
 from bitcliff.audit.evaluator import margins
 from bitcliff.audit.outcomes import graded, predictions_of
+from bitcliff.audit.pictures import compared
 from bitcliff.audit.prepare import Prepared
 from bitcliff.audit.reading import reading_of, scored_by_words
 from bitcliff.audit.schedule import Schedule
@@ -85,13 +86,17 @@ def example_table(prepared: Prepared, done: Sequence[Measured]) -> Table:
         margin=found.where(in_float.finite, float("nan")).numpy(),
         score=graded(in_float),
     )
-    shown = set(at_risk(table, done)[:_SHOWN])
+    first = at_risk(table, done)[:_SHOWN]
+    shown, place_of = set(first), {name: place for place, name in enumerate(examples.ids)}
     kept = {
         name: {k: every[place] for place, k in enumerate(examples.ids) if k in shown}
         for name, every in (("thumbnails", examples.thumbnails), ("texts", examples.texts))
         if every is not None
     }
-    table, reading = table.model_copy(update=kept), reading_of(prepared)
+    drawn, pictures = compared(prepared, done, [place_of[name] for name in first])
+    kept["thumbnails"] = kept.get("thumbnails", {}) | drawn
+    table = table.model_copy(update=kept | {"pictures": pictures})
+    reading = reading_of(prepared)
     return table if reading is None else reading.table(table)
 
 

@@ -8,13 +8,14 @@ import torch
 from torch import Tensor, nn
 
 from bitcliff.errors import InputError
-from bitcliff.points.forward import batch_size, output_of, take
+from bitcliff.points.forward import batch_size, output_of, take, unpadded
 from bitcliff.tasks import Threshold, judge_as, task_of
-from bitcliff.tasks.against_float import AgainstFloat, Comparison
+from bitcliff.tasks.against_float import AgainstFloat, Comparison, every_digest
 from bitcliff.tasks.choice import read_task
 from bitcliff.tasks.continuation import Continuation
+from bitcliff.tasks.neighbours import Nearest, Verification
 from bitcliff.tasks.protocol import told_task
-from bitcliff.types.subject import AllInputs
+from bitcliff.types.subject import AllInputs, Texts
 
 _AT_ONCE = 64
 
@@ -46,7 +47,7 @@ def refuse_labels(module: nn.Module, data: str) -> None:
         InputError: they are classes, and not what the network's task wants.
     """
     task = task_of(module)
-    if isinstance(task, AgainstFloat) and not task.labelled:
+    if isinstance(task, AgainstFloat) and not (task.labelled or isinstance(task.kind, Nearest)):
         raise InputError(
             f"{data}: its labels are classes, of which --task {task.name} knows nothing; give "
             "labels of that task (a .npz with y, a .csv), or leave them out (a folder of the "
@@ -63,7 +64,7 @@ def find_task(module: nn.Module, inputs: AllInputs) -> None:
     if told_task(module) is None:
         with torch.no_grad():
             find_one_score(module, output_of(module, take(inputs, torch.tensor([0]))))
-    choose_threshold(module, inputs)
+    learn_from_all(module, inputs)
 
 
 def find_one_score(module: nn.Module, output: Tensor) -> None:
@@ -72,11 +73,64 @@ def find_one_score(module: nn.Module, output: Tensor) -> None:
         judge_as(module, Threshold())
 
 
-def choose_threshold(module: nn.Module, inputs: AllInputs) -> None:
-    """Where a network is judged by one that nobody told: by what it gives for all examples."""
+def learn_from_all(module: nn.Module, inputs: AllInputs) -> None:
+    """What a task must know of all examples, by what the network gives for them: a threshold that
+    nobody told, or the gallery that neighbours are looked for in.
+
+    Raises:
+        InputError: no decision could change.
+    """
     task = task_of(module)
     if isinstance(task, Threshold) and task.at is None:
-        with torch.no_grad():
-            parts = torch.arange(batch_size(inputs)).split(_AT_ONCE)
-            outputs = [output_of(module, take(inputs, part)).flatten() for part in parts]
-        judge_as(module, task.chosen(torch.cat(outputs)))
+        judge_as(module, task.chosen(every_output(module, inputs).flatten()))
+    elif isinstance(task, AgainstFloat) and isinstance(task.kind, Nearest):
+        _fill_gallery(task, task.kind, module, inputs)
+    elif isinstance(task, AgainstFloat) and isinstance(task.kind, Verification):
+        told = task.told(inputs)
+        if told is None:
+            raise InputError(
+                f"--task {task.name}: needs pairs; give a .csv with the columns path, with and "
+                'label, or .jsonl with lines {"text": ..., "with": ..., "label": "same"}'
+            )
+        task.kind.check(every_output(module, inputs), torch.stack(told))
+
+
+def _fill_gallery(task: AgainstFloat, kind: Nearest, module: nn.Module, inputs: AllInputs) -> None:
+    """With each example once, of which all that are alike to the byte are no neighbours."""
+    if kind.file is not None:
+        if not kind.known:
+            raise InputError(f"--task {task.name}: the file was not read; let the kind be filled")
+        return
+    told = task.told(inputs)
+    if kind.known and told is not None and all(one.numel() > 1 for one in told):
+        return
+    labels = (
+        torch.stack([one.flatten()[0] for one in told])
+        if told is not None and task.labelled
+        else None
+    )
+    place_of = dict[bytes, int]()
+    rows = [place_of.setdefault(row, len(place_of)) for row in every_digest(inputs)]
+    first = torch.tensor([rows.index(place) for place in range(len(place_of))])
+    vectors = every_output(module, take(inputs, first))
+    kind.fill(vectors, None if labels is None else labels[first])
+    groups = torch.full((len(rows),), -1.0) if labels is None else labels
+    places = torch.tensor(rows, dtype=groups.dtype)
+    task.tell(inputs, torch.stack([groups, places], 1), labelled=labels is not None)
+
+
+def every_output(module: nn.Module, inputs: AllInputs) -> Tensor:
+    """What the network gives for all examples, in parts."""
+    with torch.no_grad():
+        every = torch.arange(batch_size(inputs))
+        if not isinstance(inputs, Texts):
+            return torch.cat(
+                [output_of(module, take(inputs, part)) for part in every.split(_AT_ONCE)]
+            )
+        # Those of one length together, since nothing is padded.
+        found = dict[int, Tensor]()
+        for length in inputs.lengths.unique():
+            for part in (inputs.lengths == length).nonzero()[:, 0].split(_AT_ONCE):
+                rows = output_of(module, unpadded(take(inputs, part)))
+                found |= dict(zip(part.tolist(), rows, strict=True))
+        return torch.stack([found[place] for place in every.tolist()])

@@ -74,6 +74,8 @@ def outputs_of(model: nn.Module, inputs: Inputs) -> tuple[str, tuple[str, ...]]:
         watch.remove()
     named = named_outputs(given[-1])
     used = next((one for one, tensor in named.items() if tensor is judged), "")
+    if not used:  # what comes behind made one of them all
+        return "", ()
     known = described(named)
     return used, tuple(f"{name} {known[name]}" for name in named if name != used)
 

@@ -195,7 +195,8 @@ class Table(Part):
         prediction: (n,) float's argmax, -1 on a numeric failure. margin, score: (n,) as in
             `Outcomes`.
         thumbnails, texts: small images as data URIs, or what texts say, by id; kept for examples at
-            risk only.
+            risk only. pictures: what is to be seen in the thumbnails, where they are not just the
+            examples; empty also where the record is older than this.
         said, wanted: (n) where outcomes are texts, float's own, and those that are labels.
     """
 
@@ -208,6 +209,7 @@ class Table(Part):
     texts: dict[str, str] = Field(default_factory=dict)
     said: list[str] | None = None
     wanted: list[str] | None = None
+    pictures: str = ""
 
     def __len__(self) -> int:
         return len(self.ids)

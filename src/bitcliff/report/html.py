@@ -116,6 +116,7 @@ def _context(record: Record, verdict: Verdict) -> dict[str, Any]:
         "any_repeated": any_repeated(record),
         "any_score": any(one.score is not None for one in record.policies),
         "scored_by": scored_by(record),
+        "pictures": clean(record.table.pictures, 240),
         "float_score": record.float_.score,
         "float_errors": record.float_.errors,
         "repeats": repeats_sentence(record, finding.worst),

@@ -85,6 +85,7 @@ class AgainstFloat:
         self.kind, self._run = kind, run
         self._known: OrderedDict[bytes, Tensor] = OrderedDict()
         self._targets: dict[bytes, Tensor] = {}
+        self._labelled = False
         self._last: tuple[Tensor, Inputs, Tensor] | None = None
 
     def __deepcopy__(self, _memo: Any) -> "AgainstFloat":
@@ -99,41 +100,53 @@ class AgainstFloat:
     @property
     def words(self) -> str:
         """What a decision is, for people."""
-        return self.kind.words.format(own="the labelled one" if self._targets else "float's own")
+        return self.kind.words.format(own="the labelled one" if self._labelled else "float's own")
 
     @property
     def decisions(self) -> tuple[str, ...]:
         """In the order of the scores."""
-        return "as labelled" if self._targets else "as in float", "otherwise"
+        return "as labelled" if self._labelled else "as in float", "otherwise"
 
     @property
     def labelled(self) -> bool:
         """Whether labels are wanted, and not float's own outcomes."""
-        return bool(self._targets)
+        return self._labelled
 
-    def tell(self, inputs: AllInputs, targets: Shaped[Tensor, "n *rest"]) -> None:
+    def tell(
+        self, inputs: AllInputs, targets: Shaped[Tensor, "n *rest"], *, labelled: bool = True
+    ) -> None:
         """What is wanted of these examples, and of no others.
+
+        Args:
+            labelled: the data says so; else it is what must be known to find what float has.
 
         Raises:
             InputError: the same inputs come with different labels.
         """
         self._targets.clear()
+        self._labelled = labelled
         self.forget()
-        for row, target in zip(_every_digest(inputs), targets, strict=True):
+        for row, target in zip(every_digest(inputs), targets, strict=True):
             before = self._targets.setdefault(row, target)
             if not torch.equal(before, target):
                 raise InputError("two examples are the same but for their labels; leave one out")
+
+    def told(self, inputs: AllInputs) -> list[Tensor] | None:
+        """What `tell` said of these examples; None: nothing, of one at least."""
+        found = [self._targets.get(row) for row in every_digest(inputs)]
+        known = [one for one in found if one is not None]
+        return known if len(known) == len(found) else None
 
     def same(self, changed: AllInputs, inputs: AllInputs) -> None:
         """Of the changed examples the same is wanted as of those that they were made of, if that is
         a label: else float's own."""
         if self._targets:
-            rows = zip(_every_digest(changed), _every_digest(inputs), strict=True)
+            rows = zip(every_digest(changed), every_digest(inputs), strict=True)
             self._targets |= {new: self._targets[old] for new, old in rows if old in self._targets}
 
     def go_on(self, changed: Inputs, inputs: Inputs) -> None:
         """The changed examples go on otherwise, and are compared with the same outcomes."""
-        rows = zip(_digests(changed), _digests(inputs), strict=True)
+        rows = zip(digests(changed), digests(inputs), strict=True)
         self._known |= {new: self._known[old] for new, old in rows if old in self._known}
 
     def scores(self, output: Tensor, inputs: Inputs) -> Float[Tensor, "batch 2"]:
@@ -172,6 +185,17 @@ class AgainstFloat:
         output, inputs, _ = self._last
         return self.kind.symbols(output, inputs) if isinstance(self.kind, Reads) else None
 
+    @property
+    def outcomes(self) -> Tensor:
+        """Of the same examples what was decided, as the kind has it.
+
+        Raises:
+            InputError: what the network gave then is of no such kind.
+        """
+        assert self._last is not None  # noqa: S101  (asked for after scores alone)
+        with torch.no_grad():
+            return self.kind.decided(*self._last[:2]).cpu()
+
     def forget(self) -> None:
         """What was found of examples so far.
 
@@ -182,7 +206,7 @@ class AgainstFloat:
 
     def _decided(self, inputs: Inputs) -> Tensor:
         """What is wanted of each example."""
-        rows = _digests(inputs)
+        rows = digests(inputs)
         if any(row not in self._known for row in rows):
             with torch.no_grad():
                 output = self._run(inputs)
@@ -198,14 +222,14 @@ class AgainstFloat:
         return chosen
 
 
-def _every_digest(inputs: AllInputs) -> Iterator[bytes]:
-    return chain.from_iterable(map(_digests, in_parts(inputs)))
+def every_digest(inputs: AllInputs) -> Iterator[bytes]:
+    return chain.from_iterable(map(digests, in_parts(inputs)))
 
 
-def _digests(inputs: Inputs) -> list[bytes]:
+def digests(inputs: Inputs) -> list[bytes]:
     """What each example is told by, without its padding."""
     if isinstance(inputs, Texts) and not bool(inputs[MASK].all()):
-        return [digest for one in inputs.one_by_one() for digest in _digests(one)]
+        return [digest for one in inputs.one_by_one() for digest in digests(one)]
     named = inputs if isinstance(inputs, Mapping) else {"": inputs}
     return [
         hashlib.blake2b(

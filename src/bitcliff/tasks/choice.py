@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 from bitcliff.errors import InputError, nearest
 from bitcliff.tasks.against_float import Comparison
@@ -11,8 +12,9 @@ from bitcliff.tasks.continuation import Continuation
 from bitcliff.tasks.ctc import Ctc
 from bitcliff.tasks.detection import Detection
 from bitcliff.tasks.multiple_choice import MultipleChoice
+from bitcliff.tasks.neighbours import Nearest, Verification
 from bitcliff.tasks.next_token import NextToken
-from bitcliff.tasks.positions import Positions
+from bitcliff.tasks.positions import MeanIou, Positions
 from bitcliff.tasks.protocol import Task
 from bitcliff.tasks.threshold import Threshold
 from bitcliff.tasks.values import Embedding, Labels, Values
@@ -45,6 +47,7 @@ _NAMED = {
     "positions": _Named(
         Positions, Positions, lambda x: 0 <= x < 1, "a share from 0 to 1, such as positions:0.01"
     ),
+    "iou": _Named(MeanIou, MeanIou, lambda x: 0 <= x < 1, "a share from 0 to 1, such as iou:0.01"),
     "ctc": _Named(
         Ctc, lambda x: Ctc(int(x)), lambda x: x >= 0 and x == int(x), "the blank's number: ctc:0"
     ),
@@ -52,9 +55,16 @@ _NAMED = {
         Detection, Detection, lambda x: 0 <= x < 1, "a score from 0 to 1, such as detection:0.5"
     ),
     "values": _Named(None, Values, lambda x: 0 < x < math.inf, "a tolerance, such as values:0.5"),
-    "embedding": _Named(None, Embedding, lambda x: -1 < x < 1, "a cosine, such as embedding:0.99"),
+    "embedding": _Named(
+        Nearest, Embedding, lambda x: -1 < x < 1, "a cosine such as embedding:0.99, or gallery=FILE"
+    ),
+    "verification": _Named(
+        None, Verification, lambda x: -1 < x < 1, "a cosine, such as verification:0.6"
+    ),
     "labels": _Named(Labels, Labels, such_as="a number, such as labels:0.5"),
 }
+
+_GALLERY = "gallery="
 
 
 def read_task(text: str) -> Task | Comparison:
@@ -73,6 +83,9 @@ def read_task(text: str) -> Task | Comparison:
         if found.alone is None:
             raise InputError(f"--task {text}: needs {found.such_as}")
         return found.alone()
+    file = told.removeprefix(_GALLERY)
+    if found.alone is Nearest and file and file != told:
+        return Nearest(Path(file))
     if found.of is None:
         raise InputError(f"--task {text}: takes nothing after a colon")
     try:

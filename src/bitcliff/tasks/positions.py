@@ -88,6 +88,39 @@ class Positions:
         return wanted.clamp(min=-1)[None].int()
 
 
+@dataclass(frozen=True)
+class MeanIou(Positions):
+    """The same, and how much of an outcome is as wanted is the mean over its classes of
+    intersection over union, as segmentation is measured."""
+
+    most: float = 0.01
+
+    @property
+    def name(self) -> str:
+        """As `--task` takes it."""
+        return f"iou:{self.most:g}"
+
+    @property
+    def words(self) -> str:
+        """What a decision is, for people."""
+        return f"{super().words}; how much of each is so is the mean IoU of its classes"
+
+    def share(self, output: Tensor, inputs: Inputs, decided: Tensor) -> Float[Tensor, " batch"]:
+        """Over the classes that either has somewhere."""
+        scores = by_position(output)
+        own = scores.argmax(2)
+        valid = valid_positions(inputs, own.shape).to(own.device) & (decided >= 0)
+        found = []
+        for ours, theirs, whole in zip(own, decided, valid, strict=True):
+            counts = [
+                torch.bincount(one, minlength=scores.shape[2]).double()
+                for one in (ours[whole], theirs[whole].long(), ours[whole & (ours == theirs)])
+            ]
+            either = counts[0] + counts[1] - counts[2]
+            found.append((counts[2] / either)[either > 0].mean())
+        return torch.stack(found)
+
+
 def by_position(output: Tensor) -> Float[Tensor, "batch positions classes"]:
     """Scores by position, classes last.
 

@@ -33,7 +33,7 @@ class Values:
 
     def decided(self, output: Tensor, inputs: Inputs) -> Float[Tensor, "batch values"]:
         """The numbers."""
-        return _numbers(output)
+        return numbers_of(output)
 
     def lead(self, output: Tensor, inputs: Inputs, decided: Tensor) -> Float[Tensor, " batch"]:
         """What of the tolerance is left."""
@@ -71,7 +71,7 @@ class Embedding:
 
     def decided(self, output: Tensor, inputs: Inputs) -> Float[Tensor, "batch values"]:
         """The vector."""
-        return _numbers(output)
+        return numbers_of(output)
 
     def lead(self, output: Tensor, inputs: Inputs, decided: Tensor) -> Float[Tensor, " batch"]:
         """By how much the cosine is above the least."""
@@ -109,11 +109,11 @@ class Labels:
 
     def decided(self, output: Tensor, inputs: Inputs) -> Float[Tensor, "batch labels"]:
         """Plus one where a label holds, else minus one."""
-        return torch.where(_numbers(output) > self.at, 1.0, -1.0)
+        return torch.where(numbers_of(output) > self.at, 1.0, -1.0)
 
     def lead(self, output: Tensor, inputs: Inputs, decided: Tensor) -> Float[Tensor, " batch"]:
         """That of the label nearest to its threshold."""
-        return ((_numbers(output) - self.at) * decided).amin(1)
+        return ((numbers_of(output) - self.at) * decided).amin(1)
 
     def share(self, output: Tensor, inputs: Inputs, decided: Tensor) -> Float[Tensor, " batch"]:
         """Of the labels, those on float's side."""
@@ -131,7 +131,7 @@ class Labels:
         return 2 * wanted - 1
 
 
-def _numbers(output: Tensor) -> Float[Tensor, "batch values"]:
+def numbers_of(output: Tensor) -> Float[Tensor, "batch values"]:
     return output.flatten(1) if output.ndim > 1 else output[:, None]
 
 
@@ -141,7 +141,7 @@ def _like(output: Tensor, target: Tensor) -> Float[Tensor, "1 values"]:
     Raises:
         InputError: it has another number of them.
     """
-    wanted, numbers = target.flatten().float()[None], _numbers(output)
+    wanted, numbers = target.flatten().float()[None], numbers_of(output)
     if wanted.shape != numbers.shape:
         raise InputError(
             f"a label has {wanted.shape[1]} numbers, but the model gives {numbers.shape[1]}"

@@ -115,6 +115,9 @@ class DataOptions(Settings):
     # "test" or "train" for digits, fashion-mnist and oxford-iiit-pet; any split's name for `hf:`.
     split: str = "test"
     """Part of the data, if it has parts."""
+    labels: str | None = None
+    """What is wanted of a folder of images: boxes, as COCO's FILE.json or a folder of Pascal VOC's
+    .xml, or a folder of maps of classes."""
     label_map: Annotated[
         dict[str, int] | None, Option(default="by class names, else in natural order")
     ] = None
