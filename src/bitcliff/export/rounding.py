@@ -14,7 +14,7 @@ from jaxtyping import Float, Float64, Int
 from torch import Tensor
 
 from bitcliff.quant import MAX_BITS, MIN_BITS, Scheme
-from bitcliff.quant.grid import LARGEST_ZERO_POINT
+from bitcliff.quant.loops import LARGEST_ZERO_POINT
 
 
 def round_literally(

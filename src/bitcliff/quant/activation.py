@@ -256,4 +256,5 @@ def _sum_of_lanes(products: Float[Tensor, "r o k"]) -> Float[Tensor, "r o"]:
     while half:
         sums[:, :, :half] += sums[:, :, half : 2 * half]
         half //= 2
-    return sums[:, :, 0].double()
+    total: Tensor = sums[:, :, 0].double()
+    return total

@@ -31,7 +31,7 @@ def loops_for(x: Tensor) -> ModuleType | None:
         x.is_neg()
         or not x.is_contiguous()
         or torch._C._functorch.is_functorch_wrapped_tensor(x)
-        or torch.jit.is_tracing()
+        or torch._C._get_tracing_state() is not None
     ):
         return None
     return _worth_loading(x.numel())
@@ -54,7 +54,7 @@ def _compiled() -> ModuleType | None:
         import numba
     except ImportError:  # also numba's own refusal of a numpy that is too new for it
         return None
-    if numba.config.DISABLE_JIT:
+    if getattr(numba.config, "DISABLE_JIT", False):
         return None
     from bitcliff.quant import loops
 
