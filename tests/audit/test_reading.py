@@ -59,7 +59,8 @@ def test_one_that_begins_otherwise_ends_in_what_it_writes_by_itself(labelled: bo
     reading = Reading(prepared, task, task.kind, NAMES, by_words=True)  # type: ignore[arg-type]
     everyone = torch.arange(N)
     found = outcomes_of(Trial(everyone, None, odd), evaluator.reference)
-    read = reading.outcomes(found, odd, lambda rows: evaluator.float_scores(everyone[rows]))
+    assert odd.symbols is not None
+    read = reading.outcomes(found, odd.symbols, lambda rows: evaluator.float_scores(everyone[rows]))
     assert read.said == words
     assert read.score is not None
     assert read.score.tolist() == ([1] + [0] * (N - 1) if labelled else [1] * N)
