@@ -23,7 +23,8 @@ def encoder(folder: Path, pooling: dict[str, Any], steps: tuple[str, ...]) -> An
         hidden_size=32, intermediate_size=64, num_hidden_layers=1, num_attention_heads=2,
         max_position_embeddings=TOKENS, vocab_size=len(tokens),
     )  # fmt: skip
-    network = transformers.BertModel(config).eval()
+    network: Any = transformers.BertModel(config)
+    network.eval()
     network.save_pretrained(folder)
     kinds = [{"type": f"sentence_transformers.models.{one}", "path": f"1_{one}"} for one in steps]
     (folder / "modules.json").write_text(json.dumps(kinds))
