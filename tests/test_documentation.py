@@ -1,0 +1,61 @@
+"""What README and `docs/` tell a reader to type, and where they send them."""
+
+import importlib.util
+import re
+import shlex
+from pathlib import Path
+
+import click
+import pytest
+
+from bitcliff.cli.main import commands
+
+ROOT = Path(__file__).parents[1]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+OPTION = re.compile(r"(?<![\w-])--[a-z][a-z-]+")
+
+
+def told(page: Path) -> list[list[str]]:
+    """The lines of a page's code blocks that call `bitcliff`, as a shell splits them."""
+    blocks = re.findall(r"```sh\n(.*?)```", page.read_text(), re.DOTALL)
+    lines = [line for block in blocks for line in block.splitlines()]
+    return [shlex.split(line, comments=True) for line in lines if line.startswith("bitcliff ")]
+
+
+def options_of(command: click.Command) -> set[str]:
+    return {name for one in command.get_params(click.Context(command)) for name in one.opts}
+
+
+def every_option(command: click.Command) -> set[str]:
+    if not isinstance(command, click.Group):
+        return options_of(command)
+    return {"--help"}.union(*(every_option(one) for one in command.commands.values()))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_commands_and_options_are_those_there_are(page: Path) -> None:
+    for words in told(page):
+        command: click.Command = commands
+        while isinstance(command, click.Group):
+            command = command.commands[words.pop(1)]
+        asked = {word.partition("=")[0] for word in words if word.startswith("--")}
+        assert asked <= options_of(command), words
+    # Also those that a sentence mentions, of whichever command.
+    prose = {
+        one for code in re.findall(r"`[^`]+`", page.read_text()) for one in OPTION.findall(code)
+    }
+    assert prose <= every_option(commands)
+
+
+def test_there_are_commands_to_check() -> None:
+    assert len([line for page in PAGES for line in told(page)]) > 20
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_somewhere(page: Path) -> None:
+    text = page.read_text()
+    links = [link for link in re.findall(r"\]\(([^)]+)\)", text) if "://" not in link]
+    for link in [*links, *re.findall(r"`((?:design|configs|experiments)/[\w./-]+)`", text)]:
+        assert any((folder / link).exists() for folder in (page.parent, ROOT)), link
+    for module in re.findall(r"python -m ([\w.]+)", text):
+        assert importlib.util.find_spec(module) is not None
