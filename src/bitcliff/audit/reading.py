@@ -95,7 +95,9 @@ class Reading:
 
     def _texts(self, symbols: Symbols | None) -> list[str]:
         assert symbols is not None  # noqa: S101  (of a task that reads)
-        return ["".join(self.names[one] for one in row).strip() for row in symbols]
+        texts = ("".join(self.names[one] for one in row) for row in symbols)
+        # The first token of a transcript begins with the space before its word.
+        return [text.strip() if self.by_words else text for text in texts]
 
 
 def reading_of(prepared: Prepared) -> Reading | None:
