@@ -64,5 +64,5 @@ def test_one_that_begins_otherwise_ends_in_what_it_writes_by_itself(labelled: bo
     assert read.said == words
     assert read.score is not None
     assert read.score.tolist() == ([1] + [0] * (N - 1) if labelled else [1] * N)
-    assert isinstance(evaluator.inputs, dict)
+    assert isinstance(evaluator.inputs, Texts)
     assert torch.equal(evaluator.inputs[DECODED], inputs[DECODED]), "the data are as they were"

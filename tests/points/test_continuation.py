@@ -27,7 +27,8 @@ def a_translator(seed: int) -> Any:
         vocab_size=12, d_model=16, d_kv=8, d_ff=32, num_layers=2, num_heads=2,
         decoder_start_token_id=0, eos_token_id=END, pad_token_id=0, initializer_factor=4.0,
     )  # fmt: skip
-    return transformers.T5ForConditionalGeneration(config).eval()  # type: ignore[no-untyped-call]
+    network: Any = transformers.T5ForConditionalGeneration
+    return network(config).eval()
 
 
 def texts() -> Texts:

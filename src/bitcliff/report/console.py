@@ -38,8 +38,7 @@ _FULL = ("bits", "same", "share", "flips", "score", "errors", "losers", "drop", 
 _WIDTHS = (
     _FULL,
     _FULL[1:],
-    ("share", "score", "errors"),
-    ("same", "share", "drop", "holm"),
+    ("same", "share", "errors", "drop", "holm"),
     ("share", "drop"),
 )
 # A runtime's name holds its options.
