@@ -255,11 +255,11 @@ def test_examples_that_are_not_held_come_to_the_same(
     cnn: nn.Module, digits: tuple[Tensor, Tensor]
 ) -> None:
     # Laid out alike in memory, as data from files is, or kernels would differ.
-    x, y = torch.empty(30, 1, 8, 8).copy_(digits[0][1400:1430]), digits[1][1400:1430]
+    x, y = torch.empty(16, 1, 8, 8).copy_(digits[0][1400:1416]), digits[1][1400:1416]
     shape = (1, 8, 8)
     held = own_examples([(x, y)])
-    streamed = replace(held, inputs=Streamed(lambda place: x[place], torch.arange(30), shape))
-    asked = SETTINGS.changed(batch_size=7)
+    streamed = replace(held, inputs=Streamed(lambda place: x[place], torch.arange(16), shape))
+    asked = SETTINGS.changed(batch_size=7, budgets=(2.5,))
     records = [Audit(cnn, examples, settings=asked).assess() for examples in (held, streamed)]
     for name, found in records[0].outcomes.items():
         # Repeats are nudged by another noise.

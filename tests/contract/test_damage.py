@@ -144,7 +144,7 @@ def sampled(tried: list[Place], at_most: int | None) -> list[Place]:
 ALL = pytest.param(None, marks=pytest.mark.slow)  # it takes minutes
 
 
-@pytest.mark.parametrize("at_most", [300, ALL])
+@pytest.mark.parametrize("at_most", [150, ALL])
 def test_a_damaged_figure_is_refused(run: Path, fields: Json, at_most: int | None) -> None:
     right = forged(run, fields)
     assert right is not None
