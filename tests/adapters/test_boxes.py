@@ -1,6 +1,7 @@
 """Boxes as COCO and Pascal VOC write them, brought to what the model sees."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -134,6 +135,25 @@ def test_another_box_is_not_found(pictures: Path) -> None:
             r"annotations\[0\]: bbox must be \[x, y, width, height\]",
         ),
         (
+            {"annotations": [{"image_id": 5, "category_id": 0, "bbox": [7, 0, 2, 10**400]}]},
+            r"annotations\[0\]: bbox must be \[x, y, width, height\]",
+        ),
+        (
+            {"annotations": [{"image_id": 99, "category_id": 0, "bbox": [7, 0, 2, 2]}]},
+            r"annotations\[0\]: image_id 99 is of no image",
+        ),
+        ({"annotations": [{"category_id": []}]}, r"category_id must be a number, not \[\]"),
+        ({"images": [{"id": n, "file_name": "a.png"} for n in (5, 6)]}, "two of its images have"),
+        (
+            {
+                "images": [
+                    {"id": 5 + n, "file_name": name, "width": 40, "height": 80}
+                    for n, name in enumerate(BOXES)
+                ]
+            },
+            r"a\.png has \(40, 80\) pixels there and \(80, 40\) upright",
+        ),
+        (
             {"categories": [{"id": 10 * n, "name": f"{n}?"} for n in range(3)]},
             r"not among|numbered|match neither",
         ),
@@ -166,6 +186,38 @@ def test_xml_that_will_not_do(pictures: Path, text: str | None, said: str) -> No
         shares(pictures, "xml", Preprocessing(size=(40, 40)))
 
 
+def test_a_model_without_names_is_told_which_output_each_class_is(pictures: Path) -> None:
+    subject = replace(detector(Preprocessing(size=(40, 40))), class_names=None)
+    options = DataOptions(labels=str(pictures / "coco.json"))
+    with pytest.raises(InputError, match=r"does not name its classes: .* --label-map dog=0,cow=1"):
+        load_examples(str(pictures / "images"), subject=subject, options=options)
+    told = {name: number for number, name in enumerate(NAMES)}
+    options = options.model_copy(update={"label_map": told})
+    assert len(load_examples(str(pictures / "images"), subject=subject, options=options)) == 3
+
+
+def test_images_of_one_name_in_two_folders(tmp_path: Path) -> None:
+    """Each has the box of its own annotation, however these are laid out."""
+    for kind in ("cat", "dog"):
+        (tmp_path / "images" / kind).mkdir(parents=True)
+        image = np.zeros((40, 40, 3), np.uint8)
+        image[10:30, 10:30, NAMES.index(kind)] = 255
+        Image.fromarray(image).save(tmp_path / "images" / kind / "1.png")
+    kinds = list(enumerate(("cat", "dog")))
+    boxes = [{"image_id": n, "category_id": n, "bbox": [10, 10, 20, 20]} for n, _ in kinds]
+    for ahead in ("", "train/"):
+        names = [{"id": n, "file_name": f"{ahead}{kind}/1.png"} for n, kind in kinds]
+        (tmp_path / "coco.json").write_text(json.dumps({
+            "images": names, "annotations": boxes,
+            "categories": [{"id": n, "name": kind} for n, kind in kinds],
+        }))  # fmt: skip
+        assert shares(tmp_path, "coco.json", Preprocessing(size=(40, 40))) == [1, 1]
+    (tmp_path / "xml").mkdir()
+    (tmp_path / "xml" / "1.xml").write_text("<annotation/>")
+    with pytest.raises(InputError, match="one file there is of several images"):
+        shares(tmp_path, "xml", Preprocessing(size=(40, 40)))
+
+
 def test_maps_in_a_folder_of_their_own(pictures: Path) -> None:
     module = nn.Conv2d(3, 3, 1, bias=False).eval()
     module.weight.data = torch.eye(3)[:, :, None, None] - 0.1
@@ -174,6 +226,10 @@ def test_maps_in_a_folder_of_their_own(pictures: Path) -> None:
     (pictures / "maps").mkdir()
     options = DataOptions(labels=str(pictures / "maps"))
     with pytest.raises(InputError, match=r"has no maps named a \(\.png"):
+        load_examples(str(pictures / "images"), subject=subject, options=options)
+    for name in BOXES:
+        Image.fromarray(np.zeros((80, 40), np.uint8)).save(pictures / "maps" / name)
+    with pytest.raises(InputError, match=r"a\.png: 40 x 80 pixels are no map of an image"):
         load_examples(str(pictures / "images"), subject=subject, options=options)
     for name in BOXES:
         colours = np.asarray(Image.open(pictures / "images" / name))

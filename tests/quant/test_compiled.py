@@ -3,7 +3,9 @@
 import inspect
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
+import numba
 import numpy as np
 import pytest
 import timm
@@ -13,11 +15,12 @@ from torch import Tensor
 from bitcliff.adapters.oracles import VALUES, values_of
 from bitcliff.points import Attachment, discover
 from bitcliff.points.attach import gradient_rounding, rounding_to
-from bitcliff.quant import Scheme, choice_gradient, compiled, fake_quantize, round_shipped
+from bitcliff.quant import Scheme, choice_gradient, compiled, fake_quantize, loops, round_shipped
 from bitcliff.types.presets import PRESETS
 from tests.quant.rows_to_round import far_rows, ordinary_rows
 
 NEVER = 1 << 62
+ROWS = np.random.default_rng(0).normal(size=(2, 40)).astype(np.float32)
 SCHEMES = ("paper", "onnx", "percentile(90)")
 
 
@@ -55,8 +58,7 @@ def broken_rows(size: int) -> Tensor:
 
 def test_the_loops_are_compiled_here() -> None:
     """Else every test below would hold PyTorch against itself."""
-    loops = compiled._compiled()
-    assert loops is not None
+    assert compiled._compiled() is not None
     for name in ("ends", "largest", "to_own_grid", "to_integers", "to_floats", "projected_errors"):
         assert hasattr(getattr(loops, name), "inspect_llvm"), name
 
@@ -185,10 +187,22 @@ def test_short_runs_do_not_load_it(monkeypatch: pytest.MonkeyPatch) -> None:
         assert len(asked) == times
 
 
-def test_a_place_to_keep_machine_code_is_not_needed() -> None:
-    def njit(function: object, cache: bool = False, **_: object) -> object:
-        if cache:
-            raise RuntimeError("cannot cache function: no locator available")
-        return function
-
-    assert compiled._jit(njit, len) is len
+@pytest.mark.parametrize("harm", ["cut short", "no folder"])
+def test_machine_code_that_cannot_be_kept_is_made_anew(
+    harm: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "kept" if harm == "cut short" else Path("/proc/nowhere")
+    monkeypatch.setattr(numba.config, "CACHE_DIR", str(folder))
+    found = []
+    for _ in range(2):
+        compiled._compiled.cache_clear()
+        own = compiled._compiled()
+        assert own is not None
+        peaks = np.empty(2, np.float32)
+        own.largest(ROWS.view(np.int32), peaks.view(np.int32))
+        found.append(peaks.tolist())
+        for file in folder.rglob("*.nb[ic]"):
+            file.write_bytes(file.read_bytes()[:9])
+    assert found == [np.abs(ROWS).max(1).tolist()] * 2
+    assert harm == "no folder" or any(folder.rglob("*.nbc"))
+    compiled._compiled.cache_clear()

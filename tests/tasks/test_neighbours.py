@@ -142,6 +142,8 @@ def test_pairs_are_the_same_or_not_at_a_cosine() -> None:
     assert 0.3 < right.mean() < 1
     scores = task.scores(changed(x), x)
     assert (scores.argmax(1) == 0).tolist() == right.tolist()
+    task.forget()
+    assert torch.equal(task.scores(changed(x), x), scores), "labels are as they were told"
     np.testing.assert_allclose(scores[:, 0].abs().numpy(), np.abs(np.array(near) - 0.95), atol=1e-6)
 
 

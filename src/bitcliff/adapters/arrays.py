@@ -97,6 +97,8 @@ def read_gallery(file: Path, *, labelled: bool) -> tuple[Tensor, Tensor | None]:
     if not file.is_file():
         raise InputError(f"{file}: no such file; a gallery is a .npz with x, one vector a row")
     arrays = _read(file, ["x", "y"] if labelled else ["x"])
+    if not arrays["x"].size:
+        raise InputError(f"{file}: its x holds no vectors")
     x = _as_float(arrays["x"], str(file))
     if x.ndim != 2 or 0 in x.shape:
         raise InputError(f"{file}: x has shape {x.shape}; must be (n, values), one vector a row")

@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from bitcliff.adapters.images import image_size, placed
-from bitcliff.adapters.labels import map_labels
+from bitcliff.adapters.labels import in_pairs, map_labels
 from bitcliff.adapters.outputs import example_output
 from bitcliff.adapters.wording import listed, one_line, shortened
 from bitcliff.errors import InputError
@@ -24,8 +24,18 @@ _LARGEST_XML = 10_000_000
 # By which a side may lie outside its picture, pixels: annotators round.
 _ROUNDED = 1.0
 _MOST = 100
+# A whole number that no side is, and that still is a float.
+_HUGE = 10**9
 
 Corners = tuple[float, float, float, float]
+
+
+@dataclass(frozen=True)
+class Annotated:
+    """The boxes on one picture, and the width and height that they were drawn on, if told."""
+
+    boxes: list["Drawn"]
+    size: tuple[int, int] | None
 
 
 @dataclass(frozen=True)
@@ -58,10 +68,17 @@ def box_targets(
         InputError: unreadable; an image without annotation; a box outside its picture; more than
             100 boxes on one; names that match no class.
     """
-    drawn = _voc(labels, files) if labels.is_dir() else _coco(labels, files, folder)
-    names = list(dict.fromkeys(box.name for boxes in drawn for box in boxes))
+    read = _voc if labels.is_dir() else _coco
+    drawn = read(labels, files, folder)
+    names = list(dict.fromkeys(box.name for one in drawn for box in one.boxes))
     if not names:
         raise InputError(f"{labels}: has no box on any of the {len(files)} images")
+    if subject.class_names is None and not told and len(names) > 1:
+        pairs = in_pairs({name: number for number, name in enumerate(names)})
+        raise InputError(
+            f"{labels}: the model does not name its classes: say which output each is, as in "
+            f"--label-map {pairs}"
+        )
 
     def classes() -> int:
         shape = (1, *preprocessing.shape)
@@ -69,8 +86,13 @@ def box_targets(
 
     mapped = map_labels(names, subject.class_names, classes, str(labels), told)
     rows = []
-    for file, boxes in zip(files, drawn, strict=True):
-        size = image_size(file)
+    for file, one in zip(files, drawn, strict=True):
+        size, boxes = image_size(file), one.boxes
+        if one.size not in (None, size):
+            raise InputError(
+                f"{labels}: {file.name} has {one.size} pixels there and {size} upright: the boxes "
+                "are of another picture"
+            )
         for box in boxes:
             _check(box, size)
         if len(boxes) > _MOST:
@@ -93,7 +115,7 @@ def _check(box: Drawn, size: tuple[int, int]) -> None:
         )
 
 
-def _coco(file: Path, files: Sequence[Path], folder: Path) -> list[list[Drawn]]:
+def _coco(file: Path, files: Sequence[Path], folder: Path) -> list[Annotated]:
     try:
         content = json.loads(file.read_text("utf-8"))
     except (OSError, ValueError, RecursionError) as error:
@@ -101,36 +123,58 @@ def _coco(file: Path, files: Sequence[Path], folder: Path) -> list[list[Drawn]]:
     images, categories, annotations = (
         _objects(content, part, file) for part in ("images", "categories", "annotations")
     )
-    names = {one.get("id"): str(one.get("name")) for one in categories}
-    listed_as = {str(one.get("file_name")): one.get("id") for one in images}
-    places = {Path(name).name: number for name, number in listed_as.items()} | listed_as
-    of_image = dict[Any, list[Drawn]]()
-    for number, one in enumerate(annotations):
-        where = f"{file}, annotations[{number}]"
-        if one.get("iscrowd"):
-            continue
-        if one.get("category_id") not in names:
-            raise InputError(f"{where}: category_id {one.get('category_id')} is of no category")
-        box = one.get("bbox")
-        if not isinstance(box, list) or len(box) != 4 or not all(map(_is_number, box)):
-            raise InputError(f"{where}: bbox must be [x, y, width, height]")
-        x, y, width, height = map(float, box)
-        found = Drawn((x, y, x + width, y + height), names[one["category_id"]], where)
-        of_image.setdefault(one.get("image_id"), []).append(found)
-    own = [_key(image, folder, places) for image in files]
+    names = {_id(one, "id", file): str(one.get("name")) for one in categories}
+    listed_as = {str(one.get("file_name")): one for one in images}
+    of_image = {_id(one, "id", file): list[Drawn]() for one in images}
+    if len(listed_as) < len(images) or len(of_image) < len(images):
+        raise InputError(f"{file}: two of its images have one file_name or one id")
+    own = [_key(image, folder, listed_as, file) for image in files]
     if lacking := [image.name for image, key in zip(files, own, strict=True) if key is None]:
         raise InputError(
             f"{file}: {len(lacking)} of {len(files)} images are not among its file names: "
             f"{listed(lacking)}"
         )
-    return [of_image.get(places[str(key)], []) for key in own]
+    for number, one in enumerate(annotations):
+        where = f"{file}, annotations[{number}]"
+        if one.get("iscrowd"):
+            continue
+        if _id(one, "category_id", file) not in names:
+            raise InputError(f"{where}: category_id {one.get('category_id')} is of no category")
+        if _id(one, "image_id", file) not in of_image:
+            raise InputError(f"{where}: image_id {one.get('image_id')} is of no image")
+        box = one.get("bbox")
+        if not isinstance(box, list) or len(box) != 4 or not all(map(_is_number, box)):
+            raise InputError(f"{where}: bbox must be [x, y, width, height]")
+        x, y, width, height = map(float, box)
+        found = Drawn((x, y, x + width, y + height), names[one["category_id"]], where)
+        of_image[one["image_id"]].append(found)
+    found_images = [listed_as[str(key)] for key in own]
+    return [Annotated(of_image[one["id"]], _told_size(one)) for one in found_images]
 
 
-def _key(image: Path, folder: Path, known: Mapping[str, Any]) -> str | None:
-    """The file's name in the annotations: below the folder, or alone."""
-    return next(
-        (one for one in (image.relative_to(folder).as_posix(), image.name) if one in known), None
-    )
+def _told_size(image: Mapping[str, Any]) -> tuple[int, int] | None:
+    width, height = image.get("width"), image.get("height")
+    return (width, height) if isinstance(width, int) and isinstance(height, int) else None
+
+
+def _key(image: Path, folder: Path, known: Mapping[str, Any], file: Path) -> str | None:
+    """Its name in the annotations: below the folder, or else by as much of its path as tells."""
+    below = image.relative_to(folder).as_posix()
+    if below in known:
+        return below
+    ways = [name for name in known if Path(name).name == image.name]
+    if len(ways) > 1:
+        ways = [way for way in ways if f"/{way}".endswith(f"/{below}") and below != image.name]
+        if len(ways) != 1:
+            raise InputError(f"{file}: several of its file names may be {below}; name them alike")
+    return ways[0] if ways else None
+
+
+def _id(one: Mapping[str, Any], key: str, file: Path) -> int | str:
+    found = one.get(key)
+    if not isinstance(found, int | str):
+        raise InputError(f"{file}: {key} must be a number, not {shortened(repr(found))}")
+    return found
 
 
 def _objects(content: Any, part: str, file: Path) -> list[dict[str, Any]]:
@@ -143,14 +187,23 @@ def _objects(content: Any, part: str, file: Path) -> list[dict[str, Any]]:
 
 
 def _is_number(x: Any) -> bool:
-    return isinstance(x, int | float) and not isinstance(x, bool)
+    return isinstance(x, float) or (type(x) is int and abs(x) < _HUGE)
 
 
-def _voc(folder: Path, files: Sequence[Path]) -> list[list[Drawn]]:
-    return [_read_xml(folder / f"{file.stem}.xml", file) for file in files]
+def _voc(labels: Path, files: Sequence[Path], folder: Path) -> list[Annotated]:
+    own = [beside(labels, file, folder, ".xml") for file in files]
+    if len(set(own)) < len(own):
+        raise InputError(f"{labels}: one file there is of several images; lay both out alike")
+    return [_read_xml(one, file) for one, file in zip(own, files, strict=True)]
 
 
-def _read_xml(file: Path, image: Path) -> list[Drawn]:
+def beside(labels: Path, image: Path, folder: Path, suffix: str) -> Path:
+    """The file that belongs to an image: laid out as that is, or else all in one folder."""
+    mirrored = labels / image.relative_to(folder).with_suffix(suffix)
+    return mirrored if mirrored.is_file() else labels / f"{image.stem}{suffix}"
+
+
+def _read_xml(file: Path, image: Path) -> Annotated:
     if not file.is_file():
         raise InputError(f"{file}: no such file, for {image.name}; give one for each image")
     if file.stat().st_size > _LARGEST_XML:
@@ -177,4 +230,6 @@ def _read_xml(file: Path, image: Path) -> list[Drawn]:
             ) from error
         # Both ends are pixels of the object, counted from 1.
         found.append(Drawn((x1 - 1, y1 - 1, x2, y2), name, where))
-    return found
+    sides = [(root.findtext(f"size/{side}") or "").strip() for side in ("width", "height")]
+    told = all(side.isdecimal() and int(side) for side in sides)
+    return Annotated(found, (int(sides[0]), int(sides[1])) if told else None)

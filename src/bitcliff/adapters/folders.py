@@ -89,7 +89,7 @@ def _labelled_beside(folder: Path, labels: Path, subject: Subject, options: Data
         raise InputError(f"{folder}: holds no images")
     source = image_files(_ids(folder, files), files, None, preprocessing)
     if isinstance(kind, Positions):
-        return replace(source, targets=maps_of(labels, files, preprocessing))
+        return replace(source, targets=maps_of(labels, files, folder, preprocessing))
     targets, how = box_targets(labels, files, folder, subject, preprocessing, options.label_map)
     return replace(source, targets=targets, labelling=how)
 

@@ -4,7 +4,7 @@ import contextlib
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -103,6 +103,7 @@ def load_huggingface(name: str, weights: Weights | None, options: ModelOptions) 
         kind = _kind(settings, transformers, config, config_file)
         module = _module(transformers, kind.auto, folder, config, weights)
         names, preprocessing, tokenizer, hearing = _class_names(config), None, None, None
+        tokens = None
         told = folder / "tokenizer_config.json"
         if kind.takes == "texts" or (kind.names_tokens and told.exists()):
             tokens = _loaded(transformers.AutoTokenizer, folder, told)
@@ -123,7 +124,7 @@ def load_huggingface(name: str, weights: Weights | None, options: ModelOptions) 
         if kind is _ENCODER:
             pool(module, folder)
         judge_by(module, f"ctc:{config.pad_token_id}" if kind.task == "ctc" else kind.task)
-    return make_subject(
+    subject = make_subject(
         spec,
         module,
         preprocessing,
@@ -133,6 +134,10 @@ def load_huggingface(name: str, weights: Weights | None, options: ModelOptions) 
         hearing=hearing,
         weights_sha256=digest,
     )
+    if not kind.names_tokens or tokens is None or kind.task == "ctc":
+        return subject
+    # A letter may be several tokens, and a space part of the next one.
+    return replace(subject, written=lambda row: str(tokens.decode(list(row))))
 
 
 def _json(file: Path, spec: str) -> dict[str, Any]:

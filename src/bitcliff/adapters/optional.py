@@ -5,6 +5,7 @@ import importlib
 import importlib.util
 import logging
 import sys
+import threading
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -62,9 +63,10 @@ def quiet() -> Iterator[None]:
     """Sends what is printed to stderr and drops warnings, while other people's code runs.
 
     stdout belongs to `--json`. Of what is logged only errors are left. Inside itself it does
-    nothing, so that around what is timed it costs no time.
+    nothing, so that around what is timed it costs no time; nor in another thread than the main one,
+    since all share what it changes.
     """
-    if sys.stdout is sys.stderr:
+    if sys.stdout is sys.stderr or threading.current_thread() is not threading.main_thread():
         yield
         return
     before = logging.root.manager.disable

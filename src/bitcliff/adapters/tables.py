@@ -36,10 +36,14 @@ def open_table(spec: str, subject: Subject, options: DataOptions) -> Source:
     pairs = isinstance(kind, Verification)
     columns = _columns(spec, ["path", "with", "label"] if pairs else ["path"])
     paths, names = columns["path"], columns.get("label")
-    files = _existing(paths, spec)
+    files = [Path(spec).parent / path for path in paths]
+    counted = files_output_count(files, subject, spec)
+    _check_existing(files, spec)
     if names is not None and isinstance(kind, Verification):
         others = columns["with"]
-        partners = files_source(_distinct(others), _existing(others, spec), None, subject, spec)
+        beside = [Path(spec).parent / path for path in others]
+        _check_existing(beside, spec)
+        partners = files_source(_distinct(others), beside, None, subject, spec)
         where = [f"{spec}, row {line}" for line in range(2, len(names) + 2)]
         source = files_source(_distinct(paths), files, None, subject, spec)
         return replace(source, targets=pair_targets(partners, names, subject, where))
@@ -54,7 +58,7 @@ def open_table(spec: str, subject: Subject, options: DataOptions) -> Source:
         mapped = map_labels(
             known,
             subject.class_names,
-            class_count(subject, known, files_output_count(files, subject, spec)),
+            class_count(subject, known, counted),
             f"{spec} (column label)",
             options.label_map,
         )
@@ -64,12 +68,10 @@ def open_table(spec: str, subject: Subject, options: DataOptions) -> Source:
     return replace(source, class_names=mapped.class_names, labelling=mapped.how)
 
 
-def _existing(paths: Sequence[str], spec: str) -> list[Path]:
-    files = [Path(spec).parent / path for path in paths]
+def _check_existing(files: Sequence[Path], spec: str) -> None:
     for line, file in enumerate(files, start=2):
         if not file.is_file():
             raise InputError(f"{spec}, row {line}: no such file: {file}")
-    return files
 
 
 def _columns(spec: str, needed: Sequence[str]) -> dict[str, list[str]]:
@@ -87,6 +89,8 @@ def _columns(spec: str, needed: Sequence[str]) -> dict[str, list[str]]:
             f"{spec}: its first row must name the columns {names}, separated by commas; it lacks "
             f"{lacking[0]}"
         )
+    if not rows:
+        raise InputError(f"{spec}: holds no examples")
     read = list(dict.fromkeys([*needed, *(["label"] if "label" in columns else [])]))
     for line, row in enumerate(rows, start=2):
         for column in read:

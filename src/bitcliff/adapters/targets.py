@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
-from bitcliff.adapters.images import to_input
+from bitcliff.adapters.images import image_size, to_input
 from bitcliff.adapters.optional import quiet, require
 from bitcliff.adapters.source import Source
 from bitcliff.adapters.wording import one_line, shortened
@@ -78,24 +78,31 @@ def pair_targets(
     return torch.cat([vectors.cpu(), same[:, None]], 1)
 
 
-def maps_of(folder: Path, files: Sequence[Path], preprocessing: Preprocessing) -> Tensor:
-    """(n, height, width) classes, of the map in the folder that is named as each image is.
+def maps_of(
+    labels: Path, files: Sequence[Path], folder: Path, preprocessing: Preprocessing
+) -> Tensor:
+    """(n, height, width) classes, of the map that is named as each image is, and laid out so too
+    where several are.
 
     Raises:
-        InputError: none such, or several; not a map of classes.
+        InputError: none such, or several; not a map of classes, or of another image's proportions.
     """
     named = dict[str, list[Path]]()
-    for file in sorted(folder.rglob("*")) if folder.is_dir() else ():
+    for file in sorted(labels.rglob("*")) if labels.is_dir() else ():
         if file.suffix.lower() in _MAPS:
             named.setdefault(file.stem, []).append(file)
-    maps = [named.get(file.stem, []) for file in files]
-    for file, own in zip(files, maps, strict=True):
+    found = []
+    for file in files:
+        own, laid_out = named.get(file.stem, []), file.relative_to(folder).with_suffix("")
+        if len(own) > 1:
+            own = [one for one in own if one.relative_to(labels).with_suffix("") == laid_out]
         if len(own) != 1:
             raise InputError(
-                f"--labels {folder}: has {len(own) or 'no'} maps named {file.stem} (.png, .bmp or "
+                f"--labels {labels}: has {len(own) or 'no'} maps named {laid_out} (.png, .bmp or "
                 f".tif), for {file.name}; give one for each image"
             )
-    return torch.stack([_map(own[0], preprocessing) for own in maps])
+        found.append(_map(own[0], preprocessing, image_size(file)))
+    return torch.stack(found)
 
 
 def _symbols(text: str, names: tuple[str, ...] | None) -> Tensor:
@@ -121,8 +128,10 @@ def _numbers(field: str) -> Tensor:
     return found
 
 
-def _map(file: Path, preprocessing: Preprocessing | None) -> Tensor:
-    """(height, width) of the model's input."""
+def _map(
+    file: Path, preprocessing: Preprocessing | None, size: tuple[int, int] | None = None
+) -> Tensor:
+    """(height, width) of the model's input; `size`: width and height of the image it is of."""
     module: Any = require("PIL.Image", "vision", f"{file} (an image)")
     try:
         with quiet(), module.open(file, formats=("PNG", "BMP", "TIFF")) as image:
@@ -131,6 +140,11 @@ def _map(file: Path, preprocessing: Preprocessing | None) -> Tensor:
         raise InputError(f"{file}: unreadable as an image ({one_line(error)})") from error
     if classes.ndim != 2 or classes.dtype.kind not in "bui" or classes.max() > _MOST_CLASSES:
         raise InputError(f"{file}: not an image whose values are classes (of one channel)")
+    if size is not None and abs(classes.shape[1] * size[1] / size[0] - classes.shape[0]) > 1:
+        raise InputError(
+            f"{file}: {classes.shape[1]} x {classes.shape[0]} pixels are no map of an image of "
+            f"{size[0]} x {size[1]} upright"
+        )
     if preprocessing is None:
         return torch.from_numpy(classes.astype(np.int64))
     plain = replace(

@@ -28,7 +28,8 @@ class Reading:
     """The texts of a task.
 
     Attributes:
-        kind: the rule. names: of its symbols. by_words: a score counts words, since what is written
+        kind: the rule. names: of its symbols. written: what several of them say, where that is not
+            one name after the other. by_words: a score counts words, since what is written
             is a transcript or a translation.
     """
 
@@ -37,6 +38,7 @@ class Reading:
     kind: Reads
     names: tuple[str, ...]
     by_words: bool
+    written: Callable[[Sequence[int]], str] | None = None
 
     def table(self, table: Table) -> Table:
         """With what float writes of each example, and what is wanted where that is known."""
@@ -95,7 +97,8 @@ class Reading:
 
     def _texts(self, symbols: Symbols | None) -> list[str]:
         assert symbols is not None  # noqa: S101  (of a task that reads)
-        texts = ("".join(self.names[one] for one in row) for row in symbols)
+        written = self.written or (lambda row: "".join(self.names[one] for one in row))
+        texts = [written(row) for row in symbols]
         # The first token of a transcript begins with the space before its word.
         return [text.strip() if self.by_words else text for text in texts]
 
@@ -106,7 +109,7 @@ def reading_of(prepared: Prepared) -> Reading | None:
     if not isinstance(task, AgainstFloat) or not isinstance(task.kind, Reads) or names is None:
         return None
     by_words = scored_by_words(prepared.subject, prepared.evaluator.inputs)
-    return Reading(prepared, task, task.kind, names, by_words)
+    return Reading(prepared, task, task.kind, names, by_words, prepared.subject.written)
 
 
 def scored_by_words(subject: Subject, inputs: AllInputs) -> bool:

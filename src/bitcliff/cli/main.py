@@ -9,6 +9,7 @@ import io
 import os
 import sys
 import traceback
+import warnings
 from collections.abc import Sequence
 
 import click
@@ -54,6 +55,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if isinstance(sys.stdout, io.TextIOWrapper):
         # Names come from data; what the terminal cannot show must not end a command.
         sys.stdout.reconfigure(errors="backslashreplace")
+    # Images are decoded by threads, in which nothing can be silenced.
+    warnings.filterwarnings("ignore", module=r"PIL\b")
     keep_memory()
     sys.exit(run(arguments))
 

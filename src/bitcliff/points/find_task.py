@@ -4,11 +4,12 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from bitcliff.errors import InputError
-from bitcliff.points.forward import batch_size, output_of, take, unpadded
+from bitcliff.points.forward import batch_size, output_of, part_of, take, unpadded
 from bitcliff.tasks import Threshold, judge_as, task_of
 from bitcliff.tasks.against_float import AgainstFloat, Comparison, every_digest
 from bitcliff.tasks.choice import read_task
@@ -111,8 +112,8 @@ def _fill_gallery(task: AgainstFloat, kind: Nearest, module: nn.Module, inputs: 
     )
     place_of = dict[bytes, int]()
     rows = [place_of.setdefault(row, len(place_of)) for row in every_digest(inputs)]
-    first = torch.tensor([rows.index(place) for place in range(len(place_of))])
-    vectors = every_output(module, take(inputs, first))
+    first = torch.from_numpy(np.unique(rows, return_index=True)[1])
+    vectors = every_output(module, part_of(inputs, first))
     kind.fill(vectors, None if labels is None else labels[first])
     groups = torch.full((len(rows),), -1.0) if labels is None else labels
     places = torch.tensor(rows, dtype=groups.dtype)

@@ -5,8 +5,9 @@ the same bits in one pass over memory, so that it makes no difference which of t
 """
 
 import inspect
-from functools import cache
-from types import ModuleType
+from collections.abc import Callable
+from functools import cache, partial
+from types import SimpleNamespace
 from typing import Any
 
 import torch
@@ -19,7 +20,7 @@ _PATIENCE = 1 << 27
 _waited = 0
 
 
-def loops_for(x: Tensor) -> ModuleType | None:
+def loops_for(x: Tensor) -> SimpleNamespace | None:
     """The compiled loops, if they serve `x`; None: go on in PyTorch.
 
     They take float32 without gaps on a processor, and no tensor that is being traced or exported.
@@ -37,7 +38,7 @@ def loops_for(x: Tensor) -> ModuleType | None:
     return _worth_loading(x.numel())
 
 
-def _worth_loading(elements: int) -> ModuleType | None:
+def _worth_loading(elements: int) -> SimpleNamespace | None:
     global _waited
     if elements < _LEAST:
         return None
@@ -48,8 +49,8 @@ def _worth_loading(elements: int) -> ModuleType | None:
 
 
 @cache
-def _compiled() -> ModuleType | None:
-    """`loops` with its functions compiled; None without numba, or where it is switched off."""
+def _compiled() -> SimpleNamespace | None:
+    """The functions of `loops`, compiled; None without numba, or where it is switched off."""
     try:
         import numba
     except ImportError:  # also numba's own refusal of a numpy that is too new for it
@@ -58,20 +59,29 @@ def _compiled() -> ModuleType | None:
         return None
     from bitcliff.quant import loops
 
-    # In order, for one calls another. Tests wrap functions to check shapes: not what is compiled.
-    for name, function in list(vars(loops).items()):
-        if inspect.isfunction(function):
-            setattr(loops, name, _jit(numba.njit, inspect.unwrap(function)))
-    return loops
+    # Tests wrap functions to check shapes: that is not what is compiled.
+    written = {name: getattr(one, "py_func", one) for name, one in vars(loops).items()}
+    plain = {name: inspect.unwrap(one) for name, one in written.items() if inspect.isfunction(one)}
 
+    def compile_all(*, kept: bool) -> None:
+        for name, function in plain.items():  # in order, for one calls another
+            # As numpy does it, a division by zero gives infinity or NaN and is no error.
+            made = numba.njit(function, nogil=True, error_model="numpy", cache=kept)
+            setattr(loops, name, made)
 
-def _jit(njit: Any, function: Any) -> Any:
-    # As numpy does it, a division by zero gives infinity or NaN and is no error.
-    options = {"nogil": True, "error_model": "numpy"}
+    def call(name: str, *given: Any) -> Any:
+        try:
+            return getattr(loops, name)(*given)
+        except Exception:  # noqa: BLE001  (whatever a full or damaged cache leads to)
+            compile_all(kept=False)
+            return getattr(loops, name)(*given)
+
     try:
-        return njit(function, cache=True, **options)
+        compile_all(kept=True)
     except RuntimeError:  # no folder to keep the machine code in
-        return njit(function, **options)
+        compile_all(kept=False)
+    calls: dict[str, Callable[..., Any]] = {name: partial(call, name) for name in plain}
+    return SimpleNamespace(**calls)
 
 
 def array(x: Tensor) -> Any:

@@ -7,7 +7,7 @@ for bit. Scales are worked in float32 (or the tensor's own type where the runtim
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from types import ModuleType
+from types import SimpleNamespace
 
 import numpy as np
 import torch
@@ -141,7 +141,7 @@ def _round(x: Float[Tensor, "batch *rest"], numerics: Numerics) -> Float[Tensor,
 
 
 def _in_one_pass(
-    loops: ModuleType, groups: Float[Tensor, "groups k"], scales: Scales, numerics: Numerics
+    loops: SimpleNamespace, groups: Float[Tensor, "groups k"], scales: Scales, numerics: Numerics
 ) -> Float[Tensor, "groups k"]:
     """The same by compiled loops."""
     out = torch.empty_like(groups)

@@ -164,6 +164,8 @@ def scored_by(record: Record) -> str:
     """What of an outcome that is no single choice its score is."""
     if record.subject.by_words:
         return "words right"
+    if record.subject.task.partition(":")[0] in ("embedding", "verification"):
+        return "cosine with float’s own"
     return "as labelled" if record.subject.labelled else "as in float"
 
 

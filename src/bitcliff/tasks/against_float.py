@@ -129,7 +129,10 @@ class AgainstFloat:
         for row, target in zip(every_digest(inputs), targets, strict=True):
             before = self._targets.setdefault(row, target)
             if not torch.equal(before, target):
-                raise InputError("two examples are the same but for their labels; leave one out")
+                raise InputError(
+                    "two examples are the same but for their labels: leave one out (of pairs, let what "
+                    "stands in several be the second one)"
+                )
 
     def told(self, inputs: AllInputs) -> list[Tensor] | None:
         """What `tell` said of these examples; None: nothing, of one at least."""

@@ -202,7 +202,7 @@ class Verification:
             InputError: another shape or number.
         """
         vector = numbers_of(output).double()
-        wanted = target.flatten().double().to(vector.device)[None]
+        wanted = target.flatten().double().to(vector.device)[None].clone()
         if wanted.shape[1] != vector.shape[1] + 1 or float(wanted[0, -1]) not in (0, 1):
             raise InputError(
                 "a label must be the vector that is enrolled, and 1 for the same or 0 for another"

@@ -226,6 +226,7 @@ class Subject:
         runs_user_code: the model came from `py:`, so the user's own code ran.
         black_box: only its outputs are to be had: no points, no gradient, no weights.
         tokenizer: for text models from a Hugging Face folder.
+        written: what its outputs say, by their numbers in order, where names one by one do not.
         hearing: for models of sound from there.
         named_inputs: for files that take several arrays, or whole numbers: what they declare, by
             the keywords that the module is called with.
@@ -243,6 +244,7 @@ class Subject:
     runs_user_code: bool = False
     black_box: bool = False
     tokenizer: Tokenizer | None = None
+    written: Callable[[Sequence[int]], str] | None = None
     hearing: Hearing | None = None
     named_inputs: Mapping[str, NamedInput] | None = None
     input_shape: tuple[int | None, ...] | None = None
