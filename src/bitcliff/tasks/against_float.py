@@ -130,8 +130,8 @@ class AgainstFloat:
             before = self._targets.setdefault(row, target)
             if not torch.equal(before, target):
                 raise InputError(
-                    "two examples are the same but for their labels: leave one out (of pairs, let what "
-                    "stands in several be the second one)"
+                    "two examples are the same but for their labels: leave one out (of "
+                    "pairs, let what stands in several be the second one)"
                 )
 
     def told(self, inputs: AllInputs) -> list[Tensor] | None:

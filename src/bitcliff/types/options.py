@@ -39,7 +39,7 @@ class ModelOptions(Settings):
     """Which of the network's outputs is judged: a name, or a number from 0."""
     task: Annotated[str | None, Option(default="as its output shows")] = None
     """What a decision is: classification (the largest score), threshold:NUMBER (the side on which
-    one score lies), next-token (of a language model); or whether the outcome is as labelled, or else
+    one score lies), next-token (of a language model); or whether the outcome is as labelled, else
     as in float: continuation:K (tokens), detection:SCORE (boxes), positions:SHARE or iou:SHARE (a
     class at each, of tokens or pixels), ctc:BLANK (a string), labels:NUMBER (any of several),
     values:TOLERANCE, embedding (the nearest neighbour, also embedding:gallery=FILE.npz),
