@@ -54,6 +54,7 @@ def written_once(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(home, "float_onnx", write)
 
 
+@pytest.mark.slow  # the store is held by tests of its own
 @pytest.mark.usefixtures("written_once")
 def test_an_interrupted_run_goes_on_and_ends_as_if_it_had_not_been(tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):

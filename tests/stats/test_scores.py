@@ -15,7 +15,7 @@ def few_collapse(random: np.random.Generator, n: int) -> Pairs:
     return before, np.where(random.random(n) < 0.05, before * random.beta(1, 9, n), before)
 
 
-@pytest.mark.parametrize("n", [20, 100, 400])
+@pytest.mark.parametrize("n", [20, 100, pytest.param(400, marks=pytest.mark.slow)])
 def test_the_interval_of_a_change_covers_it(n: int) -> None:
     random = np.random.default_rng(n)
     mean_before = 0.3 * 0.5 + 0.7 * 0.8
