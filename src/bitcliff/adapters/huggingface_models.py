@@ -102,8 +102,9 @@ def load_huggingface(name: str, weights: Weights | None, options: ModelOptions) 
         config = _loaded(transformers.AutoConfig, folder, config_file)
         kind = _kind(settings, transformers, config, config_file)
         module = _module(transformers, kind.auto, folder, config, weights)
-        names, preprocessing, tokenizer, hearing = _class_names(config), None, None, None
-        tokens = None
+        # Tokens are named by a tokenizer alone; what a configuration names are classes.
+        names = None if kind.names_tokens else _class_names(config)
+        preprocessing, tokenizer, hearing, tokens = None, None, None, None
         told = folder / "tokenizer_config.json"
         if kind.takes == "texts" or (kind.names_tokens and told.exists()):
             tokens = _loaded(transformers.AutoTokenizer, folder, told)
