@@ -187,6 +187,22 @@ def test_short_runs_do_not_load_it(monkeypatch: pytest.MonkeyPatch) -> None:
         assert len(asked) == times
 
 
+def test_threads_share_rows_and_change_nothing(
+    both: Callable[[Callable[[], Tensor]], list[Tensor]],
+) -> None:
+    x, g = torch.randn(2, 5, 30_000, generator=torch.Generator().manual_seed(0))
+    options = torch.tensor([2, 4, 8])
+    threads = torch.get_num_threads()
+    try:
+        for count in (2, 3, 7):
+            torch.set_num_threads(count)
+            assert_same(*both(lambda: fake_quantize(x, torch.tensor([2, 3, 5, 8, 16]), "onnx")))
+            assert_same(*both(lambda: choice_gradient(x, g, options, Scheme.parse("onnx"))))
+            assert_same(*both(lambda: round_shipped(x, "vllm-int8-token")))
+    finally:
+        torch.set_num_threads(threads)
+
+
 @pytest.mark.parametrize("harm", ["cut short", "no folder"])
 def test_machine_code_that_cannot_be_kept_is_made_anew(
     harm: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -6,10 +6,13 @@ the same bits in one pass over memory, so that it makes no difference which of t
 
 import inspect
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from functools import cache, partial
+from itertools import pairwise
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -17,6 +20,8 @@ from torch import Tensor
 _LEAST = 1 << 11
 # Elements that PyTorch rounds first, in about a second: what loading the loops costs.
 _PATIENCE = 1 << 27
+# Elements from which it is worth to wake other threads.
+_WORTH_THREADS = 1 << 16
 _waited = 0
 
 
@@ -76,12 +81,30 @@ def _compiled() -> SimpleNamespace | None:
             compile_all(kept=False)
             return getattr(loops, name)(*given)
 
+    def share_out(name: str, *given: Any) -> Any:
+        """Rows are dealt out to as many threads as PyTorch may use: none depends on another."""
+        rows, threads = len(given[0]), min(len(given[0]), torch.get_num_threads())
+        if threads < 2 or given[0].size < _WORTH_THREADS:
+            return call(name, *given)
+        ends = [rows * one // threads for one in range(threads + 1)]
+        parts = [slice(*pair) for pair in pairwise(ends)]
+        own = [[x[part] if isinstance(x, np.ndarray) else x for x in given] for part in parts]
+        first, *others = own
+        waiting = [_pool().submit(call, name, *one) for one in others]
+        found = [call(name, *first), *(one.result() for one in waiting)]
+        return None if found[0] is None else sum(found)
+
     try:
         compile_all(kept=True)
     except RuntimeError:  # no folder to keep the machine code in
         compile_all(kept=False)
-    calls: dict[str, Callable[..., Any]] = {name: partial(call, name) for name in plain}
+    calls: dict[str, Callable[..., Any]] = {name: partial(share_out, name) for name in plain}
     return SimpleNamespace(**calls)
+
+
+@cache
+def _pool() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(torch.get_num_threads(), thread_name_prefix="round")
 
 
 def array(x: Tensor) -> Any:
