@@ -207,7 +207,8 @@ def take_images(
     preprocessing: Preprocessing,
     progress: Progress | None,
 ) -> tuple[Float32[Tensor, "n a b c"] | Streamed, Sequence[str]]:
-    """The chosen images as inputs, and their thumbnails, which are made when they are looked at.
+    """The chosen images as inputs, and their thumbnails; of inputs that are not held, these too are
+    made when they are looked at.
 
     Args:
         read: gives the image at an index, in RGB; by several threads.
@@ -217,13 +218,18 @@ def take_images(
         InputError: one of them is unreadable.
     """
 
+    is_held = 4 * len(indices) * math.prod(preprocessing.shape) <= _HELD_BYTES
+    small = dict[int, str]()
+
     def read_input(index: int) -> Float32[Tensor, "a b c"]:
-        return to_input(read(index), preprocessing, names[index])
+        image = read(index)
+        if is_held:
+            small[index] = thumbnail(image)
+        return to_input(image, preprocessing, names[index])
 
     inputs = Streamed(read_input, torch.tensor(indices), preprocessing.shape)
-    thumbnails = Thumbnails(read, indices)
-    if 4 * math.prod(inputs.shape) > _HELD_BYTES:
-        return inputs, thumbnails
+    if not is_held:
+        return inputs, Thumbnails(read, indices)
     held = torch.empty(inputs.shape)
     done = 0
     for part in inputs.in_parts():
@@ -231,4 +237,4 @@ def take_images(
         done += len(part)
         if progress is not None:
             progress(done, len(indices))
-    return held, thumbnails
+    return held, tuple(small[index] for index in indices)
