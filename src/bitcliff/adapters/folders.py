@@ -17,6 +17,7 @@ from bitcliff.adapters.preprocessing import in_words
 from bitcliff.adapters.source import Progress, Source, Taken, needed_preprocessing
 from bitcliff.adapters.targets import maps_of
 from bitcliff.errors import InputError
+from bitcliff.points.find_task import refuse_labels
 from bitcliff.tasks import task_of
 from bitcliff.tasks.against_float import AgainstFloat
 from bitcliff.tasks.detection import Detection
@@ -58,6 +59,7 @@ def open_folder(spec: str, subject: Subject, options: DataOptions) -> Source:
         raise InputError(
             f"{spec}: {len(loose)} {what} lie beside the class folders; move them into one"
         )
+    refuse_labels(subject.module, spec)
     files = [file for found in classes.values() for file in found]
     mapped = map_labels(
         list(classes),
