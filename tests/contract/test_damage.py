@@ -159,7 +159,7 @@ def test_a_damaged_figure_is_refused(run: Path, fields: Json, at_most: int | Non
 
 
 # Each of them is read: it costs more than a comparison of figures.
-@pytest.mark.parametrize("at_most", [25, ALL])
+@pytest.mark.parametrize("at_most", [40, ALL])
 def test_damage_to_what_was_observed_is_refused_or_changes_nothing(
     run: Path, fields: Json, at_most: int | None
 ) -> None:
