@@ -1,5 +1,6 @@
 """Records on disk: whole or not at all, and nothing wrong is read without a word."""
 
+import hashlib
 import json
 import os
 import subprocess
@@ -14,6 +15,7 @@ import pytest
 
 from bitcliff.errors import InputError, NumericError
 from bitcliff.record import (
+    SCHEMA_VERSION,
     Record,
     make_folder,
     read_record,
@@ -21,6 +23,8 @@ from bitcliff.record import (
     write_record,
     write_text_atomic,
 )
+from bitcliff.record.figures import Figures
+from bitcliff.record.schema import SAME_OBSERVATIONS
 from tests.report.example_record import Variant, example_record
 
 
@@ -204,16 +208,16 @@ def test_truncated(share: float, record: Record, tmp_path: Path) -> None:
         (b'{"model": 1}', "no schema_version"),
         (b"null", "no schema_version"),
         (b"[" * 100_000, "not a"),
-        (b'{"schema_version": "2.4", "seed": NaN}', "NaN is not JSON"),
-        (b'{"schema_version": "2.4", "seed": -Infinity}', "Infinity is not JSON"),
-        (b'{"schema_version": "2.4"}', "not a Bitcliff record: provenance: Field required"),
+        (b'{"schema_version": "2.5", "seed": NaN}', "NaN is not JSON"),
+        (b'{"schema_version": "2.5", "seed": -Infinity}', "Infinity is not JSON"),
+        (b'{"schema_version": "2.5"}', "not a Bitcliff record: provenance: Field required"),
         (b'{"schema_version": "1.2"}', "not a Bitcliff record of schema 1.2: 'subject'"),
-        (b'{"schema_version": "one"}', "should be '2.4'"),
-        (b'{"schema_version": "\\n1.0"}', "should be '2.4'"),
+        (b'{"schema_version": "one"}', "should be '2.5'"),
+        (b'{"schema_version": "\\n1.0"}', "should be '2.5'"),
         (b'{"schema_version": "0.9"}', "assess again"),
-        (b'{"schema_version": "2.5"}', "use a newer Bitcliff"),
+        (b'{"schema_version": "2.6"}', "use a newer Bitcliff"),
         (b'{"schema_version": "10.0"}', "use a newer Bitcliff"),
-        (b'{"schema_version": null}', "should be '2.4'"),
+        (b'{"schema_version": null}', "should be '2.5'"),
     ],
 )
 def test_not_a_record(content: bytes, says: str, tmp_path: Path) -> None:
@@ -226,7 +230,7 @@ def test_not_a_record(content: bytes, says: str, tmp_path: Path) -> None:
 
 def test_the_error_names_who_wrote_it(record: Record, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"written by Bitcliff 0\.1\.0"):
-        read_record(written(tmp_path, record, schema_version="2.5"))
+        read_record(written(tmp_path, record, schema_version="2.6"))
 
 
 def test_unknown_fields_are_refused(record: Record, tmp_path: Path) -> None:
@@ -247,11 +251,23 @@ def test_figures_of_other_outcomes_are_refused(record: Record, tmp_path: Path) -
 def test_a_record_of_before_has_its_figures_worked_out(record: Record, tmp_path: Path) -> None:
     figures = json.loads(record_json(record))["figures"]
     figures["policies"][0]["change"]["low_pp"] = -7.0
-    for version in ("2.0", "2.1", "2.2"):
-        found = written(tmp_path, record, schema_version=version, figures=figures)
-        assert read_record(found) == record
+    fewer = {key: value for key, value in figures.items() if key != "float"}
+    for version in SAME_OBSERVATIONS:
+        for before in (figures, fewer):
+            found = written(tmp_path, record, schema_version=version, figures=before)
+            assert read_record(found) == record
     with pytest.raises(InputError, match=r"low_pp is -7\.0, its outcomes give"):
         read_record(written(tmp_path, record, figures=figures))
+
+
+def test_other_figures_are_another_schema() -> None:
+    """Else a record of before is refused for the figures that it lacks: a new one needs a new
+    version, and the one before a place among `SAME_OBSERVATIONS`."""
+    schema = Figures.model_json_schema()
+    parts = {"Figures": schema, **schema["$defs"]}
+    names = sorted(f"{part}.{name}" for part in parts for name in parts[part].get("properties", ()))
+    digest = hashlib.sha256(" ".join(names).encode()).hexdigest()[:12]
+    assert (SCHEMA_VERSION, digest) == ("2.5", "a3eb05008413")
 
 
 def test_without_figures_it_is_refused(record: Record, tmp_path: Path) -> None:
