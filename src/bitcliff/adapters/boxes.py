@@ -1,6 +1,5 @@
 """Boxes that people drew: COCO's JSON, and XML files as Pascal VOC has them."""
 
-import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from bitcliff.adapters.images import image_size, placed
+from bitcliff.adapters.json_files import read_json
 from bitcliff.adapters.labels import in_pairs, map_labels
 from bitcliff.adapters.outputs import example_output
 from bitcliff.adapters.wording import listed, one_line, shortened
@@ -116,10 +116,7 @@ def _check(box: Drawn, size: tuple[int, int]) -> None:
 
 
 def _coco(file: Path, files: Sequence[Path], folder: Path) -> list[Annotated]:
-    try:
-        content = json.loads(file.read_text("utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise InputError(f"{file}: not readable as JSON ({one_line(error)})") from error
+    content = read_json(file)
     images, categories, annotations = (
         _objects(content, part, file) for part in ("images", "categories", "annotations")
     )
@@ -164,7 +161,7 @@ def _key(image: Path, folder: Path, known: Mapping[str, Any], file: Path) -> str
         return below
     ways = [name for name in known if Path(name).name == image.name]
     if len(ways) > 1:
-        ways = [way for way in ways if f"/{way}".endswith(f"/{below}") and below != image.name]
+        ways = [way for way in ways if way.endswith(f"/{below}")]
         if len(ways) != 1:
             raise InputError(f"{file}: several of its file names may be {below}; name them alike")
     return ways[0] if ways else None
@@ -191,16 +188,16 @@ def _is_number(x: Any) -> bool:
 
 
 def _voc(labels: Path, files: Sequence[Path], folder: Path) -> list[Annotated]:
-    own = [beside(labels, file, folder, ".xml") for file in files]
+    own = [_beside(labels, file.relative_to(folder).with_suffix(".xml")) for file in files]
     if len(set(own)) < len(own):
         raise InputError(f"{labels}: one file there is of several images; lay both out alike")
     return [_read_xml(one, file) for one, file in zip(own, files, strict=True)]
 
 
-def beside(labels: Path, image: Path, folder: Path, suffix: str) -> Path:
+def _beside(labels: Path, laid_out: Path) -> Path:
     """The file that belongs to an image: laid out as that is, or else all in one folder."""
-    mirrored = labels / image.relative_to(folder).with_suffix(suffix)
-    return mirrored if mirrored.is_file() else labels / f"{image.stem}{suffix}"
+    mirrored = labels / laid_out
+    return mirrored if mirrored.is_file() else labels / laid_out.name
 
 
 def _read_xml(file: Path, image: Path) -> Annotated:

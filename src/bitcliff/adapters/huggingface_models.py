@@ -2,7 +2,6 @@
 
 import contextlib
 import hashlib
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,6 +14,7 @@ from bitcliff.adapters.assembly import make_subject
 from bitcliff.adapters.detectors import join_queries
 from bitcliff.adapters.huggingface_images import image_preprocessing
 from bitcliff.adapters.huggingface_sounds import decoder_prompt, hearing_of
+from bitcliff.adapters.json_files import read_json
 from bitcliff.adapters.optional import quiet, require
 from bitcliff.adapters.preprocessing import override
 from bitcliff.adapters.sentences import is_sentence_encoder, longest_of, pool
@@ -144,12 +144,9 @@ def load_huggingface(name: str, weights: Weights | None, options: ModelOptions) 
 def _json(file: Path, spec: str) -> dict[str, Any]:
     if not file.parent.is_dir():
         raise InputError(f"{spec}: no such folder; give a local folder with config.json")
-    try:
-        content = json.loads(file.read_text("utf-8"))
-    except FileNotFoundError as error:
-        raise InputError(f"{file}: no such file; a Hugging Face folder has one") from error
-    except (OSError, ValueError, RecursionError) as error:
-        raise InputError(f"{file}: not readable as JSON ({one_line(error)})") from error
+    if not file.exists():
+        raise InputError(f"{file}: no such file; a Hugging Face folder has one")
+    content = read_json(file)
     if not isinstance(content, dict):
         raise InputError(f"{file}: must hold a JSON object")
     return content

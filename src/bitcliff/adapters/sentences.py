@@ -1,6 +1,5 @@
 """Sentence encoders as sentence-transformers saves them: what comes behind the network."""
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +8,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
-from bitcliff.adapters.wording import one_line
+from bitcliff.adapters.json_files import read_json
 from bitcliff.errors import InputError
 from bitcliff.types.subject import MASK
 
@@ -70,10 +69,7 @@ def _mean(
 
 
 def _json(file: Path, kind: type[Any]) -> Any:
-    try:
-        found = json.loads(file.read_text("utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise InputError(f"{file}: not readable as JSON ({one_line(error)})") from error
+    found = read_json(file)
     if not isinstance(found, kind):
         raise InputError(f"{file}: must hold a JSON {'list' if kind is list else 'object'}")
     return found
