@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.nn import functional as F  # noqa: N812
 
 from bitcliff.errors import InputError
-from bitcliff.tasks.values import numbers_of
+from bitcliff.tasks.values import cosine_with, numbers_of
 from bitcliff.types.subject import Inputs
 
 # Of a label, of a place in the gallery, and of what float has nearest: there is none.
@@ -96,8 +96,7 @@ class Nearest:
 
     def share(self, output: Tensor, inputs: Inputs, decided: Tensor) -> Float[Tensor, " batch"]:
         """The cosine with float's own vector, none below 0."""
-        own = numbers_of(output).double()
-        return F.cosine_similarity(own, decided[:, :-2].to(own)).clamp(0, 1)
+        return cosine_with(output, decided[:, :-2]).clamp(0, 1)
 
     def told(self, output: Tensor, target: Tensor) -> Float[Tensor, "1 row"]:
         """As `decided`.
@@ -183,14 +182,14 @@ class Verification:
 
     def lead(self, output: Tensor, inputs: Inputs, decided: Tensor) -> Float[Tensor, " batch"]:
         """By how much the cosine is on the wanted side."""
-        own = numbers_of(output).double()
-        enrolled, side = decided[:, own.shape[1] : -1].to(own), decided[:, -1].to(own)
-        return (F.cosine_similarity(own, enrolled) - self.least) * side
+        _, enrolled = decided[:, :-1].chunk(2, 1)
+        near = cosine_with(output, enrolled)
+        return (near - self.least) * decided[:, -1].to(near)
 
     def share(self, output: Tensor, inputs: Inputs, decided: Tensor) -> Float[Tensor, " batch"]:
         """The cosine with float's own vector, none below 0."""
-        own = numbers_of(output).double()
-        return F.cosine_similarity(own, decided[:, : own.shape[1]].to(own)).clamp(0, 1)
+        vectors, _ = decided[:, :-1].chunk(2, 1)
+        return cosine_with(output, vectors).clamp(0, 1)
 
     def told(self, output: Tensor, target: Tensor) -> Float[Tensor, "1 row"]:
         """As `decided`.
@@ -212,7 +211,7 @@ class Verification:
 
     def check(self, output: Tensor, targets: Shaped[Tensor, "n row"]) -> None:
         """InputError where float has all pairs on one side."""
-        near = F.cosine_similarity(numbers_of(output).double(), targets[:, :-1].double().to(output))
+        near = cosine_with(output, targets[:, :-1])
         low, high = float(near.min()), float(near.max())
         if low >= self.least or high < self.least:
             raise InputError(

@@ -75,12 +75,11 @@ class Embedding:
 
     def lead(self, output: Tensor, inputs: Inputs, decided: Tensor) -> Float[Tensor, " batch"]:
         """By how much the cosine is above the least."""
-        own = self.decided(output, inputs)
-        return F.cosine_similarity(own.double(), decided.double()) - self.least
+        return cosine_with(output, decided) - self.least
 
     def share(self, output: Tensor, inputs: Inputs, decided: Tensor) -> Float[Tensor, " batch"]:
         """The cosine, none below 0."""
-        return (self.lead(output, inputs, decided) + self.least).clamp(0, 1)
+        return cosine_with(output, decided).clamp(0, 1)
 
     def told(self, output: Tensor, target: Tensor) -> Float[Tensor, "1 values"]:
         """The vector; see `_like`."""
@@ -129,6 +128,12 @@ class Labels:
         if not bool(((wanted == 0) | (wanted == 1)).all()):
             raise InputError("labels that may each hold must be ones and zeros")
         return 2 * wanted - 1
+
+
+def cosine_with(output: Tensor, others: Tensor) -> Float[Tensor, " batch"]:
+    """Of the network's vectors, each with the one in its place, (batch, values), in float64."""
+    own = numbers_of(output).double()
+    return F.cosine_similarity(own, others.to(own))
 
 
 def numbers_of(output: Tensor) -> Float[Tensor, "batch values"]:
