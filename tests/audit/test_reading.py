@@ -14,7 +14,7 @@ from bitcliff.points import Attachment
 from bitcliff.points.continuation import continued
 from bitcliff.points.forward import take
 from bitcliff.types.subject import DECODED, Examples, Texts
-from tests.points.test_continuation import END, K, N, a_translator, judged, texts
+from tests.points.test_continuation import END, N, a_translator, generated, judged, texts
 
 NAMES = tuple(f"{number} " for number in range(12))
 
@@ -36,10 +36,7 @@ def test_one_that_begins_otherwise_ends_in_what_it_writes_by_itself(labelled: bo
     """Float, told that it had said something else: in the end it has its own words back."""
     module: Any = a_translator(6)
     given = texts()
-    theirs = [
-        module.generate(**one.given, max_new_tokens=K, do_sample=False)[0, 1:].tolist()
-        for one in given.one_by_one()
-    ]
+    theirs = generated(module, given)
     task = judged(module)
     inputs = continued(module, given)
     assert isinstance(inputs, Texts)

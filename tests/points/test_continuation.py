@@ -47,13 +47,18 @@ def judged(module: nn.Module) -> AgainstFloat:
     return task
 
 
-@pytest.mark.parametrize("seed", [6, 7, 8])
-def test_it_is_what_transformers_decodes_up_to_the_end(seed: int) -> None:
-    module, given = a_translator(seed), texts()
-    theirs = [
+def generated(module: Any, given: Texts) -> list[list[int]]:
+    """What transformers decodes, of each alone."""
+    return [
         module.generate(**one.given, max_new_tokens=K, do_sample=False)[0, 1:].tolist()
         for one in given.one_by_one()
     ]
+
+
+@pytest.mark.parametrize("seed", [6, 7, 8])
+def test_it_is_what_transformers_decodes_up_to_the_end(seed: int) -> None:
+    module, given = a_translator(seed), texts()
+    theirs = generated(module, given)
     task = judged(module)
     whole = continued(module, given)
     assert isinstance(whole, Texts)

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
 
 from bitcliff.errors import InputError
-from bitcliff.points.forward import batch_size, output_of, take, unpadded
+from bitcliff.points.forward import output_of, parts_alike, take, unpadded
 from bitcliff.points.outputs import judged_output
 from bitcliff.tasks import task_of
 from bitcliff.tasks.against_float import AgainstFloat
@@ -50,20 +50,18 @@ def continued(module: nn.Module, inputs: Inputs) -> Inputs:
     room = getattr(getattr(module, "config", None), "max_target_positions", None)
     if DECODED in inputs and room is not None and inputs[DECODED].shape[1] + count > room:
         raise InputError(f"--task {kind.name}: the model writes no more than {room} tokens")
-    lengths = inputs.lengths if isinstance(inputs, Texts) else torch.zeros(batch_size(inputs))
     rows: dict[int, Mapping[str, Tensor]] = {}
-    for length in lengths.unique():
-        for places in (lengths == length).nonzero()[:, 0].split(_AT_ONCE):
-            batch = unpadded(take(inputs, places))
-            assert not isinstance(batch, Tensor)  # noqa: S101  (it is of `inputs`)
-            ended = torch.zeros(len(places), dtype=torch.bool)
-            run = _runner(module, batch)
-            for _ in range(count):
-                batch, ended = _one_more(run, batch, ended, kind.ends)
-            rows |= {
-                int(place): {name: values[row] for name, values in batch.items()}
-                for row, place in enumerate(places)
-            }
+    for places in parts_alike(inputs, _AT_ONCE):
+        batch = unpadded(take(inputs, places))
+        assert not isinstance(batch, Tensor)  # noqa: S101  (it is of `inputs`)
+        ended = torch.zeros(len(places), dtype=torch.bool)
+        run = _runner(module, batch)
+        for _ in range(count):
+            batch, ended = _one_more(run, batch, ended, kind.ends)
+        rows |= {
+            int(place): {name: values[row] for name, values in batch.items()}
+            for row, place in enumerate(places)
+        }
     ordered = [rows[place] for place in range(len(rows))]
     joined = {name: pad_sequence([row[name] for row in ordered], True) for name in inputs}
     return type(inputs)(joined) if isinstance(inputs, Texts) else joined

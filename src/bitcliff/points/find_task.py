@@ -9,14 +9,14 @@ import torch
 from torch import Tensor, nn
 
 from bitcliff.errors import InputError
-from bitcliff.points.forward import batch_size, output_of, part_of, take, unpadded
+from bitcliff.points.forward import output_of, part_of, parts_alike, take, taken, unpadded
 from bitcliff.tasks import Threshold, judge_as, task_of
 from bitcliff.tasks.against_float import AgainstFloat, Comparison, every_digest
 from bitcliff.tasks.choice import read_task
 from bitcliff.tasks.continuation import Continuation
 from bitcliff.tasks.neighbours import Nearest, Verification
 from bitcliff.tasks.protocol import told_task
-from bitcliff.types.subject import AllInputs, Texts
+from bitcliff.types.subject import AllInputs
 
 _AT_ONCE = 64
 
@@ -122,16 +122,7 @@ def _fill_gallery(task: AgainstFloat, kind: Nearest, module: nn.Module, inputs: 
 
 def every_output(module: nn.Module, inputs: AllInputs) -> Tensor:
     """What the network gives for all examples, in parts."""
+    parts = list(parts_alike(inputs, _AT_ONCE))
     with torch.no_grad():
-        every = torch.arange(batch_size(inputs))
-        if not isinstance(inputs, Texts):
-            return torch.cat(
-                [output_of(module, take(inputs, part)) for part in every.split(_AT_ONCE)]
-            )
-        # Those of one length together, since nothing is padded.
-        found = dict[int, Tensor]()
-        for length in inputs.lengths.unique():
-            for part in (inputs.lengths == length).nonzero()[:, 0].split(_AT_ONCE):
-                rows = output_of(module, unpadded(take(inputs, part)))
-                found |= dict(zip(part.tolist(), rows, strict=True))
-        return torch.stack([found[place] for place in every.tolist()])
+        outputs = [output_of(module, unpadded(batch)) for batch in taken(inputs, parts)]
+    return torch.cat(outputs)[torch.cat(parts).argsort()]

@@ -118,6 +118,15 @@ def each(inputs: AllInputs, change: Callable[[Tensor], Tensor]) -> AllInputs:
     return change(inputs)
 
 
+def parts_alike(inputs: AllInputs, size: int) -> Iterator[Int[Tensor, " part"]]:
+    """The places of all examples, so many at a time at most, texts of one length together: they
+    need no padding."""
+    every = torch.arange(batch_size(inputs))
+    lengths = inputs.lengths if isinstance(inputs, Texts) else torch.zeros_like(every)
+    for length in lengths.unique():
+        yield from every[lengths == length].split(size)
+
+
 def unpadded(inputs: Inputs) -> Inputs:
     """Of texts that are padded beyond the longest among them only so far; all else as it is."""
     return inputs.unpadded() if isinstance(inputs, Texts) else inputs
