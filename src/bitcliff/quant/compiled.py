@@ -9,7 +9,6 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache, partial
 from itertools import pairwise
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -25,7 +24,7 @@ _WORTH_THREADS = 1 << 16
 _waited = 0
 
 
-def loops_for(x: Tensor) -> SimpleNamespace | None:
+def loops_for(x: Tensor) -> "Loops | None":
     """The compiled loops, if they serve `x`; None: go on in PyTorch.
 
     They take float32 without gaps on a processor, and no tensor that is being traced or exported.
@@ -43,7 +42,7 @@ def loops_for(x: Tensor) -> SimpleNamespace | None:
     return _worth_loading(x.numel())
 
 
-def _worth_loading(elements: int) -> SimpleNamespace | None:
+def _worth_loading(elements: int) -> "Loops | None":
     global _waited
     if elements < _LEAST:
         return None
@@ -54,52 +53,57 @@ def _worth_loading(elements: int) -> SimpleNamespace | None:
 
 
 @cache
-def _compiled() -> SimpleNamespace | None:
-    """The functions of `loops`, compiled; None without numba, or where it is switched off."""
+def _compiled() -> "Loops | None":
+    """The loops; None without numba, or where it is switched off."""
     try:
         import numba
     except ImportError:  # also numba's own refusal of a numpy that is too new for it
         return None
-    if getattr(numba.config, "DISABLE_JIT", False):
-        return None
-    from bitcliff.quant import loops
+    return None if getattr(numba.config, "DISABLE_JIT", False) else Loops(numba.njit)
 
-    # Tests wrap functions to check shapes: that is not what is compiled.
-    written = {name: getattr(one, "py_func", one) for name, one in vars(loops).items()}
-    plain = {name: inspect.unwrap(one) for name, one in written.items() if inspect.isfunction(one)}
 
-    def compile_all(*, kept: bool) -> None:
-        for name, function in plain.items():  # in order, for one calls another
-            # As numpy does it, a division by zero gives infinity or NaN and is no error.
-            made = numba.njit(function, nogil=True, error_model="numpy", cache=kept)
-            setattr(loops, name, made)
+class Loops:
+    """The functions of `loops` by their names, compiled, their rows dealt out to threads."""
 
-    def call(name: str, *given: Any) -> Any:
+    def __init__(self, njit: Callable[..., Any]) -> None:
+        from bitcliff.quant import loops
+
+        self._module, self._njit = loops, njit
         try:
-            return getattr(loops, name)(*given)
-        except Exception:  # noqa: BLE001  (whatever a full or damaged cache leads to)
-            compile_all(kept=False)
-            return getattr(loops, name)(*given)
+            self._compile(kept=True)
+        except RuntimeError:  # no folder to keep the machine code in
+            self._compile(kept=False)
 
-    def share_out(name: str, *given: Any) -> Any:
-        """Rows are dealt out to as many threads as PyTorch may use: none depends on another."""
+    def _compile(self, *, kept: bool) -> None:
+        for name, one in list(vars(self._module).items()):  # in order, for one calls another
+            plain = inspect.unwrap(getattr(one, "py_func", one))  # tests wrap, to check shapes
+            if inspect.isfunction(plain):
+                # As numpy does it, a division by zero gives infinity or NaN and is no error.
+                made = self._njit(plain, nogil=True, error_model="numpy", cache=kept)
+                setattr(self._module, name, made)
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        return partial(self._share_out, name)
+
+    def _share_out(self, name: str, *given: Any) -> Any:
+        """By as many threads as PyTorch may use: no row depends on another."""
         rows, threads = len(given[0]), min(len(given[0]), torch.get_num_threads())
         if threads < 2 or given[0].size < _WORTH_THREADS:
-            return call(name, *given)
+            return self._call(name, *given)
         ends = [rows * one // threads for one in range(threads + 1)]
         parts = [slice(*pair) for pair in pairwise(ends)]
         own = [[x[part] if isinstance(x, np.ndarray) else x for x in given] for part in parts]
         first, *others = own
-        waiting = [_pool().submit(call, name, *one) for one in others]
-        found = [call(name, *first), *(one.result() for one in waiting)]
+        waiting = [_pool().submit(self._call, name, *one) for one in others]
+        found = [self._call(name, *first), *(one.result() for one in waiting)]
         return None if found[0] is None else sum(found)
 
-    try:
-        compile_all(kept=True)
-    except RuntimeError:  # no folder to keep the machine code in
-        compile_all(kept=False)
-    calls: dict[str, Callable[..., Any]] = {name: partial(share_out, name) for name in plain}
-    return SimpleNamespace(**calls)
+    def _call(self, name: str, *given: Any) -> Any:
+        try:
+            return getattr(self._module, name)(*given)
+        except Exception:  # noqa: BLE001  (whatever a full or damaged cache leads to)
+            self._compile(kept=False)
+            return getattr(self._module, name)(*given)
 
 
 @cache

@@ -7,7 +7,6 @@ for bit. Scales are worked in float32 (or the tensor's own type where the runtim
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from types import SimpleNamespace
 
 import numpy as np
 import torch
@@ -16,7 +15,7 @@ from torch import Tensor
 from torch.autograd.function import FunctionCtx, once_differentiable
 
 from bitcliff.errors import InputError
-from bitcliff.quant.compiled import array, loops_for
+from bitcliff.quant.compiled import Loops, array, loops_for
 from bitcliff.quant.groups import as_groups
 from bitcliff.quant.minifloat import element_of, exponent_of, power_of_two, round_to_float
 from bitcliff.quant.rows import row_ends, row_peaks
@@ -141,7 +140,7 @@ def _round(x: Float[Tensor, "batch *rest"], numerics: Numerics) -> Float[Tensor,
 
 
 def _in_one_pass(
-    loops: SimpleNamespace, groups: Float[Tensor, "groups k"], scales: Scales, numerics: Numerics
+    loops: Loops, groups: Float[Tensor, "groups k"], scales: Scales, numerics: Numerics
 ) -> Float[Tensor, "groups k"]:
     """The same by compiled loops."""
     out = torch.empty_like(groups)
