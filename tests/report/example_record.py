@@ -142,6 +142,23 @@ def example_record(variant: Variant | None = None) -> Record:
     return Record(record.observed.model_copy(update={"examples": table}), record.figures)
 
 
+def transcribed(record: Record) -> Record:
+    """The same, its outcomes texts, of which two words are others wherever something is rounded."""
+    table = record.table
+    said = [f"{name} runs away from the old farm" for name in table.ids]
+    odd = [text.replace("runs away", "rounds a way") for text in said]
+    conditions = [
+        one.model_copy(
+            update={"outcomes": one.outcomes.model_copy(update={"said": [odd[p] for p in places]})}
+        )
+        for one in record.observed.conditions
+        for places in [one.outcomes.index]
+    ]
+    table = table.model_copy(update={"said": said, "wanted": said, "thumbnails": {}})
+    observed = record.observed.model_copy(update={"examples": table, "conditions": conditions})
+    return Record(observed, record.figures)
+
+
 @dataclass(frozen=True)
 class _Plan:
     """A policy: its kind, mean bits, how many of 20 it gets right, and how it looks for them."""

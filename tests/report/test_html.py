@@ -17,7 +17,13 @@ from bitcliff.report.formatting import clean
 from bitcliff.report.html import Sections
 from bitcliff.verdict import judge
 from tests.browser import Visit, contrast, inks, launched
-from tests.report.example_record import BAD_THUMBNAILS, HOSTILE, Variant, example_record
+from tests.report.example_record import (
+    BAD_THUMBNAILS,
+    HOSTILE,
+    Variant,
+    example_record,
+    transcribed,
+)
 
 VARIANTS = {
     "demo": Variant(),
@@ -199,9 +205,11 @@ def test_what_is_not_covered_is_on_the_first_screen(browser: Browser, tmp_path: 
 def test_text_stands_out_from_its_ground(browser: Browser, tmp_path: Path, scheme: str) -> None:
     """WCAG 2.2 AA: 4.5 to 1 for all text, worked out from what the browser computed."""
     file = tmp_path / "report.html"
-    file.write_text(drawn(Variant(complete=False, failures=True)), encoding="utf-8")
-    with Visit(browser, file, 1280, scheme) as page:
-        pairs = inks(page)
-    assert len(pairs) > 100
-    for ink, ground, where in pairs:
-        assert contrast(ink, ground) >= 4.5, (ink, ground, where)
+    record = example_record(Variant(complete=False, failures=True))
+    for one in (record, transcribed(record)):
+        file.write_text(page_of(one), encoding="utf-8")
+        with Visit(browser, file, 1280, scheme) as page:
+            pairs = inks(page)
+        assert len(pairs) > 100
+        for ink, ground, where in pairs:
+            assert contrast(ink, ground) >= 4.5, (ink, ground, where)
