@@ -1,29 +1,36 @@
 """Word and character error rates of texts."""
 
-from collections.abc import Sequence
-
-import jiwer
+from collections.abc import Callable, Sequence
+from functools import cache
+from typing import Any
 
 from bitcliff.types.rate import ErrorRates
 
-_PLAIN = jiwer.Compose(
-    [
-        jiwer.ToLowerCase(),
-        jiwer.SubstituteRegexes({r"[-‐-―]": " "}),
-        jiwer.RemovePunctuation(),  # type: ignore[no-untyped-call]
-        jiwer.RemoveMultipleSpaces(),
-        jiwer.Strip(),
-    ]
-)
+
+@cache
+def _plainer() -> Callable[[str], Any]:
+    import jiwer  # here, so that whoever reads a record without texts does not wait for it
+
+    return jiwer.Compose(
+        [
+            jiwer.ToLowerCase(),
+            jiwer.SubstituteRegexes({r"[-‐-―]": " "}),
+            jiwer.RemovePunctuation(),  # type: ignore[no-untyped-call]
+            jiwer.RemoveMultipleSpaces(),
+            jiwer.Strip(),
+        ]
+    )
 
 
 def plain(text: str) -> str:
     """In small letters, hyphens as spaces, and without other punctuation."""
-    return str(_PLAIN(text))
+    return str(_plainer()(text))
 
 
 def error_rates(wanted: Sequence[str], said: Sequence[str]) -> ErrorRates | None:
     """Of plain texts; None where no word is wanted."""
+    import jiwer
+
     pairs = [(plain(one), plain(other)) for one, other in zip(wanted, said, strict=True)]
     # Of those without a word no rate is known.
     pairs = [pair for pair in pairs if pair[0]]
