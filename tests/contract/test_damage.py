@@ -13,14 +13,14 @@ import numpy as np
 import pytest
 
 from bitcliff.errors import InputError
-from bitcliff.questions.batchmates import store as batchmates_store
 from bitcliff.questions.batchmates.page import render_batchmates
-from bitcliff.questions.batchmates.record import BATCHMATES_NAME, Batchmates
-from bitcliff.questions.batchmates.store import read_batchmates
+from bitcliff.questions.batchmates.record import Batchmates
+from bitcliff.questions.batchmates.store import BATCHMATES
 from bitcliff.questions.kinds import KINDS
 from bitcliff.questions.sections import write_run_report
-from bitcliff.record import Record, read_record, store
+from bitcliff.record import Record, measurement, read_record, store
 from bitcliff.record.arrays import pack, unpack
+from bitcliff.record.measurement import Measurement
 from bitcliff.record.store import RECORD_NAME, check_figures
 from bitcliff.verdict import Verdict, judge
 from tests.contract.runs import RUNS
@@ -73,21 +73,23 @@ class Reading:
 
     @property
     def verdict(self) -> Verdict | None:
-        return None if isinstance(self.record, Batchmates) else judge(self.record, LIMIT)
+        return None if isinstance(self.record, Measurement) else judge(self.record, LIMIT)
 
     def draw(self, out: Path) -> None:
-        if isinstance(self.record, Batchmates):
+        if isinstance(self.record, Measurement):
             assert render_batchmates(self.record)
         else:
             write_run_report(self.record, judge(self.record, LIMIT), out)
 
 
 def read(out: Path) -> Record | Batchmates:
-    return read_batchmates(out) if (out / BATCHMATES_NAME).exists() else read_record(out, KINDS)
+    return (
+        BATCHMATES.read(out) if (out / BATCHMATES.file_name).exists() else read_record(out, KINDS)
+    )
 
 
 def file_of(out: Path) -> Path:
-    found = out / BATCHMATES_NAME
+    found = out / BATCHMATES.file_name
     return found if found.exists() else out / RECORD_NAME
 
 
@@ -97,7 +99,7 @@ def forged(out: Path, fields: Json) -> Reading | None:
     check = mock.Mock()
     with (
         mock.patch.object(store, "check_figures", check),
-        mock.patch.object(batchmates_store, "check_figures", check),
+        mock.patch.object(measurement, "check_figures", check),
     ):
         try:
             record = read(out)

@@ -12,7 +12,7 @@ from bitcliff.audit.format_runtime import format_runtime
 from bitcliff.errors import InputError
 from bitcliff.export import float_onnx
 from bitcliff.questions.batchmates.positive_control import planted_pair, planted_subject
-from bitcliff.questions.batchmates.store import read_batchmates
+from bitcliff.questions.batchmates.store import BATCHMATES
 from bitcliff.run import batchmates_job, runtimes
 from bitcliff.run.assess_job import AssessJob, Listener
 from bitcliff.run.batchmates_job import BatchmatesJob, run_batchmates
@@ -66,11 +66,11 @@ def test_an_interrupted_run_goes_on_and_ends_as_if_it_had_not_been(tmp_path: Pat
     assert told.count(ATTACKING) == 2
     assert not (tmp_path / "cut" / "batchmates.partial.jsonl").exists()
     whole = run_batchmates(job(tmp_path / "whole"), listener([]))
-    assert resumed.victims == whole.victims
+    assert resumed.observed.victims == whole.observed.victims
     assert resumed.figures == whole.figures
     assert resumed.observed.positive_control
-    assert read_batchmates(tmp_path / "cut") == resumed
-    for place, victim in enumerate(whole.victims):
+    assert BATCHMATES.read(tmp_path / "cut") == resumed
+    for place, victim in enumerate(whole.observed.victims):
         pair = tmp_path / "whole" / "pairs" / f"{place:05d}.safetensors"
         assert pair.exists() == (victim.companion_image is not None)
         if pair.exists():

@@ -54,7 +54,7 @@ def batchmates(**options: Any) -> int:
     """
     from bitcliff.adapters.runtimes import read_runtime
     from bitcliff.questions.batchmates.page import batchmates_lines
-    from bitcliff.questions.batchmates.store import batchmates_json
+    from bitcliff.questions.batchmates.store import BATCHMATES
     from bitcliff.run.batchmates_job import BatchmatesJob, run_batchmates
     from bitcliff.types.settings import BatchmatesSettings
 
@@ -69,7 +69,7 @@ def batchmates(**options: Any) -> int:
         record = run_batchmates(job, display.listener())
     with reader_may_leave():
         if options["as_json"]:
-            click.echo(batchmates_json(record).encode("utf-8", "backslashreplace"), nl=False)
+            click.echo(BATCHMATES.json(record).encode("utf-8", "backslashreplace"), nl=False)
         else:
             click.echo("\n".join(batchmates_lines(record)))
             click.echo(f"Report: {what.out / 'report.html'}")

@@ -1,6 +1,5 @@
 """`bitcliff batchmates`: a model, its data and a runtime into a run directory."""
 
-import json
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -26,20 +25,14 @@ from bitcliff.questions.batchmates.positive_control import (
     planted_pair,
     planted_subject,
 )
-from bitcliff.questions.batchmates.record import BATCHMATES_NAME, Baseline, Batchmates, Victim
-from bitcliff.questions.batchmates.statistics import batchmates_of
-from bitcliff.questions.batchmates.store import batchmates_json
-from bitcliff.record import make_folder, write_bytes_atomic, write_text_atomic
+from bitcliff.questions.batchmates.record import Baseline, Batchmates, Victim
+from bitcliff.questions.batchmates.store import BATCHMATES
+from bitcliff.record import make_folder, write_bytes_atomic
 from bitcliff.record.provenance import now
 from bitcliff.run.assess_job import AssessJob, Listener, load_subject_and_data, resolved_config
+from bitcliff.run.measuring import measuring, written
 from bitcliff.run.partial import Partial
-from bitcliff.run.run_directory import (
-    BATCHMATES_PARTIAL,
-    CONFIG,
-    check_run_directory,
-    held,
-    open_run,
-)
+from bitcliff.run.run_directory import check_run_directory
 from bitcliff.run.runtimes import runtimes_of
 from bitcliff.types.presets import Format
 from bitcliff.types.runtime_choice import RuntimeChoice
@@ -81,19 +74,14 @@ def run_batchmates(job: BatchmatesJob, listener: Listener) -> Batchmates:
     check_run_directory(out, "batchmates")
     measurement, config = _ready(job, listener)
     planted = _planted(job)
-    open_run(out)
-    with held(out):
-        partial = _begun(out, config, began, listener)
+    with measuring("batchmates", out, config, began) as partial:
+        if partial.resumed:
+            listener.stage(f"Going on after {partial.resumed - 1} victims measured before")
+        else:  # Pairs there are of another run, and would look like this one's.
+            shutil.rmtree(out / PAIRS, ignore_errors=True)
         victims = _victims(measurement, partial, out, listener)
-        record = batchmates_of(
-            observed_of(measurement, victims, planted, partial.started, job.what.command)
-        )
-        page = render_batchmates(record)
-        write_text_atomic(out / BATCHMATES_NAME, batchmates_json(record))
-        write_text_atomic(out / CONFIG, json.dumps(config, indent=2) + "\n")
-        write_text_atomic(out / "report.html", page)
-        partial.clear()
-    return record
+        observed = observed_of(measurement, victims, planted, partial.started, job.what.command)
+        return written(BATCHMATES, observed, out, config, render_batchmates)
 
 
 def _ready(job: BatchmatesJob, listener: Listener) -> tuple[Measurement, dict[str, Any]]:
@@ -140,19 +128,10 @@ def _planted(job: BatchmatesJob) -> bool | None:
         return None
 
 
-def _begun(out: Path, config: dict[str, Any], began: str, listener: Listener) -> Partial:
-    """What is kept of the run: the baselines, then each victim by its number."""
-    partial = Partial(out / BATCHMATES_PARTIAL, config, began)
-    if partial.resumed:
-        listener.stage(f"Going on after {partial.resumed - 1} victims measured before")
-    else:  # Pairs there are of another run, and would look like this one's.
-        shutil.rmtree(out / PAIRS, ignore_errors=True)
-    return partial
-
-
 def _victims(
     measurement: Measurement, partial: Partial, out: Path, listener: Listener
 ) -> list[Victim]:
+    # What is kept of the run: the baselines, then each victim by its number.
     baselines = _baselines(measurement, partial, listener)
     victims = []
     for place, baseline in enumerate(baselines):

@@ -8,17 +8,18 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from bitcliff.errors import InputError
-from bitcliff.questions.batchmates.record import BATCHMATES_NAME
 from bitcliff.questions.kinds import KINDS
 from bitcliff.record import Record, is_leftover, make_folder, read_record
 from bitcliff.record.store import RECORD_NAME
 
 CONFIG, PARTIAL, LOCK = "config.json", "partial.jsonl", ".lock"
-BATCHMATES_PARTIAL = "batchmates.partial.jsonl"
+# The commands that measure something of their own, whose files are named after them.
+MEASURING = ("batchmates",)
+_PARTIALS = {command: f"{command}.{PARTIAL}" for command in MEASURING}
 # By its command, what tells a run: of these, a folder holds one command's alone.
 _TOLD_BY = {
     "assess": {RECORD_NAME, PARTIAL},
-    "batchmates": {BATCHMATES_NAME, BATCHMATES_PARTIAL},
+    **{command: {f"{command}.json", _PARTIALS[command]} for command in MEASURING},
 }
 _GIVE = "give a run directory that `bitcliff assess` wrote"
 
@@ -37,7 +38,7 @@ def check_run_directory(directory: Path, command: str) -> None:
             f"--out {directory}: not usable as a run directory: {reason}; name another folder"
         ) from error
     foreign = {name for name in names if not is_leftover(name) and name != LOCK}
-    if foreign and not foreign & {CONFIG, PARTIAL, BATCHMATES_PARTIAL}:
+    if foreign and not foreign & {CONFIG, PARTIAL, *_PARTIALS.values()}:
         raise InputError(
             f"--out {directory}: the folder is not empty and holds no run; name another"
         )
@@ -150,12 +151,13 @@ def finished_record(run: Path) -> Record:
     folder = run if run.is_dir() else run.parent
     if run.exists() and (folder / PARTIAL).exists():  # a record there is of an earlier run
         raise InputError(f"{run}: its last run was interrupted; run the same command again first")
-    if (run / BATCHMATES_PARTIAL).exists():
-        raise InputError(
-            f"{run}: an interrupted `bitcliff batchmates`; run the same again, or {_GIVE}"
-        )
-    if (run / BATCHMATES_NAME).exists():
-        raise InputError(
-            f"{run}: a finished `bitcliff batchmates`; read its report.html, or {_GIVE}"
-        )
+    for command in MEASURING:
+        if (run / _PARTIALS[command]).exists():
+            raise InputError(
+                f"{run}: an interrupted `bitcliff {command}`; run the same again, or {_GIVE}"
+            )
+        if (run / f"{command}.json").exists():
+            raise InputError(
+                f"{run}: a finished `bitcliff {command}`; read its report.html, or {_GIVE}"
+            )
     return read_record(run, KINDS)

@@ -8,7 +8,7 @@ from bitcliff.questions.batchmates.record import (
     Checked,
     Victim,
 )
-from bitcliff.questions.batchmates.statistics import batchmates_of
+from bitcliff.questions.batchmates.store import BATCHMATES
 from bitcliff.questions.runtime_description import RuntimeDescription
 from bitcliff.types.settings import BatchmatesSettings
 from tests.report.example_record import HOSTILE as HOSTILE_NAMES
@@ -97,4 +97,4 @@ def observed(some: list[Victim] | None = None, labelled: bool = True) -> Batchma
 
 
 def record(some: list[Victim] | None = None, labelled: bool = True) -> Batchmates:
-    return batchmates_of(observed(some, labelled))
+    return BATCHMATES.of(observed(some, labelled))

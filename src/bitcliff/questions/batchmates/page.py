@@ -4,7 +4,6 @@ from functools import partial
 
 from bitcliff.questions.batchmates.plot import effort_plot
 from bitcliff.questions.batchmates.record import (
-    BATCHMATES_VERSION,
     DATA,
     Attack,
     Batchmates,
@@ -12,6 +11,7 @@ from bitcliff.questions.batchmates.record import (
     Victim,
 )
 from bitcliff.questions.batchmates.statistics import ANY, RANDOM
+from bitcliff.questions.batchmates.store import BATCHMATES
 from bitcliff.report.drawings import squares
 from bitcliff.report.formatting import class_name, clean, rate_interval, rate_text
 from bitcliff.report.html import render_page
@@ -54,7 +54,7 @@ def render_batchmates(record: Batchmates) -> str:
             "planted": _PLANTED[observed.positive_control],
             "plot": effort_plot(record),
             "layers": _layers(record),
-            "facts": provenance_lines(observed.provenance, BATCHMATES_VERSION),
+            "facts": provenance_lines(observed.provenance, BATCHMATES.version),
         },
     )
 

@@ -19,7 +19,7 @@ _COLOURS = {
 
 def curve(record: Batchmates, attack: str) -> list[tuple[int, int]]:
     """(runs for each victim, victims flipped by then), a point at each change and at the end."""
-    found = [victim.attacks[attack] for victim in record.victims]
+    found = [victim.attacks[attack] for victim in record.observed.victims]
     flips = sorted(one.flipped_at for one in found if one.flipped_at is not None)
     steps = [(runs, place + 1) for place, runs in enumerate(flips)]
     # A crafted attack stops at its first flip; the longest that any victim got is the effort.
@@ -28,9 +28,9 @@ def curve(record: Batchmates, attack: str) -> list[tuple[int, int]]:
 
 def effort_plot(record: Batchmates) -> Plot:
     """The curves of all attacks in one plot."""
-    attacks = [name for name in _COLOURS if name in record.victims[0].attacks]
+    attacks = [name for name in _COLOURS if name in record.observed.victims[0].attacks]
     curves = {name: curve(record, name) for name in attacks}
-    n = len(record.victims)
+    n = len(record.observed.victims)
 
     from matplotlib.ticker import MaxNLocator, NullFormatter, StrMethodFormatter
 
@@ -76,7 +76,7 @@ def _lateness(record: Batchmates) -> list[tuple[int, int]]:
     """(runs allowed, run of the first flip) of every flip by an attack with a limit of its own."""
     return [
         (record.observed.settings.effort, attack.flipped_at)
-        for victim in record.victims
+        for victim in record.observed.victims
         for name, attack in victim.attacks.items()
         if name in ("gradients", "random search") and attack.flipped_at is not None
     ]

@@ -1,19 +1,16 @@
 """The record of `bitcliff batchmates`: what became of each victim, and the figures made of it."""
 
-from dataclasses import dataclass
 from typing import Annotated
 
 from pydantic import Field
 
 from bitcliff.questions.runtime_description import RuntimeDescription
+from bitcliff.record.measurement import Measurement
 from bitcliff.record.part import Part
 from bitcliff.record.schema import Provenance, SubjectInfo
 from bitcliff.types.change import PairedChange
 from bitcliff.types.rate import ClusteredRate, Count, Rate
 from bitcliff.types.settings import BatchmatesSettings
-
-BATCHMATES_NAME = "batchmates.json"
-BATCHMATES_VERSION = "2.1"
 
 # The name of the attack that takes its companions from the data.
 DATA = "from the data"
@@ -150,24 +147,4 @@ class BatchmatesFigures(Part):
     flipped: list[str]
 
 
-@dataclass(frozen=True)
-class Batchmates:
-    """A whole measurement. Make one with `batchmates_of`: its figures are those of its victims."""
-
-    observed: BatchmatesObserved
-    figures: BatchmatesFigures
-
-    @property
-    def provenance(self) -> Provenance:
-        """How the numbers came to be."""
-        return self.observed.provenance
-
-    @property
-    def subject(self) -> SubjectInfo:
-        """The model and the data."""
-        return self.observed.subject
-
-    @property
-    def victims(self) -> list[Victim]:
-        """What became of each example."""
-        return self.observed.victims
+Batchmates = Measurement[BatchmatesObserved, BatchmatesFigures]

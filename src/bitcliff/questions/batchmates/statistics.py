@@ -6,7 +6,6 @@ import numpy as np
 
 from bitcliff.questions.batchmates.record import (
     DATA,
-    Batchmates,
     BatchmatesFigures,
     BatchmatesObserved,
     Situation,
@@ -27,11 +26,6 @@ ATTACKS = {
 }
 ANY = "any of these"
 RANDOM = "at random"
-
-
-def batchmates_of(observed: BatchmatesObserved) -> Batchmates:
-    """The whole measurement, every figure worked out."""
-    return Batchmates(observed, figures(observed))
 
 
 def figures(observed: BatchmatesObserved) -> BatchmatesFigures:
