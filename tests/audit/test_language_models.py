@@ -236,7 +236,7 @@ def test_choices_by_their_likelihood(folder: Path, tmp_path: Path) -> None:
     subject = load_model(f"hf:{folder}")
     examples = load_examples(str(file), subject=subject)
     settings = AssessSettings(
-        numerics=("vllm-int8-token",), budgets=(3.0,), bits=(2, 3, 4), uniform=(3,), draws=1,
+        numerics=("vllm-int8-token",), budgets=(4.0,), bits=(3, 4, 5), uniform=(3,), draws=1,
         rounds=1, exchanges=0, evaluations=0,
     )  # fmt: skip
     record = Audit(subject, examples, settings=settings).assess()
@@ -254,7 +254,9 @@ def test_choices_by_their_likelihood(folder: Path, tmp_path: Path) -> None:
         assert len(set(found.tolist())) > 1
     assert record.table.labels is not None
     assert record.table.labels.tolist() == [rows[k]["answer"] for k in order]
-    assert (record.outcomes["worst-3"].prediction != record.table.prediction).any()
+    right = record.table.prediction == record.table.labels
+    assert right.any()
+    assert (record.outcomes["worst-4"].margin[right] < record.table.margin[right]).all()
 
 
 @pytest.mark.parametrize(
