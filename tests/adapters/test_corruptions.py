@@ -21,7 +21,7 @@ from bitcliff.adapters.corruptions import (
     blur_sigma,
     image_corruptions,
 )
-from bitcliff.questions.corruptions.corrupting import corrupted, normalisation_shift
+from bitcliff.questions.corrupting import corrupted, normalisation_shift
 from bitcliff.questions.image_scale import image_scale
 from bitcliff.types.corruption import Corruption
 from bitcliff.types.settings import DEGREES

@@ -14,7 +14,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from bitcliff.adapters.optional import require
-from bitcliff.types.corruption import Corruption
+from bitcliff.types.corruption import Corruption, Degree, strength_at
 from bitcliff.types.settings import DEGREES
 
 Image = Float[Tensor, "channels height width"]
@@ -40,41 +40,41 @@ def image_corruptions() -> tuple[Corruption, ...]:
     pillow: Any = require("PIL.Image", "vision", "corruptions")
     bilinear = f.InterpolationMode.BILINEAR
 
-    def jpeg(x: Image, degree: int, _: np.random.Generator) -> Image:
+    def jpeg(x: Image, degree: Degree, _: np.random.Generator) -> Image:
         pixels = (x * 255).round().to(torch.uint8).permute(1, 2, 0).numpy()
         buffer = io.BytesIO()
         image = pillow.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels)
-        image.save(buffer, "JPEG", quality=JPEG_QUALITY[degree - 1])
+        image.save(buffer, "JPEG", quality=round(strength_at(JPEG_QUALITY, degree, 100)))
         read = np.asarray(pillow.open(buffer)).reshape(pixels.shape).transpose(2, 0, 1)
         return torch.from_numpy(read / 255).to(x.dtype)
 
-    def blur(x: Image, degree: int, _: np.random.Generator) -> Image:
+    def blur(x: Image, degree: Degree, _: np.random.Generator) -> Image:
         side = min(x.shape[1:])
         sigma = blur_sigma(degree, side)
         # Three standard deviations either way, but no further than mirroring at the edge reaches.
         kernel = 2 * min(math.ceil(3 * sigma), side - 1) + 1
         return f.gaussian_blur(x, [kernel, kernel], [sigma, sigma])  # type: ignore[no-any-return]
 
-    def brightness(x: Image, degree: int, rng: np.random.Generator) -> Image:
-        return f.adjust_brightness(x, 1 + _sign(rng) * JITTER[degree - 1])  # type: ignore[no-any-return]
+    def brightness(x: Image, degree: Degree, rng: np.random.Generator) -> Image:
+        return f.adjust_brightness(x, 1 + _sign(rng) * strength_at(JITTER, degree))  # type: ignore[no-any-return]
 
-    def contrast(x: Image, degree: int, rng: np.random.Generator) -> Image:
-        return f.adjust_contrast(x, 1 + _sign(rng) * JITTER[degree - 1])  # type: ignore[no-any-return]
+    def contrast(x: Image, degree: Degree, rng: np.random.Generator) -> Image:
+        return f.adjust_contrast(x, 1 + _sign(rng) * strength_at(JITTER, degree))  # type: ignore[no-any-return]
 
-    def erasing(x: Image, degree: int, rng: np.random.Generator) -> Image:
+    def erasing(x: Image, degree: Degree, rng: np.random.Generator) -> Image:
         top, left, height, width = _rectangle(x.shape[1], x.shape[2], degree, rng)
         fill = (_FILL_MEAN + _FILL_STD * _normal(x, rng))[:, :height, :width]
         return f.erase(x, top, left, height, width, fill)  # type: ignore[no-any-return]
 
-    def noise(x: Image, degree: int, rng: np.random.Generator) -> Image:
-        return x + NOISE_STD[degree - 1] * _normal(x, rng)
+    def noise(x: Image, degree: Degree, rng: np.random.Generator) -> Image:
+        return x + strength_at(NOISE_STD, degree) * _normal(x, rng)
 
-    def rotation(x: Image, degree: int, rng: np.random.Generator) -> Image:
-        angle = _sign(rng) * ROTATION_ANGLE[degree - 1]
+    def rotation(x: Image, degree: Degree, rng: np.random.Generator) -> Image:
+        angle = _sign(rng) * strength_at(ROTATION_ANGLE, degree)
         return f.rotate(x, angle, interpolation=bilinear)  # type: ignore[no-any-return]
 
-    def skew(x: Image, degree: int, rng: np.random.Generator) -> Image:
-        angle, sideways = _sign(rng) * SHEAR_ANGLE[degree - 1], rng.random() < 0.5
+    def skew(x: Image, degree: Degree, rng: np.random.Generator) -> Image:
+        angle, sideways = _sign(rng) * strength_at(SHEAR_ANGLE, degree), rng.random() < 0.5
         shear = [angle, 0.0] if sideways else [0.0, angle]
         return f.affine(x, 0.0, [0, 0], 1.0, shear, interpolation=bilinear)  # type: ignore[no-any-return]
 
@@ -90,7 +90,7 @@ def image_corruptions() -> tuple[Corruption, ...]:
     )
 
 
-def blur_sigma(degree: int, side: int) -> float:
+def blur_sigma(degree: Degree, side: int) -> float:
     """Standard deviation of the blur, px, for an image whose shorter side is `side` px."""
     return degree * (0.2 + side / 400)
 
@@ -104,11 +104,11 @@ def _normal(x: Image, rng: np.random.Generator) -> Image:
 
 
 def _rectangle(
-    height: int, width: int, degree: int, rng: np.random.Generator
+    height: int, width: int, degree: Degree, rng: np.random.Generator
 ) -> tuple[int, int, int, int]:
     """Top, left, height and width, px: of the degree's area, proportions 3:10 to 10:3."""
     ratio = math.exp(rng.uniform(math.log(0.3), math.log(1 / 0.3)))
-    area = ERASED_AREA[degree - 1] * height * width
+    area = strength_at(ERASED_AREA, degree) * height * width
     tall = min(height, max(1, round(math.sqrt(area * ratio))))
     wide = min(width, max(1, round(area / tall)))
     down, across = rng.random(2)

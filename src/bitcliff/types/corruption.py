@@ -1,11 +1,15 @@
 """One way of damaging an image, in five degrees."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float
 from torch import Tensor
+
+
+Degree = int | float
+"""From 1 to 5, or between them; 0 for none."""
 
 
 @dataclass(frozen=True)
@@ -16,15 +20,20 @@ class Corruption:
         name: as in the record and the report.
         measure: what its strength is, with units, such as "quality".
         strengths: that measure at each of `DEGREES`, weakest first.
-        apply: an image (channels, height, width), 1 or 3 channels, values in [0, 1], a degree and
-            a source of chance, to an image of the same shape. It reads nothing else and changes
-            nothing. Values outside [0, 1] are cut off afterwards.
+        apply: an image (channels, height, width), 1 or 3 channels, values in [0, 1], a degree,
+            which may lie between two, and a source of chance, to an image of the same shape. It
+            reads nothing else and changes nothing. Values outside [0, 1] are cut off afterwards.
     """
 
     name: str
     measure: str
     strengths: tuple[float | int, ...]
     apply: Callable[
-        [Float[Tensor, "channels height width"], int, np.random.Generator],
+        [Float[Tensor, "channels height width"], Degree, np.random.Generator],
         Float[Tensor, "channels height width"],
     ]
+
+
+def strength_at(strengths: Sequence[Degree], degree: Degree, none: Degree = 0.0) -> float:
+    """Between two degrees the strength in proportion; `none` is the strength at degree 0."""
+    return float(np.interp(degree, range(len(strengths) + 1), (none, *strengths)))

@@ -23,6 +23,7 @@ from pydantic import (
 from bitcliff.errors import InputError, PlanError
 from bitcliff.types.presets import PRESETS, Format, preset
 from bitcliff.types.scheme import MAX_BITS, MIN_BITS, Scheme
+from bitcliff.types.within import read_within
 
 DEGREES = (1, 2, 3, 4, 5)
 IN_FLOAT = "float"
@@ -346,6 +347,39 @@ class BatchmatesSettings(Settings):
     """Runs of each crafted attack on each victim."""
     seed: int = Field(default=0, ge=0)
     """Of every random choice."""
+
+
+class ProvokeSettings(Settings):
+    """Where and how hard inputs are looked for on which quantization fails."""
+
+    within: tuple[str, ...] = ()
+    """A set around each example: linf:8/255, l2:0.5, patch:8, corruption:3 or text:2. May be given
+    again. By default linf:8/255 and corruption:3 of images, text:2 of texts."""
+    delta: Annotated[float | None, Option(default="a tenth of float's median lead")] = None
+    """By how much float must be right, logits, so that no near tie counts."""
+    effort: int = Field(default=300, ge=0)
+    """Forward passes of each search on each example; one backward counts as two."""
+    seed: int = Field(default=0, ge=0)
+    """Of every random choice."""
+    max_provoked: Annotated[float | None, Field(ge=0, le=100)] = None
+    """Per cent of the examples that may be made to fail; where it is given, it gates the exit
+    code."""
+
+    @field_validator("within")
+    @classmethod
+    def _known_sets(cls, within: tuple[str, ...]) -> tuple[str, ...]:
+        for one in within:
+            read_within(one)
+        if len(set(within)) < len(within):
+            raise InputError("--within: the same set twice")
+        return within
+
+    @field_validator("delta")
+    @classmethod
+    def _some_lead(cls, delta: float | None) -> float | None:
+        if delta is not None and not (math.isfinite(delta) and delta > 0):
+            raise InputError(f"--delta must be above 0, not {delta:g}")
+        return delta
 
 
 class CorruptionSettings(Settings):

@@ -8,7 +8,7 @@ from bitcliff.adapters.corruptions import image_corruptions
 from bitcliff.audit.quantized import quantized
 from bitcliff.errors import MissingExtra
 from bitcliff.policy import Uniform
-from bitcliff.questions.corruptions.corrupting import corrupted
+from bitcliff.questions.corrupting import corrupted
 from bitcliff.questions.corruptions.observe import observe_corruptions
 from bitcliff.questions.corruptions.record import CorruptionsObserved
 from bitcliff.questions.image_scale import image_scale

@@ -15,7 +15,7 @@ from bitcliff.errors import InputError
 from bitcliff.points import take
 from bitcliff.policy import Batch, Policy
 from bitcliff.questions.context import Context
-from bitcliff.questions.corruptions.corrupting import corrupted, normalisation_shift
+from bitcliff.questions.corrupting import corrupted, normalisation_shift
 from bitcliff.questions.corruptions.record import (
     FLOAT,
     CorruptionInfo,

@@ -6,7 +6,7 @@ import torch
 
 from bitcliff.adapters.corruptions import image_corruptions
 from bitcliff.errors import InputError
-from bitcliff.questions.corruptions.corrupting import SHIFT, corrupted, normalisation_shift
+from bitcliff.questions.corrupting import SHIFT, corrupted, normalisation_shift
 from bitcliff.questions.image_scale import image_scale
 from bitcliff.types.corruption import Corruption
 from bitcliff.types.settings import DEGREES, CorruptionSettings

@@ -8,7 +8,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from bitcliff.questions.image_scale import ImageScale
-from bitcliff.types.corruption import Corruption
+from bitcliff.types.corruption import Corruption, Degree, strength_at
 
 NORMALISATION_SHIFT = "normalisation shift"
 SHIFT = (0.1, 0.2, 0.3, 0.4, 0.5)
@@ -29,6 +29,17 @@ def corrupted(
             degrees get the same draws, so that they differ in strength alone.
     """
     rng = _source_of_chance(seed, corruption.name, name)
+    return applied(value, scale, corruption, degree, rng)
+
+
+def applied(
+    value: Float[Tensor, "a b c"],
+    scale: ImageScale,
+    corruption: Corruption,
+    degree: Degree,
+    rng: np.random.Generator,
+) -> Float[Tensor, "a b c"]:
+    """One example's input with this corruption, as chance draws it."""
     if corruption.name == NORMALISATION_SHIFT:
         standard = (scale.layout.laid_out(value) - scale.mean) / scale.std
         shifted = corruption.apply(standard, degree, rng) * scale.std + scale.mean
@@ -44,14 +55,14 @@ def _source_of_chance(seed: int, corruption: str, name: str) -> np.random.Genera
 
 
 def _shift(
-    x: Float[Tensor, "channels height width"], degree: int, rng: np.random.Generator
+    x: Float[Tensor, "channels height width"], degree: Degree, rng: np.random.Generator
 ) -> Float[Tensor, "channels height width"]:
     """Normalised values as a mean and a standard deviation that are off would have made them.
 
     The mean is off by a share of the deviation, the deviation by that share, each of them up or
     down as it falls, for every channel.
     """
-    amount = SHIFT[degree - 1]
+    amount = strength_at(SHIFT, degree)
     signs = torch.from_numpy(rng.choice([-1.0, 1.0], size=(2, len(x)))).to(x.dtype)
     mean, std = amount * signs[0], (1 + amount) ** signs[1]
     return (x - mean[:, None, None]) / std[:, None, None]

@@ -1,0 +1,119 @@
+"""Images under several corruptions at once, each as strong as the search likes up to a bound."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+
+from bitcliff.questions.corrupting import applied
+from bitcliff.questions.image_scale import ImageScale
+from bitcliff.questions.provocation.attack import Tried
+from bitcliff.questions.provocation.rivals import Slopes
+from bitcliff.types.corruption import Corruption
+
+# Draws of chance (sides, places, noise) that the search may choose among.
+_DRAWS = 16
+_FIRST_SPREAD = 0.3
+_WORST = 1e9
+
+
+@dataclass(frozen=True)
+class Composition:
+    """What makes of an example and a vector in [0, 1] a corrupted example.
+
+    The vector has a number for each corruption, of which the upper half makes degrees from 0 to
+    `degree` and the lower leaves the corruption out, and one that chooses among draws of chance.
+
+    Attributes:
+        corruptions: in the order in which they act.
+    """
+
+    corruptions: Sequence[Corruption]
+    degree: float
+    scale: ImageScale
+
+    @property
+    def dimensions(self) -> int:
+        """Of the vector."""
+        return len(self.corruptions) + 1
+
+    def degrees(self, vector: np.ndarray) -> dict[str, float]:
+        """Of the corruptions that act, by name."""
+        found = np.clip(2 * vector[:-1] - 1, 0, 1) * self.degree
+        return {
+            one.name: float(degree)
+            for one, degree in zip(self.corruptions, found, strict=True)
+            if degree > 0
+        }
+
+    def made(self, parent: Tensor, vector: np.ndarray) -> Tensor:
+        """The example's input, corrupted; by the arguments alone."""
+        draw, changed = min(int(vector[-1] * _DRAWS), _DRAWS - 1), parent
+        degrees = self.degrees(vector)
+        for place, corruption in enumerate(self.corruptions):
+            if corruption.name in degrees:
+                rng = np.random.default_rng((draw, place))
+                changed = applied(changed, self.scale, corruption, degrees[corruption.name], rng)
+        return changed
+
+
+class AtRandom:
+    """The control: vectors spread evenly."""
+
+    slopes: Slopes = "none"
+
+    def __init__(self, composition: Composition, parent: Tensor, rng: np.random.Generator) -> None:
+        self._composition, self._parent, self._rng = composition, parent, rng
+        self.vector = np.zeros(composition.dimensions)
+
+    def ask(self) -> Tensor:
+        """Drawn anew."""
+        self.vector = self._rng.random(self._composition.dimensions)
+        return self._composition.made(self._parent, self.vector)
+
+    def tell(self, tried: Tried) -> None:
+        """Nothing is learned."""
+
+
+class ByEvolution:
+    """CMA-ES over the vectors.
+
+    Source: Hansen 2016, by the package cmaes.
+
+    Args:
+        optimiser: makes `cmaes.CMA`.
+    """
+
+    slopes: Slopes = "none"
+
+    def __init__(
+        self,
+        composition: Composition,
+        parent: Tensor,
+        rng: np.random.Generator,
+        optimiser: Callable[..., Any],
+    ) -> None:
+        self._composition, self._parent = composition, parent
+        dimensions = composition.dimensions
+        self._optimiser = optimiser(
+            mean=np.full(dimensions, 0.5),
+            sigma=_FIRST_SPREAD,
+            bounds=np.tile([0.0, 1.0], (dimensions, 1)),
+            seed=int(rng.integers(2**31)),
+        )
+        self._told: list[tuple[np.ndarray, float]] = []
+        self.vector = np.zeros(dimensions)
+
+    def ask(self) -> Tensor:
+        """A member of the present generation."""
+        self.vector = self._optimiser.ask()
+        return self._composition.made(self._parent, self.vector)
+
+    def tell(self, tried: Tried) -> None:
+        """The next generation, once this one is whole."""
+        self._told.append((self.vector, min(tried.merit, _WORST)))
+        if len(self._told) == self._optimiser.population_size:
+            self._optimiser.tell(self._told)
+            self._told = []

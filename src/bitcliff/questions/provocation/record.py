@@ -1,0 +1,151 @@
+"""The record of `bitcliff provoke`: what each search found, and the figures made of it."""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from bitcliff.questions.runtime_description import RuntimeDescription
+from bitcliff.record.measurement import Measurement
+from bitcliff.record.part import Part
+from bitcliff.record.schema import Provenance, SubjectInfo
+from bitcliff.types.change import PairedChange
+from bitcliff.types.rate import Count, Rate
+from bitcliff.types.settings import ProvokeSettings
+
+GRADIENTS, SEARCH, EVOLUTION = "gradients", "random search", "CMA-ES"
+RANDOM, CONTROL = "at random", "float, nudged"
+METHODS = {
+    GRADIENTS: "down to where float leads by just enough, then across float's gradient",
+    SEARCH: "changes at random, kept where they help; no gradients: the independent check",
+    EVOLUTION: "CMA-ES over the degrees of all corruptions; no gradients",
+    RANDOM: "inputs of the set as they fall, at equal cost: the baseline",
+    CONTROL: "the first search, float nudged by a millionth in place of the format: must find none",
+}
+NUDGES = 3
+"""Nudged inputs with which a failure is tried again."""
+
+Class = Annotated[int, Field(ge=0)]
+
+
+class Parent(Part):
+    """Observed: one example as it is. Leads are of `wanted`, logits; negative: it is not decided.
+
+    Attributes:
+        wanted: its label, or without labels what float decides. float_lead, quantized_lead: None
+            where the network fails numerically.
+    """
+
+    id: str
+    wanted: Class
+    float_lead: float | None
+    quantized_lead: float | None
+
+
+class Failure(Part):
+    """Observed: an input on which float is right and the quantized network is not, run again as
+    everything is.
+
+    Attributes:
+        float_lead, quantized_lead: of what is wanted, logits. prediction: the quantized network's.
+        distance: from its parent, in the set's measure. stays: in how many of `NUDGES` nudged
+            copies it is one too; None where inputs cannot be nudged. told: what was changed, in
+            words. images: parent, changed and their difference, as data URIs, where they are kept.
+    """
+
+    float_lead: float
+    quantized_lead: float
+    prediction: Class
+    distance: float
+    stays: Count | None
+    told: str
+    images: list[str] = Field(default_factory=list)
+
+
+class Attempt(Part):
+    """Observed: one search on one example.
+
+    Attributes:
+        passes: spent. failure: what it found. lost: it found one that was none when run again.
+    """
+
+    passes: Count
+    failure: Failure | None = None
+    lost: bool = False
+
+
+class Searched(Part):
+    """Observed: one set around all examples that can fail.
+
+    Attributes:
+        attempts: by method, on each of those examples in order.
+    """
+
+    within: str
+    words: str
+    attempts: dict[str, list[Attempt]]
+
+
+class ProvocationObserved(Part):
+    """All that a measurement observed.
+
+    Attributes:
+        numerics: the format that is set against float. delta: by which float must lead.
+    """
+
+    provenance: Provenance
+    subject: SubjectInfo
+    numerics: RuntimeDescription
+    settings: ProvokeSettings
+    delta: float = Field(gt=0)
+    parents: list[Parent] = Field(min_length=1)
+    searched: list[Searched] = Field(min_length=1)
+
+
+class MethodFigures(Part):
+    """Of one search.
+
+    Attributes:
+        found: of the examples that can fail. passes: in all. stays: of failures times `NUDGES`,
+            those that remain; None where nothing can be nudged. change: from random inputs to this
+            search, an example that fails being lost; Holm-adjusted over all searches; None of
+            controls. times: as many as at random; None where either found none.
+        median_passes: to a failure.
+    """
+
+    method: str
+    found: Rate
+    passes: int
+    stays: Rate | None
+    change: PairedChange | None
+    times: float | None
+    median_passes: float | None
+    not_confirmed: int
+
+
+class SetFigures(Part):
+    """Of one set. provoked: of the examples that can fail, those that any search makes fail."""
+
+    within: str
+    provoked: Rate
+    methods: list[MethodFigures]
+
+
+class ProvocationFigures(Part):
+    """Figures of a measurement.
+
+    Attributes:
+        right: of all examples, those that float is right of. led: those it is right of by delta.
+        failing: of the latter, those that the quantized network has wrong as they are.
+        provoked: of the rest, those that any search makes fail in any set.
+        most_led: ids of those, by float's lead on the failing input, the largest first.
+    """
+
+    right: Rate
+    led: Rate
+    failing: Rate
+    provoked: Rate
+    sets: list[SetFigures]
+    most_led: list[str]
+
+
+Provocation = Measurement[ProvocationObserved, ProvocationFigures]

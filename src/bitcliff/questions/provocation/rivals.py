@@ -1,0 +1,245 @@
+"""Two networks on the same inputs: float, and what is set against it; both with gradients."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, field
+from typing import Literal
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+from torch.autograd.graph import allow_mutation_on_saved_tensors
+
+from bitcliff.audit.evaluator import Evaluator, laid_out_for_speed, margins
+from bitcliff.points import Attachment
+from bitcliff.points.attach import Rounding, summed_last
+from bitcliff.points.forward import batch_size
+from bitcliff.quant import round_shipped
+from bitcliff.quant.shipped import Rounder
+from bitcliff.tasks import task_of
+from bitcliff.tasks.against_float import AgainstFloat
+from bitcliff.types.presets import Format
+from bitcliff.types.subject import Inputs
+
+Slopes = Literal["none", "straight", "scale", "width"]
+"""Which gradients a look gives: none; through rounding as if it were not there; through the scales
+too; or of how far single values stick out of what shares a scale with them."""
+
+# Relative, of the network that is float but for this: what no search may find anything in.
+NUDGE = 1e-6
+_TINY = 1e-12
+
+
+class Followed(Attachment):
+    """An attachment whose gradient can go through the scales.
+
+    A value's rounding error grows with the scale that it shares, as in learned step sizes (Esser et
+    al. 2020, section 2.1). Straight-through gradients do not see that: what widens a range at no
+    cost to float would look harmless.
+
+    Attributes:
+        slopes: which gradients the next passes are to have. sticking_out: of the last pass with
+            "width", at each rounded point the mean log of the largest magnitude over the mean one,
+            added up over examples.
+    """
+
+    def __init__(self, plain: Attachment) -> None:
+        super().__init__(
+            plain.model, plain.plan, plain.scheme, plain.weight_bits, plain.per_channel
+        )
+        self.final = plain.final
+        self.slopes: Slopes = "none"
+        self.sticking_out: list[Tensor] = []
+
+    def on_forward(self) -> None:
+        super().on_forward()
+        self.sticking_out = []
+
+    def _rounder(self, role: str, index: int, shipped: Format) -> Rounder:
+        numerics = shipped.activations
+        plain = super()._rounder(role, index, shipped)
+        if self.slopes in ("none", "straight") or numerics is None:
+            return plain
+        if numerics.group in ("token", "block"):
+            block = numerics.block
+
+            def by_row(x: Tensor) -> Tensor:
+                rows = summed_last(x, role)
+                parts = rows.unflatten(-1, (-1, block)) if _divides(block, rows) else rows
+                followed = self._followed(parts, summed_last(plain(x), role).view_as(parts), (-1,))
+                return summed_last(followed.view_as(rows), role)
+
+            return by_row
+        if numerics.group == "batch":
+            return lambda x: self._followed(x, plain(x), tuple(range(x.ndim)))
+        layout = self.plan.points[index].layout
+
+        def by_example(rows: Tensor) -> Tensor:
+            every = tuple(range(1, rows.ndim))
+            return self._followed(rows, round_shipped(rows, numerics), every)
+
+        return lambda x: layout.apply(x, self._batch, by_example)
+
+    def _followed(self, x: Tensor, rounded: Tensor, axes: tuple[int, ...]) -> Tensor:
+        sizes = x.abs()
+        most = sizes.amax(axes, keepdim=True)
+        if self.slopes == "width":
+            usual = sizes.mean(axes, keepdim=True)
+            ratios = ((most + _TINY) / (usual + _TINY)).log()
+            self.sticking_out.append(ratios.sum() * _batch_share(ratios, self._batch))
+            return rounded
+        growth = most / most.detach().clamp(min=torch.finfo(most.dtype).tiny)
+        # What is added is zero, but has a gradient.
+        return rounded + (rounded - x).detach() * (growth - growth.detach())
+
+
+def _batch_share(ratios: Tensor, batch: int | torch.SymInt) -> float:
+    """What makes of a sum over groups the mean of each example's, added up."""
+    return float(batch) / max(ratios.numel(), 1)
+
+
+def _divides(block: int, rows: Tensor) -> bool:
+    return block > 0 and rows.shape[-1] % block == 0
+
+
+@dataclass(frozen=True)
+class Look:
+    """What both networks say of some inputs.
+
+    Attributes:
+        in_float, quantized: by what the wanted decision leads, logits; negative: it is another.
+        up: gradient of `in_float`. down: of what is to be lowered. Both in what `Rivals.look` takes
+            them in; None where none were asked for.
+    """
+
+    in_float: Float[Tensor, " m"]
+    quantized: Float[Tensor, " m"]
+    up: Tensor | None = None
+    down: Tensor | None = None
+
+
+@dataclass
+class Rivals:
+    """Float, and a format or, as a control, float with its inputs nudged by `NUDGE`.
+
+    Attributes:
+        evaluator: of the network, attached. shipped: the format; None: the control.
+        embedding: of a text's tokens, in whose results gradients are then taken; None: in inputs.
+    """
+
+    evaluator: Evaluator
+    shipped: Format | None
+    embedding: nn.Module | None = None
+    _followed: Followed = field(init=False)
+    _in_place: bool = field(init=False, default=False)
+
+    def __post_init__(self) -> None:
+        self._followed = Followed(self.evaluator.attachment)
+
+    @property
+    def rows(self) -> int:
+        """How many examples one look may have: one, where a batch shares a scale."""
+        shared = self.shipped is not None and not self.shipped.isolated
+        return 1 if shared else self.evaluator.batch_size
+
+    def passes(self, slopes: Slopes) -> int:
+        """What one look costs, in forward passes of an example; a backward pass counts as two."""
+        own = isinstance(task_of(self._followed.model), AgainstFloat)
+        return 2 + own + (0 if slopes == "none" else 4)
+
+    def look(
+        self, changed: Inputs, parents: Inputs, wanted: Int[Tensor, " m"], slopes: Slopes
+    ) -> Look:
+        """Both networks on changed inputs.
+
+        Args:
+            parents: what they were made of, with which they share what is wanted of them.
+        """
+        inputs = self.evaluator.wanted_alike(laid_out_for_speed(changed), parents)
+        assert not hasattr(inputs, "in_turn")  # noqa: S101  (what is looked at is held)
+        try:
+            return self._look(inputs, wanted, slopes)
+        except RuntimeError as error:
+            if self._in_place or "inplace operation" not in str(error):
+                raise
+            self._in_place = True
+            return self._look(inputs, wanted, slopes)
+
+    def _look(self, inputs: Inputs, wanted: Int[Tensor, " m"], slopes: Slopes) -> Look:
+        in_float, up = self._led(inputs, wanted, slopes, self._float)
+        quantized, down = self._led(inputs, wanted, slopes, self._against)
+        return Look(in_float, quantized, up, down)
+
+    def _led(
+        self,
+        inputs: Inputs,
+        wanted: Int[Tensor, " m"],
+        slopes: Slopes,
+        run: Callable[[Inputs, Slopes], Tensor],
+    ) -> tuple[Tensor, Tensor | None]:
+        if slopes == "none":
+            with torch.no_grad():
+                return margins(run(inputs, slopes), wanted).cpu(), None
+        saving = allow_mutation_on_saved_tensors() if self._in_place else nullcontext()
+        with torch.enable_grad(), saving, self._leaf(inputs) as (given, leaf):
+            found = margins(run(given, slopes), wanted)
+            total = found[torch.isfinite(found)].sum()
+            if slopes == "width" and run == self._against and self._followed.sticking_out:
+                total = -torch.stack(self._followed.sticking_out).sum()
+            at = leaf()
+            (gradient,) = (
+                torch.autograd.grad(total, [at], allow_unused=True)
+                if total.requires_grad
+                else (None,)
+            )
+        gradient = torch.zeros_like(at) if gradient is None else gradient.nan_to_num(0, 0, 0)
+        return found.detach().cpu(), gradient.detach()
+
+    @contextmanager
+    def _leaf(self, inputs: Inputs) -> Iterator[tuple[Inputs, Callable[[], Tensor]]]:
+        """The inputs, and after a pass the tensor that gradients are taken in."""
+        if isinstance(inputs, Tensor):
+            given = inputs.detach().requires_grad_()
+            yield given, lambda: given
+            return
+        assert self.embedding is not None  # noqa: S101  (sets of texts have seen to it)
+        seen: list[Tensor] = []
+
+        def keep(_module: nn.Module, _given: object, out: Tensor) -> Tensor:
+            seen.append(out.detach().requires_grad_())
+            return seen[-1]
+
+        hook = self.embedding.register_forward_hook(keep)
+        try:
+            yield inputs, lambda: seen[-1]
+        finally:
+            hook.remove()
+
+    def _float(self, inputs: Inputs, _slopes: Slopes) -> Tensor:
+        # Not `FLOAT`, under which nothing inside is seen.
+        self._followed.slopes = "none"
+        return self._followed.followable(self._followed.run(inputs, Rounding(weights=False)))
+
+    def _against(self, inputs: Inputs, slopes: Slopes) -> Tensor:
+        if self.shipped is None:
+            return self._float_nudged(inputs, slopes)
+        self._followed.slopes = slopes
+        formats = (self.shipped,) * len(self._followed.plan)
+        rounding = Rounding(formats=formats, examples=batch_size(inputs))
+        return self._followed.followable(self._followed.run(inputs, rounding))
+
+    def _float_nudged(self, inputs: Inputs, slopes: Slopes) -> Tensor:
+        if isinstance(inputs, Tensor):
+            return self._float(_nudged(inputs), slopes)
+        assert self.embedding is not None  # noqa: S101  (sets of texts have seen to it)
+        hook = self.embedding.register_forward_hook(lambda _module, _given, out: _nudged(out))
+        try:
+            return self._float(inputs, slopes)
+        finally:
+            hook.remove()
+
+
+def _nudged(values: Tensor) -> Tensor:
+    """With noise that is the same for every example."""
+    noise = torch.randn(values.shape[1:], generator=torch.Generator().manual_seed(0))
+    return values * (1 + NUDGE * noise.to(values))

@@ -1,0 +1,209 @@
+"""Sets of inputs around each example, and how each is searched."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from bitcliff.audit.prepare import Prepared
+from bitcliff.errors import InputError
+from bitcliff.questions.image_scale import image_scale
+from bitcliff.questions.provocation import composition, pixels, words
+from bitcliff.questions.provocation.attack import Attack
+from bitcliff.questions.provocation.record import EVOLUTION, GRADIENTS, RANDOM, SEARCH
+from bitcliff.questions.provocation.scale import scale_of
+from bitcliff.types.corruption import Corruption
+from bitcliff.types.subject import IDS, Inputs, Texts
+from bitcliff.types.within import Within, read_within
+
+# A look without gradients.
+_PASSES = 2
+
+
+class Neighbourhood(ABC):
+    """A set around each of some parents.
+
+    Attributes:
+        within: which. parents: the examples, as the network takes them.
+        methods: how it is searched, the strongest first.
+    """
+
+    methods: tuple[str, ...] = (GRADIENTS, SEARCH)
+
+    def __init__(self, within: Within, parents: Inputs) -> None:
+        self.within, self.parents = within, parents
+
+    @property
+    def embedding(self) -> nn.Module | None:
+        """In whose results gradients are taken; None: in the inputs."""
+        return None
+
+    @abstractmethod
+    def attack(self, method: str, place: int, rng: np.random.Generator, effort: int) -> Attack:
+        """One of `methods`, or `RANDOM`, on the parent at a place."""
+
+    @abstractmethod
+    def as_inputs(self, asked: Sequence[Tensor], own: Inputs) -> Inputs:
+        """What attacks ask for, of these parents, as the network takes it."""
+
+    @abstractmethod
+    def distance(self, changed: Tensor, place: int) -> float:
+        """From the parent, in the set's own measure."""
+
+    def images(self, changed: Tensor, place: int) -> Tensor | None:
+        """The parent and the changed one (2, channels, height, width) in [0, 1], if images."""
+        return None
+
+    def told(self, changed: Tensor, place: int, attack: Attack) -> str:
+        """What was changed, in words; nothing where a picture says it."""
+        return ""
+
+
+class Pixels(Neighbourhood):
+    """Balls and patches."""
+
+    def __init__(self, within: Within, prepared: Prepared, parents: Tensor) -> None:
+        super().__init__(within, parents)
+        scale = scale_of(prepared.evaluator.inputs, prepared.subject.preprocessing)
+        kind = within.kind
+        assert kind in ("linf", "l2", "patch")  # noqa: S101  (the caller has seen to it)
+        self._ball = pixels.Ball(kind, within.size, scale)
+        self._images = scale.to_images(parents)
+        if kind == "patch" and scale.images is None:
+            raise InputError(f"--within {within.name}: a patch is of images, and these are none")
+
+    def attack(self, method: str, place: int, rng: np.random.Generator, effort: int) -> Attack:
+        ball, parent = self._ball, self._images[place]
+        if method == GRADIENTS:
+            return pixels.ByGradient(ball, parent, rng, effort)
+        if method == SEARCH:
+            return pixels.BySquares(ball, parent, rng, effort // _PASSES)
+        return pixels.AtRandom(ball, parent, rng)
+
+    def as_inputs(self, asked: Sequence[Tensor], own: Inputs) -> Inputs:
+        return self._ball.scale.to_inputs(torch.stack(list(asked)))
+
+    def distance(self, changed: Tensor, place: int) -> float:
+        return self._ball.distance(changed, self._images[place])
+
+    def images(self, changed: Tensor, place: int) -> Tensor | None:
+        if self._ball.scale.images is None:
+            return None
+        return torch.stack([self._images[place], changed])
+
+
+class Corruptions(Neighbourhood):
+    """Several corruptions at once."""
+
+    methods = (EVOLUTION,)
+
+    def __init__(
+        self,
+        within: Within,
+        prepared: Prepared,
+        parents: Tensor,
+        corruptions: Sequence[Corruption],
+        optimiser: Callable[..., Any],
+    ) -> None:
+        super().__init__(within, parents)
+        self._scale = image_scale(prepared.evaluator.inputs, prepared.subject.preprocessing)
+        self._composition = composition.Composition(corruptions, within.size, self._scale)
+        self._optimiser = optimiser
+
+    def attack(self, method: str, place: int, rng: np.random.Generator, effort: int) -> Attack:
+        parent = self._parent(place)
+        if method == RANDOM:
+            return composition.AtRandom(self._composition, parent, rng)
+        return composition.ByEvolution(self._composition, parent, rng, self._optimiser)
+
+    def _parent(self, place: int) -> Tensor:
+        assert isinstance(self.parents, Tensor)  # noqa: S101  (images are tensors)
+        return self.parents[place]
+
+    def as_inputs(self, asked: Sequence[Tensor], own: Inputs) -> Inputs:
+        return torch.stack(list(asked))
+
+    def distance(self, changed: Tensor, place: int) -> float:
+        both = self.images(changed, place)
+        return float((both[1] - both[0]).square().mean().sqrt())
+
+    def images(self, changed: Tensor, place: int) -> Tensor:
+        return self._scale.to_images(torch.stack([self._parent(place), changed]))
+
+    def told(self, changed: Tensor, place: int, attack: Attack) -> str:
+        assert isinstance(attack, composition.AtRandom | composition.ByEvolution)  # noqa: S101
+        degrees = self._composition.degrees(attack.vector)
+        return ", ".join(f"{name} {degree:.1f}" for name, degree in degrees.items())
+
+
+class SwappedWords(Neighbourhood):
+    """Words for others."""
+
+    def __init__(self, within: Within, prepared: Prepared, parents: Inputs) -> None:
+        super().__init__(within, parents)
+        subject = prepared.subject
+        self._words = words.words_of(
+            int(within.size), subject.module, subject.written, parents
+        )
+        assert isinstance(parents, Texts)  # noqa: S101  (`words_of` has seen to it)
+        self._ids, self._masks = parents[IDS], words.masks(parents)
+
+    @property
+    def embedding(self) -> nn.Module:
+        return self._words.embedding
+
+    def attack(self, method: str, place: int, rng: np.random.Generator, effort: int) -> Attack:
+        text = self._words, self._ids[place], self._masks[place], rng
+        if method == GRADIENTS:
+            return words.ByGradient(*text)
+        if method == SEARCH:
+            return words.BySwaps(*text, effort // _PASSES)
+        return words.AtRandom(*text)
+
+    def as_inputs(self, asked: Sequence[Tensor], own: Inputs) -> Inputs:
+        assert isinstance(own, Texts)  # noqa: S101  (as its parents are)
+        return words.as_inputs(asked, own)
+
+    def distance(self, changed: Tensor, place: int) -> float:
+        return float((changed != self._ids[place]).sum())
+
+    def told(self, changed: Tensor, place: int, attack: Attack) -> str:
+        names, before = self._words.names, self._ids[place].tolist()
+        pairs = zip(before, changed.tolist(), strict=True)
+        swaps = [(names[old].strip(), names[new].strip()) for old, new in pairs if old != new]
+        return ", ".join(f"{old} → {new}" for old, new in swaps)
+
+
+def usual_sets(parents: Inputs, images: bool) -> tuple[str, ...]:
+    """What is searched where `--within` does not say."""
+    if isinstance(parents, Texts):
+        return ("text:2",)
+    return ("linf:8/255", "corruption:3") if images else ("linf:8/255",)
+
+
+def neighbourhood(
+    name: str,
+    prepared: Prepared,
+    parents: Inputs,
+    corruptions: Callable[[], Sequence[Corruption]],
+    optimiser: Callable[[], Callable[..., Any]],
+) -> Neighbourhood:
+    """The set of this name.
+
+    Args:
+        corruptions, optimiser: asked for where a set needs them; may raise InputError.
+
+    Raises:
+        InputError: it is no set of such inputs.
+    """
+    within = read_within(name)
+    if within.kind == "text":
+        return SwappedWords(within, prepared, parents)
+    if not (isinstance(parents, Tensor) and parents.is_floating_point()):
+        raise InputError(f"--within {name}: the inputs are no images and no features; try text:2")
+    if within.kind == "corruption":
+        return Corruptions(within, prepared, parents, corruptions(), optimiser())
+    return Pixels(within, prepared, parents)

@@ -1,0 +1,164 @@
+"""From what searches found to every figure: pure, worked out when written and when read."""
+
+from collections.abc import Iterator, Sequence
+from statistics import median
+
+import numpy as np
+
+from bitcliff.questions.provocation.record import (
+    CONTROL,
+    METHODS,
+    NUDGES,
+    RANDOM,
+    Attempt,
+    Failure,
+    MethodFigures,
+    Parent,
+    ProvocationFigures,
+    ProvocationObserved,
+    Searched,
+    SetFigures,
+)
+from bitcliff.record.problems import twice
+from bitcliff.stats import change_between, rate, with_holm
+from bitcliff.verdict import Status
+
+
+def can_fail(observed: ProvocationObserved) -> list[Parent]:
+    """Right in float by delta, and right quantized: those that are searched around."""
+    return [p for p in observed.parents if _led(p, observed.delta) and not _fails(p)]
+
+
+def figures(observed: ProvocationObserved) -> ProvocationFigures:
+    """Every figure, from the attempts alone."""
+    parents, delta = observed.parents, observed.delta
+    led = [parent for parent in parents if _led(parent, delta)]
+    sets = _with_family([_of_set(one) for one in observed.searched])
+    worst = _worst(observed)
+    return ProvocationFigures(
+        right=rate(sum((p.float_lead or 0) > 0 for p in parents), len(parents)),
+        led=rate(len(led), len(parents)),
+        failing=rate(sum(map(_fails, led)), len(led)),
+        provoked=rate(len(worst), len(can_fail(observed))),
+        sets=sets,
+        most_led=sorted(worst, key=lambda name: -worst[name].float_lead),
+    )
+
+
+def _led(parent: Parent, delta: float) -> bool:
+    return parent.float_lead is not None and parent.float_lead >= delta
+
+
+def _fails(parent: Parent) -> bool:
+    return parent.quantized_lead is None or parent.quantized_lead < 0
+
+
+def _of_set(searched: Searched) -> SetFigures:
+    random = _held(searched.attempts[RANDOM])
+    rows = [_of_method(name, found, random) for name, found in searched.attempts.items()]
+    fell = np.array([_held(found) for name, found in searched.attempts.items() if name != CONTROL])
+    any_ = ~fell.all(0)
+    return SetFigures(
+        within=searched.within, provoked=rate(int(any_.sum()), len(any_)), methods=rows
+    )
+
+
+def _held(attempts: Sequence[Attempt]) -> np.ndarray:
+    """Which examples did not fail."""
+    return np.array([attempt.failure is None for attempt in attempts])
+
+
+def _of_method(name: str, attempts: Sequence[Attempt], random: np.ndarray) -> MethodFigures:
+    found = [one for one in attempts if one.failure is not None]
+    stays = [one.failure.stays for one in found if one.failure is not None]
+    known = [one for one in stays if one is not None]
+    chance = int((~random).sum())
+    compared = name not in (RANDOM, CONTROL)
+    return MethodFigures(
+        method=name,
+        found=rate(len(found), len(attempts)),
+        passes=sum(one.passes for one in attempts),
+        stays=rate(sum(known), NUDGES * len(known)) if known else None,
+        change=change_between(random, _held(attempts)) if compared else None,
+        times=len(found) / chance if compared and chance and found else None,
+        median_passes=float(median(one.passes for one in found)) if found else None,
+        not_confirmed=sum(one.lost for one in attempts),
+    )
+
+
+def _with_family(sets: list[SetFigures]) -> list[SetFigures]:
+    """The tests of all searches are one family."""
+    changes = iter(with_holm([row.change for one in sets for row in one.methods]))
+    return [
+        one.model_copy(
+            update={
+                "methods": [
+                    row.model_copy(update={"change": next(changes)}) for row in one.methods
+                ]
+            }
+        )
+        for one in sets
+    ]
+
+
+def _worst(observed: ProvocationObserved) -> dict[str, Failure]:
+    """By an example's id, the failure on which float is surest."""
+    found: dict[str, Failure] = {}
+    for one in observed.searched:
+        for name, attempts in one.attempts.items():
+            if name == CONTROL:
+                continue
+            for parent, attempt in zip(can_fail(observed), attempts, strict=True):
+                failure, before = attempt.failure, found.get(parent.id)
+                if failure and (before is None or failure.float_lead > before.float_lead):
+                    found[parent.id] = failure
+    return found
+
+
+def judged(figures: ProvocationFigures, max_provoked: float) -> Status:
+    """Against the most that may be made to fail, per cent, by the whole interval."""
+    found = figures.provoked
+    if found.n and 100 * (found.high or 0) <= max_provoked:
+        return "pass"
+    return "fail" if found.n and 100 * (found.low or 0) > max_provoked else "inconclusive"
+
+
+def problems(observed: ProvocationObserved) -> Iterator[str]:
+    """What contradicts itself."""
+    parents, subject = observed.parents, observed.subject
+    yield from twice((parent.id for parent in parents), "example")
+    yield from twice((one.within for one in observed.searched), "set")
+    if subject.n_examples != len(parents):
+        yield f"n_examples is {subject.n_examples}, but there are {len(parents)} examples"
+    if observed.settings.delta not in (None, observed.delta):
+        yield f"delta is {observed.delta:g}, but {observed.settings.delta:g} was asked for"
+    asked = observed.settings.within
+    if asked and list(asked) != [one.within for one in observed.searched]:
+        yield "the sets are not those that were asked for"
+    if any(parent.wanted >= subject.n_classes for parent in parents):
+        yield f"an example wants a class that is none of {subject.n_classes}"
+    for one in observed.searched:
+        for problem in _set_problems(observed, one):
+            yield f"within {one.within!r} {problem}"
+
+
+def _set_problems(observed: ProvocationObserved, searched: Searched) -> Iterator[str]:
+    names, n = searched.attempts.keys(), len(can_fail(observed))
+    if not {RANDOM, CONTROL} < names or not names <= METHODS.keys():
+        yield f"the searches are {[*names]}"
+        return
+    for name, attempts in searched.attempts.items():
+        if len(attempts) != n:
+            yield f"{name!r} has {len(attempts)} attempts, but {n} examples can fail"
+        if any(attempt.passes > observed.settings.effort for attempt in attempts):
+            yield f"{name!r} spent more than {observed.settings.effort} passes"
+        for failure in (attempt.failure for attempt in attempts):
+            if failure is not None and not _is_one(observed, failure):
+                yield f"{name!r} has a failure that is none"
+        if any(attempt.lost and attempt.failure is not None for attempt in attempts):
+            yield f"{name!r} has a failure that is not confirmed"
+
+
+def _is_one(observed: ProvocationObserved, failure: Failure) -> bool:
+    known = failure.prediction < observed.subject.n_classes and (failure.stays or 0) <= NUDGES
+    return known and failure.float_lead >= observed.delta and failure.quantized_lead < 0

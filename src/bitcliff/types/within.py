@@ -1,0 +1,65 @@
+"""Sets of inputs around an example, as `--within` names them."""
+
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Literal, get_args
+
+from bitcliff.errors import InputError, nearest
+
+WithinKind = Literal["linf", "l2", "patch", "corruption", "text"]
+KINDS: tuple[WithinKind, ...] = get_args(WithinKind)
+
+_WHOLE = ("patch", "text")
+_MOST = {"linf": 1.0, "corruption": 5.0}
+_ACCEPTED = "give linf:8/255, l2:0.5, patch:8, corruption:3 or text:2"
+
+
+@dataclass(frozen=True)
+class Within:
+    """A set around each example.
+
+    Attributes:
+        name: as it was given. kind: of the set.
+        size: "linf", "l2": the norm of the change, black to white being 1. "patch": pixels a side.
+            "corruption": the highest degree. "text": words that may differ.
+    """
+
+    name: str
+    kind: WithinKind
+    size: float
+
+    @property
+    def words(self) -> str:
+        """What it holds, for people."""
+        size = f"{self.size:g}"
+        return {
+            "linf": f"each value changed by at most {self.name.partition(':')[2]}",
+            "l2": f"changes whose squares sum to at most {size}²",
+            "patch": f"a square of {size} × {size} pixels changed at will",
+            "corruption": f"corruptions together, each of degree {size} at most",
+            "text": f"at most {size} {'word' if size == '1' else 'words'} swapped for a like one",
+        }[self.kind]
+
+
+def read_within(text: str) -> Within:
+    """What `--within` gives.
+
+    Raises:
+        InputError: it names no set, or an empty one.
+    """
+    kind, _, given = text.partition(":")
+    known = next((one for one in KINDS if one == kind), None)
+    if known is None:
+        hint = nearest(kind, KINDS)
+        raise InputError(f"--within {text}: no such set{hint}; {_ACCEPTED}")
+    try:
+        size = float(Fraction(given))
+    except (ValueError, ZeroDivisionError) as error:
+        raise InputError(f"--within {text}: {given!r} is no number; {_ACCEPTED}") from error
+    if not size > 0:
+        raise InputError(f"--within {text}: the set is empty: the size must be above 0")
+    if known in _WHOLE and size != int(size):
+        raise InputError(f"--within {text}: must be a whole number")
+    if size > _MOST.get(known, size):
+        raise InputError(f"--within {text}: must be {_MOST[known]:g} or less")
+    return Within(text, known, size)
