@@ -8,7 +8,7 @@ from bitcliff.adapters.corruptions import image_corruptions
 from bitcliff.errors import InputError
 from bitcliff.questions.corrupting import SHIFT, corrupted, normalisation_shift
 from bitcliff.questions.image_scale import image_scale
-from bitcliff.types.corruption import Corruption
+from bitcliff.types.corruption import Corruption, Degree
 from bitcliff.types.settings import DEGREES, CorruptionSettings
 from bitcliff.types.subject import Preprocessing
 
@@ -101,7 +101,7 @@ def test_the_shift_of_bare_data_is_by_its_own_statistics() -> None:
 def test_chance_hangs_on_seed_corruption_and_name_and_not_on_degree() -> None:
     drawn: list[float] = []
 
-    def draw(x: torch.Tensor, _degree: int, rng: np.random.Generator) -> torch.Tensor:
+    def draw(x: torch.Tensor, _degree: Degree, rng: np.random.Generator) -> torch.Tensor:
         drawn.append(float(rng.random()))
         return x
 

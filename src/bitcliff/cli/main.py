@@ -22,6 +22,7 @@ from bitcliff.cli.export import export
 from bitcliff.cli.memory import keep_memory
 from bitcliff.cli.numerics import numerics
 from bitcliff.cli.output import discard_stdout
+from bitcliff.cli.provoke import provoke
 from bitcliff.cli.stored import gate, report
 from bitcliff.cli.train import train
 from bitcliff.cli.verify import verify
@@ -45,6 +46,7 @@ commands.add_command(explain)
 commands.add_command(export)
 commands.add_command(gate)
 commands.add_command(numerics)
+commands.add_command(provoke)
 commands.add_command(report)
 commands.add_command(train)
 commands.add_command(verify)

@@ -7,7 +7,6 @@ import numpy as np
 from jaxtyping import Float
 from torch import Tensor
 
-
 Degree = int | float
 """From 1 to 5, or between them; 0 for none."""
 

@@ -10,7 +10,7 @@ from bitcliff.audit import AssessSettings, Audit
 from bitcliff.policy import Batch, Policy
 from bitcliff.questions.context import Context, Side, allocation_of
 from bitcliff.record import Explained
-from bitcliff.types.corruption import Corruption
+from bitcliff.types.corruption import Corruption, Degree, strength_at
 from bitcliff.types.settings import CorruptionSettings
 from bitcliff.types.subject import Examples, Inputs
 
@@ -67,9 +67,9 @@ class Distracted(Policy):
         return torch.where(sees, torch.tensor([4, 8]), torch.tensor([8, 4]))
 
 
-def _put(x: Tensor, column: int, degree: int) -> Tensor:
+def _put(x: Tensor, column: int, degree: Degree) -> Tensor:
     changed = x.clone()
-    changed[0, 0, column] = GLARING[degree - 1]
+    changed[0, 0, column] = strength_at(GLARING, degree)
     return changed
 
 

@@ -1,7 +1,8 @@
 """Driving attacks: each asks what to try on its example, and is told what came of it."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Protocol
 
 import torch
@@ -10,7 +11,7 @@ from torch import Tensor
 
 from bitcliff.points import take
 from bitcliff.questions.provocation.rivals import Look, Rivals, Slopes
-from bitcliff.types.subject import Inputs
+from bitcliff.types.subject import Inputs, Texts
 
 # By how much more a lead below the demanded one counts than a lead that is left.
 _PENALTY = 10.0
@@ -85,11 +86,12 @@ def drive(
     spent = [0] * len(attacks)
     found: dict[int, Found] = {}
     active = list(range(len(attacks)))
+    # Texts of one length are run together, so that none has any padding.
+    lengths = parents.lengths.tolist() if isinstance(parents, Texts) else [0] * len(attacks)
     while active:
         cost = rivals.passes(attacks[active[0]].slopes)
         active = [one for one in active if spent[one] + cost <= effort]
-        for start in range(0, len(active), rivals.rows):
-            part = active[start : start + rivals.rows]
+        for part in _parts(active, rivals.rows, lengths):
             asked = [attacks[one].ask() for one in part]
             index = torch.tensor(part)
             own = take(parents, index)
@@ -106,6 +108,14 @@ def drive(
         if active:
             tell(max(spent[one] for one in active), effort)
     return [found.get(one, Found(passes)) for one, passes in enumerate(spent)]
+
+
+def _parts(active: Sequence[int], rows: int, lengths: Sequence[int]) -> Iterator[list[int]]:
+    """As many as one look may have, all of one length."""
+    ordered = sorted(active, key=lambda one: lengths[one])
+    for _, alike in groupby(ordered, key=lambda one: lengths[one]):
+        some = list(alike)
+        yield from (some[start : start + rows] for start in range(0, len(some), rows))
 
 
 def _tried(look: Look, row: int, delta: float) -> Tried:

@@ -230,16 +230,16 @@ class Rivals:
 
     def _float_nudged(self, inputs: Inputs, slopes: Slopes) -> Tensor:
         if isinstance(inputs, Tensor):
-            return self._float(_nudged(inputs), slopes)
+            return self._float(nudged(inputs), slopes)
         assert self.embedding is not None  # noqa: S101  (sets of texts have seen to it)
-        hook = self.embedding.register_forward_hook(lambda _module, _given, out: _nudged(out))
+        hook = self.embedding.register_forward_hook(lambda _module, _given, out: nudged(out))
         try:
             return self._float(inputs, slopes)
         finally:
             hook.remove()
 
 
-def _nudged(values: Tensor) -> Tensor:
+def nudged(values: Tensor, number: int = 0) -> Tensor:
     """With noise that is the same for every example."""
-    noise = torch.randn(values.shape[1:], generator=torch.Generator().manual_seed(0))
+    noise = torch.randn(values.shape[1:], generator=torch.Generator().manual_seed(number))
     return values * (1 + NUDGE * noise.to(values))

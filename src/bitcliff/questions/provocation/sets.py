@@ -145,9 +145,7 @@ class SwappedWords(Neighbourhood):
     def __init__(self, within: Within, prepared: Prepared, parents: Inputs) -> None:
         super().__init__(within, parents)
         subject = prepared.subject
-        self._words = words.words_of(
-            int(within.size), subject.module, subject.written, parents
-        )
+        self._words = words.words_of(int(within.size), subject.module, subject.written, parents)
         assert isinstance(parents, Texts)  # noqa: S101  (`words_of` has seen to it)
         self._ids, self._masks = parents[IDS], words.masks(parents)
 

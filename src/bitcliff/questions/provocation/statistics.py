@@ -56,11 +56,9 @@ def _fails(parent: Parent) -> bool:
 def _of_set(searched: Searched) -> SetFigures:
     random = _held(searched.attempts[RANDOM])
     rows = [_of_method(name, found, random) for name, found in searched.attempts.items()]
-    fell = np.array([_held(found) for name, found in searched.attempts.items() if name != CONTROL])
-    any_ = ~fell.all(0)
-    return SetFigures(
-        within=searched.within, provoked=rate(int(any_.sum()), len(any_)), methods=rows
-    )
+    searches = [found for name, found in searched.attempts.items() if name != CONTROL]
+    fell = sum(any(one.failure for one in tried) for tried in zip(*searches, strict=True))
+    return SetFigures(within=searched.within, provoked=rate(fell, len(searches[0])), methods=rows)
 
 
 def _held(attempts: Sequence[Attempt]) -> np.ndarray:
@@ -92,9 +90,7 @@ def _with_family(sets: list[SetFigures]) -> list[SetFigures]:
     return [
         one.model_copy(
             update={
-                "methods": [
-                    row.model_copy(update={"change": next(changes)}) for row in one.methods
-                ]
+                "methods": [row.model_copy(update={"change": next(changes)}) for row in one.methods]
             }
         )
         for one in sets

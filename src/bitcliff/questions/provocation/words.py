@@ -126,7 +126,9 @@ class AtRandom:
 
     slopes: Slopes = "none"
 
-    def __init__(self, words: Words, parent: Tensor, mask: Tensor, rng: np.random.Generator) -> None:
+    def __init__(
+        self, words: Words, parent: Tensor, mask: Tensor, rng: np.random.Generator
+    ) -> None:
         self._text, self._rng = _Swapped(words, parent, mask), rng
 
     def ask(self) -> Tensor:
@@ -173,7 +175,9 @@ class ByGradient:
     Source: HotFlip, Ebrahimi et al. 2018; the best few by first order are run.
     """
 
-    def __init__(self, words: Words, parent: Tensor, mask: Tensor, rng: np.random.Generator) -> None:
+    def __init__(
+        self, words: Words, parent: Tensor, mask: Tensor, rng: np.random.Generator
+    ) -> None:
         self._text, self._rng = _Swapped(words, parent, mask), rng
         self._base = self._trial = parent
         self._best, self._merit = parent, float("inf")

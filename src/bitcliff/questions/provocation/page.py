@@ -1,0 +1,146 @@
+"""What `bitcliff provoke` found: a page in the house style, and lines for the terminal."""
+
+from functools import partial
+
+from bitcliff.questions.provocation.plot import effort_plot
+from bitcliff.questions.provocation.record import (
+    CONTROL,
+    METHODS,
+    NUDGES,
+    RANDOM,
+    Failure,
+    MethodFigures,
+    Provocation,
+    SetFigures,
+)
+from bitcliff.questions.provocation.statistics import can_fail, judged
+from bitcliff.questions.provocation.store import PROVOKE
+from bitcliff.report.drawings import squares
+from bitcliff.report.formatting import class_name, clean, rate_interval, rate_text
+from bitcliff.report.html import render_page
+from bitcliff.report.thumbnails import safe_thumbnail
+from bitcliff.report.view import provenance_lines
+
+SHOWN = 12
+
+
+def render_provocation(record: Provocation) -> str:
+    """The whole page as text, everything from the record escaped; the same record, same bytes."""
+    observed, figures = record.observed, record.figures
+    return render_page(
+        "questions/provocation/page.html.j2",
+        {
+            "observed": observed,
+            "figures": figures,
+            "kind": "fail" if figures.provoked.k else "inconclusive",
+            "title": finding(record),
+            "lead": _lead(record),
+            "cards": _cards(record),
+            "squares": squares,
+            "failures": _failures(record),
+            "safe_thumbnail": safe_thumbnail,
+            "class_name": partial(class_name, observed.subject),
+            "shown": SHOWN,
+            "nudges": NUDGES,
+            "methods": METHODS,
+            "set_words": {one.within: one.words for one in observed.searched},
+            "controls": control_words(record),
+            "plot": effort_plot(record),
+            "facts": provenance_lines(observed.provenance, PROVOKE.version),
+        },
+    )
+
+
+def finding(record: Provocation) -> str:
+    """In a sentence, without a full stop."""
+    provoked, name = record.figures.provoked, clean(record.observed.numerics.name)
+    if not provoked.k:
+        return (
+            f"No input was found near any of {provoked.n} examples that {name} gets wrong and "
+            "float does not"
+        )
+    return (
+        f"{name} can be made wrong near {provoked.k} of {provoked.n} examples, where float is "
+        f"right by {record.observed.delta:g} or more"
+    )
+
+
+def provocation_lines(record: Provocation, limit: float | None = None) -> list[str]:
+    """The finding, and a line for each search, as text."""
+    figures = record.figures
+    lines = [f"{finding(record)}.", _lead(record), control_words(record), ""]
+    lines.append(f"{'within':<16}{'search':<16}{'fail':>9}  {'95 % interval':<17}{'passes':>9}")
+    for one in figures.sets:
+        for row in one.methods:
+            lines.append(
+                f"{one.within:<16}{row.method:<16}{_plain(rate_text(row.found)):>9}  "
+                f"{_plain(rate_interval(row.found)):<17}{row.passes:>9}"
+            )
+    if limit is not None:
+        status = judged(figures, limit)
+        lines.append(
+            f"{status.capitalize()}: made to fail {_plain(rate_text(figures.provoked))} "
+            f"({_plain(rate_interval(figures.provoked))}), allowed {limit:g} %."
+        )
+    return lines
+
+
+def control_words(record: Provocation) -> str:
+    """What the controls say of the searches."""
+    controls = [row for one in record.figures.sets for row in one.methods if row.method == CONTROL]
+    found, n = sum(row.found.k for row in controls), sum(row.found.n for row in controls)
+    if found:
+        return (
+            f"Warning: the same search finds {found} of {n} also where nothing is quantized: "
+            "delta is too small to tell a format from rounding in float."
+        )
+    return (
+        f"The same search against float nudged by a millionth finds none in {n}: what is found is "
+        "the format's doing."
+    )
+
+
+def _plain(text: str) -> str:
+    return text.replace("\u00a0", " ")
+
+
+def _lead(record: Provocation) -> str:
+    observed, figures = record.observed, record.figures
+    return (
+        f"{clean(observed.subject.model)} on {clean(observed.subject.data)}. Float is right of "
+        f"{rate_text(figures.right)}, by {observed.delta:g} logits or more of "
+        f"{figures.led.k}; of these {clean(observed.numerics.name)} has {figures.failing.k} wrong "
+        f"as they are. Searched was around the other {figures.provoked.n}, with "
+        f"{observed.settings.effort} forward passes an example for each search."
+    )
+
+
+def _cards(record: Provocation) -> list[tuple[object, str, str]]:
+    """Rates, their titles and the kind that colours them."""
+    found: list[tuple[object, str, str]] = []
+    for one in record.figures.sets:
+        found.append((one.provoked, f"Made to fail within {one.within}", "worst"))
+        found.append((_row(one, RANDOM).found, f"At random within {one.within}", "random"))
+    return found
+
+
+def _row(one: SetFigures, method: str) -> MethodFigures:
+    return next(row for row in one.methods if row.method == method)
+
+
+def _failures(record: Provocation) -> list[tuple[str, int, str, str, Failure]]:
+    """Of the examples with the most lead in float: id, what is wanted, set, search and failure."""
+    parents = {one.id: place for place, one in enumerate(can_fail(record.observed))}
+    wanted = {one.id: one.wanted for one in record.observed.parents}
+    found = []
+    for name in record.figures.most_led[:SHOWN]:
+        tried = [
+            (one.within, method, attempts[parents[name]].failure)
+            for one in record.observed.searched
+            for method, attempts in one.attempts.items()
+            if method != CONTROL
+        ]
+        failures = [(a, b, failure) for a, b, failure in tried if failure is not None]
+        within, method, failure = max(failures, key=lambda one: one[2].float_lead)
+        found.append((name, wanted[name], within, method, failure))
+    return found

@@ -1,0 +1,109 @@
+"""`bitcliff provoke`: a model, its data and a format into a run directory."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from pydantic import TypeAdapter
+
+from bitcliff.adapters.corruptions import image_corruptions
+from bitcliff.adapters.optional import require
+from bitcliff.audit import AssessSettings
+from bitcliff.audit.prepare import Prepared, prepare
+from bitcliff.questions.corrupting import normalisation_shift
+from bitcliff.questions.provocation.observe import Provoking, provoking
+from bitcliff.questions.provocation.page import render_provocation
+from bitcliff.questions.provocation.record import Attempt, Provocation, Searched
+from bitcliff.questions.provocation.sets import Neighbourhood, neighbourhood
+from bitcliff.questions.provocation.store import PROVOKE
+from bitcliff.record.provenance import now
+from bitcliff.run.assess_job import AssessJob, Listener, load_subject_and_data, resolved_config
+from bitcliff.run.measuring import measuring, written
+from bitcliff.run.partial import Partial
+from bitcliff.run.run_directory import check_run_directory
+from bitcliff.types.corruption import Corruption
+from bitcliff.types.presets import Format
+from bitcliff.types.settings import ProvokeSettings
+
+_ATTEMPTS = TypeAdapter(list[Attempt])
+
+
+@dataclass(frozen=True)
+class ProvokeJob:
+    """Everything one run needs.
+
+    Attributes:
+        what: the model, the data and the run directory, as for an assessment; of its own settings
+            the seed. name, numerics: the format that is set against float.
+    """
+
+    what: AssessJob
+    name: str
+    numerics: Format
+    settings: ProvokeSettings = field(default_factory=ProvokeSettings)
+
+
+def run_provoke(job: ProvokeJob, listener: Listener) -> Provocation:
+    """Load, search every set, write. Bad input is refused before anything is written.
+
+    After a kill the same command goes on with the search at which it was.
+
+    Raises:
+        InputError, NumericError: in one line what is wrong.
+    """
+    began, out = now(), job.what.out
+    check_run_directory(out, PROVOKE.command)
+    prepared = _prepared(job, listener)
+    listener.stage(f"Float and {job.name}, on the examples as they are")
+    network = provoking(prepared, job.name, job.numerics, job.settings)
+    around = [_around(name, network) for name in network.sets]
+    subject, examples = prepared.subject, prepared.examples
+    config = resolved_config(job.what, subject, examples, prepared.float_sha256)
+    config |= {
+        "settings": job.settings.model_dump(),
+        "numerics": job.numerics.model_dump(mode="json"),
+    }
+    with measuring(PROVOKE.command, out, config, began) as partial:
+        if partial.resumed:
+            listener.stage(f"Going on after {partial.resumed} searches made before")
+        searched = [_searched(network, one, partial, listener) for one in around]
+        observed = network.observed(searched, partial.started, job.what.command)
+        return written(PROVOKE, observed, out, config, render_provocation)
+
+
+def _prepared(job: ProvokeJob, listener: Listener) -> Prepared:
+    subject, examples = load_subject_and_data(job.what, listener)
+    settings = AssessSettings(
+        numerics=(job.name,),
+        formats={job.name: job.numerics},
+        budgets=(),
+        include_stem=True,  # as it is deployed
+        seed=job.settings.seed,
+    )
+    prepared = prepare(subject, examples, settings)
+    listener.plan(prepared.points)
+    return prepared
+
+
+def _around(name: str, network: Provoking) -> Neighbourhood:
+    def optimiser() -> Callable[..., Any]:
+        found: Callable[..., Any] = require("cmaes", "provoke", f"--within {name}").CMA
+        return found
+
+    def corruptions() -> tuple[Corruption, ...]:
+        return (*image_corruptions(), normalisation_shift)
+
+    return neighbourhood(name, network.prepared, network.parents, corruptions, optimiser)
+
+
+def _searched(
+    network: Provoking, around: Neighbourhood, partial: Partial, listener: Listener
+) -> Searched:
+    def keep(key: str, make: Callable[[], list[Attempt]]) -> list[Attempt]:
+        found = partial.get_as(key, _ATTEMPTS.validate_python)
+        if found is None:
+            found = make()
+            partial.put(key, _ATTEMPTS.dump_python(found))
+        return found
+
+    return network.searched(around, keep, listener.progress)
