@@ -135,7 +135,7 @@ def load_huggingface(name: str, weights: Weights | None, options: ModelOptions) 
         hearing=hearing,
         weights_sha256=digest,
     )
-    if not kind.names_tokens or tokens is None or kind.task == "ctc":
+    if tokens is None or kind.task == "ctc":
         return subject
     # A letter may be several tokens, and a space part of the next one.
     return replace(subject, written=lambda row: str(tokens.decode(list(row))))

@@ -22,7 +22,7 @@ from bitcliff.run.measuring import measuring, written
 from bitcliff.run.partial import Partial
 from bitcliff.run.run_directory import check_run_directory
 from bitcliff.types.corruption import Corruption
-from bitcliff.types.presets import Format
+from bitcliff.types.presets import PRESETS, Format
 from bitcliff.types.settings import ProvokeSettings
 
 _ATTEMPTS = TypeAdapter(list[Attempt])
@@ -75,7 +75,7 @@ def _prepared(job: ProvokeJob, listener: Listener) -> Prepared:
     subject, examples = load_subject_and_data(job.what, listener)
     settings = AssessSettings(
         numerics=(job.name,),
-        formats={job.name: job.numerics},
+        formats={} if job.name in PRESETS else {job.name: job.numerics},
         budgets=(),
         include_stem=True,  # as it is deployed
         seed=job.settings.seed,

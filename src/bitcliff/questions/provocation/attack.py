@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Int
@@ -40,6 +40,7 @@ class Tried:
         return found if found == found else float("inf")
 
 
+@runtime_checkable
 class Attack(Protocol):
     """One way to look on one example. Those of one method go through the same steps together."""
 

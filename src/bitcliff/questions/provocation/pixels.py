@@ -41,21 +41,34 @@ class Ball:
 
     def projected(self, images: Tensor, parent: Tensor) -> Tensor:
         """The nearest that is allowed, in whole levels where images have some."""
-        change = images.clamp(0, 1) - parent
-        if self.norm == "linf":
-            change = change.clamp(-self.size, self.size)
-        elif self.norm == "l2":
-            change = change * min(1.0, self.size / max(float(change.norm()), 1e-12))
-        if self.scale.levels:  # towards the parent, so that it stays allowed
-            change = (change * self.scale.levels + change.sign() * 1e-4).trunc() / self.scale.levels
+        change = self._within(images.clamp(0, 1) - parent)
+        if levels := self.scale.levels:
+            nearest = (change * levels).round() / levels
+            if self._outside(nearest):
+                # Towards the parent; what is a level but for rounding in float stays one.
+                nearest = (change * levels + 1e-3 * change.sign()).trunc() / levels
+            change = nearest
         return (parent + change).clamp(0, 1)
+
+    def _within(self, change: Tensor) -> Tensor:
+        if self.norm == "linf":
+            return change.clamp(-self.size, self.size)
+        if self.norm == "l2":
+            return change * min(1.0, self.size / max(float(change.norm()), 1e-12))
+        return change
+
+    def _outside(self, change: Tensor) -> bool:
+        if self.norm == "linf":
+            return float(change.abs().amax()) > self.size + 1e-6
+        return self.norm == "l2" and float(change.norm()) > self.size
 
     def drawn(self, parent: Tensor, rng: np.random.Generator) -> Tensor:
         """Anything allowed, at random: spread evenly, or as far away as is allowed."""
         at_ends = bool(rng.random() < 0.5)
         if self.norm == "patch":
             where = self.patch(parent, rng)
-            return torch.where(where, _noise(parent, rng, at_ends) / 2 + 0.5, parent)
+            filled = torch.where(where, _noise(parent, rng, at_ends) / 2 + 0.5, parent)
+            return self.projected(filled, parent)
         noise = _noise(parent, rng, at_ends)
         if self.norm == "l2":
             noise = torch.from_numpy(rng.standard_normal(tuple(parent.shape))).to(parent)
@@ -223,6 +236,7 @@ class BySquares:
         self._number, self._merit = 0, float("inf")
         self._best = self._trial = parent
         self._where = ball.patch(parent, rng) if ball.norm == "patch" else None
+        self._tried_where = self._where
 
     def ask(self) -> Tensor:
         """The best so far with one square changed."""
@@ -235,6 +249,7 @@ class BySquares:
         self._number += 1
         if tried.merit <= self._merit:
             self._best, self._merit = self._trial, tried.merit
+            self._where = self._tried_where
 
     def _changed(self) -> Tensor:
         parent, rng = self._parent, self._rng
@@ -242,8 +257,8 @@ class BySquares:
             return self._with_some_features()
         best, where = self._best, self._where
         if where is not None and rng.random() < _MOVES:
-            where = self._where = self._ball.patch(parent, rng)
-            best = parent
+            where, best = self._ball.patch(parent, rng), parent
+        self._tried_where = where
         rows, columns = (torch.arange(n) for n in parent.shape[-2:])
         if where is not None:
             seen = where.flatten(0, -3).any(0)

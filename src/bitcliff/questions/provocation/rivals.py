@@ -23,7 +23,7 @@ from bitcliff.types.subject import Inputs
 
 Slopes = Literal["none", "straight", "scale", "width"]
 """Which gradients a look gives: none; through rounding as if it were not there; through the scales
-too; or of how far single values stick out of what shares a scale with them."""
+too; or of how wide the ranges are."""
 
 # Relative, of the network that is float but for this: what no search may find anything in.
 NUDGE = 1e-6
@@ -38,9 +38,9 @@ class Followed(Attachment):
     cost to float would look harmless.
 
     Attributes:
-        slopes: which gradients the next passes are to have. sticking_out: of the last pass with
-            "width", at each rounded point the mean log of the largest magnitude over the mean one,
-            added up over examples.
+        slopes: which gradients the next passes are to have. widths: of the last pass with "width",
+            at each rounded point the mean log of the largest magnitude of a group, added up over
+            examples.
     """
 
     def __init__(self, plain: Attachment) -> None:
@@ -49,11 +49,11 @@ class Followed(Attachment):
         )
         self.final = plain.final
         self.slopes: Slopes = "none"
-        self.sticking_out: list[Tensor] = []
+        self.widths: list[Tensor] = []
 
     def on_forward(self) -> None:
         super().on_forward()
-        self.sticking_out = []
+        self.widths = []
 
     def _rounder(self, role: str, index: int, shipped: Format) -> Rounder:
         numerics = shipped.activations
@@ -84,18 +84,17 @@ class Followed(Attachment):
         sizes = x.abs()
         most = sizes.amax(axes, keepdim=True)
         if self.slopes == "width":
-            usual = sizes.mean(axes, keepdim=True)
-            ratios = ((most + _TINY) / (usual + _TINY)).log()
-            self.sticking_out.append(ratios.sum() * _batch_share(ratios, self._batch))
+            logs = (most + _TINY).log()
+            self.widths.append(logs.sum() * _batch_share(logs, self._batch))
             return rounded
         growth = most / most.detach().clamp(min=torch.finfo(most.dtype).tiny)
         # What is added is zero, but has a gradient.
         return rounded + (rounded - x).detach() * (growth - growth.detach())
 
 
-def _batch_share(ratios: Tensor, batch: int | torch.SymInt) -> float:
+def _batch_share(logs: Tensor, batch: int | torch.SymInt) -> float:
     """What makes of a sum over groups the mean of each example's, added up."""
-    return float(batch) / max(ratios.numel(), 1)
+    return float(batch) / max(logs.numel(), 1)
 
 
 def _divides(block: int, rows: Tensor) -> bool:
@@ -184,8 +183,8 @@ class Rivals:
         with torch.enable_grad(), saving, self._leaf(inputs) as (given, leaf):
             found = margins(run(given, slopes), wanted)
             total = found[torch.isfinite(found)].sum()
-            if slopes == "width" and run == self._against and self._followed.sticking_out:
-                total = -torch.stack(self._followed.sticking_out).sum()
+            if slopes == "width" and run == self._against and self._followed.widths:
+                total = -torch.stack(self._followed.widths).sum()
             at = leaf()
             (gradient,) = (
                 torch.autograd.grad(total, [at], allow_unused=True)

@@ -1,0 +1,42 @@
+"""What `--within` takes."""
+
+import pytest
+
+from bitcliff.errors import InputError
+from bitcliff.types.settings import ProvokeSettings
+from bitcliff.types.within import read_within
+
+
+def test_a_set_is_its_kind_and_its_size() -> None:
+    found = read_within("linf:8/255")
+    assert (found.kind, found.name) == ("linf", "linf:8/255")
+    assert found.size == pytest.approx(8 / 255)
+    assert "8/255" in found.words
+    assert read_within("text:1").words == "at most 1 word swapped for a like one"
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("linv:8/255", "no such set; did you mean linf"),
+        ("linf", "'' is no number"),
+        ("linf:much", "'much' is no number"),
+        ("l2:1/0", "'1/0' is no number"),
+        ("linf:0", "the set is empty"),
+        ("l2:-1", "the set is empty"),
+        ("linf:255", "must be 1 or less"),
+        ("corruption:6", "must be 5 or less"),
+        ("patch:2.5", "must be a whole number"),
+    ],
+)
+def test_what_is_none_is_refused_in_one_line(text: str, says: str) -> None:
+    with pytest.raises(InputError, match=says) as told:
+        ProvokeSettings(within=(text,))
+    assert "\n" not in str(told.value)
+
+
+def test_a_set_twice_and_a_lead_of_nothing_are_refused() -> None:
+    with pytest.raises(InputError, match="the same set twice"):
+        ProvokeSettings(within=("l2:1", "l2:1"))
+    with pytest.raises(InputError, match="--delta must be above 0, not 0"):
+        ProvokeSettings(delta=0.0)
