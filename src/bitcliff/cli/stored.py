@@ -20,8 +20,15 @@ from bitcliff.cli.output import reader_may_leave
     "--policy",
     help="Judge this policy only; by default what is deployed, else every worst case found.",
 )
+@click.option(
+    "--max-provoked",
+    type=click.FloatRange(0, 100),
+    help="Of a run of `bitcliff provoke`: per cent of examples that may be made to fail.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the verdict as JSON.")
-def gate(run: Path, max_drop: float, policy: str | None, as_json: bool) -> int:
+def gate(
+    run: Path, max_drop: float, policy: str | None, max_provoked: float | None, as_json: bool
+) -> int:
     """Judge a stored run against a threshold.
 
     RUN is a run directory or a record.json.
@@ -35,6 +42,8 @@ def gate(run: Path, max_drop: float, policy: str | None, as_json: bool) -> int:
     from bitcliff.run.run_directory import finished_record
     from bitcliff.verdict import EXIT_CODES, judge
 
+    if max_provoked is not None:
+        return _gate_provoked(run, max_provoked, as_json)
     record = finished_record(run)
     verdict = judge(record, max_drop, policy)
     weights = record.provenance.weights_sha256
@@ -51,6 +60,25 @@ def gate(run: Path, max_drop: float, policy: str | None, as_json: bool) -> int:
             click.echo("".join(f"  {sentence}\n" for sentence in others), nl=False)
             click.echo("".join(f"Warning: {one}\n" for one in warnings(record)), nl=False)
     return EXIT_CODES[verdict.status]
+
+
+def _gate_provoked(run: Path, limit: float, as_json: bool) -> int:
+    import json
+
+    from bitcliff.questions.provocation.page import verdict_line
+    from bitcliff.questions.provocation.statistics import judged
+    from bitcliff.questions.provocation.store import PROVOKE
+    from bitcliff.verdict import EXIT_CODES
+
+    record = PROVOKE.read(run)
+    status, provoked = judged(record.figures, limit), record.figures.provoked
+    with reader_may_leave():
+        if as_json:
+            told = {"max_provoked": limit, "status": status, "provoked": provoked.model_dump()}
+            click.echo(json.dumps(told, indent=2))
+        else:
+            click.echo(verdict_line(record, limit))
+    return EXIT_CODES[status]
 
 
 @click.command()

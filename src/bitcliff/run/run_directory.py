@@ -159,5 +159,6 @@ def finished_record(run: Path) -> Record:
         if (run / f"{command}.json").exists():
             raise InputError(
                 f"{run}: a finished `bitcliff {command}`; read its report.html, or {_GIVE}"
+                + ("; `gate` judges it by --max-provoked" if command == "provoke" else "")
             )
     return read_record(run, KINDS)

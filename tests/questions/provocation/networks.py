@@ -21,7 +21,6 @@ FOUR = Format(
 _HIGH, _GAIN = 150.0, 10.0
 
 
-
 class Triggered(nn.Module):
     """Class 0 where the signal of an image is positive, which a second value may drown.
 
@@ -66,7 +65,9 @@ def images(network: Triggered, seed: int, n: int) -> Tensor:
 def prepared(seed: int = 0, planted: bool = True, n: int = 4) -> Prepared:
     """Some images that float has right, all of class 0."""
     network = Triggered(seed, planted).eval().requires_grad_(False)
-    subject = Subject("planted", network, Preprocessing((SIDE, SIDE), 1, 1 / 255, (0.0,), (1.0,)), None, "0" * 64)
+    subject = Subject(
+        "planted", network, Preprocessing((SIDE, SIDE), 1, 1 / 255, (0.0,), (1.0,)), None, "0" * 64
+    )
     examples = Examples(
         name="grey",
         inputs=images(network, seed, n),

@@ -38,7 +38,9 @@ def test_every_corruption_takes_degrees_between_two() -> None:
     for place, corruption in enumerate(made.corruptions):
         vector = np.zeros(made.dimensions)
         vector[place] = 0.5 + 1.7 / (2 * made.degree)
-        assert made.degrees(vector) == {corruption.name: float(np.float64(2 * vector[place] - 1) * 3)}
+        assert made.degrees(vector) == {
+            corruption.name: float(np.float64(2 * vector[place] - 1) * 3)
+        }
         assert not torch.equal(made.made(images[0], vector), images[0])
     assert strength_at((10, 20, 30, 40, 50), 2.5) == 25
     assert strength_at((80, 50), 0.5, none=100) == 90

@@ -55,7 +55,7 @@ def test_the_trigger_is_what_the_tests_say() -> None:
     network = prepared(0, planted=True)
     given = provoking(network, "four", FOUR, ProvokeSettings())
     module, images = network.subject.module, given.parents
-    sides = module.first.weight[1].detach().sign().view(1, 1, 8, 8)  # type: ignore[union-attr,index,operator]
+    sides = module.first.weight[1].detach().sign().view(1, 1, 8, 8)  # type: ignore[union-attr,index]
     ball = Ball("linf", REACH, scale_of(images, network.subject.preprocessing))
     moved = ball.projected(images[0] + REACH * sides[0], images[0])  # type: ignore[index]
     before, after = module(images[:1])[0], module(moved[None])[0]  # type: ignore[index]

@@ -1,7 +1,5 @@
 """Words swapped in texts, on a small language model that was trained for the tests."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch

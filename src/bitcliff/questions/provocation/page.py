@@ -76,13 +76,16 @@ def provocation_lines(record: Provocation, limit: float | None = None) -> list[s
                 f"{one.within:<16}{row.method:<16}{_plain(rate_text(row.found)):>9}  "
                 f"{_plain(rate_interval(row.found)):<17}{row.passes:>9}"
             )
-    if limit is not None:
-        status = judged(figures, limit)
-        lines.append(
-            f"{status.capitalize()}: made to fail {_plain(rate_text(figures.provoked))} "
-            f"({_plain(rate_interval(figures.provoked))}), allowed {limit:g} %."
-        )
-    return lines
+    return lines if limit is None else [*lines, verdict_line(record, limit)]
+
+
+def verdict_line(record: Provocation, limit: float) -> str:
+    """Against the most that may be made to fail, per cent."""
+    provoked, status = record.figures.provoked, judged(record.figures, limit)
+    return (
+        f"{status.capitalize()}: made to fail {_plain(rate_text(provoked))} "
+        f"({_plain(rate_interval(provoked))}), allowed {limit:g} %."
+    )
 
 
 def control_words(record: Provocation) -> str:

@@ -1,0 +1,69 @@
+"""A search that is interrupted goes on, and ends as if it had not been."""
+
+from pathlib import Path
+
+import pytest
+
+from bitcliff.errors import InputError
+from bitcliff.questions.provocation.record import CONTROL, RANDOM
+from bitcliff.questions.provocation.store import PROVOKE
+from bitcliff.run.assess_job import AssessJob, Listener
+from bitcliff.run.provoke_job import ProvokeJob, run_provoke
+from bitcliff.types.settings import ProvokeSettings
+from tests.contract.runs import COARSE, QUIET
+
+EVERYWHERE = COARSE.model_copy(
+    update={
+        "activations": COARSE.activations
+        and COARSE.activations.model_copy(update={"group": "example"}),
+        "everywhere": True,
+    }
+)
+WITHIN = ("linf:24/255", "corruption:2")
+
+
+def job(out: Path, **changes: object) -> ProvokeJob:
+    what = AssessJob("base-digits", "digits", out, command="made by the tests", limit=5)
+    settings = ProvokeSettings(within=WITHIN, effort=24).changed(**changes)
+    return ProvokeJob(what, "four", EVERYWHERE, settings)
+
+
+def test_after_a_kill_it_goes_on_with_the_next_search(tmp_path: Path) -> None:
+    told = list[str]()
+
+    def stop(name: str, _done: int, _whole: int) -> None:
+        told.append(name)
+        if "corruption" in name:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run_provoke(job(tmp_path / "cut"), Listener(told.append, lambda _plan: None, stop))
+    assert (tmp_path / "cut" / "provoke.partial.jsonl").exists()
+    assert not (tmp_path / "cut" / "provoke.json").exists()
+    again = list[str]()
+    listener = Listener(again.append, lambda _plan: None, lambda name, *_: again.append(name))
+    resumed = run_provoke(job(tmp_path / "cut"), listener)
+    assert "Going on after 4 searches made before" in again
+    assert not any("linf" in one for one in again)
+    whole = run_provoke(job(tmp_path / "whole"), QUIET)
+    assert resumed.observed.searched == whole.observed.searched
+    assert resumed.figures == whole.figures
+    assert PROVOKE.read(tmp_path / "cut") == resumed
+    assert not (tmp_path / "cut" / "provoke.partial.jsonl").exists()
+    assert [one.within for one in whole.observed.searched] == list(WITHIN)
+    # At four bits some are found, and none where nothing is quantized.
+    assert whole.figures.provoked.k
+    for one in whole.observed.searched:
+        assert {RANDOM, CONTROL} < one.attempts.keys()
+        assert all(attempt.failure is None for attempt in one.attempts[CONTROL])
+
+
+def test_a_lead_that_no_example_has_is_refused_before_the_folder_is_made(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"--delta 1000: no example .* the largest lead is"):
+        run_provoke(job(tmp_path / "out", delta=1000.0), QUIET)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_set_of_other_inputs_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="words can be swapped for models from hf:"):
+        run_provoke(job(tmp_path / "out", within=("text:2",)), QUIET)
