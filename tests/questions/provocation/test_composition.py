@@ -58,6 +58,6 @@ def test_the_search_ends_nearer_than_chance() -> None:
             attack.tell(Tried(5.0, values[-1], 1.0))
         return min(values)
 
-    evolved = run(ByEvolution(made, images[0], np.random.default_rng(0), cmaes.CMA))
+    evolved = run(ByEvolution(made, images[0], np.random.default_rng(0), cmaes.CMA, 150))
     drawn = run(AtRandom(made, images[0], np.random.default_rng(0)))
     assert evolved < 0.3 * drawn

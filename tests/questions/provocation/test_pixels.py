@@ -72,21 +72,30 @@ def test_squares_follow_the_merit_down() -> None:
     assert max(values) > 1.5 * max(drawn)
 
 
-def test_descent_stops_where_float_still_leads_by_enough() -> None:
-    # Both networks lead by the same linear amount: the descent must end near what is demanded.
-    within, images = ball("l2", 3.0)
-    parent = images[0]
-    slope = torch.randn(parent.shape, generator=torch.Generator().manual_seed(3))
-    attack = ByGradient(within, parent, np.random.default_rng(0), 200)
+def test_descent_keeps_floats_lead_where_the_networks_part() -> None:
+    # Quantized leads by another direction than float: one must fall without the other.
+    within, images = ball("linf", 0.2)
+    parent = 0.3 + 0.4 * images[0]
+    chance = torch.Generator().manual_seed(3)
+    first, second = (torch.randn(parent.shape, generator=chance) / 20 for _ in range(2))
+    attack = ByGradient(within, parent, np.random.default_rng(0), 400)
     factor = within.scale.images.factor  # type: ignore[union-attr]
-    leads = []
-    for _ in range(6):
-        image = attack.ask()
-        leads.append(4 + float(((image - parent) * slope).sum()))
-        in_inputs = within.scale.images.layout.as_taken(slope / factor)  # type: ignore[union-attr]
-        attack.tell(Tried(leads[-1], leads[-1], 1.0, in_inputs, in_inputs))
-    assert leads[0] == 4
-    assert 1.0 <= leads[-1] <= 1.6
+    fails = 0
+    for _ in range(13):
+        change = attack.ask() - parent
+        # 0.6 of the direction is common to both.
+        in_float = 1.5 + float((change * (0.6 * first + 0.8 * second)).sum())
+        quantized = 1.5 + float((change * first).sum())
+        tried = Tried(
+            in_float,
+            quantized,
+            1.0,
+            within.scale.images.layout.as_taken((0.6 * first + 0.8 * second) / factor),  # type: ignore[union-attr]
+            within.scale.images.layout.as_taken(first / factor),  # type: ignore[union-attr]
+        )
+        fails += tried.fails
+        attack.tell(tried)
+    assert fails >= 4
 
 
 def test_features_that_are_no_images_go_from_their_least_to_their_greatest() -> None:

@@ -29,7 +29,7 @@ def found(seed: int, planted: bool, effort: int) -> dict[str, int]:
     }
 
 
-def counted(networks: int, planted: bool, effort: int = 120) -> dict[str, int]:
+def counted(networks: int, planted: bool, effort: int = 180) -> dict[str, int]:
     """By each search, the networks in which it finds something."""
     every = [found(seed, planted, effort) for seed in range(networks)]
     return {method: sum(one[method] > 0 for one in every) for method in every[0]}

@@ -15,7 +15,7 @@ from bitcliff.types.corruption import Corruption
 
 # Draws of chance (sides, places, noise) that the search may choose among.
 _DRAWS = 16
-_FIRST_SPREAD = 0.3
+_FIRST_SPREAD = 0.2
 _WORST = 1e9
 
 
@@ -78,12 +78,12 @@ class AtRandom:
 
 
 class ByEvolution:
-    """CMA-ES over the vectors.
+    """Some vectors at random, then CMA-ES from the best of them.
 
     Source: Hansen 2016, by the package cmaes.
 
     Args:
-        optimiser: makes `cmaes.CMA`.
+        optimiser: makes `cmaes.CMA`. steps: in all.
     """
 
     slopes: Slopes = "none"
@@ -94,26 +94,38 @@ class ByEvolution:
         parent: Tensor,
         rng: np.random.Generator,
         optimiser: Callable[..., Any],
+        steps: int,
     ) -> None:
-        self._composition, self._parent = composition, parent
-        dimensions = composition.dimensions
-        self._optimiser = optimiser(
-            mean=np.full(dimensions, 0.5),
-            sigma=_FIRST_SPREAD,
-            bounds=np.tile([0.0, 1.0], (dimensions, 1)),
-            seed=int(rng.integers(2**31)),
-        )
+        self._composition, self._parent, self._rng = composition, parent, rng
+        self._make = optimiser
+        self._optimiser: Any = None
+        self._at_random = max(1, steps // 3)
         self._told: list[tuple[np.ndarray, float]] = []
-        self.vector = np.zeros(dimensions)
+        self.vector = np.zeros(composition.dimensions)
 
     def ask(self) -> Tensor:
-        """A member of the present generation."""
-        self.vector = self._optimiser.ask()
+        """One at random, or a member of the present generation."""
+        if self._optimiser is None:
+            self.vector = self._rng.random(self._composition.dimensions)
+        else:
+            self.vector = self._optimiser.ask()
         return self._composition.made(self._parent, self.vector)
 
     def tell(self, tried: Tried) -> None:
         """The next generation, once this one is whole."""
         self._told.append((self.vector, min(tried.merit, _WORST)))
-        if len(self._told) == self._optimiser.population_size:
+        if self._optimiser is None:
+            if len(self._told) >= self._at_random:
+                self._begin(min(self._told, key=lambda one: one[1])[0])
+        elif len(self._told) == self._optimiser.population_size:
             self._optimiser.tell(self._told)
             self._told = []
+
+    def _begin(self, best: np.ndarray) -> None:
+        self._told = []
+        self._optimiser = self._make(
+            mean=best,
+            sigma=_FIRST_SPREAD,
+            bounds=np.tile([0.0, 1.0], (len(best), 1)),
+            seed=int(self._rng.integers(2**31)),
+        )

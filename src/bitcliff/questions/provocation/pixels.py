@@ -15,10 +15,12 @@ from bitcliff.questions.provocation.scale import Scale
 
 # What each restart of the gradient search follows down.
 _RESTARTS: tuple[Slopes, ...] = ("straight", "scale", "width")
-_DESCENTS = 6
+# Of the passes, what goes into descents; what a look costs there, and elsewhere.
+_DOWN = 0.6
 _PASSES_DOWN, _PASSES = 6, 2
-# Of the lead that is demanded, what a descent aims at.
-_ENOUGH = 1.2
+_FIRST_STEP, _LAST_STEP = 0.5, 0.02
+# Nearer than this share of its first lead to the one demanded, float's lead is looked after.
+_CARE = 0.3
 # Of the reach, and of the values: how far neighbours are, and how much of them differs.
 _LENGTHS = (0.05, 0.15, 0.4)
 _SHARES = (0.1, 0.3, 1.0)
@@ -121,11 +123,13 @@ class AtRandom:
 
 
 class ByGradient:
-    """Down to where float's lead is just what is demanded, then to and fro across its gradient.
+    """Down the quantized network's lead while float's is held, then to and fro across its gradient.
 
-    There the least error of rounding is enough, and each input rounds otherwise. So every restart
-    first descends, with its gradients as `Slopes` has them, then tries neighbours at which float's
-    lead stays the same, as far as its gradient tells, and keeps those that are no worse.
+    The direction is that of steepest descent, less its part along float's gradient where float's
+    lead would fall too low: Rosen's gradient projection. Where both networks hardly differ, the
+    error of rounding decides, and each input rounds otherwise: so every restart ends with
+    neighbours at which float's lead stays the same, as far as its gradient tells, and keeps those
+    that are no worse. Each restart takes its gradients otherwise (`Slopes`).
 
     Args:
         effort: passes in all, of which the restarts have equal parts.
@@ -134,12 +138,13 @@ class ByGradient:
     def __init__(self, ball: Ball, parent: Tensor, rng: np.random.Generator, effort: int) -> None:
         self._ball, self._parent, self._rng = ball, parent, rng
         each = effort // len(_RESTARTS)
-        self._descents = max(1, min(_DESCENTS, each // _PASSES_DOWN))
+        self._descents = max(1, round(_DOWN * each / _PASSES_DOWN))
         self._each = self._descents + max(1, (each - self._descents * _PASSES_DOWN) // _PASSES)
         self._number, self._image = 0, parent
         self._where = ball.patch(parent, rng) if ball.norm == "patch" else None
         self._best, self._merit = parent, float("inf")
         self._up = torch.zeros_like(parent)
+        self._first_lead: float | None = None
 
     @property
     def _place(self) -> tuple[int, int]:
@@ -160,6 +165,8 @@ class ByGradient:
     def tell(self, tried: Tried) -> None:
         """One step further, or a new start."""
         descends = self.slopes != "none"
+        if self._first_lead is None:
+            self._first_lead = tried.in_float
         if tried.merit <= self._merit:
             self._best, self._merit = self._image, tried.merit
         if descends:
@@ -172,7 +179,9 @@ class ByGradient:
         if step == 0:
             self._start_anew()
         elif descends and step < self._descents:
-            self._image = self._moved(self._image, self._descent(down, tried))
+            share = (1 + math.cos(math.pi * step / self._descents)) / 2
+            length = _LAST_STEP + share * (_FIRST_STEP - _LAST_STEP)
+            self._image = self._moved(self._image, self._reach * length * self._way(down, tried))
         else:
             self._image = self._moved(self._best, self._across())
 
@@ -184,14 +193,18 @@ class ByGradient:
             self._image = torch.where(self._where, self._image, self._parent)
         self._merit = float("inf")
 
-    def _descent(self, down: Tensor, tried: Tried) -> Tensor:
-        """Down, as far as float's lead stays enough by its gradient; up where it is too little."""
-        left = tried.in_float - _ENOUGH * tried.delta
-        way = self._shaped(-down if left > 0 else self._up)
-        slope = float((way * self._up).sum())
-        furthest = self._reach / 2
-        length = furthest if slope * left >= 0 else min(furthest, abs(left / slope))
-        return length * way
+    def _way(self, down: Tensor, tried: Tried) -> Tensor:
+        """Downhill where float has lead enough, else also uphill in float."""
+        first = self._first_lead if self._first_lead is not None else tried.in_float
+        if tried.in_float - tried.delta > _CARE * max(first - tried.delta, 0.0):
+            return self._shaped(-down)
+        ratio = float(down.norm()) / max(float(self._up.norm()), 1e-12)
+        for weight in (0.0, 1.0, 2.0, 4.0, 8.0):
+            way = self._shaped(-down + weight * ratio * self._up)
+            gain = float((way * self._up).sum())
+            if gain > 0 or (gain == 0 and tried.in_float >= tried.delta):
+                return way
+        return self._shaped(self._up)
 
     def _across(self) -> Tensor:
         """A little to any side on which float's lead does not change."""

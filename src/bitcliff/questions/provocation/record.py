@@ -15,9 +15,9 @@ from bitcliff.types.settings import ProvokeSettings
 GRADIENTS, SEARCH, EVOLUTION = "gradients", "random search", "CMA-ES"
 RANDOM, CONTROL = "at random", "float, nudged"
 METHODS = {
-    GRADIENTS: "down to where float leads by just enough, then across float's gradient",
+    GRADIENTS: "down the quantized lead while float's is held, then across float's gradient",
     SEARCH: "changes at random, kept where they help; no gradients: the independent check",
-    EVOLUTION: "CMA-ES over the degrees of all corruptions; no gradients",
+    EVOLUTION: "CMA-ES over the degrees of all corruptions, from the best of some at random",
     RANDOM: "inputs of the set as they fall, at equal cost: the baseline",
     CONTROL: "the first search, float nudged by a millionth in place of the format: must find none",
 }

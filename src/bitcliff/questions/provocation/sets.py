@@ -117,7 +117,8 @@ class Corruptions(Neighbourhood):
         parent = self._parent(place)
         if method == RANDOM:
             return composition.AtRandom(self._composition, parent, rng)
-        return composition.ByEvolution(self._composition, parent, rng, self._optimiser)
+        steps = effort // _PASSES
+        return composition.ByEvolution(self._composition, parent, rng, self._optimiser, steps)
 
     def _parent(self, place: int) -> Tensor:
         assert isinstance(self.parents, Tensor)  # noqa: S101  (images are tensors)
