@@ -99,9 +99,7 @@ def _ends(groups: Float[Tensor, "groups k"]) -> Float[Tensor, "groups k"]:
     return ((sizes == sizes.amax(1, keepdim=True)) & (sizes > 0)).to(groups.dtype)
 
 
-def _ratio_db(
-    error: Float64[Tensor, " m"], signal: Float64[Tensor, " m"]
-) -> Float64[Tensor, " m"]:
+def _ratio_db(error: Float64[Tensor, " m"], signal: Float64[Tensor, " m"]) -> Float64[Tensor, " m"]:
     found = 10 * (error.log10() - signal.log10())
     # Nothing arrives, and nothing is lost.
     found = torch.where((error == 0) & (signal == 0), -_LIMIT_DB, found)
@@ -152,8 +150,7 @@ def _side_by_side(showing: Showing, count: int) -> tuple[Tensor, ...]:
     unreached = (nothing - _LIMIT_DB, nothing, nothing)
     at_points = [showing.seen.get(index, unreached) for index in range(len(showing.plan))]
     return tuple(
-        torch.stack([one[:count].cpu() for one in part], 1)
-        for part in zip(*at_points, strict=True)
+        torch.stack([one[:count].cpu() for one in part], 1) for part in zip(*at_points, strict=True)
     )
 
 

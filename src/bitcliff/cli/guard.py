@@ -34,8 +34,8 @@ def _settings_options() -> list[click.Option]:
 @click.option(
     "--export",
     type=click.Path(path_type=Path),
-    help="With --bits: the quantized network as an ONNX file with a second output `needs_float`, by "
-    "the guard of margin and entropy alone; checked in ONNX Runtime.",
+    help="With --bits: the quantized network as an ONNX file with a second output `needs_float`, "
+    "by a guard of the scores alone; checked in ONNX Runtime.",
 )
 @click.option(
     "--out",

@@ -1,6 +1,6 @@
 """Which inputs are run again in float: a rule on what a quantized pass shows of itself."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
@@ -9,6 +9,8 @@ from torch import Tensor
 
 # A sum that is as large but for rounding is as large: other kernels add in another order.
 ALIKE = 5e-7
+# Of a lead in logits, and of an entropy in nats: less is as good as none.
+_LEAST = 1e-3
 
 Signals = Mapping[str, Float[Tensor, " batch"]]
 """By its name (`audit.signals`), one number for each example."""
@@ -55,7 +57,10 @@ class Guard:
 
 def score_signals(scores: Float[Tensor, "batch decisions"]) -> dict[str, Float64[Tensor, " batch"]]:
     """What the scores show: the `margin` of the first decision over the second, and the `entropy`
-    of their softmax in nats. In float64, and with a gradient.
+    of their softmax in nats; of both the logarithm, a thousandth added. With a gradient.
+
+    Near a tie a decision hangs on little, and far from one on nothing: on a plain scale the surest
+    examples, which do not matter, would weigh most.
 
     Args:
         scores: logits, finite; behind a last softmax or sigmoid as `to_logits` gives them.
@@ -65,9 +70,8 @@ def score_signals(scores: Float[Tensor, "batch decisions"]) -> dict[str, Float64
     logs = wide.log_softmax(1)
     # Of a chance of zero the logarithm may be minus infinity, and adds nothing.
     entropy = -(logs.exp() * logs.clamp(min=-1e4)).sum(1)
-    return {"margin": first[:, 0] - first[:, 1], "entropy": entropy}
-
-
-def columns(signals: Signals, names: Sequence[str]) -> Float64[Tensor, "batch signals"]:
-    """The signals of these names side by side."""
-    return torch.stack([signals[name].double() for name in names], 1)
+    lead = first[:, 0] - first[:, 1]
+    return {
+        "margin": (lead + _LEAST).log(),
+        "entropy": (entropy.clamp(min=0) + _LEAST).log(),
+    }

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ from bitcliff.points import take
 from bitcliff.questions.guard.observe import Deployed, guard_of, observe_guard, shared_out
 from bitcliff.questions.guard.page import render_guard
 from bitcliff.questions.guard.record import REPORT, Exported, GuardObserved, GuardRecord
-from bitcliff.questions.guard.statistics import EXPORTABLE
+from bitcliff.questions.guard.statistics import exportable
 from bitcliff.questions.guard.store import GUARD
 from bitcliff.record import check_writable, write_bytes_atomic
 from bitcliff.record.provenance import now
@@ -42,7 +43,7 @@ from bitcliff.run.run_directory import check_run_directory
 from bitcliff.tasks import task_of
 from bitcliff.types.guard import GuardSettings
 from bitcliff.types.presets import PRESETS, Format
-from hashlib import sha256
+from bitcliff.types.settings import Selection
 
 _SIGNALS = "Quantized, and what each pass shows of itself"
 
@@ -115,13 +116,14 @@ def _check(job: GuardJob) -> None:
 
 def _assessed(job: GuardJob) -> AssessSettings:
     """The assessment in which the same is deployed."""
-    seed, bits = job.settings.seed, job.settings.bits
-    if job.numerics is None:
-        width = bits or 8
-        return AssessSettings(bits=(width,), budgets=(width,), uniform=(), seed=seed)
-    name, shipped = job.numerics
-    own = {} if name in PRESETS else {name: shipped}
-    return AssessSettings(numerics=(name,), formats=own, budgets=(), seed=seed)
+    asked = job.settings
+    fields = {name: getattr(asked, name) for name in Selection.model_fields} | {"seed": asked.seed}
+    if job.numerics is not None:
+        name, shipped = job.numerics
+        own = {} if name in PRESETS else {name: shipped}
+        return AssessSettings(numerics=(name,), formats=own, budgets=(), **fields)
+    assert asked.bits is not None  # noqa: S101  (`_check` has seen to it)
+    return AssessSettings(bits=(asked.bits,), budgets=(asked.bits,), uniform=(), **fields)
 
 
 def _deployed(job: GuardJob, prepared: Prepared) -> Deployed:
@@ -143,18 +145,18 @@ def _export(
     inputs = evaluator.inputs
     if isinstance(inputs, Mapping):  # the file takes texts padded to the longest
         inputs = dict(inputs)
-    guard = guard_of(record, EXPORTABLE)
+    name = exportable(observed.settings)
     model = quantized_model(
         evaluator.attachment,
         inputs,
         deployed.quantized,
-        guard=guard,
+        guard=guard_of(record, name),
         metadata={
             "bitcliff": __version__,
             "model": observed.subject.model,
             "weights_sha256": observed.provenance.weights_sha256,
             "bits": deployed.name,
-            "guard": EXPORTABLE,
+            "guard": name,
             "alpha": str(observed.settings.alpha),
             "delta": str(observed.settings.delta),
         },

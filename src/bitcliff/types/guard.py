@@ -6,11 +6,11 @@ from pydantic import Field, field_validator, model_validator
 
 from bitcliff.errors import InputError
 from bitcliff.types.scheme import MAX_BITS, MIN_BITS
-from bitcliff.types.settings import Option, Settings
+from bitcliff.types.settings import Option, Selection
 
 
-class GuardSettings(Settings):
-    """What the guard must keep to, and how the examples are shared out."""
+class GuardSettings(Selection):
+    """What is quantized, what the guard must keep to, and how the examples are shared out."""
 
     bits: Annotated[int | None, Option(default="none: --numerics")] = None
     """Instead of a format, this width at every point and 16-bit weights: this can be exported."""
@@ -21,6 +21,9 @@ class GuardSettings(Settings):
     against: Literal["auto", "label", "float"] = "auto"
     """What counts as wrong: float is right by the label and the quantized network is not, or it
     decides otherwise than float; auto: the label where there are labels."""
+    signals: Literal["margin", "scores", "all"] = "margin"
+    """What the guard looks at: the margin alone, margin and entropy, or these and what rounding
+    does at every point. The others are reported beside it."""
     fit: float = 0.25
     """Share of the examples that the guard is fitted to."""
     calibrate: float = 0.4

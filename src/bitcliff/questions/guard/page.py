@@ -2,7 +2,7 @@
 
 from bitcliff.questions.guard.plot import pareto_plot
 from bitcliff.questions.guard.record import AtAlpha, GuardRecord, GuardRule
-from bitcliff.questions.guard.statistics import EXPORTABLE, SIGNALS
+from bitcliff.questions.guard.statistics import ALL, SIGNALS, chosen, exportable
 from bitcliff.questions.guard.store import GUARD
 from bitcliff.report.filters import change_interval, difference, of_with_interval, p_holm
 from bitcliff.report.formatting import NOTHING, clean, percent, rate_interval, rate_text
@@ -15,7 +15,8 @@ _CHANGES = ("float to quantized", "quantized to guarded", "float to guarded")
 def render_guard(record: GuardRecord) -> str:
     """The whole page as text, everything from the record escaped; the same record, same bytes."""
     observed, figures = record.observed, record.figures
-    at = figures.guards[0].at
+    rule = rule_asked_for(record)
+    at = rule.at
     return render_page(
         "questions/guard/page.html.j2",
         {
@@ -31,7 +32,8 @@ def render_guard(record: GuardRecord) -> str:
             "signals": _signal_rows(record),
             "changes": list(zip(_CHANGES, figures.judged.changes, strict=True)),
             "judged": _judged_rows(record),
-            "curve": [_curve_row(one) for one in figures.guards[0].curve],
+            "curve": [_curve_row(one) for one in rule.curve],
+            "rule": rule.name,
             "cost": cost_sentence(record),
             "exported": exported_sentence(record),
             "plot": pareto_plot(record),
@@ -44,6 +46,7 @@ def guard_lines(record: GuardRecord) -> list[str]:
     """The finding, a line for each guard, and what is left of the accuracy, as text."""
     figures = record.figures
     lines = [f"{_title(record)}.", guarantee(record), ""]
+    lines.append(f"The guard looks at: {rule_asked_for(record).name}; others beside it.")
     lines.append(f"{'guard':<22}{'flagged':<30}{'lost, not flagged':<28}{'at random':>10}")
     for rule in figures.guards:
         cost, missed = (of_with_interval(one) for one in (rule.at.cost, rule.at.missed))
@@ -51,14 +54,24 @@ def guard_lines(record: GuardRecord) -> list[str]:
         lines.append(f"{rule.name:<22}{cost:<30}{missed:<28}{random:>10}")
     lines.append("")
     for name, found, interval in _judged_rows(record):
-        lines.append(f"{name:<22}{found:<22}{interval}")
+        lines.append(f"{name:<24}{found:<22}{interval}")
     for name, change in zip(_CHANGES, figures.judged.changes, strict=True):
         words = f"{difference(change)} points ({change_interval(change)}), p {p_holm(change)}"
-        lines.append(f"{name:<22}{words}")
+        lines.append(f"{name:<24}{words}")
     lines.append(cost_sentence(record))
     if figures.same_flags is not None:
         lines.append(exported_sentence(record))
     return [line.replace("\u00a0", " ").rstrip() for line in lines]
+
+
+def rule_asked_for(record: GuardRecord) -> GuardRule:
+    """Figures of the guard that was asked for."""
+    return named(record, chosen(record.observed.settings))
+
+
+def named(record: GuardRecord, name: str) -> GuardRule:
+    """Figures of the guard of that name."""
+    return next(rule for rule in record.figures.guards if rule.name == name)
 
 
 def guarantee(record: GuardRecord) -> str:
@@ -74,7 +87,7 @@ def guarantee(record: GuardRecord) -> str:
 
 def cost_sentence(record: GuardRecord) -> str:
     """What the signals and the second runs cost, as timed here."""
-    seconds, cost = record.observed.seconds, record.figures.guards[0].at.cost.value or 0.0
+    seconds, cost = record.observed.seconds, rule_asked_for(record).at.cost.value or 0.0
     ratio = seconds.with_signals / seconds.quantized if seconds.quantized else 1.0
     return (
         f"Timed here, with rounding simulated: {1000 * seconds.quantized:.3g} ms quantized, "
@@ -88,9 +101,10 @@ def exported_sentence(record: GuardRecord) -> str:
     figures, file = record.figures, record.observed.exported
     if file is None or figures.same_flags is None or figures.same_predictions is None:
         return ""
+    name = exportable(record.observed.settings)
     return (
-        f"The file has the guard of {EXPORTABLE}, calibrated for itself. In {clean(file.runtime)} "
-        f"its flags are the record's for {rate_text(figures.same_flags)} of the inputs reported "
+        f"The file has the guard of {name}, calibrated for itself. In {clean(file.runtime)} its "
+        f"flags are the record's for {rate_text(figures.same_flags)} of the inputs reported "
         f"on, and its decisions for {rate_text(figures.same_predictions)}."
     )
 
@@ -102,7 +116,7 @@ def _wrong(record: GuardRecord) -> str:
 
 
 def _title(record: GuardRecord) -> str:
-    at, lost = record.figures.guards[0].at, record.figures.lost[2]
+    at, lost = rule_asked_for(record).at, record.figures.lost[2]
     if at.flags == "all":
         return f"Nothing but running all in float again keeps to {percent(at.alpha)}"
     return (
@@ -124,7 +138,7 @@ def _lead(record: GuardRecord) -> str:
 
 def _cards(record: GuardRecord) -> list[tuple[str, str, str, str, str]]:
     """Title, number, out of what, interval, and the kind that colours it."""
-    at, lost = record.figures.guards[0].at, record.figures.lost[2]
+    at, lost = rule_asked_for(record).at, record.figures.lost[2]
     chance = at.missed_at_random
     return [
         ("Lost by quantization", str(lost.k), f"of {lost.n}", rate_interval(lost), "worst"),
@@ -167,7 +181,7 @@ _FITTED = {
 
 
 def _signal_rows(record: GuardRecord) -> list[list[str]]:
-    rule = record.figures.guards[0]
+    rule = named(record, ALL)
     weights = dict(zip(rule.signals, rule.weights, strict=True))
     rows = []
     for one in record.figures.telling:

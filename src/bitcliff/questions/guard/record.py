@@ -28,7 +28,7 @@ class Timed(Part):
 
 
 class Exported(Part):
-    """Observed: the guard of margin and entropy in an exported file, in a runtime.
+    """Observed: a guard of what the scores show in an exported file, in a runtime.
 
     Attributes:
         sha256: of the file. runtime: its name and version.
@@ -154,7 +154,7 @@ class GuardFigures(Part):
         counts: examples in each part, in the order fit, calibrate, report. lost: in each of them.
         changed: decided otherwise than in float, of those reported on.
         needed: examples to calibrate on, without a miss among them, for the limit asked for.
-        guards: the one of all signals first. random: flagged at random.
+        guards: the one asked for, and others. random: flagged at random.
         same_flags, same_predictions: of the exported file and the record; None: not exported.
     """
 

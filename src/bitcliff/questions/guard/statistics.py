@@ -25,22 +25,24 @@ from bitcliff.record.problems import twice
 from bitcliff.stats import auroc, change_between, rate, upper_bound, with_holm
 from bitcliff.stats.logistic import Linear, logistic, standard
 from bitcliff.stats.risk_control import controlled_threshold, examples_needed
+from bitcliff.types.guard import GuardSettings
 from bitcliff.types.rate import Rate
 
 Values = npt.NDArray[np.float64]
 Truths = npt.NDArray[np.bool_]
 
 SIGNALS = {
-    "margin": "lead of the decision over the next, logits",
-    "entropy": "of the softmax of the scores, nats",
+    "margin": "lead of the decision over the next, logarithm of logits",
+    "entropy": "of the softmax of the scores, logarithm of nats",
     "error": "relative error of rounding, mean over the points, dB",
     "worst error": "the same at the point where it is largest",
     "ends": "share of values at the end of their scale, mean over the points",
     "most ends": "the same at the point where it is largest",
     "range": "largest magnitude over what is usual at a point, most over the points, octaves",
 }
-ALL, EXPORTABLE, MARGIN = "all signals", "margin and entropy", "margin alone"
-GUARDS = {ALL: tuple(SIGNALS), EXPORTABLE: ("margin", "entropy"), MARGIN: ("margin",)}
+MARGIN, SCORES, ALL = "margin alone", "margin and entropy", "all signals"
+GUARDS = {MARGIN: ("margin",), SCORES: ("margin", "entropy"), ALL: tuple(SIGNALS)}
+_ASKED = {"margin": MARGIN, "scores": SCORES, "all": ALL}
 ALPHAS = (0.001, 0.002, 0.005, 0.01, 0.015, 0.02, 0.03, 0.05, 0.07, 0.1, 0.15, 0.2)
 """Limits of the curve, as far as there are examples enough to calibrate for them."""
 
@@ -58,12 +60,23 @@ class Rule:
     scores: Values
 
 
+def chosen(settings: GuardSettings) -> str:
+    """The guard that was asked for, by its name."""
+    return _ASKED[settings.signals]
+
+
+def exportable(settings: GuardSettings) -> str:
+    """The same, or of what a graph does not show the guard of what it shows."""
+    return SCORES if settings.signals == "all" else chosen(settings)
+
+
 def lost(observed: GuardObserved) -> Truths:
     """(n,) which are wrong because they were quantized."""
     in_float, quantized = observed.float_prediction, observed.prediction
+    gone = (in_float != NONE) & (quantized != in_float)
     if observed.settings.against == "label" and observed.labels is not None:
-        return (in_float == observed.labels) & (quantized != observed.labels)
-    return (in_float != NONE) & (quantized != in_float)
+        gone = (in_float == observed.labels) & (quantized != observed.labels)
+    return np.asarray(gone)
 
 
 def rule_of(observed: GuardObserved, names: tuple[str, ...]) -> Rule:
@@ -97,7 +110,7 @@ def threshold_of(observed: GuardObserved, rule: Rule, alpha: float) -> float:
     )
 
 
-def flagged_of(observed: GuardObserved, name: str) -> Truths:
+def flagged_by(observed: GuardObserved, name: str) -> Truths:
     """(n,) which examples a guard flags under the limit asked for."""
     rule = rule_of(observed, GUARDS[name])
     return rule.scores >= threshold_of(observed, rule, observed.settings.alpha)
@@ -184,7 +197,7 @@ def _judged(observed: GuardObserved) -> Judged:
     report = observed.part == REPORT
     in_float, quantized = observed.float_prediction[report], observed.prediction[report]
     target = in_float if observed.labels is None else observed.labels[report]
-    guarded = np.where(flagged_of(observed, ALL)[report], in_float, quantized)
+    guarded = np.where(flagged_by(observed, chosen(observed.settings))[report], in_float, quantized)
     rights = [(one == target) & (one != NONE) for one in (in_float, quantized, guarded)]
     n = int(report.sum())
     pairs = ((0, 1), (1, 2), (0, 2))
@@ -203,7 +216,7 @@ def _exported_alike(observed: GuardObserved) -> tuple[Rate | None, Rate | None]:
     if file is None:
         return None, None
     report = observed.part == REPORT
-    ours = flagged_of(observed, EXPORTABLE)[report]
+    ours = flagged_by(observed, exportable(observed.settings))[report]
     n = int(report.sum())
     flags = int((ours == (file.needs_float == 1)).sum())
     return rate(flags, n), rate(int((file.prediction == observed.prediction[report]).sum()), n)
@@ -221,12 +234,16 @@ def problems(observed: GuardObserved) -> Iterator[str]:
         yield "labelled goes with labels"
     if asked.against == "auto" or (asked.against == "label" and observed.labels is None):
         yield f"against {asked.against} says not what losses are counted against"
-    arrays = {"part": observed.part, "prediction": observed.prediction}
-    arrays |= {"float_prediction": observed.float_prediction, **observed.signals}
-    arrays |= {} if observed.labels is None else {"labels": observed.labels}
-    for name, values in arrays.items():
-        if len(values) != n:
-            yield f"{name} is of {len(values)} examples, not of {n}"
+    counts = {
+        "part": len(observed.part),
+        "prediction": len(observed.prediction),
+        "float_prediction": len(observed.float_prediction),
+        "labels": n if observed.labels is None else len(observed.labels),
+        **{name: len(values) for name, values in observed.signals.items()},
+    }
+    for name, count in counts.items():
+        if count != n:
+            yield f"{name} is of {count} examples, not of {n}"
     yield from _values(observed)
     yield from _parts(observed)
 
