@@ -43,7 +43,7 @@ def test_no_figure_can_be_changed(tmp_path: Path) -> None:
 
 def test_an_example_of_another_part_or_otherwise_decided_is_noticed(tmp_path: Path) -> None:
     fields = written()
-    for name in ("part", "prediction", "float_prediction"):
+    for name in ("part", "prediction"):
         wrong = another(fields[name])
         refused(tmp_path, {**fields, name: wrong}, "inconsistent record")
     without = {key: one for key, one in fields.items() if key != "signals"}
