@@ -3,12 +3,12 @@
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import onnxruntime as ort
 import pytest
 import torch
-from torch import Tensor
+from torch import nn
 
-from bitcliff.adapters import load_examples, load_model
 from bitcliff.errors import InputError
 from bitcliff.questions.guard.record import REPORT
 from bitcliff.questions.guard.statistics import SCORES, flagged_by
@@ -17,9 +17,15 @@ from bitcliff.run.assess_job import AssessJob, Listener
 from bitcliff.run.guard_job import GuardJob, run_guard
 from bitcliff.types.guard import GuardSettings
 from bitcliff.types.presets import Format, preset
+from tests.small_networks import chain
 
 QUIET = Listener(lambda _text: None, lambda _plan: None, lambda *_step: None)
 ASKED = GuardSettings(bits=5, alpha=0.1, delta=0.2, signals="all")
+
+
+def network() -> nn.Module:
+    """Four points, which few bits hurt."""
+    return chain(0, points=4, width=10)
 
 
 def job(out: Path, settings: GuardSettings = ASKED, **more: object) -> GuardJob:
@@ -28,25 +34,26 @@ def job(out: Path, settings: GuardSettings = ASKED, **more: object) -> GuardJob:
 
 
 def test_the_file_flags_in_the_runtime_what_the_record_says(tmp_path: Path) -> None:
-    file = tmp_path / "guarded.onnx"
-    record = run_guard(job(tmp_path / "run", export=file), QUIET)
+    file, data = tmp_path / "guarded.onnx", tmp_path / "x.npz"
+    x = torch.randn(150, 4, generator=torch.Generator().manual_seed(0))
+    np.savez(data, x=x.numpy())
+    settings = ASKED.changed(bits=3, alpha=0.15)
+    what = AssessJob(f"py:{__name__}:network", str(data), tmp_path / "run", "", limit=None)
+    record = run_guard(GuardJob(what, settings=settings, export=file), QUIET)
     assert GUARD.read(tmp_path / "run") == record
     observed, figures = record.observed, record.figures
     assert figures.same_flags is not None
     assert figures.same_flags.k == figures.same_flags.n == int((observed.part == REPORT).sum())
     # And once more without Bitcliff's own reading of the file.
-    subject = load_model("brittle-digits")
-    inputs = load_examples("digits", subject=subject, limit=120, seed=0).inputs
-    assert isinstance(inputs, Tensor)
     session = ort.InferenceSession(file.read_bytes(), providers=["CPUExecutionProvider"])
     assert [one.name for one in session.get_outputs()] == ["scores", "needs_float"]
-    scores, flags = session.run(None, {"input": inputs.numpy()})
+    scores, flags = session.run(None, {"input": x.numpy()})
     assert flags.dtype == bool
     assert flags.tolist() == flagged_by(observed, SCORES).tolist()
     assert scores.argmax(1).tolist() == observed.prediction.tolist()
-    assert 0 < flags.sum() < 120
-    broken = torch.full_like(inputs[:1], torch.nan)
-    assert session.run(None, {"input": broken.numpy()})[1].tolist() == [True]
+    assert 0 < flags.sum() < 150
+    broken = np.full((1, 4), np.nan, dtype=np.float32)
+    assert session.run(None, {"input": broken})[1].tolist() == [True]
 
 
 def test_a_shipped_format_is_guarded_and_one_of_ones_own(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """The figures of a guard: by brute force, and what it guarantees by simulation."""
 
 import math
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -28,7 +29,8 @@ def threshold_by_hand(found: GuardObserved, name: str, alpha: float) -> float:
     """One candidate after the other, by scipy's binomial."""
     scores, gone = rule_of(found, GUARDS[name]).scores, lost(found)
     part, best = found.part, -math.inf
-    for candidate in sorted({*scores[part == FIT].tolist(), math.inf}):
+    known = sorted({*scores[part == FIT].tolist()})
+    for candidate in [*((a + b) / 2 for a, b in pairwise(known)), math.inf]:
         rows = [k for k in range(len(scores)) if part[k] == CALIBRATE]
         missed = sum(bool(gone[k]) and scores[k] < candidate for k in rows)
         if stats.binom.cdf(missed, len(rows), alpha) > DELTA:
