@@ -15,9 +15,11 @@ GRID = np.append(np.linspace(0, 1, 41), np.inf)
 ALPHA, DELTA = 0.03, 0.1
 
 
-def drawn(
-    rng: np.random.Generator, n: int
-) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_]]:
+Values = npt.NDArray[np.float64]
+Truths = npt.NDArray[np.bool_]
+
+
+def drawn(rng: np.random.Generator, n: int) -> tuple[Values, Truths]:
     """Scores between 0 and 1; at a score s a share s^2 / 3 is lost."""
     scores = rng.random(n)
     return scores, rng.random(n) < scores**2 / 3

@@ -175,6 +175,7 @@ def changed(**fields: Any) -> GuardObserved:
 
 GOOD = observed()
 assert GOOD.exported is not None
+assert GOOD.labels is not None
 
 
 @pytest.mark.parametrize(
