@@ -8,9 +8,18 @@ import torch
 from torch import Tensor, nn
 
 from bitcliff.audit import AssessSettings
-from bitcliff.audit.evaluator import Evaluator
+from bitcliff.audit.evaluator import Evaluator, Scores
 from bitcliff.audit.prepare import prepare
-from bitcliff.audit.signals import AtPoints, Shown, named_signals, run_quantized, shown
+from bitcliff.audit.signals import (
+    AtPoints,
+    Showing,
+    Shown,
+    named_signals,
+    points_shown,
+    run_quantized,
+    shown,
+)
+from bitcliff.points.attach import Rounding
 from bitcliff.policy.guard import score_signals
 from bitcliff.quant import fake_quantize, round_shipped
 from bitcliff.types.presets import preset
@@ -114,3 +123,19 @@ def test_signals_are_finite_and_look_only_where_something_arrives() -> None:
     margin = score_signals(found.scores.logits[1:])["margin"]
     torch.testing.assert_close(signals["margin"][1:], margin)
     assert signals["margin"][0] == math.log(1e-3)
+
+
+def test_an_attack_can_follow_them_by_gradients() -> None:
+    model, examples = one_layer()
+    showing = Showing(evaluator_of(model, examples, "mxfp4-rceil").attachment)
+    x = examples.inputs
+    assert isinstance(x, Tensor)
+    given = x.clone().requires_grad_()
+    rounding = Rounding(formats=(preset("mxfp4-rceil"),), examples=len(given))
+    with torch.enable_grad():
+        scores = Scores(showing.run(given, rounding), (None,) * len(given))
+        peaks = torch.ones(1, dtype=torch.float64)
+        signals = named_signals(Shown(scores, points_shown(showing, len(given))), peaks)
+        for name in ("margin", "entropy", "error", "range"):
+            (gradient,) = torch.autograd.grad(signals[name].sum(), given, retain_graph=True)
+            assert (gradient.abs().amax(1) > 0).all(), name

@@ -121,17 +121,21 @@ def shown(evaluator: Evaluator, quantized: Formats | Int[Tensor, " points"]) -> 
     """
     showing = Showing(evaluator.attachment)
     ours = Evaluator(showing, evaluator.inputs, evaluator.batch_size, on_batch=evaluator.on_batch)
-    scores, parts, order = list[Scores](), list[tuple[Tensor, ...]](), list[Tensor]()
+    scores, parts, order = list[Scores](), list[AtPoints](), list[Tensor]()
     for rows, _ in ours.batches_of(torch.arange(batch_size(evaluator.inputs))):
         scores.append(run_quantized(ours, rows, quantized))
-        parts.append(_side_by_side(showing, len(rows)))
+        parts.append(points_shown(showing, len(rows)))
         order.append(rows)
     back = torch.cat(order).argsort()
-    error, ends, peak = (torch.cat(part)[back] for part in zip(*parts, strict=True))
+    at_points = AtPoints(
+        torch.cat([one.error_db for one in parts])[back],
+        torch.cat([one.ends for one in parts])[back],
+        torch.cat([one.peak for one in parts])[back],
+    )
     failed = [point for one in scores for point in one.failed_at]
     logits = torch.cat([one.logits for one in scores])[back]
     joined = Scores(logits, tuple(failed[place] for place in back.tolist()))
-    return Shown(joined, AtPoints(error, ends, peak))
+    return Shown(joined, at_points)
 
 
 def run_quantized(
@@ -143,15 +147,18 @@ def run_quantized(
     return evaluator.format_scores(index, quantized)
 
 
-def _side_by_side(showing: Showing, count: int) -> tuple[Tensor, ...]:
-    """Of the last pass's first examples, (count, points) each; a point that it did not reach loses
-    nothing."""
+def points_shown(showing: Showing, count: int) -> AtPoints:
+    """Of the last pass's first `count` examples; a point that it did not reach loses nothing.
+
+    Where gradients are taken, errors and peaks have one.
+    """
     nothing = torch.zeros(count, dtype=torch.float64)
     unreached = (nothing - _LIMIT_DB, nothing, nothing)
     at_points = [showing.seen.get(index, unreached) for index in range(len(showing.plan))]
-    return tuple(
+    error, ends, peak = (
         torch.stack([one[:count].cpu() for one in part], 1) for part in zip(*at_points, strict=True)
     )
+    return AtPoints(error, ends, peak)
 
 
 def named_signals(

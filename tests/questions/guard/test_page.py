@@ -55,7 +55,11 @@ def test_names_from_data_cannot_do_anything() -> None:
     page = render_guard(record())
     assert "<script" not in page
     assert page == render_guard(record())
-    assert render_guard(record(lost=np.zeros(120, dtype=bool), exported=False))
+
+
+def test_where_nothing_is_lost_nothing_has_to_be_run_again() -> None:
+    calm = record(lost=np.zeros(120, dtype=bool), exported=False)
+    assert "Within 10.0\u00a0% nothing has to be run again in float." in render_guard(calm)
 
 
 @pytest.fixture(scope="module")

@@ -119,6 +119,8 @@ def _title(record: GuardRecord) -> str:
     at, lost = rule_asked_for(record).at, record.figures.lost[2]
     if at.flags == "all":
         return f"Nothing but running all in float again keeps to {percent(at.alpha)}"
+    if at.flags == "none":
+        return f"Within {percent(at.alpha)} nothing has to be run again in float"
     return (
         f"Running {percent(at.cost.value)} of the inputs again in float leaves {at.missed.k} of "
         f"{lost.k} losses"
