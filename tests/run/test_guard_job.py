@@ -13,6 +13,7 @@ from bitcliff.errors import InputError
 from bitcliff.questions.guard.record import REPORT
 from bitcliff.questions.guard.statistics import SCORES, flagged_by
 from bitcliff.questions.guard.store import GUARD
+from bitcliff.run import guard_job
 from bitcliff.run.assess_job import AssessJob, Listener
 from bitcliff.run.guard_job import GuardJob, run_guard
 from bitcliff.types.guard import GuardSettings
@@ -88,3 +89,16 @@ def test_bad_input_is_refused_before_anything_is_written(tmp_path: Path) -> None
     (tmp_path / "other.txt").write_text("")
     with pytest.raises(InputError, match="the folder is not empty"):
         run_guard(replace(job(out), what=what), QUIET)
+
+
+def test_what_was_measured_is_kept_where_the_network_cannot_be_exported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_args: object, **_more: object) -> None:
+        raise InputError("cannot be written as ONNX: a reason")
+
+    monkeypatch.setattr(guard_job, "quantized_model", refuse)
+    with pytest.raises(InputError, match="a reason"):
+        run_guard(job(tmp_path / "run", export=tmp_path / "x.onnx"), QUIET)
+    assert GUARD.read(tmp_path / "run").observed.exported is None
+    assert not (tmp_path / "x.onnx").exists()

@@ -93,10 +93,13 @@ def run_guard(job: GuardJob, listener: Listener) -> GuardRecord:
         observed = observe_guard(
             prepared, deployed, job.settings, partial.started, job.what.command, progress
         )
+        record = written(GUARD, observed, out, config, render_guard)
         if job.export is not None:
+            # What was measured is kept, should the network have no words in ONNX.
             listener.stage("Writing the network with its guard as ONNX, and running it there")
             observed = _export(job.export, prepared, deployed, observed)
-        return written(GUARD, observed, out, config, render_guard)
+            record = written(GUARD, observed, out, config, render_guard)
+        return record
 
 
 def _check(job: GuardJob) -> None:
