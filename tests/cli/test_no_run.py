@@ -13,6 +13,7 @@ FOLDERS = {
     "killed": ["partial.jsonl"],
     "mates-killed": ["batchmates.partial.jsonl"],
     "mates": ["batchmates.json", "config.json", "report.html"],
+    "guard": ["guard.json", "config.json", "report.html"],
     "mates-killed-again": ["batchmates.json", "batchmates.partial.jsonl"],
 }
 OF_A_RUN = ["verify", "export", "explain"]
@@ -22,6 +23,7 @@ SAID = {
     "killed": "killed: its last run was interrupted; run the same command again first",
     "mates-killed": f"an interrupted `bitcliff batchmates`; run the same again, or {GIVE}",
     "mates": f"mates: a finished `bitcliff batchmates`; read its report.html, or {GIVE}",
+    "guard": f"guard: a finished `bitcliff guard`; read its report.html, or {GIVE}",
     "mates-killed-again": "an interrupted `bitcliff batchmates`; run the same again",
 }
 

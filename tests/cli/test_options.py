@@ -8,8 +8,10 @@ import pytest
 from bitcliff.cli.assess import assess
 from bitcliff.cli.batchmates import batchmates
 from bitcliff.cli.explain import explain
+from bitcliff.cli.guard import guard
 from bitcliff.cli.main import run
 from bitcliff.cli.options import settings_from
+from bitcliff.types.guard import GuardSettings
 from bitcliff.types.options import DataOptions, ModelOptions
 from bitcliff.types.settings import (
     AssessSettings,
@@ -26,6 +28,9 @@ MADE: list[tuple[click.Command, type[Settings]]] = [
     (batchmates, BatchmatesSettings),
     (batchmates, ModelOptions),
     (batchmates, DataOptions),
+    (guard, GuardSettings),
+    (guard, ModelOptions),
+    (guard, DataOptions),
     (explain, CorruptionSettings),
 ]
 each_model = pytest.mark.parametrize(
@@ -157,6 +162,18 @@ REFUSED = {
         ("--draws 0", "--draws must be 1 or more, not 0"),
         ("--candidates 0", "--candidates must be 1 or more, not 0"),
         ("--effort -1", "--effort must be 0 or more, not -1"),
+        ("--seed -1", "--seed must be 0 or more, not -1"),
+    ],
+    "guard": [
+        ("--bits 1", "--bits must lie in 2..16, not 1"),
+        ("--alpha 0", "--alpha must lie between 0 and 1, not 0"),
+        ("--delta 1", "--delta must lie between 0 and 1, not 1"),
+        ("--fit -0.1", "--fit must lie between 0 and 1, not -0.1"),
+        ("--calibrate nan", "--calibrate must lie between 0 and 1, not nan"),
+        ("--calibrate 0.8", "--fit 0.25 and --calibrate 0.8 leave no examples to report on"),
+        ("--against truth", "'--against': 'truth' is not one of"),
+        ("--signals some", "'--signals': 'some' is not one of"),
+        ("--points all", "'--points': 'all' is not one of"),
         ("--seed -1", "--seed must be 0 or more, not -1"),
     ],
     "explain": [

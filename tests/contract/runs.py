@@ -14,7 +14,9 @@ from bitcliff.export import float_onnx
 from bitcliff.run.assess_job import AssessJob, Listener, run_assess
 from bitcliff.run.batchmates_job import BatchmatesJob, run_batchmates
 from bitcliff.run.explain_job import ExplainJob, run_explain
+from bitcliff.run.guard_job import GuardJob, run_guard
 from bitcliff.run.verify_job import VerifyJob, run_verify
+from bitcliff.types.guard import GuardSettings
 from bitcliff.types.numerics import Numerics
 from bitcliff.types.presets import Format
 from bitcliff.types.runtime_choice import RuntimeChoice
@@ -137,6 +139,12 @@ def batchmates(out: Path) -> None:
     run_batchmates(BatchmatesJob(what, settings=settings), QUIET)
 
 
+def guarded(out: Path) -> None:
+    what = AssessJob("brittle-digits", "digits", out, command="bitcliff ...", limit=60)
+    settings = GuardSettings(bits=5, alpha=0.1, delta=0.2)
+    run_guard(GuardJob(what, settings=settings), QUIET)
+
+
 RUNS: dict[str, Callable[[Path], None]] = {
     make.__name__: make
     for make in (
@@ -150,5 +158,6 @@ RUNS: dict[str, Callable[[Path], None]] = {
         padded,
         black_box,
         batchmates,
+        guarded,
     )
 }

@@ -3,7 +3,7 @@ is refused or leaves every figure and the verdict as they were."""
 
 import json
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -14,19 +14,24 @@ import pytest
 
 from bitcliff.errors import InputError
 from bitcliff.questions.batchmates.page import render_batchmates
-from bitcliff.questions.batchmates.record import Batchmates
 from bitcliff.questions.batchmates.store import BATCHMATES
+from bitcliff.questions.guard.page import render_guard
+from bitcliff.questions.guard.store import GUARD
 from bitcliff.questions.kinds import KINDS
 from bitcliff.questions.sections import write_run_report
 from bitcliff.record import Record, measurement, read_record, store
 from bitcliff.record.arrays import pack, unpack
-from bitcliff.record.measurement import Measurement
+from bitcliff.record.measurement import Measurement, MeasurementKind
 from bitcliff.record.store import RECORD_NAME, check_figures
 from bitcliff.verdict import Verdict, judge
 from tests.contract.runs import RUNS
 from tests.questions.damage import Way, another, hostile, is_packed, leaves, with_value
 
 Json = dict[str, Any]
+DRAWN: dict[str, Callable[[Any], str]] = {
+    BATCHMATES.command: render_batchmates,
+    GUARD.command: render_guard,
+}
 # The limit that a run is judged by is what its reader asks for, not an outcome.
 LIMIT = 2.0
 # So many damages are drawn together, on one page.
@@ -68,7 +73,7 @@ class Reading:
         worked_out: its figures.
     """
 
-    record: Record | Batchmates
+    record: Record | Measurement[Any, Any]
     worked_out: Json
 
     @property
@@ -77,20 +82,25 @@ class Reading:
 
     def draw(self, out: Path) -> None:
         if isinstance(self.record, Measurement):
-            assert render_batchmates(self.record)
+            kind = kind_of(out)
+            assert kind is not None
+            assert DRAWN[kind.command](self.record)
         else:
             write_run_report(self.record, judge(self.record, LIMIT), out)
 
 
-def read(out: Path) -> Record | Batchmates:
-    return (
-        BATCHMATES.read(out) if (out / BATCHMATES.file_name).exists() else read_record(out, KINDS)
-    )
+def kind_of(out: Path) -> MeasurementKind[Any, Any] | None:
+    return next((kind for kind in (BATCHMATES, GUARD) if (out / kind.file_name).exists()), None)
+
+
+def read(out: Path) -> Record | Measurement[Any, Any]:
+    kind = kind_of(out)
+    return read_record(out, KINDS) if kind is None else kind.read(out)
 
 
 def file_of(out: Path) -> Path:
-    found = out / BATCHMATES.file_name
-    return found if found.exists() else out / RECORD_NAME
+    kind = kind_of(out)
+    return out / (RECORD_NAME if kind is None else kind.file_name)
 
 
 def forged(out: Path, fields: Json) -> Reading | None:

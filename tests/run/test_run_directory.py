@@ -61,6 +61,8 @@ def test_a_folder_of_something_else_is_left_alone(tmp_path: Path) -> None:
         ("assess", ["config.json", "record.json"]),
         ("batchmates", ["batchmates.partial.jsonl"]),
         ("batchmates", ["config.json", "batchmates.json"]),
+        ("guard", ["guard.partial.jsonl"]),
+        ("guard", ["config.json", "guard.json"]),
         ("train", ["config.json"]),
     ],
 )
@@ -69,7 +71,7 @@ def test_a_folder_holds_the_runs_of_one_command(
 ) -> None:
     for name in files:
         (tmp_path / name).write_text('{"seeds": [0]}' if owner == "train" else "{}")
-    for command in ("assess", "batchmates"):
+    for command in ("assess", "batchmates", "guard"):
         if command == owner:
             check_run_directory(tmp_path, command)
             continue

@@ -14,14 +14,16 @@ from bitcliff.export.solver import solve_literally
 from bitcliff.export.to_onnx import add_function, named_inputs, to_model
 from bitcliff.points import Attachment
 from bitcliff.points.attach import WEIGHTS_ONLY, Incidents, rounding_to
+from bitcliff.points.final_activation import to_logits
 from bitcliff.points.forward import output_of, take
 from bitcliff.policy import LearnedPolicy
+from bitcliff.policy.guard import Guard, score_signals
 from bitcliff.quant import Scheme
 from bitcliff.tasks import Classification, task_of
 from bitcliff.types.subject import AllInputs, Inputs
 
 DOMAIN = "bitcliff"
-BITS, SCORES = "bits", "scores"
+BITS, SCORES, NEEDS_FLOAT = "bits", "scores", "needs_float"
 BEFORE, AFTER = "before", "after"
 """With the index of a point in the plan, such as "before.3": names of its values."""
 
@@ -36,16 +38,19 @@ def quantized_model(
     source: Source = None,
     *,
     observed: bool = False,
+    guard: Guard | None = None,
     metadata: Mapping[str, str] | None = None,
 ) -> Any:
     """An `onnx.ModelProto` that quantizes each example by itself, in batches of any size.
 
     Its inputs are "input", or one for each keyword, and where `source` is None "bits". It gives
-    "scores" (batch, classes), with a policy network also "bits" (batch, L), and if `observed` the
-    values of every point before and after rounding, as "before.0", "after.0" and so on.
+    "scores" (batch, classes), with a policy network also "bits" (batch, L), with a guard also
+    "needs_float" (batch,), and if `observed` the values of every point before and after rounding,
+    as "before.0", "after.0" and so on.
 
     Args:
         attachment: the network, its points and how they are rounded. inputs: two examples or more.
+        guard: one of signals that the scores show.
         metadata: what the file holds about itself, in its `metadata_props`.
 
     Raises:
@@ -62,10 +67,11 @@ def quantized_model(
     if source is None:
         named[BITS] = torch.full((2, len(attachment.plan)), 8)
     outputs = [SCORES, *([BITS] if isinstance(source, LearnedPolicy) else [])]
+    outputs += [NEEDS_FLOAT] if guard is not None else []
     if observed:
         indices = range(len(attachment.plan))
         outputs += [f"{when}.{index}" for index in indices for when in (BEFORE, AFTER)]
-    model = to_model(_Quantized(traced, source, names, observed), named, outputs)
+    model = to_model(_Quantized(traced, source, names, observed, guard), named, outputs)
     if strays := sorted(traced.incidents.strays):
         raise InputError(
             "cannot be written as ONNX: traced, the network runs otherwise than when its points "
@@ -116,6 +122,7 @@ class _Traced(Attachment):
 
     def __init__(self, like: Attachment, examples: Inputs) -> None:
         super().__init__(like.model, like.plan, like.scheme, like.weight_bits, like.per_channel)
+        self.final = like.final
         # Rounds the weights once: the graph gets them rounded.
         self.run(examples, WEIGHTS_ONLY)
         self.seen: dict[int, tuple[Tensor, Tensor]] = {}
@@ -148,13 +155,18 @@ class _Quantized(nn.Module):
     """From the inputs, in order, to what the file gives."""
 
     def __init__(
-        self, attachment: _Traced, source: Source, names: Sequence[str] | None, observed: bool
+        self,
+        attachment: _Traced,
+        source: Source,
+        names: Sequence[str] | None,
+        observed: bool,
+        guard: Guard | None,
     ) -> None:
         super().__init__()
         self.model = attachment.model
         self.policy = source.network if isinstance(source, LearnedPolicy) else None
         self.attachment, self.source = attachment, source
-        self.names, self.observed = names, observed
+        self.names, self.observed, self.guard = names, observed, guard
         self.eval()
 
     def forward(self, *tensors: Tensor) -> tuple[Tensor, ...]:
@@ -168,6 +180,9 @@ class _Quantized(nn.Module):
         if isinstance(task, Classification):
             output = task.scores(output, self._inputs(tensors))
         out = [output, *([bits] if self.policy is not None else [])]
+        if self.guard is not None:
+            scores = to_logits(task.scores(output, self._inputs(tensors)), attachment.final)
+            out.append(self.guard.flagged(scores, score_signals(scores)))
         if self.observed:
             out += [x for index in range(len(attachment.plan)) for x in attachment.seen[index]]
         return tuple(out)

@@ -14,7 +14,7 @@ from bitcliff.record.store import RECORD_NAME
 
 CONFIG, PARTIAL, LOCK = "config.json", "partial.jsonl", ".lock"
 # The commands that measure something of their own, whose files are named after them.
-MEASURING = ("batchmates", "provoke")
+MEASURING = ("batchmates", "guard", "provoke")
 _PARTIALS = {command: f"{command}.{PARTIAL}" for command in MEASURING}
 # By its command, what tells a run: of these, a folder holds one command's alone.
 _TOLD_BY = {

@@ -1,0 +1,1 @@
+"""Which inputs must be run again in float, and what that guarantees."""
