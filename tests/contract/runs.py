@@ -15,12 +15,18 @@ from bitcliff.run.assess_job import AssessJob, Listener, run_assess
 from bitcliff.run.batchmates_job import BatchmatesJob, run_batchmates
 from bitcliff.run.explain_job import ExplainJob, run_explain
 from bitcliff.run.guard_job import GuardJob, run_guard
+from bitcliff.run.provoke_job import ProvokeJob, run_provoke
 from bitcliff.run.verify_job import VerifyJob, run_verify
 from bitcliff.types.guard import GuardSettings
 from bitcliff.types.numerics import Numerics
 from bitcliff.types.presets import Format
 from bitcliff.types.runtime_choice import RuntimeChoice
-from bitcliff.types.settings import BatchmatesSettings, CorruptionSettings, LengthSettings
+from bitcliff.types.settings import (
+    BatchmatesSettings,
+    CorruptionSettings,
+    LengthSettings,
+    ProvokeSettings,
+)
 from tests.adapters.onnx.networks import images, small
 from tests.small_networks import chain
 
@@ -145,6 +151,15 @@ def guarded(out: Path) -> None:
     run_guard(GuardJob(what, settings=settings), QUIET)
 
 
+def provoked(out: Path) -> None:
+    what = AssessJob("base-digits", "digits", out, command="bitcliff ...", limit=4)
+    everywhere = COARSE.model_copy(
+        update={"activations": Numerics(element="uint4", group="example", scale="minmax-zero")}
+    ).model_copy(update={"everywhere": True})
+    settings = ProvokeSettings(within=("linf:24/255", "corruption:2"), effort=24)
+    run_provoke(ProvokeJob(what, "four", everywhere, settings=settings), QUIET)
+
+
 RUNS: dict[str, Callable[[Path], None]] = {
     make.__name__: make
     for make in (
@@ -159,5 +174,6 @@ RUNS: dict[str, Callable[[Path], None]] = {
         black_box,
         batchmates,
         guarded,
+        provoked,
     )
 }

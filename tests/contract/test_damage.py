@@ -18,6 +18,8 @@ from bitcliff.questions.batchmates.store import BATCHMATES
 from bitcliff.questions.guard.page import render_guard
 from bitcliff.questions.guard.store import GUARD
 from bitcliff.questions.kinds import KINDS
+from bitcliff.questions.provocation.page import render_provocation
+from bitcliff.questions.provocation.store import PROVOKE
 from bitcliff.questions.sections import write_run_report
 from bitcliff.record import Record, measurement, read_record, store
 from bitcliff.record.arrays import pack, unpack
@@ -31,6 +33,7 @@ Json = dict[str, Any]
 DRAWN: dict[str, Callable[[Any], str]] = {
     BATCHMATES.command: render_batchmates,
     GUARD.command: render_guard,
+    PROVOKE.command: render_provocation,
 }
 # The limit that a run is judged by is what its reader asks for, not an outcome.
 LIMIT = 2.0
@@ -90,7 +93,9 @@ class Reading:
 
 
 def kind_of(out: Path) -> MeasurementKind[Any, Any] | None:
-    return next((kind for kind in (BATCHMATES, GUARD) if (out / kind.file_name).exists()), None)
+    return next(
+        (kind for kind in (BATCHMATES, GUARD, PROVOKE) if (out / kind.file_name).exists()), None
+    )
 
 
 def read(out: Path) -> Record | Measurement[Any, Any]:

@@ -9,13 +9,13 @@ from bitcliff.questions.provocation.record import CONTROL, RANDOM
 from bitcliff.questions.provocation.store import PROVOKE
 from bitcliff.run.assess_job import AssessJob, Listener
 from bitcliff.run.provoke_job import ProvokeJob, run_provoke
+from bitcliff.types.numerics import Numerics
 from bitcliff.types.settings import ProvokeSettings
 from tests.contract.runs import COARSE, QUIET
 
 EVERYWHERE = COARSE.model_copy(
     update={
-        "activations": COARSE.activations
-        and COARSE.activations.model_copy(update={"group": "example"}),
+        "activations": Numerics(element="uint4", group="example", scale="minmax-zero"),
         "everywhere": True,
     }
 )
@@ -25,7 +25,7 @@ WITHIN = ("linf:24/255", "corruption:2")
 def job(out: Path, **changes: object) -> ProvokeJob:
     what = AssessJob("base-digits", "digits", out, command="made by the tests", limit=5)
     settings = ProvokeSettings(within=WITHIN, effort=24).changed(**changes)
-    return ProvokeJob(what, "four", EVERYWHERE, settings)
+    return ProvokeJob(what, "four", EVERYWHERE, settings=settings)
 
 
 def test_after_a_kill_it_goes_on_with_the_next_search(tmp_path: Path) -> None:

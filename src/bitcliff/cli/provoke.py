@@ -35,6 +35,11 @@ def _settings_options() -> list[click.Option]:
     show_default=True,
     help="A shipped format (`bitcliff numerics` lists them), or FILE.yaml with one's own.",
 )
+@click.option(
+    "--guard",
+    type=click.Path(path_type=Path),
+    help="A run of `bitcliff guard` in the same format: what fails must also get past it.",
+)
 @click.option("--examples", default=60, show_default=True, help="Examples kept; 0 keeps all.")
 @click.option(
     "--out",
@@ -79,4 +84,5 @@ def _job(options: dict[str, Any]) -> "ProvokeJob":
     (name,), formats = formats_of("--numerics", [options["numerics"]])
     shipped = formats.get(name) or preset(name, f"--numerics {name}")
     settings = settings_from(ProvokeSettings, options)
-    return ProvokeJob(named_job(options, "-provoke"), name, shipped, settings)
+    what = named_job(options, "-provoke")
+    return ProvokeJob(what, name, shipped, options["guard"], settings)

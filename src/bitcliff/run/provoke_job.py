@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from pydantic import TypeAdapter
@@ -10,8 +11,12 @@ from bitcliff.adapters.corruptions import image_corruptions
 from bitcliff.adapters.optional import require
 from bitcliff.audit import AssessSettings
 from bitcliff.audit.prepare import Prepared, prepare
+from bitcliff.errors import InputError
 from bitcliff.questions.corrupting import normalisation_shift
-from bitcliff.questions.provocation.observe import Provoking, provoking
+from bitcliff.questions.guard.observe import guard_of
+from bitcliff.questions.guard.statistics import exportable
+from bitcliff.questions.guard.store import GUARD
+from bitcliff.questions.provocation.observe import Guarded, Provoking, provoking
 from bitcliff.questions.provocation.page import render_provocation
 from bitcliff.questions.provocation.record import Attempt, Provocation, Searched
 from bitcliff.questions.provocation.sets import Neighbourhood, neighbourhood
@@ -34,12 +39,14 @@ class ProvokeJob:
 
     Attributes:
         what: the model, the data and the run directory, as for an assessment; of its own settings
-            the seed. name, numerics: the format that is set against float.
+            the seed. name, numerics: the format that is set against float. guard: a run of
+            `bitcliff guard`, whose guard failing inputs must get past.
     """
 
     what: AssessJob
     name: str
     numerics: Format
+    guard: Path | None = None
     settings: ProvokeSettings = field(default_factory=ProvokeSettings)
 
 
@@ -55,13 +62,15 @@ def run_provoke(job: ProvokeJob, listener: Listener) -> Provocation:
     check_run_directory(out, PROVOKE.command)
     prepared = _prepared(job, listener)
     listener.stage(f"Float and {job.name}, on the examples as they are")
-    network = provoking(prepared, job.name, job.numerics, job.settings)
+    guard = None if job.guard is None else _guard(job.guard, job.name, prepared)
+    network = provoking(prepared, job.name, job.numerics, job.settings, guard)
     around = [_around(name, network) for name in network.sets]
     subject, examples = prepared.subject, prepared.examples
     config = resolved_config(job.what, subject, examples, prepared.float_sha256)
     config |= {
         "settings": job.settings.model_dump(),
         "numerics": job.numerics.model_dump(mode="json"),
+        "guard": None if guard is None else [guard.words, str(guard.guard)],
     }
     with measuring(PROVOKE.command, out, config, began) as partial:
         if partial.resumed:
@@ -83,6 +92,23 @@ def _prepared(job: ProvokeJob, listener: Listener) -> Prepared:
     prepared = prepare(subject, examples, settings)
     listener.plan(prepared.points)
     return prepared
+
+
+def _guard(run: Path, name: str, prepared: Prepared) -> Guarded:
+    """The guard that a run measured of the same network in the same format.
+
+    Raises:
+        InputError: it is of another, or looks at more than the scores.
+    """
+    record = GUARD.read(run)
+    observed = record.observed
+    if observed.numerics != name:
+        raise InputError(f"--guard {run}: it guards {observed.numerics}, and not {name}")
+    if observed.provenance.weights_sha256 != prepared.subject.weights_sha256:
+        raise InputError(f"--guard {run}: it guards a network of other weights")
+    rule = exportable(observed.settings)
+    words = f"the guard by {rule} (at most {100 * observed.settings.alpha:g} % lost unnoticed)"
+    return Guarded(guard_of(record, rule), words)
 
 
 def _around(name: str, network: Provoking) -> Neighbourhood:

@@ -1,8 +1,12 @@
 """Networks with a trigger planted in their inputs are told from those without one."""
 
+import math
+from dataclasses import replace
+
 import pytest
 
-from bitcliff.questions.provocation.observe import provoking
+from bitcliff.policy.guard import Guard
+from bitcliff.questions.provocation.observe import Guarded, provoking
 from bitcliff.questions.provocation.pixels import Ball
 from bitcliff.questions.provocation.record import CONTROL, GRADIENTS, RANDOM
 from bitcliff.questions.provocation.scale import scale_of
@@ -11,11 +15,12 @@ from bitcliff.types.settings import ProvokeSettings
 from tests.questions.provocation.networks import FOUR, REACH, prepared
 
 
-def found(seed: int, planted: bool, effort: int) -> dict[str, int]:
+def found(seed: int, planted: bool, effort: int, guard: Guarded | None = None) -> dict[str, int]:
     """By each search, images that it makes fail."""
     name = f"linf:{REACH}"
     network = prepared(seed, planted)
-    given = provoking(network, "four", FOUR, ProvokeSettings(within=(name,), effort=effort))
+    settings = ProvokeSettings(within=(name,), effort=effort)
+    given = provoking(network, "four", FOUR, settings, guard)
     around = neighbourhood(name, network, given.parents, tuple, lambda: dict)
     searched = given.searched(around, lambda _key, make: make(), lambda *_: None)
     for attempts in searched.attempts.values():
@@ -49,6 +54,15 @@ def test_of_a_hundred_every_trigger_is_found_and_none_in_a_hundred_without() -> 
     assert with_one[RANDOM] < 60
     assert with_one[CONTROL] == 0
     assert not any(without.values())
+
+
+def test_what_fails_must_get_past_the_guard() -> None:
+    # What the trigger leaves is a lead of 0.05, which a guard of the margin sees.
+    by_lead = Guard(("margin",), (0.0,), (1.0,), (-1.0,), 0.0)
+    for threshold, passes in ((0.02, True), (0.2, False)):
+        guard = replace(by_lead, threshold=-math.log(threshold + 1e-3))
+        seen = found(0, True, 180, Guarded(guard, "a guard"))
+        assert bool(seen[GRADIENTS]) == passes
 
 
 def test_the_trigger_is_what_the_tests_say() -> None:

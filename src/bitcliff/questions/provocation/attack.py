@@ -19,18 +19,20 @@ _PENALTY = 10.0
 
 @dataclass(frozen=True)
 class Tried:
-    """What came of one input. Leads are in logits; gradients where the attack wanted some."""
+    """What came of one input. Leads are in logits; gradients where the attack wanted some; an input
+    that is `flagged` would be run again in float."""
 
     in_float: float
     quantized: float
     delta: float
     up: Tensor | None = None
     down: Tensor | None = None
+    flagged: bool = False
 
     @property
     def fails(self) -> bool:
-        """Float is right by `delta`, and the quantized network wrong."""
-        return self.in_float >= self.delta and self.quantized < 0
+        """Float is right by `delta`, the quantized network wrong, and nobody notices."""
+        return self.in_float >= self.delta and self.quantized < 0 and not self.flagged
 
     @property
     def merit(self) -> float:
@@ -121,4 +123,5 @@ def _parts(active: Sequence[int], rows: int, lengths: Sequence[int]) -> Iterator
 
 def _tried(look: Look, row: int, delta: float) -> Tried:
     up, down = (None if g is None else g[row] for g in (look.up, look.down))
-    return Tried(float(look.in_float[row]), float(look.quantized[row]), delta, up, down)
+    leads = float(look.in_float[row]), float(look.quantized[row])
+    return Tried(*leads, delta, up, down, bool(look.flagged[row]))

@@ -17,6 +17,7 @@ from bitcliff.audit.prepare import Prepared
 from bitcliff.errors import InputError
 from bitcliff.points import take
 from bitcliff.points.forward import batch_size, each
+from bitcliff.policy.guard import Guard
 from bitcliff.questions.image_scale import layout_of
 from bitcliff.questions.provocation.attack import Attack, Found, drive
 from bitcliff.questions.provocation.record import (
@@ -29,7 +30,7 @@ from bitcliff.questions.provocation.record import (
     ProvocationObserved,
     Searched,
 )
-from bitcliff.questions.provocation.rivals import Rivals, nudged
+from bitcliff.questions.provocation.rivals import Rivals, is_flagged, nudged
 from bitcliff.questions.provocation.sets import Neighbourhood, usual_sets
 from bitcliff.questions.runtime_description import RuntimeDescription
 from bitcliff.types.presets import Format
@@ -46,12 +47,21 @@ _DIFFERENCE = 8.0
 
 
 @dataclass(frozen=True)
+class Guarded:
+    """A guard that failing inputs must get past, and what it is in words."""
+
+    guard: Guard
+    words: str
+
+
+@dataclass(frozen=True)
 class Provoking:
     """A network, its data and a format, run once as they are.
 
     Attributes:
         name, shipped: of the format. delta: by which float must lead, logits.
         in_float, quantized: (n,) leads of what is wanted, NaN where the network fails numerically.
+        guard: by which what fails must not be flagged.
     """
 
     prepared: Prepared
@@ -62,6 +72,7 @@ class Provoking:
     in_float: Float64[Tensor, " n"]
     quantized: Float64[Tensor, " n"]
     delta: float
+    guard: Guarded | None = None
 
     @property
     def places(self) -> Int[Tensor, " m"]:
@@ -112,6 +123,7 @@ class Provoking:
             self.prepared.evaluator,
             None if method == CONTROL else self.shipped,
             around.embedding,
+            None if self.guard is None else self.guard.guard,
         )
         found = drive(
             rivals,
@@ -143,8 +155,10 @@ class Provoking:
         wanted = self.wanted[self.places[rows]]
         in_float, quantized = (_leads(one, wanted) for one in again[:2])
         stays = self._stays(again, wanted)
+        guard = None if self.guard is None else self.guard.guard
+        seen = is_flagged(guard, again[1].logits).tolist()
         for place, row in enumerate(rows):
-            lost = not (in_float[place] >= self.delta and quantized[place] < 0)
+            lost = not (in_float[place] >= self.delta and quantized[place] < 0) or seen[place]
             failure = None
             if not lost:
                 failure = Failure(
@@ -223,6 +237,7 @@ class Provoking:
             ),
             settings=self.settings,
             delta=self.delta,
+            guard=None if self.guard is None else self.guard.words,
             parents=[
                 Parent(id=one, wanted=int(wanted), float_lead=_known(a), quantized_lead=_known(b))
                 for one, wanted, a, b in zip(
@@ -238,7 +253,11 @@ class Provoking:
 
 
 def provoking(
-    prepared: Prepared, name: str, shipped: Format, settings: ProvokeSettings
+    prepared: Prepared,
+    name: str,
+    shipped: Format,
+    settings: ProvokeSettings,
+    guard: Guarded | None = None,
 ) -> Provoking:
     """Both networks run once on the examples as they are.
 
@@ -257,7 +276,8 @@ def provoking(
         raise InputError("float is right of no example: there is nothing that could be lost")
     if delta is None:
         delta = float(f"{_SHARE * float(right.median()):.3g}")
-    found = Provoking(prepared, name, shipped, settings, wanted, in_float, quantized, delta)
+    leads = in_float, quantized, delta
+    found = Provoking(prepared, name, shipped, settings, wanted, *leads, guard)
     if not len(found.places):
         most = float(right.max())
         raise InputError(

@@ -109,11 +109,13 @@ def _plain(text: str) -> str:
 
 def _lead(record: Provocation) -> str:
     observed, figures = record.observed, record.figures
+    guard = observed.guard
+    unseen = f"A failure must also get past {clean(guard)}. " if guard is not None else ""
     return (
         f"{clean(observed.subject.model)} on {clean(observed.subject.data)}. Float is right of "
         f"{rate_text(figures.right)}, by {observed.delta:g} logits or more of "
         f"{figures.led.k}; of these {clean(observed.numerics.name)} has {figures.failing.k} wrong "
-        f"as they are. Searched was around the other {figures.provoked.n}, with "
+        f"as they are. {unseen}Searched was around the other {figures.provoked.n}, with "
         f"{observed.settings.effort} forward passes an example for each search."
     )
 

@@ -89,7 +89,8 @@ class ProvocationObserved(Part):
     """All that a measurement observed.
 
     Attributes:
-        numerics: the format that is set against float. delta: by which float must lead.
+        numerics: the format that is set against float. delta: by which float must lead. guard: in
+            words, the one that failing inputs must get past; None: there was none.
     """
 
     provenance: Provenance
@@ -97,6 +98,7 @@ class ProvocationObserved(Part):
     numerics: RuntimeDescription
     settings: ProvokeSettings
     delta: float = Field(gt=0)
+    guard: str | None = None
     parents: list[Parent] = Field(min_length=1)
     searched: list[Searched] = Field(min_length=1)
 

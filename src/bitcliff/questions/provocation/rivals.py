@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.autograd.graph import allow_mutation_on_saved_tensors
 
@@ -14,6 +14,7 @@ from bitcliff.audit.evaluator import Evaluator, laid_out_for_speed, margins
 from bitcliff.points import Attachment
 from bitcliff.points.attach import Rounding, summed_last
 from bitcliff.points.forward import batch_size
+from bitcliff.policy.guard import Guard, score_signals
 from bitcliff.quant import round_shipped
 from bitcliff.quant.shipped import Rounder
 from bitcliff.tasks import task_of
@@ -107,12 +108,14 @@ class Look:
 
     Attributes:
         in_float, quantized: by what the wanted decision leads, logits; negative: it is another.
+        flagged: by the guard, which would have them run again in float.
         up: gradient of `in_float`. down: of what is to be lowered. Both in what `Rivals.look` takes
             them in; None where none were asked for.
     """
 
     in_float: Float[Tensor, " m"]
     quantized: Float[Tensor, " m"]
+    flagged: Bool[Tensor, " m"]
     up: Tensor | None = None
     down: Tensor | None = None
 
@@ -124,11 +127,13 @@ class Rivals:
     Attributes:
         evaluator: of the network, attached. shipped: the format; None: the control.
         embedding: of a text's tokens, in whose results gradients are then taken; None: in inputs.
+        guard: of what is quantized, of the scores alone; None: nobody looks.
     """
 
     evaluator: Evaluator
     shipped: Format | None
     embedding: nn.Module | None = None
+    guard: Guard | None = None
     _followed: Followed = field(init=False)
     _in_place: bool = field(init=False, default=False)
 
@@ -165,9 +170,9 @@ class Rivals:
             return self._look(inputs, wanted, slopes)
 
     def _look(self, inputs: Inputs, wanted: Int[Tensor, " m"], slopes: Slopes) -> Look:
-        in_float, up = self._led(inputs, wanted, slopes, self._float)
-        quantized, down = self._led(inputs, wanted, slopes, self._against)
-        return Look(in_float, quantized, up, down)
+        in_float, up, _ = self._led(inputs, wanted, slopes, self._float)
+        quantized, down, scores = self._led(inputs, wanted, slopes, self._against)
+        return Look(in_float, quantized, is_flagged(self.guard, scores), up, down)
 
     def _led(
         self,
@@ -175,13 +180,15 @@ class Rivals:
         wanted: Int[Tensor, " m"],
         slopes: Slopes,
         run: Callable[[Inputs, Slopes], Tensor],
-    ) -> tuple[Tensor, Tensor | None]:
+    ) -> tuple[Tensor, Tensor | None, Tensor]:
         if slopes == "none":
             with torch.no_grad():
-                return margins(run(inputs, slopes), wanted).cpu(), None
+                scores = run(inputs, slopes)
+                return margins(scores, wanted).cpu(), None, scores
         saving = allow_mutation_on_saved_tensors() if self._in_place else nullcontext()
         with torch.enable_grad(), saving, self._leaf(inputs) as (given, leaf):
-            found = margins(run(given, slopes), wanted)
+            scores = run(given, slopes)
+            found = margins(scores, wanted)
             total = found[torch.isfinite(found)].sum()
             if slopes == "width" and run == self._against and self._followed.widths:
                 total = -torch.stack(self._followed.widths).sum()
@@ -192,7 +199,7 @@ class Rivals:
                 else (None,)
             )
         gradient = torch.zeros_like(at) if gradient is None else gradient.nan_to_num(0, 0, 0)
-        return found.detach().cpu(), gradient.detach()
+        return found.detach().cpu(), gradient.detach(), scores.detach()
 
     @contextmanager
     def _leaf(self, inputs: Inputs) -> Iterator[tuple[Inputs, Callable[[], Tensor]]]:
@@ -236,6 +243,13 @@ class Rivals:
             return self._float(inputs, slopes)
         finally:
             hook.remove()
+
+
+def is_flagged(guard: Guard | None, scores: Float[Tensor, "m classes"]) -> Bool[Tensor, " m"]:
+    """Of quantized scores; without a guard none is."""
+    if guard is None:
+        return torch.zeros(len(scores), dtype=torch.bool)
+    return guard.flagged(scores, score_signals(scores)).cpu()
 
 
 def nudged(values: Tensor, number: int = 0) -> Tensor:
