@@ -14,6 +14,7 @@ import torch.nn.functional as F  # noqa: N812
 from torch import nn
 
 import tests.quick_checks  # noqa: F401  (before what it checks)
+import tests.quick_exports  # noqa: F401
 
 # isort: split
 
