@@ -28,6 +28,7 @@ _closures: dict[CodeType, Callable[..., Any]] = {}
 # One is like another to any check.
 _BY_KIND = frozenset({int, float, bool, type(None)})
 _ARRAYS = frozenset({torch.Tensor, torch.nn.Parameter, np.ndarray})
+_COLLECTIONS = (tuple, list, set, frozenset)
 
 
 class _Called(threading.local):
@@ -123,7 +124,7 @@ def look_of(value: Any) -> Any:
         return object()
     if kind is dict:
         return kind, *(look_of(part) for item in value.items() for part in item)
-    if isinstance(value, tuple | list | set | frozenset):
+    if isinstance(value, _COLLECTIONS):
         kinds = frozenset(map(type, value))
         return kind, len(value), kinds if kinds <= _BY_KIND else tuple(map(look_of, value))
     return value if kind is str or isinstance(value, type) else kind

@@ -13,8 +13,9 @@ import numpy as np
 import pytest
 from scipy.stats import beta
 from statsmodels.stats.contingency_tables import mcnemar
-from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.proportion import proportion_confint
+
+from tests.multitest import holm_by_statsmodels
 
 Json = dict[str, Any]
 
@@ -169,7 +170,7 @@ def changes(record: Json) -> dict[str, Json | None]:
     found = {name: _change(policy_figures(record, name)["flips"]) for name in names(record)}
     tested = [name for name, one in found.items() if one is not None]
     p_values = [one["p_value"] for one in found.values() if one is not None]
-    adjusted = multipletests(p_values, method="holm")[1] if tested else []
+    adjusted = holm_by_statsmodels(p_values) if tested else []
     for name, p in zip(tested, adjusted, strict=True):
         found[name] = {**(found[name] or {}), "p_holm": float(p)}
     return found

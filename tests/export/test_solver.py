@@ -33,7 +33,7 @@ def tables(points: int, options: int) -> Tensor:
 @pytest.mark.parametrize(
     ("points", "bits", "total"),
     [
-        (20, tuple(range(3, 11)), 110),
+        (8, tuple(range(3, 11)), 44),  # a graph of 20 takes three times as long to write
         (5, (2, 3, 5, 8), 22),
         (5, (2, 3, 5, 8), 10),
         (5, (2, 3, 5, 8), 40),

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from jaxtyping import Float, Shaped, UInt8
 
-from bitcliff.adapters.images import take_images, thumbnail
+from bitcliff.adapters.images import Thumbnails, take_images
 from bitcliff.adapters.optional import require
 from bitcliff.adapters.preprocessing import in_words
 from bitcliff.adapters.source import Progress, Taken
@@ -60,8 +60,9 @@ def preprocess_array(
 
 def array_thumbnails(
     x: Float[np.ndarray, "n *rest"], limits: tuple[float, float] | None = None
-) -> tuple[str, ...] | None:
-    """Thumbnails of arrays that look like images, (n, 1 or 3, height, width); else None.
+) -> Sequence[str] | None:
+    """Thumbnails of arrays that look like images, (n, 1 or 3, height, width); else None. Each is
+    made when it is looked at: of thousands a report shows a few, and training none.
 
     Black and white are `limits`; without them each is stretched from its own minimum to its own
     maximum. Small ones are enlarged to about
@@ -75,20 +76,18 @@ def array_thumbnails(
         module: Any = require("PIL.Image", "vision", "thumbnails")
     except InputError:
         return None
-    return tuple(_shown(example, module, limits) for example in x)
+    return Thumbnails(lambda place: _shown(x[place], module, limits), range(len(x)))
 
 
 def _shown(
     example: Float[np.ndarray, "c h w"], module: Any, limits: tuple[float, float] | None
-) -> str:
+) -> Any:
     low, high = limits or (float(example.min()), float(example.max()))
     scaled = (example.astype(np.float64) - low) / (high - low if high > low else 1.0)
     pixels = np.rint(scaled * 255).astype(np.uint8).transpose(1, 2, 0)
     image = module.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels).convert("RGB")
     factor = max(1, round(_SHOWN_SIDE / max(image.size)))
-    return thumbnail(
-        image.resize((image.width * factor, image.height * factor), module.Resampling.NEAREST)
-    )
+    return image.resize((image.width * factor, image.height * factor), module.Resampling.NEAREST)
 
 
 def take_floats(x: Float[np.ndarray, "n *rest"], done: str, indices: Sequence[int]) -> Taken:

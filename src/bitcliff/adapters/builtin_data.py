@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -50,8 +51,7 @@ def open_digits(spec: str, subject: Subject, options: DataOptions) -> Source:
     if options.split not in ("train", "test"):
         raise InputError(f"--split {options.split}: digits has the splits test and train")
     datasets: Any = require("sklearn.datasets", "demo", spec)
-    with quiet():
-        digits = datasets.load_digits()
+    digits = _digits_of(datasets)
     mine = slice(_DIGITS_TEST, None) if options.split == "test" else slice(_DIGITS_TEST)
     values = (digits.images / _DIGITS_MAXIMUM).astype(np.float32)[mine, None]
     labels = digits.target.astype(np.int64)[mine]
@@ -65,3 +65,9 @@ def open_digits(spec: str, subject: Subject, options: DataOptions) -> Source:
         return take_floats(values, "grey values divided by 16", indices)
 
     return Source(ids, labels, take, tuple(str(digit) for digit in range(10)))
+
+
+@cache  # a tenth of a second, and a command opens the splits for training and testing
+def _digits_of(datasets: Any) -> Any:
+    with quiet():
+        return datasets.load_digits()

@@ -364,9 +364,8 @@ class Evaluator:
             self.on_batch()
 
     def _failures(self, logits: Float[Tensor, "m classes"]) -> list[str | None]:
-        found: list[str | None] = [
-            None if bool(torch.isfinite(row).all()) else "output" for row in logits
-        ]
+        finite = torch.isfinite(logits).reshape(len(logits), -1).all(1).tolist()
+        found: list[str | None] = [None if one else "output" for one in finite]
         for place, point in self.attachment.incidents.failed.items():
             if place < len(found):
                 found[place] = point

@@ -4,9 +4,9 @@ import base64
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from importlib.resources import files
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bitcliff.record import Record
 from bitcliff.report import view
@@ -21,6 +21,9 @@ from bitcliff.report.policies import policy_groups
 from bitcliff.report.risk import SHOWN, at_risk_cards, changed_by
 from bitcliff.report.section import Section
 from bitcliff.verdict import Verdict
+
+if TYPE_CHECKING:
+    import jinja2
 
 
 @dataclass(frozen=True)
@@ -48,8 +51,18 @@ def render_page(template: str, context: dict[str, Any]) -> str:
     Everything in `context` is escaped; the content security policy allows the one style block
     (by its hash) and images held in the page, and nothing else.
     """
-    import jinja2
     from markupsafe import Markup
+
+    style = colour_rules() + _resource("report.css")
+    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    # Ours, not data: the hash of the policy is over these very bytes, so they must not be escaped.
+    trusted = {"style": Markup(style), "style_hash": digest}  # noqa: S704
+    return str(_environment().get_template(template).render(**trusted, **context))
+
+
+@cache  # it keeps its templates compiled, and `assess --explain` writes two pages
+def _environment() -> "jinja2.Environment":
+    import jinja2
 
     environment = jinja2.Environment(
         loader=jinja2.FunctionLoader(_resource),
@@ -59,11 +72,7 @@ def render_page(template: str, context: dict[str, Any]) -> str:
         lstrip_blocks=True,
     )
     environment.filters.update(FILTERS)
-    style = colour_rules() + _resource("report.css")
-    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
-    # Ours, not data: the hash of the policy is over these very bytes, so they must not be escaped.
-    trusted = {"style": Markup(style), "style_hash": digest}  # noqa: S704
-    return environment.get_template(template).render(**trusted, **context)
+    return environment
 
 
 def _resource(name: str) -> str:
