@@ -59,6 +59,18 @@ class Format(BaseModel):
         return self.activations is None or self.activations.isolated
 
     @property
+    def alone(self) -> "Format":
+        """The same of an example that is alone in its batch, for batches of any size.
+
+        A scale of a tensor is then that of the example; one in two levels stays as it is.
+        """
+        activations = self.activations
+        if activations is None or activations.group != "batch":
+            return self
+        own = activations.model_copy(update={"group": "example"})
+        return self.model_copy(update={"activations": own})
+
+    @property
     def formula(self) -> str:
         """In one line, for people."""
         parts = (("activations", self.activations), ("weights", self.weights))

@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from bitcliff.audit.evaluator import margins
 from bitcliff.questions.provocation.rivals import Rivals
 from bitcliff.types.numerics import Numerics
 from bitcliff.types.presets import PRESETS, Format
@@ -18,6 +19,20 @@ def formats() -> list[Format]:
         Format(activations=by_block),
         PRESETS["ort-uint8"],
     ]
+
+
+def test_a_batch_of_many_is_seen_as_so_many_batches_of_one() -> None:
+    network, shipped = prepared(0), PRESETS["ort-uint8"]
+    inputs = network.evaluator.inputs
+    assert isinstance(inputs, torch.Tensor)
+    wanted = torch.zeros(len(inputs), dtype=torch.int64)
+    look = Rivals(network.evaluator, shipped).look(inputs, inputs, wanted, "none")
+    formats = (shipped,) * len(network.points)
+    one_by_one = network.evaluator.format_scores(network.everyone, formats, 1)
+    together = network.evaluator.format_scores(network.everyone, formats, len(inputs))
+    expected = margins(one_by_one.logits, wanted)
+    assert look.quantized.tolist() == pytest.approx(expected.tolist(), abs=1e-5)
+    assert not torch.allclose(margins(together.logits, wanted), expected, atol=1e-3)
 
 
 @pytest.mark.parametrize("shipped", formats(), ids=["example", "token", "block", "batch"])
@@ -85,8 +100,9 @@ def test_the_scales_gradient_sees_what_widens_a_range_at_no_cost_to_float() -> N
     assert float(along["scale"]) > 0.1
 
 
-def test_what_shares_a_scale_over_the_batch_is_looked_at_one_by_one() -> None:
+def test_what_shares_a_scale_in_two_levels_is_looked_at_one_by_one() -> None:
     evaluator = prepared(0).evaluator
-    assert Rivals(evaluator, PRESETS["ort-uint8"]).rows == 1
+    assert Rivals(evaluator, PRESETS["nvfp4"]).rows == 1
+    assert Rivals(evaluator, PRESETS["ort-uint8"]).rows == 4
     assert Rivals(evaluator, FOUR).rows == evaluator.batch_size == 4
     assert Rivals(evaluator, None).rows == 4

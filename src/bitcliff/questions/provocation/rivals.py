@@ -138,11 +138,13 @@ class Rivals:
     _in_place: bool = field(init=False, default=False)
 
     def __post_init__(self) -> None:
+        if self.shipped is not None:  # each input is alone in its batch, and many are run together
+            self.shipped = self.shipped.alone
         self._followed = Followed(self.evaluator.attachment)
 
     @property
     def rows(self) -> int:
-        """How many examples one look may have: one, where a batch shares a scale."""
+        """How many examples one look may have: one, where a batch shares a scale in two levels."""
         shared = self.shipped is not None and not self.shipped.isolated
         return 1 if shared else self.evaluator.batch_size
 
