@@ -12,13 +12,13 @@ from bitcliff.adapters import load_model
 from bitcliff.audit import AssessSettings
 from bitcliff.export import float_onnx
 from bitcliff.run.assess_job import AssessJob, Listener, run_assess
-from bitcliff.run.batchmates_job import BatchmatesJob, run_batchmates
 from bitcliff.run.explain_job import ExplainJob, run_explain
+from bitcliff.run.isolate_job import IsolateJob, run_isolate
 from bitcliff.run.verify_job import VerifyJob, run_verify
 from bitcliff.types.numerics import Numerics
 from bitcliff.types.presets import Format
 from bitcliff.types.runtime_choice import RuntimeChoice
-from bitcliff.types.settings import BatchmatesSettings, CorruptionSettings, LengthSettings
+from bitcliff.types.settings import CorruptionSettings, IsolationSettings, LengthSettings
 from tests.adapters.onnx.networks import images, small
 from tests.small_networks import chain
 
@@ -131,10 +131,10 @@ def black_box(out: Path) -> None:
     run_assess(replace(job, runtimes=(RuntimeChoice("ort-dynamic"),), black_box=True), QUIET)
 
 
-def batchmates(out: Path) -> None:
+def isolated(out: Path) -> None:
     what = AssessJob("brittle-digits", "digits", out, command="bitcliff ...", limit=4)
-    settings = BatchmatesSettings(batch=2, draws=2, candidates=2, effort=2)
-    run_batchmates(BatchmatesJob(what, settings=settings), QUIET)
+    settings = IsolationSettings(batch=2, draws=2, candidates=2, effort=2)
+    run_isolate(IsolateJob(what, settings=settings), QUIET)
 
 
 RUNS: dict[str, Callable[[Path], None]] = {
@@ -149,6 +149,6 @@ RUNS: dict[str, Callable[[Path], None]] = {
         explained,
         padded,
         black_box,
-        batchmates,
+        isolated,
     )
 }

@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 
 from bitcliff.errors import InputError
-from bitcliff.questions.batchmates.page import render_batchmates
-from bitcliff.questions.batchmates.record import Batchmates
-from bitcliff.questions.batchmates.store import BATCHMATES
+from bitcliff.questions.isolation.page import render_isolation
+from bitcliff.questions.isolation.record import Isolation
+from bitcliff.questions.isolation.store import ISOLATION
 from bitcliff.questions.kinds import KINDS
 from bitcliff.questions.sections import write_run_report
 from bitcliff.record import Record, measurement, read_record, store
@@ -68,7 +68,7 @@ class Reading:
         worked_out: its figures.
     """
 
-    record: Record | Batchmates
+    record: Record | Isolation
     worked_out: Json
 
     @property
@@ -77,19 +77,17 @@ class Reading:
 
     def draw(self, out: Path) -> None:
         if isinstance(self.record, Measurement):
-            assert render_batchmates(self.record)
+            assert render_isolation(self.record)
         else:
             write_run_report(self.record, judge(self.record, LIMIT), out)
 
 
-def read(out: Path) -> Record | Batchmates:
-    return (
-        BATCHMATES.read(out) if (out / BATCHMATES.file_name).exists() else read_record(out, KINDS)
-    )
+def read(out: Path) -> Record | Isolation:
+    return ISOLATION.read(out) if (out / ISOLATION.file_name).exists() else read_record(out, KINDS)
 
 
 def file_of(out: Path) -> Path:
-    found = out / BATCHMATES.file_name
+    found = out / ISOLATION.file_name
     return found if found.exists() else out / RECORD_NAME
 
 

@@ -59,7 +59,8 @@ def test_a_folder_of_something_else_is_left_alone(tmp_path: Path) -> None:
     [
         ("assess", ["partial.jsonl"]),
         ("assess", ["config.json", "record.json"]),
-        ("batchmates", ["batchmates.partial.jsonl"]),
+        ("isolate", ["isolate.partial.jsonl"]),
+        ("isolate", ["config.json", "isolate.json"]),
         ("batchmates", ["config.json", "batchmates.json"]),
         ("train", ["config.json"]),
     ],
@@ -69,7 +70,7 @@ def test_a_folder_holds_the_runs_of_one_command(
 ) -> None:
     for name in files:
         (tmp_path / name).write_text('{"seeds": [0]}' if owner == "train" else "{}")
-    for command in ("assess", "batchmates"):
+    for command in ("assess", "isolate"):
         if command == owner:
             check_run_directory(tmp_path, command)
             continue

@@ -1,16 +1,16 @@
 """Four victims, what became of each set by hand, and the record made of them."""
 
-from bitcliff.questions.batchmates.record import (
+from bitcliff.questions.isolation.record import (
     Attack,
     Baseline,
-    Batchmates,
-    BatchmatesObserved,
     Checked,
+    Isolation,
+    IsolationObserved,
     Victim,
 )
-from bitcliff.questions.batchmates.store import BATCHMATES
+from bitcliff.questions.isolation.store import ISOLATION
 from bitcliff.questions.runtime_description import RuntimeDescription
-from bitcliff.types.settings import BatchmatesSettings
+from bitcliff.types.settings import IsolationSettings
 from tests.report.example_record import HOSTILE as HOSTILE_NAMES
 from tests.report.example_record import Variant, example_record
 
@@ -72,7 +72,7 @@ def victims(labelled: bool = True) -> list[Victim]:
     ]
 
 
-def observed(some: list[Victim] | None = None, labelled: bool = True) -> BatchmatesObserved:
+def observed(some: list[Victim] | None = None, labelled: bool = True) -> IsolationObserved:
     some = victims(labelled) if some is None else some
     like = example_record(
         Variant(n=1, uniform=False, adversary=False, budgets=(7,), hostile=True, labelled=labelled)
@@ -84,17 +84,17 @@ def observed(some: list[Victim] | None = None, labelled: bool = True) -> Batchma
         quantized={"Conv": 2},
         in_float={},
     )
-    return BatchmatesObserved(
+    return IsolationObserved(
         provenance=like.provenance,
         subject=like.subject.model_copy(update={"n_examples": len(some)}),
         runtime=runtime,
         reference_runtime=runtime,
-        settings=BatchmatesSettings(batch=8, draws=2, candidates=3, effort=20, seed=0),
+        settings=IsolationSettings(batch=8, draws=2, candidates=3, effort=20, seed=0),
         positive_control=True,
         crafting="8-bit images",
         victims=some,
     )
 
 
-def record(some: list[Victim] | None = None, labelled: bool = True) -> Batchmates:
-    return BATCHMATES.of(observed(some, labelled))
+def record(some: list[Victim] | None = None, labelled: bool = True) -> Isolation:
+    return ISOLATION.of(observed(some, labelled))

@@ -1,4 +1,4 @@
-"""The page of `bitcliff batchmates`, as text and in a browser."""
+"""The page of `bitcliff isolate`, as text and in a browser."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -6,15 +6,15 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser
 
-from bitcliff.questions.batchmates.page import batchmates_lines, render_batchmates
-from bitcliff.questions.batchmates.plot import curve
+from bitcliff.questions.isolation.page import isolation_lines, render_isolation
+from bitcliff.questions.isolation.plot import curve
 from tests.browser import Visit, contrast, inks, launched
-from tests.questions.batchmates.victims import record, victims
+from tests.questions.isolation.victims import record, victims
 
 
 def test_without_labels_no_test_is_told() -> None:
-    assert "McNemar" not in render_batchmates(record(labelled=False))
-    assert "McNemar" in render_batchmates(record())
+    assert "McNemar" not in render_isolation(record(labelled=False))
+    assert "McNemar" in render_isolation(record())
 
 
 def test_the_curve_climbs_at_each_first_flip() -> None:
@@ -22,7 +22,7 @@ def test_the_curve_climbs_at_each_first_flip() -> None:
 
 
 def test_the_terminal_tells_the_finding_first() -> None:
-    lines = batchmates_lines(record())
+    lines = isolation_lines(record())
     assert lines[0] == "A chosen or crafted batch-mate changes 3 of 4 predictions."
     assert any(line.startswith("at random") and "50.0 % (4/8)" in line for line in lines)
     assert "At random, lost and gained are of each victim's first draw alone." in lines
@@ -31,18 +31,18 @@ def test_the_terminal_tells_the_finding_first() -> None:
 def test_no_flip_is_no_proof() -> None:
     calm = victims()[3:]
     quiet = record(calm)
-    page = render_batchmates(quiet)
+    page = render_isolation(quiet)
     assert "no proof that none ever will" in page
-    assert batchmates_lines(quiet)[0] == (
+    assert isolation_lines(quiet)[0] == (
         "No batch-mate was found that changes any of the 1 predictions."
     )
 
 
 def test_names_and_images_from_data_cannot_do_anything() -> None:
-    page = render_batchmates(record())
+    page = render_isolation(record())
     assert "<script" not in page
     assert "javascript:" not in page
-    assert page == render_batchmates(record())
+    assert page == render_isolation(record())
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +57,7 @@ def test_a_browser_shows_it_legibly_without_a_complaint(
     browser: Browser, tmp_path: Path, scheme: str, width: int
 ) -> None:
     file = tmp_path / "report.html"
-    file.write_text(render_batchmates(record()))
+    file.write_text(render_isolation(record()))
     with Visit(browser, file, width, scheme) as page:
         assert page.evaluate("document.documentElement.scrollWidth") <= width
         assert page.locator(".couple").count() == 3

@@ -1,4 +1,4 @@
-"""`bitcliff batchmates` as a user runs it."""
+"""`bitcliff isolate` as a user runs it."""
 
 import json
 from pathlib import Path
@@ -12,10 +12,10 @@ QUICK = ["--examples", "8", "--batch", "4", "--draws", "2", "--candidates", "4",
 
 
 def test_from_a_built_in_network_to_a_record_that_can_be_recomputed(tmp_path: Path) -> None:
-    done = bitcliff(tmp_path, "batchmates", "brittle-digits", *QUICK, "--json", "--out", "run")
+    done = bitcliff(tmp_path, "isolate", "brittle-digits", *QUICK, "--json", "--out", "run")
     assert done.returncode == 0, done.stderr
     record = json.loads(done.stdout)
-    assert record == json.loads((tmp_path / "run" / "batchmates.json").read_text())
+    assert record == json.loads((tmp_path / "run" / "isolate.json").read_text())
     assert "<script" not in (tmp_path / "run" / "report.html").read_text()
     assert record["positive_control"] is True
     assert record["figures"]["ours_changed"]["k"] == 0
@@ -37,7 +37,7 @@ def test_arrays_that_are_no_pictures_get_companions_from_the_data_alone(workplac
     np.savez(workplace / "flat.npz", x=digits["x"].reshape(40, 64), y=digits["y"])
     done = bitcliff(
         workplace,
-        *("batchmates", "py:mynet:DigitsMLP", "--weights", "mlp.safetensors"),
+        *("isolate", "py:mynet:DigitsMLP", "--weights", "mlp.safetensors"),
         *("--data", "flat.npz", *QUICK, "--out", "flat"),
     )
     assert done.returncode == 0, done.stderr
@@ -60,7 +60,7 @@ def test_arrays_that_are_no_pictures_get_companions_from_the_data_alone(workplac
     ],
 )
 def test_bad_input_is_one_line(tmp_path: Path, arguments: list[str], told: str) -> None:
-    done = bitcliff(tmp_path, "batchmates", *arguments, "--out", "run")
+    done = bitcliff(tmp_path, "isolate", *arguments, "--out", "run")
     assert done.returncode == 2
     assert told in done.stderr
     assert "Traceback" not in done.stderr
@@ -69,9 +69,9 @@ def test_bad_input_is_one_line(tmp_path: Path, arguments: list[str], told: str) 
 
 
 def test_a_format_that_isolates_examples_is_said_to_and_nothing_is_run(tmp_path: Path) -> None:
-    done = bitcliff(tmp_path, "batchmates", "base-digits", "--numerics", "mxfp8-rceil")
+    done = bitcliff(tmp_path, "isolate", "base-digits", "--numerics", "mxfp8-rceil")
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("mxfp8-rceil isolates examples by construction: ")
-    told = bitcliff(tmp_path, "batchmates", "--numerics", "mxfp8-rceil", "--json").stdout
+    told = bitcliff(tmp_path, "isolate", "--numerics", "mxfp8-rceil", "--json").stdout
     assert json.loads(told) == {"numerics": "mxfp8-rceil", "isolated": True}
     assert list(tmp_path.iterdir()) == []
