@@ -7,6 +7,7 @@ import pytest
 
 from bitcliff.cli.assess import assess
 from bitcliff.cli.explain import explain
+from bitcliff.cli.isolate import isolate
 from bitcliff.cli.main import run
 from bitcliff.cli.options import settings_from
 from bitcliff.types.options import DataOptions, ModelOptions

@@ -43,7 +43,7 @@ _BY_ELEMENT = frozenset(
 _MOVES = frozenset(
     {
         "cat", "stack", "constant_pad_nd", "repeat", "flip", "roll", "index_select", "gather",
-        "index", "clone", "im2col", "pixel_shuffle", "pixel_unshuffle", "repeat_interleave",
+        "index", "_unsafe_index", "clone", "im2col", "pixel_shuffle", "pixel_unshuffle", "repeat_interleave",
         "channel_shuffle", "take_along_dim", "split_with_sizes_copy", "slice_scatter",
         "select_scatter", "diagonal_copy", "reflection_pad1d", "reflection_pad2d",
         "replication_pad1d", "replication_pad2d", "rot90", "diag_embed", "slice_backward",
@@ -62,6 +62,9 @@ _ALONG = frozenset(
         "cummin", "logcumsumexp", "argsort", "kthvalue", "glu",
     }
 )  # fmt: skip
+_BATCH_NORMS = frozenset(
+    {"native_batch_norm", "_native_batch_norm_legit", "_native_batch_norm_legit_no_training"}
+)
 _SPATIAL = re.compile(r"(pool|upsample|unfold|grid_sampler).*?([123])d")
 
 
@@ -71,6 +74,8 @@ def rule_for(func: Any, name: str) -> Rule | None:
         return None
     if name in _BY_NAME:
         return _BY_NAME[name]
+    if name in _BATCH_NORMS:
+        return _batch_norm(func)
     if name in _MOVES:
         return _moves(func)
     if name in _REDUCES:
@@ -82,6 +87,15 @@ def rule_for(func: Any, name: str) -> Rule | None:
     if name in _BY_ELEMENT or torch.Tag.pointwise in func.tags:
         return _by_element
     return None
+
+
+def decides_a_size(name: str, args: Any, ends: Ends) -> bool:
+    """Whether a kernel chooses by ones and zeros that are not nobody's: how many it chooses, hangs
+    on what the examples hold."""
+    if name not in ("index", "_unsafe_index"):
+        return False
+    chosen = [one for one in args[1] if isinstance(one, Tensor) and one.dtype == torch.bool]
+    return any(id(one) in ends and bool(ends[id(one)].any()) for one in chosen)
 
 
 def argument(func: Any, name: str, args: Any, kwargs: Any) -> Any:
@@ -259,15 +273,20 @@ def _group_norm(args: Any, _kwargs: Any, ends: Ends, shape: torch.Size, n: int) 
     return whole.reshape(*whole.shape, *inner).expand(shape)
 
 
-def _batch_norm(args: Any, _kwargs: Any, ends: Ends, shape: torch.Size, n: int) -> Tensor | None:
-    end = _end(ends, args[0])
-    if end is None or n or len(ends) > 1:
-        return None
-    training = isinstance(args[5], bool) and args[5]
-    if not training:
-        return end
-    every = [dim for dim in range(end.ndim) if dim != 1]
-    return end.amax(every, keepdim=True).expand(shape)
+def _batch_norm(func: Any) -> Rule:
+    """By the channel's own statistics over the batch, or by fixed ones."""
+
+    def rule(args: Any, kwargs: Any, ends: Ends, shape: torch.Size, n: int) -> Tensor | None:
+        end = _end(ends, args[0])
+        if end is None or n or len(ends) > 1:
+            return None
+        fixed = func._overloadpacket.__name__.endswith("no_training")
+        if fixed or argument(func, "training", args, kwargs) is False:
+            return end
+        every = [dim for dim in range(end.ndim) if dim != 1]
+        return end.amax(every, keepdim=True).expand(shape)
+
+    return rule
 
 
 def _embedding(args: Any, _kwargs: Any, ends: Ends, shape: torch.Size, _n: int) -> Tensor | None:
@@ -307,9 +326,6 @@ _BY_NAME: dict[str, Rule] = {
     "native_layer_norm": _layer_norm,
     "_fused_rms_norm": _layer_norm,
     "native_group_norm": _group_norm,
-    "native_batch_norm": _batch_norm,
-    "_native_batch_norm_legit": _batch_norm,
-    "_native_batch_norm_legit_no_training": _batch_norm,
     "embedding": _embedding,
     "_scaled_dot_product_flash_attention_for_cpu": _attention,
 }

@@ -8,15 +8,14 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import torch
-from jaxtyping import Float
 from torch import Tensor
 from torch.multiprocessing.reductions import StorageWeakRef
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from bitcliff.points.owner_rules import FRESH, OVERWRITES, READS, rule_for
+from bitcliff.points.owner_rules import FRESH, OVERWRITES, READS, decides_a_size, rule_for
 
-Ends = tuple[Float[Tensor, "*shape"], Float[Tensor, "*shape"]]
+Ends = tuple[Tensor, Tensor]
 """Of each value the first and the last example in it: batch - first, and last + 1; 0: of none.
 
 Both so that what two values make together has the larger, and a filler of zeros is nobody's.
@@ -96,7 +95,8 @@ class Owners(TorchDispatchMode):
         self, func: Any, args: Any, kwargs: Any, given: list[Tensor], known: Any, result: Any
     ) -> None:
         name = func._overloadpacket.__name__
-        if name in READS and any(_touched(ends) for ends in known.values()):
+        reads = name in READS and any(_touched(ends) for ends in known.values())
+        if reads or decides_a_size(name, args, {key: ends[1] for key, ends in known.items()}):
             self.lose(f"{name}: the network reads a value and may go on by it")
         written = [tensor for tensor in _written(func, args, kwargs) if isinstance(tensor, Tensor)]
         shared = {_storage(tensor) for tensor in given}

@@ -44,9 +44,7 @@ def test_a_planted_victim_among_others_is_found_with_its_companion() -> None:
         sha256="0" * 64,
     )
     settings = QUICK.changed(batch=4)
-    found = Measurement(
-        subject, examples, settings, *benches(subject, examples.inputs)
-    ).prepared()
+    found = Measurement(subject, examples, settings, *benches(subject, examples.inputs)).prepared()
     assert found.shop is None
     assert found.crafting.startswith("none: the inputs are not images")
     rows = found.baseline(lambda _done, _whole: None)
