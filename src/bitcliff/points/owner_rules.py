@@ -43,8 +43,8 @@ _BY_ELEMENT = frozenset(
 _MOVES = frozenset(
     {
         "cat", "stack", "constant_pad_nd", "repeat", "flip", "roll", "index_select", "gather",
-        "index", "_unsafe_index", "clone", "im2col", "pixel_shuffle", "pixel_unshuffle", "repeat_interleave",
-        "channel_shuffle", "take_along_dim", "split_with_sizes_copy", "slice_scatter",
+        "index", "_unsafe_index", "clone", "im2col", "pixel_shuffle", "pixel_unshuffle",
+        "channel_shuffle", "take_along_dim", "repeat_interleave", "slice_scatter",
         "select_scatter", "diagonal_copy", "reflection_pad1d", "reflection_pad2d",
         "replication_pad1d", "replication_pad2d", "rot90", "diag_embed", "slice_backward",
     }

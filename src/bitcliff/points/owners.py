@@ -33,6 +33,7 @@ class Owners(TorchDispatchMode):
         batch: how many examples there are.
         lost: in words, what could not be followed; whatever else was found is then no proof.
         unknown: kernels that were taken to mix all they are given.
+        mixing: the first kernel that made one value of several examples, and where; empty: none.
     """
 
     supports_higher_order_operators = True
@@ -43,6 +44,7 @@ class Owners(TorchDispatchMode):
         self.batch = batch
         self.lost: list[str] = []
         self.unknown: set[str] = set()
+        self.mixing = ""
         self.where: Callable[[], str] = lambda: ""
         self._constants = {_storage(tensor) for tensor in constants}
         self._notes: dict[StorageWeakRef, tuple[int, Ends]] = {}
@@ -107,8 +109,18 @@ class Owners(TorchDispatchMode):
         if name in OVERWRITES:
             known = {key: ends for key, ends in known.items() if key != id(args[0])}
         rule = None if name in FRESH else rule_for(func, name)
+        apart = not self.mixing and not any(bool(self.mixed(ends).any()) for ends in known.values())
         for tensor in [*written, *fresh]:
-            self._note(tensor, self._made(name, rule, args, kwargs, known, tensor, made))
+            ends = self._made(name, rule, args, kwargs, known, tensor, made)
+            if apart and ends is not None and bool(self.mixed(ends).any()):
+                taken = ", which is not known and taken to mix all" if name in self.unknown else ""
+                self.mixing = f"{self.where() or 'the network'}: {name}{taken}"
+            self._note(tensor, ends)
+
+    def mixed(self, ends: Ends) -> Tensor:
+        """Which values are made of two examples or more."""
+        low, high = ends
+        return (high > 0) & (low + high != self.batch + 1)
 
     def _made(
         self, name: str, rule: Any, args: Any, kwargs: Any, known: Any, tensor: Tensor, made: Any

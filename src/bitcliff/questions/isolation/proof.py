@@ -186,16 +186,20 @@ class _Walk(Walk):
         numerics = self.condition.numerics
         assert numerics is not None  # noqa: S101  (otherwise no point is covered)
         rows = [_rows(end, point, numerics, self.batch) for end in (low, high)]
-        self.seen[point.name] = _groups_seen(rows[0], rows[1], self.batch)
+        self.seen[point.name] = _groups_seen(self.owners, rows[0], rows[1])
         self.spans[point.name] = _span(value, point, numerics, self.batch)
 
     def told(self, padded: bool) -> PassSeen:
         """What it was like as a whole."""
         mixed = 0
         if self.output is not None:
-            mixed = int(_mixed(*self.output, self.batch).sum())
+            mixed = int(self.owners.mixed(self.output).sum())
         return PassSeen(
-            batch=self.batch, padded=padded, mixed_output=mixed, lost=list(self.owners.lost)
+            batch=self.batch,
+            padded=padded,
+            mixing=self.owners.mixing,
+            mixed_output=mixed,
+            lost=list(self.owners.lost),
         )
 
 
@@ -232,24 +236,17 @@ def _span(value: Tensor, point: Point, numerics: Numerics, batch: int) -> int:
     return laid_out.shape[-1]
 
 
-def _mixed(low: Float[Tensor, "*shape"], high: Float[Tensor, "*shape"], batch: int) -> Tensor:
-    """Which values are made of two examples or more."""
-    return (high > 0) & (low + high != batch + 1)
-
-
 def _groups_seen(
-    low: Float[Tensor, "groups k"], high: Float[Tensor, "groups k"], batch: int
+    owners: Owners, low: Float[Tensor, "groups k"], high: Float[Tensor, "groups k"]
 ) -> GroupsSeen:
-    mixed = _mixed(low, high, batch)
-    single = [end.where(~mixed, 0.0).amax(1) for end in (low, high)]
-    crossing = _mixed(single[0], single[1], batch)
+    mixed = owners.mixed((low, high))
+    single = (low.where(~mixed, 0.0).amax(1), high.where(~mixed, 0.0).amax(1))
     examples = torch.zeros(len(low), dtype=torch.int64)
-    for example in range(batch):
-        held = (batch - low <= example) & (example <= high - 1)
-        examples += held.any(1)
+    for example in range(owners.batch):
+        examples += ((owners.batch - low <= example) & (example <= high - 1)).any(1)
     return GroupsSeen(
         groups=len(low),
         examples=int(examples.max()) if len(examples) else 0,
-        crossing=int(crossing.sum()),
+        crossing=int(owners.mixed(single).sum()),
         mixed=int(mixed.sum()),
     )

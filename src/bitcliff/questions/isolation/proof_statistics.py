@@ -35,13 +35,13 @@ def _reasons(
     count = len(proof.points)
     if crossing:
         yield f"a group holds values of several examples at {_first_of(crossing, count)}"
-    if mixed:
+    reached = [*mixed, *(["its output"] if any(p.mixed_output for p in proof.passes) else [])]
+    if reached:
+        where = next(iter(one.mixing for one in proof.passes if one.mixing), "not told where")
         yield (
-            "the network itself, in float, makes values of several examples before "
-            f"{_first_of(mixed, count)}"
+            "the network itself, in float, makes values of several examples, first at "
+            f"{where}; they reach {reached[0]}"
         )
-    if not mixed and any(one.mixed_output for one in proof.passes):
-        yield "the network itself, in float, makes its output of several examples"
     if padding:
         yield f"padding enters a group at {_first_of(padding, count)}"
     if subject.uncovered:

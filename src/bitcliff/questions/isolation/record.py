@@ -125,12 +125,14 @@ class PassSeen(Part):
     """Observed: one pass in which every kernel was followed.
 
     Attributes:
-        padded: whether a text in it was. mixed_output: values of the output that the network has
-            made of several examples. lost: what could not be followed, in words.
+        padded: whether a text in it was. mixing: the first kernel at which the network itself may
+            have made one value of several examples, and where; empty: none. mixed_output: how many
+            values of the output are such. lost: what could not be followed, in words.
     """
 
     batch: Annotated[Count, Field(ge=2)]
     padded: bool
+    mixing: str
     mixed_output: Count
     lost: list[str]
 
