@@ -16,7 +16,7 @@ from bitcliff.run.explain_job import ExplainJob, run_explain
 from bitcliff.run.isolate_job import IsolateJob, run_isolate
 from bitcliff.run.verify_job import VerifyJob, run_verify
 from bitcliff.types.numerics import Numerics
-from bitcliff.types.presets import Format
+from bitcliff.types.presets import Format, preset
 from bitcliff.types.runtime_choice import RuntimeChoice
 from bitcliff.types.settings import CorruptionSettings, IsolationSettings, LengthSettings
 from tests.adapters.onnx.networks import images, small
@@ -131,10 +131,19 @@ def black_box(out: Path) -> None:
     run_assess(replace(job, runtimes=(RuntimeChoice("ort-dynamic"),), black_box=True), QUIET)
 
 
-def isolated(out: Path) -> None:
+def beside_companions(out: Path) -> None:
     what = AssessJob("brittle-digits", "digits", out, command="bitcliff ...", limit=4)
     settings = IsolationSettings(batch=2, draws=2, candidates=2, effort=2)
     run_isolate(IsolateJob(what, settings=settings), QUIET)
+
+
+def not_proved(out: Path) -> None:
+    """A format that shares a scale, so that there is both: what was followed, and victims."""
+    what = replace(_chain(out), limit=4)
+    settings = IsolationSettings(batch=2, draws=2, candidates=2, effort=2)
+    run_isolate(
+        IsolateJob(what, numerics=("ort-uint8", preset("ort-uint8")), settings=settings), QUIET
+    )
 
 
 RUNS: dict[str, Callable[[Path], None]] = {
@@ -149,6 +158,7 @@ RUNS: dict[str, Callable[[Path], None]] = {
         explained,
         padded,
         black_box,
-        isolated,
+        beside_companions,
+        not_proved,
     )
 }

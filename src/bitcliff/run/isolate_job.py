@@ -14,7 +14,7 @@ from torch import Tensor
 from bitcliff.adapters.array_images import array_thumbnails
 from bitcliff.adapters.runtimes import load_runtime
 from bitcliff.audit.format_runtime import format_runtime
-from bitcliff.errors import BitcliffError
+from bitcliff.errors import BitcliffError, InputError
 from bitcliff.export import float_onnx
 from bitcliff.points import logits_of, take
 from bitcliff.questions.isolation.bench import Bench
@@ -104,7 +104,11 @@ def _proof(job: IsolateJob, measurement: Measurement, listener: Listener) -> Pro
         return None
     condition = condition_of(*job.numerics, measurement.plan)
     listener.stage("Following every example through the network")
-    return proof_of(measurement.subject, measurement.examples.inputs, condition, job.settings.batch)
+    inputs = measurement.examples.inputs
+    try:
+        return proof_of(measurement.subject, inputs, condition, job.settings.batch)
+    except InputError as error:  # of a layer that the format does not take
+        raise InputError(f"--numerics {condition.name}: {error}") from error
 
 
 def _searched(

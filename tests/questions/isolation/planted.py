@@ -62,7 +62,7 @@ def _range_of_all(x: Tensor) -> Tensor:
 
 def _zero_point_of_all(x: Tensor) -> Tensor:
     step = x.abs().amax((1, 2), keepdim=True) / 100
-    zero = (x.amin() / step).round()
+    zero = x.amin() / step
     return ((x / step - zero).round().clamp(0, 255) + zero) * step
 
 
@@ -74,7 +74,7 @@ def _in_place(x: Tensor) -> Tensor:
 
 
 def _by_value(x: Tensor) -> Tensor:
-    return x * 0.5 if float(x.abs().max()) > 20 else x
+    return x * 0.5 if int(x.flatten(1).amax(1).argmax()) else x
 
 
 def _past_torch(x: Tensor) -> Tensor:

@@ -34,7 +34,8 @@ def test_no_flip_is_no_proof() -> None:
     page = render_isolation(quiet)
     assert "no proof that none ever will" in page
     assert isolation_lines(quiet)[0] == (
-        "No batch-mate was found that changes any of the 1 predictions."
+        "No proof: a runtime is a black box; no batch-mate was found in 40 runs that changes any "
+        "of the 1 predictions."
     )
 
 

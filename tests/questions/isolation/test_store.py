@@ -42,7 +42,7 @@ def test_what_is_no_such_record_is_refused_in_one_line(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="cannot be read: No such file"):
         ISOLATION.read(tmp_path)
     fields = written()
-    says = r"schema_version 9\.0, but this Bitcliff reads 2\.1"
+    says = r"schema_version 9\.0, but this Bitcliff reads 3\.0"
     refused(tmp_path, {**fields, "schema_version": "9.0"}, says)
     refused(tmp_path, {**fields, "schema_version": []}, "schema_version .*, but this Bitcliff")
     without = {key: one for key, one in fields.items() if key != "victims"}
@@ -64,11 +64,15 @@ def test_no_figure_can_be_changed(tmp_path: Path) -> None:
     refused(tmp_path, fields, "inconsistent record: figures")
 
 
-def test_a_record_of_before_has_its_figures_worked_out(tmp_path: Path) -> None:
+@pytest.mark.parametrize("version", ["2.0", "2.1"])
+def test_a_record_of_batchmates_is_read_and_its_figures_are_worked_out(
+    tmp_path: Path, version: str
+) -> None:
     fields = written()
+    del fields["proof"]
     figures = {**fields["figures"], "situations": []}
-    text = json.dumps({**fields, "schema_version": "2.0", "figures": figures})
-    (tmp_path / ISOLATION.file_name).write_text(text)
+    text = json.dumps({**fields, "schema_version": version, "figures": figures})
+    (tmp_path / "batchmates.json").write_text(text)
     assert ISOLATION.read(tmp_path) == record()
 
 
@@ -108,7 +112,7 @@ def test_schema_1_0_is_read_under_todays_names_and_its_figures_are_worked_out(
 ) -> None:
     now = record()
     text = ISOLATION.json(now).encode("utf-8", "backslashreplace").decode()
-    (tmp_path / ISOLATION.file_name).write_text(json.dumps(_of_1_0(json.loads(text))))
+    (tmp_path / "batchmates.json").write_text(json.dumps(_of_1_0(json.loads(text))))
     again = ISOLATION.read(tmp_path)
     assert again.figures.situations == now.figures.situations
     assert again.observed.positive_control is True
@@ -118,8 +122,11 @@ def test_schema_1_0_is_read_under_todays_names_and_its_figures_are_worked_out(
 def _of_1_0(fields: dict[str, Any]) -> dict[str, Any]:
     was = copy.deepcopy(fields)
     was |= {"schema_version": "1.0", "twin": was.pop("reference_runtime")}
-    was |= {"planted_flips": was.pop("positive_control"), **was.pop("figures")}
-    del was["flipped"]
+    figures = was.pop("figures")
+    for name in ("flipped", "status", "proof", "counterexamples", "runs"):
+        del figures[name]
+    del was["proof"]
+    was |= {"planted_flips": was.pop("positive_control"), **figures}
     subject = was["subject"]
     subject["coverage"] = {"complete": True, "uncovered": subject.pop("uncovered")}
     for point in subject["points"]:
