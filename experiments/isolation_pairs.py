@@ -27,6 +27,7 @@ from bitcliff.adapters import load_examples, load_model
 from bitcliff.audit.format_runtime import format_runtime
 from bitcliff.points import take
 from bitcliff.questions.isolation.bench import laid_out_alike
+from bitcliff.report.formatting import rate_interval
 from bitcliff.stats import rate
 from bitcliff.types.presets import Format, preset
 from bitcliff.types.runtime import Runtime
@@ -89,10 +90,9 @@ def main() -> None:
         for kind in ("float", "format"):
             for compared in PLACES:
                 told = rate(found[kind, compared], asked.pairs)
-                low, high = 100 * told.low, 100 * told.high
                 print(
                     f"{name}, {kind}, {compared}: {told.k} of {told.n} alike "
-                    f"({low:.1f} to {high:.1f} %)"
+                    f"({rate_interval(told)})"
                 )
 
 

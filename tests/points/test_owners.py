@@ -26,6 +26,10 @@ def in_place(x: Tensor) -> Tensor:
     return made
 
 
+def attended(x: Tensor) -> Tensor:
+    return F.scaled_dot_product_attention(x, x, x)
+
+
 def as_other_type(x: Tensor) -> Tensor:
     return x.contiguous().view(torch.int32).bitwise_and(-2).view(torch.float32)
 
@@ -68,7 +72,7 @@ MIXING: dict[str, Network] = {
     "softmax": lambda x: x.softmax(0),
     "batch norm": lambda x: F.batch_norm(x, None, None, training=True),
     "gram": lambda x: x @ (x.flatten(0, 1).T @ x.flatten(0, 1)),
-    "attention": lambda x: F.scaled_dot_product_attention(*[x.transpose(0, 1)] * 3),
+    "attention": lambda x: attended(x.transpose(0, 1)),
     "rolled": lambda x: x + x.roll(1, 0),
     "sorted": lambda x: x.sort(0).values,
     "cumulative": lambda x: x.cumsum(0),
@@ -145,8 +149,8 @@ class Keeping(nn.Module):
         self.register_buffer("state", torch.zeros(D))
 
     def forward(self, x: Tensor) -> Tensor:
-        state: Any = self.state
-        return x + state.copy_(x[0, 0])
+        assert isinstance(self.state, Tensor)
+        return x + self.state.copy_(x[0, 0])
 
 
 def by_value(x: Tensor) -> Tensor:
@@ -189,7 +193,7 @@ def test_real_networks_keep_images_apart(name: str) -> None:
     import timm
 
     torch.manual_seed(0)
-    size = {"img_size": 64} if "resnet" not in name else {}
+    size: dict[str, Any] = {"img_size": 64} if "resnet" not in name else {}
     model = timm.create_model(name, num_classes=10, **size).eval()
     _, first, last, owners = followed(model, torch.randn(B, 3, 64, 64, generator=_DICE))
     assert not owners.lost

@@ -26,24 +26,31 @@ class Block(nn.Module):
         self.filter = nn.Conv1d(WIDTH, WIDTH, 3, padding=1)
 
     def forward(self, x: Tensor) -> Tensor:
+        made: Tensor
         match self.way:
             case 0:  # time first, tokens and examples in one axis
                 rows = x.transpose(0, 1).reshape(-1, WIDTH)
-                return self.layer(rows).view(TOKENS, len(x), WIDTH).transpose(0, 1).tanh()
+                made = self.layer(rows).view(TOKENS, len(x), WIDTH).transpose(0, 1).tanh()
             case 1:  # attention within each example, heads folded into the batch
                 heads = x.view(len(x), TOKENS, 4, 8).transpose(1, 2).reshape(-1, TOKENS, 8)
-                seen = F.scaled_dot_product_attention(heads, heads, heads)
+                seen = attended(heads)
                 seen = seen.view(len(x), 4, TOKENS, 8).transpose(1, 2).reshape(x.shape)
-                return x + self.layer(seen)
+                made = x + self.layer(seen)
             case 2:
-                return x + self.filter(x.transpose(1, 2)).transpose(1, 2).relu()
+                made = x + self.filter(x.transpose(1, 2)).transpose(1, 2).relu()
             case 3:
-                return F.layer_norm(self.layer(x) + x, (WIDTH,))
+                made = F.layer_norm(self.layer(x) + x, (WIDTH,))
             case 4:  # over the tokens of each example
-                return self.layer(x).cumsum(1) / TOKENS * x.softmax(1)
+                made = self.layer(x).cumsum(1) / TOKENS * x.softmax(1)
             case _:  # windows of two tokens as examples of their own
                 windows = x.reshape(-1, 2, WIDTH)
-                return (self.layer(windows) - windows.mean(1, keepdim=True)).reshape(x.shape)
+                made = (self.layer(windows) - windows.mean(1, keepdim=True)).reshape(x.shape)
+        return made
+
+
+def attended(x: Tensor) -> Tensor:
+    """To itself, along the last axis but one."""
+    return F.scaled_dot_product_attention(x, x, x)
 
 
 def _row_of_all(x: Tensor) -> Tensor:
@@ -92,9 +99,7 @@ LEAKS: dict[str, Step] = {
     "batch norm in training": lambda x: F.batch_norm(x.transpose(1, 2), None, None, training=True)
     .transpose(1, 2),
     "softmax over the batch": lambda x: x * x.softmax(0),
-    "attention over the batch": lambda x: F.scaled_dot_product_attention(
-        *[x.transpose(0, 1)] * 3
-    ).transpose(0, 1),
+    "attention over the batch": lambda x: attended(x.transpose(0, 1)).transpose(0, 1),
     "cumulative over the batch": lambda x: x + 0.1 * (x.cumsum(0) + x.flip(0).cumsum(0)),
     "product over the batch": lambda x: x @ (x.flatten(0, 1).T @ x.flatten(0, 1)).tanh(),
     "reshape that puts the batch into the row": _row_of_all,

@@ -17,7 +17,7 @@ from bitcliff.record import write_text_atomic
 from bitcliff.record.store import check_figures, valid
 from bitcliff.stats import clustered_rate, rate
 from tests.questions.damage import another, hostile, leaves, with_value
-from tests.questions.isolation.victims import record
+from tests.questions.isolation.victims import followed, record
 
 
 def written() -> dict[str, Any]:
@@ -92,6 +92,33 @@ def test_damage_to_what_was_observed_is_refused_or_changes_no_figure(
         for way, value in leaves(few, (part,)):
             for wrong in (another(value), *hostile(value)):
                 _refused_or_alike(with_value(observed, way, wrong), right)
+
+
+@pytest.mark.parametrize("crossing", [0, 3])
+def test_damage_to_a_proof_is_refused_or_changes_no_figure(crossing: int) -> None:
+    kept = followed(crossing=crossing)
+    fields, right = json.loads(ISOLATION.json(kept)), kept.figures.model_dump()
+    observed = {key: one for key, one in fields.items() if key not in ("schema_version", "figures")}
+    tried = 0
+    for way, value in leaves(observed["proof"], ("proof",)):
+        for wrong in (another(value), *hostile(value)):
+            tried += 1
+            _refused_or_alike(with_value(observed, way, wrong), right)
+    assert tried > 500
+
+
+@pytest.mark.parametrize("crossing", [0, 3])
+def test_a_whole_proof_is_written_and_read_back(tmp_path: Path, crossing: int) -> None:
+    kept = followed(crossing=crossing)
+    write_text_atomic(tmp_path / ISOLATION.file_name, ISOLATION.json(kept))
+    assert ISOLATION.read(tmp_path) == kept
+
+
+def test_no_victims_are_taken_for_a_proof(tmp_path: Path) -> None:
+    fields = json.loads(ISOLATION.json(followed(crossing=3)))
+    refused(tmp_path, {**fields, "victims": []}, "0 victims, against whether isolation is proved")
+    fields = json.loads(ISOLATION.json(followed()))
+    refused(tmp_path, {**fields, "proof": None}, "there is neither a proof nor a victim")
 
 
 def _refused_or_alike(fields: dict[str, Any], figures: dict[str, Any]) -> None:

@@ -4,8 +4,12 @@ from bitcliff.questions.isolation.record import (
     Attack,
     Baseline,
     Checked,
+    GroupsSeen,
     Isolation,
     IsolationObserved,
+    PassSeen,
+    PointGroups,
+    Proof,
     Victim,
 )
 from bitcliff.questions.isolation.store import ISOLATION
@@ -94,6 +98,57 @@ def observed(some: list[Victim] | None = None, labelled: bool = True) -> Isolati
         crafting="8-bit images",
         victims=some,
     )
+
+
+POINTS = ("first", HOSTILE, "last")
+
+
+def followed(crossing: int = 0, mixed: int = 0, padding: bool = False, lost: str = "") -> Isolation:
+    """What was seen of three points in batches of 2, 3 and 8 texts; what is given, at the second.
+
+    Without any of it that is a proof, and there are no victims.
+    """
+    whole = not (crossing or mixed or padding or lost)
+    like = observed([] if whole else None)
+    row = next(point for point in like.subject.points if point.quantized)
+    rows = [row.model_copy(update={"name": name, "site": name}) for name in (*POINTS, "in float")]
+    passes = [
+        PassSeen(
+            batch=batch,
+            padded=padded,
+            mixing="layer: mean" if mixed else "",
+            mixed_output=mixed,
+            lost=[lost] if lost else [],
+        )
+        for batch in (2, 3, 8)
+        for padded in (False, True)
+    ]
+
+    def seen(name: str) -> PointGroups:
+        bad = name == HOSTILE
+        several = bad and bool(crossing or mixed)
+        groups = [
+            GroupsSeen(
+                groups=4 * one.batch,
+                examples=2 if several else 1,
+                crossing=crossing if bad else 0,
+                mixed=mixed if bad else 0,
+            )
+            for one in passes
+        ]
+        return PointGroups(name=name, seen=groups, spans=[32, 24 if bad and padding else 32])
+
+    proof = Proof(
+        numerics="vllm-int8-token",
+        group="a token",
+        passes=passes,
+        points=[seen(name) for name in POINTS],
+        in_float=["in float"],
+        unknown=["_fft_c2c"],
+        reads_mask=True,
+    )
+    subject = like.subject.model_copy(update={"points": rows, "uncovered": []})
+    return ISOLATION.of(like.model_copy(update={"proof": proof, "subject": subject}))
 
 
 def record(some: list[Victim] | None = None, labelled: bool = True) -> Isolation:
