@@ -49,6 +49,7 @@ def render_isolation(record: Isolation) -> str:
             "lead": _lead(record),
             "proof": observed.proof,
             "points": point_lines(record),
+            "listed": SHOWN,
             "passes": passes_words(record),
             "planted": _PLANTED[observed.positive_control],
             "layers": _layers(record),
@@ -173,7 +174,7 @@ def _lead(record: Isolation) -> str:
 def _what_is_proved(proof: Proof, figures: ProofFigures) -> str:
     told = (
         f"At all {len(proof.points)} points that are rounded a scale is shared by "
-        f"{proof.group}, and every one of {figures.groups} groups holds values of one example "
+        f"{proof.group}, and every one of {figures.groups:,} groups holds values of one example "
         "alone; all operators were followed. In real arithmetic a request is then rounded as it is "
         "alone, whoever is beside it. Float kernels may sum in another order in another batch, "
         "which no format can help."
