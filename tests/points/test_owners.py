@@ -65,6 +65,7 @@ KEEPING_APART: dict[str, Network] = {
     "in place": in_place,
     "split": lambda x: torch.cat(x.chunk(2, 2)[::-1], 2) + torch.stack(x.unbind(1), 1),
     "glu": lambda x: F.glu(x, 2),
+    "onto itself": lambda x: (copied := x.clone()).copy_(copied),
     "half": lambda x: x.half().mul(2).float(),
 }  # fmt: skip
 MIXING: dict[str, Network] = {
@@ -171,6 +172,10 @@ def test_what_cannot_be_followed_is_told() -> None:
     (told,) = owners.lost
     assert "written into what the network keeps" in told
     assert followed(lambda x: x[x > 0], x)[3].lost
+    by_size = followed(lambda x: x.repeat_interleave((x[:, 0, 0] > 0).long() + 1, 0), x)
+    assert by_size[3].lost
+    assert followed(lambda x: x.unique(), x)[3].lost
+    assert not followed(lambda x: x.repeat_interleave(2, 1), x)[3].lost
 
 
 def test_what_no_example_is_in_has_no_owner() -> None:

@@ -29,7 +29,12 @@ FRESH = frozenset(
 """Their results hold nothing of what they are given but its shape."""
 OVERWRITES = frozenset({"copy_", "fill_", "zero_"})
 """What stood in the first argument is gone."""
-READS = frozenset({"_local_scalar_dense", "is_nonzero", "equal", "nonzero", "masked_select"})
+READS = frozenset(
+    {
+        "_local_scalar_dense", "is_nonzero", "equal", "nonzero", "masked_select", "_unique",
+        "_unique2", "unique_dim", "unique_consecutive", "bincount", "repeat_interleave",
+    }
+)  # fmt: skip
 """By their results the network, or the size of a tensor, may take another way."""
 
 _BY_ELEMENT = frozenset(
@@ -44,7 +49,7 @@ _MOVES = frozenset(
     {
         "cat", "stack", "constant_pad_nd", "repeat", "flip", "roll", "index_select", "gather",
         "index", "_unsafe_index", "clone", "im2col", "pixel_shuffle", "pixel_unshuffle",
-        "channel_shuffle", "take_along_dim", "repeat_interleave", "slice_scatter",
+        "channel_shuffle", "take_along_dim", "slice_scatter",
         "select_scatter", "diagonal_copy", "reflection_pad1d", "reflection_pad2d",
         "replication_pad1d", "replication_pad2d", "rot90", "diag_embed", "slice_backward",
     }

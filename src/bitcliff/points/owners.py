@@ -106,7 +106,7 @@ class Owners(TorchDispatchMode):
         fresh = [tensor for tensor in made if _storage(tensor) not in shared]
         if not known and not written:
             return
-        if name in OVERWRITES:
+        if name in OVERWRITES and not any(one is args[0] for one in args[1:]):
             known = {key: ends for key, ends in known.items() if key != id(args[0])}
         rule = None if name in FRESH else rule_for(func, name)
         apart = not self.mixing and not any(bool(self.mixed(ends).any()) for ends in known.values())

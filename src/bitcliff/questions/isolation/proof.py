@@ -55,7 +55,11 @@ class Condition:
             return "the whole tensor, whoever is in it"
         if numerics.scale == "two-level":
             return f"a block of {numerics.block}, and above it the whole tensor, whoever is in it"
-        return f"a block of {numerics.block}" if numerics.block else f"a {numerics.group}"
+        if numerics.block:
+            return f"a block of {numerics.block}"
+        return {"example": "all of an example", "channel": "a channel of an example"}.get(
+            numerics.group, f"a {numerics.group}"
+        )
 
 
 def condition_of(name: str, shipped: Format, plan: Plan) -> Condition:
