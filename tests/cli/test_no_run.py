@@ -11,20 +11,20 @@ GIVE = "give a run directory that `bitcliff assess` wrote"
 FOLDERS = {
     "empty": [],
     "killed": ["partial.jsonl"],
-    "mates-killed": ["batchmates.partial.jsonl"],
-    "mates": ["batchmates.json", "config.json", "report.html"],
     "guard": ["guard.json", "config.json", "report.html"],
-    "mates-killed-again": ["batchmates.json", "batchmates.partial.jsonl"],
+    "mates-killed": ["isolate.partial.jsonl"],
+    "mates": ["isolate.json", "config.json", "report.html"],
+    "mates-killed-again": ["isolate.json", "isolate.partial.jsonl"],
 }
 OF_A_RUN = ["verify", "export", "explain"]
 OF_A_RECORD = ["gate", "report"]
 SAID = {
     "empty": f"empty: holds no record.json; {GIVE}",
     "killed": "killed: its last run was interrupted; run the same command again first",
-    "mates-killed": f"an interrupted `bitcliff batchmates`; run the same again, or {GIVE}",
-    "mates": f"mates: a finished `bitcliff batchmates`; read its report.html, or {GIVE}",
     "guard": f"guard: a finished `bitcliff guard`; read its report.html, or {GIVE}",
-    "mates-killed-again": "an interrupted `bitcliff batchmates`; run the same again",
+    "mates-killed": f"an interrupted `bitcliff isolate`; run the same again, or {GIVE}",
+    "mates": f"mates: a finished `bitcliff isolate`; read its report.html, or {GIVE}",
+    "mates-killed-again": "an interrupted `bitcliff isolate`; run the same again",
 }
 
 

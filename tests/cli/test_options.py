@@ -6,17 +6,17 @@ import click
 import pytest
 
 from bitcliff.cli.assess import assess
-from bitcliff.cli.batchmates import batchmates
 from bitcliff.cli.explain import explain
 from bitcliff.cli.guard import guard
+from bitcliff.cli.isolate import isolate
 from bitcliff.cli.main import run
 from bitcliff.cli.options import settings_from
 from bitcliff.types.guard import GuardSettings
 from bitcliff.types.options import DataOptions, ModelOptions
 from bitcliff.types.settings import (
     AssessSettings,
-    BatchmatesSettings,
     CorruptionSettings,
+    IsolationSettings,
     Settings,
     option_of,
 )
@@ -25,12 +25,12 @@ MADE: list[tuple[click.Command, type[Settings]]] = [
     (assess, AssessSettings),
     (assess, ModelOptions),
     (assess, DataOptions),
-    (batchmates, BatchmatesSettings),
-    (batchmates, ModelOptions),
-    (batchmates, DataOptions),
     (guard, GuardSettings),
     (guard, ModelOptions),
     (guard, DataOptions),
+    (isolate, IsolationSettings),
+    (isolate, ModelOptions),
+    (isolate, DataOptions),
     (explain, CorruptionSettings),
 ]
 each_model = pytest.mark.parametrize(
@@ -67,7 +67,7 @@ def test_every_field_has_one_option_or_a_reason_why_not(
 
 
 def test_what_only_a_file_sets_is_no_option() -> None:
-    kinds = (AssessSettings, ModelOptions, DataOptions, BatchmatesSettings, CorruptionSettings)
+    kinds = (AssessSettings, ModelOptions, DataOptions, IsolationSettings, CorruptionSettings)
     reasons = {
         name: option_of(kind, name).absent
         for kind in kinds
@@ -157,7 +157,7 @@ REFUSED = {
         ("--crop 1.5", "--crop 1.5: must be above 0 and at most 1"),
         ("--interpolation cubic", "--interpolation cubic: must be one of nearest, bilinear"),
     ],
-    "batchmates": [
+    "isolate": [
         ("--batch 1", "--batch must be 2 or more, not 1"),
         ("--draws 0", "--draws must be 1 or more, not 0"),
         ("--candidates 0", "--candidates must be 1 or more, not 0"),

@@ -12,18 +12,18 @@ from bitcliff.adapters import load_model
 from bitcliff.audit import AssessSettings
 from bitcliff.export import float_onnx
 from bitcliff.run.assess_job import AssessJob, Listener, run_assess
-from bitcliff.run.batchmates_job import BatchmatesJob, run_batchmates
 from bitcliff.run.explain_job import ExplainJob, run_explain
 from bitcliff.run.guard_job import GuardJob, run_guard
+from bitcliff.run.isolate_job import IsolateJob, run_isolate
 from bitcliff.run.provoke_job import ProvokeJob, run_provoke
 from bitcliff.run.verify_job import VerifyJob, run_verify
 from bitcliff.types.guard import GuardSettings
 from bitcliff.types.numerics import Numerics
-from bitcliff.types.presets import Format
+from bitcliff.types.presets import Format, preset
 from bitcliff.types.runtime_choice import RuntimeChoice
 from bitcliff.types.settings import (
-    BatchmatesSettings,
     CorruptionSettings,
+    IsolationSettings,
     LengthSettings,
     ProvokeSettings,
 )
@@ -139,10 +139,19 @@ def black_box(out: Path) -> None:
     run_assess(replace(job, runtimes=(RuntimeChoice("ort-dynamic"),), black_box=True), QUIET)
 
 
-def batchmates(out: Path) -> None:
+def beside_companions(out: Path) -> None:
     what = AssessJob("brittle-digits", "digits", out, command="bitcliff ...", limit=4)
-    settings = BatchmatesSettings(batch=2, draws=2, candidates=2, effort=2)
-    run_batchmates(BatchmatesJob(what, settings=settings), QUIET)
+    settings = IsolationSettings(batch=2, draws=2, candidates=2, effort=2)
+    run_isolate(IsolateJob(what, settings=settings), QUIET)
+
+
+def not_proved(out: Path) -> None:
+    """A format that shares a scale, so that there is both: what was followed, and victims."""
+    what = replace(_chain(out), limit=4)
+    settings = IsolationSettings(batch=2, draws=2, candidates=2, effort=2)
+    run_isolate(
+        IsolateJob(what, numerics=("ort-uint8", preset("ort-uint8")), settings=settings), QUIET
+    )
 
 
 def guarded(out: Path) -> None:
@@ -172,8 +181,9 @@ RUNS: dict[str, Callable[[Path], None]] = {
         explained,
         padded,
         black_box,
-        batchmates,
         guarded,
         provoked,
+        beside_companions,
+        not_proved,
     )
 }

@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 
 from bitcliff.errors import InputError
-from bitcliff.questions.batchmates.page import render_batchmates
-from bitcliff.questions.batchmates.store import BATCHMATES
 from bitcliff.questions.guard.page import render_guard
 from bitcliff.questions.guard.store import GUARD
+from bitcliff.questions.isolation.page import render_isolation
+from bitcliff.questions.isolation.store import ISOLATION
 from bitcliff.questions.kinds import KINDS
 from bitcliff.questions.provocation.page import render_provocation
 from bitcliff.questions.provocation.store import PROVOKE
@@ -31,7 +31,7 @@ from tests.questions.damage import Way, another, hostile, is_packed, leaves, wit
 
 Json = dict[str, Any]
 DRAWN: dict[str, Callable[[Any], str]] = {
-    BATCHMATES.command: render_batchmates,
+    ISOLATION.command: render_isolation,
     GUARD.command: render_guard,
     PROVOKE.command: render_provocation,
 }
@@ -94,7 +94,7 @@ class Reading:
 
 def kind_of(out: Path) -> MeasurementKind[Any, Any] | None:
     return next(
-        (kind for kind in (BATCHMATES, GUARD, PROVOKE) if (out / kind.file_name).exists()), None
+        (kind for kind in (ISOLATION, GUARD, PROVOKE) if (out / kind.file_name).exists()), None
     )
 
 

@@ -138,8 +138,8 @@ def test_what_both_exporters_write(furnish: Furnish, typed: Typed, kind: str, dy
     seen, unseen = (read_record(folder / name, KINDS) for name in ("open", "box"))
     for one, other in zip(seen.examples, unseen.examples, strict=True):
         assert one.outcomes["ort-dynamic"] == other.outcomes["ort-dynamic"]
-    code, _, told = typed(folder, f"batchmates net.onnx --data arrays.npz {FEW} --out mates")
-    assert code == 0, told
+    code, _, told = typed(folder, f"isolate net.onnx --data arrays.npz {FEW} --out mates")
+    assert code in (1, 3), told
 
 
 @pytest.mark.slow
@@ -165,6 +165,6 @@ def test_a_hugging_face_folder_from_assessment_to_export(
     (scores,) = session.run(["scores"], fed)
     decided = [row.outcomes["uniform-8"].prediction for row in record.examples]
     assert scores.argmax(1).tolist() == decided
-    code, told, _ = typed(folder, f"batchmates hf:hf --data hf:texts {FEW} --out whole-mates")
-    assert code == 0
+    code, told, _ = typed(folder, f"isolate hf:hf --data hf:texts {FEW} --out whole-mates")
+    assert code in (1, 3)
     assert "bits changed in 0.0 %" in told

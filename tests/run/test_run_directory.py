@@ -59,7 +59,8 @@ def test_a_folder_of_something_else_is_left_alone(tmp_path: Path) -> None:
     [
         ("assess", ["partial.jsonl"]),
         ("assess", ["config.json", "record.json"]),
-        ("batchmates", ["batchmates.partial.jsonl"]),
+        ("isolate", ["isolate.partial.jsonl"]),
+        ("isolate", ["config.json", "isolate.json"]),
         ("batchmates", ["config.json", "batchmates.json"]),
         ("guard", ["guard.partial.jsonl"]),
         ("guard", ["config.json", "guard.json"]),
@@ -71,7 +72,7 @@ def test_a_folder_holds_the_runs_of_one_command(
 ) -> None:
     for name in files:
         (tmp_path / name).write_text('{"seeds": [0]}' if owner == "train" else "{}")
-    for command in ("assess", "batchmates", "guard"):
+    for command in ("assess", "isolate", "guard", "provoke"):
         if command == owner:
             check_run_directory(tmp_path, command)
             continue

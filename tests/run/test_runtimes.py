@@ -147,11 +147,11 @@ def test_without_the_exporter_its_extra_is_named(
         run_assess(replace(job, runtimes=(ORT,), out=Path("b")), Notes().listener())
 
 
-def test_a_folder_with_a_batchmates_run_is_left_alone(job: AssessJob) -> None:
+def test_a_folder_with_an_isolate_run_is_left_alone(job: AssessJob) -> None:
     job.out.mkdir()
     (job.out / "config.json").write_text("{}")
-    (job.out / "batchmates.json").write_text("{}")
-    with pytest.raises(InputError, match="holds a run of `bitcliff batchmates`; name another"):
+    (job.out / "isolate.json").write_text("{}")
+    with pytest.raises(InputError, match="holds a run of `bitcliff isolate`; name another"):
         run_assess(job, Notes().listener())
 
 

@@ -15,11 +15,11 @@ from collections.abc import Sequence
 import click
 
 from bitcliff.cli.assess import assess
-from bitcliff.cli.batchmates import batchmates
 from bitcliff.cli.diff import diff
 from bitcliff.cli.explain import explain
 from bitcliff.cli.export import export
 from bitcliff.cli.guard import guard
+from bitcliff.cli.isolate import batchmates, isolate
 from bitcliff.cli.memory import keep_memory
 from bitcliff.cli.numerics import numerics
 from bitcliff.cli.output import discard_stdout
@@ -47,6 +47,7 @@ commands.add_command(explain)
 commands.add_command(export)
 commands.add_command(gate)
 commands.add_command(guard)
+commands.add_command(isolate)
 commands.add_command(numerics)
 commands.add_command(provoke)
 commands.add_command(report)

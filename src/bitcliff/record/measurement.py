@@ -33,6 +33,7 @@ class MeasurementKind(Generic[Observed, Figures]):
         observed: the type of what was observed. figures: every figure of it, a pure function.
         problems: what in it contradicts itself.
         older: versions that are read too, and what makes today's observations of theirs.
+        formerly: the command's name of before, by which its older files are called.
     """
 
     command: str
@@ -41,6 +42,7 @@ class MeasurementKind(Generic[Observed, Figures]):
     figures: Callable[[Observed], Figures]
     problems: Callable[[Observed], Iterable[str]]
     older: Mapping[str, Callable[[dict[str, Any]], dict[str, Any]]] = field(default_factory=dict)
+    formerly: str = ""
 
     @property
     def file_name(self) -> str:
@@ -70,6 +72,8 @@ class MeasurementKind(Generic[Observed, Figures]):
                 other, or figures that are not theirs.
         """
         file = run / self.file_name
+        if self.formerly and not file.exists() and (run / f"{self.formerly}.json").exists():
+            file = run / f"{self.formerly}.json"
         fields = parse_json(self._text(file), shown(file), self.file_name)
         version = str(fields.pop("schema_version"))
         if version != self.version and version not in self.older:

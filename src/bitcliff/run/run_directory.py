@@ -13,8 +13,9 @@ from bitcliff.record import Record, is_leftover, make_folder, read_record
 from bitcliff.record.store import RECORD_NAME
 
 CONFIG, PARTIAL, LOCK = "config.json", "partial.jsonl", ".lock"
-# The commands that measure something of their own, whose files are named after them.
-MEASURING = ("batchmates", "guard", "provoke")
+# The commands that measure something of their own, whose files are named after them; the last is
+# what `isolate` was called before.
+MEASURING = ("guard", "isolate", "provoke", "batchmates")
 _PARTIALS = {command: f"{command}.{PARTIAL}" for command in MEASURING}
 # By its command, what tells a run: of these, a folder holds one command's alone.
 _TOLD_BY = {

@@ -333,7 +333,7 @@ class AssessSettings(Selection):
         return f"--numerics {name}" if name in self.numerics else f"--options {name}"
 
 
-class BatchmatesSettings(Settings):
+class IsolationSettings(Settings):
     """How hard batch-mates are tried."""
 
     batch: int = Field(default=8, ge=2)

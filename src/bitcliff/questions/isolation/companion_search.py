@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from bitcliff.questions.batchmates.bench import Bench, beside
-from bitcliff.questions.batchmates.record import Attack
+from bitcliff.questions.isolation.bench import Bench, beside
+from bitcliff.questions.isolation.record import Attack
 from bitcliff.types.subject import Inputs
 
 

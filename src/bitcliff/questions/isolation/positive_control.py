@@ -4,7 +4,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from bitcliff.questions.batchmates.bench import Bench
+from bitcliff.questions.isolation.bench import Bench
 from bitcliff.types.subject import Subject, tensors_sha256
 
 _WIDTH, _CLASSES = 64, 16

@@ -5,13 +5,13 @@ import functools
 from bitcliff.adapters import load_examples, load_model
 from bitcliff.adapters.runtimes import load_runtime
 from bitcliff.export import float_onnx
-from bitcliff.questions.batchmates.bench import Bench
-from bitcliff.questions.batchmates.observe import Measurement
+from bitcliff.questions.isolation.bench import Bench
+from bitcliff.questions.isolation.observe import Measurement
 from bitcliff.types.runtime_choice import OrtOptions
-from bitcliff.types.settings import BatchmatesSettings
+from bitcliff.types.settings import IsolationSettings
 from bitcliff.types.subject import AllInputs, Subject
 
-QUICK = BatchmatesSettings(batch=6, draws=3, candidates=6, effort=8)
+QUICK = IsolationSettings(batch=6, draws=3, candidates=6, effort=8)
 
 
 def benches(subject: Subject, inputs: AllInputs) -> tuple[Bench, Bench]:
@@ -26,8 +26,9 @@ def benches(subject: Subject, inputs: AllInputs) -> tuple[Bench, Bench]:
 
 
 @functools.cache
-def brittle(settings: BatchmatesSettings = QUICK) -> Measurement:
+def brittle(settings: IsolationSettings = QUICK) -> Measurement:
     """The brittle network on 14 digits."""
     subject = load_model("brittle-digits")
     examples = load_examples("digits", subject=subject, limit=14)
-    return Measurement(subject, examples, settings, *benches(subject, examples.inputs))
+    found = Measurement(subject, examples, settings, *benches(subject, examples.inputs))
+    return found.prepared()

@@ -1,6 +1,5 @@
-"""`bitcliff batchmates`: whether one example changes another's prediction in a shared batch."""
+"""`bitcliff isolate`: whether one example can change another's prediction in a shared batch."""
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,12 +15,13 @@ if TYPE_CHECKING:
 
 # What names the model and its data is the same for both commands.
 _AS_FOR_ASSESS = ("data", "weights", "threads")
+_EXIT_CODES = {"proved": 0, "counterexample": 1, "open": 3}
 
 
 def _settings_options() -> list[click.Option]:
-    from bitcliff.types.settings import BatchmatesSettings
+    from bitcliff.types.settings import IsolationSettings
 
-    return [*options_of(BatchmatesSettings), *subject_options()]
+    return [*options_of(IsolationSettings), *subject_options()]
 
 
 @click.command(
@@ -42,38 +42,49 @@ def _settings_options() -> list[click.Option]:
     help="Run directory; an earlier run in it is replaced.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the record on stdout.")
-def batchmates(**options: Any) -> int:
-    """Find victims whose prediction flips beside a chosen or crafted companion in their batch.
+def isolate(**options: Any) -> int:
+    """Prove that a batch cannot change a request by quantization, or find one that does.
 
-    Runtimes that take one scale for a whole batch let one example change another's prediction. Each
-    victim is run alone, in random batches, and beside the worst companions that can be found. With
-    --numerics it is first told whether the format isolates examples by construction: then there is
-    nothing to look for.
+    With --numerics every example is followed through the network: where no group of values that
+    shares a scale can hold two examples, and padding enters none, they are isolated from
+    quantization. Where that is not proved, and with a runtime, which is a black box, companions
+    are looked for: each victim is run alone, in random batches, and beside the worst companions
+    that can be found.
 
-    Exit codes: 0 done, 2 bad input.
+    Exit codes: 0 proved isolated from quantization, 1 a counterexample was found, 2 bad input, 3
+    neither: no proof, and no companion found.
     """
     from bitcliff.adapters.runtimes import read_runtime
-    from bitcliff.questions.batchmates.page import batchmates_lines
-    from bitcliff.questions.batchmates.store import BATCHMATES
-    from bitcliff.run.batchmates_job import BatchmatesJob, run_batchmates
-    from bitcliff.types.settings import BatchmatesSettings
+    from bitcliff.questions.isolation.page import isolation_lines
+    from bitcliff.questions.isolation.store import ISOLATION
+    from bitcliff.run.isolate_job import IsolateJob, run_isolate
+    from bitcliff.types.settings import IsolationSettings
 
     numerics = _format_of(options)
-    if numerics is not None and numerics[1].isolated:
-        _tell_isolated(*numerics, as_json=options["as_json"])
-        return 0
     with Display() as display, stdout_set_aside():
-        settings = settings_from(BatchmatesSettings, options)
-        what = named_job(options, "-batchmates")
-        job = BatchmatesJob(what, read_runtime(options["runtime"]), numerics, settings)
-        record = run_batchmates(job, display.listener())
+        settings = settings_from(IsolationSettings, options)
+        what = named_job(options, "-isolation")
+        job = IsolateJob(what, read_runtime(options["runtime"]), numerics, settings)
+        record = run_isolate(job, display.listener())
     with reader_may_leave():
         if options["as_json"]:
-            click.echo(BATCHMATES.json(record).encode("utf-8", "backslashreplace"), nl=False)
+            click.echo(ISOLATION.json(record).encode("utf-8", "backslashreplace"), nl=False)
         else:
-            click.echo("\n".join(batchmates_lines(record)))
+            click.echo("\n".join(isolation_lines(record)))
             click.echo(f"Report: {what.out / 'report.html'}")
-    return 0
+    return _EXIT_CODES[record.figures.status]
+
+
+@click.command(
+    hidden=True,
+    add_help_option=False,
+    context_settings={"ignore_unknown_options": True, "allow_extra_args": True},
+)
+def batchmates() -> int:
+    """What `isolate` was called."""
+    from bitcliff.errors import InputError
+
+    raise InputError("`bitcliff batchmates` is now `bitcliff isolate`: give the same options there")
 
 
 def _format_of(options: dict[str, Any]) -> "tuple[str, Format] | None":
@@ -88,14 +99,3 @@ def _format_of(options: dict[str, Any]) -> "tuple[str, Format] | None":
         raise InputError("--numerics is simulated: leave out --runtime")
     (name,), formats = formats_of("--numerics", [options["numerics"]])
     return name, formats.get(name) or preset(name, f"--numerics {name}")
-
-
-def _tell_isolated(name: str, shipped: "Format", as_json: bool) -> None:
-    with reader_may_leave():
-        if as_json:
-            click.echo(json.dumps({"numerics": name, "isolated": True}))
-            return
-        click.echo(
-            f"{name} isolates examples by construction: no scale is shared between them "
-            f"({shipped.formula}). There is no batch-mate to look for, and nothing was run."
-        )

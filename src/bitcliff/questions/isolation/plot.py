@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from bitcliff.questions.batchmates.record import Batchmates
+from bitcliff.questions.isolation.record import Isolation
 from bitcliff.report.plot import Plot, Theme, plot
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ _COLOURS = {
 }
 
 
-def curve(record: Batchmates, attack: str) -> list[tuple[int, int]]:
+def curve(record: Isolation, attack: str) -> list[tuple[int, int]]:
     """(runs for each victim, victims flipped by then), a point at each change and at the end."""
     found = [victim.attacks[attack] for victim in record.observed.victims]
     flips = sorted(one.flipped_at for one in found if one.flipped_at is not None)
@@ -26,7 +26,7 @@ def curve(record: Batchmates, attack: str) -> list[tuple[int, int]]:
     return [(1, 0), *steps, (max(one.runs for one in found), len(flips))]
 
 
-def effort_plot(record: Batchmates) -> Plot:
+def effort_plot(record: Isolation) -> Plot:
     """The curves of all attacks in one plot."""
     attacks = [name for name in _COLOURS if name in record.observed.victims[0].attacks]
     curves = {name: curve(record, name) for name in attacks}
@@ -72,7 +72,7 @@ def effort_plot(record: Batchmates) -> Plot:
     )
 
 
-def _lateness(record: Batchmates) -> list[tuple[int, int]]:
+def _lateness(record: Isolation) -> list[tuple[int, int]]:
     """(runs allowed, run of the first flip) of every flip by an attack with a limit of its own."""
     return [
         (record.observed.settings.effort, attack.flipped_at)

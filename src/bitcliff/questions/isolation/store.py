@@ -1,10 +1,10 @@
-"""The record of `bitcliff batchmates` on disk."""
+"""The record of `bitcliff isolate` on disk."""
 
 from collections.abc import Mapping
 from typing import Any
 
-from bitcliff.questions.batchmates.record import BatchmatesFigures, BatchmatesObserved
-from bitcliff.questions.batchmates.statistics import figures, problems
+from bitcliff.questions.isolation.record import IsolationFigures, IsolationObserved
+from bitcliff.questions.isolation.statistics import figures, problems
 from bitcliff.record.measurement import MeasurementKind
 
 _RENAMED = {
@@ -44,12 +44,13 @@ def _renamed(fields: Mapping[str, Any]) -> dict[str, Any]:
     return {_RENAMED.get(key, key): one for key, one in fields.items()}
 
 
-BATCHMATES = MeasurementKind[BatchmatesObserved, BatchmatesFigures](
-    command="batchmates",
-    version="2.1",
-    observed=BatchmatesObserved,
+ISOLATION = MeasurementKind[IsolationObserved, IsolationFigures](
+    command="isolate",
+    version="3.0",
+    observed=IsolationObserved,
     figures=figures,
     problems=problems,
-    # The figures of 2.0 are by rules of before (the interval of a change).
-    older={"2.0": dict, "1.0": _observed_of_1x},
+    # Until 3.0 it was `batchmates`, without proofs; the figures of 2.0 are by rules of before.
+    older={"2.1": dict, "2.0": dict, "1.0": _observed_of_1x},
+    formerly="batchmates",
 )

@@ -8,19 +8,19 @@ from torch import Tensor, nn
 
 from bitcliff.adapters.assembly import make_subject
 from bitcliff.errors import InputError, NumericError
-from bitcliff.questions.batchmates.bench import Bench, beside
-from bitcliff.questions.batchmates.companion_search import Attempt
-from bitcliff.questions.batchmates.observe import Measurement
-from bitcliff.questions.batchmates.positive_control import (
+from bitcliff.questions.isolation.bench import Bench, beside
+from bitcliff.questions.isolation.companion_search import Attempt
+from bitcliff.questions.isolation.observe import Measurement
+from bitcliff.questions.isolation.positive_control import (
     planted_flips,
     planted_pair,
     planted_subject,
 )
-from bitcliff.questions.batchmates.record import Attack
+from bitcliff.questions.isolation.record import Attack
 from bitcliff.types.runtime import Runtime
-from bitcliff.types.settings import BatchmatesSettings
+from bitcliff.types.settings import IsolationSettings
 from bitcliff.types.subject import Examples
-from tests.questions.batchmates.networks import QUICK, benches, brittle
+from tests.questions.isolation.networks import QUICK, benches, brittle
 
 Tried = tuple[list[int], list[dict[str, Attack]], bool]
 
@@ -44,7 +44,7 @@ def test_a_planted_victim_among_others_is_found_with_its_companion() -> None:
         sha256="0" * 64,
     )
     settings = QUICK.changed(batch=4)
-    found = Measurement(subject, examples, settings, *benches(subject, examples.inputs))
+    found = Measurement(subject, examples, settings, *benches(subject, examples.inputs)).prepared()
     assert found.shop is None
     assert found.crafting.startswith("none: the inputs are not images")
     rows = found.baseline(lambda _done, _whole: None)
@@ -148,7 +148,7 @@ def test_named_tensors_are_joined_by_name() -> None:
 
 def test_settings_out_of_range_are_refused() -> None:
     with pytest.raises(InputError, match="--batch must be 2 or more, not 1"):
-        BatchmatesSettings(batch=1)
+        IsolationSettings(batch=1)
     with pytest.raises(InputError, match="--batch 20: there are only 14 examples"):
         Measurement(
             brittle().subject,
@@ -176,6 +176,6 @@ def test_the_place_in_a_batch_is_not_the_companions_doing() -> None:
     inputs = torch.rand(14, 64, generator=torch.Generator().manual_seed(0))
     ids = tuple(map(str, range(14)))
     examples = Examples("noise", inputs, None, ids, n_available=14, sha256="0" * 64)
-    found = Measurement(subject, examples, QUICK, *benches(subject, inputs))
+    found = Measurement(subject, examples, QUICK, *benches(subject, inputs)).prepared()
     rows = found.baseline(lambda _done, _whole: None)
     assert all(same for row in rows for same in row.ours_same_bits)

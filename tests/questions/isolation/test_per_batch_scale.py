@@ -4,7 +4,7 @@ import torch
 
 from bitcliff.points import Attachment, Selection, discover
 from bitcliff.quant import fake_quantize, fake_quantize_weight
-from bitcliff.questions.batchmates.per_batch_scale import SCHEME, SharedScale, eight_bits
+from bitcliff.questions.isolation.per_batch_scale import SCHEME, SharedScale, eight_bits
 from tests.small_networks import chain
 
 STEM = Selection(include_stem=True)

@@ -2,7 +2,7 @@
 
 import torch
 
-from bitcliff.questions.batchmates.images import legal, patterns
+from bitcliff.questions.isolation.images import legal, patterns
 
 
 def test_patterns_are_images_of_extremes_and_no_two_are_alike() -> None:

@@ -1,7 +1,7 @@
-"""`bitcliff batchmates`: a model, its data and a runtime into a run directory."""
+"""`bitcliff isolate`: a model, its data and a runtime into a run directory."""
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,19 +14,27 @@ from torch import Tensor
 from bitcliff.adapters.array_images import array_thumbnails
 from bitcliff.adapters.runtimes import load_runtime
 from bitcliff.audit.format_runtime import format_runtime
-from bitcliff.errors import BitcliffError
+from bitcliff.errors import BitcliffError, InputError
 from bitcliff.export import float_onnx
 from bitcliff.points import logits_of, take
-from bitcliff.questions.batchmates.bench import Bench
-from bitcliff.questions.batchmates.observe import Measurement, Tried, observed_of
-from bitcliff.questions.batchmates.page import render_batchmates
-from bitcliff.questions.batchmates.positive_control import (
+from bitcliff.questions.isolation.bench import Bench
+from bitcliff.questions.isolation.observe import Measurement, Tried, observed_of
+from bitcliff.questions.isolation.page import render_isolation
+from bitcliff.questions.isolation.positive_control import (
     planted_flips,
     planted_pair,
     planted_subject,
 )
-from bitcliff.questions.batchmates.record import Baseline, Batchmates, Victim
-from bitcliff.questions.batchmates.store import BATCHMATES
+from bitcliff.questions.isolation.proof import condition_of, proof_of
+from bitcliff.questions.isolation.proof_statistics import proof_figures
+from bitcliff.questions.isolation.record import (
+    Baseline,
+    Isolation,
+    IsolationObserved,
+    Proof,
+    Victim,
+)
+from bitcliff.questions.isolation.store import ISOLATION
 from bitcliff.record import make_folder, write_bytes_atomic
 from bitcliff.record.provenance import now
 from bitcliff.run.assess_job import AssessJob, Listener, load_subject_and_data, resolved_config
@@ -36,7 +44,7 @@ from bitcliff.run.run_directory import check_run_directory
 from bitcliff.run.runtimes import runtimes_of
 from bitcliff.types.presets import Format
 from bitcliff.types.runtime_choice import RuntimeChoice
-from bitcliff.types.settings import BatchmatesSettings
+from bitcliff.types.settings import IsolationSettings
 from bitcliff.types.subject import Inputs, tensors_sha256
 
 PAIRS = "pairs"
@@ -47,7 +55,7 @@ _BASELINES = TypeAdapter(list[Baseline])
 
 
 @dataclass(frozen=True)
-class BatchmatesJob:
+class IsolateJob:
     """Everything one run needs.
 
     Attributes:
@@ -59,11 +67,12 @@ class BatchmatesJob:
     what: AssessJob
     runtime: RuntimeChoice = _RUNTIME
     numerics: tuple[str, Format] | None = None
-    settings: BatchmatesSettings = field(default_factory=BatchmatesSettings)
+    settings: IsolationSettings = field(default_factory=IsolationSettings)
 
 
-def run_batchmates(job: BatchmatesJob, listener: Listener) -> Batchmates:
-    """Load, measure every victim, write. Bad input is refused before anything is written.
+def run_isolate(job: IsolateJob, listener: Listener) -> Isolation:
+    """Load, follow every example; where that proves nothing, look for companions; write. Bad input
+    is refused before anything is written.
 
     After a kill the same command goes on from the victim at which it was.
 
@@ -71,20 +80,47 @@ def run_batchmates(job: BatchmatesJob, listener: Listener) -> Batchmates:
         InputError, NumericError: in one line what is wrong.
     """
     began, out = now(), job.what.out
-    check_run_directory(out, "batchmates")
+    check_run_directory(out, "isolate")
     measurement, config = _ready(job, listener)
     planted = _planted(job)
-    with measuring("batchmates", out, config, began) as partial:
-        if partial.resumed:
-            listener.stage(f"Going on after {partial.resumed - 1} victims measured before")
-        else:  # Pairs there are of another run, and would look like this one's.
+    proof = _proof(job, measurement, listener)
+    with measuring("isolate", out, config, began) as partial:
+        if not partial.resumed:  # Pairs there are of another run, and would look like this one's.
             shutil.rmtree(out / PAIRS, ignore_errors=True)
-        victims = _victims(measurement, partial, out, listener)
-        observed = observed_of(measurement, victims, planted, partial.started, job.what.command)
-        return written(BATCHMATES, observed, out, config, render_batchmates)
+
+        def observed(victims: Sequence[Victim]) -> IsolationObserved:
+            command = job.what.command
+            return observed_of(measurement, victims, proof, planted, partial.started, command)
+
+        found = observed([])
+        if proof is None or not proof_figures(proof, found.subject).proved:
+            found = observed(_searched(measurement, partial, out, listener))
+        return written(ISOLATION, found, out, config, render_isolation)
 
 
-def _ready(job: BatchmatesJob, listener: Listener) -> tuple[Measurement, dict[str, Any]]:
+def _proof(job: IsolateJob, measurement: Measurement, listener: Listener) -> Proof | None:
+    """None: a runtime is a black box."""
+    if job.numerics is None:
+        return None
+    condition = condition_of(*job.numerics, measurement.plan)
+    listener.stage("Following every example through the network")
+    inputs = measurement.examples.inputs
+    try:
+        return proof_of(measurement.subject, inputs, condition, job.settings.batch)
+    except InputError as error:  # of a layer that the format does not take
+        raise InputError(f"--numerics {condition.name}: {error}") from error
+
+
+def _searched(
+    measurement: Measurement, partial: Partial, out: Path, listener: Listener
+) -> list[Victim]:
+    if partial.resumed:
+        listener.stage(f"Going on after {partial.resumed - 1} victims measured before")
+    listener.stage("Finding what widens the points' ranges")
+    return _victims(measurement.prepared(), partial, out, listener)
+
+
+def _ready(job: IsolateJob, listener: Listener) -> tuple[Measurement, dict[str, Any]]:
     subject, examples = load_subject_and_data(job.what, listener)
     if job.numerics is not None:
         runtime = format_runtime(*job.numerics, subject, examples.inputs)
@@ -92,7 +128,7 @@ def _ready(job: BatchmatesJob, listener: Listener) -> tuple[Measurement, dict[st
         listener.stage(f"Handing {job.what.model} to {job.runtime.label}")
         (runtime,) = runtimes_of([job.runtime], subject, examples)
     bench = Bench(runtime)
-    listener.stage("Finding the points, and what widens their ranges")
+    listener.stage("Finding the points")
     measurement = Measurement(subject, examples, job.settings, bench, bench.in_float())
     listener.plan(measurement.plan)
     probed = take(examples.inputs, torch.arange(min(_PROBED, len(examples))))
@@ -111,7 +147,7 @@ def _ready(job: BatchmatesJob, listener: Listener) -> tuple[Measurement, dict[st
     return measurement, config
 
 
-def _planted(job: BatchmatesJob) -> bool | None:
+def _planted(job: IsolateJob) -> bool | None:
     """The positive control; None where the runtime does not take so small a network."""
     subject = planted_subject()
 

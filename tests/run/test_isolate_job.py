@@ -11,23 +11,23 @@ from torch import nn
 from bitcliff.audit.format_runtime import format_runtime
 from bitcliff.errors import InputError
 from bitcliff.export import float_onnx
-from bitcliff.questions.batchmates.positive_control import planted_pair, planted_subject
-from bitcliff.questions.batchmates.store import BATCHMATES
-from bitcliff.run import batchmates_job, runtimes
+from bitcliff.questions.isolation.positive_control import planted_pair, planted_subject
+from bitcliff.questions.isolation.store import ISOLATION
+from bitcliff.run import isolate_job, runtimes
 from bitcliff.run.assess_job import AssessJob, Listener
-from bitcliff.run.batchmates_job import BatchmatesJob, run_batchmates
+from bitcliff.run.isolate_job import IsolateJob, run_isolate
 from bitcliff.types.presets import preset
 from bitcliff.types.runtime_choice import RuntimeChoice
-from bitcliff.types.settings import BatchmatesSettings
+from bitcliff.types.settings import IsolationSettings
 from bitcliff.types.subject import Inputs, tensors_sha256
 
 ATTACKING = "Chosen and crafted companions"
 
 
-def job(out: Path) -> BatchmatesJob:
+def job(out: Path) -> IsolateJob:
     what = AssessJob("brittle-digits", "digits", out, command="made by the tests", limit=5)
-    settings = BatchmatesSettings(batch=4, draws=2, candidates=4, effort=4)
-    return BatchmatesJob(what, settings=settings)
+    settings = IsolationSettings(batch=4, draws=2, candidates=4, effort=4)
+    return IsolateJob(what, settings=settings)
 
 
 def listener(told: list[str], stop_at: int | None = None) -> Listener:
@@ -50,7 +50,7 @@ def written_once(monkeypatch: pytest.MonkeyPatch) -> None:
             files[key] = float_onnx(module, inputs)
         return files[key]
 
-    for home in (batchmates_job, runtimes):
+    for home in (isolate_job, runtimes):
         monkeypatch.setattr(home, "float_onnx", write)
 
 
@@ -58,18 +58,18 @@ def written_once(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("written_once")
 def test_an_interrupted_run_goes_on_and_ends_as_if_it_had_not_been(tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
-        run_batchmates(job(tmp_path / "cut"), listener([], stop_at=3))
-    assert [path.name for path in (tmp_path / "cut").glob("*.*")] == ["batchmates.partial.jsonl"]
+        run_isolate(job(tmp_path / "cut"), listener([], stop_at=3))
+    assert [path.name for path in (tmp_path / "cut").glob("*.*")] == ["isolate.partial.jsonl"]
     told = list[str]()
-    resumed = run_batchmates(job(tmp_path / "cut"), listener(told))
+    resumed = run_isolate(job(tmp_path / "cut"), listener(told))
     assert "Going on after 3 victims measured before" in told
     assert told.count(ATTACKING) == 2
-    assert not (tmp_path / "cut" / "batchmates.partial.jsonl").exists()
-    whole = run_batchmates(job(tmp_path / "whole"), listener([]))
+    assert not (tmp_path / "cut" / "isolate.partial.jsonl").exists()
+    whole = run_isolate(job(tmp_path / "whole"), listener([]))
     assert resumed.observed.victims == whole.observed.victims
     assert resumed.figures == whole.figures
     assert resumed.observed.positive_control
-    assert BATCHMATES.read(tmp_path / "cut") == resumed
+    assert ISOLATION.read(tmp_path / "cut") == resumed
     for place, victim in enumerate(whole.observed.victims):
         pair = tmp_path / "whole" / "pairs" / f"{place:05d}.safetensors"
         assert pair.exists() == (victim.companion_image is not None)
@@ -80,15 +80,15 @@ def test_an_interrupted_run_goes_on_and_ends_as_if_it_had_not_been(tmp_path: Pat
 def test_an_unknown_runtime_is_refused_before_the_folder_is_made(tmp_path: Path) -> None:
     other = replace(job(tmp_path / "new"), runtime=RuntimeChoice("ort-dynamc"))
     with pytest.raises(InputError, match="--runtime ort-dynamc: not known; did you mean"):
-        run_batchmates(other, listener([]))
+        run_isolate(other, listener([]))
     assert not (tmp_path / "new").exists()
 
 
 def test_a_format_that_shares_a_scale_over_the_batch_is_tried_too(tmp_path: Path) -> None:
-    settings = BatchmatesSettings(batch=4, draws=2, candidates=4, effort=0)
+    settings = IsolationSettings(batch=4, draws=2, candidates=4, effort=0)
     what = replace(job(tmp_path / "out").what, limit=4)
-    asked = BatchmatesJob(what, numerics=("nvfp4", preset("nvfp4")), settings=settings)
-    found = run_batchmates(asked, listener([]))
+    asked = IsolateJob(what, numerics=("nvfp4", preset("nvfp4")), settings=settings)
+    found = run_isolate(asked, listener([]))
     assert found.observed.positive_control
     assert (found.observed.runtime.name, found.observed.runtime.version) == ("nvfp4", "simulated")
     assert found.observed.runtime.quantized == {"linear": 1}

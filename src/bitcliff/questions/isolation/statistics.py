@@ -1,14 +1,17 @@
-"""From what became of each victim to every figure: pure, worked out when written and when read."""
+"""From what was observed to every figure: pure, worked out when written and when read."""
 
 from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
-from bitcliff.questions.batchmates.record import (
+from bitcliff.questions.isolation.proof_statistics import proof_figures, proof_problems
+from bitcliff.questions.isolation.record import (
     DATA,
-    BatchmatesFigures,
-    BatchmatesObserved,
+    IsolationFigures,
+    IsolationObserved,
+    ProofFigures,
     Situation,
+    Status,
     Victim,
 )
 from bitcliff.record.problems import twice
@@ -28,24 +31,45 @@ ANY = "any of these"
 RANDOM = "at random"
 
 
-def figures(observed: BatchmatesObserved) -> BatchmatesFigures:
-    """Every figure, from the victims alone."""
+def figures(observed: IsolationObserved) -> IsolationFigures:
+    """Every figure, from the groups and the victims alone."""
     victims, n = observed.victims, len(observed.victims)
+    proof = None
+    if observed.proof is not None:
+        proof = proof_figures(observed.proof, observed.subject)
     right = None
-    if observed.subject.labelled:
+    if observed.subject.labelled and victims:
         right = rate(sum(v.baseline.alone == v.label for v in victims), n)
     ours = [
         same for v in victims for same in (*v.baseline.ours_same_bits, v.checked.ours_same_bits)
     ]
-    return BatchmatesFigures(
+    as_float = sum(v.baseline.alone == v.baseline.float_prediction for v in victims)
+    flipped = sorted(filter(_is_flipped, victims), key=_lead_kept)
+    counterexamples = [v.id for v in flipped if _by_its_companion(v)]
+    return IsolationFigures(
+        status=_status(proof, counterexamples),
+        proof=proof,
+        counterexamples=counterexamples,
+        runs=sum(attack.runs for v in victims for attack in v.attacks.values()),
         accuracy_alone=right,
-        as_float_alone=rate(
-            sum(v.baseline.alone == v.baseline.float_prediction for v in victims), n
-        ),
-        ours_changed=rate(ours.count(False), len(ours)),
-        situations=situations(victims),
-        flipped=[v.id for v in sorted(filter(_is_flipped, victims), key=_lead_kept)],
+        as_float_alone=rate(as_float, n) if victims else None,
+        ours_changed=rate(ours.count(False), len(ours)) if victims else None,
+        situations=situations(victims) if victims else [],
+        flipped=[v.id for v in flipped],
     )
+
+
+def _status(proof: ProofFigures | None, counterexamples: list[str]) -> Status:
+    if proof is not None and proof.proved:
+        return "proved"
+    return "counterexample" if counterexamples else "open"
+
+
+def _by_its_companion(victim: Victim) -> bool:
+    """What float does too, or a batch of copies, is not quantization's doing, or not another's."""
+    baseline = victim.baseline
+    as_float = victim.checked.reference == baseline.reference_alone
+    return as_float and baseline.copies == baseline.alone
 
 
 def situations(victims: Sequence[Victim]) -> list[Situation]:
@@ -159,9 +183,17 @@ def _float_right(victim: Victim) -> bool:
     return victim.baseline.float_prediction == victim.label
 
 
-def problems(observed: BatchmatesObserved) -> Iterator[str]:
+def problems(observed: IsolationObserved) -> Iterator[str]:
     """What contradicts itself."""
-    victims, subject = observed.victims, observed.subject
+    victims, subject, proof = observed.victims, observed.subject, observed.proof
+    if proof is not None:
+        yield from proof_problems(proof, subject, observed.settings.batch)
+        if proof_figures(proof, subject).proved != (not victims):
+            yield f"there are {len(victims)} victims, against whether isolation is proved"
+    if not victims:
+        if proof is None:
+            yield "there is neither a proof nor a victim"
+        return
     yield from twice((victim.id for victim in victims), "victim")
     if subject.n_examples != len(victims):
         yield f"n_examples is {subject.n_examples}, but there are {len(victims)} victims"
@@ -172,7 +204,7 @@ def problems(observed: BatchmatesObserved) -> Iterator[str]:
             yield f"victim {victim.id!r} {problem}"
 
 
-def _victim_problems(observed: BatchmatesObserved, victim: Victim) -> Iterator[str]:
+def _victim_problems(observed: IsolationObserved, victim: Victim) -> Iterator[str]:
     baseline, checked, attacks = victim.baseline, victim.checked, victim.attacks
     if attacks.keys() != observed.victims[0].attacks.keys() or checked.attack not in attacks:
         yield "was attacked otherwise than the first"

@@ -1,6 +1,7 @@
-"""The record of `bitcliff batchmates`: what became of each victim, and the figures made of it."""
+"""The record of `bitcliff isolate`: whose values share a scale, what became of each victim, and the
+figures made of both."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -10,7 +11,7 @@ from bitcliff.record.part import Part
 from bitcliff.record.schema import Provenance, SubjectInfo
 from bitcliff.types.change import PairedChange
 from bitcliff.types.rate import ClusteredRate, Count, Rate
-from bitcliff.types.settings import BatchmatesSettings
+from bitcliff.types.settings import IsolationSettings
 
 # The name of the attack that takes its companions from the data.
 DATA = "from the data"
@@ -92,10 +93,73 @@ class Victim(Part):
     companion_image: str | None = None
 
 
-class BatchmatesObserved(Part):
+class GroupsSeen(Part):
+    """Observed: the groups that share a scale, at one point in one pass; none: not reached.
+
+    Attributes:
+        examples: the most whose values one group may hold. crossing: how many groups hold values
+            of several examples, each value of one alone. mixed: how many values the network
+            itself, in float, has made of several examples before it got there.
+    """
+
+    groups: Count
+    examples: Count
+    crossing: Count
+    mixed: Count
+
+
+class PointGroups(Part):
+    """Observed: one point that a format rounds, in every pass.
+
+    Attributes:
+        spans: how many values lie along the axes of a group, for texts of some length and one token
+            shorter; empty where inputs have one length.
+    """
+
+    name: str
+    seen: list[GroupsSeen]
+    spans: list[Count]
+
+
+class PassSeen(Part):
+    """Observed: one pass in which every kernel was followed.
+
+    Attributes:
+        padded: whether a text in it was. mixing: the first kernel at which the network itself may
+            have made one value of several examples, and where; empty: none. mixed_output: how many
+            values of the output are such. lost: what could not be followed, in words.
+    """
+
+    batch: Annotated[Count, Field(ge=2)]
+    padded: bool
+    mixing: str
+    mixed_output: Count
+    lost: list[str]
+
+
+class Proof(Part):
+    """Observed: whose values lie in each group that shares a scale.
+
+    Attributes:
+        numerics: the format. group: what shares a scale, in words. in_float: points that the
+            format leaves in float. unknown: kernels that were taken to mix all they are given.
+        reads_mask: whether the network takes another way where a text is padded.
+    """
+
+    numerics: str
+    group: str
+    passes: list[PassSeen] = Field(min_length=1)
+    points: list[PointGroups]
+    in_float: list[str]
+    unknown: list[str]
+    reads_mask: bool
+
+
+class IsolationObserved(Part):
     """All that a measurement observed.
 
     Attributes:
+        proof: None for a runtime, which is a black box. victims: none where that is a proof.
         reference_runtime: the float network in the same runtime: the noise floor.
         positive_control: whether a planted pair flips in this runtime; None where the runtime does
             not take the planted network.
@@ -106,10 +170,11 @@ class BatchmatesObserved(Part):
     subject: SubjectInfo
     runtime: RuntimeDescription
     reference_runtime: RuntimeDescription
-    settings: BatchmatesSettings
+    settings: IsolationSettings
     positive_control: bool | None
     crafting: str
-    victims: list[Victim] = Field(min_length=1)
+    proof: Proof | None = None
+    victims: list[Victim]
 
 
 class Situation(Part):
@@ -131,20 +196,49 @@ class Situation(Part):
     runs: int | None = None
 
 
-class BatchmatesFigures(Part):
-    """Figures of a measurement.
+class ProofFigures(Part):
+    """What follows from whose values lie in which group.
 
     Attributes:
+        proved: no group can hold two examples, and all was followed. reasons: why it is none, in
+            words. examples: the most in one group anywhere. crossing, mixed, padding: the points at
+            which a group holds several examples, at which the network has mixed them in float,
+            and at which padding enters a group; in order of execution.
+    """
+
+    proved: bool
+    reasons: list[str]
+    examples: int
+    groups: int
+    crossing: list[str]
+    mixed: list[str]
+    padding: list[str]
+
+
+Status = Literal["proved", "counterexample", "open"]
+
+
+class IsolationFigures(Part):
+    """Figures of a measurement; those of victims are None where there are none.
+
+    Attributes:
+        counterexamples: ids of the flipped victims that float, in the same batches, and copies of
+            themselves leave as they were.
+        runs: batches in which a companion was tried.
         ours_changed: batches in which our path changed a bit of an example's scores.
         flipped: ids of victims that the worst companion flips, those first that lost the most of
             their lead.
     """
 
+    status: Status
+    proof: ProofFigures | None
+    counterexamples: list[str]
+    runs: int
     accuracy_alone: Rate | None
-    as_float_alone: Rate
-    ours_changed: Rate
+    as_float_alone: Rate | None
+    ours_changed: Rate | None
     situations: list[Situation]
     flipped: list[str]
 
 
-Batchmates = Measurement[BatchmatesObserved, BatchmatesFigures]
+Isolation = Measurement[IsolationObserved, IsolationFigures]

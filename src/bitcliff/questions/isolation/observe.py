@@ -15,22 +15,23 @@ from bitcliff.audit.compose import provenance_of, subject_info
 from bitcliff.errors import InputError
 from bitcliff.points import Attachment, Selection, discover, logits_of, take
 from bitcliff.points.final_activation import FinalActivation, final_of
-from bitcliff.questions.batchmates.bench import Bench, beside, laid_out_alike
-from bitcliff.questions.batchmates.companion_search import Attempt
-from bitcliff.questions.batchmates.crafting import Workshop, by_gradient, by_random_search, workshop
-from bitcliff.questions.batchmates.images import legal
-from bitcliff.questions.batchmates.per_batch_scale import BITS, SCHEME, SharedScale, eight_bits
-from bitcliff.questions.batchmates.record import (
+from bitcliff.questions.image_scale import image_scale
+from bitcliff.questions.isolation.bench import Bench, beside, laid_out_alike
+from bitcliff.questions.isolation.companion_search import Attempt
+from bitcliff.questions.isolation.crafting import Workshop, by_gradient, by_random_search, workshop
+from bitcliff.questions.isolation.images import legal
+from bitcliff.questions.isolation.per_batch_scale import BITS, SCHEME, SharedScale, eight_bits
+from bitcliff.questions.isolation.record import (
     DATA,
     Attack,
     Baseline,
-    BatchmatesObserved,
     Checked,
+    IsolationObserved,
+    Proof,
     Victim,
 )
-from bitcliff.questions.image_scale import image_scale
 from bitcliff.questions.runtime_description import described
-from bitcliff.types.settings import BatchmatesSettings
+from bitcliff.types.settings import IsolationSettings
 from bitcliff.types.subject import Examples, Inputs, Subject
 
 Progress = Callable[[int, int], None]
@@ -67,16 +68,16 @@ class Measurement:
 
     subject: Subject
     examples: Examples
-    settings: BatchmatesSettings
+    settings: IsolationSettings
     bench: Bench
     reference: Bench
     classes: int = field(init=False)
     final: FinalActivation = field(init=False)
-    shop: Workshop | None = field(init=False)
-    crafting: str = field(init=False)
+    shop: Workshop | None = field(init=False, default=None)
+    crafting: str = field(init=False, default="none: no companion was looked for")
 
     def __post_init__(self) -> None:
-        """Find the points, take every example's ranges, and craft what serves for all victims.
+        """Find the points.
 
         Raises:
             InputError: fewer examples than a batch holds, or a network without points.
@@ -89,17 +90,25 @@ class Measurement:
         module, inputs = self.subject.module, self.examples.inputs
         self.plan = discover(module, inputs, Selection(include_stem=True))
         self.ours = Attachment(module, self.plan, SCHEME, weight_bits=BITS)
+        with torch.no_grad():
+            scores = logits_of(module, take(inputs, torch.arange(self.settings.batch)))
+        self.classes, self.final = scores.shape[1], final_of(module, scores)
+
+    def prepared(self) -> "Measurement":
+        """For the search: take every example's ranges, craft what serves for all victims."""
+        module, inputs = self.subject.module, self.examples.inputs
         self._ranges = self._all_ranges(SharedScale(module, self.plan, mates=1))
         self.bench = replace(self.bench, final=self.final)
         try:
             scale = image_scale(inputs, self.subject.preprocessing)
         except InputError as error:
-            self.shop, self.crafting = None, f"none: {error}"
-            return
+            self.crafting = f"none: {error}"
+            return self
         like = take(inputs, torch.tensor([0]))
         assert isinstance(like, Tensor)  # noqa: S101  (`image_scale` has seen to it)
         self.shop = workshop(self.subject, self.plan, scale, self.settings.seed, like, self.final)
         self.crafting = "8-bit images from black to white as the network takes them"
+        return self
 
     def baseline(self, progress: Progress) -> list[Baseline]:
         """Every example alone, among copies of itself, and in random full batches."""
@@ -154,7 +163,6 @@ class Measurement:
             for index in torch.arange(len(self.examples)).split(self.settings.batch):
                 scores.append(network.shared_scores(take(self.examples.inputs, index)))
                 found.append(torch.stack(network.ranges))
-        self.classes = scores[0].shape[1]
         self.final = final_of(self.subject.module, torch.cat(scores))
         return torch.cat(found, 1)
 
@@ -258,14 +266,15 @@ class Measurement:
 def observed_of(
     measurement: Measurement,
     victims: Sequence[Victim],
+    proof: Proof | None,
     positive_control: bool | None,
     started: str,
     command: str,
-) -> BatchmatesObserved:
+) -> IsolationObserved:
     """All that a measurement observed, ending now."""
     subject, examples = measurement.subject, measurement.examples
     strays = measurement.ours.incidents.strays
-    return BatchmatesObserved(
+    return IsolationObserved(
         provenance=provenance_of(subject, examples, measurement.settings.seed, started, command),
         subject=subject_info(
             subject, examples, measurement.plan, strays, measurement.classes, measurement.final
@@ -275,5 +284,6 @@ def observed_of(
         settings=measurement.settings,
         positive_control=positive_control,
         crafting=measurement.crafting,
+        proof=proof,
         victims=list(victims),
     )

@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from bitcliff.questions.batchmates.record import Victim
-from bitcliff.questions.batchmates.statistics import figures, problems, situations
-from tests.questions.batchmates.victims import HOSTILE, attack, observed, victims
+from bitcliff.questions.isolation.record import Victim
+from bitcliff.questions.isolation.statistics import figures, problems, situations
+from tests.questions.isolation.victims import HOSTILE, attack, observed, victims
 
 
 def test_figures_count_what_became_of_each_victim() -> None:
@@ -35,6 +35,8 @@ def test_figures_count_what_became_of_each_victim() -> None:
 def test_figures_of_all_victims() -> None:
     found = figures(observed())
     assert found.accuracy_alone is not None
+    assert found.as_float_alone is not None
+    assert found.ours_changed is not None
     assert (found.accuracy_alone.k, found.as_float_alone.k, found.ours_changed.k) == (3, 3, 0)
     assert (found.accuracy_alone.n, found.ours_changed.n) == (4, 12)
     # Margins fall by 2.5, 1 and 2.1.

@@ -16,10 +16,10 @@ from torch.autograd.graph import allow_mutation_on_saved_tensors
 from bitcliff.audit.evaluator import margins
 from bitcliff.points import Plan
 from bitcliff.points.final_activation import FinalActivation
-from bitcliff.questions.batchmates.companion_search import Attempt
-from bitcliff.questions.batchmates.images import Images, legal, patterns
-from bitcliff.questions.batchmates.per_batch_scale import SharedScale
 from bitcliff.questions.image_scale import ImageScale
+from bitcliff.questions.isolation.companion_search import Attempt
+from bitcliff.questions.isolation.images import Images, legal, patterns
+from bitcliff.questions.isolation.per_batch_scale import SharedScale
 from bitcliff.types.subject import Subject
 
 WIDEST_STEPS = 40

@@ -1,4 +1,4 @@
-"""The record of `bitcliff batchmates` on disk."""
+"""The record of `bitcliff isolate` on disk."""
 
 import copy
 import functools
@@ -9,48 +9,48 @@ from typing import Any
 import pytest
 
 from bitcliff.errors import InputError
-from bitcliff.questions.batchmates import statistics
-from bitcliff.questions.batchmates.record import BatchmatesObserved
-from bitcliff.questions.batchmates.statistics import problems
-from bitcliff.questions.batchmates.store import BATCHMATES
+from bitcliff.questions.isolation import statistics
+from bitcliff.questions.isolation.record import IsolationObserved
+from bitcliff.questions.isolation.statistics import problems
+from bitcliff.questions.isolation.store import ISOLATION
 from bitcliff.record import write_text_atomic
 from bitcliff.record.store import check_figures, valid
 from bitcliff.stats import clustered_rate, rate
-from tests.questions.batchmates.victims import record
 from tests.questions.damage import another, hostile, leaves, with_value
+from tests.questions.isolation.victims import followed, record
 
 
 def written() -> dict[str, Any]:
-    found = json.loads(BATCHMATES.json(record()))
+    found = json.loads(ISOLATION.json(record()))
     assert isinstance(found, dict)
     return found
 
 
 def refused(folder: Path, fields: object, says: str) -> None:
-    (folder / BATCHMATES.file_name).write_text(json.dumps(fields))
+    (folder / ISOLATION.file_name).write_text(json.dumps(fields))
     with pytest.raises(InputError, match=says) as told:
-        BATCHMATES.read(folder)
+        ISOLATION.read(folder)
     assert "\n" not in str(told.value)
 
 
 def test_what_is_written_is_read_back(tmp_path: Path) -> None:
-    write_text_atomic(tmp_path / BATCHMATES.file_name, BATCHMATES.json(record()))
-    assert BATCHMATES.read(tmp_path) == record()
+    write_text_atomic(tmp_path / ISOLATION.file_name, ISOLATION.json(record()))
+    assert ISOLATION.read(tmp_path) == record()
 
 
 def test_what_is_no_such_record_is_refused_in_one_line(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="cannot be read: No such file"):
-        BATCHMATES.read(tmp_path)
+        ISOLATION.read(tmp_path)
     fields = written()
-    says = r"schema_version 9\.0, but this Bitcliff reads 2\.1"
+    says = r"schema_version 9\.0, but this Bitcliff reads 3\.0"
     refused(tmp_path, {**fields, "schema_version": "9.0"}, says)
     refused(tmp_path, {**fields, "schema_version": []}, "schema_version .*, but this Bitcliff")
     without = {key: one for key, one in fields.items() if key != "victims"}
     refused(tmp_path, without, "not a Bitcliff record: victims: Field")
     refused(tmp_path, {**fields, "schema_version": "1.0"}, "of schema 1.0")
-    (tmp_path / BATCHMATES.file_name).write_text("{")
+    (tmp_path / ISOLATION.file_name).write_text("{")
     with pytest.raises(InputError, match="not a whole JSON file"):
-        BATCHMATES.read(tmp_path)
+        ISOLATION.read(tmp_path)
 
 
 def test_no_figure_can_be_changed(tmp_path: Path) -> None:
@@ -64,12 +64,16 @@ def test_no_figure_can_be_changed(tmp_path: Path) -> None:
     refused(tmp_path, fields, "inconsistent record: figures")
 
 
-def test_a_record_of_before_has_its_figures_worked_out(tmp_path: Path) -> None:
+@pytest.mark.parametrize("version", ["2.0", "2.1"])
+def test_a_record_of_batchmates_is_read_and_its_figures_are_worked_out(
+    tmp_path: Path, version: str
+) -> None:
     fields = written()
+    del fields["proof"]
     figures = {**fields["figures"], "situations": []}
-    text = json.dumps({**fields, "schema_version": "2.0", "figures": figures})
-    (tmp_path / BATCHMATES.file_name).write_text(text)
-    assert BATCHMATES.read(tmp_path) == record()
+    text = json.dumps({**fields, "schema_version": version, "figures": figures})
+    (tmp_path / "batchmates.json").write_text(text)
+    assert ISOLATION.read(tmp_path) == record()
 
 
 def test_damage_to_what_was_observed_is_refused_or_changes_no_figure(
@@ -90,9 +94,36 @@ def test_damage_to_what_was_observed_is_refused_or_changes_no_figure(
                 _refused_or_alike(with_value(observed, way, wrong), right)
 
 
+@pytest.mark.parametrize("crossing", [0, 3])
+def test_damage_to_a_proof_is_refused_or_changes_no_figure(crossing: int) -> None:
+    kept = followed(crossing=crossing)
+    fields, right = json.loads(ISOLATION.json(kept)), kept.figures.model_dump()
+    observed = {key: one for key, one in fields.items() if key not in ("schema_version", "figures")}
+    tried = 0
+    for way, value in leaves(observed["proof"], ("proof",)):
+        for wrong in (another(value), *hostile(value)):
+            tried += 1
+            _refused_or_alike(with_value(observed, way, wrong), right)
+    assert tried > 500
+
+
+@pytest.mark.parametrize("crossing", [0, 3])
+def test_a_whole_proof_is_written_and_read_back(tmp_path: Path, crossing: int) -> None:
+    kept = followed(crossing=crossing)
+    write_text_atomic(tmp_path / ISOLATION.file_name, ISOLATION.json(kept))
+    assert ISOLATION.read(tmp_path) == kept
+
+
+def test_no_victims_are_taken_for_a_proof(tmp_path: Path) -> None:
+    fields = json.loads(ISOLATION.json(followed(crossing=3)))
+    refused(tmp_path, {**fields, "victims": []}, "0 victims, against whether isolation is proved")
+    fields = json.loads(ISOLATION.json(followed()))
+    refused(tmp_path, {**fields, "proof": None}, "there is neither a proof nor a victim")
+
+
 def _refused_or_alike(fields: dict[str, Any], figures: dict[str, Any]) -> None:
     try:
-        found = valid(BatchmatesObserved, fields, "a record")
+        found = valid(IsolationObserved, fields, "a record")
     except InputError:
         return
     if any(True for _ in problems(found)):
@@ -107,9 +138,9 @@ def test_schema_1_0_is_read_under_todays_names_and_its_figures_are_worked_out(
     tmp_path: Path,
 ) -> None:
     now = record()
-    text = BATCHMATES.json(now).encode("utf-8", "backslashreplace").decode()
-    (tmp_path / BATCHMATES.file_name).write_text(json.dumps(_of_1_0(json.loads(text))))
-    again = BATCHMATES.read(tmp_path)
+    text = ISOLATION.json(now).encode("utf-8", "backslashreplace").decode()
+    (tmp_path / "batchmates.json").write_text(json.dumps(_of_1_0(json.loads(text))))
+    again = ISOLATION.read(tmp_path)
     assert again.figures.situations == now.figures.situations
     assert again.observed.positive_control is True
     assert again.observed.victims[1] == now.observed.victims[1]
@@ -118,8 +149,11 @@ def test_schema_1_0_is_read_under_todays_names_and_its_figures_are_worked_out(
 def _of_1_0(fields: dict[str, Any]) -> dict[str, Any]:
     was = copy.deepcopy(fields)
     was |= {"schema_version": "1.0", "twin": was.pop("reference_runtime")}
-    was |= {"planted_flips": was.pop("positive_control"), **was.pop("figures")}
-    del was["flipped"]
+    figures = was.pop("figures")
+    for name in ("flipped", "status", "proof", "counterexamples", "runs"):
+        del figures[name]
+    del was["proof"]
+    was |= {"planted_flips": was.pop("positive_control"), **figures}
     subject = was["subject"]
     subject["coverage"] = {"complete": True, "uncovered": subject.pop("uncovered")}
     for point in subject["points"]:

@@ -1,16 +1,20 @@
 """Four victims, what became of each set by hand, and the record made of them."""
 
-from bitcliff.questions.batchmates.record import (
+from bitcliff.questions.isolation.record import (
     Attack,
     Baseline,
-    Batchmates,
-    BatchmatesObserved,
     Checked,
+    GroupsSeen,
+    Isolation,
+    IsolationObserved,
+    PassSeen,
+    PointGroups,
+    Proof,
     Victim,
 )
-from bitcliff.questions.batchmates.store import BATCHMATES
+from bitcliff.questions.isolation.store import ISOLATION
 from bitcliff.questions.runtime_description import RuntimeDescription
-from bitcliff.types.settings import BatchmatesSettings
+from bitcliff.types.settings import IsolationSettings
 from tests.report.example_record import HOSTILE as HOSTILE_NAMES
 from tests.report.example_record import Variant, example_record
 
@@ -72,7 +76,7 @@ def victims(labelled: bool = True) -> list[Victim]:
     ]
 
 
-def observed(some: list[Victim] | None = None, labelled: bool = True) -> BatchmatesObserved:
+def observed(some: list[Victim] | None = None, labelled: bool = True) -> IsolationObserved:
     some = victims(labelled) if some is None else some
     like = example_record(
         Variant(n=1, uniform=False, adversary=False, budgets=(7,), hostile=True, labelled=labelled)
@@ -84,17 +88,68 @@ def observed(some: list[Victim] | None = None, labelled: bool = True) -> Batchma
         quantized={"Conv": 2},
         in_float={},
     )
-    return BatchmatesObserved(
+    return IsolationObserved(
         provenance=like.provenance,
         subject=like.subject.model_copy(update={"n_examples": len(some)}),
         runtime=runtime,
         reference_runtime=runtime,
-        settings=BatchmatesSettings(batch=8, draws=2, candidates=3, effort=20, seed=0),
+        settings=IsolationSettings(batch=8, draws=2, candidates=3, effort=20, seed=0),
         positive_control=True,
         crafting="8-bit images",
         victims=some,
     )
 
 
-def record(some: list[Victim] | None = None, labelled: bool = True) -> Batchmates:
-    return BATCHMATES.of(observed(some, labelled))
+POINTS = ("first", HOSTILE, "last")
+
+
+def followed(crossing: int = 0, mixed: int = 0, padding: bool = False, lost: str = "") -> Isolation:
+    """What was seen of three points in batches of 2, 3 and 8 texts; what is given, at the second.
+
+    Without any of it that is a proof, and there are no victims.
+    """
+    whole = not (crossing or mixed or padding or lost)
+    like = observed([] if whole else None)
+    row = next(point for point in like.subject.points if point.quantized)
+    rows = [row.model_copy(update={"name": name, "site": name}) for name in (*POINTS, "in float")]
+    passes = [
+        PassSeen(
+            batch=batch,
+            padded=padded,
+            mixing="layer: mean" if mixed else "",
+            mixed_output=mixed,
+            lost=[lost] if lost else [],
+        )
+        for batch in (2, 3, 8)
+        for padded in (False, True)
+    ]
+
+    def seen(name: str) -> PointGroups:
+        bad = name == HOSTILE
+        several = bad and bool(crossing or mixed)
+        groups = [
+            GroupsSeen(
+                groups=4 * one.batch,
+                examples=2 if several else 1,
+                crossing=crossing if bad else 0,
+                mixed=mixed if bad else 0,
+            )
+            for one in passes
+        ]
+        return PointGroups(name=name, seen=groups, spans=[32, 24 if bad and padding else 32])
+
+    proof = Proof(
+        numerics="vllm-int8-token",
+        group="a token",
+        passes=passes,
+        points=[seen(name) for name in POINTS],
+        in_float=["in float"],
+        unknown=["_fft_c2c"],
+        reads_mask=True,
+    )
+    subject = like.subject.model_copy(update={"points": rows, "uncovered": []})
+    return ISOLATION.of(like.model_copy(update={"proof": proof, "subject": subject}))
+
+
+def record(some: list[Victim] | None = None, labelled: bool = True) -> Isolation:
+    return ISOLATION.of(observed(some, labelled))
