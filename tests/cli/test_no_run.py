@@ -12,6 +12,7 @@ FOLDERS = {
     "empty": [],
     "killed": ["partial.jsonl"],
     "guard": ["guard.json", "config.json", "report.html"],
+    "provoked": ["provoke.json", "config.json", "report.html"],
     "mates-killed": ["isolate.partial.jsonl"],
     "mates": ["isolate.json", "config.json", "report.html"],
     "mates-killed-again": ["isolate.json", "isolate.partial.jsonl"],
@@ -22,6 +23,8 @@ SAID = {
     "empty": f"empty: holds no record.json; {GIVE}",
     "killed": "killed: its last run was interrupted; run the same command again first",
     "guard": f"guard: a finished `bitcliff guard`; read its report.html, or {GIVE}",
+    "provoked": f"provoked: a finished `bitcliff provoke`; read its report.html, or {GIVE}; "
+    "`gate` judges it by --max-provoked",
     "mates-killed": f"an interrupted `bitcliff isolate`; run the same again, or {GIVE}",
     "mates": f"mates: a finished `bitcliff isolate`; read its report.html, or {GIVE}",
     "mates-killed-again": "an interrupted `bitcliff isolate`; run the same again",

@@ -11,12 +11,14 @@ from bitcliff.cli.guard import guard
 from bitcliff.cli.isolate import isolate
 from bitcliff.cli.main import run
 from bitcliff.cli.options import settings_from
+from bitcliff.cli.provoke import provoke
 from bitcliff.types.guard import GuardSettings
 from bitcliff.types.options import DataOptions, ModelOptions
 from bitcliff.types.settings import (
     AssessSettings,
     CorruptionSettings,
     IsolationSettings,
+    ProvokeSettings,
     Settings,
     option_of,
 )
@@ -28,6 +30,9 @@ MADE: list[tuple[click.Command, type[Settings]]] = [
     (guard, GuardSettings),
     (guard, ModelOptions),
     (guard, DataOptions),
+    (provoke, ProvokeSettings),
+    (provoke, ModelOptions),
+    (provoke, DataOptions),
     (isolate, IsolationSettings),
     (isolate, ModelOptions),
     (isolate, DataOptions),
@@ -163,6 +168,13 @@ REFUSED = {
         ("--candidates 0", "--candidates must be 1 or more, not 0"),
         ("--effort -1", "--effort must be 0 or more, not -1"),
         ("--seed -1", "--seed must be 0 or more, not -1"),
+    ],
+    "provoke": [
+        ("--within linf:9", "--within linf:9: must be 1 or less"),
+        ("--delta 0", "--delta must be above 0, not 0"),
+        ("--effort -1", "--effort must be 0 or more, not -1"),
+        ("--seed -1", "--seed must be 0 or more, not -1"),
+        ("--max-provoked -1", "--max-provoked is per cent, from 0 to 100, not -1"),
     ],
     "guard": [
         ("--bits 1", "--bits must lie in 2..16, not 1"),

@@ -361,9 +361,16 @@ class ProvokeSettings(Settings):
     """Forward passes of each search on each example; one backward counts as two."""
     seed: int = Field(default=0, ge=0)
     """Of every random choice."""
-    max_provoked: Annotated[float | None, Field(ge=0, le=100)] = None
+    max_provoked: float | None = None
     """Per cent of the examples that may be made to fail; where it is given, it gates the exit
     code."""
+
+    @field_validator("max_provoked")
+    @classmethod
+    def _per_cent(cls, limit: float | None) -> float | None:
+        if limit is not None and not 0 <= limit <= 100:
+            raise InputError(f"--max-provoked is per cent, from 0 to 100, not {limit:g}")
+        return limit
 
     @field_validator("within")
     @classmethod
