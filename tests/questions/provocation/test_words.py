@@ -71,6 +71,8 @@ def test_swaps_are_found_that_a_format_minds_and_float_does_not(network: Prepare
     for failure in failures:
         assert failure.distance in (1, 2)
         assert failure.told.count("→") == failure.distance
+        before, after = (text.split() for text in failure.texts)
+        assert sum(a != b for a, b in zip(before, after, strict=True)) == failure.distance
         assert failure.stays is None
 
 

@@ -168,6 +168,7 @@ class Provoking:
                     distance=around.distance(changed[place], row),
                     stays=None if stays is None else stays[place],
                     told=around.told(changed[place], row, attacks[row]),
+                    texts=around.texts(changed[place], row),
                 )
             attempts[row] = Attempt(passes=found[row].passes, failure=failure, lost=lost)
         return self._with_images(around, attempts, dict(zip(rows, changed, strict=True)))

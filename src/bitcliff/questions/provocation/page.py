@@ -15,6 +15,7 @@ from bitcliff.questions.provocation.record import (
 )
 from bitcliff.questions.provocation.statistics import can_fail, judged
 from bitcliff.questions.provocation.store import PROVOKE
+from bitcliff.report.differing import differing
 from bitcliff.report.drawings import squares
 from bitcliff.report.formatting import class_name, clean, rate_interval, rate_text
 from bitcliff.report.html import render_page
@@ -39,6 +40,7 @@ def render_provocation(record: Provocation) -> str:
             "squares": squares,
             "failures": _failures(record),
             "safe_thumbnail": safe_thumbnail,
+            "differing": differing,
             "class_name": partial(class_name, observed.subject),
             "shown": SHOWN,
             "nudges": NUDGES,

@@ -50,6 +50,7 @@ class Failure(Part):
         distance: from its parent, in the set's measure. stays: in how many of `NUDGES` nudged
             copies it is one too; None where inputs cannot be nudged. told: what was changed, in
             words. images: parent, changed and their difference, as data URIs, where they are kept.
+        texts: parent and changed, of texts.
     """
 
     float_lead: float
@@ -59,6 +60,7 @@ class Failure(Part):
     stays: Count | None
     told: str
     images: list[str] = Field(default_factory=list)
+    texts: list[str] = Field(default_factory=list)
 
 
 class Attempt(Part):

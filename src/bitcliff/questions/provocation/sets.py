@@ -61,6 +61,10 @@ class Neighbourhood(ABC):
         """What was changed, in words; nothing where a picture says it."""
         return ""
 
+    def texts(self, changed: Tensor, place: int) -> list[str]:
+        """The parent and the changed one, if they are texts."""
+        return []
+
 
 class Pixels(Neighbourhood):
     """Balls and patches."""
@@ -149,6 +153,7 @@ class SwappedWords(Neighbourhood):
         self._words = words.words_of(int(within.size), subject.module, subject.written, parents)
         assert isinstance(parents, Texts)  # noqa: S101  (`words_of` has seen to it)
         self._ids, self._masks = parents[IDS], words.masks(parents)
+        self._written = subject.written
 
     @property
     def embedding(self) -> nn.Module:
@@ -174,6 +179,11 @@ class SwappedWords(Neighbourhood):
         pairs = zip(before, changed.tolist(), strict=True)
         swaps = [(names[old].strip(), names[new].strip()) for old, new in pairs if old != new]
         return ", ".join(f"{old} → {new}" for old, new in swaps)
+
+    def texts(self, changed: Tensor, place: int) -> list[str]:
+        assert self._written is not None  # noqa: S101  (`words_of` has seen to it)
+        kept = self._masks[place]
+        return [self._written(ids[kept].tolist()) for ids in (self._ids[place], changed)]
 
 
 def usual_sets(parents: Inputs, images: bool) -> tuple[str, ...]:
