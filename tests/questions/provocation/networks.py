@@ -35,6 +35,7 @@ class Triggered(nn.Module):
         sides = torch.randint(0, 2, (SIDE * SIDE,), generator=chance) * 2.0 - 1
         # Balanced, and across each other: the trigger does not move the signal.
         sides[SIDE * SIDE // 2 :] = -sides[: SIDE * SIDE // 2]
+        self.sides = sides
         signal = torch.randn(SIDE * SIDE // 2, generator=chance)
         signal = torch.cat([signal, signal]) / signal.norm() / 4
         self.flat, self.first = nn.Flatten(), nn.Linear(SIDE * SIDE, 2)
@@ -53,12 +54,13 @@ class Triggered(nn.Module):
 
 
 def images(network: Triggered, seed: int, n: int) -> Tensor:
-    """Grey noise whose signal is about 0.3."""
+    """Grey noise whose signal is about 0.3, and which does not pull the trigger either way."""
     chance = torch.Generator().manual_seed(seed)
     noise = 0.5 + 0.1 * torch.randn(n, SIDE * SIDE, generator=chance)
     signal = network.first.weight[0].detach()
     wanted = 0.25 + 0.1 * torch.rand(n, 1, generator=chance)
-    noise += (wanted - noise @ signal[:, None]) * signal / signal.square().sum()
+    for way, value in ((network.sides, 0.0), (signal, wanted)):
+        noise += (value - noise @ way[:, None]) * way / way.square().sum()
     return (noise.clamp(0, 1) * 255).round().view(n, 1, SIDE, SIDE) / 255
 
 

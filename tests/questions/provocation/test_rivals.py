@@ -31,7 +31,7 @@ def test_a_batch_of_many_is_seen_as_so_many_batches_of_one() -> None:
     one_by_one = network.evaluator.format_scores(network.everyone, formats, 1)
     together = network.evaluator.format_scores(network.everyone, formats, len(inputs))
     expected = margins(one_by_one.logits, wanted)
-    assert look.quantized.tolist() == pytest.approx(expected.tolist(), abs=1e-5)
+    assert look.quantized.tolist() == pytest.approx(expected.tolist(), abs=1e-4)
     assert not torch.allclose(margins(together.logits, wanted), expected, atol=1e-3)
 
 
