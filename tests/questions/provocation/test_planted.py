@@ -36,7 +36,7 @@ def found(seed: int, planted: bool, effort: int, guard: Guarded | None = None) -
     }
 
 
-def counted(networks: int, planted: bool, effort: int = 180) -> dict[str, int]:
+def counted(networks: int, planted: bool, effort: int = 240) -> dict[str, int]:
     """By each search, the networks in which it finds something."""
     every = [found(seed, planted, effort) for seed in range(networks)]
     return {method: sum(one[method] > 0 for one in every) for method in every[0]}
@@ -51,7 +51,7 @@ def test_every_trigger_is_found_and_none_where_there_is_none() -> None:
 
 @pytest.mark.slow
 def test_of_a_hundred_every_trigger_is_found_and_none_in_a_hundred_without() -> None:
-    with_one, without = counted(100, True, 200), counted(100, False, 200)
+    with_one, without = counted(100, True), counted(100, False)
     assert with_one[GRADIENTS] == 100
     assert with_one[RANDOM] < 10
     assert with_one[CONTROL] == 0
@@ -63,7 +63,7 @@ def test_what_fails_must_get_past_the_guard() -> None:
     by_lead = Guard(("margin",), (0.0,), (1.0,), (-1.0,), 0.0)
     for threshold, passes in ((0.02, True), (0.2, False)):
         guard = replace(by_lead, threshold=-math.log(threshold + 1e-3))
-        seen = found(0, True, 180, Guarded(guard, "a guard"))
+        seen = found(0, True, 240, Guarded(guard, "a guard"))
         assert bool(seen[GRADIENTS]) == passes
 
 

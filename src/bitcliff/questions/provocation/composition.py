@@ -15,7 +15,8 @@ from bitcliff.types.corruption import Corruption
 
 # Draws of chance (sides, places, noise) that the search may choose among.
 _DRAWS = 16
-_FIRST_SPREAD = 0.2
+# Small: what fails lies near, and a wide spread found less than chance (design/025).
+_FIRST_SPREAD = 0.03
 _WORST = 1e9
 
 
@@ -99,7 +100,7 @@ class ByEvolution:
         self._composition, self._parent, self._rng = composition, parent, rng
         self._make = optimiser
         self._optimiser: Any = None
-        self._at_random = max(1, steps // 3)
+        self._at_random = max(1, steps // 5)
         self._told: list[tuple[np.ndarray, float]] = []
         self.vector = np.zeros(composition.dimensions)
 

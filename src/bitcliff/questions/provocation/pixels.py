@@ -18,6 +18,7 @@ _RESTARTS: tuple[Slopes, ...] = ("straight", "scale", "width")
 # Of the passes, what goes into descents; what a look costs there, and elsewhere.
 _DOWN = 0.6
 _PASSES_DOWN, _PASSES = 6, 2
+_LEAST = 80
 _FIRST_STEP, _LAST_STEP = 0.5, 0.02
 # Nearer than this share of its first lead to the one demanded, float's lead is looked after.
 _CARE = 0.3
@@ -137,7 +138,9 @@ class ByGradient:
 
     def __init__(self, ball: Ball, parent: Tensor, rng: np.random.Generator, effort: int) -> None:
         self._ball, self._parent, self._rng = ball, parent, rng
-        each = effort // len(_RESTARTS)
+        # With little effort one descent that goes all the way is worth more than three that do not.
+        restarts = max(1, min(len(_RESTARTS), effort // _LEAST))
+        each = effort // restarts
         self._descents = max(1, round(_DOWN * each / _PASSES_DOWN))
         self._each = self._descents + max(1, (each - self._descents * _PASSES_DOWN) // _PASSES)
         self._number, self._image = 0, parent
