@@ -160,13 +160,11 @@ def _most_promising(
 ) -> tuple[Int[np.ndarray, " moves"], ...]:
     """Where the least costs are, blurred, the least first; infinite ones are none."""
     usable = np.isfinite(cost)
-    count = min(_MOVES_LOOKED_AT, int(usable.sum()))
-    if count == 0:
-        return usable.nonzero()
-    scale = float(torch.from_numpy(cost[usable]).std(correction=0)) + 1e-12
-    noisy = (cost / scale - 0.5 * rng.gumbel(size=cost.shape)).ravel()
-    least = np.argpartition(noisy, count - 1)[:count]
-    places: tuple[Int[np.ndarray, " moves"], ...] = np.unravel_index(
-        least[np.argsort(noisy[least])], cost.shape
-    )
+    places: tuple[Int[np.ndarray, " moves"], ...] = usable.nonzero()
+    count = min(_MOVES_LOOKED_AT, len(places[0]))
+    if count > 0:
+        scale = float(torch.from_numpy(cost[usable]).std(correction=0)) + 1e-12
+        noisy = (cost / scale - 0.5 * rng.gumbel(size=cost.shape)).ravel()
+        least = np.argpartition(noisy, count - 1)[:count]
+        places = np.unravel_index(least[np.argsort(noisy[least])], cost.shape)
     return places
