@@ -186,16 +186,22 @@ def test_a_plan_keeps_its_points_in_float_and_its_floors(small: Path) -> None:
     ("arguments", "says"),
     [
         (["verify", "nowhere"], "nowhere: no such folder"),
-        (["verify", "run", "--policy", "weights-only"], "--policy weights-only: not a policy of"),
-        (["export", "run", "--policy", "worst-9"], "--policy worst-9: not a policy of this run"),
-        (["export", "run", "--plan", "plan.yaml", "--policy", "worst-5.5"], "give uniform-B"),
-        (["export", "run", "--plan", "none.yaml"], "none.yaml"),
-        (["export", "run", "--out", "no/where.onnx"], "no/where.onnx: cannot be written"),
+        (
+            ["verify", "finished", "--policy", "weights-only"],
+            "--policy weights-only: not a policy of",
+        ),
+        (
+            ["export", "finished", "--policy", "worst-9"],
+            "--policy worst-9: not a policy of this run",
+        ),
+        (["export", "finished", "--plan", "even.yaml", "--policy", "worst-3"], "give uniform-B"),
+        (["export", "finished", "--plan", "none.yaml"], "none.yaml"),
+        (["export", "finished", "--out", "no/where.onnx"], "no/where.onnx: cannot be written"),
     ],
 )
-def test_bad_input_is_one_line(folder: Path, arguments: list[str], says: str) -> None:
-    (folder / "plan.yaml").write_text("model: brittle-digits\n")
-    done = bitcliff(folder, *arguments)
+def test_bad_input_is_one_line(small: Path, arguments: list[str], says: str) -> None:
+    (small / "even.yaml").write_text("model: py:mynet:DigitsMLP\n")
+    done = bitcliff(small, *arguments)
     assert done.returncode == 2
     assert says in done.stderr.strip().splitlines()[-1]
     assert "Traceback" not in done.stderr
