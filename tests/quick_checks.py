@@ -15,7 +15,7 @@ import threading
 import typing
 from collections.abc import Callable
 from types import CodeType
-from typing import Any
+from typing import Any, Literal
 
 import jaxtyping
 import numpy as np
@@ -24,11 +24,11 @@ import torch
 Checker = Callable[[Any], Any]
 
 _as_jaxtyping_does = jaxtyping.jaxtyped
+_config = jaxtyping.config
 _closures: dict[CodeType, Callable[..., Any]] = {}
 # One is like another to any check.
 _BY_KIND = frozenset({int, float, bool, type(None)})
 _ARRAYS = frozenset({torch.Tensor, torch.nn.Parameter, np.ndarray})
-_COLLECTIONS = (tuple, list, set, frozenset)
 
 
 class _Called(threading.local):
@@ -72,7 +72,7 @@ def _checked(fn: Callable[..., Any], typechecker: Checker) -> Callable[..., Any]
 
     @functools.wraps(fn)
     def checked(*args: Any, **kwargs: Any) -> Any:
-        called = fn if jaxtyping.config.jaxtyping_disable else check
+        called = fn if _config.jaxtyping_disable else check
         return called(*args, **kwargs)
 
     return checked
@@ -92,21 +92,23 @@ def _checked_by_looks(fn: Callable[..., Any], typechecker: Checker) -> Callable[
 
     @functools.wraps(fn)
     def checked(*args: Any, **kwargs: Any) -> Any:
-        if jaxtyping.config.jaxtyping_disable:
+        if _config.jaxtyping_disable:
             return fn(*args, **kwargs)
-        look = look_of((args, kwargs))
-        if look not in passed:
+        look = tuple(map(look_of, args)), tuple([(key, look_of(kwargs[key])) for key in kwargs])
+        known = passed.get(look)
+        if known is None:
             result = check(*args, **kwargs)
             passed.setdefault(look, set()).add(look_of(result))
             return result
         result = fn(*args, **kwargs)
-        if look_of(result) not in passed[look]:
+        seen = look_of(result)
+        if seen not in known:
             results.now.append(lambda: result)
             try:
                 check_result(*args, **kwargs)
             finally:
                 results.now.pop()
-            passed[look].add(look_of(result))
+            known.add(seen)
         return result
 
     return checked
@@ -115,19 +117,32 @@ def _checked_by_looks(fn: Callable[..., Any], typechecker: Checker) -> Callable[
 def look_of(value: Any) -> Any:
     """All that a check of types and shapes may tell apart; of texts also what they say, since a
     type can name them."""
-    kind = type(value)
+    kind: Any = type(value)
     if kind in _BY_KIND:
         return kind
     if kind in _ARRAYS:
         return kind, value.dtype, value.shape
-    if isinstance(value, torch.Tensor):  # one of a trace, whose shape is none yet
-        return object()
-    if kind is dict:
-        return kind, *(look_of(part) for item in value.items() for part in item)
-    if isinstance(value, _COLLECTIONS):
+    sort = _sort_of(kind)
+    if sort == "collection":
         kinds = frozenset(map(type, value))
         return kind, len(value), kinds if kinds <= _BY_KIND else tuple(map(look_of, value))
-    return value if kind is str or isinstance(value, type) else kind
+    if sort == "dictionary":
+        return kind, *(look_of(part) for item in value.items() for part in item)
+    if sort == "tensor":  # one of a trace, whose shape is none yet
+        return object()
+    return value if sort == "itself" else kind
+
+
+@functools.cache
+def _sort_of(kind: type) -> Literal["collection", "dictionary", "tensor", "itself", "kind"]:
+    """What is looked at of all values of a type."""
+    if kind is dict:
+        return "dictionary"
+    if issubclass(kind, torch.Tensor):
+        return "tensor"
+    if issubclass(kind, (tuple, list, set, frozenset)):
+        return "collection"
+    return "itself" if kind is str or issubclass(kind, type) else "kind"
 
 
 def _tells_shapes(hint: Any) -> bool:
@@ -154,7 +169,7 @@ def _checked_closure(fn: Callable[..., Any], typechecker: Checker) -> Callable[.
 
     @functools.wraps(fn)
     def checked(*args: Any, **kwargs: Any) -> Any:
-        if jaxtyping.config.jaxtyping_disable:
+        if _config.jaxtyping_disable:
             return fn(*args, **kwargs)
         _called.now.append(fn)
         try:

@@ -204,12 +204,22 @@ def test_damage_to_what_was_observed_is_refused_or_changes_nothing(
 
 def draw_together(out: Path, fields: Json, damages: Sequence[tuple[Place, object]]) -> None:
     """One page of as many of these as are no bar to each other."""
-    everything = fields
-    for place, wrong in damages:
-        if isinstance(place.value, list):  # others may lie in it
-            continue
-        more = with_value(everything, place.way, wrong)
-        everything = everything if forged(out, more) is None else more
-    found = forged(out, everything)
+    # In a list others may lie.
+    apart = [one for one in damages if not isinstance(one[0].value, list)]
+    found = forged(out, with_all(out, fields, apart))
     assert found is not None
     found.draw(out)
+
+
+def with_all(out: Path, fields: Json, damages: Sequence[tuple[Place, object]]) -> Json:
+    """With all of these, or without those that are refused beside those before them; most are not,
+    so they are tried by halves."""
+    more = fields
+    for place, wrong in damages:
+        more = with_value(more, place.way, wrong)
+    if not damages or forged(out, more) is not None:
+        return more
+    half = len(damages) // 2
+    if half == 0:
+        return fields
+    return with_all(out, with_all(out, fields, damages[:half]), damages[half:])

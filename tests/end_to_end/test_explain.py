@@ -6,11 +6,12 @@ from pathlib import Path
 
 import pytest
 import yaml
+from playwright.sync_api import Browser
 
 from bitcliff.questions.kinds import KINDS
 from bitcliff.questions.mitigations.record import Mitigations
 from bitcliff.record import read_record
-from tests.browser import Visit, contrast, inks, launched
+from tests.browser import Visit, contrast, inks
 from tests.end_to_end.commands import bitcliff
 
 QUICK = ["--rounds", "1", "--exchanges", "2", "--evaluations", "0", "--draws", "2"]
@@ -56,9 +57,11 @@ def test_the_report_is_drawn_again_from_the_record_alone(folder: Path, tmp_path:
 
 
 @pytest.mark.parametrize(("width", "scheme"), [(390, "light"), (1280, "dark")])
-def test_the_page_fits_is_quiet_and_can_be_read(folder: Path, width: int, scheme: str) -> None:
+def test_the_page_fits_is_quiet_and_can_be_read(
+    folder: Path, browser: Browser, width: int, scheme: str
+) -> None:
     file = folder / "run" / "report.html"
-    with launched() as browser, Visit(browser, file, width, scheme) as page:
+    with Visit(browser, file, width, scheme) as page:
         for summary in page.query_selector_all("details.explain:not([open]) > summary"):
             summary.click()
         assert page.evaluate("[...document.images].every(one => one.naturalWidth > 0)")
@@ -67,9 +70,9 @@ def test_the_page_fits_is_quiet_and_can_be_read(folder: Path, width: int, scheme
             assert contrast(ink, ground) >= 4.5, (ink, ground, where)
 
 
-def test_in_print_what_is_folded_is_there(folder: Path) -> None:
+def test_in_print_what_is_folded_is_there(folder: Path, browser: Browser) -> None:
     file = folder / "run" / "report.html"
-    with launched() as browser, Visit(browser, file, 1000) as page:
+    with Visit(browser, file, 1000) as page:
         page.emulate_media(media="print")
         heights = page.evaluate(
             "[...document.querySelectorAll('details.explain')].map(one => one.offsetHeight)"

@@ -11,12 +11,13 @@ import onnx
 import onnxruntime as ort
 import pytest
 import torch
+from playwright.sync_api import Browser
 
 from bitcliff.adapters import load_examples, load_model
 from bitcliff.questions.kinds import KINDS
 from bitcliff.questions.verification.record import KEY, Verification, VerificationObserved
 from bitcliff.record import Record, read_record, record_of, write_record
-from tests.browser import Visit, contrast, inks, launched
+from tests.browser import Visit, contrast, inks
 from tests.end_to_end.commands import bitcliff
 
 QUICK = [
@@ -90,11 +91,10 @@ def test_the_table_and_the_page_say_so(folder: Path) -> None:
 
 
 @pytest.mark.parametrize(("width", "scheme"), [(390, "light"), (1280, "dark")])
-def test_the_page_fits_and_can_be_read(folder: Path, width: int, scheme: str) -> None:
-    with (
-        launched() as browser,
-        Visit(browser, folder / "run" / "report.html", width, scheme) as page,
-    ):
+def test_the_page_fits_and_can_be_read(
+    folder: Path, browser: Browser, width: int, scheme: str
+) -> None:
+    with Visit(browser, folder / "run" / "report.html", width, scheme) as page:
         assert page.evaluate("document.documentElement.scrollWidth") == width
         for ink, ground, where in inks(page):
             assert contrast(ink, ground) >= 4.5, (ink, ground, where)
