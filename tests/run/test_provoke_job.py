@@ -3,9 +3,13 @@
 from pathlib import Path
 
 import pytest
+import torch
+from safetensors.torch import load_file
 
+from bitcliff.adapters import load_model
 from bitcliff.errors import InputError
 from bitcliff.questions.provocation.record import CONTROL, RANDOM
+from bitcliff.questions.provocation.statistics import can_fail
 from bitcliff.questions.provocation.store import PROVOKE
 from bitcliff.run.assess_job import AssessJob, Listener
 from bitcliff.run.provoke_job import ProvokeJob, run_provoke
@@ -26,6 +30,10 @@ def job(out: Path, **changes: object) -> ProvokeJob:
     what = AssessJob("base-digits", "digits", out, command="made by the tests", limit=5)
     settings = ProvokeSettings(within=WITHIN, effort=24).changed(**changes)
     return ProvokeJob(what, "four", EVERYWHERE, settings=settings)
+
+
+def _failures(out: Path) -> list[Path]:
+    return [*(out / "failures").glob("*/*/*.safetensors")]
 
 
 def test_after_a_kill_it_goes_on_with_the_next_search(tmp_path: Path) -> None:
@@ -51,11 +59,38 @@ def test_after_a_kill_it_goes_on_with_the_next_search(tmp_path: Path) -> None:
     assert PROVOKE.read(tmp_path / "cut") == resumed
     assert not (tmp_path / "cut" / "provoke.partial.jsonl").exists()
     assert [one.within for one in whole.observed.searched] == list(WITHIN)
+    for name in ("cut", "whole"):
+        kept = sorted(file.relative_to(tmp_path / name) for file in _failures(tmp_path / name))
+        assert len(kept) == sum(
+            attempt.failure is not None
+            for one in whole.observed.searched
+            for attempts in one.attempts.values()
+            for attempt in attempts
+        )
     # At four bits some are found, and none where nothing is quantized.
     assert whole.figures.provoked.k
     for one in whole.observed.searched:
         assert {RANDOM, CONTROL} < one.attempts.keys()
         assert all(attempt.failure is None for attempt in one.attempts[CONTROL])
+    # What is kept is what failed: float and the format part on it by what the record says.
+    network, seen = load_model("base-digits").module, whole.observed
+    ids = [parent.id for parent in can_fail(seen)]
+    checked = 0
+    for file in (tmp_path / "whole" / "failures" / "linf-24-255").glob("*/*"):
+        parent, inputs = seen.parents[int(file.stem)], load_file(file)
+        method = next(
+            m for m in seen.searched[0].attempts if m.replace(" ", "-") == file.parent.name
+        )
+        failure = seen.searched[0].attempts[method][ids.index(parent.id)].failure
+        assert failure is not None
+        scores = network(inputs["failing.input"])[0]
+        others = torch.cat([scores[: parent.wanted], scores[parent.wanted + 1 :]])
+        lead = float(scores[parent.wanted] - others.max())
+        assert lead == pytest.approx(failure.float_lead, abs=1e-4)
+        change = (inputs["failing.input"] - inputs["example.input"]).abs().max()
+        assert float(change) == pytest.approx(failure.distance, abs=1e-5)
+        checked += 1
+    assert checked
 
 
 def test_a_lead_that_no_example_has_is_refused_before_the_folder_is_made(tmp_path: Path) -> None:

@@ -1,15 +1,13 @@
 """`bitcliff isolate`: a model, its data and a runtime into a run directory."""
 
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
 from pydantic import TypeAdapter
-from safetensors.torch import save
-from torch import Tensor
 
 from bitcliff.adapters.array_images import array_thumbnails
 from bitcliff.adapters.runtimes import load_runtime
@@ -35,17 +33,16 @@ from bitcliff.questions.isolation.record import (
     Victim,
 )
 from bitcliff.questions.isolation.store import ISOLATION
-from bitcliff.record import make_folder, write_bytes_atomic
 from bitcliff.record.provenance import now
 from bitcliff.run.assess_job import AssessJob, Listener, load_subject_and_data, resolved_config
-from bitcliff.run.measuring import measuring, written
+from bitcliff.run.measuring import measuring, write_inputs, written
 from bitcliff.run.partial import Partial
 from bitcliff.run.run_directory import check_run_directory
 from bitcliff.run.runtimes import runtimes_of
 from bitcliff.types.presets import Format
 from bitcliff.types.runtime_choice import RuntimeChoice
 from bitcliff.types.settings import IsolationSettings
-from bitcliff.types.subject import Inputs, tensors_sha256
+from bitcliff.types.subject import tensors_sha256
 
 PAIRS = "pairs"
 # Enough to tell whether the network computes what it did before an interruption.
@@ -176,7 +173,9 @@ def _victims(
             listener.progress("Chosen and crafted companions", place, len(baselines))
             tried = measurement.attack(place, baseline)
             if tried.attacks[tried.checked.attack].flipped_at is not None:
-                _write_pair(out, place, measurement.one(place), tried.companion)
+                file = out / PAIRS / f"{place:05d}.safetensors"
+                pair = {"victim": measurement.one(place), "companion": tried.companion}
+                write_inputs(file, pair)
             victim = _victim(measurement, place, baseline, tried)
             partial.put(str(place), victim.model_dump())
         victims.append(victim)
@@ -212,13 +211,3 @@ def _victim(measurement: Measurement, place: int, baseline: Baseline, tried: Tri
         image=image,
         companion_image=companion,
     )
-
-
-def _write_pair(out: Path, place: int, victim: Inputs, companion: Inputs) -> None:
-    """Both inputs, so that anyone can run them alone and together."""
-    tensors: dict[str, Tensor] = {}
-    for role, inputs in (("victim", victim), ("companion", companion)):
-        named = inputs if isinstance(inputs, Mapping) else {"input": inputs}
-        tensors |= {f"{role}.{name}": tensor.contiguous() for name, tensor in named.items()}
-    make_folder(out / PAIRS)
-    write_bytes_atomic(out / PAIRS / f"{place:05d}.safetensors", save(tensors))

@@ -1,15 +1,19 @@
 """The run of a command that measures something of its own: held, resumed, written at its end."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from bitcliff.record import write_text_atomic
+from safetensors.torch import save
+from torch import Tensor
+
+from bitcliff.record import make_folder, write_bytes_atomic, write_text_atomic
 from bitcliff.record.measurement import Figures, Measurement, MeasurementKind, Observed
 from bitcliff.run.partial import Partial
 from bitcliff.run.run_directory import CONFIG, PARTIAL, held, open_run
+from bitcliff.types.subject import Inputs
 
 
 @contextmanager
@@ -40,3 +44,14 @@ def written(
     write_text_atomic(out / CONFIG, json.dumps(config, indent=2) + "\n")
     write_text_atomic(out / "report.html", text)
     return record
+
+
+def write_inputs(file: Path, roles: Mapping[str, Inputs]) -> None:
+    """What a network was given, so that anyone can run it: `ROLE.input`, or `ROLE.NAME` of inputs
+    that have names."""
+    tensors: dict[str, Tensor] = {}
+    for role, inputs in roles.items():
+        named = inputs if isinstance(inputs, Mapping) else {"input": inputs}
+        tensors |= {f"{role}.{name}": tensor.contiguous() for name, tensor in named.items()}
+    make_folder(file.parent)
+    write_bytes_atomic(file, save(tensors))

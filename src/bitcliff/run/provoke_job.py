@@ -1,5 +1,7 @@
 """`bitcliff provoke`: a model, its data and a format into a run directory."""
 
+import re
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,13 +25,15 @@ from bitcliff.questions.provocation.sets import Neighbourhood, neighbourhood
 from bitcliff.questions.provocation.store import PROVOKE
 from bitcliff.record.provenance import now
 from bitcliff.run.assess_job import AssessJob, Listener, load_subject_and_data, resolved_config
-from bitcliff.run.measuring import measuring, written
+from bitcliff.run.measuring import measuring, write_inputs, written
 from bitcliff.run.partial import Partial
 from bitcliff.run.run_directory import check_run_directory
 from bitcliff.types.corruption import Corruption
 from bitcliff.types.presets import PRESETS, Format
 from bitcliff.types.settings import ProvokeSettings
+from bitcliff.types.subject import Inputs
 
+FAILURES = "failures"
 _ATTEMPTS = TypeAdapter(list[Attempt])
 
 
@@ -75,7 +79,9 @@ def run_provoke(job: ProvokeJob, listener: Listener) -> Provocation:
     with measuring(PROVOKE.command, out, config, began) as partial:
         if partial.resumed:
             listener.stage(f"Going on after {partial.resumed} searches made before")
-        searched = [_searched(network, one, partial, listener) for one in around]
+        else:  # Those there are of another run, and would look like this one's.
+            shutil.rmtree(out / FAILURES, ignore_errors=True)
+        searched = [_searched(network, one, partial, listener, out) for one in around]
         observed = network.observed(searched, partial.started, job.what.command)
         return written(PROVOKE, observed, out, config, render_provocation)
 
@@ -123,8 +129,13 @@ def _around(name: str, network: Provoking) -> Neighbourhood:
 
 
 def _searched(
-    network: Provoking, around: Neighbourhood, partial: Partial, listener: Listener
+    network: Provoking, around: Neighbourhood, partial: Partial, listener: Listener, out: Path
 ) -> Searched:
+    def save(method: str, place: int, parent: Inputs, changed: Inputs) -> None:
+        parts = (re.sub(r"\W+", "-", name) for name in (around.within.name, method))
+        file = (out / FAILURES).joinpath(*parts) / f"{place:05d}.safetensors"
+        write_inputs(file, {"example": parent, "failing": changed})
+
     def keep(key: str, make: Callable[[], list[Attempt]]) -> list[Attempt]:
         found = partial.get_as(key, _ATTEMPTS.validate_python)
         if found is None:
@@ -132,4 +143,4 @@ def _searched(
             partial.put(key, _ATTEMPTS.dump_python(found))
         return found
 
-    return network.searched(around, keep, listener.progress)
+    return network.searched(around, keep, listener.progress, save)

@@ -38,6 +38,8 @@ from bitcliff.types.settings import ProvokeSettings
 from bitcliff.types.subject import Inputs
 
 Tell = Callable[[str, int, int], None]
+Save = Callable[[str, int, Inputs, Inputs], None]
+"""Given the search, the place of an example in the data, its input, and one that fails."""
 
 # Of float's median lead, what is demanded where the user does not say.
 _SHARE = 0.1
@@ -94,23 +96,32 @@ class Provoking:
         return take(self.prepared.evaluator.inputs, self.places)
 
     def searched(
-        self, around: Neighbourhood, keep: Callable[[str, Callable[[], Any]], Any], tell: Tell
+        self,
+        around: Neighbourhood,
+        keep: Callable[[str, Callable[[], Any]], Any],
+        tell: Tell,
+        save: Save = lambda _method, _place, _parent, _changed: None,
     ) -> Searched:
         """One set, by all its searches and both controls.
 
         Args:
             keep: what is kept of a search by its name, or else made.
+            save: is given every failing input.
         """
         methods = (*around.methods, RANDOM, CONTROL)
         made = {}
         for method in methods:
             key = f"{around.within.name} {method}"
             told = partial(tell, f"Within {around.within.name}, {method}")
-            made[method] = keep(key, partial(self._attempts, around, method, told))
+            made[method] = keep(key, partial(self._attempts, around, method, told, save))
         return Searched(within=around.within.name, words=around.within.words, attempts=made)
 
     def _attempts(
-        self, around: Neighbourhood, method: str, tell: Callable[[int, int], None]
+        self,
+        around: Neighbourhood,
+        method: str,
+        tell: Callable[[int, int], None],
+        save: Save,
     ) -> list[Attempt]:
         own = around.methods[0] if method == CONTROL else method
         effort, seed = self.settings.effort, self.settings.seed
@@ -135,7 +146,7 @@ class Provoking:
             around.as_inputs,
             tell,
         )
-        return self._confirmed(around, method, attacks, found)
+        return self._confirmed(around, method, attacks, found, save)
 
     def _confirmed(
         self,
@@ -143,6 +154,7 @@ class Provoking:
         method: str,
         attacks: Sequence[Attack],
         found: Sequence[Found],
+        save: Save,
     ) -> list[Attempt]:
         """What was found, each run again in batches of the usual size."""
         rows = [row for row, one in enumerate(found) if one.changed is not None]
@@ -151,7 +163,8 @@ class Provoking:
             return attempts
         changed = [one.changed for one in found if one.changed is not None]
         own = take(around.parents, torch.tensor(rows))
-        again = self._again(laid_out_for_speed(around.as_inputs(changed, own)), own, method)
+        given = laid_out_for_speed(around.as_inputs(changed, own))
+        again = self._again(given, own, method)
         wanted = self.wanted[self.places[rows]]
         in_float, quantized = (_leads(one, wanted) for one in again[:2])
         stays = self._stays(again, wanted)
@@ -161,6 +174,8 @@ class Provoking:
             lost = not (in_float[place] >= self.delta and quantized[place] < 0) or seen[place]
             failure = None
             if not lost:
+                one = torch.tensor([place])
+                save(method, int(self.places[row]), take(own, one), take(given, one))
                 failure = Failure(
                     float_lead=float(in_float[place]),
                     quantized_lead=float(quantized[place]),
