@@ -172,7 +172,7 @@ REFUSED = {
     "provoke": [
         ("--within linf:9", "--within linf:9: must be 1 or less"),
         ("--delta 0", "--delta must be above 0, not 0"),
-        ("--effort -1", "--effort must be 0 or more, not -1"),
+        ("--effort 7", "--effort must be 8 or more, not 7"),
         ("--seed -1", "--seed must be 0 or more, not -1"),
         ("--max-provoked -1", "--max-provoked is per cent, from 0 to 100, not -1"),
     ],

@@ -34,7 +34,13 @@ def test_from_a_built_in_network_to_a_record_that_can_be_recomputed(tmp_path: Pa
     assert done.returncode == 1
     told = bitcliff(tmp_path, "gate", "run", "--max-provoked", "100")
     assert (told.returncode, told.stdout.split(":")[0]) == (0, "Pass")
-    assert bitcliff(tmp_path, "gate", "run", "--max-provoked", "0").returncode == 1
+    assert bitcliff(tmp_path, "gate", "run/provoke.json", "--max-provoked", "0").returncode == 1
+    for more, says in (
+        (["nan"], "--max-provoked is per cent"),
+        (["5", "--max-drop", "2"], "--max-drop has no effect with --max-provoked"),
+    ):
+        wrong = bitcliff(tmp_path, "gate", "run", "--max-provoked", *more)
+        assert (wrong.returncode, says in wrong.stderr) == (2, True)
     refused = bitcliff(tmp_path, "gate", "run")
     assert refused.returncode == 2
     assert "--max-provoked" in refused.stderr

@@ -1,5 +1,6 @@
 """A search that is interrupted goes on, and ends as if it had not been."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,9 @@ from bitcliff.questions.provocation.record import CONTROL, RANDOM
 from bitcliff.questions.provocation.statistics import can_fail
 from bitcliff.questions.provocation.store import PROVOKE
 from bitcliff.run.assess_job import AssessJob, Listener
+from bitcliff.run.guard_job import GuardJob, run_guard
 from bitcliff.run.provoke_job import ProvokeJob, run_provoke
+from bitcliff.types.guard import GuardSettings
 from bitcliff.types.numerics import Numerics
 from bitcliff.types.settings import ProvokeSettings
 from tests.contract.runs import COARSE, QUIET
@@ -97,6 +100,33 @@ def test_a_lead_that_no_example_has_is_refused_before_the_folder_is_made(tmp_pat
     with pytest.raises(InputError, match=r"--delta 1000: no example .* the largest lead is"):
         run_provoke(job(tmp_path / "out", delta=1000.0), QUIET)
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("within", "says"),
+    [
+        ("linf:0.001", "the set is empty: images change by levels of 1/255"),
+        ("patch:9", "larger than the images"),
+    ],
+)
+def test_a_set_that_holds_nothing_else_is_refused(tmp_path: Path, within: str, says: str) -> None:
+    with pytest.raises(InputError, match=says):
+        run_provoke(job(tmp_path / "out", within=(within,)), QUIET)
+
+
+def test_a_guard_of_another_format_of_the_same_name_is_refused(tmp_path: Path) -> None:
+    what = job(tmp_path / "guard").what
+    settings = GuardSettings(alpha=0.1, delta=0.2)
+    finer = EVERYWHERE.model_copy(
+        update={"activations": Numerics(element="uint6", group="example", scale="minmax-zero")}
+    )
+    run_guard(GuardJob(replace(what, limit=80), ("four", finer), settings=settings), QUIET)
+    asked = replace(job(tmp_path / "out"), guard=tmp_path / "guard")
+    with pytest.raises(InputError, match=r"--guard .*it guards four \(.*uint6.*and not four"):
+        run_provoke(asked, QUIET)
+    (tmp_path / "guard" / "guard.partial.jsonl").write_text("{}")
+    with pytest.raises(InputError, match="its last run was interrupted"):
+        run_provoke(asked, QUIET)
 
 
 def test_a_set_of_other_inputs_is_refused(tmp_path: Path) -> None:

@@ -22,6 +22,9 @@ def test_a_set_is_its_kind_and_its_size() -> None:
         ("linf", "'' is no number"),
         ("linf:much", "'much' is no number"),
         ("l2:1/0", "'1/0' is no number"),
+        ("l2:1e999999999", "is no number"),
+        ("patch:1e400", "is no number"),
+        ("l2:nan", "is no number"),
         ("linf:0", "the set is empty"),
         ("l2:-1", "the set is empty"),
         ("linf:255", "must be 1 or less"),
@@ -37,6 +40,6 @@ def test_what_is_none_is_refused_in_one_line(text: str, says: str) -> None:
 
 def test_a_set_twice_and_a_lead_of_nothing_are_refused() -> None:
     with pytest.raises(InputError, match="the same set twice"):
-        ProvokeSettings(within=("l2:1", "l2:1"))
+        ProvokeSettings(within=("l2:0.5", "l2:1/2"))
     with pytest.raises(InputError, match="--delta must be above 0, not 0"):
         ProvokeSettings(delta=0.0)

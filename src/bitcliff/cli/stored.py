@@ -22,7 +22,7 @@ from bitcliff.cli.output import reader_may_leave
 )
 @click.option(
     "--max-provoked",
-    type=click.FloatRange(0, 100),
+    type=float,
     help="Of a run of `bitcliff provoke`: per cent of examples that may be made to fail.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the verdict as JSON.")
@@ -43,6 +43,7 @@ def gate(
     from bitcliff.verdict import EXIT_CODES, judge
 
     if max_provoked is not None:
+        _refuse_beside("max_provoked", ("max_drop", "policy"))
         return _gate_provoked(run, max_provoked, as_json)
     record = finished_record(run)
     verdict = judge(record, max_drop, policy)
@@ -62,19 +63,34 @@ def gate(
     return EXIT_CODES[verdict.status]
 
 
+def _refuse_beside(given: str, idle: tuple[str, ...]) -> None:
+    """An option without effect would let the user believe that it had one."""
+    from bitcliff.errors import InputError
+
+    context = click.get_current_context()
+    for name in idle:
+        if context.get_parameter_source(name) is not click.core.ParameterSource.DEFAULT:
+            one, other = (word.replace("_", "-") for word in (name, given))
+            raise InputError(f"--{one} has no effect with --{other}; leave one of them out")
+
+
 def _gate_provoked(run: Path, limit: float, as_json: bool) -> int:
     import json
 
     from bitcliff.questions.provocation.page import verdict_line
     from bitcliff.questions.provocation.statistics import judged
     from bitcliff.questions.provocation.store import PROVOKE
+    from bitcliff.run.run_directory import finished_measurement
+    from bitcliff.types.settings import ProvokeSettings
     from bitcliff.verdict import EXIT_CODES
 
-    record = PROVOKE.read(run)
+    ProvokeSettings(max_provoked=limit)  # as the command itself checks it
+    record = finished_measurement(run, PROVOKE)
     status, provoked = judged(record.figures, limit), record.figures.provoked
     with reader_may_leave():
         if as_json:
             told = {"max_provoked": limit, "status": status, "provoked": provoked.model_dump()}
+            told["failing_as_they_are"] = record.figures.failing.model_dump()
             click.echo(json.dumps(told, indent=2))
         else:
             click.echo(verdict_line(record, limit))

@@ -38,7 +38,7 @@ def unpack(packed: object) -> Array:
     """
     if not isinstance(packed, dict) or packed.keys() != {"dtype", "shape", "zlib"}:
         raise ValueError("should be a packed array, with dtype, shape and zlib")
-    kind, shape, text = _KINDS.get(packed["dtype"]), packed["shape"], packed["zlib"]
+    kind, shape, text = _KINDS.get(str(packed["dtype"])), packed["shape"], packed["zlib"]
     if kind is None or not isinstance(text, str) or not _is_shape(shape):
         raise ValueError(f"a packed array of {packed['dtype']!r} {shape!r}, which is none")
     size = math.prod(shape) * np.dtype(kind).itemsize

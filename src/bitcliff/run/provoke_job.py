@@ -27,7 +27,7 @@ from bitcliff.record.provenance import now
 from bitcliff.run.assess_job import AssessJob, Listener, load_subject_and_data, resolved_config
 from bitcliff.run.measuring import measuring, write_inputs, written
 from bitcliff.run.partial import Partial
-from bitcliff.run.run_directory import check_run_directory
+from bitcliff.run.run_directory import check_run_directory, finished_measurement
 from bitcliff.types.corruption import Corruption
 from bitcliff.types.presets import PRESETS, Format
 from bitcliff.types.settings import ProvokeSettings
@@ -66,7 +66,7 @@ def run_provoke(job: ProvokeJob, listener: Listener) -> Provocation:
     check_run_directory(out, PROVOKE.command)
     prepared = _prepared(job, listener)
     listener.stage(f"Float and {job.name}, on the examples as they are")
-    guard = None if job.guard is None else _guard(job.guard, job.name, prepared)
+    guard = None if job.guard is None else _guard(job.guard, job.name, job.numerics, prepared)
     network = provoking(prepared, job.name, job.numerics, job.settings, guard)
     around = [_around(name, network) for name in network.sets]
     subject, examples = prepared.subject, prepared.examples
@@ -93,6 +93,7 @@ def _prepared(job: ProvokeJob, listener: Listener) -> Prepared:
         formats={} if job.name in PRESETS else {job.name: job.numerics},
         budgets=(),
         include_stem=True,  # as it is deployed
+        fold_batchnorm=job.settings.fold_batchnorm,
         seed=job.settings.seed,
     )
     prepared = prepare(subject, examples, settings)
@@ -100,16 +101,19 @@ def _prepared(job: ProvokeJob, listener: Listener) -> Prepared:
     return prepared
 
 
-def _guard(run: Path, name: str, prepared: Prepared) -> Guarded:
+def _guard(run: Path, name: str, shipped: Format, prepared: Prepared) -> Guarded:
     """The guard that a run measured of the same network in the same format.
 
     Raises:
         InputError: it is of another, or looks at more than the scores.
     """
-    record = GUARD.read(run)
+    record = finished_measurement(run, GUARD)
     observed = record.observed
-    if observed.numerics != name:
-        raise InputError(f"--guard {run}: it guards {observed.numerics}, and not {name}")
+    if (observed.numerics, observed.formula) != (name, shipped.formula):
+        raise InputError(
+            f"--guard {run}: it guards {observed.numerics} ({observed.formula}), and not {name} "
+            f"({shipped.formula})"
+        )
     if observed.provenance.weights_sha256 != prepared.subject.weights_sha256:
         raise InputError(f"--guard {run}: it guards a network of other weights")
     rule = exportable(observed.settings)

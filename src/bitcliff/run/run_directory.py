@@ -10,6 +10,8 @@ from pathlib import Path
 from bitcliff.errors import InputError
 from bitcliff.questions.kinds import KINDS
 from bitcliff.record import Record, is_leftover, make_folder, read_record
+from bitcliff.record.measurement import Figures, Measurement, MeasurementKind
+from bitcliff.record.measurement import Observed as Measured
 from bitcliff.record.store import RECORD_NAME
 
 CONFIG, PARTIAL, LOCK = "config.json", "partial.jsonl", ".lock"
@@ -141,6 +143,20 @@ def check_is_folder(run: Path) -> None:
     if not run.is_dir():
         found = "not a folder" if run.exists() else "no such folder"
         raise InputError(f"{run}: {found}; {_GIVE}")
+
+
+def finished_measurement(
+    run: Path, kind: MeasurementKind[Measured, Figures]
+) -> Measurement[Measured, Figures]:
+    """The record of a command that measures something of its own, in its folder or itself.
+
+    Raises:
+        InputError: there is none, or a later run into the same folder was interrupted.
+    """
+    folder = run.parent if run.name == kind.file_name and run.is_file() else run
+    if (folder / _PARTIALS[kind.command]).exists():
+        raise InputError(f"{run}: its last run was interrupted; run the same command again first")
+    return kind.read(folder)
 
 
 def finished_record(run: Path) -> Record:

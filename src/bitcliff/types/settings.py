@@ -357,8 +357,10 @@ class ProvokeSettings(Settings):
     again. By default linf:8/255 and corruption:3 of images, text:2 of texts."""
     delta: Annotated[float | None, Option(default="a tenth of float's median lead")] = None
     """By how much float must be right, logits, so that no near tie counts."""
-    effort: int = Field(default=300, ge=0)
+    effort: int = Field(default=300, ge=8)
     """Forward passes of each search on each example; one backward counts as two."""
+    fold_batchnorm: bool = False
+    """Fold BatchNorm into the layer before it, as runtimes do: their weights are rounded so."""
     seed: int = Field(default=0, ge=0)
     """Of every random choice."""
     max_provoked: float | None = None
@@ -375,10 +377,9 @@ class ProvokeSettings(Settings):
     @field_validator("within")
     @classmethod
     def _known_sets(cls, within: tuple[str, ...]) -> tuple[str, ...]:
-        for one in within:
-            read_within(one)
-        if len(set(within)) < len(within):
-            raise InputError("--within: the same set twice")
+        found = [read_within(one) for one in within]
+        if len({(one.kind, one.size) for one in found}) < len(found):
+            raise InputError(f"--within {' --within '.join(within)}: the same set twice")
         return within
 
     @field_validator("delta")

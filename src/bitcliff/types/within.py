@@ -1,7 +1,7 @@
 """Sets of inputs around an example, as `--within` names them."""
 
+import math
 from dataclasses import dataclass
-from fractions import Fraction
 from typing import Literal, get_args
 
 from bitcliff.errors import InputError, nearest
@@ -53,9 +53,12 @@ def read_within(text: str) -> Within:
         hint = nearest(kind, KINDS)
         raise InputError(f"--within {text}: no such set{hint}; {_ACCEPTED}")
     try:
-        size = float(Fraction(given))
+        above, _, below = given.partition("/")
+        size = float(above) / float(below or 1)
     except (ValueError, ZeroDivisionError) as error:
         raise InputError(f"--within {text}: {given!r} is no number; {_ACCEPTED}") from error
+    if not math.isfinite(size):
+        raise InputError(f"--within {text}: {given!r} is no number; {_ACCEPTED}")
     if not size > 0:
         raise InputError(f"--within {text}: the set is empty: the size must be above 0")
     if known in _WHOLE and size != int(size):

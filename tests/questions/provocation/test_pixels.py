@@ -98,6 +98,17 @@ def test_descent_keeps_floats_lead_where_the_networks_part() -> None:
     assert fails >= 4
 
 
+@pytest.mark.parametrize("count", [1, 2, 4])
+def test_few_features_have_neighbours_too(count: int) -> None:
+    inputs = torch.linspace(0, 1, 3 * count).view(3, count)
+    within = Ball("linf", 0.2, scale_of(inputs, None))
+    attack = ByGradient(within, within.scale.to_images(inputs)[1], np.random.default_rng(0), 160)
+    slope = torch.ones(count)
+    for _ in range(40):
+        assert bool(torch.isfinite(attack.ask()).all())
+        attack.tell(Tried(2.0, 2.0, 1.0, slope, slope))
+
+
 def test_features_that_are_no_images_go_from_their_least_to_their_greatest() -> None:
     inputs = torch.tensor([[0.0, 10.0, 3.0], [2.0, 30.0, 3.0], [1.0, 20.0, 3.0]])
     scale = scale_of(inputs, None)

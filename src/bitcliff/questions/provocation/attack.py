@@ -62,12 +62,11 @@ class Found:
     """How an attack ended.
 
     Attributes:
-        passes: spent. changed: the input that fails; None: none was found. tried: what came of it.
+        passes: spent. changed: the input that fails; None: none was found.
     """
 
     passes: int
     changed: Tensor | None = None
-    tried: Tried | None = None
 
 
 def drive(
@@ -104,7 +103,7 @@ def drive(
                 spent[one] += cost
                 tried = _tried(look, row, delta)
                 if tried.fails:
-                    found[one] = Found(spent[one], asked[row], tried)
+                    found[one] = Found(spent[one], asked[row])
                 else:
                     attacks[one].tell(tried)
         active = [one for one in active if one not in found]

@@ -196,9 +196,11 @@ class Provoking:
         size = None if self.shipped.isolated else 1
         formats = (self.shipped,) * len(self.prepared.points)
         if method == CONTROL:
-            return [evaluator.float_scores(index)] * 2
+            again = replace(evaluator, inputs=each(inputs, nudged) if _raw(inputs) else inputs)
+            again.wanted_alike(again.inputs, own)
+            return [evaluator.float_scores(index), again.float_scores(index)]
         scores = [evaluator.float_scores(index), evaluator.format_scores(index, formats, size)]
-        if isinstance(inputs, Tensor):
+        if _raw(inputs):
             for number in range(1, NUDGES + 1):
                 other = replace(evaluator, inputs=each(inputs, partial(nudged, number=number)))
                 other.wanted_alike(other.inputs, own)
@@ -306,6 +308,11 @@ def provoking(
 def _wanted(prepared: Prepared) -> Int[Tensor, " n"]:
     """Labels, or what float decides; 0 of those where it fails, which count for nothing."""
     return torch.tensor([0 if one is None else int(one) for one in prepared.targets])
+
+
+def _raw(inputs: Inputs) -> bool:
+    """Whether inputs are numbers that can be nudged, and not tokens."""
+    return isinstance(inputs, Tensor)
 
 
 def _leads(scores: Scores, wanted: Int[Tensor, " n"]) -> Float64[Tensor, " n"]:

@@ -86,22 +86,26 @@ def verdict_line(record: Provocation, limit: float) -> str:
     provoked, status = record.figures.provoked, judged(record.figures, limit)
     return (
         f"{status.capitalize()}: made to fail {_plain(rate_text(provoked))} "
-        f"({_plain(rate_interval(provoked))}), allowed {limit:g} %."
+        f"({_plain(rate_interval(provoked))}), allowed {limit:g} %; beside them "
+        f"{_plain(rate_text(record.figures.failing))} are wrong as they are."
     )
 
 
 def control_words(record: Provocation) -> str:
     """What the controls say of the searches."""
     controls = [row for one in record.figures.sets for row in one.methods if row.method == CONTROL]
-    found, n = sum(row.found.k for row in controls), sum(row.found.n for row in controls)
+    found, n = (
+        sum(row.found.k + row.not_confirmed for row in controls),
+        sum(row.found.n for row in controls),
+    )
     if found:
         return (
             f"Warning: the same search finds {found} of {n} also where nothing is quantized: "
             "delta is too small to tell a format from rounding in float."
         )
+    text = f"The same search against float nudged by a millionth finds none in {n}"
     return (
-        f"The same search against float nudged by a millionth finds none in {n}: what is found is "
-        "the format's doing."
+        f"{text}: what is found is the format's doing." if record.figures.provoked.k else f"{text}."
     )
 
 

@@ -1,7 +1,6 @@
 """Images, or features, near an example: all of them changed a little, or a patch at will."""
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -25,6 +24,7 @@ _CARE = 0.3
 # Of the reach, and of the values: how far neighbours are, and how much of them differs.
 _LENGTHS = (0.05, 0.15, 0.4)
 _SHARES = (0.1, 0.3, 1.0)
+_NOTHING = 1e-3
 _FIRST_SHARE = 0.8
 _MOVES = 0.1
 
@@ -212,11 +212,13 @@ class ByGradient:
     def _across(self) -> Tensor:
         """A little to any side on which float's lead does not change."""
         noise = self._seen(_noise(self._parent, self._rng, at_ends=True))
-        noise = noise * torch.from_numpy(
-            self._rng.random(tuple(noise.shape)) < self._rng.choice(_SHARES)
-        )
+        shape, share = tuple(noise.shape), self._rng.choice(_SHARES)
+        some = noise * torch.from_numpy(self._rng.random(shape) < share)
+        noise = some if bool(some.any()) else noise
         square = max(float((self._up * self._up).sum()), 1e-24)
-        noise = noise - float((noise * self._up).sum()) / square * self._up
+        across = noise - float((noise * self._up).sum()) / square * self._up
+        # Of a single value there is no side on which the lead stays the same.
+        noise = across if float(across.abs().max()) > _NOTHING else noise
         return self._reach * float(self._rng.choice(_LENGTHS)) * noise / noise.abs().max()
 
     def _moved(self, image: Tensor, change: Tensor) -> Tensor:
@@ -303,8 +305,3 @@ class BySquares:
         return torch.where(
             chosen, self._parent + self._ball.size * ends.to(self._parent), self._best
         )
-
-
-def as_inputs(ball: Ball, images: Sequence[Tensor]) -> Tensor:
-    """As the network takes them."""
-    return ball.scale.to_inputs(torch.stack(list(images)))

@@ -48,8 +48,9 @@ class Failure(Part):
     Attributes:
         float_lead, quantized_lead: of what is wanted, logits. prediction: the quantized network's.
         distance: from its parent, in the set's measure. stays: in how many of `NUDGES` nudged
-            copies it is one too; None where inputs cannot be nudged. told: what was changed, in
-            words. images: parent, changed and their difference, as data URIs, where they are kept.
+            copies the format is wrong too; None where inputs cannot be nudged. told: what was
+            changed, in words. images: parent, changed and their difference, as data URIs, where
+            they are kept.
         texts: parent and changed, of texts.
     """
 
@@ -109,10 +110,10 @@ class MethodFigures(Part):
     """Of one search.
 
     Attributes:
-        found: of the examples that can fail. passes: in all. stays: of failures times `NUDGES`,
-            those that remain; None where nothing can be nudged. change: from random inputs to this
-            search, an example that fails being lost; Holm-adjusted over all searches; None of
-            controls. times: as many as at random; None where either found none.
+        found: of the examples that can fail. passes: in all. stays: of failures, those of which the
+            format is wrong in all nudged copies; None where nothing can be nudged. change: from
+            random inputs to this search, an example that fails being lost; Holm-adjusted over all
+            searches; None of controls. times: as many as at random; None where either found none.
         median_passes: to a failure.
     """
 

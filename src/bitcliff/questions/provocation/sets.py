@@ -78,6 +78,13 @@ class Pixels(Neighbourhood):
         self._images = scale.to_images(parents)
         if kind == "patch" and scale.images is None:
             raise InputError(f"--within {within.name}: a patch is of images, and these are none")
+        if kind == "patch" and within.size > min(self._images.shape[-2:]):
+            raise InputError(f"--within {within.name}: larger than the images")
+        if kind != "patch" and scale.levels and within.size * scale.levels < 1 - 1e-6:
+            raise InputError(
+                f"--within {within.name}: the set is empty: images change by levels of "
+                f"1/{scale.levels}"
+            )
 
     def attack(self, method: str, place: int, rng: np.random.Generator, effort: int) -> Attack:
         ball, parent = self._ball, self._images[place]

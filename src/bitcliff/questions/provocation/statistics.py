@@ -76,7 +76,7 @@ def _of_method(name: str, attempts: Sequence[Attempt], random: np.ndarray) -> Me
         method=name,
         found=rate(len(found), len(attempts)),
         passes=sum(one.passes for one in attempts),
-        stays=rate(sum(known), NUDGES * len(known)) if known else None,
+        stays=rate(known.count(NUDGES), len(known)) if known else None,
         change=change_between(random, _held(attempts)) if compared else None,
         times=len(found) / chance if compared and chance and found else None,
         median_passes=float(median(one.passes for one in found)) if found else None,
@@ -131,6 +131,8 @@ def problems(observed: ProvocationObserved) -> Iterator[str]:
     asked = observed.settings.within
     if asked and list(asked) != [one.within for one in observed.searched]:
         yield "the sets are not those that were asked for"
+    if observed.provenance.seed != observed.settings.seed:
+        yield f"the seed is {observed.provenance.seed} and {observed.settings.seed}"
     if any(parent.wanted >= subject.n_classes for parent in parents):
         yield f"an example wants a class that is none of {subject.n_classes}"
     for one in observed.searched:
@@ -148,13 +150,15 @@ def _set_problems(observed: ProvocationObserved, searched: Searched) -> Iterator
             yield f"{name!r} has {len(attempts)} attempts, but {n} examples can fail"
         if any(attempt.passes > observed.settings.effort for attempt in attempts):
             yield f"{name!r} spent more than {observed.settings.effort} passes"
-        for failure in (attempt.failure for attempt in attempts):
-            if failure is not None and not _is_one(observed, failure):
+        for parent, attempt in zip(can_fail(observed), attempts, strict=False):
+            if attempt.failure is not None and not _is_one(observed, parent, attempt.failure):
                 yield f"{name!r} has a failure that is none"
         if any(attempt.lost and attempt.failure is not None for attempt in attempts):
             yield f"{name!r} has a failure that is not confirmed"
 
 
-def _is_one(observed: ProvocationObserved, failure: Failure) -> bool:
+def _is_one(observed: ProvocationObserved, parent: Parent, failure: Failure) -> bool:
+    if failure.prediction == parent.wanted:
+        return False
     known = failure.prediction < observed.subject.n_classes and (failure.stays or 0) <= NUDGES
     return known and failure.float_lead >= observed.delta and failure.quantized_lead < 0
