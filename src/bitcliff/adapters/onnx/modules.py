@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from bitcliff.adapters.onnx.operators.recurrent import GATES, Recurrent, parts_of
 from bitcliff.adapters.onnx.operators.sizes import Sizes
 
 _CONV: dict[int, Callable[..., nn.Module]] = {3: nn.Conv1d, 4: nn.Conv2d, 5: nn.Conv3d}
@@ -95,8 +96,7 @@ def _linear(weights: Constants, attributes: Attributes) -> nn.Module | None:
         if bias.numel() != len(weight) or (bias.ndim == 2 and len(bias) > 1):
             return None
         bias = bias.flatten()
-    layer = nn.Linear(weight.shape[1], weight.shape[0], bias is not None, device="meta")
-    return _with_weights(layer, weight, bias)
+    return _plain_linear(weight, bias)
 
 
 def _batch_norm(weights: Constants, attributes: Attributes) -> nn.Module | None:
@@ -112,6 +112,27 @@ def _batch_norm(weights: Constants, attributes: Attributes) -> nn.Module | None:
     layer = BatchNorm(len(weight), eps=attributes.get("epsilon", 1e-5), device="meta")
     layer.running_mean, layer.running_var = mean, variance
     layer.num_batches_tracked = torch.tensor(0)
+    return _with_weights(layer, weight, bias)
+
+
+def as_recurrent(operator: str, weights: Constants, attributes: Attributes) -> nn.Module | None:
+    """The layers of an LSTM, GRU or RNN; the module takes the node's inputs without its weights.
+
+    Args:
+        weights: the node's inputs after the first, of which it takes the first three.
+    """
+    w, r, b = (*weights, None, None, None)[:3]
+    if operator not in GATES or w is None or r is None:
+        return None
+    layers = [
+        {name: _plain_linear(weight, bias) for name, (weight, bias) in parts.items()}
+        for parts in parts_of(operator, w, r, b, attributes)
+    ]
+    return Recurrent(operator, layers, attributes).eval()
+
+
+def _plain_linear(weight: Tensor, bias: Tensor | None) -> nn.Module:
+    layer = nn.Linear(weight.shape[1], weight.shape[0], bias is not None, device="meta")
     return _with_weights(layer, weight, bias)
 
 

@@ -2,31 +2,16 @@
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import nullcontext
-from dataclasses import dataclass
 from typing import Any
 
 from torch import Tensor, nn
 
+from bitcliff.adapters.onnx.bodies import Done, Step, Values, run_bodies
 from bitcliff.adapters.onnx.guard import LARGEST_HELD, SizeGuard, check_bytes
 from bitcliff.adapters.onnx.names import free_name, plain_name
 from bitcliff.adapters.onnx.operators.sizes import Sizes
 from bitcliff.adapters.wording import listed, one_line, shortened
 from bitcliff.errors import BitcliffError, InputError
-
-
-@dataclass(frozen=True)
-class Step:
-    """A node and what it reads and makes.
-
-    Attributes:
-        title: the node in words, for errors. path: of its module in the network.
-        inputs: names of values; empty for one that is left out. outputs: of what it makes.
-    """
-
-    title: str
-    path: str
-    inputs: tuple[str, ...]
-    outputs: tuple[str, ...]
 
 
 class OnnxNetwork(nn.Module):
@@ -38,21 +23,24 @@ class OnnxNetwork(nn.Module):
     Attributes:
         batch: how many examples the file declares that it takes; None: any number.
         alike: inputs that are one number for a whole batch. Here each example brings it.
+        axes: where else than first the nodes want the batch, by input. It is given first.
     """
 
     def __init__(
         self,
         inputs: Sequence[str],
         output: str,
-        steps: Sequence[tuple[Step, nn.Module]],
+        steps: Sequence[Step],
+        modules: Mapping[str, nn.Module],
         constants: Mapping[str, Tensor],
         batch: int | None = None,
         alike: Collection[str] = (),
+        axes: Mapping[str, int] | None = None,
     ) -> None:
         super().__init__()
         self.inputs, self.output, self.batch = tuple(inputs), output, batch
-        self.alike = frozenset(alike)
-        self.steps = tuple(step for step, _ in steps)
+        self.alike, self.axes = frozenset(alike), dict(axes or {})
+        self.steps = tuple(steps)
         self.constants = nn.Module()
         self._constants: dict[str, str] = {}
         self._numbers: dict[str, Tensor] = {}
@@ -62,8 +50,8 @@ class OnnxNetwork(nn.Module):
                 continue
             self._constants[name] = free_name(self.constants, plain_name(name))
             self.constants.register_buffer(self._constants[name], tensor)
-        for step, module in steps:
-            *outer, last = step.path.split(".")
+        for path, module in modules.items():
+            *outer, last = path.split(".")
             parent: nn.Module = self
             for part in outer:
                 if part not in parent._modules:
@@ -101,22 +89,36 @@ class OnnxNetwork(nn.Module):
 
     def values(self, *inputs: Tensor) -> Iterator[tuple[Step, tuple[Any, ...]]]:
         """Every node with what it gives, in order."""
-        held: dict[str, Any] = dict(zip(self.inputs, inputs, strict=True)) | self._numbers
+        held: Values = dict(zip(self.inputs, inputs, strict=True)) | self._numbers
         held |= {name: held[name].flatten()[0] for name in self.alike}
+        held |= {name: held[name].movedim(0, axis) for name, axis in self.axes.items()}
         held |= {name: getattr(self.constants, own) for name, own in self._constants.items()}
         own: Set[int] = frozenset()
         if not self._watched:  # Where it is traced, tensors have no address.
             own = _storages(held.values()).keys() - _storages(inputs).keys()
         modules = dict(self.named_modules())
+
+        def run(steps: Iterable[Step], held: Values) -> Iterator[Done]:
+            for step in steps:
+                for done, results in self._done(step, modules, held, run):
+                    if done is step:
+                        held.update(zip(step.outputs, results, strict=False))
+                        if not self._watched:
+                            _check_held(step, held.values(), own)
+                    yield done, results
+
         for step, done_with in zip(self.steps, self._done_with, strict=True):
-            given = [held[name] if name else None for name in step.inputs]
-            results = _run(step, modules[step.path], given)
-            held.update(zip(step.outputs, results, strict=False))
-            if not self._watched:
-                _check_held(step, held.values(), own)
-            yield step, results
+            yield from run([step], held)
             for name in done_with:
                 held.pop(name, None)
+
+    @staticmethod
+    def _done(step: Step, modules: Mapping[str, nn.Module], held: Values, run: Any) -> Any:
+        """The step with its results, after those inside it."""
+        if step.bodies:
+            return run_bodies(step, held, run)
+        given = [held[name] if name else None for name in step.inputs]
+        return iter([(step, _run(step, modules[step.path], given))])
 
 
 def fixed_batch_advice(batch: int | None) -> str:
@@ -158,7 +160,7 @@ def _last_uses(steps: Sequence[Step]) -> list[tuple[str, ...]]:
     """What nothing needs any more after each step."""
     last: dict[str, int] = {}
     for index, step in enumerate(steps):
-        last |= dict.fromkeys((*step.outputs, *step.inputs), index)
+        last |= dict.fromkeys((*step.outputs, *step.reads), index)
     done: list[list[str]] = [[] for _ in steps]
     for name, index in last.items():
         done[index].append(name)

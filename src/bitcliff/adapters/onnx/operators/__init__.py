@@ -12,6 +12,7 @@ from bitcliff.adapters.onnx.operators.layers import LAYERS
 from bitcliff.adapters.onnx.operators.norms import NORMS
 from bitcliff.adapters.onnx.operators.pools import POOLS
 from bitcliff.adapters.onnx.operators.products import PRODUCTS
+from bitcliff.adapters.onnx.operators.recurrent import RECURRENT
 from bitcliff.adapters.onnx.operators.reductions import REDUCTIONS
 from bitcliff.adapters.onnx.operators.selection import SELECTION
 from bitcliff.adapters.onnx.operators.shapes import SHAPES
@@ -24,6 +25,7 @@ OPERATORS: Mapping[str, Operator] = {
     **NORMS,
     **POOLS,
     **PRODUCTS,
+    **RECURRENT,
     **REDUCTIONS,
     **SELECTION,
     **SHAPES,
