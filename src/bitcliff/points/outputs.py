@@ -32,6 +32,12 @@ class Output:
         many = len(self.shape) >= 2 and self.shape[1] != 1
         return many and all(size == 1 for size in self.shape[2:])
 
+    @property
+    def is_one_number(self) -> bool:
+        """Whether it is one number an example."""
+        known = self.is_float and bool(self.shape)
+        return known and all(size == 1 for size in (self.shape or ())[1:])
+
     def __str__(self) -> str:
         if self.shape is None:
             return "of any shape"
@@ -39,14 +45,17 @@ class Output:
         return f"({', '.join(sizes)})" if self.shape else "one number"
 
 
-def chosen_output(outputs: Mapping[str, Output], asked: str | None = None) -> str:
+def chosen_output(
+    outputs: Mapping[str, Output], asked: str | None = None, has_task: bool = False
+) -> str:
     """The name of the output that is judged.
 
     Without `asked` it is the only one, or the only one that could be class scores, or of several
     such the one whose name says so.
 
     Args:
-        asked: a name, or a number from 0.
+        asked: a name, or a number from 0. has_task: what a decision is was said, so that, where
+            none could be class scores, it is the only one with one number an example.
 
     Raises:
         InputError: there is none, or several could be meant; the text lists them.
@@ -63,6 +72,8 @@ def chosen_output(outputs: Mapping[str, Output], asked: str | None = None) -> st
     fitting = [name for name in names if outputs[name].could_be_scores]
     named = [name for name in fitting if name.lower() in _USUAL_NAMES]
     chosen = named if len(named) == 1 else fitting
+    if has_task and not fitting:
+        chosen = [name for name in names if outputs[name].is_one_number]
     if len(chosen) == 1:
         return chosen[0]
     listed = with_shapes(outputs, fitting or names)

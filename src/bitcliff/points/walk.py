@@ -19,6 +19,7 @@ from torch.overrides import TorchFunctionMode
 
 from bitcliff.errors import BitcliffError
 from bitcliff.points.operations import Function, Operation, as_called
+from bitcliff.points.recurrent import is_recurrent, taken_apart
 
 
 class Walk(TorchFunctionMode):
@@ -130,7 +131,11 @@ class Walk(TorchFunctionMode):
         if not self._stack:
             return func(*args, **kwargs)
         if func is F.multi_head_attention_forward:
-            return self._multi_head(args, kwargs)
+            with self._opened():
+                return _OPEN_MULTI_HEAD(*args, **kwargs)
+        if is_recurrent(func, args):
+            with self._opened():
+                return taken_apart(func, args, self._product)
         operation = self.table.get(func)
         if operation is not None and operation.kind == "einsum":
             if len(args) == 2 and isinstance(args[1], list | tuple):
@@ -142,13 +147,23 @@ class Walk(TorchFunctionMode):
         operation = as_called(operation, args, kwargs)
         return self.on_call(self._site(operation, args, kwargs), func, operation, args, kwargs)
 
-    def _multi_head(self, args: Any, kwargs: Any) -> Any:
-        """Run its body under this mode, which torch switches off while the mode handles a call."""
+    @contextmanager
+    def _opened(self) -> Iterator[None]:
+        """Runs a body under this mode, which torch switches off while the mode handles a call."""
         super().__enter__()  # type: ignore[no-untyped-call]
         try:
-            return _OPEN_MULTI_HEAD(*args, **kwargs)
+            yield
         finally:
             super().__exit__(None, None, None)  # type: ignore[no-untyped-call]
+
+    def _product(self, name: str, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        """One of a recurrent layer's, as if a layer of this name inside it ran."""
+        path = ".".join(filter(None, [self.running, name]))
+        self._stack.append((0, path, True))
+        try:
+            return F.linear(x, weight, bias)
+        finally:
+            self._stack.pop()
 
     def _site(self, operation: Operation, args: Any, kwargs: Any) -> str:
         """The layer's own name where there is one, which is the name its users know."""

@@ -40,7 +40,7 @@ def load_black_box_subject(spec: str, options: ModelOptions = _NOTHING_ASKED) ->
         check_baseline(model)
     except InputError as error:
         raise InputError(f"{spec}: {error}") from error
-    output, others = declared_output(model.graph, options.output, spec)
+    output, others = declared_output(model.graph, options, spec)
     options = options.changed(output=None)
     opened = open_onnx(spec, BlackBoxSettings(output=output), images=False)
     if opened.batch is not None and opened.batch > 1:

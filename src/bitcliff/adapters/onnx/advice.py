@@ -3,6 +3,7 @@
 from collections.abc import Container
 from typing import Any
 
+from bitcliff.adapters.onnx.batch_axis import batch_axes, declared_sizes
 from bitcliff.adapters.onnx.tensors import FLOATS
 from bitcliff.adapters.wording import shortened
 from bitcliff.types.runtime_choice import QUANTIZED
@@ -56,12 +57,12 @@ def _task(graph: Any) -> str:
 
 def _not_batched(inputs: list[Any]) -> str:
     """Why examples cannot be put into batches; empty where they can."""
-    firsts = {}
-    for given in inputs:
-        sizes = given.type.tensor_type.shape.dim
-        if sizes:  # else it is one number for a whole batch
-            firsts[given.name] = sizes[0].dim_value
-    for name, first in firsts.items():
-        if first != next(iter(firsts.values())):
+    declared = {given.name: declared_sizes(given) for given in inputs}
+    axes = batch_axes(declared)
+    # One without axes is one number for a whole batch.
+    firsts = {n: sizes[axes.get(n, 0)] for n, sizes in declared.items() if sizes}
+    numbers = {n: size if isinstance(size, int) else None for n, size in firsts.items()}
+    for name, first in numbers.items():
+        if first != next(iter(numbers.values())):
             return f"its input {name} does not begin with the batch, as the state of a stream"
     return ""

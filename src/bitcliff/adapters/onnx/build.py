@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from bitcliff.adapters.onnx.advice import instead
 from bitcliff.adapters.onnx.baseline import all_nodes, check_baseline
-from bitcliff.adapters.onnx.batch_axis import batch_axes
+from bitcliff.adapters.onnx.batch_axis import batch_axes, declared_sizes
 from bitcliff.adapters.onnx.bodies import CONTROL, Body, Step
 from bitcliff.adapters.onnx.file import OnnxFile
 from bitcliff.adapters.onnx.guard import LARGEST_HELD, LARGEST_TENSOR, SizeGuard, check_bytes
@@ -336,12 +336,6 @@ def _declared_batch(graph: Any, constants: Mapping[str, Tensor]) -> int | None:
             sizes = given.type.tensor_type.shape.dim
             return sizes[0].dim_value or None if sizes else None
     return None
-
-
-def declared_sizes(given: Any) -> tuple[int | str | None, ...]:
-    """Of an input: numbers, names, or None for what is left open."""
-    sizes = given.type.tensor_type.shape.dim
-    return tuple(size.dim_value or size.dim_param or None for size in sizes)
 
 
 def _is_one_number(given: Any) -> bool:

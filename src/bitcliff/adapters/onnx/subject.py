@@ -7,6 +7,7 @@ from typing import Any
 import torch
 
 from bitcliff.adapters.assembly import make_subject
+from bitcliff.adapters.onnx.batch_axis import batch_axes, batch_first, declared_sizes
 from bitcliff.adapters.onnx.build import build_network
 from bitcliff.adapters.onnx.file import read_onnx
 from bitcliff.adapters.onnx.images import image_preprocessing
@@ -38,7 +39,7 @@ def load_onnx(name: str, weights: Weights | None, options: ModelOptions) -> Subj
         raise InputError(f"{name}: an ONNX file is fixed; it can be assessed, but not changed")
     file = read_onnx(Path(name))
     inputs = declared_inputs(file.model.graph, name)
-    output, others = declared_output(file.model.graph, options.output, name)
+    output, others = declared_output(file.model.graph, options, name)
     options = options.changed(output=None)
     shape = plain_shape(inputs)
     preprocessing, unnormalised = image_preprocessing(shape, options, name)
@@ -68,12 +69,13 @@ def _symbols(model: Any, output: str | None) -> tuple[str, ...] | None:
 
 
 def declared_inputs(graph: Any, name: str) -> dict[str, NamedInput]:
-    """What the file at `name` is given, in its order."""
+    """What the file at `name` is given, in its order; the batch first also where the file has it
+    elsewhere."""
     own = {tensor.name for tensor in graph.initializer}
-    inputs = {}
-    for value in graph.input:
-        if value.name in own:
-            continue
+    given = [value for value in graph.input if value.name not in own]
+    axes = batch_axes({value.name: declared_sizes(value) for value in given})
+    inputs: dict[str, NamedInput] = {}
+    for value in given:
         kind, shown = value.type.tensor_type, shortened(value.name)
         if value.name in inputs:
             raise InputError(f"{name}: its input {shown!r} is declared twice")
@@ -81,7 +83,8 @@ def declared_inputs(graph: Any, name: str) -> dict[str, NamedInput]:
             dtype = torch_type(kind.elem_type)
         except InputError as error:
             raise InputError(f"{name}: its input {shown!r}: {error}") from error
-        sizes = tuple(size.dim_value if size.dim_value > 0 else None for size in kind.shape.dim)
+        moved = batch_first(declared_sizes(value), axes.get(value.name, 0))
+        sizes = tuple(size if isinstance(size, int) else None for size in moved)
         inputs[value.name] = NamedInput(dtype, sizes if kind.HasField("shape") else None)
     if not inputs:
         raise InputError(f"{name}: has no input")
@@ -90,7 +93,9 @@ def declared_inputs(graph: Any, name: str) -> dict[str, NamedInput]:
     return inputs
 
 
-def declared_output(graph: Any, asked: str | None, name: str) -> tuple[str | None, tuple[str, ...]]:
+def declared_output(
+    graph: Any, options: ModelOptions, name: str
+) -> tuple[str | None, tuple[str, ...]]:
     """The output that is judged of the file at `name`, and the others with their shapes in words.
 
     Raises:
@@ -100,7 +105,7 @@ def declared_output(graph: Any, asked: str | None, name: str) -> tuple[str | Non
     if not outputs:
         return None, ()
     try:
-        chosen = chosen_output(outputs, asked)
+        chosen = chosen_output(outputs, options.output, options.task is not None)
     except InputError as error:
         raise InputError(f"{name}: {shortened(str(error))}") from error
     return chosen, tuple(f"{one} {outputs[one]}" for one in outputs if one != chosen)

@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Shaped
 from torch import Tensor
 
+from bitcliff.adapters.onnx.batch_axis import batch_axes
 from bitcliff.points.outputs import Output
 from bitcliff.types.subject import Inputs
 
@@ -48,10 +49,13 @@ def run_session(session: Any, output: str | None = None) -> Callable[[Inputs], T
 
 
 def fed(session: Any, inputs: Mapping[str, Tensor]) -> dict[str, Shaped[np.ndarray, "*shape"]]:
-    """Named tensors as a session takes them: one number, where it takes one for a whole batch."""
+    """Named tensors as a session takes them: one number, where it takes one for a whole batch, and
+    the examples along the axis where it has them."""
     found = {}
+    axes = batch_axes({given.name: given.shape for given in session.get_inputs()})
     for given in session.get_inputs():
         values = inputs[given.name].numpy(force=True)
+        values = np.moveaxis(values, 0, axes.get(given.name, 0))
         found[given.name] = values[0, ...] if not given.shape and values.ndim == 1 else values
     return found
 

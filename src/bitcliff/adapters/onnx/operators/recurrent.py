@@ -153,6 +153,8 @@ def _passed(
             shown = torch.where(runs, shown, 0.0)
         states = after
         found.append(shown)
+    if lengths is not None:  # as ONNX Runtime: of an example without a step, no state is left
+        states = [torch.where((lengths > 0)[:, None], last, 0.0) for last in states]
     return torch.stack(found[::-1] if backward else found), states
 
 
