@@ -291,7 +291,9 @@ class Attachment(Walk):
         bits, channels = self.weight_bits or 16, channels if self.per_channel else Channels()
         if self.in_training and numerics is None:
             return _by_channel(weight, bits, channels)
-        key = (site, role, numerics)
+        # One parameter that many calls share, as the steps of an LSTM do, is rounded once.
+        parameter = self.parameters.get(id(weight))
+        key = (site if parameter is None else f"parameter {parameter}", role, numerics)
         if key not in self._weights:
             # Kept for later passes, which may need gradients even if this one does not.
             with torch.inference_mode(False), torch.no_grad():

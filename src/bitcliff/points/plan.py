@@ -112,6 +112,8 @@ class Plan:
             if point.kind in runtime.kinds
             and self.weights.get(point.site)
             and point.site not in runtime.kept
+            # Of a recurrent node, which is kept or not as a whole, each product is a site inside.
+            and point.site.rpartition(".")[0] not in runtime.kept
         ]
 
     def without(self, sites: Collection[str], reason: str) -> "Plan":

@@ -35,7 +35,7 @@ class Walk(TorchFunctionMode):
         self.table = table
         self._names = {id(module): name for name, module in model.named_modules()}
         self._layers = {id(module) for module in model.modules() if _is_layer(module)}
-        self._owners: dict[int, str] = {}
+        self.parameters: dict[int, str] = {}
         self.note_owners()
         # The modules that are running, outermost first: id, path, and whether it is a layer.
         self._stack: list[tuple[int, str, bool]] = []
@@ -44,9 +44,8 @@ class Walk(TorchFunctionMode):
         self._undo: ExitStack | None = None
 
     def note_owners(self) -> None:
-        """Which module each parameter belongs to, as the model holds them now."""
-        named = self.model.named_parameters()
-        self._owners = {id(p): name.rpartition(".")[0] for name, p in named}
+        """What each parameter is called, as the model holds them now."""
+        self.parameters = {id(p): name for name, p in self.model.named_parameters()}
 
     def on_forward(self) -> None:
         """The model's forward pass begins."""
@@ -169,7 +168,8 @@ class Walk(TorchFunctionMode):
         """The layer's own name where there is one, which is the name its users know."""
         _, path, is_layer = self._stack[-1]
         operands = (operand(operation, role, args, kwargs) for role in operation.roles)
-        owner = next((o for o in map(self._owners.get, map(id, operands)) if o is not None), "")
+        names = map(self.parameters.get, map(id, operands))
+        owner = next((name.rpartition(".")[0] for name in names if name is not None), "")
         base = path if is_layer else owner
         base = base or ".".join(filter(None, [path, operation.kind]))
         site = base

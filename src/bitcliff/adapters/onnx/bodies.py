@@ -68,33 +68,41 @@ Done = tuple[Step, tuple[Any, ...]]
 Run = Callable[[Sequence[Step], Values], Iterator[Done]]
 
 
-def run_bodies(step: Step, held: Values, run: Run) -> Iterator[Done]:
+def run_bodies(step: Step, held: Values, run: Run, decided: Values) -> Iterator[Done]:
     """The nodes that an `If` or a `Loop` runs, then itself with what it gives.
 
     Args:
         held: all values by their names; what only the bodies make is taken out again.
+        decided: conditions and counts by their names, kept from pass to pass: where the network is
+            traced, no tensor tells its value, and those of the pass before are taken.
 
     Raises:
         InputError: its condition is not one value, or a loop would not end.
     """
-    results = yield from (_branch if len(step.bodies) > 1 else _repeated)(step, held, run)
+
+    def one(name: str) -> Any:
+        if not (torch.compiler.is_exporting() and name in decided):
+            decided[name] = _one(step, held[name])
+        return decided[name]
+
+    results = yield from (_branch if len(step.bodies) > 1 else _repeated)(step, held, run, one)
     for name in {name for body in step.bodies for name in body.makes}:
         held.pop(name, None)
     yield step, results
 
 
-def _branch(step: Step, held: Values, run: Run) -> Any:
-    body = step.bodies[0 if _one(step, held[step.inputs[0]]) else 1]
+def _branch(step: Step, held: Values, run: Run, one: Callable[[str], Any]) -> Any:
+    body = step.bodies[0 if one(step.inputs[0]) else 1]
     yield from run(body.steps, held)
     return tuple(held[name] for name in body.outputs)
 
 
-def _repeated(step: Step, held: Values, run: Run) -> Any:
+def _repeated(step: Step, held: Values, run: Run, one: Callable[[str], Any]) -> Any:
     """Of a loop: what it hands on, then what each time gave, one after the other."""
     (body,) = step.bodies
-    times, condition, *carried = (held[name] if name else None for name in step.inputs)
-    most = None if times is None else int(_one(step, times))
-    goes_on, count = condition is None or bool(_one(step, condition)), 0
+    times, condition, *rest = step.inputs
+    carried = [held[name] for name in rest]
+    most, goes_on, count = int(one(times)) if times else None, not condition or one(condition), 0
     given: list[tuple[Any, ...]] = []
     while goes_on and (most is None or count < most):
         if count == _MOST_TIMES:
@@ -104,7 +112,7 @@ def _repeated(step: Step, held: Values, run: Run) -> Any:
         more, *results = (held[name] for name in body.outputs)
         carried, count = results[: len(carried)], count + 1
         given.append(tuple(results[len(carried) :]))
-        goes_on = bool(_one(step, more))
+        goes_on = _one(step, more)
     if not given and len(body.outputs) > 1 + len(carried):
         raise InputError(f"{step.title}: runs not once, so that what it collects has no shape")
     return (*carried, *(torch.stack(each) for each in zip(*given, strict=True)))

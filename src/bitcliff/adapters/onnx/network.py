@@ -59,6 +59,7 @@ class OnnxNetwork(nn.Module):
                 parent = parent.get_submodule(part)
             parent.add_module(last, module)
         self._done_with = _last_uses(self.steps)
+        self._decided: Values = {}
         self._watched = False
 
     def forward(self, *inputs: Tensor) -> Any:
@@ -112,11 +113,12 @@ class OnnxNetwork(nn.Module):
             for name in done_with:
                 held.pop(name, None)
 
-    @staticmethod
-    def _done(step: Step, modules: Mapping[str, nn.Module], held: Values, run: Any) -> Any:
+    def _done(
+        self, step: Step, modules: Mapping[str, nn.Module], held: Values, run: Any
+    ) -> Any:
         """The step with its results, after those inside it."""
         if step.bodies:
-            return run_bodies(step, held, run)
+            return run_bodies(step, held, run, self._decided)
         given = [held[name] if name else None for name in step.inputs]
         return iter([(step, _run(step, modules[step.path], given))])
 

@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from bitcliff.adapters.onnx.network import OnnxNetwork
+from bitcliff.adapters.onnx.operators.recurrent import GATES
 from bitcliff.adapters.onnx.tensors import FLOATS
 from bitcliff.types.runtime_choice import QUANTIZED
 from bitcliff.types.subject import Subject
@@ -38,6 +39,8 @@ def give_names(model: Any) -> None:
 def nodes_of_sites(subject: Subject, model: Any) -> dict[str, str]:
     """The name of the node behind each site of points (`Point.site`), where it can be told.
 
+    A recurrent node's name comes under its module's path, in which its sites lie.
+
     Args:
         model: the user's own file where the subject was read from it, else what `float_onnx` wrote
             of the subject. Every node has a name.
@@ -60,6 +63,19 @@ def nodes_of_sites(subject: Subject, model: Any) -> dict[str, str]:
             # As `points.walk` names a module's second use.
             found[path if uses[path] == 1 else f"{path}@{uses[path]}"] = node.name
     return found
+
+
+def node_of(site: str, nodes: Mapping[str, str]) -> str | None:
+    """The node behind a site, of `nodes_of_sites`; None where it cannot be told."""
+    return nodes.get(site) or nodes.get(site.rpartition(".")[0])
+
+
+def recurrent_in_float(subject: Subject, done: Any) -> frozenset[str]:
+    """The paths of recurrent nodes that are such still in the file that a runtime made."""
+    if not isinstance(subject.module, OnnxNetwork):
+        return frozenset()
+    left = {name for node in done.graph.node if node.op_type in GATES for name in node.output}
+    return frozenset(step.path for step in subject.module.steps if left.intersection(step.outputs))
 
 
 def _path(node: Any, weights: Collection[str]) -> str:

@@ -8,7 +8,13 @@ from typing import Any
 
 from bitcliff.adapters.optional import quiet, require
 from bitcliff.adapters.runtimes.integer_sums import integer_sums
-from bitcliff.adapters.runtimes.onnx_nodes import give_names, nodes_of_sites, split_by_arithmetic
+from bitcliff.adapters.runtimes.onnx_nodes import (
+    give_names,
+    node_of,
+    nodes_of_sites,
+    recurrent_in_float,
+    split_by_arithmetic,
+)
 from bitcliff.adapters.runtimes.session import open_session, run_session, takes_batches
 from bitcliff.errors import InputError
 from bitcliff.types.runtime import Runtime
@@ -20,6 +26,7 @@ NAME = "ort-dynamic"
 _POINTS = {
     "Conv": ("conv1d", "conv2d", "conv3d", "convolution"),
     "MatMul": ("linear", "matmul"),
+    "LSTM": ("linear",),  # its products with constant weights
 }
 _WEIGHTS = {"int8": "QInt8", "uint8": "QUInt8"}
 _FUSION = "Fusion"
@@ -70,7 +77,7 @@ def load_ort_dynamic(
         folded=True,
         batches=takes_batches(session),
         sums=integer_sums(runtime, made.done, data),
-        kept=made.kept,
+        kept=made.kept | recurrent_in_float(subject, made.done),
     )
 
 
@@ -113,7 +120,8 @@ def _quantized(
         model = onnx.load_model_from_string(data)
         give_names(model)
         known = nodes_of_sites(subject, model)
-        nodes = {site: known[site] for site in in_float if site in known}
+        found = {site: node_of(site, known) for site in in_float}
+        nodes = {site: node for site, node in found.items() if node is not None}
         data = model.SerializeToString()
     with TemporaryDirectory() as folder:
         before, after = (Path(folder) / f"{name}.onnx" for name in ("prepared", "done"))

@@ -116,6 +116,10 @@ def recurrence(
             None if first is None else first.transpose(0, 1) for first in (first_h, first_c)
         )
     firsts = [first_h, first_c] if kind == "LSTM" else [first_h]
+    wanted = (len(directions), x.shape[1], hidden)
+    for first in firsts:
+        if first is not None and first.shape != wanted:
+            raise InputError(f"a state of shape {tuple(first.shape)}, and it takes {wanted}")
     backward_only = attributes.get("direction", "forward") == "reverse"
     each = []
     for index, products in enumerate(directions):

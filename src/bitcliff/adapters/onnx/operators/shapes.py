@@ -118,6 +118,8 @@ def pad(
         fill = 0 if value is None else number(value)
         return torch.nn.functional.pad(x, flat, value=fill)
     for axis, before, after in pairs:
+        if before == after == 0:
+            continue  # no index for the batch, which is open in an export
         x = x.index_select(axis, _positions(x.shape[axis], before, after, mode))
     return x
 
