@@ -151,13 +151,14 @@ def test_the_threshold_decides_the_exit_code(workplace: Path, finished: Path) ->
 def test_something_not_covered_is_inconclusive_not_passed(workplace: Path) -> None:
     (workplace / "recurrent.py").write_text(
         "from torch import nn\n"
+        "from torch.nn.utils.rnn import pack_sequence\n"
         "class Net(nn.Module):\n"
         "    def __init__(self):\n"
         "        super().__init__()\n"
         "        self.rnn = nn.LSTM(8, 12, batch_first=True)\n"
         "        self.head = nn.Sequential(nn.Linear(12, 9), nn.ReLU(), nn.Linear(9, 10))\n"
         "    def forward(self, x):\n"
-        "        return self.head(self.rnn(x[:, 0])[0][:, -1])\n"
+        "        return self.head(self.rnn(pack_sequence([*x[:, 0]]))[1][0][0])\n"
     )
     done = bitcliff(
         workplace,

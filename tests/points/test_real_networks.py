@@ -155,25 +155,14 @@ class Recurrent(nn.Module):
 # TorchScript is on its way out, but users' models still hold it.
 @pytest.mark.filterwarnings("ignore:`torch.jit:FutureWarning")
 @pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")
-@pytest.mark.parametrize("kind", ["lstm", "gru", "cell", "traced", "cdist"])
+@pytest.mark.parametrize("kind", ["traced", "cdist"])
 def test_what_cannot_be_opened_is_named_never_passed(kind: str) -> None:
     class Distances(nn.Module):
         def forward(self, x: Tensor) -> Tensor:
             return torch.cdist(x, x, compute_mode="use_mm_for_euclid_dist")[..., :4]
 
-    class Cell(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.cell = nn.LSTMCell(4, 4)
-
-        def forward(self, x: Tensor) -> Tensor:
-            return torch.stack([self.cell(x[:, t])[0] for t in range(x.shape[1])], 1)
-
     x = torch.randn(3, 5, 4, generator=torch.Generator().manual_seed(0))
     core: nn.Module = {  # type: ignore[no-untyped-call]
-        "lstm": lambda: nn.LSTM(4, 4, batch_first=True),
-        "gru": lambda: nn.GRU(4, 4, batch_first=True),
-        "cell": Cell,
         "cdist": Distances,
         "traced": lambda: torch.jit.trace(nn.Linear(4, 4).eval(), x),
     }[kind]()

@@ -1,64 +1,22 @@
 """What a refusal advises is done here, as a user would, and must work."""
 
 import shlex
-import warnings
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import onnx
 import pytest
-import torch
 from onnx import TensorProto, helper, numpy_helper
-from torch import nn
 
 from bitcliff.adapters import load_model
 from bitcliff.adapters.onnx.advice import instead
-from bitcliff.adapters.optional import quiet
 from bitcliff.cli import main
 from bitcliff.errors import InputError
 from tests.adapters.onnx.networks import by_hand, save
 
 node = helper.make_node
 CLASSES = 3
-
-
-class Recurrent(nn.Module):
-    """Sequences (n, 6, 4) to scores, by the last state."""
-
-    def __init__(self, kind: type[nn.LSTM] | type[nn.GRU], outputs: int = CLASSES) -> None:
-        super().__init__()
-        self.cells = kind(4, 8, batch_first=True)
-        self.head = nn.Linear(8, outputs)
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        scores: torch.Tensor = self.head(self.cells(x)[0][:, -1])
-        return scores
-
-
-def recurrent(path: Path, module: nn.Module) -> str:
-    torch.manual_seed(0)
-    with warnings.catch_warnings(), quiet():
-        warnings.simplefilter("ignore")
-        torch.onnx.export(
-            module.eval(),
-            (torch.randn(2, 6, 4),),
-            path,
-            dynamo=False,
-            input_names=["x"],
-            output_names=["y"],
-            dynamic_axes={"x": {0: "n"}, "y": {0: "n"}},
-            opset_version=17,
-        )
-    return str(path)
-
-
-def lstm(path: Path) -> str:
-    return recurrent(path, Recurrent(nn.LSTM))
-
-
-def gru(path: Path) -> str:
-    return recurrent(path, Recurrent(nn.GRU))
 
 
 def weight(name: str, *shape: int) -> onnx.TensorProto:
@@ -98,20 +56,22 @@ def with_function(path: Path) -> str:
     return save(model, path)
 
 
-def one_sigmoid(path: Path) -> str:
-    torch.manual_seed(0)
-    cells = Recurrent(nn.LSTM, 1)
-    with torch.no_grad():  # so that half of the scores lie above 0.5
-        cells.head.bias.sub_(cells(torch.randn(50, 6, 4)).median())
-    return recurrent(path, nn.Sequential(cells, nn.Sigmoid()))
+def lacking(path: Path) -> str:
+    """An operator that only ONNX Runtime has here."""
+    nodes = [
+        node("MatMul", ["x", "first"], ["h"]),
+        node("MeanVarianceNormalization", ["h"], ["n"], axes=[1]),
+        node("MatMul", ["n", "last"], ["y"]),
+    ]
+    model = by_hand(nodes, shape=("n", 6))
+    model.graph.initializer.extend([weight("first", 6, 8), weight("last", 8, CLASSES)])
+    return save(model, path)
 
 
 @pytest.mark.parametrize(
     ("make", "shape"),
     [
-        (one_sigmoid, (6, 4)),
-        (lstm, (6, 4)),
-        (gru, (6, 4)),
+        (lacking, (6,)),
         (branching, (6,)),
         (with_function, (6,)),
     ],
@@ -148,9 +108,9 @@ def trees(path: Path) -> str:
 
 
 def with_state(path: Path) -> str:
-    """A stream: its state has layers first and the batch second."""
-    model = onnx.load(lstm(path))
-    state = helper.make_tensor_value_info("state", TensorProto.FLOAT, [2, "n", 8])
+    """A stream: nothing tells where its state has the batch."""
+    model = onnx.load(branching(path))
+    state = helper.make_tensor_value_info("state", TensorProto.FLOAT, [2, 8])
     model.graph.input.append(state)
     return save(model, path)
 

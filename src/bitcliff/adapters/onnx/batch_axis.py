@@ -18,7 +18,9 @@ def batch_axes(declared: Mapping[str, Sequence[Size]]) -> dict[str, int]:
     batch = next((sizes[0] for sizes in declared.values() if sizes), None)
     if isinstance(batch, int):
         states = {name: len(sizes) == 3 and sizes[1] == 1 for name, sizes in declared.items()}
-        return {name: 1 for name in states if batch == 1 and states[name] and declared[name][0] != 1}
+        return {
+            name: 1 for name in states if batch == 1 and states[name] and declared[name][0] != 1
+        }
     axes = {name: _axis(sizes, batch) for name, sizes in declared.items()}
     return {name: axis for name, axis in axes.items() if axis}
 

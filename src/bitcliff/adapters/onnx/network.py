@@ -113,9 +113,7 @@ class OnnxNetwork(nn.Module):
             for name in done_with:
                 held.pop(name, None)
 
-    def _done(
-        self, step: Step, modules: Mapping[str, nn.Module], held: Values, run: Any
-    ) -> Any:
+    def _done(self, step: Step, modules: Mapping[str, nn.Module], held: Values, run: Any) -> Any:
         """The step with its results, after those inside it."""
         if step.bodies:
             return run_bodies(step, held, run, self._decided)

@@ -40,15 +40,16 @@ def module_runtime(
         run_float=_runner(subject.module),
         quantized=dict(Counter(integer.values())),
         in_float=dict(Counter(rest)),
-        kinds=frozenset({"linear"} if "Linear" in integer.values() else ()),
+        kinds=frozenset({"linear"} if integer else ()),
         kept=frozenset(site for site in in_float if not any(_is_use(site, n) for n in integer)),
         **about,
     )
 
 
 def _is_use(site: str, name: str) -> bool:
-    """Of the module of that name: its first, or as in "name@2" a later one."""
-    return f"{site}@".startswith(f"{name}@")
+    """Of the module of that name: its first, or as in "name@2" a later one; or one inside it, such
+    as a recurrent layer's product "name.hh_l0"."""
+    return f"{site}@".startswith((f"{name}@", f"{name}."))
 
 
 def _kind(module: nn.Module) -> str:

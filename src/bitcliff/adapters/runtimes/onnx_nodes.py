@@ -67,7 +67,8 @@ def nodes_of_sites(subject: Subject, model: Any) -> dict[str, str]:
 
 def node_of(site: str, nodes: Mapping[str, str]) -> str | None:
     """The node behind a site, of `nodes_of_sites`; None where it cannot be told."""
-    return nodes.get(site) or nodes.get(site.rpartition(".")[0])
+    inside = site.rpartition(".")[0]
+    return nodes.get(site) or (nodes.get(inside) if inside else None)
 
 
 def recurrent_in_float(subject: Subject, done: Any) -> frozenset[str]:
