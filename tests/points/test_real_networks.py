@@ -162,7 +162,7 @@ def test_what_cannot_be_opened_is_named_never_passed(kind: str) -> None:
             return torch.cdist(x, x, compute_mode="use_mm_for_euclid_dist")[..., :4]
 
     x = torch.randn(3, 5, 4, generator=torch.Generator().manual_seed(0))
-    core: nn.Module = {  # type: ignore[no-untyped-call]
+    core: nn.Module = {
         "cdist": Distances,
         "traced": lambda: torch.jit.trace(nn.Linear(4, 4).eval(), x),
     }[kind]()

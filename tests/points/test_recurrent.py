@@ -114,22 +114,23 @@ def test_a_gru_is_rounded_as_by_hand() -> None:
     found = Attachment(model, plan, weight_bits=8).run(
         x, rounding_to(torch.full((4, len(plan)), 3))
     )
-    gru, apart = model.core, lambda values: values.chunk(3, -1)
+    weights = dict(model.named_parameters())
 
-    def product(values: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-        return rounded(values, 3) @ fake_quantize_weight(weight, 8).t() + bias
+    def product(values: Tensor, weight: str, bias: str) -> Tensor:
+        return values @ fake_quantize_weight(weights[weight], 8).t() + weights[bias]
 
-    embed = x @ fake_quantize_weight(model.embed.weight, 8).t() + model.embed.bias
-    inputs = product(embed, gru.weight_ih_l0, gru.bias_ih_l0)
+    embed = product(x, "embed.weight", "embed.bias")
+    inputs = product(rounded(embed, 3), "core.weight_ih_l0", "core.bias_ih_l0")
     h, shown = torch.zeros(4, 6), []
     for step in range(5):
-        r_x, z_x, n_x = apart(inputs[:, step])
-        r_h, z_h, n_h = apart(product(h, gru.weight_hh_l0, gru.bias_hh_l0))
+        r_x, z_x, n_x = inputs[:, step].chunk(3, -1)
+        state = product(rounded(h, 3), "core.weight_hh_l0", "core.bias_hh_l0")
+        r_h, z_h, n_h = state.chunk(3, -1)
         r, z = torch.sigmoid(r_x + r_h), torch.sigmoid(z_x + z_h)
         n = torch.tanh(n_x + r * n_h)
         h = (1 - z) * n + z * h
         shown.append(h)
-    expected = product(torch.stack(shown, 1).mean(1), model.head.weight, model.head.bias)
+    expected = product(rounded(torch.stack(shown, 1).mean(1), 3), "head.weight", "head.bias")
     assert torch.allclose(found, expected, atol=1e-5)
 
 

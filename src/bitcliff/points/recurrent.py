@@ -98,9 +98,9 @@ def _directions(
     found = []
     for index, name in enumerate(names):
         own = list(flat[index * size : (index + 1) * size])
-        biases = own[2:4] if has_biases else [None, None]
+        b_ih, b_hh = own[2:4] if has_biases else (None, None)
         projection = own[-1] if size > 2 + 2 * has_biases else None
-        found.append(_Weights(name, own[0], own[1], *biases, projection))
+        found.append(_Weights(name, own[0], own[1], b_ih, b_hh, projection))
     return found
 
 

@@ -8,7 +8,7 @@ import onnx
 import onnxruntime
 import pytest
 import torch
-from onnx import TensorProto, helper
+from onnx import TensorProto, ValueInfoProto, helper
 from torch import Tensor
 
 from bitcliff.adapters.onnx.batch_axis import Size, batch_axes
@@ -25,7 +25,7 @@ node = helper.make_node
 FLOAT, INT64, BOOL = TensorProto.FLOAT, TensorProto.INT64, TensorProto.BOOL
 
 
-def value(name: str, kind: int = FLOAT, shape: Sequence[int | str] | None = None) -> object:
+def value(name: str, kind: int = FLOAT, shape: Sequence[int | str] | None = None) -> ValueInfoProto:
     return helper.make_tensor_value_info(name, kind, shape)
 
 

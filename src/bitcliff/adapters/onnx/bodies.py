@@ -107,7 +107,8 @@ def _repeated(step: Step, held: Values, run: Run, one: Callable[[str], Any]) -> 
     while goes_on and (most is None or count < most):
         if count == _MOST_TIMES:
             raise InputError(f"{step.title}: runs more than {_MOST_TIMES} times")
-        held.update(zip(body.inputs, (torch.tensor(count), torch.tensor(True), *carried)))
+        given_now = (torch.tensor(count), torch.tensor(True), *carried)
+        held.update(zip(body.inputs, given_now, strict=True))
         yield from run(body.steps, held)
         more, *results = (held[name] for name in body.outputs)
         carried, count = results[: len(carried)], count + 1

@@ -246,7 +246,8 @@ class _Builder:
             names = node.inputs
             both = zip(*(body.outputs for body in bodies), strict=True)
             fixed = (all(map(self._is_fixed, each)) for each in both)
-            self.fixed.update(n for n, is_fixed in zip(node.outputs, fixed) if is_fixed)
+            made = zip(node.outputs, fixed, strict=False)
+            self.fixed.update(name for name, is_fixed in made if is_fixed)
         self.steps.append(Step(node.title, "", names, node.outputs, bodies))
         return None
 

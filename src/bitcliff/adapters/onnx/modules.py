@@ -128,7 +128,7 @@ def as_recurrent(operator: str, weights: Constants, attributes: Attributes) -> n
         {name: _plain_linear(weight, bias) for name, (weight, bias) in parts.items()}
         for parts in parts_of(operator, w, r, b, attributes)
     ]
-    return Recurrent(operator, layers, attributes).eval()
+    return Recurrent(operator, layers, r.shape[2], attributes).eval()
 
 
 def _plain_linear(weight: Tensor, bias: Tensor | None) -> nn.Module:

@@ -210,7 +210,11 @@ class Recurrent(nn.Module):
     and, backward in time, `hidden_reverse`."""
 
     def __init__(
-        self, kind: str, layers: Sequence[Mapping[str, nn.Module]], attributes: Mapping[str, Any]
+        self,
+        kind: str,
+        layers: Sequence[Mapping[str, nn.Module]],
+        hidden: int,
+        attributes: Mapping[str, Any],
     ) -> None:
         super().__init__()
         self.kind, self.attributes = kind, dict(attributes)
@@ -218,7 +222,7 @@ class Recurrent(nn.Module):
             for name, layer in parts.items():
                 self.add_module(f"{name}{'_reverse' * index}", layer)
         self._products = [Products(**parts) for parts in layers]
-        self._hidden = int(layers[0]["hidden"].weight.shape[1])  # type: ignore[arg-type,union-attr]
+        self._hidden = hidden
 
     def forward(self, x: Tensor, *rest: Tensor | None) -> tuple[Tensor, ...]:
         """Of a node's inputs without w, r and b."""
