@@ -109,3 +109,14 @@ def test_sizes_that_a_file_leaves_open() -> None:
     assert chosen_output({"f": features, "z": Output(("n", 5, 1, 1), True)}) == "z"
     with pytest.raises(InputError, match=r"f of any shape, z \(batch, classes\)"):
         chosen_output({"f": Output(None, True), "z": scores})
+
+
+def test_a_task_that_was_said_finds_the_one_number() -> None:
+    """Of a network with a state: (batch, 1) and (batch, 2, 128)."""
+    outputs = {"state": Output(("n", 2, 128), True), "speech": Output(("n", 1), True)}
+    assert chosen_output(outputs, has_task=True) == "speech"
+    with pytest.raises(InputError, match="none of its outputs is class scores"):
+        chosen_output(outputs)
+    two = {**outputs, "noise": Output(("n",), True)}
+    with pytest.raises(InputError, match="none of its outputs is class scores"):
+        chosen_output(two, has_task=True)
