@@ -120,6 +120,58 @@ def test_every_operator_is_listed_as_integer_or_as_float(mixed: tuple[Subject, b
     assert (some.in_float["MatMul"], some.in_float["Gather"]) == (7, 1)
 
 
+def test_a_product_of_a_recurrent_layer_stays_in_float_with_the_layer(
+    mixed: tuple[Subject, bytes],
+) -> None:
+    runtime = loaded("ort-dynamic", mixed, ("lstm.hh_l0@2",))
+    assert runtime.kept == {"lstm.hh_l0@2"}
+    assert runtime.quantized == {"Conv": 1, "MatMul": 5, "Gather": 1}
+    # Linear layers are in float here, and no kind tells an LSTM's products from theirs.
+    assert loaded("ort-dynamic:operators=LSTM", mixed).kinds == frozenset()
+
+
+def recurrent_file(path: Path, kind: type[nn.LSTM] | type[nn.GRU]) -> Path:
+    class Both(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.first, self.core = nn.Linear(4, 4), kind(4, 8, batch_first=True)
+
+        def forward(self, x: Tensor) -> Tensor:
+            scores: Tensor = self.core(self.first(x).relu())[0][:, -1]
+            return scores
+
+    torch.manual_seed(0)
+    with warnings.catch_warnings(), quiet():
+        warnings.simplefilter("ignore")
+        torch.onnx.export(
+            Both().eval(), (torch.randn(2, 6, 4),), path, dynamo=False, input_names=["x"],
+            output_names=["y"], dynamic_axes={"x": {0: "n"}, "y": {0: "n"}}, opset_version=17,
+        )  # fmt: skip
+    return path
+
+
+@pytest.mark.parametrize("kind", [nn.LSTM, nn.GRU])
+def test_which_points_of_a_file_it_rounds(
+    kind: type[nn.LSTM] | type[nn.GRU], tmp_path: Path
+) -> None:
+    """An LSTM's, and at 8 bits the simulation gives its scores; a GRU's not."""
+    path = recurrent_file(tmp_path / "net.onnx", kind)
+    subject = load_model(str(path))
+    runtime = loaded("ort-dynamic", (subject, path.read_bytes()))
+    x = torch.randn(12, 6, 4, generator=torch.Generator().manual_seed(0))
+    plan = discover(subject.module, x, Selection(include_stem=True))
+    rounded = {point.site.partition("@")[0].rpartition(".")[2] for point in plan.rounded_by(runtime)}
+    assert rounded == ({"first", "inputs", "hidden"} if kind is nn.LSTM else {"first"})
+    if kind is nn.LSTM:
+        simulated = Attachment(subject.module, plan, "onnx", 8)
+        ours = simulated.run(x, rounding_to(torch.full((12, len(plan)), 8)))
+        theirs = torch.cat([runtime.run(one) for one in x.split(1)])
+        in_float = subject.module(x)
+        gaps = [(other - theirs).abs().amax(1) for other in (ours, in_float)]
+        # A value on the edge may be rounded to the next step, but seldom.
+        assert float(gaps[0].median()) < 1e-5 < 1e-3 < float(gaps[1].median())
+
+
 def test_a_plans_layers_stay_in_float(mixed: tuple[Subject, bytes], prepared: Path) -> None:
     asked = ("attention", "attention.out_proj", "conv", "head@2", "nothing")
     runtime = loaded("ort-dynamic", mixed, asked)

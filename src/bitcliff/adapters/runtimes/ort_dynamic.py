@@ -26,7 +26,6 @@ NAME = "ort-dynamic"
 _POINTS = {
     "Conv": ("conv1d", "conv2d", "conv3d", "convolution"),
     "MatMul": ("linear", "matmul"),
-    "LSTM": ("linear",),  # its products with constant weights
 }
 _WEIGHTS = {"int8": "QInt8", "uint8": "QUInt8"}
 _FUSION = "Fusion"
@@ -71,7 +70,7 @@ def load_ort_dynamic(
         run_float=run_session(open_session(runtime, given)),
         quantized=quantized,
         in_float=left,
-        kinds=frozenset(kind for each in quantized for kind in _POINTS.get(each, ())),
+        kinds=_kinds(quantized, left),
         weight_bits=7 if options.reduce_range else 8,
         per_channel=options.per_channel and "Conv" not in quantized,
         folded=True,
@@ -79,6 +78,13 @@ def load_ort_dynamic(
         sums=integer_sums(runtime, made.done, data),
         kept=made.kept | recurrent_in_float(subject, made.done),
     )
+
+
+def _kinds(quantized: Collection[str], left: Collection[str]) -> frozenset[str]:
+    """Of the points that it rounds. Those of an LSTM are linear, and told apart from other linear
+    ones by no kind, so they count where no other is left in float."""
+    kinds = {kind for each in quantized for kind in _POINTS.get(each, ())}
+    return frozenset(kinds | ({"linear"} if "LSTM" in quantized and "MatMul" not in left else set()))
 
 
 def quantized_onnx(
