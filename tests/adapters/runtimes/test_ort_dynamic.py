@@ -1,5 +1,6 @@
 """ONNX Runtime's own dynamic quantization, against the library called by hand."""
 
+import warnings
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -17,10 +18,14 @@ from torch import Tensor, nn
 
 from bitcliff.adapters import load_examples, load_model
 from bitcliff.adapters.assembly import make_subject
+from bitcliff.adapters.optional import quiet
 from bitcliff.adapters.runtimes import load_runtime, read_runtime
 from bitcliff.errors import InputError
 from bitcliff.export import float_onnx
+from bitcliff.points import discover
+from bitcliff.points.attach import Attachment, rounding_to
 from bitcliff.types.runtime import Runtime
+from bitcliff.types.settings import Selection
 from bitcliff.types.subject import Subject
 
 TOKENS = torch.arange(28).reshape(4, 7)
@@ -160,7 +165,9 @@ def test_which_points_of_a_file_it_rounds(
     runtime = loaded("ort-dynamic", (subject, path.read_bytes()))
     x = torch.randn(12, 6, 4, generator=torch.Generator().manual_seed(0))
     plan = discover(subject.module, x, Selection(include_stem=True))
-    rounded = {point.site.partition("@")[0].rpartition(".")[2] for point in plan.rounded_by(runtime)}
+    rounded = {
+        point.site.partition("@")[0].rpartition(".")[2] for point in plan.rounded_by(runtime)
+    }
     assert rounded == ({"first", "inputs", "hidden"} if kind is nn.LSTM else {"first"})
     if kind is nn.LSTM:
         simulated = Attachment(subject.module, plan, "onnx", 8)
@@ -169,7 +176,7 @@ def test_which_points_of_a_file_it_rounds(
         in_float = subject.module(x)
         gaps = [(other - theirs).abs().amax(1) for other in (ours, in_float)]
         # A value on the edge may be rounded to the next step, but seldom.
-        assert float(gaps[0].median()) < 1e-5 < 1e-3 < float(gaps[1].median())
+        assert float(gaps[0].median()) < 1e-5 < 1e-4 < float(gaps[1].median())
 
 
 def test_a_plans_layers_stay_in_float(mixed: tuple[Subject, bytes], prepared: Path) -> None:

@@ -84,7 +84,9 @@ def _kinds(quantized: Collection[str], left: Collection[str]) -> frozenset[str]:
     """Of the points that it rounds. Those of an LSTM are linear, and told apart from other linear
     ones by no kind, so they count where no other is left in float."""
     kinds = {kind for each in quantized for kind in _POINTS.get(each, ())}
-    return frozenset(kinds | ({"linear"} if "LSTM" in quantized and "MatMul" not in left else set()))
+    return frozenset(
+        kinds | ({"linear"} if "LSTM" in quantized and "MatMul" not in left else set())
+    )
 
 
 def quantized_onnx(
