@@ -93,6 +93,7 @@ def _prepared(job: ProvokeJob, listener: Listener) -> Prepared:
         formats={} if job.name in PRESETS else {job.name: job.numerics},
         budgets=(),
         include_stem=True,  # as it is deployed
+        exclude=job.settings.exclude,
         fold_batchnorm=job.settings.fold_batchnorm,
         seed=job.settings.seed,
     )

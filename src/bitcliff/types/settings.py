@@ -359,6 +359,8 @@ class ProvokeSettings(Settings):
     """By how much float must be right, logits, so that no near tie counts."""
     effort: int = Field(default=300, ge=8)
     """Forward passes of each search on each example; one backward counts as two."""
+    exclude: tuple[str, ...] = ()
+    """Leave out points whose name fits this pattern."""
     fold_batchnorm: bool = False
     """Fold BatchNorm into the layer before it, as runtimes do: their weights are rounded so."""
     seed: int = Field(default=0, ge=0)
