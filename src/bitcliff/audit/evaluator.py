@@ -27,7 +27,7 @@ from bitcliff.types.streamed import Streamed
 from bitcliff.types.subject import AllInputs, Inputs, Texts
 
 # Relative size of the nudge in `Evaluator.repeat`: some ten units in the last place of a float32.
-_NUDGE = 1e-6
+NUDGE = 1e-6
 
 
 Symbols = Sequence[tuple[int, ...]]
@@ -190,7 +190,7 @@ class Evaluator:
             return None
         steady = self.inputs
         # Which example it is a batch that is read as needed does not say: there all get one noise.
-        nudge = partial(_nudged, number=number, alike=isinstance(steady, Streamed))
+        nudge = partial(nudged, number=number, alike=isinstance(steady, Streamed))
         self.inputs = self.wanted_alike(each(steady, nudge), steady)
         try:
             return self.scores(index, bits)
@@ -398,10 +398,15 @@ def _channels_last(values: Tensor) -> Tensor:
     return values.contiguous(memory_format=torch.channels_last) if is_pictures else values
 
 
-def _nudged(values: Tensor, number: int, alike: bool) -> Tensor:
+def nudged(values: Tensor, number: int, alike: bool = True) -> Tensor:
+    """Floats multiplied by noise around 1; anything else as it is.
+
+    Args:
+        number: of the draw. alike: every example gets the same noise.
+    """
     if not values.is_floating_point():
         return values
     noise = torch.Generator().manual_seed(number)
     shape = values.shape[1:] if alike else values.shape
-    factor = 1 + _NUDGE * torch.randn(shape, generator=noise)
+    factor = 1 + NUDGE * torch.randn(shape, generator=noise)
     return (values * factor).to(values.dtype)

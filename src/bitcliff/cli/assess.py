@@ -11,7 +11,7 @@ import click
 
 from bitcliff.cli.display import Display, stdout_set_aside
 from bitcliff.cli.options import SettingsCommand, options_of, settings_from
-from bitcliff.cli.output import reader_may_leave
+from bitcliff.cli.output import print_json, reader_may_leave
 
 # What has no effect on a black box, and where only shipped formats are asked for.
 _COUNTS = ("draws", "rounds", "exchanges", "evaluations")
@@ -132,8 +132,7 @@ def print_record(record: "Record") -> None:
     """As JSON on stdout."""
     from bitcliff.record import record_json
 
-    # Bytes: a JSON text is UTF-8 whatever the terminal's encoding.
-    click.echo(record_json(record).encode("utf-8", "backslashreplace"), nl=False)
+    print_json(record_json(record))
 
 
 def _print_summary(record: "Record", verdict: "Verdict", out: Path) -> None:
@@ -235,6 +234,14 @@ def formats_of(option: str, given: Iterable[str]) -> "tuple[tuple[str, ...], dic
     files = {one: Path(one) for one in given if one.endswith((".yaml", ".yml"))}
     names = tuple(files[one].stem if one in files else one for one in given)
     return names, {file.stem: read_yaml(file, Format, f"{option} ") for file in files.values()}
+
+
+def format_of(option: str, given: str) -> "tuple[str, Format]":
+    """The one format that an option names, and its name."""
+    from bitcliff.types.presets import preset
+
+    (name,), own = formats_of(option, [given])
+    return name, own.get(name) or preset(name, f"{option} {name}")
 
 
 def _refuse_idle(options: dict[str, Any], names: Iterable[str], why: str) -> None:

@@ -1,17 +1,14 @@
 """`bitcliff guard`: at run time, which inputs must be run again in float."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
-from bitcliff.cli.assess import assess, formats_of, named_job, subject_options
+from bitcliff.cli.assess import assess, format_of, named_job, subject_options
 from bitcliff.cli.display import Display, stdout_set_aside
 from bitcliff.cli.options import SettingsCommand, options_of, settings_from
-from bitcliff.cli.output import reader_may_leave
-
-if TYPE_CHECKING:
-    from bitcliff.types.presets import Format
+from bitcliff.cli.output import print_json, reader_may_leave
 
 # What names the model and its data is the same for both commands.
 _AS_FOR_ASSESS = ("data", "weights", "threads")
@@ -61,24 +58,16 @@ def guard(**options: Any) -> int:
     with Display() as display, stdout_set_aside():
         settings = settings_from(GuardSettings, options)
         what = named_job(options, "-guard")
-        job = GuardJob(what, _format_of(options["numerics"]), settings, options["export"])
+        given = options["numerics"]
+        numerics = None if given is None else format_of("--numerics", given)
+        job = GuardJob(what, numerics, settings, options["export"])
         record = run_guard(job, display.listener())
     with reader_may_leave():
         if options["as_json"]:
-            click.echo(GUARD.json(record).encode("utf-8", "backslashreplace"), nl=False)
+            print_json(GUARD.json(record))
         else:
             click.echo("\n".join(guard_lines(record)))
             if options["export"]:
                 click.echo(f"Written: {options['export']}")
             click.echo(f"Report: {what.out / 'report.html'}")
     return 0
-
-
-def _format_of(given: str | None) -> "tuple[str, Format] | None":
-    """The format of --numerics, and its name."""
-    from bitcliff.types.presets import preset
-
-    if given is None:
-        return None
-    (name,), formats = formats_of("--numerics", [given])
-    return name, formats.get(name) or preset(name, f"--numerics {name}")

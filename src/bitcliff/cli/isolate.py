@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from bitcliff.cli.assess import assess, formats_of, named_job, subject_options
+from bitcliff.cli.assess import assess, format_of, named_job, subject_options
 from bitcliff.cli.display import Display, stdout_set_aside
 from bitcliff.cli.options import SettingsCommand, options_of, settings_from
-from bitcliff.cli.output import reader_may_leave
+from bitcliff.cli.output import print_json, reader_may_leave
 
 if TYPE_CHECKING:
     from bitcliff.types.presets import Format
@@ -68,7 +68,7 @@ def isolate(**options: Any) -> int:
         record = run_isolate(job, display.listener())
     with reader_may_leave():
         if options["as_json"]:
-            click.echo(ISOLATION.json(record).encode("utf-8", "backslashreplace"), nl=False)
+            print_json(ISOLATION.json(record))
         else:
             click.echo("\n".join(isolation_lines(record)))
             click.echo(f"Report: {what.out / 'report.html'}")
@@ -90,12 +90,10 @@ def batchmates() -> int:
 def _format_of(options: dict[str, Any]) -> "tuple[str, Format] | None":
     """The format of --numerics, and its name."""
     from bitcliff.errors import InputError
-    from bitcliff.types.presets import preset
 
     if options["numerics"] is None:
         return None
     source = click.get_current_context().get_parameter_source("runtime")
     if source is not click.core.ParameterSource.DEFAULT:
         raise InputError("--numerics is simulated: leave out --runtime")
-    (name,), formats = formats_of("--numerics", [options["numerics"]])
-    return name, formats.get(name) or preset(name, f"--numerics {name}")
+    return format_of("--numerics", options["numerics"])

@@ -5,6 +5,8 @@ import os
 import sys
 from collections.abc import Iterator
 
+import click
+
 
 @contextlib.contextmanager
 def reader_may_leave() -> Iterator[None]:
@@ -14,6 +16,11 @@ def reader_may_leave() -> Iterator[None]:
         sys.stdout.flush()
     except BrokenPipeError:
         discard_stdout()
+
+
+def print_json(text: str) -> None:
+    """On stdout, as bytes: a JSON text is UTF-8 whatever the terminal's encoding."""
+    click.echo(text.encode("utf-8", "backslashreplace"), nl=False)
 
 
 def discard_stdout() -> None:

@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from bitcliff.cli.assess import assess, formats_of, named_job, subject_options
+from bitcliff.cli.assess import assess, format_of, named_job, subject_options
 from bitcliff.cli.display import Display, stdout_set_aside
 from bitcliff.cli.options import SettingsCommand, options_of, settings_from
-from bitcliff.cli.output import reader_may_leave
+from bitcliff.cli.output import print_json, reader_may_leave
 
 if TYPE_CHECKING:
     from bitcliff.run.provoke_job import ProvokeJob
@@ -69,7 +69,7 @@ def provoke(**options: Any) -> int:
     limit = job.settings.max_provoked
     with reader_may_leave():
         if options["as_json"]:
-            click.echo(PROVOKE.json(record).encode("utf-8", "backslashreplace"), nl=False)
+            print_json(PROVOKE.json(record))
         else:
             click.echo("\n".join(provocation_lines(record, limit)))
             click.echo(f"Report: {job.what.out / 'report.html'}")
@@ -78,11 +78,9 @@ def provoke(**options: Any) -> int:
 
 def _job(options: dict[str, Any]) -> "ProvokeJob":
     from bitcliff.run.provoke_job import ProvokeJob
-    from bitcliff.types.presets import preset
     from bitcliff.types.settings import ProvokeSettings
 
-    (name,), formats = formats_of("--numerics", [options["numerics"]])
-    shipped = formats.get(name) or preset(name, f"--numerics {name}")
+    name, shipped = format_of("--numerics", options["numerics"])
     settings = settings_from(ProvokeSettings, options)
     what = named_job(options, "-provoke")
     return ProvokeJob(what, name, shipped, options["guard"], settings)

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from bitcliff.questions.isolation.record import Isolation
-from bitcliff.report.plot import Plot, Theme, plot
+from bitcliff.report.plot import Plot, Theme, plain_axes, plot
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -47,14 +47,9 @@ def effort_plot(record: Isolation) -> Plot:
         axes.xaxis.set_minor_formatter(NullFormatter())
         axes.set_ylim(bottom=-0.2)
         axes.yaxis.set_major_locator(MaxNLocator(integer=True))
-        axes.set_xlabel("runs for each victim", color=theme.muted)
-        axes.set_ylabel(f"victims flipped, of {n}", color=theme.muted)
-        axes.tick_params(colors=theme.muted)
-        axes.grid(color=theme.grid)
-        axes.set_axisbelow(True)
-        for side, spine in axes.spines.items():
-            spine.set_visible(side == "bottom")
-            spine.set_color(theme.grid)
+        axes.set_xlabel("runs for each victim")
+        axes.set_ylabel(f"victims flipped, of {n}")
+        plain_axes(axes, theme)
         axes.legend(frameon=False, labelcolor=theme.ink)
         figure.tight_layout()
 

@@ -12,11 +12,11 @@ from torch import Tensor
 
 from bitcliff.adapters.array_images import array_thumbnails
 from bitcliff.audit.compose import provenance_of, subject_info
-from bitcliff.audit.evaluator import Evaluator, Scores, laid_out_for_speed, margins
+from bitcliff.audit.evaluator import Evaluator, Scores, laid_out_for_speed, margins, nudged
 from bitcliff.audit.prepare import Prepared
 from bitcliff.errors import InputError
 from bitcliff.points import take
-from bitcliff.points.forward import batch_size, each
+from bitcliff.points.forward import batch_size, each, raw_tensors
 from bitcliff.policy.guard import Guard
 from bitcliff.questions.image_scale import layout_of
 from bitcliff.questions.provocation.attack import Attack, Found, drive
@@ -30,7 +30,7 @@ from bitcliff.questions.provocation.record import (
     ProvocationObserved,
     Searched,
 )
-from bitcliff.questions.provocation.rivals import Rivals, is_flagged, nudged
+from bitcliff.questions.provocation.rivals import Rivals, is_flagged
 from bitcliff.questions.provocation.sets import Neighbourhood, usual_sets
 from bitcliff.questions.runtime_description import RuntimeDescription
 from bitcliff.types.presets import Format
@@ -193,18 +193,16 @@ class Provoking:
         plain = self.prepared.evaluator
         evaluator = Evaluator(plain.attachment, plain.wanted_alike(inputs, own), plain.batch_size)
         index = torch.arange(batch_size(inputs))
-        size = None if self.shipped.isolated else 1
-        formats = (self.shipped,) * len(self.prepared.points)
         if method == CONTROL:
-            again = replace(evaluator, inputs=each(inputs, nudged) if _raw(inputs) else inputs)
+            again = replace(evaluator, inputs=each(inputs, partial(nudged, number=0)))
             again.wanted_alike(again.inputs, own)
             return [evaluator.float_scores(index), again.float_scores(index)]
-        scores = [evaluator.float_scores(index), evaluator.format_scores(index, formats, size)]
-        if _raw(inputs):
+        scores = [evaluator.float_scores(index), _in_format(evaluator, self.shipped)]
+        if raw_tensors(inputs):
             for number in range(1, NUDGES + 1):
                 other = replace(evaluator, inputs=each(inputs, partial(nudged, number=number)))
                 other.wanted_alike(other.inputs, own)
-                scores.append(other.format_scores(index, formats, size))
+                scores.append(_in_format(other, self.shipped))
         return scores
 
     def _stays(self, again: Sequence[Scores], wanted: Tensor) -> list[int] | None:
@@ -282,12 +280,9 @@ def provoking(
     Raises:
         InputError: no example is right in float by delta and right in the format.
     """
-    evaluator = prepared.evaluator
     wanted = _wanted(prepared)
     in_float = _leads(prepared.in_float, wanted)
-    formats = (shipped,) * len(prepared.points)
-    size = None if shipped.isolated else 1
-    quantized = _leads(evaluator.format_scores(prepared.everyone, formats, size), wanted)
+    quantized = _leads(_in_format(prepared.evaluator, shipped), wanted)
     delta = settings.delta
     right = in_float[in_float > 0]
     if not len(right):
@@ -305,14 +300,16 @@ def provoking(
     return found
 
 
+def _in_format(evaluator: Evaluator, shipped: Format) -> Scores:
+    """All examples, each alone where a batch shares a scale."""
+    index = torch.arange(batch_size(evaluator.inputs))
+    formats = (shipped,) * len(evaluator.attachment.plan)
+    return evaluator.format_scores(index, formats, None if shipped.isolated else 1)
+
+
 def _wanted(prepared: Prepared) -> Int[Tensor, " n"]:
     """Labels, or what float decides; 0 of those where it fails, which count for nothing."""
     return torch.tensor([0 if one is None else int(one) for one in prepared.targets])
-
-
-def _raw(inputs: Inputs) -> bool:
-    """Whether inputs are numbers that can be nudged, and not tokens."""
-    return isinstance(inputs, Tensor)
 
 
 def _leads(scores: Scores, wanted: Int[Tensor, " n"]) -> Float64[Tensor, " n"]:

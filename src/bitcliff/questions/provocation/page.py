@@ -13,7 +13,7 @@ from bitcliff.questions.provocation.record import (
     Provocation,
     SetFigures,
 )
-from bitcliff.questions.provocation.statistics import can_fail, judged
+from bitcliff.questions.provocation.statistics import judged, worst_failures
 from bitcliff.questions.provocation.store import PROVOKE
 from bitcliff.report.differing import differing
 from bitcliff.report.drawings import squares
@@ -141,17 +141,6 @@ def _row(one: SetFigures, method: str) -> MethodFigures:
 
 def _failures(record: Provocation) -> list[tuple[str, int, str, str, Failure]]:
     """Of the examples with the most lead in float: id, what is wanted, set, search and failure."""
-    parents = {one.id: place for place, one in enumerate(can_fail(record.observed))}
     wanted = {one.id: one.wanted for one in record.observed.parents}
-    found = []
-    for name in record.figures.most_led[:SHOWN]:
-        tried = [
-            (one.within, method, attempts[parents[name]].failure)
-            for one in record.observed.searched
-            for method, attempts in one.attempts.items()
-            if method != CONTROL
-        ]
-        failures = [(a, b, failure) for a, b, failure in tried if failure is not None]
-        within, method, failure = max(failures, key=lambda one: one[2].float_lead)
-        found.append((name, wanted[name], within, method, failure))
-    return found
+    worst = worst_failures(record.observed)
+    return [(name, wanted[name], *worst[name]) for name in record.figures.most_led[:SHOWN]]

@@ -9,14 +9,15 @@ import torch
 from torch import Tensor
 
 from bitcliff.questions.provocation.attack import Tried
-from bitcliff.questions.provocation.rivals import Slopes
+from bitcliff.questions.provocation.rivals import BACKWARD, PLAIN, Slopes
 from bitcliff.questions.provocation.scale import Scale
 
 # What each restart of the gradient search follows down.
 _RESTARTS: tuple[Slopes, ...] = ("straight", "scale", "width")
-# Of the passes, what goes into descents; what a look costs there, and elsewhere.
+# Of the passes, what goes into descents, and what a look costs there.
 _DOWN = 0.6
-_PASSES_DOWN, _PASSES = 6, 2
+_PASSES_DOWN = PLAIN + BACKWARD
+# A restart has as many passes at least.
 _LEAST = 80
 _FIRST_STEP, _LAST_STEP = 0.5, 0.02
 # Nearer than this share of its first lead to the one demanded, float's lead is looked after.
@@ -142,7 +143,7 @@ class ByGradient:
         restarts = max(1, min(len(_RESTARTS), effort // _LEAST))
         each = effort // restarts
         self._descents = max(1, round(_DOWN * each / _PASSES_DOWN))
-        self._each = self._descents + max(1, (each - self._descents * _PASSES_DOWN) // _PASSES)
+        self._each = self._descents + max(1, (each - self._descents * _PASSES_DOWN) // PLAIN)
         self._number, self._image = 0, parent
         self._where = ball.patch(parent, rng) if ball.norm == "patch" else None
         self._best, self._merit = parent, float("inf")

@@ -11,7 +11,7 @@ from bitcliff.questions.provocation.record import (
     Provocation,
     Searched,
 )
-from bitcliff.report.plot import Plot, Theme, plot
+from bitcliff.report.plot import Plot, Theme, plain_axes, plot
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -52,17 +52,12 @@ def effort_plot(record: Provocation) -> Plot:
                 passes, found = zip(*curve(one, method, effort), strict=True)
                 colour = getattr(theme, _COLOURS[method])
                 axes.step(passes, found, where="post", color=colour, label=method, linewidth=1.8)
-            axes.set_title(one.within, color=theme.ink, fontsize="medium")
+            axes.set_title(one.within, fontsize="medium")
             axes.set_ylim(-0.02 * n, 1.05 * n)
             axes.yaxis.set_major_locator(MaxNLocator(integer=True))
-            axes.set_xlabel("forward passes an example", color=theme.muted)
-            axes.set_ylabel(f"made to fail, of {n}", color=theme.muted)
-            axes.tick_params(colors=theme.muted)
-            axes.grid(color=theme.grid)
-            axes.set_axisbelow(True)
-            for side, spine in axes.spines.items():
-                spine.set_visible(side == "bottom")
-                spine.set_color(theme.grid)
+            axes.set_xlabel("forward passes an example")
+            axes.set_ylabel(f"made to fail, of {n}")
+            plain_axes(axes, theme)
             axes.legend(frameon=False, labelcolor=theme.ink, fontsize="small")
         figure.tight_layout()
 

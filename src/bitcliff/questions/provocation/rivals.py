@@ -10,7 +10,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.autograd.graph import allow_mutation_on_saved_tensors
 
-from bitcliff.audit.evaluator import Evaluator, laid_out_for_speed, margins
+from bitcliff.audit.evaluator import Evaluator, laid_out_for_speed, margins, nudged
 from bitcliff.points import Attachment
 from bitcliff.points.attach import Rounding, summed_last
 from bitcliff.points.forward import batch_size
@@ -26,8 +26,8 @@ Slopes = Literal["none", "straight", "scale", "width"]
 """Which gradients a look gives: none; through rounding as if it were not there; through the scales
 too; or of how wide the ranges are."""
 
-# Relative, of the network that is float but for this: what no search may find anything in.
-NUDGE = 1e-6
+# Passes of one look without gradients, of both networks, and what gradients add.
+PLAIN, BACKWARD = 2, 4
 _TINY = 1e-12
 
 
@@ -122,7 +122,7 @@ class Look:
 
 @dataclass
 class Rivals:
-    """Float, and a format or, as a control, float with its inputs nudged by `NUDGE`.
+    """Float, and a format or, as a control, float with its inputs nudged.
 
     Attributes:
         evaluator: of the network, attached. shipped: the format; None: the control.
@@ -151,7 +151,7 @@ class Rivals:
     def passes(self, slopes: Slopes) -> int:
         """What one look costs, in forward passes of an example; a backward pass counts as two."""
         own = isinstance(task_of(self._followed.model), AgainstFloat)
-        return 2 + own + (0 if slopes == "none" else 4)
+        return PLAIN + own + (0 if slopes == "none" else BACKWARD)
 
     def look(
         self, changed: Inputs, parents: Inputs, wanted: Int[Tensor, " m"], slopes: Slopes
@@ -238,9 +238,11 @@ class Rivals:
 
     def _float_nudged(self, inputs: Inputs, slopes: Slopes) -> Tensor:
         if isinstance(inputs, Tensor):
-            return self._float(nudged(inputs), slopes)
+            return self._float(nudged(inputs, number=0), slopes)
         assert self.embedding is not None  # noqa: S101  (sets of texts have seen to it)
-        hook = self.embedding.register_forward_hook(lambda _module, _given, out: nudged(out))
+        hook = self.embedding.register_forward_hook(
+            lambda _module, _given, out: nudged(out, number=0)
+        )
         try:
             return self._float(inputs, slopes)
         finally:
@@ -252,9 +254,3 @@ def is_flagged(guard: Guard | None, scores: Float[Tensor, "m classes"]) -> Bool[
     if guard is None:
         return torch.zeros(len(scores), dtype=torch.bool)
     return guard.flagged(scores, score_signals(scores)).cpu()
-
-
-def nudged(values: Tensor, number: int = 0) -> Tensor:
-    """With noise that is the same for every example."""
-    noise = torch.randn(values.shape[1:], generator=torch.Generator().manual_seed(number))
-    return values * (1 + NUDGE * noise.to(values))

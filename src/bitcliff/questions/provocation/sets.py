@@ -14,13 +14,11 @@ from bitcliff.questions.image_scale import image_scale
 from bitcliff.questions.provocation import composition, pixels, words
 from bitcliff.questions.provocation.attack import Attack
 from bitcliff.questions.provocation.record import EVOLUTION, GRADIENTS, RANDOM, SEARCH
+from bitcliff.questions.provocation.rivals import PLAIN
 from bitcliff.questions.provocation.scale import scale_of
 from bitcliff.types.corruption import Corruption
 from bitcliff.types.subject import IDS, Inputs, Texts
 from bitcliff.types.within import Within, read_within
-
-# A look without gradients.
-_PASSES = 2
 
 
 class Neighbourhood(ABC):
@@ -91,7 +89,7 @@ class Pixels(Neighbourhood):
         if method == GRADIENTS:
             return pixels.ByGradient(ball, parent, rng, effort)
         if method == SEARCH:
-            return pixels.BySquares(ball, parent, rng, effort // _PASSES)
+            return pixels.BySquares(ball, parent, rng, effort // PLAIN)
         return pixels.AtRandom(ball, parent, rng)
 
     def as_inputs(self, asked: Sequence[Tensor], own: Inputs) -> Inputs:
@@ -128,7 +126,7 @@ class Corruptions(Neighbourhood):
         parent = self._parent(place)
         if method == RANDOM:
             return composition.AtRandom(self._composition, parent, rng)
-        steps = effort // _PASSES
+        steps = effort // PLAIN
         return composition.ByEvolution(self._composition, parent, rng, self._optimiser, steps)
 
     def _parent(self, place: int) -> Tensor:
@@ -171,7 +169,7 @@ class SwappedWords(Neighbourhood):
         if method == GRADIENTS:
             return words.ByGradient(*text)
         if method == SEARCH:
-            return words.BySwaps(*text, effort // _PASSES)
+            return words.BySwaps(*text, effort // PLAIN)
         return words.AtRandom(*text)
 
     def as_inputs(self, asked: Sequence[Tensor], own: Inputs) -> Inputs:

@@ -34,14 +34,14 @@ def figures(observed: ProvocationObserved) -> ProvocationFigures:
     parents, delta = observed.parents, observed.delta
     led = [parent for parent in parents if _led(parent, delta)]
     sets = _with_family([_of_set(one) for one in observed.searched])
-    worst = _worst(observed)
+    worst = worst_failures(observed)
     return ProvocationFigures(
         right=rate(sum((p.float_lead or 0) > 0 for p in parents), len(parents)),
         led=rate(len(led), len(parents)),
         failing=rate(sum(map(_fails, led)), len(led)),
         provoked=rate(len(worst), len(can_fail(observed))),
         sets=sets,
-        most_led=sorted(worst, key=lambda name: -worst[name].float_lead),
+        most_led=sorted(worst, key=lambda name: -worst[name][2].float_lead),
     )
 
 
@@ -97,17 +97,17 @@ def _with_family(sets: list[SetFigures]) -> list[SetFigures]:
     ]
 
 
-def _worst(observed: ProvocationObserved) -> dict[str, Failure]:
-    """By an example's id, the failure on which float is surest."""
-    found: dict[str, Failure] = {}
+def worst_failures(observed: ProvocationObserved) -> dict[str, tuple[str, str, Failure]]:
+    """By an example's id the failure on which float is surest: its set, its search and itself."""
+    found: dict[str, tuple[str, str, Failure]] = {}
     for one in observed.searched:
         for name, attempts in one.attempts.items():
             if name == CONTROL:
                 continue
             for parent, attempt in zip(can_fail(observed), attempts, strict=True):
                 failure, before = attempt.failure, found.get(parent.id)
-                if failure and (before is None or failure.float_lead > before.float_lead):
-                    found[parent.id] = failure
+                if failure and (before is None or failure.float_lead > before[2].float_lead):
+                    found[parent.id] = one.within, name, failure
     return found
 
 
