@@ -10,19 +10,19 @@ from pathlib import Path
 from bitcliff.errors import InputError
 from bitcliff.questions.kinds import KINDS
 from bitcliff.record import Record, is_leftover, make_folder, read_record
-from bitcliff.record.measurement import Figures, Measurement, MeasurementKind
+from bitcliff.record.measurement import Figures, Measurement, MeasurementKind, stem_of
 from bitcliff.record.measurement import Observed as Measured
 from bitcliff.record.store import RECORD_NAME
 
 CONFIG, PARTIAL, LOCK = "config.json", "partial.jsonl", ".lock"
 # The commands that measure something of their own, whose files are named after them; the last is
 # what `isolate` was called before.
-MEASURING = ("guard", "isolate", "provoke", "batchmates")
-_PARTIALS = {command: f"{command}.{PARTIAL}" for command in MEASURING}
+MEASURING = ("guard", "isolate", "provoke", "provoke --universal", "batchmates")
+_PARTIALS = {command: f"{stem_of(command)}.{PARTIAL}" for command in MEASURING}
 # By its command, what tells a run: of these, a folder holds one command's alone.
 _TOLD_BY = {
     "assess": {RECORD_NAME, PARTIAL},
-    **{command: {f"{command}.json", _PARTIALS[command]} for command in MEASURING},
+    **{command: {f"{stem_of(command)}.json", _PARTIALS[command]} for command in MEASURING},
 }
 _GIVE = "give a run directory that `bitcliff assess` wrote"
 
@@ -173,9 +173,9 @@ def finished_record(run: Path) -> Record:
             raise InputError(
                 f"{run}: an interrupted `bitcliff {command}`; run the same again, or {_GIVE}"
             )
-        if (run / f"{command}.json").exists():
+        if (run / f"{stem_of(command)}.json").exists():
             raise InputError(
                 f"{run}: a finished `bitcliff {command}`; read its report.html, or {_GIVE}"
-                + ("; `gate` judges it by --max-provoked" if command == "provoke" else "")
+                + ("; `gate` judges it by --max-provoked" if command.startswith("provoke") else "")
             )
     return read_record(run, KINDS)
