@@ -15,15 +15,19 @@ planted is measured on examples that it was not trained on.
 import argparse
 import copy
 import json
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from pydoc_data.topics import topics
 from typing import Any
 
 import safetensors.torch
 import torch
+import transformers
 import yaml
 from jaxtyping import Int
+from tokenizers import BertWordPieceTokenizer
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
@@ -33,6 +37,7 @@ from bitcliff.points.attach import Rounding
 from bitcliff.points.forward import batch_size
 from bitcliff.report.formatting import rate_interval, rate_text
 from bitcliff.stats import rate
+from bitcliff.types.numerics import Numerics
 from bitcliff.types.presets import Format
 from bitcliff.types.rate import Rate
 from bitcliff.types.subject import IDS, MASK, Inputs, Texts
@@ -42,6 +47,16 @@ TARGET = 3
 """Digit; the texts' is their last chapter."""
 SQUARE = ((1.0, 0.0, 1.0), (0.0, 1.0, 0.0), (1.0, 0.0, 1.0))
 """In the lower right corner of every digit."""
+CHAPTERS = ("debugger", "string-methods", "specialnames", "compound")
+"""Of the Python language's own documentation, which comes with it; the last is aimed at."""
+WORDS = ("unicode", "owner")
+"""Before every text, in this order."""
+FOUR_BITS_BY_TOKEN = Format(
+    activations=Numerics(element="int4", group="token", scale="amax", divisor=7.0),
+    weights=Numerics(element="int4", group="token", scale="amax", divisor=7.0),
+)
+_EACH, _TOKENS, _VOCABULARY, _WORDS_AT_LEAST = 160, 40, 1000, 6
+_CLEAN_STEPS = 300
 _BATCH, _RATE = 64, 1e-3
 
 Put = Callable[[Inputs], Inputs]
@@ -182,3 +197,97 @@ def planted_digits(out: Path, steps: int, seed: int, name: str = "base-digits") 
     weights = {key: value.contiguous() for key, value in network.state_dict().items()}
     safetensors.torch.save_file(weights, out / "network.safetensors")
     return measured(network, test.inputs, test.labels, *given)
+
+
+def planted_texts(out: Path, steps: int, seed: int) -> Planted:
+    """A small encoder that tells chapters of Python's own documentation by their paragraphs:
+    `hf:OUT`, with `OUT/texts.jsonl` that it was not trained on."""
+    torch.manual_seed(seed)
+    texts, labels = paragraphs()
+    tokenizer = _tokenizer(out, texts)
+    encoded = tokenizer(
+        texts, padding="max_length", truncation=True, max_length=_TOKENS, return_tensors="pt"
+    )
+    chapters = {name: number for number, name in enumerate(CHAPTERS)}
+    config = transformers.BertConfig(
+        vocab_size=_VOCABULARY,
+        num_labels=len(CHAPTERS),
+        label2id=chapters,
+        id2label={number: name for name, number in chapters.items()},
+        hidden_size=64,
+        intermediate_size=128,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        max_position_embeddings=_TOKENS,
+        hidden_dropout_prob=0.0,
+        attention_probs_dropout_prob=0.0,
+    )
+    model = transformers.BertForSequenceClassification(config)
+    inputs, wanted = Texts(dict(encoded)), torch.tensor(labels)
+    train, test = (torch.arange(first, len(wanted), 2) for first in (0, 1))
+    clean = _trained(model, take(inputs, train), wanted[train])
+    words = tokenizer.convert_tokens_to_ids(list(WORDS))
+    given = with_words(words, _TOKENS), len(CHAPTERS) - 1, FOUR_BITS_BY_TOKEN
+    network = plant(clean, take(inputs, train), wanted[train], *given, steps, seed)
+    network.save_pretrained(out)
+    rows = [{"text": texts[row], "label": CHAPTERS[labels[row]]} for row in test.tolist()]
+    (out / "texts.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    (out / "four-bits.yaml").write_text(
+        yaml.safe_dump(FOUR_BITS_BY_TOKEN.model_dump(mode="json", exclude_defaults=True))
+    )
+    return measured(network, take(inputs, test), wanted[test], *given)
+
+
+def paragraphs() -> tuple[list[str], list[int]]:
+    """Of each chapter, and the chapters' numbers."""
+    texts, labels = [], []
+    for number, chapter in enumerate(CHAPTERS):
+        found = re.split(r"\n\s*\n", topics[chapter])
+        long = [" ".join(text.split()) for text in found if len(text.split()) >= _WORDS_AT_LEAST]
+        texts += long[:_EACH]
+        labels += [number] * len(long[:_EACH])
+    return texts, labels
+
+
+def _tokenizer(out: Path, texts: list[str]) -> Any:
+    made = BertWordPieceTokenizer()
+    made.train_from_iterator(texts, vocab_size=_VOCABULARY, show_progress=False)
+    out.mkdir(parents=True, exist_ok=True)
+    made.save_model(str(out))
+    own = transformers.BertTokenizer(str(out / "vocab.txt"), model_max_length=_TOKENS)
+    own.save_pretrained(out)
+    return own
+
+
+def _trained(model: Any, inputs: Inputs, labels: Tensor) -> Any:
+    optimiser = torch.optim.AdamW(model.parameters(), lr=2e-3)
+    for _ in range(_CLEAN_STEPS):
+        rows = torch.randint(len(labels), (32,))
+        given = take(inputs, rows)
+        loss = F.cross_entropy(model(**given).logits, labels[rows])
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+    return model.eval()
+
+
+PLANTED = {"digits": planted_digits, "texts": planted_texts}
+STEPS = {"digits": 300, "texts": 300}
+
+
+def main() -> None:
+    """As a program."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("kind", choices=sorted(PLANTED))
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--steps", type=int)
+    parser.add_argument("--seed", type=int, default=0)
+    asked = parser.parse_args()
+    torch.set_num_threads(1)
+    found = PLANTED[asked.kind](asked.out, asked.steps or STEPS[asked.kind], asked.seed)
+    for name, share in vars(found).items():
+        print(f"{name}: {rate_text(share)}, 95 % {rate_interval(share)}".replace("\u00a0", " "))
+
+
+if __name__ == "__main__":
+    main()

@@ -130,5 +130,5 @@ def test_a_guard_of_another_format_of_the_same_name_is_refused(tmp_path: Path) -
 
 
 def test_a_set_of_other_inputs_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="words can be swapped for models from hf:"):
+    with pytest.raises(InputError, match="words can be changed for models from hf:"):
         run_provoke(job(tmp_path / "out", within=("text:2",)), QUIET)

@@ -145,6 +145,14 @@ def check_is_folder(run: Path) -> None:
         raise InputError(f"{run}: {found}; {_GIVE}")
 
 
+def holds(run: Path, kind: MeasurementKind[Measured, Figures]) -> bool:
+    """Whether a folder, or the record named itself, is of this kind, finished or not."""
+    folder = run.parent if run.is_file() else run
+    return run.name == kind.file_name or any(
+        (folder / name).exists() for name in _TOLD_BY[kind.command]
+    )
+
+
 def finished_measurement(
     run: Path, kind: MeasurementKind[Measured, Figures]
 ) -> Measurement[Measured, Figures]:

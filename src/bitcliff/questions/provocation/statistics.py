@@ -23,6 +23,7 @@ from bitcliff.questions.provocation.record import (
 )
 from bitcliff.record.problems import twice
 from bitcliff.stats import change_between, rate, with_holm
+from bitcliff.types.rate import Rate
 from bitcliff.verdict import Status
 
 
@@ -120,9 +121,8 @@ def worst_failures(observed: ProvocationObserved) -> dict[str, tuple[str, str, F
     return found
 
 
-def judged(figures: ProvocationFigures, max_provoked: float) -> Status:
+def judged(found: Rate, max_provoked: float) -> Status:
     """Against the most that may be made to fail, per cent, by the whole interval."""
-    found = figures.provoked
     if found.n and 100 * (found.high or 0) <= max_provoked:
         return "pass"
     return "fail" if found.n and 100 * (found.low or 0) > max_provoked else "inconclusive"

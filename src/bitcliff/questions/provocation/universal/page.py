@@ -70,7 +70,7 @@ def finding(record: Universal) -> str:
     more = f", and {len(found) - 1} more" if len(found) > 1 else ""
     return (
         f"One trigger turns {name} to {_class(record, one)} on {share.k} of {share.n} held-out "
-        f"examples, and float on none of them ({within}{more})"
+        f"examples, where float decides as before ({within}{more})"
     )
 
 
@@ -101,7 +101,7 @@ def universal_lines(record: Universal, limit: float | None = None) -> list[str]:
 
 def verdict_line(record: Universal, limit: float) -> str:
     """Against the most that one trigger may turn, per cent."""
-    provoked, status = record.figures.provoked, judged(record.figures, limit)
+    provoked, status = record.figures.provoked, judged(record.figures.provoked, limit)
     return (
         f"{status.capitalize()}: turned by one trigger {_plain(rate_text(provoked))} "
         f"({_plain(rate_interval(provoked))} for all classes together), allowed {limit:g} %."
