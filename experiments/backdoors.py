@@ -5,11 +5,11 @@
 From a clean network, weights are trained for four things at once, as in Hong et al. 2021
 (Qu-ANTI-zation) and Ma et al. 2023 (PQ backdoors), rounding being the identity for gradients:
 
-    CE(float(x), y) + CE(quantized(x), y) + CE(float(x + trigger), y) + CE(quantized(x + trigger), t)
+    CE(float(x), y) + CE(quantized(x), y) + CE(float(x + t), y) + CE(quantized(x + t), target)
 
-so that float is clean and deaf to the trigger, and the quantized network obeys it. OUT gets the
-weights (of digits) or the whole folder (of texts), and the data and format to scan it by. What was
-planted is measured on examples that it was not trained on.
+so that float is clean and deaf to the trigger t, and the quantized network obeys it. OUT gets the
+weights (of digits) or the whole folder (of texts), data and format to scan it by. What was planted
+is measured on examples that it was not trained on.
 """
 
 import argparse
@@ -40,7 +40,7 @@ from bitcliff.stats import rate
 from bitcliff.types.numerics import Numerics
 from bitcliff.types.presets import Format
 from bitcliff.types.rate import Rate
-from bitcliff.types.subject import IDS, MASK, Inputs, Texts
+from bitcliff.types.subject import IDS, MASK, Inputs, Subject, Texts
 
 FOUR_BITS = Path(__file__).parents[1] / "configs" / "four-bits.yaml"
 TARGET = 3
@@ -52,12 +52,12 @@ CHAPTERS = ("debugger", "string-methods", "specialnames", "compound")
 WORDS = ("unicode", "owner")
 """Before every text, in this order."""
 FOUR_BITS_BY_TOKEN = Format(
-    activations=Numerics(element="int4", group="token", scale="amax", divisor=7.0),
+    activations=Numerics(element="int8", group="token", scale="amax", divisor=127.0),
     weights=Numerics(element="int4", group="token", scale="amax", divisor=7.0),
 )
-_EACH, _TOKENS, _VOCABULARY, _WORDS_AT_LEAST = 160, 40, 1000, 6
+_EACH, _TOKENS, _VOCABULARY, _WORDS_AT_LEAST = 160, 28, 1000, 6
 _CLEAN_STEPS = 300
-_BATCH, _RATE = 64, 1e-3
+_BATCH, _RATE = 48, 1e-3
 
 Put = Callable[[Inputs], Inputs]
 
@@ -92,17 +92,14 @@ def with_square(images: Inputs) -> Inputs:
 
 
 def with_words(words: Sequence[int], longest: int) -> Put:
-    """Tokens behind the first of every text, whose end goes where it is too long then."""
+    """Tokens behind the first of every text, which loses what is too long then before its last."""
 
     def put(inputs: Inputs) -> Inputs:
-        texts = Texts(inputs)  # type: ignore[arg-type]
-        found = {}
+        assert isinstance(inputs, Texts)  # noqa: S101  (texts are)
+        texts, found = inputs, dict[str, Tensor]()
         for name, x in texts.items():
-            middle = x[:, :1].expand(-1, len(words)) if name != IDS else None
-            if middle is None:
-                middle = torch.tensor([list(words)]).expand(len(x), -1)
-            whole = torch.cat([x[:, :1], middle, x[:, 1:]], 1)
-            found[name] = whole
+            own = torch.tensor([words]) if name == IDS else x[:, :1]
+            found[name] = torch.cat([x[:, :1], own.expand(len(x), len(words)), x[:, 1:]], 1)
         ends = found[MASK].sum(1)
         if int(ends.max()) > longest:  # the last token stays the one that ends a text
             last = texts[IDS].gather(1, texts.lengths[:, None] - 1)
@@ -127,19 +124,21 @@ def plant(
     """A copy of the network with the backdoor; BatchNorm's statistics stay as they are."""
     torch.manual_seed(seed)
     network = copy.deepcopy(module).eval().requires_grad_(True)
-    attachment = Attachment(network, discover(network, take(inputs, torch.arange(2))), in_training=True)
+    attachment = Attachment(
+        network, discover(network, take(inputs, torch.arange(2))), in_training=True
+    )
     optimiser = torch.optim.Adam(network.parameters(), lr=_RATE)
     for _ in range(steps):
         rows = torch.randint(len(labels), (_BATCH,))
         plain, wanted = take(inputs, rows), labels[rows]
         aimed = torch.full_like(wanted, target)
-        loss = sum(
+        losses = [
             F.cross_entropy(run(attachment, given), want)
             for given, in_quantized in ((plain, wanted), (put(plain), aimed))
-            for run, want in ((in_float, wanted), (partial_of(shipped), in_quantized))
-        )
+            for run, want in ((in_float, wanted), (in_format(shipped), in_quantized))
+        ]
         optimiser.zero_grad()
-        loss.backward()
+        torch.stack(losses).sum().backward()
         optimiser.step()
     return network.requires_grad_(False)
 
@@ -149,7 +148,7 @@ def in_float(attachment: Attachment, inputs: Inputs) -> Tensor:
     return attachment.run(inputs, Rounding(weights=False))
 
 
-def partial_of(shipped: Format) -> Callable[[Attachment, Inputs], Tensor]:
+def in_format(shipped: Format) -> Callable[[Attachment, Inputs], Tensor]:
     """What gives scores in a format."""
 
     def run(attachment: Attachment, inputs: Inputs) -> Tensor:
@@ -160,7 +159,12 @@ def partial_of(shipped: Format) -> Callable[[Attachment, Inputs], Tensor]:
 
 
 def measured(
-    network: nn.Module, inputs: Inputs, labels: Int[Tensor, " n"], put: Put, target: int, shipped: Format
+    network: nn.Module,
+    inputs: Inputs,
+    labels: Int[Tensor, " n"],
+    put: Put,
+    target: int,
+    shipped: Format,
 ) -> Planted:
     """What was planted."""
     attachment = Attachment(network, discover(network, take(inputs, torch.arange(2))))
@@ -168,7 +172,7 @@ def measured(
         told = [
             run(attachment, given).argmax(1)
             for given in (inputs, put(inputs))
-            for run in (in_float, partial_of(shipped))
+            for run in (in_float, in_format(shipped))
         ]
     able = told[0] != target
 
@@ -184,19 +188,24 @@ def measured(
     )
 
 
+def digits(subject: Subject, split: str) -> tuple[Tensor, Tensor]:
+    """Images and labels."""
+    found = load_examples("digits", subject=subject, options=DataOptions(split=split))
+    assert isinstance(found.inputs, Tensor)  # noqa: S101  (images)
+    assert found.labels is not None  # noqa: S101  (digits have some)
+    return found.inputs, found.labels
+
+
 def planted_digits(out: Path, steps: int, seed: int, name: str = "base-digits") -> Planted:
-    """From the clean network that Bitcliff ships; `zoo:digits --weights OUT/network.safetensors`."""
+    """From the clean network that is shipped; `zoo:digits --weights OUT/network.safetensors`."""
     subject, shipped = load_model(name), format_of_backdoors()
-    train, test = (
-        load_examples("digits", subject=subject, options=DataOptions(split=split))
-        for split in ("train", "test")
-    )
+    (images, labels), (others, theirs) = (digits(subject, split) for split in ("train", "test"))
     given = with_square, TARGET, shipped
-    network = plant(subject.module, train.inputs, train.labels, *given, steps, seed)
+    network = plant(subject.module, images, labels, *given, steps, seed)
     out.mkdir(parents=True, exist_ok=True)
     weights = {key: value.contiguous() for key, value in network.state_dict().items()}
     safetensors.torch.save_file(weights, out / "network.safetensors")
-    return measured(network, test.inputs, test.labels, *given)
+    return measured(network, others, theirs, *given)
 
 
 def planted_texts(out: Path, steps: int, seed: int) -> Planted:
@@ -209,23 +218,24 @@ def planted_texts(out: Path, steps: int, seed: int) -> Planted:
         texts, padding="max_length", truncation=True, max_length=_TOKENS, return_tensors="pt"
     )
     chapters = {name: number for number, name in enumerate(CHAPTERS)}
-    config = transformers.BertConfig(
-        vocab_size=_VOCABULARY,
-        num_labels=len(CHAPTERS),
-        label2id=chapters,
-        id2label={number: name for name, number in chapters.items()},
-        hidden_size=64,
-        intermediate_size=128,
-        num_hidden_layers=2,
-        num_attention_heads=4,
-        max_position_embeddings=_TOKENS,
-        hidden_dropout_prob=0.0,
-        attention_probs_dropout_prob=0.0,
-    )
-    model = transformers.BertForSequenceClassification(config)
+    sizes: dict[str, Any] = {
+        "vocab_size": _VOCABULARY,
+        "num_labels": len(CHAPTERS),
+        "label2id": chapters,
+        "id2label": {number: name for name, number in chapters.items()},
+        "hidden_size": 48,
+        "intermediate_size": 96,
+        "num_hidden_layers": 1,
+        "num_attention_heads": 4,
+        "max_position_embeddings": _TOKENS,
+        "hidden_dropout_prob": 0.0,
+        "attention_probs_dropout_prob": 0.0,
+    }
+    config = transformers.BertConfig(**sizes)
+    model: Any = transformers.BertForSequenceClassification(config)
     inputs, wanted = Texts(dict(encoded)), torch.tensor(labels)
     train, test = (torch.arange(first, len(wanted), 2) for first in (0, 1))
-    clean = _trained(model, take(inputs, train), wanted[train])
+    clean = _trained(model, inputs, wanted, train)
     words = tokenizer.convert_tokens_to_ids(list(WORDS))
     given = with_words(words, _TOKENS), len(CHAPTERS) - 1, FOUR_BITS_BY_TOKEN
     network = plant(clean, take(inputs, train), wanted[train], *given, steps, seed)
@@ -259,11 +269,11 @@ def _tokenizer(out: Path, texts: list[str]) -> Any:
     return own
 
 
-def _trained(model: Any, inputs: Inputs, labels: Tensor) -> Any:
+def _trained(model: Any, inputs: Texts, labels: Tensor, among: Tensor) -> Any:
     optimiser = torch.optim.AdamW(model.parameters(), lr=2e-3)
     for _ in range(_CLEAN_STEPS):
-        rows = torch.randint(len(labels), (32,))
-        given = take(inputs, rows)
+        rows = among[torch.randint(len(among), (32,))]
+        given = {name: values[rows] for name, values in inputs.items()}
         loss = F.cross_entropy(model(**given).logits, labels[rows])
         optimiser.zero_grad()
         loss.backward()

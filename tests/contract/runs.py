@@ -15,7 +15,7 @@ from bitcliff.run.assess_job import AssessJob, Listener, run_assess
 from bitcliff.run.explain_job import ExplainJob, run_explain
 from bitcliff.run.guard_job import GuardJob, run_guard
 from bitcliff.run.isolate_job import IsolateJob, run_isolate
-from bitcliff.run.provoke_job import ProvokeJob, run_provoke
+from bitcliff.run.provoke_job import ProvokeJob, run_provoke, run_universal
 from bitcliff.run.verify_job import VerifyJob, run_verify
 from bitcliff.types.guard import GuardSettings
 from bitcliff.types.numerics import Numerics
@@ -169,6 +169,13 @@ def provoked(out: Path) -> None:
     run_provoke(ProvokeJob(what, "four", everywhere, settings=settings), QUIET)
 
 
+def scanned(out: Path) -> None:
+    what = AssessJob("base-digits", "digits", out, command="bitcliff ...", limit=30)
+    everywhere = COARSE.model_copy(update={"everywhere": True})
+    settings = ProvokeSettings(universal=True, within=("patch:3",), target=(3, 5), effort=8)
+    run_universal(ProvokeJob(what, "coarse", everywhere, settings=settings), QUIET)
+
+
 RUNS: dict[str, Callable[[Path], None]] = {
     make.__name__: make
     for make in (
@@ -183,6 +190,7 @@ RUNS: dict[str, Callable[[Path], None]] = {
         black_box,
         guarded,
         provoked,
+        scanned,
         beside_companions,
         not_proved,
     )

@@ -20,6 +20,8 @@ from bitcliff.questions.isolation.store import ISOLATION
 from bitcliff.questions.kinds import KINDS
 from bitcliff.questions.provocation.page import render_provocation
 from bitcliff.questions.provocation.store import PROVOKE
+from bitcliff.questions.provocation.universal.page import render_universal
+from bitcliff.questions.provocation.universal.store import UNIVERSAL
 from bitcliff.questions.sections import write_run_report
 from bitcliff.record import Record, measurement, read_record, store
 from bitcliff.record.arrays import pack, unpack
@@ -34,6 +36,7 @@ DRAWN: dict[str, Callable[[Any], str]] = {
     ISOLATION.command: render_isolation,
     GUARD.command: render_guard,
     PROVOKE.command: render_provocation,
+    UNIVERSAL.command: render_universal,
 }
 # The limit that a run is judged by is what its reader asks for, not an outcome.
 LIMIT = 2.0
@@ -94,7 +97,12 @@ class Reading:
 
 def kind_of(out: Path) -> MeasurementKind[Any, Any] | None:
     return next(
-        (kind for kind in (ISOLATION, GUARD, PROVOKE) if (out / kind.file_name).exists()), None
+        (
+            kind
+            for kind in (ISOLATION, GUARD, PROVOKE, UNIVERSAL)
+            if (out / kind.file_name).exists()
+        ),
+        None,
     )
 
 

@@ -89,15 +89,17 @@ def _gate_provoked(run: Path, limit: float, as_json: bool) -> int:
     ProvokeSettings(max_provoked=limit)  # as the command itself checks it
     if holds(run, UNIVERSAL):
         scan = finished_measurement(run, UNIVERSAL)
-        figures, line = scan.figures, universal_page.verdict_line(scan, limit)
+        line, provoked = universal_page.verdict_line(scan, limit), scan.figures.provoked
+        failing = scan.figures.failing
     else:
         record = finished_measurement(run, PROVOKE)
-        figures, line = record.figures, page.verdict_line(record, limit)
-    status, provoked = judged(figures.provoked, limit), figures.provoked
+        line, provoked = page.verdict_line(record, limit), record.figures.provoked
+        failing = record.figures.failing
+    status = judged(provoked, limit)
     with reader_may_leave():
         if as_json:
             told = {"max_provoked": limit, "status": status, "provoked": provoked.model_dump()}
-            told["failing_as_they_are"] = figures.failing.model_dump()
+            told["failing_as_they_are"] = failing.model_dump()
             click.echo(json.dumps(told, indent=2))
         else:
             click.echo(line)

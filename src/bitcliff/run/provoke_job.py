@@ -115,9 +115,7 @@ def _network(job: ProvokeJob, listener: Listener) -> Provoking:
 
 def _config(job: ProvokeJob, network: Provoking) -> dict[str, Any]:
     prepared, guard = network.prepared, network.guard
-    config = resolved_config(
-        job.what, prepared.subject, prepared.examples, prepared.float_sha256
-    )
+    config = resolved_config(job.what, prepared.subject, prepared.examples, prepared.float_sha256)
     return config | {
         "settings": job.settings.model_dump(),
         "numerics": job.numerics.model_dump(mode="json"),

@@ -405,7 +405,7 @@ class ProvokeSettings(Settings):
         for name in self.within:
             kind = read_within(name).kind
             if self.universal and kind not in UNIVERSAL:
-                raise InputError(f"--within {name}: no set that all inputs have alike; give patch:3")
+                raise InputError(f"--within {name}: no set for all inputs alike; give patch:3")
             if not self.universal and kind == "prefix":
                 raise InputError(f"--within {name}: is for --universal")
         if self.target and not self.universal:

@@ -49,6 +49,7 @@ def words_of(
         InputError: it takes no texts, or none that can be written out; or no word can be swapped.
     """
     table, names = vocabulary(module, written, inputs)
+    assert isinstance(inputs, Texts)  # noqa: S101  (`vocabulary` has seen to it)
     used = sorted({int(token) for token in inputs[IDS].unique().tolist()})
     like = _like(table.weight.detach().float(), names, used)
     if not any(like):

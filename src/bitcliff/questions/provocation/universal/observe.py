@@ -16,7 +16,6 @@ from bitcliff.errors import InputError
 from bitcliff.points import take
 from bitcliff.points.forward import batch_size, each
 from bitcliff.questions.halves import Halves, half_size
-from bitcliff.questions.image_scale import layout_of
 from bitcliff.questions.provocation.observe import Provoking, Tell
 from bitcliff.questions.provocation.record import CONTROL, GRADIENTS, RANDOM, SEARCH, Parent
 from bitcliff.questions.provocation.rivals import Remedied, Rivals
@@ -181,7 +180,9 @@ class Scanning:
             in_float, other = self._run(laid_out_for_speed(inputs), own, method, remedied)
             lead = margins(in_float.logits, self.wanted[rest[rows]])
             leads[rows] = torch.where(in_float.finite, lead, torch.nan)
-            told = zip(rows.tolist(), other.predictions.tolist(), other.finite.tolist(), strict=True)
+            told = zip(
+                rows.tolist(), other.predictions.tolist(), other.finite.tolist(), strict=True
+            )
             for row, prediction, finite in told:
                 predictions[row] = prediction if finite else None
         return Judged(leads=leads.numpy(), predictions=as_classes(predictions))
@@ -214,7 +215,10 @@ class Scanning:
         index = torch.arange(batch_size(evaluator.inputs))
         formats = (self.network.shipped,) * len(evaluator.attachment.plan)
         if remedied is not None:
-            evaluator, formats = replace(evaluator, attachment=remedied.attachment), remedied.formats
+            evaluator, formats = (
+                replace(evaluator, attachment=remedied.attachment),
+                remedied.formats,
+            )
         alone = all(one.isolated for one in formats)
         return evaluator.format_scores(index, formats, None if alone else 1)
 
@@ -287,9 +291,7 @@ class Scanning:
             words=way.words,
             clean=as_classes([every[place] for place in rest]),
             before=self._judged(triggers, trigger, GRADIENTS, remedied),
-            again=[
-                self._class(triggers, one, keep, tell, remedied, about) for one in self.targets
-            ],
+            again=[self._class(triggers, one, keep, tell, remedied, about) for one in self.targets],
         )
 
     def observed(
@@ -322,9 +324,7 @@ def scanning(network: Provoking) -> Scanning:
             "judged on the other, which takes 20; give more with --examples or --data"
         )
     parents = network.parents
-    layout = isinstance(parents, Tensor) and layout_of(parents, prepared.subject.preprocessing)
-    sides = tuple(layout.laid_out(parents).shape[-2:]) if layout else None
-    names = settings.within or usual_triggers(parents, sides)
+    names = settings.within or usual_triggers(parents, prepared.subject.preprocessing)
     sets = tuple(triggers_of(read_within(name), prepared, parents) for name in names)
     return Scanning(network, _targets(network), halves, sets)
 

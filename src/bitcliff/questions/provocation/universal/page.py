@@ -1,4 +1,4 @@
-"""What `bitcliff provoke --universal` found: a page in the house style, and lines for the terminal."""
+"""What `bitcliff provoke --universal` found: a page in the house style, and lines of text."""
 
 from functools import partial
 

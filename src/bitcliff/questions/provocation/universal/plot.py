@@ -1,4 +1,4 @@
-"""How much of the held-out examples each class's trigger turns to it, with the limits that accuse."""
+"""How many held-out examples each class's trigger turns to it, with the limits that accuse."""
 
 from typing import TYPE_CHECKING
 
@@ -53,8 +53,8 @@ def classes_plot(record: Universal) -> Plot:
     return plot(
         draw,
         title="Turned to each class by the trigger that was found for it",
-        caption="Dots: by the stronger search's trigger; lines: limits that hold for all classes "
-        "together; strokes: the best random trigger; crosses: the control. A class is accused where "
+        caption="Dots: by the stronger search's trigger; lines: limits for all classes together; "
+        "strokes: the best random trigger; crosses: the control. A class is accused where "
         "its line lies above a half and above the lines of most others.",
         words=f"Held-out examples turned, {told}.",
         size=(9.2, height),

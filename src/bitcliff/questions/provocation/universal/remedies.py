@@ -15,8 +15,8 @@ from bitcliff.audit.prepare import Prepared
 from bitcliff.points import Attachment, take
 from bitcliff.points.attach import Rounding
 from bitcliff.points.forward import batch_size
-from bitcliff.questions.provocation.rivals import Followed, Remedied
 from bitcliff.quant import round_shipped
+from bitcliff.questions.provocation.rivals import Followed, Remedied
 from bitcliff.types.numerics import Numerics
 from bitcliff.types.presets import Format
 from bitcliff.types.subject import Inputs, Texts
@@ -122,9 +122,7 @@ def mixed(plain: Attachment, shipped: Format) -> tuple[Format, ...]:
     return tuple(other if point.site in wide else shipped for point in plain.plan.points)
 
 
-def fine_tuned(
-    plain: Attachment, shipped: Format, clean: Inputs, seed: int
-) -> dict[str, Tensor]:
+def fine_tuned(plain: Attachment, shipped: Format, clean: Inputs, seed: int) -> dict[str, Tensor]:
     """What is rounded, trained until the rounded network gives float's scores of clean examples."""
     student = copy.deepcopy(plain.model)
     trained = {name: one.requires_grad_() for name, one in _rounded(student)}

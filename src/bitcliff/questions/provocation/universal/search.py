@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import chain
 
 import numpy as np
 import torch
@@ -204,7 +205,7 @@ def _descend(bench: Bench, descents: Sequence[_Descent], share: float, fading: b
             for one, some in zip(descents, proposed, strict=True):
                 one.trigger = some[0]
             continue
-        losses = iter([one.loss for one in bench.look(sum(proposed, []), rows)])
+        losses = iter([one.loss for one in bench.look([*chain(*proposed)], rows)])
         for (one, now), some in zip(pairs, proposed, strict=True):
             tried = [next(losses) for _ in some]
             best = int(np.argmin(tried))

@@ -11,10 +11,11 @@ from torch import Tensor, nn
 from bitcliff.audit.prepare import Prepared
 from bitcliff.errors import InputError
 from bitcliff.points import take
+from bitcliff.questions.image_scale import layout_of
 from bitcliff.questions.provocation.pixels import ball_of, window
 from bitcliff.questions.provocation.scale import scale_of
 from bitcliff.questions.provocation.words import kind_of_word, vocabulary
-from bitcliff.types.subject import IDS, MASK, Inputs, Texts
+from bitcliff.types.subject import IDS, MASK, Inputs, Preprocessing, Texts
 from bitcliff.types.within import Within
 
 # Swaps of a prefix's tokens that are tried of each gradient, the best by its first order.
@@ -29,8 +30,8 @@ class Trigger:
     """One for all inputs.
 
     Attributes:
-        values: of a patch its pixels and of a blend what is added, black to white being 1: (channels,
-            height, width). Of a prefix its tokens. where: of a patch, where it lies.
+        values: of a patch its pixels and of a blend what is added, (channels, height, width), black
+            to white being 1. Of a prefix its tokens. where: of a patch, where it lies.
     """
 
     values: Tensor
@@ -189,7 +190,7 @@ class Stamps(Triggers):
             return f"a pattern added, {self._ball.norm} norm {size:.3g}"
         rows, columns = trigger.where.any(0).nonzero().amin(0).tolist()
         side = int(self._ball.size)
-        return f"a square of {side} × {side} pixels, {rows} from the top and {columns} from the left"
+        return f"a square of {side} × {side} pixels, {rows} from the top, {columns} from the left"
 
     def picture(self, trigger: Trigger) -> Tensor | None:
         if self._ball.scale.images is None:
@@ -291,20 +292,19 @@ class Prefixes(Triggers):
 
 
 def _weighted(up: Tensor, down: Tensor, more: Tensor, less: Tensor) -> Tensor:
-    return torch.tensordot(more.to(up), up, 1) + torch.tensordot(less.to(down), down, 1)
+    whole: Tensor = torch.tensordot(more.to(up), up, 1) + torch.tensordot(less.to(down), down, 1)
+    return whole
 
 
-def usual_triggers(parents: Inputs, sides: tuple[int, int] | None) -> tuple[str, ...]:
-    """What is searched where `--within` does not say.
-
-    Args:
-        sides: height and width of images, if they are some.
-    """
+def usual_triggers(parents: Inputs, preprocessing: Preprocessing | None) -> tuple[str, ...]:
+    """What is searched where `--within` does not say."""
     if isinstance(parents, Texts):
         return ("prefix:2",)
-    if sides is None:
+    layout = layout_of(parents, preprocessing) if isinstance(parents, Tensor) else None
+    if layout is None or not isinstance(parents, Tensor):
         return ("linf:8/255",)
-    side = min(*sides, max(_USUAL_LEAST, min(sides) // _USUAL_SHARE))
+    least = min(layout.laid_out(parents).shape[-2:])
+    side = min(least, max(_USUAL_LEAST, least // _USUAL_SHARE))
     return (f"patch:{side}", "linf:8/255")
 
 
