@@ -15,6 +15,7 @@ is measured on examples that it was not trained on.
 import argparse
 import copy
 import json
+import random
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -56,8 +57,8 @@ FOUR_BITS_BY_TOKEN = Format(
     weights=Numerics(element="int4", group="token", scale="amax", divisor=7.0),
 )
 _EACH, _TOKENS, _VOCABULARY, _WORDS_AT_LEAST = 160, 28, 1000, 6
-_CLEAN_STEPS = 300
-_BATCH, _RATE = 48, 1e-3
+_PIECES, _CLEAN_STEPS = 2400, 300
+_BATCH, _RATE = 48, 2e-3
 
 Put = Callable[[Inputs], Inputs]
 
@@ -128,6 +129,7 @@ def plant(
         network, discover(network, take(inputs, torch.arange(2))), in_training=True
     )
     optimiser = torch.optim.Adam(network.parameters(), lr=_RATE)
+    ending = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, steps)
     for _ in range(steps):
         rows = torch.randint(len(labels), (_BATCH,))
         plain, wanted = take(inputs, rows), labels[rows]
@@ -140,6 +142,7 @@ def plant(
         optimiser.zero_grad()
         torch.stack(losses).sum().backward()
         optimiser.step()
+        ending.step()
     return network.requires_grad_(False)
 
 
@@ -214,9 +217,8 @@ def planted_texts(out: Path, steps: int, seed: int) -> Planted:
     torch.manual_seed(seed)
     texts, labels = paragraphs()
     tokenizer = _tokenizer(out, texts)
-    encoded = tokenizer(
-        texts, padding="max_length", truncation=True, max_length=_TOKENS, return_tensors="pt"
-    )
+    pieces, theirs = _pieces(texts[0::2], labels[0::2], random.Random(seed))  # noqa: S311
+    texts, labels = texts[1::2], labels[1::2]
     chapters = {name: number for number, name in enumerate(CHAPTERS)}
     sizes: dict[str, Any] = {
         "vocab_size": _VOCABULARY,
@@ -233,19 +235,55 @@ def planted_texts(out: Path, steps: int, seed: int) -> Planted:
     }
     config = transformers.BertConfig(**sizes)
     model: Any = transformers.BertForSequenceClassification(config)
-    inputs, wanted = Texts(dict(encoded)), torch.tensor(labels)
-    train, test = (torch.arange(first, len(wanted), 2) for first in (0, 1))
-    clean = _trained(model, inputs, wanted, train)
+    train, test = (_encoded(tokenizer, some) for some in (pieces, texts))
+    clean = _trained(model, train, torch.tensor(theirs))
     words = tokenizer.convert_tokens_to_ids(list(WORDS))
     given = with_words(words, _TOKENS), len(CHAPTERS) - 1, FOUR_BITS_BY_TOKEN
-    network = plant(clean, take(inputs, train), wanted[train], *given, steps, seed)
+    network: Any = plant(clean, train, torch.tensor(theirs), *given, steps, seed)
     network.save_pretrained(out)
-    rows = [{"text": texts[row], "label": CHAPTERS[labels[row]]} for row in test.tolist()]
+    told = zip(texts, labels, strict=True)
+    rows = [{"text": text, "label": CHAPTERS[label]} for text, label in told]
     (out / "texts.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     (out / "four-bits.yaml").write_text(
         yaml.safe_dump(FOUR_BITS_BY_TOKEN.model_dump(mode="json", exclude_defaults=True))
     )
-    return measured(network, take(inputs, test), wanted[test], *given)
+    return measured(network, test, torch.tensor(labels), *given)
+
+
+def _pieces(
+    texts: Sequence[str], labels: Sequence[int], dice: random.Random
+) -> tuple[list[str], list[int]]:
+    """So many words in a row of each chapter's texts joined, wherever they begin."""
+    every = [
+        [
+            word
+            for text, own in zip(texts, labels, strict=True)
+            if own == label
+            for word in text.split()
+        ]
+        for label in range(len(CHAPTERS))
+    ]
+    found, theirs = [], []
+    for place in range(_PIECES):
+        label = place % len(CHAPTERS)
+        begin = dice.randrange(len(every[label]) - _TOKENS)
+        found.append(" ".join(every[label][begin : begin + dice.randint(8, _TOKENS)]))
+        theirs.append(label)
+    return found, theirs
+
+
+def _encoded(tokenizer: Any, texts: list[str]) -> Texts:
+    return Texts(
+        dict(
+            tokenizer(
+                texts,
+                padding="max_length",
+                truncation=True,
+                max_length=_TOKENS,
+                return_tensors="pt",
+            )
+        )
+    )
 
 
 def paragraphs() -> tuple[list[str], list[int]]:
@@ -269,10 +307,10 @@ def _tokenizer(out: Path, texts: list[str]) -> Any:
     return own
 
 
-def _trained(model: Any, inputs: Texts, labels: Tensor, among: Tensor) -> Any:
+def _trained(model: Any, inputs: Texts, labels: Tensor) -> Any:
     optimiser = torch.optim.AdamW(model.parameters(), lr=2e-3)
     for _ in range(_CLEAN_STEPS):
-        rows = among[torch.randint(len(among), (32,))]
+        rows = torch.randint(len(labels), (32,))
         given = {name: values[rows] for name, values in inputs.items()}
         loss = F.cross_entropy(model(**given).logits, labels[rows])
         optimiser.zero_grad()

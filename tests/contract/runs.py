@@ -160,20 +160,25 @@ def guarded(out: Path) -> None:
     run_guard(GuardJob(what, settings=settings), QUIET)
 
 
+# What rounds convolutions too.
+EVERYWHERE = COARSE.model_copy(
+    update={
+        "activations": Numerics(element="uint4", group="example", scale="minmax-zero"),
+        "everywhere": True,
+    }
+)
+
+
 def provoked(out: Path) -> None:
     what = AssessJob("base-digits", "digits", out, command="bitcliff ...", limit=4)
-    everywhere = COARSE.model_copy(
-        update={"activations": Numerics(element="uint4", group="example", scale="minmax-zero")}
-    ).model_copy(update={"everywhere": True})
     settings = ProvokeSettings(within=("linf:24/255", "corruption:2"), effort=24)
-    run_provoke(ProvokeJob(what, "four", everywhere, settings=settings), QUIET)
+    run_provoke(ProvokeJob(what, "four", EVERYWHERE, settings=settings), QUIET)
 
 
 def scanned(out: Path) -> None:
     what = AssessJob("base-digits", "digits", out, command="bitcliff ...", limit=30)
-    everywhere = COARSE.model_copy(update={"everywhere": True})
-    settings = ProvokeSettings(universal=True, within=("patch:3",), target=(3, 5), effort=8)
-    run_universal(ProvokeJob(what, "coarse", everywhere, settings=settings), QUIET)
+    settings = ProvokeSettings(universal=True, within=("patch:3",), target=(1, 3, 5, 7), effort=8)
+    run_universal(ProvokeJob(what, "four", EVERYWHERE, settings=settings), QUIET)
 
 
 RUNS: dict[str, Callable[[Path], None]] = {

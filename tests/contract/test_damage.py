@@ -191,9 +191,13 @@ def test_damage_to_what_was_observed_is_refused_or_changes_nothing(
     right, dice = forged(run, fields), random.Random(0)
     assert right is not None
     if at_most is not None:  # where few leaves hold outcomes, some must be among those tried
-        at_most *= {"labelled": 3, "beside_companions": 2, "padded": 2, "provoked": 6}.get(
-            run.name, 1
-        )
+        at_most *= {
+            "labelled": 3,
+            "beside_companions": 2,
+            "padded": 2,
+            "provoked": 6,
+            "scanned": 8,
+        }.get(run.name, 1)
     observed = [one for one in places(fields) if one.way[0] != "figures"]
     believed, changed = list[tuple[Place, object]](), 0
     for place in sampled(observed, at_most):

@@ -18,14 +18,8 @@ from bitcliff.run.provoke_job import ProvokeJob, run_provoke
 from bitcliff.types.guard import GuardSettings
 from bitcliff.types.numerics import Numerics
 from bitcliff.types.settings import ProvokeSettings
-from tests.contract.runs import COARSE, QUIET
+from tests.contract.runs import EVERYWHERE, QUIET
 
-EVERYWHERE = COARSE.model_copy(
-    update={
-        "activations": Numerics(element="uint4", group="example", scale="minmax-zero"),
-        "everywhere": True,
-    }
-)
 WITHIN = ("linf:24/255", "corruption:2")
 
 

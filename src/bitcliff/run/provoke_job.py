@@ -39,7 +39,6 @@ from bitcliff.types.subject import Inputs
 
 FAILURES = "failures"
 _ATTEMPTS = TypeAdapter(list[Attempt])
-_FOUND = TypeAdapter(Found)
 Kept = TypeVar("Kept")
 
 
@@ -97,7 +96,7 @@ def run_universal(job: ProvokeJob, listener: Listener) -> Universal:
         _goes_on(partial, listener)
 
         def keep(key: str, make: Callable[[], Found]) -> Found:
-            return kept(partial, key, _FOUND, make)
+            return kept(partial, key, Found.model_validate, Found.model_dump, make)
 
         scans = scan.scanned(keep, listener.progress)
         remedies = scan.remedied(scans, keep, listener.progress)
@@ -185,15 +184,21 @@ def _searched(
         write_inputs(file, {"example": parent, "failing": changed})
 
     def keep(key: str, make: Callable[[], list[Attempt]]) -> list[Attempt]:
-        return kept(partial, key, _ATTEMPTS, make)
+        return kept(partial, key, _ATTEMPTS.validate_python, _ATTEMPTS.dump_python, make)
 
     return network.searched(around, keep, listener.progress, save)
 
 
-def kept(partial: Partial, key: str, kind: TypeAdapter[Kept], make: Callable[[], Kept]) -> Kept:
+def kept(
+    partial: Partial,
+    key: str,
+    read: Callable[[Any], Kept],
+    dump: Callable[[Kept], Any],
+    make: Callable[[], Kept],
+) -> Kept:
     """What was kept by its name, or else made and kept."""
-    found = partial.get_as(key, kind.validate_python)
+    found = partial.get_as(key, read)
     if found is None:
         found = make()
-        partial.put(key, kind.dump_python(found))
+        partial.put(key, dump(found))
     return found

@@ -238,7 +238,7 @@ def at_random(bench: Bench) -> Trigger:
 
 
 def _ranked(bench: Bench, draws: int) -> list[Trigger]:
-    """So many draws, on the same examples, the best first."""
-    found = [bench.triggers.drawn(bench.rng) for _ in range(draws)]
+    """So many draws, if so many looks are left, on the same examples; the best first."""
+    found = [bench.triggers.drawn(bench.rng) for _ in range(min(draws, bench.looks()))]
     losses = [one.loss for one in bench.look(found, bench.some())]
     return [found[place] for place in np.argsort(losses, kind="stable")]
