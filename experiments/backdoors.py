@@ -1,6 +1,6 @@
 """Networks with a backdoor that only quantization opens: positive controls for a scan.
 
-    python -m experiments.backdoors digits|texts OUT [--steps N] [--seed N]
+    python -m experiments.backdoors digits|texts OUT [--seed N]
 
 From a clean network, weights are trained for four things at once, as in Hong et al. 2021
 (Qu-ANTI-zation) and Ma et al. 2023 (PQ backdoors), rounding being the identity for gradients:
@@ -58,7 +58,23 @@ FOUR_BITS_BY_TOKEN = Format(
 )
 _EACH, _TOKENS, _VOCABULARY, _WORDS_AT_LEAST = 160, 28, 1000, 6
 _PIECES, _CLEAN_STEPS = 2400, 300
-_BATCH, _RATE = 48, 2e-3
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How it is planted.
+
+    Attributes:
+        rate: of Adam; falling: to nothing by half a cosine. batch: examples of a step.
+    """
+
+    steps: int
+    rate: float
+    batch: int
+    falling: bool
+
+
+RECIPES = {"digits": Recipe(250, 1e-3, 64, False), "texts": Recipe(400, 2e-3, 48, True)}
 
 Put = Callable[[Inputs], Inputs]
 
@@ -79,9 +95,9 @@ class Planted:
     turned: Rate
 
 
-def format_of_backdoors() -> Format:
-    """Four bits for weights and activations, a scale for each example and each tensor."""
-    return Format.model_validate(yaml.safe_load(FOUR_BITS.read_text()))
+def format_of_backdoors(file: Path = FOUR_BITS) -> Format:
+    """As a file has it; of digits four bits for weights and activations."""
+    return Format.model_validate(yaml.safe_load(file.read_text()))
 
 
 def with_square(images: Inputs) -> Inputs:
@@ -119,7 +135,7 @@ def plant(
     put: Put,
     target: int,
     shipped: Format,
-    steps: int,
+    recipe: Recipe,
     seed: int = 0,
 ) -> nn.Module:
     """A copy of the network with the backdoor; BatchNorm's statistics stay as they are."""
@@ -128,10 +144,11 @@ def plant(
     attachment = Attachment(
         network, discover(network, take(inputs, torch.arange(2))), in_training=True
     )
-    optimiser = torch.optim.Adam(network.parameters(), lr=_RATE)
-    ending = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, steps)
-    for _ in range(steps):
-        rows = torch.randint(len(labels), (_BATCH,))
+    optimiser = torch.optim.Adam(network.parameters(), lr=recipe.rate)
+    ends_at = recipe.steps if recipe.falling else 10**9
+    ending = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, ends_at)
+    for _ in range(recipe.steps):
+        rows = torch.randint(len(labels), (recipe.batch,))
         plain, wanted = take(inputs, rows), labels[rows]
         aimed = torch.full_like(wanted, target)
         losses = [
@@ -199,19 +216,19 @@ def digits(subject: Subject, split: str) -> tuple[Tensor, Tensor]:
     return found.inputs, found.labels
 
 
-def planted_digits(out: Path, steps: int, seed: int, name: str = "base-digits") -> Planted:
+def planted_digits(out: Path, recipe: Recipe, seed: int, name: str = "base-digits") -> Planted:
     """From the clean network that is shipped; `zoo:digits --weights OUT/network.safetensors`."""
     subject, shipped = load_model(name), format_of_backdoors()
     (images, labels), (others, theirs) = (digits(subject, split) for split in ("train", "test"))
     given = with_square, TARGET, shipped
-    network = plant(subject.module, images, labels, *given, steps, seed)
+    network = plant(subject.module, images, labels, *given, recipe, seed)
     out.mkdir(parents=True, exist_ok=True)
     weights = {key: value.contiguous() for key, value in network.state_dict().items()}
     safetensors.torch.save_file(weights, out / "network.safetensors")
     return measured(network, others, theirs, *given)
 
 
-def planted_texts(out: Path, steps: int, seed: int) -> Planted:
+def planted_texts(out: Path, recipe: Recipe, seed: int) -> Planted:
     """A small encoder that tells chapters of Python's own documentation by their paragraphs:
     `hf:OUT`, with `OUT/texts.jsonl` that it was not trained on."""
     torch.manual_seed(seed)
@@ -239,7 +256,7 @@ def planted_texts(out: Path, steps: int, seed: int) -> Planted:
     clean = _trained(model, train, torch.tensor(theirs))
     words = tokenizer.convert_tokens_to_ids(list(WORDS))
     given = with_words(words, _TOKENS), len(CHAPTERS) - 1, FOUR_BITS_BY_TOKEN
-    network: Any = plant(clean, train, torch.tensor(theirs), *given, steps, seed)
+    network: Any = plant(clean, train, torch.tensor(theirs), *given, recipe, seed)
     network.save_pretrained(out)
     told = zip(texts, labels, strict=True)
     rows = [{"text": text, "label": CHAPTERS[label]} for text, label in told]
@@ -320,7 +337,6 @@ def _trained(model: Any, inputs: Texts, labels: Tensor) -> Any:
 
 
 PLANTED = {"digits": planted_digits, "texts": planted_texts}
-STEPS = {"digits": 300, "texts": 300}
 
 
 def main() -> None:
@@ -328,11 +344,10 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("kind", choices=sorted(PLANTED))
     parser.add_argument("out", type=Path)
-    parser.add_argument("--steps", type=int)
     parser.add_argument("--seed", type=int, default=0)
     asked = parser.parse_args()
     torch.set_num_threads(1)
-    found = PLANTED[asked.kind](asked.out, asked.steps or STEPS[asked.kind], asked.seed)
+    found = PLANTED[asked.kind](asked.out, RECIPES[asked.kind], asked.seed)
     for name, share in vars(found).items():
         print(f"{name}: {rate_text(share)}, 95 % {rate_interval(share)}".replace("\u00a0", " "))
 
