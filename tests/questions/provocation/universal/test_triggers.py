@@ -47,6 +47,7 @@ def test_images_change_by_what_is_allowed_and_in_whole_levels(name: str) -> None
 def test_down_the_gradient_the_loss_falls() -> None:
     network = prepared(0, planted=True, n=20)
     parents = network.evaluator.inputs
+    assert isinstance(parents, torch.Tensor)
     triggers = triggers_of(read_within("patch:3"), network, parents)
     trigger = triggers.drawn(np.random.default_rng(1))
     # Of a linear function of the images the sum of gradients is the function itself.
@@ -70,7 +71,9 @@ def test_a_prefix_is_what_the_tokenizer_makes_of_the_longer_text(tmp_path: Path)
     subject = load_model(f"hf:{tmp_path}")
     examples = load_examples(str(tmp_path / "texts.txt"), subject=subject)
     network = prepare(subject, examples, AssessSettings(numerics=("vllm-int8-token",), budgets=()))
-    triggers = triggers_of(read_within("prefix:2"), network, network.evaluator.inputs)
+    parents = network.evaluator.inputs
+    assert isinstance(parents, Texts)
+    triggers = triggers_of(read_within("prefix:2"), network, parents)
     words = ("example", "format")
     known = torch.tensor(tokenizer.convert_tokens_to_ids(list(words)))
     trigger = Trigger(known)

@@ -27,6 +27,8 @@ _FIRST_STEP, _LAST_STEP = 0.3, 0.02
 # The share of looks that are draws; by chance, how long the same examples are asked.
 _DRAWN, _SAME = 0.3, 25
 _LEAST_SHARE = 0.05
+# In halves of what is demanded of float: from where on more of its lead hardly counts.
+_SLACK = 4.0
 # Of a mean over looks that move, what an earlier one counts for.
 _FADE = 0.7
 
@@ -111,9 +113,9 @@ class Bench:
         look = self.rivals.look(given, own, self.wanted[every], slopes, self.aim)
         in_float, short = self._in_units(look.in_float), self._in_units(look.quantized)
         # Logistic, so that no example counts for more than another that is as far from it.
-        losses = F.softplus(short) + F.softplus(self._slack - in_float)
+        losses = F.softplus(short) + F.softplus(_SLACK - in_float)
         turned = (look.in_float >= self.delta) & (look.quantized < 0)
-        up, down = -torch.sigmoid(self._slack - in_float), torch.sigmoid(short)
+        up, down = -torch.sigmoid(_SLACK - in_float), torch.sigmoid(short)
         found = []
         for place, one in enumerate(triggers):
             mine = slice(place * len(part), (place + 1) * len(part))
@@ -123,9 +125,6 @@ class Bench:
                 gradient = self.triggers.gradient(one, *pair, up[mine], down[mine])
             found.append(Seen(float(losses[mine].sum()), int(turned[mine].sum()), gradient))
         return found
-
-    # Twice what is demanded of float, where the unit is half of that.
-    _slack = 4.0
 
     def _in_units(self, leads: Float[Tensor, " rows"]) -> Float[Tensor, " rows"]:
         """In which the losses bend; a network that fails is as far from it as can be."""

@@ -153,7 +153,7 @@ class Stamps(Triggers):
     def mutated(self, trigger: Trigger, share: float, rng: np.random.Generator) -> Trigger:
         where = trigger.where
         if where is not None and rng.random() < _MOVES:
-            return replace(self._moved(trigger, rng))
+            return self._moved(trigger, rng)
         shape = trigger.values.shape
         if len(shape) < 3:  # features have no neighbours
             chosen = torch.from_numpy(rng.random(tuple(shape)) < share)
