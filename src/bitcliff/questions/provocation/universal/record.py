@@ -149,7 +149,7 @@ class RemedyFigures(Part):
     Attributes:
         right: of the examples that no trigger was searched on, as they are. change: against the
             format as it is. before: turned by the old trigger. again: by the stronger of those
-            found anew for the accused class; None of no remedy. accused: classes when it is scanned anew.
+            found anew for the accused class; None of no remedy. accused: classes by the scan anew.
     """
 
     name: str
