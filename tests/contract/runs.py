@@ -123,6 +123,13 @@ def explained(out: Path) -> None:
     run_explain(ExplainJob(out, policies, n_train=6, corrupting=corrupting), QUIET)
 
 
+def format_explained(out: Path) -> None:
+    """A coarse format: its layers kept in float one by one, and what would lose less."""
+    settings = LEAST.changed(budgets=(), numerics=("coarse",), formats={"coarse": COARSE})
+    run_assess(replace(_chain(out), settings=settings), QUIET)
+    run_explain(ExplainJob(out, questions=("layers", "variants")), QUIET)
+
+
 def padded(out: Path) -> None:
     """What silence behind a sound changes."""
     sounds = torch.randn(10, 16, generator=torch.Generator().manual_seed(0))
@@ -179,6 +186,7 @@ RUNS: dict[str, Callable[[Path], None]] = {
         compared,
         verified,
         explained,
+        format_explained,
         padded,
         black_box,
         guarded,

@@ -141,11 +141,12 @@ class Evaluator:
     def format_scores(
         self,
         index: Int[Tensor, " m"],
-        formats: tuple[Format, ...],
+        formats: tuple[Format | None, ...],
         batch_size: int | None = None,
         followable: bool = False,
     ) -> Scores:
-        """Weights and activations as a runtime rounds them, in a format for each point.
+        """Weights and activations as a runtime rounds them, in a format for each point; None leaves
+        a layer in float.
 
         Args:
             batch_size: matters where a scale is shared by a batch.

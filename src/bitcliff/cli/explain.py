@@ -38,14 +38,15 @@ def _settings_options() -> list[click.Option]:
     "policies",
     multiple=True,
     help="Explain this policy of the run; may be given again.  [default: the deepest worst case, "
-    "the network's own policy and the nearest even one]",
+    "the network's own policy and the nearest even one; without bits, the format or runtime that "
+    "loses most]",
 )
 @click.option(
     "--only",
     multiple=True,
     metavar="QUESTION",
-    help="Ask only this: layers, activations, inputs, corruptions, lengths, indicators or "
-    "mitigations; may be given again.",
+    help="Ask only this: layers, activations, inputs, corruptions, lengths, indicators, "
+    "mitigations or variants; may be given again.",
 )
 @click.option(
     "--train-examples",

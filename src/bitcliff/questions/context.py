@@ -59,8 +59,8 @@ class Context:
 
     Attributes:
         record: the run's. policies: the names of those explained, the one that matters most first.
-        runtimes: those explained that were measured in a runtime: without bits, so only what is
-            asked of answers can be asked of them.
+        deployed: those explained that are a runtime or a shipped format: without bits, so what is
+            asked of bits cannot be asked of them.
         test: the record's own examples. train: the split that the network was trained on, if the
             data has one.
         tell: hears of the progress.
@@ -82,14 +82,14 @@ class Context:
     corrupting: CorruptionSettings = field(default_factory=CorruptionSettings)
     lengths: LengthSettings = field(default_factory=LengthSettings)
     tune: Callable[[float], Subject] | None = None
-    runtimes: tuple[str, ...] = ()
+    deployed: tuple[str, ...] = ()
     keep_in_float: Callable[[str, tuple[str, ...]], Runtime] | None = None
     not_loaded: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def everyone(self) -> tuple[str, ...]:
         """The names of all that are explained."""
-        return (*self.policies, *self.runtimes)
+        return (*self.policies, *self.deployed)
 
     @property
     def halves(self) -> Halves:
@@ -107,7 +107,8 @@ class Context:
 def default_policies(record: Record) -> tuple[str, ...]:
     """The deepest worst case, the policy the network was trained with, and the nearest even one.
 
-    Of a network that was not looked into, what its runtimes made of it.
+    Where no bits were explored, the runtime or format that loses most; of a network that was not
+    looked into, what all its runtimes made of it.
     """
     if record.subject.black_box:
         return tuple(policy.name for policy in record.policies)
@@ -120,6 +121,9 @@ def default_policies(record: Record) -> tuple[str, ...]:
     even = [p for p in everyone if p.kind == "uniform"]
     if even:
         chosen.append(min(even, key=lambda p: abs((p.mean_bits or 0) - (mean or 8))))
+    if not chosen:
+        one_by_one = [p for p in record.policies if (p.condition.batch_size or 1) == 1]
+        chosen = sorted((p for p in one_by_one if p.condition.deployed), key=_loss)[-1:]
     return tuple(policy.name for policy in chosen)
 
 
@@ -127,10 +131,10 @@ def check_policies(record: Record, names: Sequence[str]) -> None:
     """Refuse names that cannot be explained.
 
     Raises:
-        InputError: not in the record, neither with bits nor in a runtime, or not measured on all
+        InputError: not in the record, neither with bits nor deployed, or not measured on all
             examples; or none.
     """
-    known = [p.name for p in record.policies if _has_bits(record, p) or p.runtime is not None]
+    known = [p.name for p in record.policies if _has_bits(record, p) or p.condition.deployed]
     if not names:
         raise InputError(
             "this run has no worst case, trained or even policy to explain; "
@@ -138,9 +142,10 @@ def check_policies(record: Record, names: Sequence[str]) -> None:
         )
     for name in names:
         if name not in known:
+            has = ", ".join(known) or "none: assess with a budget, a format or a runtime"
             raise InputError(
                 f"--policy {name}: not a policy that this run measured on all of its examples; "
-                f"it has {', '.join(known)}"
+                f"it has {has}"
             )
 
 

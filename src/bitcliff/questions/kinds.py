@@ -13,6 +13,7 @@ from bitcliff.questions.least_widths import statistics as least_widths
 from bitcliff.questions.lengths import statistics as lengths
 from bitcliff.questions.mitigations import statistics as mitigations
 from bitcliff.questions.runtimes import statistics as runtimes
+from bitcliff.questions.variants import statistics as variants
 from bitcliff.questions.verification import statistics as verification
 from bitcliff.record import AnswerKind
 
@@ -28,4 +29,5 @@ KINDS: Mapping[str, AnswerKind] = {
     "lengths": lengths.KIND,
     "indicators": indicators.KIND,
     "mitigations": mitigations.KIND,
+    "variants": variants.KIND,
 }

@@ -31,6 +31,7 @@ from bitcliff.questions.mitigations.observe import observe_mitigations
 from bitcliff.questions.mitigations.record import Mitigations
 from bitcliff.questions.plan_in_runtime import float_plan, in_runtimes
 from bitcliff.questions.sections import write_run_report
+from bitcliff.questions.variants.observe import observe_variants
 from bitcliff.record import (
     Explained,
     Record,
@@ -63,6 +64,7 @@ QUESTIONS: Mapping[str, Callable[[Context], Part]] = {
     "lengths": observe_lengths,
     "indicators": observe_indicators,
     "mitigations": observe_mitigations,
+    "variants": observe_variants,
 }
 """One each, by its key in a record, in the order of the report."""
 
@@ -163,11 +165,18 @@ def _plans(record: Record) -> Iterator[QuantizationPlan]:
 def _askable(
     job: ExplainJob, record: Record, policies: tuple[str, ...], listener: Listener
 ) -> tuple[str, ...]:
-    """The questions; of runtimes alone, which show no bits, only those about answers, and about
-    layers that are kept in float."""
-    if not record.names_in_runtimes.issuperset(policies):
+    """The questions; of runtimes and formats alone, which show no bits, only those about answers,
+    about layers that are kept in float, and of formats what would help."""
+    formats = any(record.by_name[name].kind == "numerics" for name in policies)
+    if "variants" in job.questions and not formats:
+        raise InputError(
+            f"--only variants: {', '.join(policies)} is no shipped format; name one with --policy"
+        )
+    if not record.names_deployed.issuperset(policies):
         return job.questions
     of_it = _OF_ANSWERS if record.subject.black_box else _OF_RUNTIMES
+    if formats:
+        of_it = (*of_it, "variants")
     for name in job.questions:
         if name not in of_it:
             raise InputError(
@@ -175,7 +184,7 @@ def _askable(
                 "name a policy that has some too"
             )
     asked = job.questions or of_it
-    listener.stage(f"Asked of a runtime, which shows no bits: {', '.join(asked)}")
+    listener.stage(f"Asked of what shows no bits: {', '.join(asked)}")
     return asked
 
 
@@ -204,8 +213,9 @@ def _answered(
     before = {key: one.observed for key, one in context.record.answers.items()}
     others = {key: one for key, one in before.items() if key in kept or key not in QUESTIONS}
     record = record_of(observed, others, KINDS)
+    formats = any(record.by_name[one].kind == "numerics" for one in context.deployed)
     for name, observe in QUESTIONS.items():
-        if name not in (job.questions or QUESTIONS):
+        if name not in (job.questions or QUESTIONS) or (name == "variants" and not formats):
             continue
         answer = partial.get_as(name, KINDS[name].observed.model_validate)
         if answer is None:
@@ -233,7 +243,7 @@ def _kept(job: ExplainJob, record: Record, policies: Sequence[str]) -> list[str]
     if record.explained is None or not job.questions:
         return []
     kept = [name for name in QUESTIONS if name not in job.questions and name in record.answers]
-    shipped, before = record.names_in_runtimes, record.explained.policies
+    shipped, before = record.names_deployed, record.explained.policies
     if kept and before != sorted(policies, key=lambda name: name in shipped):
         raise InputError(
             f"{job.run}: its answers to {', '.join(kept)} are about {', '.join(before)}, and would "
@@ -268,7 +278,7 @@ def _asks_for_training(job: ExplainJob) -> bool:
 def _context(
     job: ExplainJob, record: Record, policies: tuple[str, ...], listener: Listener
 ) -> Context:
-    shipped = tuple(name for name in policies if name in record.names_in_runtimes)
+    shipped = tuple(name for name in policies if name in record.names_deployed)
     policies = tuple(name for name in policies if name not in shipped)
     others = _to_run_plans_in(job, record, shipped)
     stored = open_stored(job.run, record, listener, in_runtimes=shipped, if_there=others)
@@ -291,7 +301,7 @@ def _context(
         policies,
         test,
         train,
-        runtimes=shipped,
+        deployed=shipped,
         keep_in_float=None
         if not (shipped or others) or record.subject.black_box
         else keeping(assess.runtimes, stored.subject, prepared.examples, assess.settings),

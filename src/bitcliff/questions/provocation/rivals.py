@@ -12,8 +12,9 @@ from torch.autograd.graph import allow_mutation_on_saved_tensors
 
 from bitcliff.audit.evaluator import Evaluator, laid_out_for_speed, margins, nudged
 from bitcliff.points import Attachment
-from bitcliff.points.attach import Rounding, summed_last
+from bitcliff.points.attach import Rounding
 from bitcliff.points.forward import batch_size
+from bitcliff.points.rows import summed_last
 from bitcliff.policy.guard import Guard, score_signals
 from bitcliff.quant import round_shipped
 from bitcliff.quant.shipped import Rounder
