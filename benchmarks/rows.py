@@ -133,6 +133,7 @@ def _budget() -> Iterator[Row]:
 
 
 def _solving(mean: float, other: Callable[[Any, int], object]) -> tuple[Work, Work]:
+    compiled()
     values = torch.randn(64, 84, 8, generator=torch.Generator().manual_seed(0))
     total, one = round(mean * 84), values[0].double().numpy()
     return lambda: solve(values, range(3, 11), total), lambda: other(one, total)
