@@ -10,7 +10,7 @@ from scipy import ndimage
 
 from bitcliff.audit import Audit
 from bitcliff.questions.context import Context, Side
-from bitcliff.questions.inputs.input_features import (
+from bitcliff.questions.input_features import (
     as_pixels,
     distances_to,
     distances_within,
