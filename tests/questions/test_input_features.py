@@ -142,7 +142,7 @@ def test_texts_have_a_length_and_no_brightness() -> None:
     assert {one.key: one.reason for one in missing} == dict.fromkeys(
         ("brightness", "contrast", "sharpness"),
         "the inputs are not images (channels, height, width)",
-    )
+    ) | {"loudness": "the inputs are not sounds (samples)"}
     by_key = {one.key: one.values.tolist() for one in measured}
     assert by_key["length"] == lengths.tolist()
     assert set(by_key) == {"distance", "length"}

@@ -14,7 +14,7 @@ from bitcliff.audit.prepare import Prepared
 from bitcliff.audit.search import generator
 from bitcliff.errors import InputError
 from bitcliff.questions.halves import Halves, half_size
-from bitcliff.record import Outcomes, PolicyResult, Record
+from bitcliff.record import Outcomes, PolicyResult, Record, Table
 from bitcliff.types.runtime import Runtime
 from bitcliff.types.settings import CorruptionSettings, LengthSettings
 from bitcliff.types.subject import Examples, Subject
@@ -54,13 +54,26 @@ class Side:
 
 
 @dataclass(frozen=True)
+class SecondData:
+    """Another set of examples, for what is asked of both.
+
+    Attributes:
+        examples: not run yet. measured: runs the networks on them: what is attached to them, what
+            float says, and the outcomes of each explained policy.
+    """
+
+    examples: Examples
+    measured: Callable[[], tuple[Side, Table, dict[str, Outcomes]]]
+
+
+@dataclass(frozen=True)
 class Context:
     """What is explained.
 
     Attributes:
         record: the run's. policies: the names of those explained, the one that matters most first.
-        runtimes: those explained that were measured in a runtime: without bits, so only what is
-            asked of answers can be asked of them.
+        runtimes: those explained that were measured in a runtime, or in a shipped format: without
+            bits, so only what is asked of answers can be asked of them.
         test: the record's own examples. train: the split that the network was trained on, if the
             data has one.
         tell: hears of the progress.
@@ -71,6 +84,7 @@ class Context:
             float as well; None where no runtime is asked for anything.
         not_loaded: of the conditions in runtimes that are not explained themselves, those whose
             runtime is not to be had here, and why.
+        second: the set that inputs may come from instead; None: none was given.
     """
 
     record: Record
@@ -85,6 +99,7 @@ class Context:
     runtimes: tuple[str, ...] = ()
     keep_in_float: Callable[[str, tuple[str, ...]], Runtime] | None = None
     not_loaded: Mapping[str, str] = field(default_factory=dict)
+    second: SecondData | None = None
 
     @property
     def everyone(self) -> tuple[str, ...]:
@@ -107,10 +122,13 @@ class Context:
 def default_policies(record: Record) -> tuple[str, ...]:
     """The deepest worst case, the policy the network was trained with, and the nearest even one.
 
-    Of a network that was not looked into, what its runtimes made of it.
+    Of a network that was not looked into, what its runtimes made of it; of a run without bits, its
+    formats.
     """
     if record.subject.black_box:
         return tuple(policy.name for policy in record.policies)
+    if record.settings.explores_nothing:
+        return tuple(policy.name for policy in record.policies if policy.deployed)
     everyone = [policy for policy in record.policies if _has_bits(record, policy)]
     worst = [p for p in everyone if p.threat == "allocation"]
     deepest = max(worst, key=_loss, default=None)
@@ -127,10 +145,10 @@ def check_policies(record: Record, names: Sequence[str]) -> None:
     """Refuse names that cannot be explained.
 
     Raises:
-        InputError: not in the record, neither with bits nor in a runtime, or not measured on all
+        InputError: not in the record, neither with bits nor deployed, or not measured on all
             examples; or none.
     """
-    known = [p.name for p in record.policies if _has_bits(record, p) or p.runtime is not None]
+    known = [p.name for p in record.policies if _has_bits(record, p) or p.deployed]
     if not names:
         raise InputError(
             "this run has no worst case, trained or even policy to explain; "

@@ -6,7 +6,9 @@ from typing import Literal
 from bitcliff.record.arrays import Floats
 from bitcliff.record.part import Part
 
-FeatureKey = Literal["class", "margin", "brightness", "contrast", "sharpness", "distance", "length", "loudness"]
+FeatureKey = Literal[
+    "class", "margin", "brightness", "contrast", "sharpness", "distance", "length", "loudness"
+]
 MeasuredKey = Literal["brightness", "contrast", "sharpness", "distance", "length", "loudness"]
 
 HEADINGS: Mapping[FeatureKey, str] = {

@@ -20,6 +20,7 @@ from bitcliff.questions.context import (
     default_policies,
 )
 from bitcliff.questions.corruptions.observe import observe_corruptions
+from bitcliff.questions.distributions.observe import observe_distributions
 from bitcliff.questions.indicators.observe import observe_indicators
 from bitcliff.questions.inputs.observe import observe_inputs
 from bitcliff.questions.inputs.reference_run import reference_run
@@ -48,6 +49,7 @@ from bitcliff.run.partial import Partial
 from bitcliff.run.plan_file import PLAN
 from bitcliff.run.run_directory import check_is_folder, finished_record, held
 from bitcliff.run.runtimes import keeping
+from bitcliff.run.second_data import second_data
 from bitcliff.run.stored_run import open_stored
 from bitcliff.types.settings import CorruptionSettings, LengthSettings
 from bitcliff.types.subject import Examples
@@ -59,6 +61,7 @@ QUESTIONS: Mapping[str, Callable[[Context], Part]] = {
     "layers": observe_layers,
     "activations": observe_activations,
     "inputs": observe_inputs,
+    "distributions": observe_distributions,
     "corruptions": lambda context: observe_corruptions(context, image_corruptions),
     "lengths": observe_lengths,
     "indicators": observe_indicators,
@@ -67,7 +70,10 @@ QUESTIONS: Mapping[str, Callable[[Context], Part]] = {
 """One each, by its key in a record, in the order of the report."""
 
 
-_OF_ANSWERS = ("inputs", "corruptions", "lengths")
+_OF_OUTCOMES = ("inputs", "distributions")
+"""What can be asked of outcomes that are there already."""
+
+_OF_ANSWERS = (*_OF_OUTCOMES, "corruptions", "lengths")
 """What can be asked without looking inside."""
 
 _OF_RUNTIMES = ("layers", *_OF_ANSWERS)
@@ -88,6 +94,7 @@ class ExplainJob:
         questions: those to ask, of `QUESTIONS`; none: all.
         n_train: examples of the training split, at most; 0 leaves it out.
         against: another network's run on the same data, for transitory points of the two.
+        shift: other data, as `--data` names it, that inputs may come from instead.
         corrupting: how much is measured on corrupted images. lengths: that examples are padded to.
         fine_tune: epochs of fine-tuning as one of the mitigations; 0 leaves it out.
         command: the command line, for the record; "" where that of the run tells it.
@@ -98,6 +105,7 @@ class ExplainJob:
     questions: tuple[str, ...] = ()
     n_train: int = 200
     against: Path | None = None
+    shift: str | None = None
     corrupting: CorruptionSettings = field(default_factory=CorruptionSettings)
     lengths: LengthSettings = field(default_factory=LengthSettings)
     fine_tune: int = 0
@@ -164,18 +172,22 @@ def _askable(
     job: ExplainJob, record: Record, policies: tuple[str, ...], listener: Listener
 ) -> tuple[str, ...]:
     """The questions; of runtimes alone, which show no bits, only those about answers, and about
-    layers that are kept in float."""
-    if not record.names_in_runtimes.issuperset(policies):
+    layers that are kept in float; of shipped formats only those about stored outcomes."""
+    deployed = {name for name in policies if record.by_name[name].deployed}
+    of_formats = deployed - record.names_in_runtimes
+    if not of_formats and deployed != {*policies}:
         return job.questions
-    of_it = _OF_ANSWERS if record.subject.black_box else _OF_RUNTIMES
+    of_it: tuple[str, ...] = _OF_ANSWERS if record.subject.black_box else _OF_RUNTIMES
+    if of_formats:
+        of_it = _OF_OUTCOMES
     for name in job.questions:
         if name not in of_it:
             raise InputError(
-                f"--only {name}: {', '.join(policies)} shows no bits to explain; "
-                "name a policy that has some too"
+                f"--only {name}: {', '.join(of_formats or policies)} shows no bits to explain; "
+                f"{'leave it out' if of_formats else 'name a policy that has some too'}"
             )
     asked = job.questions or of_it
-    listener.stage(f"Asked of a runtime, which shows no bits: {', '.join(asked)}")
+    listener.stage(f"Asked of what shows no bits: {', '.join(asked)}")
     return asked
 
 
@@ -188,6 +200,7 @@ def _basis(job: ExplainJob, context: Context, explained: Explained) -> list[Any]
     about = explained.model_dump(exclude={"commands"})
     reference = context.reference and record_json(context.reference)
     settings = [job.corrupting.model_dump(), job.lengths.model_dump(), job.fine_tune]
+    settings.append(None if context.second is None else context.second.examples.sha256)
     return [__version__, measured, about, reference, settings]
 
 
@@ -233,8 +246,8 @@ def _kept(job: ExplainJob, record: Record, policies: Sequence[str]) -> list[str]
     if record.explained is None or not job.questions:
         return []
     kept = [name for name in QUESTIONS if name not in job.questions and name in record.answers]
-    shipped, before = record.names_in_runtimes, record.explained.policies
-    if kept and before != sorted(policies, key=lambda name: name in shipped):
+    before = record.explained.policies
+    if kept and before != sorted(policies, key=lambda name: record.by_name[name].deployed):
         raise InputError(
             f"{job.run}: its answers to {', '.join(kept)} are about {', '.join(before)}, and would "
             "be lost; give the same --policy, or explain a copy of the run"
@@ -269,7 +282,8 @@ def _context(
     job: ExplainJob, record: Record, policies: tuple[str, ...], listener: Listener
 ) -> Context:
     shipped = tuple(name for name in policies if name in record.names_in_runtimes)
-    policies = tuple(name for name in policies if name not in shipped)
+    deployed = tuple(name for name in policies if record.by_name[name].deployed)
+    everyone, policies = policies, tuple(name for name in policies if name not in deployed)
     others = _to_run_plans_in(job, record, shipped)
     stored = open_stored(job.run, record, listener, in_runtimes=shipped, if_there=others)
     assess, prepared = stored.assess, stored.prepared
@@ -291,7 +305,10 @@ def _context(
         policies,
         test,
         train,
-        runtimes=shipped,
+        runtimes=deployed,
+        second=None
+        if job.shift is None
+        else second_data(job.shift, assess, prepared, everyone, listener.progress),
         keep_in_float=None
         if not (shipped or others) or record.subject.black_box
         else keeping(assess.runtimes, stored.subject, prepared.examples, assess.settings),

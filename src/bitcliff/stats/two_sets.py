@@ -25,7 +25,7 @@ def fisher_greater(k: int, n: int, other_k: int, other_n: int) -> float:
     other_k, other_n = check_share(other_k, other_n)
     whole = k + other_k
     x = np.arange(k, min(n, whole) + 1)
-    logs = _choose(n, x) + _choose(other_n, whole - x) - _choose(n + other_n, whole)
+    logs = _choose(n, x) + _choose(other_n, whole - x) - _choose(n + other_n, np.array([whole]))
     return min(1.0, float(np.exp(logs).sum()))
 
 
@@ -52,9 +52,9 @@ def difference_of_changes(first: PairedChange, second: PairedChange) -> ChangeDi
 
 
 def _ends(change: PairedChange) -> tuple[float, float, float]:
-    assert change.difference_pp is not None  # noqa: S101  (of a set that holds examples)
-    assert change.low_pp is not None and change.high_pp is not None  # noqa: S101
-    return change.difference_pp, change.low_pp, change.high_pp
+    ends = (change.difference_pp, change.low_pp, change.high_pp)
+    value, low, high = (0.0 if end is None else end for end in ends)  # None of an empty set alone
+    return value, low, high
 
 
 def _dealt_anew(first: PairedChange, second: PairedChange) -> float:
@@ -81,7 +81,8 @@ def _statistic(
 ) -> npt.NDArray[np.float64]:
     """Size of the difference of means over its standard error, where the first set lost x and
     gained y; infinite where nothing varies within the sets."""
-    apart, variance = (y - x) / n - (gained - y - lost + x) / m, 0.0
+    apart = (y - x) / n - (gained - y - lost + x) / m
+    variance = np.zeros(len(x))
     for some, other, size in ((x, y, n), (lost - x, gained - y, m)):
         mean = (other - some) / size
         variance = variance + ((some + other) / size - mean**2) / size

@@ -9,6 +9,7 @@ from bitcliff.record.arrays import Ints
 from bitcliff.record.part import Part, Share
 from bitcliff.types.rate import Count, Rate
 
+
 class ReferenceRun(Part):
     """Observed: another network's run on the same data, for transitory points of the two.
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
-from bitcliff.questions.at_risk import Mask, Under, Values, under
+from bitcliff.questions.at_risk import Under, Values, under
 from bitcliff.questions.explained import about_explained
 from bitcliff.questions.features import FeatureKey, MeasuredFeature
 from bitcliff.questions.inputs.record import (
@@ -269,7 +269,11 @@ def _values_that_fit(record: Record, observed: InputsObserved) -> Iterator[str]:
             yield "a margin or a feature is too large to reckon with"
             return
     for policy, told in observed.resampled.items():
-        if told.keys() != (due := {*_shuffled(record, observed.features, under(record.table, record.outcomes[policy]))}):
+        if told.keys() != (
+            due := {
+                *_shuffled(record, observed.features, under(record.table, record.outcomes[policy]))
+            }
+        ):
             yield f"p-values by shuffling of {sorted(told)} under {policy!r}, not of {sorted(due)}"
         if told and min(told.values()) < _LEAST:
             yield f"a p-value by shuffling of {min(told.values())}, which no shuffling gives"

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from bitcliff.questions.features import HEADINGS, FeatureKey
+from bitcliff.questions.features import FeatureKey
 from bitcliff.questions.inputs.record import Comparison, PolicyRisk
 from bitcliff.record import Record
 from bitcliff.report.filters import significant
