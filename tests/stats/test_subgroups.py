@@ -24,7 +24,7 @@ def test_it_is_the_best_of_all(seed: int) -> None:
     if seed % 2:  # a pair that is hit
         hit |= holds[2] & holds[7]
     about = [str(number // 3) for number in range(c)]
-    groups = {(i,): holds[i] for i in range(c)}
+    groups: dict[tuple[int, ...], np.ndarray] = {(i,): holds[i] for i in range(c)}
     groups |= {
         (i, j): holds[i] & holds[j] for i, j in combinations(range(c), 2) if about[i] != about[j]
     }

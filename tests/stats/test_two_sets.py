@@ -8,6 +8,8 @@ from scipy import stats
 
 from bitcliff.stats import difference_of_changes, fisher_greater, paired_change, rate
 
+Shares = tuple[tuple[float, float], tuple[float, float]]
+
 
 @pytest.mark.parametrize("table", [*product((0, 1, 4), (4, 9), (0, 2, 11), (11, 40))])
 def test_fisher_agrees_with_scipy(table: tuple[int, int, int, int]) -> None:
@@ -63,7 +65,7 @@ def test_many_examples_take_no_time_and_come_near_the_normal() -> None:
     assert found.p_value == pytest.approx(normal, rel=0.02)
 
 
-def wrong(draws: int, shares: tuple[tuple[float, float], tuple[float, float]], seed: int) -> tuple:
+def wrong(draws: int, shares: Shares, seed: int) -> tuple[int, int]:
     """Of draws of two sets (80 and 50): how often the interval misses the true difference, and how
     often the test rejects that there is none."""
     rng, missed, rejected = np.random.default_rng(seed), 0, 0
@@ -87,7 +89,7 @@ DIFFERENT = [((0.02, 0.0), (0.3, 0.02)), ((0.5, 0.1), (0.1, 0.1))]
 
 
 @pytest.mark.parametrize("shares", SAME[:2])
-def test_the_test_keeps_its_level(shares: tuple) -> None:
+def test_the_test_keeps_its_level(shares: Shares) -> None:
     missed, rejected = wrong(120, shares, 0)
     assert rate(rejected, 120).low <= 0.05  # type: ignore[operator]
     assert rate(missed, 120).low <= 0.05  # type: ignore[operator]
@@ -95,7 +97,7 @@ def test_the_test_keeps_its_level(shares: tuple) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("shares", [*SAME, *EQUAL_BUT_OTHER, *DIFFERENT])
-def test_interval_and_test_over_many(shares: tuple) -> None:
+def test_interval_and_test_over_many(shares: Shares) -> None:
     missed, rejected = wrong(4000, shares, 1)
     assert rate(missed, 4000).low <= 0.05  # type: ignore[operator]
     if shares in SAME:

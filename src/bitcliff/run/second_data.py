@@ -68,12 +68,12 @@ def _examples(spec: str, assess: AssessJob, prepared: Prepared) -> Examples:
         seed=assess.settings.seed,
         options=assess.data_options,
     )
-    for problem in _differences(own, found):
+    for problem in differences(own, found):
         raise InputError(f"--shift {spec}: {problem}")
     return found
 
 
-def _differences(own: Examples, found: Examples) -> list[str]:
+def differences(own: Examples, found: Examples) -> list[str]:
     """Why the two can't be compared, the gravest first."""
     told = []
     if found.sha256 == own.sha256:

@@ -33,9 +33,7 @@ def test_a_slice_a_curve_and_a_shift_are_told_with_their_intervals(answered: Rec
     start = f"Under planted one slice breaks more than the rest, brightness at least {cut}: "
     assert told.startswith(f"{start}{inside.k}/{inside.n} (")
     assert f" lost there, {outside.k}/{outside.n} (" in told
-    assert (
-        "The drop under planted is 31.2 points as the inputs are drawn, and at worst 62.5 (" in told
-    )
+    assert "under planted is 31.2 points as the inputs are drawn, and at worst 62.5 (" in told
     assert "On elsewhere the drop under planted changes by " in told
     assert told.endswith("which may be chance.")
 
@@ -52,18 +50,8 @@ def test_the_tables_hold_what_the_figures_do(answered: Record) -> None:
     assert shift[1].endswith("n = 80)")
     assert shift[2].endswith("n = 40)")
     curves = rows_under(page, "caption-curves")
-    assert [one[1] for one in curves] == [
-        "1",
-        "1.25",
-        "1.67",
-        "2",
-        "2.5",
-        "3.33",
-        "5",
-        "6.67",
-        "10",
-        "20",
-    ]
+    sizes = [float(one[1]) for one in curves]
+    assert sizes == [1, 1.25, 1.67, 2, 2.5, 3.33, 5, 6.67, 10, 20]
     assert {len(one) for one in curves} == {6}
     assert "Fisher’s exact test, Holm over all slices" in text_of(page)
 

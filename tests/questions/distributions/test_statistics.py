@@ -16,7 +16,7 @@ from bitcliff.questions.distributions.record import (
 from bitcliff.questions.distributions.statistics import KIND, figures, problems
 from bitcliff.questions.features import MeasuredFeature, NotMeasured
 from bitcliff.questions.halves import half_size
-from bitcliff.record import Record, with_answer
+from bitcliff.record import Record, record_of, with_answer
 from bitcliff.record.outcomes import Outcomes, Table
 from bitcliff.stats import paired_change, rate, reweighted
 from tests.questions.damage import (
@@ -170,8 +170,6 @@ def test_numeric_failures_count_nowhere_but_apart(bare: Record) -> None:
             "failed_at": dict.fromkeys(range(4), "x"),
         }
     )
-    from bitcliff.record import record_of
-
     again = record_of(
         record.observed.model_copy(
             update={"conditions": [measured.model_copy(update={"outcomes": outcomes})]}
