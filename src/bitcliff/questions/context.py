@@ -14,7 +14,7 @@ from bitcliff.audit.prepare import Prepared
 from bitcliff.audit.search import generator
 from bitcliff.errors import InputError
 from bitcliff.questions.halves import Halves, half_size
-from bitcliff.record import Outcomes, PolicyResult, Record
+from bitcliff.record import Outcomes, PolicyResult, Record, Table
 from bitcliff.types.runtime import Runtime
 from bitcliff.types.settings import CorruptionSettings, LengthSettings
 from bitcliff.types.subject import Examples, Subject
@@ -54,6 +54,19 @@ class Side:
 
 
 @dataclass(frozen=True)
+class SecondData:
+    """Another set of examples, for what is asked of both.
+
+    Attributes:
+        examples: not run yet. measured: runs the networks on them: what is attached to them, what
+            float says, and the outcomes of each explained policy.
+    """
+
+    examples: Examples
+    measured: Callable[[], tuple[Side, Table, dict[str, Outcomes]]]
+
+
+@dataclass(frozen=True)
 class Context:
     """What is explained.
 
@@ -71,6 +84,7 @@ class Context:
             float as well; None where no runtime is asked for anything.
         not_loaded: of the conditions in runtimes that are not explained themselves, those whose
             runtime is not to be had here, and why.
+        second: the set that inputs may come from instead; None: none was given.
     """
 
     record: Record
@@ -85,6 +99,7 @@ class Context:
     deployed: tuple[str, ...] = ()
     keep_in_float: Callable[[str, tuple[str, ...]], Runtime] | None = None
     not_loaded: Mapping[str, str] = field(default_factory=dict)
+    second: SecondData | None = None
 
     @property
     def everyone(self) -> tuple[str, ...]:
@@ -123,7 +138,7 @@ def default_policies(record: Record) -> tuple[str, ...]:
         chosen.append(min(even, key=lambda p: abs((p.mean_bits or 0) - (mean or 8))))
     if not chosen:
         one_by_one = [p for p in record.policies if (p.condition.batch_size or 1) == 1]
-        chosen = sorted((p for p in one_by_one if p.condition.deployed), key=_loss)[-1:]
+        chosen = sorted((p for p in one_by_one if p.deployed), key=_loss)[-1:]
     return tuple(policy.name for policy in chosen)
 
 
@@ -134,7 +149,7 @@ def check_policies(record: Record, names: Sequence[str]) -> None:
         InputError: not in the record, neither with bits nor deployed, or not measured on all
             examples; or none.
     """
-    known = [p.name for p in record.policies if _has_bits(record, p) or p.condition.deployed]
+    known = [p.name for p in record.policies if _has_bits(record, p) or p.deployed]
     if not names:
         raise InputError(
             "this run has no worst case, trained or even policy to explain; "

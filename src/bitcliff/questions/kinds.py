@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from bitcliff.questions.activations import statistics as activations
 from bitcliff.questions.corruptions import statistics as corruptions
 from bitcliff.questions.difference import statistics as difference
+from bitcliff.questions.distributions import statistics as distributions
 from bitcliff.questions.indicators import statistics as indicators
 from bitcliff.questions.inputs import statistics as inputs
 from bitcliff.questions.layers import statistics as layers
@@ -25,6 +26,7 @@ KINDS: Mapping[str, AnswerKind] = {
     "layers": layers.KIND,
     "activations": activations.KIND,
     "inputs": inputs.KIND,
+    "distributions": distributions.KIND,
     "corruptions": corruptions.KIND,
     "lengths": lengths.KIND,
     "indicators": indicators.KIND,

@@ -8,6 +8,7 @@ from bitcliff.questions.activations.page import activations_section
 from bitcliff.questions.activations.record import Activations
 from bitcliff.questions.corruptions.page import corruptions_section
 from bitcliff.questions.difference.page import difference_section
+from bitcliff.questions.distributions.page import distributions_section
 from bitcliff.questions.indicators.page import indicators_section
 from bitcliff.questions.inputs.page import inputs_section
 from bitcliff.questions.layers.page import layers_section
@@ -34,6 +35,7 @@ _EXPLAINED: Mapping[str, Callable[[Record, Any], Section | None]] = {
     "layers": layers_section,
     "activations": _activations,
     "inputs": inputs_section,
+    "distributions": distributions_section,
     "corruptions": corruptions_section,
     "lengths": lengths_section,
     "indicators": indicators_section,

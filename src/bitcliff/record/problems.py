@@ -199,4 +199,4 @@ def _explained(observed: Observed, explained: Explained) -> Iterator[str]:
         one = known.get(name)
         whole = one is not None and len(one.outcomes) == len(observed.examples)
         if one is None or not whole or (one.outcomes.bits is None and not one.condition.deployed):
-            yield f"explained: {name!r} is no policy with bits for every example, nor a runtime"
+            yield f"explained: {name!r} is no policy with bits for every example, nor deployed"

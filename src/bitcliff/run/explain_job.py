@@ -20,6 +20,7 @@ from bitcliff.questions.context import (
     default_policies,
 )
 from bitcliff.questions.corruptions.observe import observe_corruptions
+from bitcliff.questions.distributions.observe import observe_distributions
 from bitcliff.questions.indicators.observe import observe_indicators
 from bitcliff.questions.inputs.observe import observe_inputs
 from bitcliff.questions.inputs.reference_run import reference_run
@@ -49,6 +50,7 @@ from bitcliff.run.partial import Partial
 from bitcliff.run.plan_file import PLAN
 from bitcliff.run.run_directory import check_is_folder, finished_record, held
 from bitcliff.run.runtimes import keeping
+from bitcliff.run.second_data import second_data
 from bitcliff.run.stored_run import open_stored
 from bitcliff.types.settings import CorruptionSettings, LengthSettings
 from bitcliff.types.subject import Examples
@@ -60,6 +62,7 @@ QUESTIONS: Mapping[str, Callable[[Context], Part]] = {
     "layers": observe_layers,
     "activations": observe_activations,
     "inputs": observe_inputs,
+    "distributions": observe_distributions,
     "corruptions": lambda context: observe_corruptions(context, image_corruptions),
     "lengths": observe_lengths,
     "indicators": observe_indicators,
@@ -69,7 +72,7 @@ QUESTIONS: Mapping[str, Callable[[Context], Part]] = {
 """One each, by its key in a record, in the order of the report."""
 
 
-_OF_ANSWERS = ("inputs", "corruptions", "lengths")
+_OF_ANSWERS = ("inputs", "distributions", "corruptions", "lengths")
 """What can be asked without looking inside."""
 
 _OF_RUNTIMES = ("layers", *_OF_ANSWERS)
@@ -90,6 +93,7 @@ class ExplainJob:
         questions: those to ask, of `QUESTIONS`; none: all.
         n_train: examples of the training split, at most; 0 leaves it out.
         against: another network's run on the same data, for transitory points of the two.
+        shift: other data, as `--data` names it, that inputs may come from instead.
         corrupting: how much is measured on corrupted images. lengths: that examples are padded to.
         fine_tune: epochs of fine-tuning as one of the mitigations; 0 leaves it out.
         command: the command line, for the record; "" where that of the run tells it.
@@ -100,6 +104,7 @@ class ExplainJob:
     questions: tuple[str, ...] = ()
     n_train: int = 200
     against: Path | None = None
+    shift: str | None = None
     corrupting: CorruptionSettings = field(default_factory=CorruptionSettings)
     lengths: LengthSettings = field(default_factory=LengthSettings)
     fine_tune: int = 0
@@ -197,6 +202,7 @@ def _basis(job: ExplainJob, context: Context, explained: Explained) -> list[Any]
     about = explained.model_dump(exclude={"commands"})
     reference = context.reference and record_json(context.reference)
     settings = [job.corrupting.model_dump(), job.lengths.model_dump(), job.fine_tune]
+    settings.append(None if context.second is None else context.second.examples.sha256)
     return [__version__, measured, about, reference, settings]
 
 
@@ -302,6 +308,9 @@ def _context(
         test,
         train,
         deployed=shipped,
+        second=None
+        if job.shift is None
+        else second_data(job.shift, assess, prepared, (*policies, *shipped), listener.progress),
         keep_in_float=None
         if not (shipped or others) or record.subject.black_box
         else keeping(assess.runtimes, stored.subject, prepared.examples, assess.settings),
