@@ -172,7 +172,10 @@ def provoked(out: Path) -> None:
     everywhere = COARSE.model_copy(
         update={"activations": Numerics(element="uint4", group="example", scale="minmax-zero")}
     ).model_copy(update={"everywhere": True})
-    settings = ProvokeSettings(within=("linf:24/255", "corruption:2"), effort=24)
+    pool = out.with_suffix(".pool.npz")
+    np.savez(pool, x=np.random.default_rng(0).random((80, 1, 8, 8), np.float32) ** 4)
+    within = ("linf:24/255", "corruption:2", f"data:{pool}")
+    settings = ProvokeSettings(within=within, effort=24, delta=0.05)
     run_provoke(ProvokeJob(what, "four", everywhere, settings=settings), QUIET)
 
 

@@ -353,8 +353,9 @@ class ProvokeSettings(Settings):
     """Where and how hard inputs are looked for on which quantization fails."""
 
     within: tuple[str, ...] = ()
-    """A set around each example: linf:8/255, l2:0.5, patch:8, corruption:3 or text:2. May be given
-    again. By default linf:8/255 and corruption:3 of images, text:2 of texts."""
+    """A set around each example: linf:8/255, l2:0.5, patch:8, corruption:3 or text:2; or data:DIR,
+    other data without labels, ranked by what float's pass tells. May be given again. By default
+    linf:8/255 and corruption:3 of images, text:2 of texts."""
     delta: Annotated[float | None, Option(default="a tenth of float's median lead")] = None
     """By how much float must be right, logits, so that no near tie counts."""
     effort: int = Field(default=300, ge=8)
@@ -380,7 +381,7 @@ class ProvokeSettings(Settings):
     @classmethod
     def _known_sets(cls, within: tuple[str, ...]) -> tuple[str, ...]:
         found = [read_within(one) for one in within]
-        if len({(one.kind, one.size) for one in found}) < len(found):
+        if len({(one.kind, one.size, one.data) for one in found}) < len(found):
             raise InputError(f"--within {' --within '.join(within)}: the same set twice")
         return within
 
