@@ -286,11 +286,7 @@ class Evaluator:
         return there if there and there.serves(self.attachment, self.inputs) else None
 
     def part(self, ask: Ask, inputs: Inputs) -> Part:
-        """Run one batch here.
-
-        Args:
-            inputs: the examples at its places.
-        """
+        """Run one batch here, of which `inputs` are the examples at its places."""
         if ask.under.by_gradients:
             return Part(self._gradients_of(ask, inputs))
         with torch.no_grad():

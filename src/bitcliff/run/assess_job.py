@@ -31,11 +31,9 @@ from bitcliff.policy.stored import read_policy
 from bitcliff.questions.difference.observe import observe_difference
 from bitcliff.questions.kinds import KINDS
 from bitcliff.questions.least_widths.observe import observe_least_widths
-from bitcliff.questions.least_widths.record import CutObserved
 from bitcliff.questions.runtimes.observe import observe_runtimes
 from bitcliff.questions.sections import write_run_report
 from bitcliff.record import (
-    Measured,
     Record,
     package_versions,
     with_answer,
@@ -44,6 +42,7 @@ from bitcliff.record import (
 )
 from bitcliff.record.plan import QuantizationPlan
 from bitcliff.record.provenance import now
+from bitcliff.run.measured_before import MeasuredBefore
 from bitcliff.run.partial import Partial
 from bitcliff.run.plan_file import PLAN, check_plan
 from bitcliff.run.run_directory import CONFIG, PARTIAL, check_run_directory, held, open_run
@@ -233,33 +232,6 @@ def with_stem(settings: AssessSettings, subject: Subject, examples: Examples) ->
         return settings
     images = takes_images(examples.inputs, subject.preprocessing)
     return settings.changed(include_stem=not settings.explores_bits or not images)
-
-
-class MeasuredBefore:
-    """Measured policies by name, written after each one, so that a killed run goes on from there.
-
-    Those of another configuration are not used: it covers settings, weights, data, what the network
-    computes in float, versions and thread count.
-    """
-
-    def __init__(self, partial: Partial) -> None:
-        self._partial, self.started = partial, partial.started
-
-    def get(self, name: str) -> Measured | None:
-        """What was measured under this name, if anything."""
-        return self._partial.get_as(name, Measured.model_validate)
-
-    def put(self, measured: Measured) -> None:
-        """Keep it, on disk at once."""
-        self._partial.put(measured.name, measured.model_dump())
-
-    def cut(self, name: str, make: Callable[[], CutObserved]) -> CutObserved:
-        """What was found under this name of a worst case with fewer options, or is found now."""
-        found = self._partial.get_as(name, CutObserved.model_validate)
-        if found is None:
-            found = make()
-            self._partial.put(name, found.model_dump())
-        return found
 
 
 def _measured(

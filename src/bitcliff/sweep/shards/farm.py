@@ -15,7 +15,7 @@ from bitcliff.sweep.shards.worker import failure_in
 _STRAGGLES = 4.0
 _AT_LEAST = 0.5  # seconds, below which nobody straggles
 _TICK = 0.25  # seconds between looks for stragglers
-# Workers that one batch may cost, or that may die before any is ready.
+# Workers that one batch may cost, or that may die one after the other before one is ready.
 _DEATHS = 3
 _REMEMBERED = 50  # durations that the median is of
 
@@ -61,7 +61,6 @@ class Farm:
     _busy: dict[int, _Busy] = field(default_factory=dict)
     _idle: deque[int] = field(default_factory=deque)
     _call: int = 0
-    _ready: bool = False
     _deaths: Counter[tuple[int, int] | None] = field(default_factory=Counter)
     _took: deque[float] = field(default_factory=lambda: deque(maxlen=_REMEMBERED))
 
@@ -127,7 +126,7 @@ class Farm:
             raise InputError(error)
         self._idle.append(worker)
         if was.key is None:
-            self._ready = True
+            self._deaths[None] = 0
             return
         self._took.append(time.monotonic() - was.since)
         if was.key[0] == call.number:  # else of an earlier call, answered by another worker
@@ -135,7 +134,7 @@ class Farm:
 
     def _bury(self, call: "_Call", was: _Busy) -> None:
         self._deaths[was.key] += 1
-        if self._deaths[was.key] >= _DEATHS and not (was.key is None and self._ready):
+        if self._deaths[was.key] >= _DEATHS:
             what = "getting ready" if was.key is None else "at the same batch"
             raise InputError(
                 f"{_DEATHS} workers died {what}: out of memory? give fewer --workers, or a smaller "
