@@ -9,7 +9,6 @@ import pytest
 
 from bitcliff.audit.batches import packed
 from bitcliff.errors import InputError
-from bitcliff.sweep.shards import farm as farm_module
 from bitcliff.sweep.shards.farm import Farm
 
 READY = packed({"ready": True}, {})
@@ -63,14 +62,10 @@ class Simulated:
         pass
 
 
-@pytest.fixture
-def simulated(monkeypatch: pytest.MonkeyPatch) -> type[Simulated]:
-    class Clocked(Simulated):
-        def __init__(self, *args: float, **more: float) -> None:
-            super().__init__(*args, **more)  # type: ignore[arg-type]
-            monkeypatch.setattr(farm_module.time, "monotonic", lambda: self.now)
-
-    return Clocked
+def farm_of(workers: Simulated, count: int) -> Farm:
+    farm = Farm(workers, GREETING, count, clock=lambda: workers.now)
+    farm.open()
+    return farm
 
 
 def requests(count: int) -> list[bytes]:
@@ -79,14 +74,11 @@ def requests(count: int) -> list[bytes]:
 
 @pytest.mark.parametrize("count", [1, 2, 3, 64])
 @pytest.mark.parametrize("dying", [0.0, 0.05])
-def test_every_request_is_answered_once_and_in_order(
-    simulated: type[Simulated], count: int, dying: float
-) -> None:
+def test_every_request_is_answered_once_and_in_order(count: int, dying: float) -> None:
     deaths = 0
     for seed in range(20):
-        workers = simulated(seed, dying)
-        farm = Farm(workers, GREETING, count)
-        farm.open()
+        workers = Simulated(seed, dying)
+        farm = farm_of(workers, count)
         for size in (0, 1, 7, 40):  # several calls, as a search makes them
             asked = requests(size)
             assert list(farm.run(asked)) == [answer_to(one) for one in asked]
@@ -97,75 +89,67 @@ def test_every_request_is_answered_once_and_in_order(
     assert (deaths > 20) == (dying > 0)
 
 
-def test_what_hangs_is_done_again_by_another(simulated: type[Simulated]) -> None:
+def test_what_hangs_is_done_again_by_another() -> None:
     again = 0
     for seed in range(20):
         # A worker that hangs is lost for good: with too many, none would be left.
-        workers = simulated(seed, 0.0, 0.02)
-        farm = Farm(workers, GREETING, 16)
-        farm.open()
+        workers = Simulated(seed, 0.0, 0.02)
+        farm = farm_of(workers, 16)
         for _ in range(4):
             assert list(farm.run(requests(30))) == [answer_to(one) for one in requests(30)]
         again += farm.again
     assert again > 10
 
 
-def test_workers_share_the_work(simulated: type[Simulated]) -> None:
+def test_workers_share_the_work() -> None:
     """64 workers take about a 64th of the time, but for the last that all wait for."""
     took = {}
     for count in (1, 64):
-        workers = simulated(1)
-        farm = Farm(workers, GREETING, count)
-        farm.open()
+        workers = Simulated(1)
+        farm = farm_of(workers, count)
         list(farm.run(requests(6400)))
         took[count] = workers.now
     assert 50 < took[1] / took[64] < 64
 
 
-def test_requests_are_made_when_there_is_somebody_to_send_them_to(
-    simulated: type[Simulated],
-) -> None:
+def test_requests_are_made_when_there_is_somebody_to_send_them_to() -> None:
     made = 0
 
-    def counted() -> Sequence[bytes]:
+    def counted() -> bytes:
         nonlocal made
         made += 1
         return b"x"
 
-    workers = simulated()
-    farm = Farm(workers, GREETING, 2)
-    farm.open()
+    workers = Simulated()
+    farm = farm_of(workers, 2)
     answers = farm.run(counted() for _ in range(1000))
     next(answers)
     assert made < 10
 
 
-def test_what_kills_workers_ends_the_run_in_a_line(simulated: type[Simulated]) -> None:
-    farm = Farm(simulated(0, 1.0), GREETING, 2)
-    farm.open()
+def test_what_kills_workers_ends_the_run_in_a_line() -> None:
+    farm = farm_of(Simulated(0, 1.0), 2)
     with pytest.raises(InputError, match="3 workers died getting ready: out of memory"):
         list(farm.run(requests(1)))
 
-    class Poisoned(simulated):  # type: ignore[misc, valid-type]
+    class Poisoned(Simulated):
         def wait(self, patience: float) -> Sequence[tuple[int, bytes | None]]:
             return [
                 (worker, None if answer == answer_to(b"2") else answer)
                 for worker, answer in super().wait(patience)
             ]
 
-    farm = Farm(Poisoned(), GREETING, 2)
-    farm.open()
+    farm = farm_of(Poisoned(), 2)
     with pytest.raises(InputError, match="3 workers died at the same batch"):
         list(farm.run(requests(5)))
 
 
-def test_what_a_worker_says_ends_the_run(simulated: type[Simulated]) -> None:
-    class Failing(simulated):  # type: ignore[misc, valid-type]
+def test_what_a_worker_says_ends_the_run() -> None:
+    class Failing(Simulated):
         def wait(self, patience: float) -> Sequence[tuple[int, bytes | None]]:
             told = packed({"error": "a worker prepares another run"}, {})
             return [(worker, told) for worker, _ in super().wait(patience)]
 
-    farm = Farm(Failing(), GREETING, 1)
-    farm.open()
+    farm = farm_of(Failing(), 1)
     with pytest.raises(InputError, match="a worker prepares another run"):
         list(farm.run(requests(1)))

@@ -102,4 +102,4 @@ def test_a_worker_that_sees_another_network_ends_the_run(
     )
     with pytest.raises(InputError, match="a worker prepares another run: its weights_sha256 is "):
         audits.record(asked, on_processes(1))
-    assert not (run / "record.json").exists()
+    assert not (tmp_path / "run" / "record.json").exists()

@@ -3,7 +3,7 @@ order, whoever ran it."""
 
 import time
 from collections import Counter, deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from statistics import median
 from typing import Protocol, runtime_checkable
@@ -52,12 +52,14 @@ class Farm:
     Attributes:
         workers: begins and asks them. greeting: of each. count: how many there are to be.
         again: how often a batch was begun again, after a death or beside a straggler.
+        clock: seconds.
     """
 
     workers: Workers
     greeting: bytes
     count: int
     again: int = 0
+    clock: Callable[[], float] = time.monotonic
     _busy: dict[int, _Busy] = field(default_factory=dict)
     _idle: deque[int] = field(default_factory=deque)
     _call: int = 0
@@ -93,7 +95,7 @@ class Farm:
             if number is None:
                 return
             worker = self._idle.popleft()
-            self._busy[worker] = _Busy((call.number, number), time.monotonic())
+            self._busy[worker] = _Busy((call.number, number), self.clock())
             self.workers.ask(worker, call.sent[number])
 
     def _straggler(self, call: "_Call") -> int | None:
@@ -101,7 +103,7 @@ class Farm:
         one worker alone is at it."""
         if not self._took:
             return None
-        patience, now = max(_AT_LEAST, _STRAGGLES * median(self._took)), time.monotonic()
+        patience, now = max(_AT_LEAST, _STRAGGLES * median(self._took)), self.clock()
         at = Counter(one.key for one in self._busy.values())
         late = [
             (one.since, one.key[1])
@@ -128,7 +130,7 @@ class Farm:
         if was.key is None:
             self._deaths[None] = 0
             return
-        self._took.append(time.monotonic() - was.since)
+        self._took.append(self.clock() - was.since)
         if was.key[0] == call.number:  # else of an earlier call, answered by another worker
             call.answer(was.key[1], answer)
 
@@ -146,7 +148,7 @@ class Farm:
         self._start()
 
     def _start(self) -> None:
-        self._busy[self.workers.start(self.greeting)] = _Busy(None, time.monotonic())
+        self._busy[self.workers.start(self.greeting)] = _Busy(None, self.clock())
 
 
 @dataclass
