@@ -122,13 +122,12 @@ def main() -> None:
         sum(one.work for one in batches), sum(one.send + one.receive for one in batches),
     )  # fmt: skip
     search = sum(call.before for call in calls)
+    mine, points = messages + search, len(prepared.points)
+    print(f"{n} examples, {points} points, {len(calls)} calls, {len(batches)} batches")
     print(
-        f"{n} examples, {len(prepared.points)} points, {len(calls)} calls, {len(batches)} batches"
-    )
-    print(
-        f"processor seconds: workers {work:.1f}, driver's messages {messages:.2f}, "
-        f"driver's search {search:.2f}: {100 * (messages + search) / (work + messages + search):.1f} %"
-        f" is the driver's, so at most {(work + messages + search) / (messages + search):.0f} times"
+        f"processor seconds: workers {work:.1f}, driver's messages {messages:.2f}, its search "
+        f"{search:.2f}: {100 * mine / (work + mine):.1f} % is the driver's, so at most "
+        f"{(work + mine) / mine:.0f} times"
     )
     more = options.as_many_as / n
     alone = replayed(calls, 1, more, 0.0)

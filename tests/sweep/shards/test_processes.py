@@ -54,18 +54,23 @@ def test_mixes_of_formats_sum_their_gradients_to_the_same_bits(tmp_path: Path) -
     assert audits.record(audits.job(tmp_path / "run", audits.MIXED), on_processes(3)) == alone
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("count", [1, 2, 3])
-def test_a_real_network_too(tmp_path: Path, count: int) -> None:
+def of_images(out: Path) -> AssessJob:
     """EfficientNet-Lite0 on its images."""
     settings = AssessSettings(
         budgets=(7.0,), uniform=(8,), rounds=1, exchanges=2, evaluations=2, draws=2, batch_size=4
     )
-    jobs = [
-        AssessJob("efficientnet-lite0", "imagenet-20", tmp_path / name, "...", settings=settings)
-        for name in ("alone", "run")
-    ]
-    assert audits.record(jobs[1], on_processes(count)) == audits.record(jobs[0])
+    return AssessJob("efficientnet-lite0", "imagenet-20", out, "...", limit=12, settings=settings)
+
+
+@pytest.fixture(scope="module")
+def alone_on_images(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return audits.record(of_images(tmp_path_factory.mktemp("run") / "alone"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_a_real_network_too(alone_on_images: str, tmp_path: Path, count: int) -> None:
+    assert audits.record(of_images(tmp_path / "run"), on_processes(count)) == alone_on_images
 
 
 @pytest.mark.slow
