@@ -22,7 +22,8 @@ _MINUTES = 3.0
 
 if TYPE_CHECKING:
     from bitcliff.record import Record
-    from bitcliff.run.assess_job import AssessJob, Workers
+    from bitcliff.run.assess_job import AssessJob
+    from bitcliff.run.shared_out import Workers
     from bitcliff.types.presets import Format
     from bitcliff.verdict import Verdict
 
@@ -131,7 +132,7 @@ def exit_code(options: dict[str, Any], record: "Record", verdict: "Verdict") -> 
 
 def _shared(options: dict[str, Any]) -> "Workers":
     """Who runs the batches."""
-    from bitcliff.run.assess_job import here
+    from bitcliff.run.shared_out import here
 
     count, address = options["workers"], options["cluster"]
     if count is None and address is None:

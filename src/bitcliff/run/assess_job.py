@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any
@@ -18,7 +17,6 @@ from bitcliff.adapters.onnx.file import check_one_piece
 from bitcliff.adapters.onnx.subject import is_onnx
 from bitcliff.adapters.preprocessing import IMAGE_OPTIONS
 from bitcliff.audit import AssessSettings
-from bitcliff.audit.batches import Elsewhere, Run
 from bitcliff.audit.compose import record_of_schedule
 from bitcliff.audit.effort import Effort, fitting_effort, seconds_a_pass
 from bitcliff.audit.prepare import Prepared, prepare
@@ -47,6 +45,7 @@ from bitcliff.run.partial import Partial
 from bitcliff.run.plan_file import PLAN, check_plan
 from bitcliff.run.run_directory import CONFIG, PARTIAL, check_run_directory, held, open_run
 from bitcliff.run.runtimes import beyond, runtimes_of
+from bitcliff.run.shared_out import Workers, here, shared_out
 from bitcliff.tasks import task_of
 from bitcliff.types.runtime import Runtime
 from bitcliff.types.runtime_choice import RuntimeChoice
@@ -110,15 +109,6 @@ class Listener:
     progress: Callable[[str, int, int], None]
 
 
-Workers = Callable[[dict[str, Any]], AbstractContextManager[Run | None]]
-"""From a run's configuration to who runs its batches elsewhere, as long as the context lasts."""
-
-
-def here(_config: dict[str, Any]) -> AbstractContextManager[None]:
-    """Nobody does: all is run in this process."""
-    return nullcontext()
-
-
 def run_assess(
     job: AssessJob, listener: Listener, workers: Workers = here
 ) -> tuple[Record, Verdict]:
@@ -146,10 +136,7 @@ def run_assess(
         job = replace(job, settings=job.settings.changed(**counts))
         prepared = replace(prepared, settings=prepared.settings.changed(**counts))
         config["settings"] = resolved_settings(job)
-        with workers(config) as run:
-            evaluator = prepared.evaluator
-            if run is not None:
-                evaluator.elsewhere = Elsewhere(evaluator.attachment, evaluator.inputs, run)
+        with shared_out(prepared.evaluator, workers, config, listener.stage):
             record = _measured(prepared, MeasuredBefore(partial), job, listener)
         verdict = judge(record, job.settings.max_drop)
         # The record first: a new configuration never stands beside an old record.

@@ -4,12 +4,16 @@ import json
 import multiprocessing
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from bitcliff.audit import AssessSettings
-from bitcliff.run.assess_job import AssessJob, Listener, Workers, here, run_assess
+from bitcliff.audit.batches import Ask, Part, Run
+from bitcliff.run.assess_job import AssessJob, Listener, run_assess
+from bitcliff.run.shared_out import Workers, here
+from bitcliff.sweep.shards.worker import Worker, failure_in, greeting
 
 # Every kind of pass: bits by search and at random, a static one, nudges, formats that share scales.
 DIGITS = AssessSettings(
@@ -64,3 +68,18 @@ def signal_one(number: signal.Signals) -> None:
     child = multiprocessing.active_children()[0]
     assert child.pid is not None
     os.kill(child.pid, number)
+
+
+@contextmanager
+def by_bytes(config: dict[str, Any]) -> Iterator[Run]:
+    """A worker that is in this process: all that it knows came to it as bytes."""
+    worker = Worker()
+    assert failure_in(worker.answer(greeting(json.loads(json.dumps(config))))) is None
+
+    def run(asks: Iterable[Ask]) -> Iterator[Part]:
+        for ask in asks:
+            answer = worker.answer(ask.to_bytes())
+            assert failure_in(answer) is None, failure_in(answer)
+            yield Part.of_bytes(answer)
+
+    yield run
