@@ -2,8 +2,11 @@
 
 import multiprocessing
 import signal
+import subprocess
+import time
 from pathlib import Path
 
+import psutil
 import pytest
 
 from bitcliff.errors import InputError
@@ -12,6 +15,7 @@ from bitcliff.sweep.shards import processes
 from bitcliff.sweep.shards.farm import Farm
 from bitcliff.sweep.shards.open import on_processes
 from bitcliff.types.settings import AssessSettings
+from tests.end_to_end.commands import BITCLIFF, environment
 from tests.sweep.shards import audits
 
 
@@ -108,3 +112,22 @@ def test_a_worker_that_sees_another_network_ends_the_run(
     with pytest.raises(InputError, match="a worker prepares another run: its weights_sha256 is "):
         audits.record(asked, on_processes(1))
     assert not (tmp_path / "run" / "record.json").exists()
+
+
+@pytest.mark.slow
+def test_workers_end_when_the_driver_is_killed(tmp_path: Path) -> None:
+    driver = subprocess.Popen(
+        [BITCLIFF, "assess", "brittle-digits", "--workers", "2", "--out", str(tmp_path / "run")],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        env=environment(),
+    )
+    process, deadline = psutil.Process(driver.pid), time.monotonic() + 120
+    while len(workers := process.children(recursive=True)) < 3:  # one looks after their resources
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    driver.kill()
+    driver.wait()
+    gone, alive = psutil.wait_procs(workers, timeout=60)
+    assert alive == []
+    assert len(gone) == len(workers)

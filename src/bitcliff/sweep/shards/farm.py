@@ -30,8 +30,8 @@ class Workers(Protocol):
     def ask(self, worker: int, request: bytes) -> None:
         """Send one that has answered another request."""
 
-    def wait(self, patience: float) -> Sequence[tuple[int, bytes | None]]:
-        """Answers, None of a worker that died; waits for one, at most so many seconds."""
+    def wait(self, patience: float) -> Sequence[tuple[int, bytes | str]]:
+        """Answers, of a worker that died how; waits for one, at most so many seconds."""
 
     def stop(self) -> None:
         """End all."""
@@ -119,10 +119,10 @@ class Farm:
         self.again += 1
         return min(late)[1]
 
-    def _take(self, call: "_Call", worker: int, answer: bytes | None) -> None:
+    def _take(self, call: "_Call", worker: int, answer: bytes | str) -> None:
         was = self._busy.pop(worker)
-        if answer is None:
-            self._bury(call, was)
+        if isinstance(answer, str):
+            self._bury(call, was, answer)
             return
         if (error := failure_in(answer)) is not None:
             raise InputError(error)
@@ -134,13 +134,13 @@ class Farm:
         if was.key[0] == call.number:  # else of an earlier call, answered by another worker
             call.answer(was.key[1], answer)
 
-    def _bury(self, call: "_Call", was: _Busy) -> None:
+    def _bury(self, call: "_Call", was: _Busy, how: str) -> None:
         self._deaths[was.key] += 1
         if self._deaths[was.key] >= _DEATHS:
             what = "getting ready" if was.key is None else "at the same batch"
             raise InputError(
-                f"{_DEATHS} workers died {what}: out of memory? give fewer --workers, or a smaller "
-                "--batch-size"
+                f"{_DEATHS} workers died {what}, the last by {how}; if that is for want of memory, "
+                "give fewer --workers or a smaller --batch-size"
             )
         if was.key is not None and was.key[0] == call.number and was.key[1] in call.sent:
             self.again += 1

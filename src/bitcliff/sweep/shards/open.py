@@ -6,6 +6,7 @@ from typing import Any
 
 from bitcliff.adapters.optional import package_folder
 from bitcliff.audit.batches import Ask, Part, Run
+from bitcliff.errors import InputError
 from bitcliff.sweep.ray_cluster import LOCAL, check_address, connect
 from bitcliff.sweep.shards.farm import Farm, Workers
 from bitcliff.sweep.shards.processes import Processes
@@ -38,7 +39,9 @@ def on_ray(address: str, count: int | None = None, tell: OnFarm = lambda _farm: 
     @contextmanager
     def opened(config: dict[str, Any]) -> Iterator[Run]:
         with connect(address) as ray:
-            processors = int(ray.cluster_resources().get("CPU", 1))
+            processors = int(ray.cluster_resources().get("CPU", 0))
+            if not processors:  # workers would be waited for without end
+                raise InputError(f"--on {address}: the cluster has no processor for a worker")
             with _opened(RayActors(ray), count or processors, config, tell) as run:
                 yield run
 

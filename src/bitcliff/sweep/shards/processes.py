@@ -41,18 +41,19 @@ class Processes:
         with contextlib.suppress(OSError):  # it has died, which `wait` tells
             self._lines[worker].send_bytes(request)
 
-    def wait(self, patience: float) -> Sequence[tuple[int, bytes | None]]:
+    def wait(self, patience: float) -> Sequence[tuple[int, bytes | str]]:
         """See `farm.Workers`."""
         numbers = {line: number for number, line in self._lines.items()}
-        found = list[tuple[int, bytes | None]]()
+        found = list[tuple[int, bytes | str]]()
         for line in wait(list(numbers), patience):
             assert isinstance(line, Connection)  # noqa: S101  (as it was given)
             number = numbers[line]
             try:
                 found.append((number, line.recv_bytes()))
             except (EOFError, OSError):
-                found.append((number, None))
-                self._end(number)
+                code = self._end(number)
+                how = signal.Signals(-code).name if code < 0 else f"exit code {code}"
+                found.append((number, how))
         return found
 
     def stop(self) -> None:
@@ -62,13 +63,15 @@ class Processes:
         for number in list(self._lines):
             self._end(number)
 
-    def _end(self, number: int) -> None:
+    def _end(self, number: int) -> int:
+        """Its exit code, negative where a signal ended it."""
         self._lines.pop(number).close()
         child = self._children.pop(number)
         child.join(_TO_END)
         if child.is_alive():
             child.kill()
             child.join()
+        return child.exitcode or 0
 
 
 def serve(line: Connection) -> None:

@@ -4,6 +4,7 @@ import itertools
 from collections.abc import Sequence
 from typing import Any
 
+from bitcliff.record.files import one_line
 from bitcliff.sweep.shards.worker import Worker
 
 
@@ -33,7 +34,7 @@ class RayActors:
         """See `farm.Workers`."""
         self._asked[self._actors[worker].answer.remote(request)] = worker
 
-    def wait(self, patience: float) -> Sequence[tuple[int, bytes | None]]:
+    def wait(self, patience: float) -> Sequence[tuple[int, bytes | str]]:
         """See `farm.Workers`."""
         refs = list(self._asked)
         done, _ = self._ray.wait(refs, num_returns=len(refs), timeout=0)
@@ -41,11 +42,11 @@ class RayActors:
             done, _ = self._ray.wait(refs, num_returns=1, timeout=patience)
         return [(self._asked.pop(ref), self._answer(ref)) for ref in done]
 
-    def _answer(self, ref: Any) -> bytes | None:
+    def _answer(self, ref: Any) -> bytes | str:
         try:
             return bytes(self._ray.get(ref))
-        except self._ray.exceptions.RayError:  # its process or its machine is gone
-            return None
+        except self._ray.exceptions.RayError as error:  # its process or its machine is gone
+            return one_line(" ".join(str(error).split()) or type(error).__name__)
 
     def stop(self) -> None:
         """See `farm.Workers`."""
