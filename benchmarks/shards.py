@@ -8,19 +8,25 @@ as many examples as are asked for: each call waits for its last batch, as a sear
 import argparse
 import heapq
 import itertools
+import os
 import time
 from collections.abc import Iterable, Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from bitcliff.audit import AssessSettings
 from bitcliff.audit.batches import Ask, Elsewhere, Part
 from bitcliff.audit.evaluator import Evaluator
+from bitcliff.audit.prepare import Prepared
 from bitcliff.audit.schedule import Schedule
 from bitcliff.points import take
 from bitcliff.run.assess_job import AssessJob, Listener, prepared_job
+from bitcliff.sweep.shards.farm import Farm
+from bitcliff.sweep.shards.open import on_processes
 
 QUIET = Listener(lambda _text: None, lambda _plan: None, lambda *_step: None)
 WORKERS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
@@ -91,6 +97,22 @@ def _makespan(call: Call, workers: int, more: float, latency: float) -> float:
     return now
 
 
+def really(prepared: Prepared, config: dict[str, Any], count: int) -> float:
+    """Seconds of the clock for the same with so many processes, once they are ready; 0: none."""
+    evaluator, farms = prepared.evaluator, list[Farm]()
+    with on_processes(count, farms.append)(config) if count else nullcontext() as run:
+        if run is not None:
+            evaluator.elsewhere = Elsewhere(evaluator.attachment, evaluator.inputs, run)
+            while farms[0].ready < count:
+                evaluator.float_scores(prepared.everyone[:1])
+                time.sleep(0.5)
+        began = time.monotonic()
+        Schedule(prepared).run()
+        took = time.monotonic() - began
+    evaluator.elsewhere = None
+    return took
+
+
 def main() -> None:
     """Print processor time by whom, then times and speed-ups by the number of workers."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -102,6 +124,7 @@ def main() -> None:
     parser.add_argument("--exchanges", type=int, default=10)
     parser.add_argument("--as-many-as", type=int, default=50_000)
     parser.add_argument("--latency", type=float, default=0.001, help="Seconds to and fro.")
+    parser.add_argument("--rounds", type=int, default=0, help="Of real runs, alternated.")
     options = parser.parse_args()
     torch.set_num_threads(1)
     settings = AssessSettings(
@@ -110,7 +133,7 @@ def main() -> None:
     )  # fmt: skip
     names = options.model, options.data, Path("unused"), ""
     job = AssessJob(*names, limit=options.examples, settings=settings)
-    _, prepared, _ = prepared_job(job, QUIET)
+    _, prepared, config = prepared_job(job, QUIET)
     evaluator, n = prepared.evaluator, len(prepared.examples)
     traced = Traced(evaluator)
     evaluator.elsewhere = Elsewhere(evaluator.attachment, evaluator.inputs, traced.run)
@@ -134,6 +157,13 @@ def main() -> None:
     for workers in WORKERS:
         took = replayed(calls, workers, more, options.latency)
         print(f"{workers:4} workers, {options.as_many_as} examples: {alone / took:6.1f} times")
+    evaluator.elsewhere = None
+    for number in range(options.rounds):
+        alone, one, two = (really(prepared, config, count) for count in (0, 1, 2))
+        print(
+            f"round {number + 1}: alone {alone:.1f} s, 1 process {alone / one:.2f} times as fast, "
+            f"2 processes {alone / two:.2f} times (load {os.getloadavg()[0]:.0f})"
+        )
 
 
 if __name__ == "__main__":

@@ -66,6 +66,11 @@ class Farm:
     _deaths: Counter[tuple[int, int] | None] = field(default_factory=Counter)
     _took: deque[float] = field(default_factory=lambda: deque(maxlen=_REMEMBERED))
 
+    @property
+    def ready(self) -> int:
+        """How many workers are prepared, as far as was noticed."""
+        return len(self._idle) + sum(one.key is not None for one in self._busy.values())
+
     def open(self) -> None:
         """Begin the workers; they get ready while the driver goes on."""
         for _ in range(self.count):
