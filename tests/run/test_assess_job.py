@@ -15,7 +15,9 @@ from bitcliff.questions.kinds import KINDS
 from bitcliff.record import Measured, read_record
 from bitcliff.report.basis import effort_note
 from bitcliff.run import assess_job
-from bitcliff.run.assess_job import AssessJob, Listener, MeasuredBefore, run_assess, stored_job
+from bitcliff.run.assess_job import AssessJob, Listener, run_assess
+from bitcliff.run.measured_before import MeasuredBefore
+from bitcliff.run.stored_job import stored_job
 from bitcliff.types.options import DataOptions, ModelOptions
 from bitcliff.types.settings import AssessSettings
 from tests.contract import recompute

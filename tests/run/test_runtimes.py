@@ -24,10 +24,11 @@ from bitcliff.questions.runtimes.page import runtimes_lines
 from bitcliff.questions.runtimes.record import KEY, RuntimeObserved, RuntimesObserved
 from bitcliff.record import Record, read_record, record_json
 from bitcliff.record.plan import QuantizationPlan
-from bitcliff.run.assess_job import AssessJob, run_assess, stored_job
+from bitcliff.run.assess_job import AssessJob, run_assess
 from bitcliff.run.explain_job import ExplainJob, run_explain
 from bitcliff.run.export_job import ExportJob, run_export
 from bitcliff.run.plan_file import planned
+from bitcliff.run.stored_job import stored_job
 from bitcliff.run.verify_job import VerifyJob, run_verify
 from bitcliff.types.runtime_choice import OrtOptions, RuntimeChoice
 from bitcliff.types.settings import CorruptionSettings

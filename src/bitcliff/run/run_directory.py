@@ -15,6 +15,7 @@ from bitcliff.record.measurement import Observed as Measured
 from bitcliff.record.store import RECORD_NAME
 
 CONFIG, PARTIAL, LOCK = "config.json", "partial.jsonl", ".lock"
+RESULT = "result.json"  # of a training
 # The commands that measure something of their own, whose files are named after them; the last is
 # what `isolate` was called before.
 MEASURING = ("guard", "isolate", "provoke", "batchmates")
@@ -45,14 +46,14 @@ def check_run_directory(directory: Path, command: str) -> None:
         raise InputError(
             f"--out {directory}: the folder is not empty and holds no run; name another"
         )
-    for other in _commands(directory, foreign):
+    for other in commands_in(directory, foreign):
         if other != command:
             raise InputError(
                 f"--out {directory}: the folder holds a run of `bitcliff {other}`; name another"
             )
 
 
-def _commands(directory: Path, names: set[str]) -> list[str]:
+def commands_in(directory: Path, names: set[str]) -> list[str]:
     """The commands whose runs the folder, which holds these names, has in it."""
     found = [command for command, files in _TOLD_BY.items() if names & files]
     return [*found, "train"] if CONFIG in names and _of_training(directory / CONFIG) else found

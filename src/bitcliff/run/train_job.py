@@ -15,6 +15,7 @@ from bitcliff.budget import freedom_log2
 from bitcliff.points import discover
 from bitcliff.record import write_bytes_atomic, write_text_atomic
 from bitcliff.run.hardware import find_hardware, start_processes
+from bitcliff.run.run_directory import RESULT
 from bitcliff.run.tensorboard import Add, event_file, find_tensorboard
 from bitcliff.run.train_config import DistillConfig, PairConfig, TeacherConfig, TrainConfig
 from bitcliff.run.training_data import claim, load_network, open_splits
@@ -234,7 +235,7 @@ class _Command:
         """Write the result, and give it back."""
         if not self.hardware.first:
             return {}
-        write_text_atomic(self.out / "result.json", json.dumps(result, indent=2) + "\n")
+        write_text_atomic(self.out / RESULT, json.dumps(result, indent=2) + "\n")
         return result
 
 

@@ -8,7 +8,8 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
-from bitcliff.audit.evaluator import Evaluator, Scores, laid_out_for_speed
+from bitcliff.audit.evaluator import Evaluator, Scores
+from bitcliff.audit.inputs import laid_out_for_speed
 from bitcliff.audit.outcomes import predictions_of
 from bitcliff.audit.rerun import in_batches, rerun
 from bitcliff.errors import InputError

@@ -12,7 +12,8 @@ from torch import Tensor
 
 from bitcliff.adapters.array_images import array_thumbnails
 from bitcliff.audit.compose import provenance_of, subject_info
-from bitcliff.audit.evaluator import Evaluator, Scores, laid_out_for_speed, margins, nudged
+from bitcliff.audit.evaluator import Evaluator, Scores, margins
+from bitcliff.audit.inputs import laid_out_for_speed, nudged
 from bitcliff.audit.prepare import Prepared
 from bitcliff.errors import InputError
 from bitcliff.points import take

@@ -10,7 +10,8 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.autograd.graph import allow_mutation_on_saved_tensors
 
-from bitcliff.audit.evaluator import Evaluator, laid_out_for_speed, margins, nudged
+from bitcliff.audit.evaluator import Evaluator, margins
+from bitcliff.audit.inputs import laid_out_for_speed, nudged
 from bitcliff.points import Attachment
 from bitcliff.points.attach import Rounding
 from bitcliff.points.forward import batch_size
