@@ -1,5 +1,6 @@
 """Files of integer products, and their sums written out as either kind of processor adds them."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ SATURATES = "avx2" in FLAGS and FLAGS.isdisjoint({"avx512_vnni", "avx_vnni"})
 def model_of(
     *nodes: Any, kind: int = TensorProto.FLOAT, given: int = TensorProto.UINT8, **constants: Any
 ) -> Any:
+    """One input `x` and one output `y`, of types `given` and `kind`."""
     values = [
         helper.make_tensor_value_info("x", given, None),
         helper.make_tensor_value_info("y", kind, None),
@@ -69,14 +71,15 @@ def both(model: Any) -> IntegerSums:
     return found
 
 
-def check(model: Any, x: torch.Tensor, exact: Array, saturating: Array, within: float = 0) -> None:
-    """Both ways of adding give what is expected, and this processor one of them to the bit."""
+def check(model: Any, x: torch.Tensor, expected: Sequence[Array], within: float | int = 0) -> None:
+    """Exact and saturating sums give what is expected, and this processor one to the bit."""
+    exact, saturating = expected
     assert (np.abs(exact - saturating) > 10 * within).any()
     runs = both(model)
     found = [run(x).numpy() for run in (runs.exact(), runs.saturating())]
-    for one, expected in zip(found, (exact, saturating), strict=True):
-        np.testing.assert_allclose(one, expected, rtol=0, atol=within)
+    for one, right in zip(found, expected, strict=True):
+        np.testing.assert_allclose(one, right, rtol=0, atol=within)
     here = run_session(open_session(onnxruntime, model.SerializeToString()))(x).numpy()
     assert np.array_equal(here, found[SATURATES])
-    compared = [run(x).numpy() for run in runs.compared()]
-    assert np.array_equal(*compared) is SATURATES
+    as_here, simulated = (run(x).numpy() for run in runs.compared())
+    assert np.array_equal(as_here, simulated) is SATURATES

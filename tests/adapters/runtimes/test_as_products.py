@@ -1,5 +1,7 @@
 """Operators as products, against sums and attention written out and this machine's own."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -22,7 +24,7 @@ K, N = 9, 4
 X = np.random.default_rng(0).integers(120, 256, (5, K), np.uint8)
 BIAS = np.random.default_rng(1).normal(size=N).astype(np.float32)
 OURS = {"domain": "com.microsoft"}
-CONSTANTS = {"w": weights(0, K, N), "sx": np.float32(0.3), "zx": np.uint8(11),
+CONSTANTS: dict[str, Any] = {"w": weights(0, K, N), "sx": np.float32(0.3), "zx": np.uint8(11),
              "sw": np.linspace(0.01, 0.03, N, dtype=np.float32),
              "zw": np.full(N, 3, np.int8), "b": BIAS}  # fmt: skip
 
@@ -42,7 +44,7 @@ def test_products_to_floats() -> None:
         (sums(X, CONSTANTS["w"]) + offset(X, 11)) * (CONSTANTS["sx"] * CONSTANTS["sw"]) + BIAS
         for sums in (exactly, in_pairs)
     ]
-    check(model_of(node, **CONSTANTS), torch.from_numpy(X), *expected, within=1e-4)
+    check(model_of(node, **CONSTANTS), torch.from_numpy(X), expected, within=1e-4)
 
 
 def test_products_that_round_by_themselves() -> None:
@@ -55,7 +57,7 @@ def test_products_that_round_by_themselves() -> None:
     ]
     used = {name: CONSTANTS[name] for name in ("w", "sw", "zw", "b")}
     model = model_of(node, given=TensorProto.FLOAT, **used)
-    check(model, torch.from_numpy(x), *expected, within=1e-4)
+    check(model, torch.from_numpy(x), expected, within=1e-4)
 
 
 def test_a_gemm_to_floats() -> None:
@@ -67,7 +69,7 @@ def test_a_gemm_to_floats() -> None:
         (sums(X, CONSTANTS["w"]) + offset(X, 11) + bias) * np.float32(0.3 * 0.02)
         for sums in (exactly, in_pairs)
     ]
-    check(model_of(node, **constants), torch.from_numpy(X), *expected, within=1e-4)
+    check(model_of(node, **constants), torch.from_numpy(X), expected, within=1e-4)
 
 
 @pytest.mark.parametrize("scaled", [True, False], ids=["to 8 bits", "to floats"])
@@ -79,7 +81,7 @@ def test_what_is_fused_with_scales_around_it(operator: str, scaled: bool) -> Non
         helper.make_node("DequantizeLinear", ["w", "sw", "zw"], ["ws"]),
         helper.make_node(operator, ["xs", "ws"], ["ys" if scaled else "y"]),
     ]
-    constants = {"w": CONSTANTS["w"], "sx": np.float32(0.3), "zx": np.uint8(11),
+    constants: dict[str, Any] = {"w": CONSTANTS["w"], "sx": np.float32(0.3), "zx": np.uint8(11),
                  "sw": np.float32(0.02), "zw": np.int8(0)}  # fmt: skip
     offset = -11 * constants["w"].astype(int).sum(0)
     sums = [one(X, constants["w"]) + offset for one in (exactly, in_pairs)]
@@ -92,7 +94,7 @@ def test_what_is_fused_with_scales_around_it(operator: str, scaled: bool) -> Non
         expected = [(np.round(one / to) + 128).clip(0, 255) for one in expected]
         kind = TensorProto.UINT8
     model = model_of(*nodes, kind=kind, **constants)
-    check(model, torch.from_numpy(X), *expected, within=0 if scaled else 1e-4)
+    check(model, torch.from_numpy(X), expected, within=0 if scaled else 1e-4)
 
 
 HEADS, WIDTH = 2, 8
@@ -118,7 +120,8 @@ def test_attention(masked: bool) -> None:
     random = np.random.default_rng(2)
     x = random.integers(100, 256, (3, 5, WIDTH), np.uint8)
     mask = (np.arange(5) < np.array([[4], [5], [2]])).astype(np.int32) if masked else None
-    constants = {"w": weights(3, WIDTH, 3 * WIDTH), "sx": np.float32(0.01), "zx": np.uint8(11),
+    constants: dict[str, Any] = {"w": weights(3, WIDTH, 3 * WIDTH),
+                 "sx": np.float32(0.01), "zx": np.uint8(11),
                  "sw": np.float32(0.004), "zw": np.int8(0),
                  "b": random.normal(size=3 * WIDTH).astype(np.float32)}  # fmt: skip
     if mask is not None:
@@ -132,7 +135,7 @@ def test_attention(masked: bool) -> None:
     ]
     model = model_of(node, **constants)
     model.graph.input[0].CopyFrom(helper.make_tensor_value_info("x", TensorProto.UINT8, x.shape))
-    check(model, torch.from_numpy(x), *expected, within=1e-4)
+    check(model, torch.from_numpy(x), expected, within=1e-4)
 
 
 def test_what_cannot_be_written_so_is_told() -> None:

@@ -154,8 +154,8 @@ def test_convolutions_of_8_bits_are_this_machines_to_the_bit(name: str, biased: 
 def test_a_depthwise_convolution_saturates_on_no_processor() -> None:
     """Nor is it said to."""
     w = np.full((4, 1, 3, 3), 127, np.int8)
-    constants = {"w": w, "s": np.float32(1), "sy": np.float32(4000), "zx": np.uint8(0),
-                 "zy": np.uint8(0), "zw": np.int8(0)}  # fmt: skip
+    constants: dict[str, Any] = {"w": w, "s": np.float32(1), "sy": np.float32(4000),
+                 "zx": np.uint8(0), "zy": np.uint8(0), "zw": np.int8(0)}  # fmt: skip
     names = ["x", "s", "zx", "w", "s", "zw", "sy", "zy"]
     node = helper.make_node("QLinearConv", names, ["y"], group=4)
     model = model_of(node, kind=TensorProto.UINT8, **constants)
@@ -205,8 +205,8 @@ def test_what_is_not_added_pair_by_pair_is_told_and_has_exact_sums(tmp_path: Pat
         helper.make_node("QLinearMatMul", scaled, ["other"], name="fine"),
         helper.make_node("MatMulInteger", ["x", "stack"], ["third"], name="experts"),
     ]
-    one, zeros = np.float32(1), {"zx": np.uint8(0), "zw": np.int8(0)}
-    weight = {"w": stack[0], "stack": stack}
+    one, weight = np.float32(1), {"w": stack[0], "stack": stack}
+    zeros: dict[str, Any] = {"zx": np.uint8(0), "zw": np.int8(0)}
     model = model_of(*nodes, kind=TensorProto.UINT8, s=one, **zeros, **weight)
     nodes_found = [*saturating_nodes(model, Path("net.onnx"))]
     with pytest.raises(InputError, match=r"here, and not QLinearConv conv, MatMulInteger experts$"):

@@ -40,11 +40,10 @@ def constants_of(directions: int, states: bool) -> dict[str, Any]:
     return found
 
 
-def node_of(direction: str, states: bool = False, **inputs: str) -> Any:
-    names = {"h": "h" if states else "", "c": "c" if states else "", "lengths": "", "peep": ""}
-    names |= inputs
-    given = ["x", "w", "r", "b", names["lengths"], names["h"], names["c"], names["peep"]]
-    given += ["ws", "z", "rs", "z"]
+def node_of(direction: str, states: bool = False, other: str = "") -> Any:
+    h, c = ("h", "c") if states else ("", "")
+    lengths, peepholes = (other if other == name else "" for name in ("lengths", "peep"))
+    given = ["x", "w", "r", "b", lengths, h, c, peepholes, "ws", "z", "rs", "z"]
     return helper.make_node(
         LSTM, given, ["y", "", "last"], hidden_size=HIDDEN, direction=direction,
         domain="com.microsoft"
@@ -93,7 +92,7 @@ def test_its_sums_saturate_at_each_step(direction: str, states: bool) -> None:
         for sums in (exactly, in_pairs)
     ]
     model = model_of(node_of(direction, states), given=TensorProto.FLOAT, **values)
-    check(model, torch.from_numpy(x), *expected, within=1e-3)
+    check(model, torch.from_numpy(x), expected, within=1e-3)
 
 
 @pytest.mark.parametrize("other", ["lengths", "peep"])
@@ -101,6 +100,6 @@ def test_what_is_not_taken_apart_is_told(other: str) -> None:
     values = constants_of(1, states=False)
     values["lengths"] = np.full(EXAMPLES, STEPS, np.int32)
     values["peep"] = np.zeros((1, 3 * HIDDEN), np.float32)
-    model = model_of(node_of("forward", **{other: other}), given=TensorProto.FLOAT, **values)
+    model = model_of(node_of("forward", other=other), given=TensorProto.FLOAT, **values)
     with pytest.raises(InputError, match=r"DynamicQuantizeLSTM y is not added .* it has lengths"):
         both(model).saturating()

@@ -63,9 +63,9 @@ def integer_sums(
     if not simulated.found:
         return None
 
-    def saturating(**how: bool) -> Run:
+    def saturating(optimized: bool = True) -> Run:
         file = saturating_file(simulated.model, simulated.found)
-        return _opened(onnxruntime, file, output, **how)
+        return _opened(onnxruntime, file, output, optimized=optimized)
 
     return IntegerSums(
         lambda: _opened(onnxruntime, _exact(model, found, source), output, exact_sums=True),
@@ -105,9 +105,15 @@ def _fused(onnxruntime: Any, source: Path | bytes) -> _Simulated:
     return _Simulated(model, found, data)
 
 
-def _opened(onnxruntime: Any, file: Path | bytes, output: str | None, **how: bool) -> Run:
+def _opened(
+    onnxruntime: Any,
+    file: Path | bytes,
+    output: str | None,
+    optimized: bool = True,
+    exact_sums: bool = False,
+) -> Run:
     try:
-        return run_session(open_session(onnxruntime, file, **how), output)
+        return run_session(open_session(onnxruntime, file, optimized, exact_sums), output)
     except Exception as error:
         raise InputError(f"ONNX Runtime cannot run its sums so ({one_line(error)})") from error
 

@@ -23,7 +23,7 @@ that give the same with other sums."""
 _GATES = 4
 _USUAL = (b"Sigmoid", b"Tanh", b"Tanh")
 _FIRST = -(2**63)
-# Where its inputs lie; in `_arrays` without those that are values of the network.
+# Where its inputs lie.
 _W, _R, _B, _LENGTHS, _H, _C, _PEEPHOLES, _WS, _WZ, _RS, _RZ = range(1, 12)
 
 
@@ -48,8 +48,8 @@ def lstm_steps(onnx: Any, node: Any, constants: Constants, place: int, added: Ad
         for at in (_W, _R, _B, _WS, _WZ, _RS, _RZ)
         if inputs[at] in constants
     }
-    lacking = {_W, _R, _WS, _WZ, _RS, _RZ} - arrays.keys()
-    if lacking or arrays[_W].dtype != np.int8 or arrays[_R].dtype != np.int8:
+    wanted = {_W, _R, _WS, _WZ, _RS, _RZ, *([_B] if inputs[_B] else [])}
+    if wanted - arrays.keys() or arrays[_W].dtype != np.int8 or arrays[_R].dtype != np.int8:
         raise InputError(f"{named(node)} is not added pair by pair here, for its weights")
     way = asked.get("direction", b"forward")
     turned = {b"forward": [False], b"reverse": [True]}.get(way, [False, True])
@@ -104,22 +104,17 @@ class _Steps:
     def together(self, outputs: list[str], directions: int) -> list[Any]:
         """What all directions give, as the operator has it."""
         make, names = self._onnx.helper.make_node, [self._name(one) for one in range(directions)]
-        axis = self._onnx.numpy_helper.from_array(np.array([0]))
-        second = self._onnx.numpy_helper.from_array(np.array([1]))
-        one, two = f"{self._prefix}_axis", f"{self._prefix}_second"
-        nodes = [
-            make("Constant", [], [one], value=axis),
-            make("Constant", [], [two], value=second),
-        ]
+        nodes = []
         for key, output in zip("yhc", outputs, strict=False):
             if not output:
                 continue
-            parts = [name(f"{key}_apart") for name in names]
+            # All states come after the steps, the last ones have none.
+            axis, parts = int(key == "y"), [name(f"{key}_apart") for name in names]
             nodes += [
-                make("Unsqueeze", [name(key), two if key == "y" else one], [part])
+                make("Unsqueeze", [name(key), name("second" if axis else "first")], [part])
                 for name, part in zip(names, parts, strict=True)
             ]
-            nodes.append(make("Concat", parts, [output], axis=int(key == "y")))
+            nodes.append(make("Concat", parts, [output], axis=axis))
         return nodes
 
     def _name(self, number: int) -> Callable[[str], str]:
@@ -135,7 +130,8 @@ class _Steps:
             "w": array[_W][number], "ws": array[_WS][number], "wz": array[_WZ][number],
             "r": array[_R][number], "rs": array[_RS][number], "rz": array[_RZ][number],
             "b": halves[0] + halves[1],
-            "0": np.int64(0), "1": np.int64(1), "at": np.int64(number), "first": np.array([0]),
+            "0": np.int64(0), "1": np.int64(1), "at": np.int64(number),
+            "first": np.array([0]), "second": np.array([1]),
             "hidden": np.array([hidden]), "each": np.array([hidden] * _GATES),
             "last": np.array([-1]), "before": np.array([_FIRST]),
             "zero": np.zeros((1, 1), np.float32),
@@ -152,7 +148,11 @@ class _Steps:
         self, name: Callable[[str], str], values: str, by: str, known: Constants
     ) -> list[Any]:
         """Floats "w_floats" or "r_floats": values, rounded, by the weights of that name."""
-        make, own = self._onnx.helper.make_node, lambda key: name(f"{by}_{key}")
+        make = self._onnx.helper.make_node
+
+        def own(key: str) -> str:
+            return name(f"{by}_{key}")
+
         rounded = [own(key) for key in ("values", "scale", "zero")]
         inputs = [rounded[0], name(by), rounded[2], name(f"{by}z")]
         product = make("MatMulInteger", inputs, [own("sums")])
@@ -193,7 +193,7 @@ class _Steps:
         kinds = {"step": types.INT64, "on": types.BOOL, "goes_on": types.BOOL}
 
         def info(key: str) -> Any:
-            shape = [] if key in kinds else None
+            shape: list[int] | None = [] if key in kinds else None
             return self._onnx.helper.make_tensor_value_info(
                 name(key), kinds.get(key, types.FLOAT), shape
             )
