@@ -4,10 +4,9 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import torch
-from pydantic import Field, TypeAdapter
 
 from bitcliff import __version__
 from bitcliff.adapters import DataOptions, ModelOptions, load_examples, load_model
@@ -18,7 +17,6 @@ from bitcliff.adapters.onnx.subject import is_onnx
 from bitcliff.adapters.preprocessing import IMAGE_OPTIONS
 from bitcliff.audit import AssessSettings
 from bitcliff.audit.compose import record_of_schedule
-from bitcliff.audit.effort import Effort, fitting_effort, seconds_a_pass
 from bitcliff.audit.prepare import Prepared, prepare
 from bitcliff.audit.schedule import Schedule
 from bitcliff.errors import InputError
@@ -40,6 +38,7 @@ from bitcliff.record import (
 )
 from bitcliff.record.plan import QuantizationPlan
 from bitcliff.record.provenance import now
+from bitcliff.run.allowed_time import counts_in_time
 from bitcliff.run.measured_before import MeasuredBefore
 from bitcliff.run.partial import Partial
 from bitcliff.run.plan_file import PLAN, check_plan
@@ -60,9 +59,6 @@ BUILTIN_DATA = {
 }
 # Means that every uniform policy survives on the built-in network: what breaks it is the spending.
 BUILTIN_BUDGETS = {DEFAULT_MODEL: (7.0, 9.0), **dict.fromkeys(SHIPPED, (5.5,))}
-
-_COUNTS = TypeAdapter(dict[str, Annotated[int, Field(ge=0, strict=True)]])
-_EFFORT = "effort"
 
 
 @dataclass(frozen=True)
@@ -132,7 +128,7 @@ def run_assess(
         partial = Partial(job.out / PARTIAL, config, began)
         if partial.resumed:
             listener.stage(f"Going on after {partial.resumed} steps taken before")
-        counts = _counts(prepared, partial, listener)
+        counts = counts_in_time(prepared, config, partial, job.out, listener.stage)
         job = replace(job, settings=job.settings.changed(**counts))
         prepared = replace(prepared, settings=prepared.settings.changed(**counts))
         config["settings"] = resolved_settings(job)
@@ -172,41 +168,6 @@ def prepared_job(job: AssessJob, listener: Listener) -> tuple[AssessJob, Prepare
         runtimes,
     )
     return job, prepared, resolved_config(job, subject, examples, prepared.float_sha256)
-
-
-def _counts(prepared: Prepared, partial: Partial, listener: Listener) -> dict[str, int]:
-    """How hard to look, where that follows from the time allowed: chosen once for a run, also where
-    it is killed and goes on."""
-    asked = prepared.settings
-    if asked.minutes is None or not (prepared.points and asked.explores_bits):
-        return {}
-    found = partial.get_as(_EFFORT, _COUNTS.validate_python)
-    if found is None:
-        listener.stage("Timing the first passes")
-        effort = fitting_effort(prepared, asked.minutes, seconds_a_pass(prepared))
-        listener.stage(_estimate(effort, asked.minutes))
-        found = effort.counts
-        partial.put(_EFFORT, found)
-    return found
-
-
-def _estimate(effort: Effort, minutes: float) -> str:
-    at_most, allowed = _duration(effort.seconds), f"--minutes {minutes:g}"
-    if effort.seconds > 60 * minutes:
-        return (
-            f"{allowed} is too short even for the least effort, which is run all the same: "
-            f"estimated at most {at_most}, all effort {_duration(effort.usual)}"
-        )
-    if effort.share == 1:
-        return f"All effort fits into {allowed}: estimated at most {at_most}"
-    return (
-        f"{100 * effort.share:.0f} % of the usual effort fits into {allowed}: estimated at most "
-        f"{at_most}, all of it {_duration(effort.usual)}"
-    )
-
-
-def _duration(seconds: float) -> str:
-    return f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.1f} min"
 
 
 def with_stem(settings: AssessSettings, subject: Subject, examples: Examples) -> AssessSettings:

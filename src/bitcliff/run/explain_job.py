@@ -48,15 +48,13 @@ from bitcliff.run.assess_job import AssessJob, Listener
 from bitcliff.run.fine_tune import fine_tuner
 from bitcliff.run.partial import Partial
 from bitcliff.run.plan_file import PLAN
-from bitcliff.run.run_directory import check_is_folder, finished_record, held
+from bitcliff.run.run_directory import EXPLANATION, check_is_folder, finished_record, held
 from bitcliff.run.runtimes import keeping
 from bitcliff.run.second_data import second_data
 from bitcliff.run.stored_run import open_stored
 from bitcliff.types.settings import CorruptionSettings, LengthSettings
 from bitcliff.types.subject import Examples
 from bitcliff.verdict import judge
-
-_PARTIAL = "explanation.partial.jsonl"
 
 QUESTIONS: Mapping[str, Callable[[Context], Part]] = {
     "layers": observe_layers,
@@ -138,7 +136,7 @@ def run_explain(job: ExplainJob, listener: Listener) -> Record:
             n_train=_training_examples_of(job, context, kept),
             commands=_commands(job, record.explained, kept),
         )
-        partial = Partial(job.run / _PARTIAL, _basis(job, context, explained))
+        partial = Partial(job.run / EXPLANATION, _basis(job, context, explained))
         record = _answered(job, context, explained, kept, partial, listener)
         write_record(record, job.run)
         _write_plan(record, job.run)

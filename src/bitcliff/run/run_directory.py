@@ -6,6 +6,7 @@ import socket
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 from bitcliff.errors import InputError
 from bitcliff.questions.kinds import KINDS
@@ -16,6 +17,8 @@ from bitcliff.record.store import RECORD_NAME
 
 CONFIG, PARTIAL, LOCK = "config.json", "partial.jsonl", ".lock"
 RESULT = "result.json"  # of a training
+# What an explanation that was interrupted has answered.
+EXPLANATION = f"explanation.{PARTIAL}"
 # The commands that measure something of their own, whose files are named after them; the last is
 # what `isolate` was called before.
 MEASURING = ("guard", "isolate", "provoke", "batchmates")
@@ -56,16 +59,17 @@ def check_run_directory(directory: Path, command: str) -> None:
 def commands_in(directory: Path, names: set[str]) -> list[str]:
     """The commands whose runs the folder, which holds these names, has in it."""
     found = [command for command, files in _TOLD_BY.items() if names & files]
-    return [*found, "train"] if CONFIG in names and _of_training(directory / CONFIG) else found
+    # That of training is there from the beginning, and has what no other command's has.
+    return [*found, "train"] if "seeds" in config_in(directory) else found
 
 
-def _of_training(config: Path) -> bool:
-    """Its configuration is there from the beginning, and has what no other command's has."""
+def config_in(directory: Path) -> dict[str, Any]:
+    """The configuration of the run in a folder; empty where there is none that can be read."""
     try:
-        found = json.loads(config.read_bytes())
+        found = json.loads((directory / CONFIG).read_bytes())
     except (OSError, ValueError, RecursionError):
-        return False
-    return isinstance(found, dict) and "seeds" in found
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def open_run(directory: Path) -> None:
