@@ -25,6 +25,7 @@ from bitcliff.cli.numerics import numerics
 from bitcliff.cli.output import discard_stdout
 from bitcliff.cli.provoke import provoke
 from bitcliff.cli.stored import gate, report
+from bitcliff.cli.sweep import sweep
 from bitcliff.cli.train import train
 from bitcliff.cli.verify import verify
 
@@ -51,6 +52,7 @@ commands.add_command(isolate)
 commands.add_command(numerics)
 commands.add_command(provoke)
 commands.add_command(report)
+commands.add_command(sweep)
 commands.add_command(train)
 commands.add_command(verify)
 

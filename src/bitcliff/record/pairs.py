@@ -1,4 +1,4 @@
-"""What `bitcliff train pair` measured: who got which test example right, and the figures of that."""
+"""What `bitcliff train pair` measured: who got which test example right, and its figures."""
 
 import json
 from collections.abc import Mapping, Sequence

@@ -1,0 +1,94 @@
+"""Cells as tasks of a Ray cluster: what goes there and comes back is JSON."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from bitcliff.errors import InputError
+from bitcliff.record.files import one_line
+from bitcliff.sweep.cell import Cell, CellOutcome
+from bitcliff.sweep.worker import execute
+
+# Of a cell whose worker or machine was lost under it.
+_RETRIES = 20
+# Lined up at once, for each core: all of ten thousand would lie in the driver's memory.
+_AHEAD = 4
+
+
+class RayPool:
+    """See `Pool`. A cell whose worker dies is begun again elsewhere; one that is done says so.
+
+    Args:
+        ray: the module, connected. root: of the cells' folders, as all machines of the cluster see
+            it. threads: of a cell. cpus, gpus: what a cell takes, also in parts of one.
+
+    Raises:
+        InputError: the cluster has no such Bitcliff, or not what one cell takes.
+    """
+
+    def __init__(self, ray: Any, root: str, threads: int, cpus: float, gpus: float) -> None:
+        self._ray, self._root, self._threads = ray, root, threads
+        self._running: dict[Any, Cell] = {}
+        there = ray.cluster_resources()
+        for kind, asked in (("CPU", cpus), ("GPU", gpus)):
+            if asked > there.get(kind, 0):
+                raise InputError(
+                    f"--{kind.lower()}s {asked:g}: the cluster has {there.get(kind, 0):g} "
+                    f"{kind}s in all; ask for less for each cell"
+                )
+        by_gpu = there["GPU"] / gpus if gpus else float("inf")
+        by_cpu = there["CPU"] / cpus if cpus else float("inf")
+        at_once = min(by_gpu, by_cpu, there.get("CPU", 1) * 64)
+        self.room = max(1, int(at_once)) * _AHEAD
+        asked_for = {"num_cpus": cpus, "num_gpus": gpus, "max_retries": _RETRIES}
+        self._execute = ray.remote(**asked_for)(execute)
+        self._check_version()
+
+    def _check_version(self) -> None:
+        from bitcliff import __version__
+
+        try:
+            theirs = self._ray.get(self._ray.remote(num_cpus=0)(_version).remote())
+        except self._ray.exceptions.RayError as error:
+            raise InputError(
+                f"--on: the cluster cannot run Bitcliff {__version__}: {_short(error)}; install it "
+                "on all its machines"
+            ) from error
+        if theirs != __version__:
+            raise InputError(f"--on: the cluster has Bitcliff {theirs}, here is {__version__}")
+
+    def begin(self, cell: Cell) -> None:
+        """See `Pool`."""
+        job = cell.job(self._root, self._threads)
+        self._running[self._execute.options(name=cell.name).remote(job)] = cell
+
+    def ended(self, patience: float) -> Sequence[tuple[Cell, CellOutcome]]:
+        """See `Pool`."""
+        refs = list(self._running)
+        done, _ = self._ray.wait(refs, num_returns=len(refs), timeout=0)
+        if not done:
+            done, _ = self._ray.wait(refs, num_returns=1, timeout=patience)
+        return [(self._running.pop(ref), self._outcome(ref)) for ref in done]
+
+    def _outcome(self, ref: Any) -> CellOutcome:
+        errors = self._ray.exceptions
+        try:
+            return CellOutcome.of(self._ray.get(ref))
+        except errors.TaskCancelledError:
+            return CellOutcome("stopped", 130, "stopped", 0.0, "")
+        except errors.RayError as error:
+            return CellOutcome("failed", 2, f"Ray: {_short(error)}", 0.0, "")
+
+    def stop(self) -> None:
+        """See `Pool`."""
+        for ref in self._running:
+            self._ray.cancel(ref)
+
+
+def _version() -> str:
+    from bitcliff import __version__
+
+    return __version__
+
+
+def _short(error: Exception) -> str:
+    return one_line(" ".join(str(error).split()), 200)
