@@ -37,21 +37,22 @@ def sweep_folder(directory: Path, asked: dict[str, Any]) -> Iterator[None]:
     if others and not file.exists():
         raise InputError(f"--out {directory}: the folder is not empty and holds no sweep")
     with held(directory):
-        if file.exists():
-            _compare(file, asked)
+        begun = any(one.is_dir() for one in (directory / CELLS).glob("*"))
+        if file.exists() and begun:  # before, a mended file must not be refused
+            _compare(file.read_bytes(), asked, f"--out {directory}")
         else:
             write_text_atomic(file, json.dumps(asked, indent=2) + "\n")
         yield
 
 
-def _compare(file: Path, asked: dict[str, Any]) -> None:
+def _compare(data: bytes, asked: dict[str, Any], shown: str) -> None:
     try:
-        before = json.loads(file.read_bytes())
-    except (OSError, ValueError) as error:
-        raise InputError(f"{file}: damaged; give another --out") from error
+        before = json.loads(data)
+    except ValueError as error:
+        raise InputError(f"{shown}: its {ASKED} is damaged; give another") from error
     where = _difference(before, json.loads(json.dumps(asked)), "")
     if where is not None:
-        raise InputError(f"--out {file.parent}: holds another sweep: {where}; give another --out")
+        raise InputError(f"{shown}: holds another sweep: {where}; give another")
 
 
 def _difference(before: object, now: object, path: str) -> str | None:
@@ -70,12 +71,13 @@ class Claim:
     """Says in shared storage who uses it, as long as that sweep runs.
 
     Args:
-        store: where all cells' folders are. folder: of the sweep; what it left there itself when it
-            was killed is its own.
+        store: where all cells' folders are. asked: of the sweep. folder: of the sweep; what it left
+            in the storage when it was killed is its own.
     """
 
     store: Store
     folder: Path
+    asked: dict[str, Any]
     _refreshed: float = field(default=0.0, init=False)
 
     @property
@@ -86,7 +88,8 @@ class Claim:
         """Say that this sweep uses it.
 
         Raises:
-            InputError: another was heard of a moment ago, or it cannot be written.
+            InputError: another was heard of a moment ago, it holds cells of another sweep, or it
+                cannot be written.
         """
         data = self.store.read(_HOLDER)
         try:
@@ -101,6 +104,11 @@ class Claim:
                 "wait for it, or give another"
             )
         self._say()
+        kept = self.store.read(ASKED)
+        if kept is None:
+            self.store.write(ASKED, json.dumps(self.asked).encode())
+        else:
+            _compare(kept, self.asked, f"--storage {self.store.root}")
 
     def refresh(self) -> None:
         """Say it again, where that is due."""

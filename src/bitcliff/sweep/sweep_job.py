@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -100,12 +101,14 @@ def run_sweep(job: SweepJob, listener: SweepListener) -> SweepResult:
     """
     config, cells = read_sweep(job.config)
     chosen = _chosen(cells, job.only)
-    listener.on_note(f"{len(cells)} cells, {len(chosen)} of them asked for: seeing that all can be")
-    plan_cells(chosen)
     store = Store(job.storage or str((job.out / CELLS).absolute()))
+    to_come = [cell for cell in chosen if store.outcome(cell.name) is None or job.retry_failed]
+    listener.on_note(f"{len(cells)} cells, {len(to_come)} to run: seeing that all of them can be")
+    plan_cells(to_come)
+    asked = config.model_dump(mode="json")
     with (
-        sweep_folder(job.out, config.model_dump(mode="json")),
-        _claimed(store, job) as claim,
+        sweep_folder(job.out, asked),
+        _claimed(store, job, asked) as claim,
         _pool(job, config, store) as pool,
     ):
         outcomes = _before(store, cells, chosen, job.retry_failed)
@@ -151,13 +154,13 @@ def _before(
 
 
 @contextmanager
-def _claimed(store: Store, job: SweepJob) -> Iterator[Claim | None]:
+def _claimed(store: Store, job: SweepJob, asked: dict[str, Any]) -> Iterator[Claim | None]:
     """See that the cells' folders can be written to, and that no other sweep does."""
     store.check()
     if job.storage is None:  # the lock of the sweep's own folder says it all
         yield None
         return
-    claim = Claim(store, job.out)
+    claim = Claim(store, job.out, asked)
     claim.take()
     try:
         yield claim

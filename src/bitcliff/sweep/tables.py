@@ -51,7 +51,8 @@ class Group:
     def right(self, network: str, policy: str) -> npt.NDArray[np.int64]:
         """(n,) the number of seeds in which each example is right."""
         rows = [one.outcomes.right(network, policy) for one in self.cells]
-        return np.stack(rows).astype(np.int64).sum(axis=0, dtype=np.int64)
+        counts: npt.NDArray[np.int64] = np.sum(rows, axis=0, dtype=np.int64)
+        return counts
 
     def accuracy(self, network: str, policy: str) -> ClusteredRate:
         """Over all seeds, its interval allowing for each example being there in all of them."""
