@@ -33,14 +33,23 @@ class Cell:
     def __hash__(self) -> int:
         return hash(self.name)
 
-    def job(self, root: str, threads: int) -> str:
-        """What a worker is sent: JSON, and nothing else.
+    def job(self, place: "Place") -> str:
+        """What a worker is sent: JSON, and nothing else."""
+        return json.dumps(asdict(self) | asdict(place) | {"cwd": os.getcwd()})
 
-        Args:
-            root: where all cells' folders are. threads: of the processor, for this one.
-        """
-        where = {"root": root, "threads": threads, "cwd": os.getcwd()}
-        return json.dumps(asdict(self) | where)
+
+@dataclass(frozen=True)
+class Place:
+    """How cells are run, wherever that is.
+
+    Attributes:
+        root: where all their folders are, a path or URL. threads: of the processor, for each.
+        program: what takes their arguments; empty: Bitcliff itself, by the Python that runs here.
+    """
+
+    root: str
+    threads: int = 1
+    program: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ import queue
 import threading
 from collections.abc import Sequence
 
-from bitcliff.sweep.cell import Cell, CellOutcome
+from bitcliff.sweep.cell import Cell, CellOutcome, Place
 from bitcliff.sweep.worker import Children, execute
 
 
@@ -13,13 +13,13 @@ class LocalPool:
     """As many processes at once as there are places; on GPUs, one place each.
 
     Args:
-        root: of the cells' folders. room: places. threads: of a cell. gpus: how many there are for
-            the cells; 0: they use none.
+        place: how each is run. room: how many at once. gpus: how many there are for the cells; 0:
+            they use none.
     """
 
-    def __init__(self, root: str, room: int, threads: int = 1, gpus: int = 0) -> None:
+    def __init__(self, place: Place, room: int, gpus: int = 0) -> None:
         self.room = room
-        self._root, self._threads = root, threads
+        self._place = place
         self._children = Children()
         self._ended: queue.Queue[tuple[Cell, CellOutcome, int]] = queue.Queue()
         self._free = list(range(room))
@@ -27,22 +27,22 @@ class LocalPool:
 
     def begin(self, cell: Cell) -> None:
         """See `Pool`; there must be room."""
-        place = self._free.pop(0)
+        slot = self._free.pop(0)
         # A thread for each: a child ends with the thread that began it.
-        threading.Thread(target=self._run, args=(cell, place), daemon=True).start()
+        threading.Thread(target=self._run, args=(cell, slot), daemon=True).start()
 
-    def _run(self, cell: Cell, place: int) -> None:
-        own = {"CUDA_VISIBLE_DEVICES": str(place % self._gpus)} if self._gpus else {}
-        text = execute(cell.job(self._root, self._threads), self._children, **own)
-        self._ended.put((cell, CellOutcome.of(text), place))
+    def _run(self, cell: Cell, slot: int) -> None:
+        own = {"CUDA_VISIBLE_DEVICES": str(slot % self._gpus)} if self._gpus else {}
+        text = execute(cell.job(self._place), self._children, **own)
+        self._ended.put((cell, CellOutcome.of(text), slot))
 
     def ended(self, patience: float) -> Sequence[tuple[Cell, CellOutcome]]:
         """See `Pool`."""
         try:
-            cell, outcome, place = self._ended.get(timeout=patience)
+            cell, outcome, slot = self._ended.get(timeout=patience)
         except queue.Empty:
             return ()
-        self._free.append(place)
+        self._free.append(slot)
         return [(cell, outcome)]
 
     def stop(self) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 from bitcliff.errors import InputError
 from bitcliff.record.files import one_line
-from bitcliff.sweep.cell import Cell, CellOutcome
+from bitcliff.sweep.cell import Cell, CellOutcome, Place
 from bitcliff.sweep.worker import execute
 
 # Of a cell whose worker or machine was lost under it.
@@ -18,15 +18,15 @@ class RayPool:
     """See `Pool`. A cell whose worker dies is begun again elsewhere; one that is done says so.
 
     Args:
-        ray: the module, connected. root: of the cells' folders, as all machines of the cluster see
-            it. threads: of a cell. cpus, gpus: what a cell takes, also in parts of one.
+        ray: the module, connected. place: how each is run; its root is the same for all machines
+            of the cluster. cpus, gpus: what a cell takes, also in parts of one.
 
     Raises:
         InputError: the cluster has no such Bitcliff, or not what one cell takes.
     """
 
-    def __init__(self, ray: Any, root: str, threads: int, cpus: float, gpus: float) -> None:
-        self._ray, self._root, self._threads = ray, root, threads
+    def __init__(self, ray: Any, place: Place, cpus: float = 1.0, gpus: float = 0.0) -> None:
+        self._ray, self._place = ray, place
         self._running: dict[Any, Cell] = {}
         there = ray.cluster_resources()
         for kind, asked in (("CPU", cpus), ("GPU", gpus)):
@@ -58,7 +58,7 @@ class RayPool:
 
     def begin(self, cell: Cell) -> None:
         """See `Pool`."""
-        job = cell.job(self._root, self._threads)
+        job = cell.job(self._place)
         self._running[self._execute.options(name=cell.name).remote(job)] = cell
 
     def ended(self, patience: float) -> Sequence[tuple[Cell, CellOutcome]]:

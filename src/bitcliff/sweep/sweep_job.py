@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from bitcliff.errors import InputError, nearest
-from bitcliff.sweep.cell import Cell, CellOutcome
+from bitcliff.sweep.cell import Cell, CellOutcome, Place
 from bitcliff.sweep.feasibility import CellPlan, plan_cells
 from bitcliff.sweep.folder import CELLS, Claim, pull, sweep_folder
 from bitcliff.sweep.grid import read_sweep
@@ -181,11 +181,12 @@ def _refreshing(listener: SweepListener, claim: Claim | None) -> SweepListener:
 
 @contextmanager
 def _pool(job: SweepJob, config: SweepConfig, store: Store) -> Iterator[Pool]:
+    place = Place(store.root, job.threads)
     if not job.on:
-        yield LocalPool(store.root, _places(job, config), job.threads, _gpus(config))
+        yield LocalPool(place, _places(job, config), _gpus(config))
         return
     with connect(job.on) as ray:
-        yield RayPool(ray, store.root, job.threads, job.cpus, job.gpus)
+        yield RayPool(ray, place, job.cpus, job.gpus)
 
 
 def _places(job: SweepJob, config: SweepConfig) -> int:

@@ -168,7 +168,8 @@ def _command(asked: dict[str, Any], folder: Path, store: Store) -> list[str]:
         write_text_atomic(folder / _CONFIG, text.replace(FOLDER, str(folder)))
     arguments = [one.replace(FOLDER, str(folder)) for one in asked["arguments"]]
     return [
-        *(sys.executable, "-m", "bitcliff", *arguments),
+        *(asked["program"] or (sys.executable, "-m", "bitcliff")),
+        *arguments,
         *("--out", str(folder / RUN), "--threads", str(asked["threads"])),
     ]
 
