@@ -69,6 +69,8 @@ def _inside(kind: Any, key: str) -> Any:
     if get_origin(kind) is dict:
         return get_args(kind)[1]
     found = get_type_hints(kind)[key]
+    if get_origin(found) is dict:
+        return found
     return next((one for one in get_args(found) if hasattr(one, "model_fields")), found)
 
 

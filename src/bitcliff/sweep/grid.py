@@ -100,7 +100,7 @@ def _audit_cells(grid: AuditGrid, shown: str) -> Iterator[Cell]:
         asked: list[tuple[str, str | float]] = [("numerics", one) for one in grid.numerics]
         asked += [("budget", one) for one in grid.budgets]
         settings = {**grid.settings, **model.settings}
-        options = _options(settings, f"{shown}: audits.settings")
+        options = [*_options(settings, f"{shown}: audits.settings")]
         for axis, value in asked:
             given = f"{value:g}" if isinstance(value, float) else value
             _check(settings, axis, value, f"{shown}: audits: {name} {axis} {given}")

@@ -25,7 +25,9 @@ class RayPool:
         InputError: the cluster has no such Bitcliff, or not what one cell takes.
     """
 
-    def __init__(self, ray: Any, place: Place, cpus: float = 1.0, gpus: float = 0.0) -> None:
+    def __init__(
+        self, ray: Any, place: Place, cpus: float | int = 1, gpus: float | int = 0
+    ) -> None:
         self._ray, self._place = ray, place
         self._running: dict[Any, Cell] = {}
         there = ray.cluster_resources()

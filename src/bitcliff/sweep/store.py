@@ -60,8 +60,11 @@ class Store:
             make_folder((self.local / key).parent)
             write_bytes_atomic(self.local / key, data)
             return
-        with _told(self.root):
-            self._files.pipe_file(f"{self._base}/{key}", data)
+        try:
+            with _told(self.root):
+                self._files.pipe_file(f"{self._base}/{key}", data)
+        except FileNotFoundError as error:
+            raise InputError(f"{self.root}: the storage fails: there is no such place") from error
 
     def remove(self, key: str) -> None:
         """Take it away, where it is there."""
