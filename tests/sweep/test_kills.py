@@ -48,7 +48,8 @@ class Cluster:
 
     def start(self) -> "subprocess.Popen[bytes]":
         command = [sys.executable, "-c", _DRIVER, str(self.folder), self.cluster.address]
-        return subprocess.Popen(command, stderr=(self.folder / "driver.txt").open("ab"))
+        with (self.folder / "driver.txt").open("ab") as said:
+            return subprocess.Popen(command, stderr=said)
 
     def kill_driver(self) -> bool:
         self.driver.kill()
