@@ -58,12 +58,18 @@ class Cluster:
         return True
 
     def kill_worker(self, rng: random.Random) -> bool:
-        """One of those that are at a cell."""
-        busy = [one for one in psutil.process_iter(["cmdline"]) if _is_at_a_cell(one)]
+        """One of those that are at a cell, of this cluster and no other."""
+        mine = [one for one in psutil.process_iter() if self._is_raylet(one)]
+        busy = [child for one in mine for child in one.children() if _is_at_a_cell(child)]
         if not busy:
             return False
         rng.choice(busy).kill()
         return True
+
+    def _is_raylet(self, process: psutil.Process) -> bool:
+        words = _words(process)
+        asked = f"--gcs-address={self.cluster.address}"
+        return bool(words) and words[0].endswith("/raylet") and asked in words
 
     def kill_raylet(self, rng: random.Random) -> bool:
         node = self.nodes.pop(rng.randrange(len(self.nodes)))
@@ -73,7 +79,15 @@ class Cluster:
 
 
 def _is_at_a_cell(process: psutil.Process) -> bool:
-    return bool(process.info["cmdline"]) and process.info["cmdline"][0].startswith("ray::c")
+    words = _words(process)
+    return bool(words) and words[0].startswith("ray::c")
+
+
+def _words(process: psutil.Process) -> list[str]:
+    try:
+        return list(process.cmdline())
+    except psutil.Error:  # gone by now
+        return []
 
 
 @pytest.fixture

@@ -1,3 +1,4 @@
+import os
 import signal
 import subprocess
 import sys
@@ -69,23 +70,26 @@ def test_a_stop_begins_no_more_and_forgets_what_was_stopped(tmp_path: Path) -> N
     assert Store(str(tmp_path / "cells")).outcome("a") is None
 
 
+# Its cell is Bitcliff itself, which waits for somebody to write into a pipe.
 _DRIVER = """
 import sys
-from pathlib import Path
+from bitcliff.sweep.cell import Cell, Place
 from bitcliff.sweep.local import LocalPool
-from tests.sweep.stub import place, run, stub_cell
-run(LocalPool(place(Path(sys.argv[1])), 1), [stub_cell("a", seconds=60)])
+from tests.sweep.stub import run
+cell = Cell("a", "pair", {}, ("train", "teacher", sys.argv[2]))
+run(LocalPool(Place(sys.argv[1]), 1), [cell])
 """
 
 
 def test_a_killed_sweep_leaves_no_cell_behind(tmp_path: Path) -> None:
-    driver = subprocess.Popen([sys.executable, "-c", _DRIVER, str(tmp_path)])
+    pipe = tmp_path / "pipe.yaml"
+    os.mkfifo(pipe)
+    driver = subprocess.Popen([sys.executable, "-c", _DRIVER, str(tmp_path / "cells"), str(pipe)])
     deadline = time.monotonic() + 60
-    while not seen(tmp_path):
+    while not (children := psutil.Process(driver.pid).children()):
         assert time.monotonic() < deadline
         time.sleep(0.05)
-    children = psutil.Process(driver.pid).children()
-    assert len(children) == 1
+    time.sleep(3)  # it has found its parent by now
     driver.send_signal(signal.SIGKILL)
     driver.wait()
     assert psutil.wait_procs(children, timeout=10)[0] == children

@@ -1,9 +1,7 @@
 """Running one cell wherever it was sent: a child process that does not outlive this one."""
 
-import ctypes
 import json
 import os
-import platform
 import signal
 import subprocess
 import sys
@@ -21,6 +19,7 @@ import yaml
 from bitcliff.errors import InputError
 from bitcliff.record import make_folder, write_text_atomic
 from bitcliff.record.files import one_line
+from bitcliff.run.parent import PARENT
 from bitcliff.sweep.cell import FOLDER, WEIGHTS, CellOutcome
 from bitcliff.sweep.store import RUN, Store
 
@@ -28,7 +27,6 @@ LOG = "log.txt"
 _CONFIG = "cell.yaml"
 _PREFIX = "bitcliff: error: "
 _WAIT_FOR_ANOTHER = 60.0  # seconds, for a process that is about to die
-_PR_SET_PDEATHSIG = 1
 # An audit also leaves with these once it has its record: the gate failed, or is inconclusive.
 _ENDED = {"assess": (0, 1, 3)}
 
@@ -55,7 +53,6 @@ class Children:
                     env=environment,
                     cwd=cwd if os.path.isdir(cwd) else None,
                     start_new_session=True,  # Ctrl-C reaches the sweep, which tells its cells
-                    preexec_fn=_end_with_parent if platform.system() == "Linux" else None,
                 )
                 self._running.add(child)
             try:
@@ -74,11 +71,6 @@ class Children:
             self.stopping = True
             for child in self._running:
                 child.send_signal(number)
-
-
-def _end_with_parent() -> None:
-    # The system kills it when the thread that began it is gone, as after a kill of this process.
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def execute(job: str, children: Children | None = None, **environment: str) -> str:
@@ -149,6 +141,7 @@ def _outcome(
     log.write_bytes(b"")
     threads = str(asked["threads"])
     env = os.environ | {"OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads} | environment
+    env[PARENT] = str(os.getpid())  # it would go on alone, while another machine does it again
     code = children.run(command, log, env, asked["cwd"])
     seconds = time.monotonic() - began
     if code in _ENDED.get(asked["kind"], (0,)):
