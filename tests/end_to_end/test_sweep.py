@@ -129,6 +129,23 @@ def test_a_stopped_sweep_goes_on_to_the_same_tables(tmp_path: Path, number: sign
 
 
 @pytest.mark.slow
+def test_what_failed_is_run_again_where_that_is_asked_for(tmp_path: Path) -> None:
+    small = PAIRS["networks"]["small"]
+    networks = {"small": small, "hot": {**small, "settings": {"optimiser": {"lr": 1e30}}}}
+    write(tmp_path, pairs={**PAIRS, "networks": networks})
+
+    def attempts(*more: str) -> dict[str, str]:
+        assert bitcliff(tmp_path, "sweep", "sweep.yaml", "--out", "s", *more).returncode == 1
+        files = (tmp_path / "s" / "cells").glob("*/cell.json")
+        return {file.parent.name: json.loads(file.read_bytes())["attempt"] for file in files}
+
+    first, again = attempts(), attempts()
+    assert again == first
+    third = attempts("--retry-failed")
+    assert {name for name in first if third[name] != first[name]} == {"hot.3-5.4.0.seed-0"}
+
+
+@pytest.mark.slow
 def test_on_ray_the_tables_are_those_of_this_machine(tmp_path: Path) -> None:
     pytest.importorskip("ray")
     write(tmp_path, pairs={**PAIRS, "seeds": [0, 1]}, audits=AUDITS)

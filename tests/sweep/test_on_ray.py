@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -76,12 +77,14 @@ def test_cells_leave_what_they_found_in_a_bucket(ray: Any, bucket: str, tmp_path
     assert len(seen(tmp_path)) == len(cells)
 
 
-def test_more_than_the_cluster_has_is_refused(ray: Any, tmp_path: Path) -> None:
-    place = Place(str(tmp_path))
-    with pytest.raises(InputError, match=r"--cpus 3: the cluster has 2 CPUs in all"):
-        RayPool(ray, place, cpus=3)
-    with pytest.raises(InputError, match=r"--gpus 0.5: the cluster has 0 GPUs in all"):
-        RayPool(ray, place, gpus=0.5)
+@pytest.mark.parametrize(("asked", "most"), [({"cpus": 3}, 2), ({"gpus": 0.5}, 0)])
+def test_more_than_a_machine_has_is_refused(
+    ray: Any, tmp_path: Path, asked: dict[str, float | int], most: int
+) -> None:
+    ((name, much),) = asked.items()
+    told = f"--{name} {much}: no machine of the cluster has more than {most}; "
+    with pytest.raises(InputError, match=re.escape(told)):
+        RayPool(ray, Place(str(tmp_path)), **asked)
 
 
 def test_storage_out_of_reach_is_told_in_a_line(bucket: str) -> None:

@@ -1,6 +1,6 @@
 """Cells as tasks of a Ray cluster: what goes there and comes back is JSON."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bitcliff.errors import InputError
@@ -30,20 +30,21 @@ class RayPool:
     ) -> None:
         self._ray, self._place = ray, place
         self._running: dict[Any, Cell] = {}
-        there = ray.cluster_resources()
-        for kind, asked in (("CPU", cpus), ("GPU", gpus)):
-            if asked > there.get(kind, 0):
-                raise InputError(
-                    f"--{kind.lower()}s {asked:g}: the cluster has {there.get(kind, 0):g} "
-                    f"{kind}s in all; ask for less for each cell"
-                )
-        by_gpu = there["GPU"] / gpus if gpus else float("inf")
-        by_cpu = there["CPU"] / cpus if cpus else float("inf")
-        at_once = min(by_gpu, by_cpu, there.get("CPU", 1) * 64)
-        self.room = max(1, int(at_once)) * _AHEAD
+        self._check_room({"CPU": cpus, "GPU": gpus})
+        self.room = _AHEAD * max(1, int(ray.cluster_resources().get("CPU", 0) / (cpus or 1)))
         asked_for = {"num_cpus": cpus, "num_gpus": gpus, "max_retries": _RETRIES}
         self._execute = ray.remote(**asked_for)(execute)
         self._check_version()
+
+    def _check_room(self, asked: Mapping[str, float | int]) -> None:
+        machines = [one["Resources"] for one in self._ray.nodes() if one["Alive"]]
+        for kind, much in asked.items():
+            most = max((one.get(kind, 0) for one in machines), default=0)
+            if much > most:
+                raise InputError(
+                    f"--{kind.lower()}s {much:g}: no machine of the cluster has more than "
+                    f"{most:g}; ask for less for each cell"
+                )
 
     def _check_version(self) -> None:
         from bitcliff import __version__
