@@ -26,6 +26,7 @@ from bitcliff.sweep.store import RUN, Store
 LOG = "log.txt"
 _CONFIG = "cell.yaml"
 _PREFIX = "bitcliff: error: "
+_NO_LIMIT = 1e9  # seconds
 _WAIT_FOR_ANOTHER = 60.0  # seconds, for a process that is about to die
 # An audit also leaves with these once it has its record: the gate failed, or is inconclusive.
 _ENDED = {"assess": (0, 1, 3)}
@@ -56,7 +57,8 @@ class Children:
                 )
                 self._running.add(child)
             try:
-                return child.wait()
+                # With a limit Python looks for interrupts meanwhile, which else wait for the child.
+                return child.wait(_NO_LIMIT)
             except KeyboardInterrupt:  # as Ray cancels a task
                 self.stopping = True
                 child.terminate()
