@@ -26,6 +26,7 @@ from bitcliff.cli.output import discard_stdout
 from bitcliff.cli.provoke import provoke
 from bitcliff.cli.runs import runs
 from bitcliff.cli.stored import gate, report
+from bitcliff.cli.sweep import sweep
 from bitcliff.cli.train import train
 from bitcliff.cli.verify import verify
 
@@ -53,6 +54,7 @@ commands.add_command(numerics)
 commands.add_command(provoke)
 commands.add_command(report)
 commands.add_command(runs)
+commands.add_command(sweep)
 commands.add_command(train)
 commands.add_command(verify)
 

@@ -6,8 +6,10 @@ alone and asks for a token, and a cluster on another machine is used with a toke
 
 import ipaddress
 import os
+import signal
 import socket
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import import_module
@@ -46,7 +48,7 @@ def connect(address: str, cpus: int | None = None) -> Iterator[Any]:
         os.environ.setdefault(_MODE, "token")
     ray = require("ray", "ray", f"--on {address}")
     try:
-        with quiet():
+        with quiet(), _handlers_kept():
             _join(ray, address, cpus)
     except Exception as error:  # Ray raises what its parts raise, from gRPC's to its own
         raise InputError(f"--on {address}: {_reason(error)}") from error
@@ -117,6 +119,18 @@ def _join(ray: Any, address: str, cpus: int | None) -> None:
         ray.init(address="local", num_cpus=cpus, include_dashboard=False, **told)
     finally:
         constants.ENABLE_RAY_CLUSTER = before
+
+
+@contextmanager
+def _handlers_kept() -> Iterator[None]:
+    # Ray sets its own, by which SIGTERM would end this process without a word or a checkpoint.
+    main = threading.current_thread() is threading.main_thread()
+    before = {one: signal.getsignal(one) for one in (signal.SIGTERM, signal.SIGINT)} if main else {}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _reason(error: Exception) -> str:
