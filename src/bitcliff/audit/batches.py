@@ -27,7 +27,7 @@ class Under:
             quantized alone; "bits": weights and points, by widths; "formats": the same, as runtimes
             round them.
         bits: each example's widths. active: the points to quantize, by index; None: all.
-        formats: at each point.
+        formats: at each point; None: float.
         followable: what precedes a last softmax or sigmoid, as a search wants it.
         widths, weighed: gradients are asked for in the choice among these, of bits or formats.
         nudge: the inputs are nudged, by the noise of this number.
@@ -36,7 +36,7 @@ class Under:
     mode: Mode
     bits: Int[Tensor, "m points"] | None = None
     active: frozenset[int] | None = None
-    formats: tuple[Format, ...] = ()
+    formats: tuple[Format | None, ...] = ()
     followable: bool = False
     widths: Int[Tensor, " o"] | None = None
     weighed: tuple[Format, ...] = ()

@@ -16,7 +16,6 @@ from bitcliff.record.measurement import Observed as Measured
 from bitcliff.record.store import RECORD_NAME
 
 CONFIG, PARTIAL, LOCK = "config.json", "partial.jsonl", ".lock"
-RESULT = "result.json"  # of a training
 # What an explanation that was interrupted has answered.
 EXPLANATION = f"explanation.{PARTIAL}"
 # The commands that measure something of their own, whose files are named after them; the last is

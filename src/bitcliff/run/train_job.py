@@ -16,7 +16,6 @@ from bitcliff.points import discover
 from bitcliff.record import write_bytes_atomic, write_text_atomic
 from bitcliff.record.pairs import RESULT, pair_figures, spread
 from bitcliff.run.hardware import find_hardware, start_processes
-from bitcliff.run.run_directory import RESULT
 from bitcliff.run.tensorboard import Add, event_file, find_tensorboard
 from bitcliff.run.train_config import DistillConfig, PairConfig, TeacherConfig, TrainConfig
 from bitcliff.run.training_data import claim, load_network, open_splits

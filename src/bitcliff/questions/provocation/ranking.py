@@ -8,7 +8,8 @@ import torch
 from jaxtyping import Float, Float64, Int
 from torch import Tensor
 
-from bitcliff.audit.evaluator import Evaluator, Scores, laid_out_for_speed
+from bitcliff.audit.evaluator import Evaluator, Scores
+from bitcliff.audit.inputs import laid_out_for_speed
 from bitcliff.errors import InputError
 from bitcliff.points import take
 from bitcliff.policy.guard import score_signals

@@ -4,6 +4,7 @@ import numpy as np
 import torch
 
 from bitcliff.points.balance import Balanced, operands_of, rotated, smoothed
+from bitcliff.points.forward import taken
 from bitcliff.questions.context import Context
 from bitcliff.questions.in_runtime import InFormat
 from bitcliff.questions.variants.record import FormatObserved, Tried, VariantsObserved
@@ -43,7 +44,8 @@ def _tried(context: Context, there: InFormat, variant: Variant) -> Tried:
 def _balanced(context: Context, there: InFormat, variant: Variant) -> dict[str, Balanced]:
     evaluator = context.test.evaluator
     judging = torch.from_numpy(context.halves.judging.astype(np.int64))
-    batches = (inputs for _, _, inputs in evaluator.taken_of(judging))
+    parts = (judging[padded] for _, padded in evaluator.batches_of(judging))
+    batches = taken(evaluator.inputs, parts)
     attachment = evaluator.attachment
     sites = [point.site for point in there.points]
     seen = operands_of(attachment.model, attachment.plan, sites, batches)

@@ -18,12 +18,12 @@ from bitcliff.questions.provocation.statistics import judged
 from bitcliff.questions.provocation.store import PROVOKE
 from bitcliff.record import PolicyResult, Record
 from bitcliff.record.files import one_line
+from bitcliff.record.pairs import RESULT
 from bitcliff.record.schema import Provenance, SubjectInfo
 from bitcliff.record.store import check_figures
 from bitcliff.record.summary import Figure, Run, figure_of
 from bitcliff.run.run_directory import (
     CONFIG,
-    RESULT,
     commands_in,
     finished_measurement,
     finished_record,
