@@ -83,7 +83,8 @@ class Ask:
             tensors["bits"] = under.bits.byte()  # numbers of options, or widths of 16 at most
         if under.widths is not None:
             tensors["widths"] = under.widths
-        distinct = list(dict.fromkeys((*under.formats, *under.weighed)))
+        known = (one for one in (*under.formats, *under.weighed) if one is not None)
+        distinct = list(dict.fromkeys(known))
         about = {
             "count": self.count,
             "mode": under.mode,
@@ -91,7 +92,7 @@ class Ask:
             "followable": under.followable,
             "nudge": under.nudge,
             "distinct": [one.model_dump(mode="json") for one in distinct],
-            "formats": [distinct.index(one) for one in under.formats],
+            "formats": [None if one is None else distinct.index(one) for one in under.formats],
             "weighed": [distinct.index(one) for one in under.weighed],
         }
         return packed(about, tensors)
@@ -106,7 +107,7 @@ class Ask:
             mode=about["mode"],
             bits=None if bits is None else bits.long(),
             active=None if active is None else frozenset(active),
-            formats=tuple(distinct[number] for number in about["formats"]),
+            formats=tuple(None if at is None else distinct[at] for at in about["formats"]),
             followable=about["followable"],
             widths=tensors.get("widths"),
             weighed=tuple(distinct[number] for number in about["weighed"]),
