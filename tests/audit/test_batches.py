@@ -136,7 +136,7 @@ def test_other_inputs_than_theirs_are_run_here(mlp: nn.Module, held_out: Example
 
 
 def test_what_is_sent_holds_no_object() -> None:
-    under = Under("formats", formats=(TOKEN, TENSOR, TOKEN), weighed=(TENSOR,), followable=True)
+    under = Under("formats", formats=(TOKEN, TENSOR, None), weighed=(TENSOR,), followable=True)
     ask = Ask(torch.tensor([4, 4]), 1, under)
     back = Ask.of_bytes(ask.to_bytes())
     assert back.under == under
