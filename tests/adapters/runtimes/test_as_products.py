@@ -7,6 +7,7 @@ import pytest
 import torch
 from onnx import TensorProto, helper
 
+from bitcliff.adapters.runtimes import integer_sums
 from bitcliff.adapters.runtimes.as_products import FORMS
 from bitcliff.errors import InputError
 from tests.adapters.runtimes.sums import (
@@ -95,6 +96,25 @@ def test_what_is_fused_with_scales_around_it(operator: str, scaled: bool) -> Non
         kind = TensorProto.UINT8
     model = model_of(*nodes, kind=kind, **constants)
     check(model, torch.from_numpy(X), expected, within=0 if scaled else 1e-4)
+
+
+def test_a_file_that_cannot_be_written_fused_is_run_all_the_same(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def refuse(*_: Any) -> None:
+        raise InputError("it cannot be written")
+
+    nodes = [
+        helper.make_node("DequantizeLinear", ["x", "sx", "zx"], ["xs"]),
+        helper.make_node("DequantizeLinear", ["w", "sx", "zw"], ["ws"]),
+        helper.make_node("MatMul", ["xs", "ws"], ["y"], name="head"),
+    ]
+    used: dict[str, Any] = {name: CONSTANTS[name] for name in ("w", "sx", "zx")}
+    monkeypatch.setattr(integer_sums, "_fused", refuse)
+    sums = both(model_of(*nodes, zw=np.int8(0), **used))
+    assert sums.exact()(torch.from_numpy(X)).shape == (5, N)
+    with pytest.raises(InputError, match="and not MatMul head"):
+        sums.saturating()
 
 
 HEADS, WIDTH = 2, 8
