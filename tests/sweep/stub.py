@@ -7,11 +7,13 @@ from pathlib import Path
 from bitcliff.sweep.cell import Cell, CellOutcome, Place
 from bitcliff.sweep.scheduler import Pool, Scheduler, SweepListener
 
-# Arguments: seconds, exit code, name; --out RUN. Says in a file of its own that it began and ended.
+# Arguments: seconds, exit code, name; --out RUN. Says in a file of its own that it began. With a code
+# of "killed" it is.
 _PROGRAM = """#!/bin/sh
 seconds=$1; code=$2; name=$3; out=$5
 echo "begin $name $(date +%s.%N)" >> "$(dirname "$0")/seen.txt"
 sleep "$seconds"
+[ "$code" = killed ] && kill -9 $$
 mkdir -p "$out"
 echo "{\\"name\\": \\"$name\\"}" > "$out/result.json"
 [ "$code" = 0 ] || echo "bitcliff: error: $name was told to fail" >&2
@@ -34,7 +36,9 @@ def seen(folder: Path) -> list[tuple[str, float]]:
     return [(name, float(when)) for _, name, when in (line.split() for line in lines)]
 
 
-def stub_cell(name: str, seconds: float = 0.0, code: int = 0, after: str | None = None) -> Cell:
+def stub_cell(
+    name: str, seconds: float = 0.0, code: int | str = 0, after: str | None = None
+) -> Cell:
     return Cell(name, "pair", {}, (str(seconds), str(code), name), after=after)
 
 

@@ -1,5 +1,6 @@
 """Fifty kills of worker, driver and raylet on a real cluster: no cell is lost, none is repeated."""
 
+import json
 import random
 import subprocess
 import sys
@@ -132,5 +133,6 @@ def test_no_cell_is_lost_or_repeated(cluster: Cluster, tmp_path: Path) -> None:
     assert len(begun) > CELLS  # kills did hit cells
     for name, (outcome, when) in ended.items():
         assert outcome.state == "done"
+        assert json.loads(store.read(f"{name}/run/result.json") or b"") == {"name": name}
         assert store.outcome(name) == outcome
         assert [at for other, at in begun if other == name and at > when] == []

@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 import psutil
+import pytest
 
 from bitcliff.sweep.cell import CellOutcome
 from bitcliff.sweep.local import LocalPool, places
@@ -37,6 +38,22 @@ def test_what_is_done_is_not_begun_again(tmp_path: Path) -> None:
     again = run(LocalPool(place(tmp_path), 1), cells)
     assert again == first
     assert [name for name, _ in seen(tmp_path)] == ["a", "b"]
+
+
+@pytest.mark.parametrize("reaped_by_another", [False, True])
+def test_a_killed_cell_is_begun_again(tmp_path: Path, reaped_by_another: bool) -> None:
+    before = signal.getsignal(signal.SIGCHLD)
+    if reaped_by_another:  # then Python takes an exit code for 0
+        signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    try:
+        (lost,) = run(LocalPool(place(tmp_path), 1), [stub_cell("a", code="killed")]).values()
+    finally:
+        signal.signal(signal.SIGCHLD, before)
+    assert (lost.state, lost.code) == ("lost", 0 if reaped_by_another else -signal.SIGKILL)
+    assert Store(str(tmp_path / "cells")).outcome("a") is None
+    (done,) = run(LocalPool(place(tmp_path), 1), [stub_cell("a")]).values()
+    assert done.state == "done"
+    assert [name for name, _ in seen(tmp_path)] == ["a", "a"]
 
 
 def test_no_more_at_once_than_there_is_room_for(tmp_path: Path) -> None:

@@ -146,7 +146,7 @@ class _Progress:
         self._running.pop(cell.name, None)
         self._ended[cell.name] = outcome
         why = f": {outcome.reason}" if outcome.reason else ""
-        if not self._drawn or outcome.state == "failed":
+        if not self._drawn or outcome.state in ("failed", "lost"):
             spent = _duration(outcome.seconds)
             self._note(f"{outcome.state}  {cell.name} ({spent}){why}; {self._counts()}")
 
@@ -162,7 +162,7 @@ class _Progress:
         return self._stop.received is not None
 
     def _counts(self) -> str:
-        failed = sum(one.state == "failed" for one in self._ended.values())
+        failed = sum(one.state in ("failed", "lost") for one in self._ended.values())
         done = sum(one.state == "done" for one in self._ended.values())
         left = len(self._cells) - len(self._ended) - len(self._running)
         text = f"{done} done, {len(self._running)} running, {failed} failed, {left} to come"

@@ -57,12 +57,13 @@ class CellOutcome:
     """What came of a cell.
 
     Attributes:
-        state: "stopped": told to stop, and to be gone on with.
+        state: "stopped": told to stop. "lost": its process was killed, or is gone without what it
+            was to leave. Neither is kept: both are begun again by the same sweep.
         code: what the command left with. reason: of a failure, in a line.
         seconds: the command itself took. attempt: tells two runs of a cell apart.
     """
 
-    state: Literal["done", "failed", "stopped"]
+    state: Literal["done", "failed", "stopped", "lost"]
     code: int
     reason: str
     seconds: float

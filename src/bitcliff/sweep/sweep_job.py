@@ -68,7 +68,7 @@ class SweepResult:
     def failed(self) -> dict[str, str]:
         """By name, why."""
         found = self.outcomes.items()
-        return {name: one.reason for name, one in found if one.state == "failed"}
+        return {name: one.reason for name, one in found if one.state in ("failed", "lost")}
 
 
 @dataclass(frozen=True)

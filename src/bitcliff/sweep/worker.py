@@ -12,7 +12,7 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import yaml
 
@@ -30,6 +30,7 @@ _NO_LIMIT = 1e9  # seconds
 _WAIT_FOR_ANOTHER = 60.0  # seconds, for a process that is about to die
 # An audit also leaves with these once it has its record: the gate failed, or is inconclusive.
 _ENDED = {"assess": (0, 1, 3)}
+_LEAVES = {"assess": "record.json"}
 
 
 class Children:
@@ -97,7 +98,7 @@ def execute(job: str, children: Children | None = None, **environment: str) -> s
             if before is not None:
                 return before.text
             outcome = _outcome(asked, folder, store, children or Children(), environment, attempt)
-            if outcome.state == "stopped":
+            if outcome.state in ("stopped", "lost"):
                 return outcome.text
             if store.local is None:
                 store.upload(folder, asked["name"])
@@ -146,11 +147,18 @@ def _outcome(
     env[PARENT] = str(os.getpid())  # it would go on alone, while another machine does it again
     code = children.run(command, log, env, asked["cwd"])
     seconds = time.monotonic() - began
-    if code in _ENDED.get(asked["kind"], (0,)):
+    ended = code in _ENDED.get(asked["kind"], (0,))
+    # Where another part of this process has reaped a killed child, as Ray does when it ends a
+    # worker, Python takes its exit code for 0.
+    if ended and (folder / RUN / _LEAVES.get(asked["kind"], "result.json")).exists():
         return CellOutcome("done", code, "", seconds, attempt)
     if children.stopping:
         return CellOutcome("stopped", code, "stopped", seconds, attempt)
-    return CellOutcome("failed", code, _reason(code, log), seconds, attempt)
+    if ended:
+        return CellOutcome("lost", code, "it is gone without a record", seconds, attempt)
+    # A signal came of whoever ended a worker, or of the system: it says nothing of the cell.
+    state: Literal["lost", "failed"] = "lost" if code < 0 else "failed"
+    return CellOutcome(state, code, _reason(code, log), seconds, attempt)
 
 
 def _command(asked: dict[str, Any], folder: Path, store: Store) -> list[str]:
