@@ -7,8 +7,7 @@ from pathlib import Path
 from bitcliff.sweep.cell import Cell, CellOutcome, Place
 from bitcliff.sweep.scheduler import Pool, Scheduler, SweepListener
 
-# Arguments: seconds, exit code, name; --out RUN. Says in a file of its own that it began. With a code
-# of "killed" it is.
+# Arguments: seconds, exit code (or "killed"), name; --out RUN. Says in a file that it began.
 _PROGRAM = """#!/bin/sh
 seconds=$1; code=$2; name=$3; out=$5
 echo "begin $name $(date +%s.%N)" >> "$(dirname "$0")/seen.txt"
