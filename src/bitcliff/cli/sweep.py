@@ -12,7 +12,7 @@ import click
 from bitcliff.cli.stop_signals import StopSignals
 
 if TYPE_CHECKING:
-    from rich.table import Table
+    from rich.console import Group
 
     from bitcliff.sweep.cell import Cell, CellOutcome
     from bitcliff.sweep.scheduler import SweepListener
@@ -177,10 +177,12 @@ class _Progress:
         rate = len(self._ended) / max(time.monotonic() - self._began, 1e-9)
         return f"about {_duration(max(left - len(self._running) / 2, 0.5) / rate)} left"
 
-    def _table(self) -> "Table":
+    def _table(self) -> "Group":
+        from rich.console import Group
         from rich.table import Table
+        from rich.text import Text
 
-        table = Table(title=self._counts(), title_justify="left", box=None)
+        table = Table(box=None)
         table.add_column("running")
         table.add_column("since", justify="right")
         now = time.monotonic()
@@ -190,4 +192,4 @@ class _Progress:
             table.add_row(f"and {len(self._running) - _SHOWN} more", "")
         if self._stop.received is not None:
             table.add_row("stopping: finishing the steps under way", "")
-        return table
+        return Group(Text(self._counts()), table)
