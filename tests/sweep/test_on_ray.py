@@ -12,6 +12,7 @@ import pytest
 
 from bitcliff.errors import InputError
 from bitcliff.sweep.cell import Place
+from bitcliff.sweep.folder import Claim, pull
 from bitcliff.sweep.on_ray import RayPool
 from bitcliff.sweep.ray_cluster import connect
 from bitcliff.sweep.store import Store
@@ -72,6 +73,8 @@ def test_cells_leave_what_they_found_in_a_bucket(ray: Any, bucket: str, tmp_path
         assert store.outcome(name) == outcome
         assert json.loads(store.read(f"{name}/run/result.json") or b"") == {"name": name}
     assert store.read("c1/network.safetensors") == b"weights"
+    here = pull(store, "c2", tmp_path / "sweep")
+    assert json.loads((here / "result.json").read_bytes()) == {"name": "c2"}
     again = run(RayPool(ray, place, cpus=0.5), cells)
     assert again == first
     assert len(seen(tmp_path)) == len(cells)
@@ -85,6 +88,16 @@ def test_more_than_a_machine_has_is_refused(
     told = f"--{name} {much}: no machine of the cluster has more than {most}; "
     with pytest.raises(InputError, match=re.escape(told)):
         RayPool(ray, Place(str(tmp_path)), **asked)
+
+
+def test_a_bucket_is_used_by_one_sweep(bucket: str, tmp_path: Path) -> None:
+    store = Store(f"{bucket}/two")
+    mine, theirs = (Claim(store, tmp_path / name, {"pairs": 1}) for name in ("mine", "theirs"))
+    mine.take()
+    with pytest.raises(InputError, match=r"--storage s3://sweeps/two: in use by .*mine, heard of"):
+        theirs.take()
+    mine.release()
+    theirs.take()
 
 
 def test_storage_out_of_reach_is_told_in_a_line(bucket: str) -> None:
