@@ -26,7 +26,8 @@ def write_tables(
     """Write the page, and for each table CSV, LaTeX and SVG; the same records, the same bytes.
 
     Args:
-        failed: by a cell's name, why. cells: of the whole grid. command: as it was typed.
+        failed: by a cell's name, why. cells: of the whole grid, without networks that are trained
+            for others. command: as it was typed.
 
     Returns:
         The names of the files.
@@ -59,9 +60,8 @@ def render_sweep(
         "sweep.html.j2",
         {
             "title": _title(records, best),
-            "lead": f"{done} cells are in these tables; {cells} are in the grid, with the networks "
-            f"that were trained first, and {len(failed)} failed.",
-            "kind": "inconclusive" if failed or done == 0 else "pass",
+            "lead": f"{done} of {cells} cells of the grid are here; {len(failed)} failed.",
+            "kind": "pass" if done == cells and not failed else "inconclusive",
             "sheets": [(sheet, sheet_plot(sheet)) for sheet in found],
             "notable": [_notable_row(group) for group in best.values()],
             "failed": [(clean(name), clean(reason, 400)) for name, reason in failed.items()],

@@ -135,11 +135,7 @@ def _plain(key: str) -> Callable[[Row], str]:
 
 
 def _number(key: str, digits: int = 1) -> Callable[[Row], str]:
-    return lambda row: NOTHING if row[key] is None else f"{row[key]:.{digits}f}"
-
-
-def _points(key: str) -> Callable[[Row], str]:
-    return lambda row: signed(row[key])
+    return lambda row: NOTHING if row[key] is None else f"{row[key]:.{digits}f}".replace("-", "−")
 
 
 def _between(value: str, low: str, high: str, sign: bool = False) -> Callable[[Row], str]:
@@ -174,11 +170,10 @@ _FIRST: tuple[str, Sequence[Column]] = (
     "with the one it began as; where it failed, the change proves nothing. Freedom: log2 of the "
     "allocations a policy chooses from; at 0 there is one, and a loss is the network's alone",
     (
-        ("Network, bits, budget", place_words),
+        ("Network, bits, budget, role", lambda row: f"{place_words(row)}, {row['role']}"),
         ("Options", lambda row: f"{row['least_bits']} to {row['most_bits']}"),
         ("Mean bits", lambda row: mean_text(row["total_bits"] / row["points"])),
         ("Freedom", _number("policy_freedom_log2")),
-        ("Role", _plain("role")),
         ("Before", _number("base_float")),
         ("Float", _between("float", "float_low", "float_high")),
         ("Change", _between("change_pp", "change_low_pp", "change_high_pp", sign=True)),
@@ -186,7 +181,7 @@ _FIRST: tuple[str, Sequence[Column]] = (
         ("Change by seed", _seed_spread),
         ("Parity", _parity),
         ("Paper: float", _number("paper_float", 2)),
-        ("Paper: change", _points("paper_change_pp")),
+        ("Paper: change", _number("paper_change_pp", 2)),
     ),
 )
 _SECOND: tuple[str, Sequence[Column]] = (

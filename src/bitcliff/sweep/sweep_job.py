@@ -118,7 +118,8 @@ def run_sweep(job: SweepJob, listener: SweepListener) -> SweepResult:
         done = [cell for cell in cells if _is_done(result.outcomes, cell)]
         runs = {cell.name: pull(store, cell.name, job.out) for cell in done}
         records, paper = read_cells(done, runs), Paper.of(config.pairs)
-        write_tables(records, paper, result.failed, len(cells), job.out, job.command)
+        whole = sum(cell.kind in ("pair", "assess") for cell in cells)
+        write_tables(records, paper, result.failed, whole, job.out, job.command)
     return result
 
 
