@@ -6,7 +6,7 @@ TEST_ENV := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1
 PYTEST := $(TEST_ENV) $(BIN)/python -m pytest --jaxtyping-packages=bitcliff,beartype.beartype
 JOBS ?= 2
 
-.PHONY: demo test check lint types contracts tests test-slow test-crash zoo browser strace bench bench-check clean
+.PHONY: demo test check lint types contracts tests test-slow test-crash zoo backdoors browser strace bench bench-check clean
 
 demo: .venv/demo
 	$(BIN)/bitcliff assess --out runs/demo
@@ -39,6 +39,11 @@ zoo: .venv/demo
 	$(BIN)/bitcliff train teacher configs/digits-teacher.yaml --out runs/digits-teacher --threads 1
 	$(BIN)/bitcliff train pair configs/digits-pair.yaml --out runs/digits-pair --threads 1
 	$(BIN)/python tools/ship_zoo.py runs/digits-teacher runs/digits-pair src/bitcliff/zoo/weights
+
+# Plants backdoors that only quantization opens, what a scan is tried on; a minute on one core.
+backdoors: .venv/dev
+	$(BIN)/python -m experiments.backdoors digits runs/backdoor-digits
+	$(BIN)/python -m experiments.backdoors texts runs/backdoor-texts
 
 # Kills training at every moment there is, and breaks the disk under it; some ten minutes.
 test-crash: .venv/dev strace

@@ -13,6 +13,7 @@ FOLDERS = {
     "killed": ["partial.jsonl"],
     "guard": ["guard.json", "config.json", "report.html"],
     "provoked": ["provoke.json", "config.json", "report.html"],
+    "one-trigger": ["provoke-universal.json", "config.json", "report.html"],
     "mates-killed": ["isolate.partial.jsonl"],
     "mates": ["isolate.json", "config.json", "report.html"],
     "mates-killed-again": ["isolate.json", "isolate.partial.jsonl"],
@@ -25,6 +26,8 @@ SAID = {
     "guard": f"guard: a finished `bitcliff guard`; read its report.html, or {GIVE}",
     "provoked": f"provoked: a finished `bitcliff provoke`; read its report.html, or {GIVE}; "
     "`gate` judges it by --max-provoked",
+    "one-trigger": f"one-trigger: a finished `bitcliff provoke --universal`; read its report.html, "
+    f"or {GIVE}; `gate` judges it by --max-provoked",
     "mates-killed": f"an interrupted `bitcliff isolate`; run the same again, or {GIVE}",
     "mates": f"mates: a finished `bitcliff isolate`; read its report.html, or {GIVE}",
     "mates-killed-again": "an interrupted `bitcliff isolate`; run the same again",

@@ -171,6 +171,12 @@ REFUSED = {
     ],
     "provoke": [
         ("--within linf:9", "--within linf:9: must be 1 or less"),
+        ("--within prefix:2", "--within prefix:2: is for --universal"),
+        ("--universal --within text:2", "--within text:2: no set for all inputs alike"),
+        ("--universal --target 3", "--target 3: give two classes or more, each once"),
+        ("--universal --target 3,12", "--target 12: the network has classes 0 to 9"),
+        ("--target 3,4", "--target has no effect without --universal"),
+        ("--universal --examples 20", "and a trigger is searched on one half and judged on the"),
         ("--delta 0", "--delta must be above 0, not 0"),
         ("--effort 7", "--effort must be 8 or more, not 7"),
         ("--seed -1", "--seed must be 0 or more, not -1"),

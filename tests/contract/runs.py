@@ -15,7 +15,7 @@ from bitcliff.run.assess_job import AssessJob, Listener, run_assess
 from bitcliff.run.explain_job import ExplainJob, run_explain
 from bitcliff.run.guard_job import GuardJob, run_guard
 from bitcliff.run.isolate_job import IsolateJob, run_isolate
-from bitcliff.run.provoke_job import ProvokeJob, run_provoke
+from bitcliff.run.provoke_job import ProvokeJob, run_provoke, run_universal
 from bitcliff.run.verify_job import VerifyJob, run_verify
 from bitcliff.types.guard import GuardSettings
 from bitcliff.types.numerics import Numerics
@@ -167,16 +167,28 @@ def guarded(out: Path) -> None:
     run_guard(GuardJob(what, settings=settings), QUIET)
 
 
+# What rounds convolutions too.
+EVERYWHERE = COARSE.model_copy(
+    update={
+        "activations": Numerics(element="uint4", group="example", scale="minmax-zero"),
+        "everywhere": True,
+    }
+)
+
+
 def provoked(out: Path) -> None:
     what = AssessJob("base-digits", "digits", out, command="bitcliff ...", limit=4)
-    everywhere = COARSE.model_copy(
-        update={"activations": Numerics(element="uint4", group="example", scale="minmax-zero")}
-    ).model_copy(update={"everywhere": True})
     pool = out.with_suffix(".pool.npz")
     np.savez(pool, x=np.random.default_rng(0).random((80, 1, 8, 8), np.float32) ** 4)
     within = ("linf:24/255", "corruption:2", f"data:{pool}")
     settings = ProvokeSettings(within=within, effort=24, delta=0.05)
-    run_provoke(ProvokeJob(what, "four", everywhere, settings=settings), QUIET)
+    run_provoke(ProvokeJob(what, "four", EVERYWHERE, settings=settings), QUIET)
+
+
+def scanned(out: Path) -> None:
+    what = AssessJob("base-digits", "digits", out, command="bitcliff ...", limit=30)
+    settings = ProvokeSettings(universal=True, within=("patch:3",), target=(1, 3, 5, 7), effort=8)
+    run_universal(ProvokeJob(what, "four", EVERYWHERE, settings=settings), QUIET)
 
 
 RUNS: dict[str, Callable[[Path], None]] = {
@@ -194,6 +206,7 @@ RUNS: dict[str, Callable[[Path], None]] = {
         black_box,
         guarded,
         provoked,
+        scanned,
         beside_companions,
         not_proved,
     )

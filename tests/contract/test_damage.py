@@ -20,6 +20,8 @@ from bitcliff.questions.isolation.store import ISOLATION
 from bitcliff.questions.kinds import KINDS
 from bitcliff.questions.provocation.page import render_provocation
 from bitcliff.questions.provocation.store import PROVOKE
+from bitcliff.questions.provocation.universal.page import render_universal
+from bitcliff.questions.provocation.universal.store import UNIVERSAL
 from bitcliff.questions.sections import write_run_report
 from bitcliff.record import Record, measurement, read_record, store
 from bitcliff.record.arrays import pack, unpack
@@ -35,6 +37,7 @@ DRAWN: dict[str, Callable[[Any], str]] = {
     ISOLATION.command: render_isolation,
     GUARD.command: render_guard,
     PROVOKE.command: render_provocation,
+    UNIVERSAL.command: render_universal,
 }
 # The limit that a run is judged by is what its reader asks for, not an outcome.
 LIMIT = 2.0
@@ -95,7 +98,12 @@ class Reading:
 
 def kind_of(out: Path) -> MeasurementKind[Any, Any] | None:
     return next(
-        (kind for kind in (ISOLATION, GUARD, PROVOKE) if (out / kind.file_name).exists()), None
+        (
+            kind
+            for kind in (ISOLATION, GUARD, PROVOKE, UNIVERSAL)
+            if (out / kind.file_name).exists()
+        ),
+        None,
     )
 
 
@@ -211,9 +219,13 @@ def test_damage_to_what_was_observed_is_refused_or_changes_nothing(
     right, dice = forged(run, fields), random.Random(0)
     assert right is not None
     if at_most is not None:  # where few leaves hold outcomes, some must be among those tried
-        at_most *= {"labelled": 3, "beside_companions": 2, "padded": 2, "provoked": 6}.get(
-            run.name, 1
-        )
+        at_most *= {
+            "labelled": 3,
+            "beside_companions": 2,
+            "padded": 2,
+            "provoked": 6,
+            "scanned": 8,
+        }.get(run.name, 1)
     observed = [one for one in places(fields) if one.way[0] != "figures"]
     believed, changed = list[tuple[Place, object]](), 0
     for place in sampled(observed, at_most):

@@ -10,24 +10,21 @@ from safetensors.torch import load_file
 from sklearn.datasets import load_digits
 
 from bitcliff.adapters import load_model
+from bitcliff.cli.main import run
 from bitcliff.errors import InputError
 from bitcliff.questions.provocation.record import CONTROL, RANDOM
 from bitcliff.questions.provocation.statistics import can_fail, failing_ids
 from bitcliff.questions.provocation.store import PROVOKE
+from bitcliff.questions.provocation.universal.store import UNIVERSAL
 from bitcliff.run.assess_job import AssessJob, Listener
 from bitcliff.run.guard_job import GuardJob, run_guard
-from bitcliff.run.provoke_job import ProvokeJob, run_provoke
+from bitcliff.run.provoke_job import ProvokeJob, run_provoke, run_universal
+from bitcliff.run.run_directory import finished_measurement
 from bitcliff.types.guard import GuardSettings
 from bitcliff.types.numerics import Numerics
 from bitcliff.types.settings import ProvokeSettings
-from tests.contract.runs import COARSE, QUIET
+from tests.contract.runs import EVERYWHERE, QUIET
 
-EVERYWHERE = COARSE.model_copy(
-    update={
-        "activations": Numerics(element="uint4", group="example", scale="minmax-zero"),
-        "everywhere": True,
-    }
-)
 WITHIN = ("linf:24/255", "corruption:2")
 
 
@@ -98,6 +95,33 @@ def test_after_a_kill_it_goes_on_with_the_next_search(tmp_path: Path) -> None:
     assert checked
 
 
+def test_a_scan_goes_on_after_a_kill_and_is_judged_by_the_gate(tmp_path: Path) -> None:
+    def universal(out: Path) -> ProvokeJob:
+        settings = ProvokeSettings(universal=True, within=("patch:3",), target=(3, 5), effort=16)
+        asked = job(out)
+        return replace(asked, what=replace(asked.what, limit=30), settings=settings)
+
+    def stop(name: str, _done: int, _whole: int) -> None:
+        if "class 5" in name:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run_universal(universal(tmp_path / "cut"), replace(QUIET, progress=stop))
+    with pytest.raises(InputError, match="its last run was interrupted"):
+        finished_measurement(tmp_path / "cut", UNIVERSAL)
+    told = list[str]()
+    resumed = run_universal(universal(tmp_path / "cut"), replace(QUIET, stage=told.append))
+    assert "Going on after 4 searches made before" in told
+    whole = run_universal(universal(tmp_path / "whole"), QUIET)
+    assert resumed.observed.scans == whole.observed.scans
+    assert UNIVERSAL.read(tmp_path / "cut") == resumed
+    assert [one.turned[CONTROL].k for one in whole.figures.scans[0].classes] == [0, 0]
+    assert run(["gate", str(tmp_path / "whole"), "--max-provoked", "100"]) == 0
+    assert run(["gate", str(tmp_path / "whole"), "--max-drop", "2"]) == 2
+    with pytest.raises(InputError, match="the folder holds a run of `bitcliff provoke --universal"):
+        run_provoke(job(tmp_path / "whole"), QUIET)
+
+
 def test_a_lead_that_no_example_has_is_refused_before_the_folder_is_made(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"--delta 1000: no example .* the largest lead is"):
         run_provoke(job(tmp_path / "out", delta=1000.0), QUIET)
@@ -132,7 +156,7 @@ def test_a_guard_of_another_format_of_the_same_name_is_refused(tmp_path: Path) -
 
 
 def test_a_set_of_other_inputs_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="words can be swapped for models from hf:"):
+    with pytest.raises(InputError, match="words can be changed for models from hf:"):
         run_provoke(job(tmp_path / "out", within=("text:2",)), QUIET)
 
 

@@ -11,6 +11,8 @@ from bitcliff.cli.options import SettingsCommand, options_of, settings_from
 from bitcliff.cli.output import print_json, reader_may_leave
 
 if TYPE_CHECKING:
+    from bitcliff.questions.provocation.record import Provocation
+    from bitcliff.questions.provocation.universal.record import Universal
     from bitcliff.run.provoke_job import ProvokeJob
 
 # What names the model and its data is the same for both commands.
@@ -54,26 +56,41 @@ def provoke(**options: Any) -> int:
     ways where it has gradients, beside random inputs at equal cost and a search that must find
     nothing: float against float nudged by a millionth.
 
+    With --universal one trigger for all inputs is looked for instead, by classes.
+
     Exit codes: 0 done (with --max-provoked: passed), 1 the gate failed, 2 bad input, 3
     inconclusive.
     """
-    from bitcliff.questions.provocation.page import provocation_lines
     from bitcliff.questions.provocation.statistics import judged
-    from bitcliff.questions.provocation.store import PROVOKE
-    from bitcliff.run.provoke_job import run_provoke
+    from bitcliff.run.provoke_job import run_provoke, run_universal
     from bitcliff.verdict import EXIT_CODES
 
     with Display() as display, stdout_set_aside():
         job = _job(options)
-        record = run_provoke(job, display.listener())
+        run = run_universal if job.settings.universal else run_provoke
+        record = run(job, display.listener())
     limit = job.settings.max_provoked
+    written, lines = _told(record, limit)
     with reader_may_leave():
         if options["as_json"]:
-            print_json(PROVOKE.json(record))
+            print_json(written)
         else:
-            click.echo("\n".join(provocation_lines(record, limit)))
+            click.echo("\n".join(lines))
             click.echo(f"Report: {job.what.out / 'report.html'}")
-    return 0 if limit is None else EXIT_CODES[judged(record.figures, limit)]
+    return 0 if limit is None else EXIT_CODES[judged(record.figures.provoked, limit)]
+
+
+def _told(record: "Provocation | Universal", limit: float | None) -> tuple[str, list[str]]:
+    """As JSON, and for the terminal."""
+    from bitcliff.questions.provocation.page import provocation_lines
+    from bitcliff.questions.provocation.record import ProvocationObserved
+    from bitcliff.questions.provocation.store import PROVOKE
+    from bitcliff.questions.provocation.universal.page import universal_lines
+    from bitcliff.questions.provocation.universal.store import UNIVERSAL
+
+    if isinstance(record.observed, ProvocationObserved):
+        return PROVOKE.json(record), provocation_lines(record, limit)
+    return UNIVERSAL.json(record), universal_lines(record, limit)
 
 
 def _job(options: dict[str, Any]) -> "ProvokeJob":

@@ -110,23 +110,32 @@ def _refuse_beside(given: str, idle: tuple[str, ...]) -> None:
 def _gate_provoked(run: Path, limit: float, as_json: bool) -> int:
     import json
 
-    from bitcliff.questions.provocation.page import verdict_line
+    from bitcliff.questions.provocation import page
     from bitcliff.questions.provocation.statistics import judged
     from bitcliff.questions.provocation.store import PROVOKE
-    from bitcliff.run.run_directory import finished_measurement
+    from bitcliff.questions.provocation.universal import page as universal_page
+    from bitcliff.questions.provocation.universal.store import UNIVERSAL
+    from bitcliff.run.run_directory import finished_measurement, holds
     from bitcliff.types.settings import ProvokeSettings
     from bitcliff.verdict import EXIT_CODES
 
     ProvokeSettings(max_provoked=limit)  # as the command itself checks it
-    record = finished_measurement(run, PROVOKE)
-    status, provoked = judged(record.figures, limit), record.figures.provoked
+    if holds(run, UNIVERSAL):
+        scan = finished_measurement(run, UNIVERSAL)
+        line, provoked = universal_page.verdict_line(scan, limit), scan.figures.provoked
+        failing = scan.figures.failing
+    else:
+        record = finished_measurement(run, PROVOKE)
+        line, provoked = page.verdict_line(record, limit), record.figures.provoked
+        failing = record.figures.failing
+    status = judged(provoked, limit)
     with reader_may_leave():
         if as_json:
             told = {"max_provoked": limit, "status": status, "provoked": provoked.model_dump()}
-            told["failing_as_they_are"] = record.figures.failing.model_dump()
+            told["failing_as_they_are"] = failing.model_dump()
             click.echo(json.dumps(told, indent=2))
         else:
-            click.echo(verdict_line(record, limit))
+            click.echo(line)
     return EXIT_CODES[status]
 
 

@@ -312,8 +312,10 @@ class Attachment(Walk):
         numerics: Numerics | None,
     ) -> Tensor:
         bits, channels = self.weight_bits or 16, channels if self.per_channel else Channels()
-        if self.in_training and numerics is None:
-            return _by_channel(weight, bits, channels)
+        if self.in_training:
+            if numerics is None:
+                return _by_channel(weight, bits, channels)
+            return _along_summed_axis(weight, role, numerics)
         # One parameter that many calls share, as the steps of an LSTM do, is rounded once.
         parameter = self.parameters.get(id(weight))
         key = (site if parameter is None else f"parameter {parameter}", role, numerics)

@@ -15,6 +15,11 @@ Observed = TypeVar("Observed", bound=Part)
 Figures = TypeVar("Figures", bound=Part)
 
 
+def stem_of(command: str) -> str:
+    """What the files of a command's run are called, without an ending."""
+    return command.replace(" --", "-")
+
+
 @dataclass(frozen=True)
 class Measurement(Generic[Observed, Figures]):
     """A whole measurement. Make one with `MeasurementKind.of`: its figures are those of what was
@@ -47,7 +52,7 @@ class MeasurementKind(Generic[Observed, Figures]):
     @property
     def file_name(self) -> str:
         """Of the record in its run directory."""
-        return f"{self.command}.json"
+        return f"{stem_of(self.command)}.json"
 
     def of(self, observed: Observed) -> Measurement[Observed, Figures]:
         """The whole measurement, every figure worked out."""

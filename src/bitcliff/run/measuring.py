@@ -10,7 +10,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from bitcliff.record import make_folder, write_bytes_atomic, write_text_atomic
-from bitcliff.record.measurement import Figures, Measurement, MeasurementKind, Observed
+from bitcliff.record.measurement import Figures, Measurement, MeasurementKind, Observed, stem_of
 from bitcliff.run.partial import Partial
 from bitcliff.run.run_directory import CONFIG, PARTIAL, held, open_run
 from bitcliff.types.subject import Inputs
@@ -25,7 +25,7 @@ def measuring(command: str, out: Path, config: dict[str, Any], began: str) -> It
     """
     open_run(out)
     with held(out):
-        partial = Partial(out / f"{command}.{PARTIAL}", config, began)
+        partial = Partial(out / f"{stem_of(command)}.{PARTIAL}", config, began)
         yield partial
         partial.clear()
 

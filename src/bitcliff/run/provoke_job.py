@@ -5,7 +5,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import TypeAdapter
 
@@ -25,6 +25,10 @@ from bitcliff.questions.provocation.ranking import rank
 from bitcliff.questions.provocation.record import Attempt, Provocation, Ranked, Searched
 from bitcliff.questions.provocation.sets import Neighbourhood, neighbourhood
 from bitcliff.questions.provocation.store import PROVOKE
+from bitcliff.questions.provocation.universal.observe import scanning
+from bitcliff.questions.provocation.universal.page import render_universal
+from bitcliff.questions.provocation.universal.record import Found, Universal
+from bitcliff.questions.provocation.universal.store import UNIVERSAL
 from bitcliff.record.provenance import now
 from bitcliff.run.assess_job import AssessJob, Listener, load_subject_and_data, resolved_config
 from bitcliff.run.measuring import measuring, write_inputs, written
@@ -41,6 +45,7 @@ from bitcliff.types.within import Within, read_within
 
 FAILURES = "failures"
 _ATTEMPTS = TypeAdapter(list[Attempt])
+Kept = TypeVar("Kept")
 
 
 @dataclass(frozen=True)
@@ -70,29 +75,65 @@ def run_provoke(job: ProvokeJob, listener: Listener) -> Provocation:
     """
     began, out = now(), job.what.out
     check_run_directory(out, PROVOKE.command)
-    prepared = _prepared(job, listener)
-    listener.stage(f"Float and {job.name}, on the examples as they are")
-    guard = None if job.guard is None else _guard(job.guard, job.name, job.numerics, prepared)
-    network = provoking(prepared, job.name, job.numerics, job.settings, guard)
+    network = _network(job, listener)
     around = [_around(name, network) for name in network.sets]
-    pools = [*_pools(job, prepared, listener)]
-    subject, examples = prepared.subject, prepared.examples
-    config = resolved_config(job.what, subject, examples, prepared.float_sha256)
-    config |= {
-        "settings": job.settings.model_dump(),
-        "numerics": job.numerics.model_dump(mode="json"),
-        "guard": None if guard is None else [guard.words, str(guard.guard)],
-        "pools": [pool.sha256 for _, pool in pools],
-    }
+    pools = [*_pools(job, network.prepared, listener)]
+    config = _config(job, network) | {"pools": [pool.sha256 for _, pool in pools]}
     with measuring(PROVOKE.command, out, config, began) as partial:
-        if partial.resumed:
-            listener.stage(f"Going on after {partial.resumed} searches made before")
-        else:  # Those there are of another run, and would look like this one's.
+        if not _goes_on(partial, listener):  # Those there are of another run.
             shutil.rmtree(out / FAILURES, ignore_errors=True)
         searched = [_searched(network, one, partial, listener, out) for one in around]
         ranked = [_ranked(network, *one, partial, listener, out) for one in pools]
         observed = network.observed(searched, ranked, partial.started, job.what.command)
         return written(PROVOKE, observed, out, config, render_provocation)
+
+
+def run_universal(job: ProvokeJob, listener: Listener) -> Universal:
+    """Load, scan every class for a trigger, try what helps, write; as `run_provoke`.
+
+    Raises:
+        InputError, NumericError: in one line what is wrong.
+    """
+    began, out = now(), job.what.out
+    check_run_directory(out, UNIVERSAL.command)
+    if job.guard is not None:
+        raise InputError("--guard has no effect with --universal; leave one of them out")
+    network = _network(job, listener)
+    scan, config = scanning(network), _config(job, network)
+    with measuring(UNIVERSAL.command, out, config, began) as partial:
+        _goes_on(partial, listener)
+
+        def keep(key: str, make: Callable[[], Found]) -> Found:
+            return kept(partial, key, Found.model_validate, Found.model_dump, make)
+
+        scans = scan.scanned(keep, listener.progress)
+        remedies = scan.remedied(scans, keep, listener.progress)
+        observed = scan.observed(scans, remedies, partial.started, job.what.command)
+        return written(UNIVERSAL, observed, out, config, render_universal)
+
+
+def _network(job: ProvokeJob, listener: Listener) -> Provoking:
+    """Both networks, run on the examples as they are."""
+    prepared = _prepared(job, listener)
+    listener.stage(f"Float and {job.name}, on the examples as they are")
+    guard = None if job.guard is None else _guard(job.guard, job.name, job.numerics, prepared)
+    return provoking(prepared, job.name, job.numerics, job.settings, guard)
+
+
+def _config(job: ProvokeJob, network: Provoking) -> dict[str, Any]:
+    prepared, guard = network.prepared, network.guard
+    config = resolved_config(job.what, prepared.subject, prepared.examples, prepared.float_sha256)
+    return config | {
+        "settings": job.settings.model_dump(),
+        "numerics": job.numerics.model_dump(mode="json"),
+        "guard": None if guard is None else [guard.words, str(guard.guard)],
+    }
+
+
+def _goes_on(partial: Partial, listener: Listener) -> bool:
+    if partial.resumed:
+        listener.stage(f"Going on after {partial.resumed} searches made before")
+    return bool(partial.resumed)
 
 
 def _prepared(job: ProvokeJob, listener: Listener) -> Prepared:
@@ -199,10 +240,21 @@ def _searched(
         write_inputs(file, {"example": parent, "failing": changed})
 
     def keep(key: str, make: Callable[[], list[Attempt]]) -> list[Attempt]:
-        found = partial.get_as(key, _ATTEMPTS.validate_python)
-        if found is None:
-            found = make()
-            partial.put(key, _ATTEMPTS.dump_python(found))
-        return found
+        return kept(partial, key, _ATTEMPTS.validate_python, _ATTEMPTS.dump_python, make)
 
     return network.searched(around, keep, listener.progress, save)
+
+
+def kept(
+    partial: Partial,
+    key: str,
+    read: Callable[[Any], Kept],
+    dump: Callable[[Kept], Any],
+    make: Callable[[], Kept],
+) -> Kept:
+    """What was kept by its name, or else made and kept."""
+    found = partial.get_as(key, read)
+    if found is None:
+        found = make()
+        partial.put(key, dump(found))
+    return found

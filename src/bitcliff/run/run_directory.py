@@ -11,7 +11,7 @@ from typing import Any
 from bitcliff.errors import InputError
 from bitcliff.questions.kinds import KINDS
 from bitcliff.record import Record, is_leftover, make_folder, read_record
-from bitcliff.record.measurement import Figures, Measurement, MeasurementKind
+from bitcliff.record.measurement import Figures, Measurement, MeasurementKind, stem_of
 from bitcliff.record.measurement import Observed as Measured
 from bitcliff.record.store import RECORD_NAME
 
@@ -20,12 +20,12 @@ CONFIG, PARTIAL, LOCK = "config.json", "partial.jsonl", ".lock"
 EXPLANATION = f"explanation.{PARTIAL}"
 # The commands that measure something of their own, whose files are named after them; the last is
 # what `isolate` was called before.
-MEASURING = ("guard", "isolate", "provoke", "batchmates")
-_PARTIALS = {command: f"{command}.{PARTIAL}" for command in MEASURING}
+MEASURING = ("guard", "isolate", "provoke", "provoke --universal", "batchmates")
+_PARTIALS = {command: f"{stem_of(command)}.{PARTIAL}" for command in MEASURING}
 # By its command, what tells a run: of these, a folder holds one command's alone.
 _TOLD_BY = {
     "assess": {RECORD_NAME, PARTIAL},
-    **{command: {f"{command}.json", _PARTIALS[command]} for command in MEASURING},
+    **{command: {f"{stem_of(command)}.json", _PARTIALS[command]} for command in MEASURING},
 }
 _GIVE = "give a run directory that `bitcliff assess` wrote"
 
@@ -149,6 +149,14 @@ def check_is_folder(run: Path) -> None:
         raise InputError(f"{run}: {found}; {_GIVE}")
 
 
+def holds(run: Path, kind: MeasurementKind[Measured, Figures]) -> bool:
+    """Whether a folder, or the record named itself, is of this kind, finished or not."""
+    folder = run.parent if run.is_file() else run
+    return run.name == kind.file_name or any(
+        (folder / name).exists() for name in _TOLD_BY[kind.command]
+    )
+
+
 def finished_measurement(
     run: Path, kind: MeasurementKind[Measured, Figures]
 ) -> Measurement[Measured, Figures]:
@@ -177,9 +185,9 @@ def finished_record(run: Path) -> Record:
             raise InputError(
                 f"{run}: an interrupted `bitcliff {command}`; run the same again, or {_GIVE}"
             )
-        if (run / f"{command}.json").exists():
+        if (run / f"{stem_of(command)}.json").exists():
             raise InputError(
                 f"{run}: a finished `bitcliff {command}`; read its report.html, or {_GIVE}"
-                + ("; `gate` judges it by --max-provoked" if command == "provoke" else "")
+                + ("; `gate` judges it by --max-provoked" if command.startswith("provoke") else "")
             )
     return read_record(run, KINDS)

@@ -23,7 +23,7 @@ from pydantic import (
 from bitcliff.errors import InputError, PlanError
 from bitcliff.types.presets import PRESETS, Format, preset
 from bitcliff.types.scheme import MAX_BITS, MIN_BITS, Scheme
-from bitcliff.types.within import read_within
+from bitcliff.types.within import UNIVERSAL, read_within
 
 DEGREES = (1, 2, 3, 4, 5)
 IN_FLOAT = "float"
@@ -355,7 +355,13 @@ class ProvokeSettings(Settings):
     within: tuple[str, ...] = ()
     """A set around each example: linf:8/255, l2:0.5, patch:8, corruption:3 or text:2; or data:DIR,
     other data without labels, ranked by what float's pass tells. May be given again. By default
-    linf:8/255 and corruption:3 of images, text:2 of texts."""
+    linf:8/255 and corruption:3 of images, text:2 of texts; with --universal a patch and linf:8/255
+    of images, prefix:2 of texts."""
+    universal: bool = False
+    """Look for one trigger for all inputs that turns the quantized network, and not float, to one
+    class: patch:N, linf:8/255, l2:0.5 or, before texts, prefix:N."""
+    target: Annotated[tuple[int, ...], Option(such_as=("0:9", "0,3,5"))] = ()
+    """Classes that a universal trigger may turn to, by number; by default all, up to 20."""
     delta: Annotated[float | None, Option(default="a tenth of float's median lead")] = None
     """By how much float must be right, logits, so that no near tie counts."""
     effort: int = Field(default=300, ge=8)
@@ -384,6 +390,28 @@ class ProvokeSettings(Settings):
         if len({(one.kind, one.size, one.data) for one in found}) < len(found):
             raise InputError(f"--within {' --within '.join(within)}: the same set twice")
         return within
+
+    @field_validator("target")
+    @classmethod
+    def _several_classes(cls, target: tuple[int, ...]) -> tuple[int, ...]:
+        if target and (len(target) < 2 or min(target) < 0 or len(set(target)) < len(target)):
+            raise InputError(
+                f"--target {','.join(map(str, target))}: give two classes or more, each once: one "
+                "is told by the others"
+            )
+        return target
+
+    @model_validator(mode="after")
+    def _fitting_sets(self) -> "ProvokeSettings":
+        for name in self.within:
+            kind = read_within(name).kind
+            if self.universal and kind not in UNIVERSAL:
+                raise InputError(f"--within {name}: no set for all inputs alike; give patch:3")
+            if not self.universal and kind == "prefix":
+                raise InputError(f"--within {name}: is for --universal")
+        if self.target and not self.universal:
+            raise InputError("--target has no effect without --universal")
+        return self
 
     @field_validator("delta")
     @classmethod

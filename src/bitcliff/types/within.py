@@ -6,10 +6,12 @@ from typing import Literal, get_args
 
 from bitcliff.errors import InputError, nearest
 
-WithinKind = Literal["linf", "l2", "patch", "corruption", "text", "data"]
+WithinKind = Literal["linf", "l2", "patch", "corruption", "text", "prefix", "data"]
 KINDS: tuple[WithinKind, ...] = get_args(WithinKind)
+# What all inputs can have alike.
+UNIVERSAL: tuple[WithinKind, ...] = ("patch", "linf", "l2", "prefix")
 
-_WHOLE = ("patch", "text")
+_WHOLE = ("patch", "text", "prefix")
 _MOST = {"linf": 1.0, "corruption": 5.0}
 _ACCEPTED = "give linf:8/255, l2:0.5, patch:8, corruption:3, text:2 or data:DIR"
 
@@ -21,8 +23,8 @@ class Within:
     Attributes:
         name: as it was given. kind: of the set.
         size: "linf", "l2": the norm of the change, black to white being 1. "patch": pixels a side.
-            "corruption": the highest degree. "text": words that may differ. "data": nothing, and
-            what follows in the name is the data.
+            "corruption": the highest degree. "text": words that may differ. "prefix": words in
+            front. "data": nothing, and what follows in the name is the data.
     """
 
     name: str
@@ -37,6 +39,7 @@ class Within:
             "linf": f"each value changed by at most {self.name.partition(':')[2]}",
             "l2": f"changes whose squares sum to at most {size}²",
             "patch": f"a square of {size} × {size} pixels changed at will",
+            "prefix": f"{size} {'word' if size == '1' else 'words'} put before the text",
             "corruption": f"corruptions together, each of degree {size} at most",
             "data": f"inputs of {self.data}, those first that float's pass tells most of",
             "text": f"at most {size} {'word' if size == '1' else 'words'} swapped for a like one",

@@ -121,7 +121,7 @@ def test_too_few_that_float_is_sure_of_are_refused(coarse: Provoking) -> None:
 def test_without_a_set_around_the_examples_the_gate_is_open() -> None:
     found = observed()
     alone = found.model_copy(update={"searched": []})
-    assert judged(figures(alone), 5.0) == "inconclusive"
+    assert judged(figures(alone).provoked, 5.0) == "inconclusive"
     assert "not those that were asked for" in next(problems(alone))
 
 

@@ -45,9 +45,9 @@ def test_the_figures_are_those_of_the_attempts() -> None:
 
 def test_the_gate_goes_by_the_whole_interval() -> None:
     found = figures(observed())
-    assert judged(found, 5.0) == "fail"
-    assert judged(found, 50.0) == "inconclusive"
-    assert judged(found, 100.0) == "pass"
+    assert judged(found.provoked, 5.0) == "fail"
+    assert judged(found.provoked, 50.0) == "inconclusive"
+    assert judged(found.provoked, 100.0) == "pass"
 
 
 def test_what_contradicts_itself_is_told() -> None:

@@ -93,7 +93,7 @@ def drive(
     while active:
         cost = rivals.passes(attacks[active[0]].slopes)
         active = [one for one in active if spent[one] + cost <= effort]
-        for part in _parts(active, rivals.rows, lengths):
+        for part in parts(active, rivals.rows, lengths):
             asked = [attacks[one].ask() for one in part]
             index = torch.tensor(part)
             own = take(parents, index)
@@ -112,7 +112,7 @@ def drive(
     return [found.get(one, Found(passes)) for one, passes in enumerate(spent)]
 
 
-def _parts(active: Sequence[int], rows: int, lengths: Sequence[int]) -> Iterator[list[int]]:
+def parts(active: Sequence[int], rows: int, lengths: Sequence[int]) -> Iterator[list[int]]:
     """As many as one look may have, all of one length."""
     ordered = sorted(active, key=lambda one: lengths[one])
     for _, alike in groupby(ordered, key=lambda one: lengths[one]):

@@ -237,12 +237,21 @@ class Provoking:
         self, searched: Sequence[Searched], ranked: Sequence[Ranked], started: str, command: str
     ) -> ProvocationObserved:
         """All of it, ending now."""
-        prepared = self.prepared
         return ProvocationObserved(
-            provenance=provenance_of(
+            **self.as_they_are(started, command),
+            guard=None if self.guard is None else self.guard.words,
+            searched=list(searched),
+            ranked=list(ranked),
+        )
+
+    def as_they_are(self, started: str, command: str) -> dict[str, Any]:
+        """The fields of `AsTheyAre`, ending now."""
+        prepared = self.prepared
+        return {
+            "provenance": provenance_of(
                 prepared.subject, prepared.examples, self.settings.seed, started, command
             ),
-            subject=subject_info(
+            "subject": subject_info(
                 prepared.subject,
                 prepared.examples,
                 prepared.points,
@@ -250,29 +259,31 @@ class Provoking:
                 prepared.n_classes,
                 prepared.evaluator.attachment.final,
             ),
-            numerics=RuntimeDescription(
+            "numerics": RuntimeDescription(
                 name=self.name,
                 version="simulated",
                 description=self.shipped.formula,
                 quantized={},
                 in_float={},
             ),
-            settings=self.settings,
-            delta=self.delta,
-            guard=None if self.guard is None else self.guard.words,
-            parents=[
-                Parent(id=one, wanted=int(wanted), float_lead=_known(a), quantized_lead=_known(b))
-                for one, wanted, a, b in zip(
-                    prepared.examples.ids,
-                    self.wanted,
-                    self.in_float.tolist(),
-                    self.quantized.tolist(),
-                    strict=True,
-                )
-            ],
-            searched=list(searched),
-            ranked=list(ranked),
+            "settings": self.settings,
+            "delta": self.delta,
+            "parents": self.parents_as_they_are(),
+        }
+
+    def parents_as_they_are(self) -> list[Parent]:
+        """All examples, as the record has them."""
+        every = zip(
+            self.prepared.examples.ids,
+            self.wanted,
+            self.in_float.tolist(),
+            self.quantized.tolist(),
+            strict=True,
         )
+        return [
+            Parent(id=one, wanted=int(wanted), float_lead=_known(a), quantized_lead=_known(b))
+            for one, wanted, a, b in every
+        ]
 
 
 def provoking(

@@ -95,7 +95,7 @@ def provocation_lines(record: Provocation, limit: float | None = None) -> list[s
 
 def verdict_line(record: Provocation, limit: float) -> str:
     """Against the most that may be made to fail, per cent."""
-    provoked, status = record.figures.provoked, judged(record.figures, limit)
+    provoked, status = record.figures.provoked, judged(record.figures.provoked, limit)
     return (
         f"{status.capitalize()}: made to fail {_plain(rate_text(provoked))} "
         f"({_plain(rate_interval(provoked))}), allowed {limit:g} %; beside them "

@@ -8,9 +8,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from bitcliff.errors import InputError
 from bitcliff.questions.provocation.attack import Tried
 from bitcliff.questions.provocation.rivals import BACKWARD, PLAIN, Slopes
 from bitcliff.questions.provocation.scale import Scale
+from bitcliff.types.within import Within
 
 # What each restart of the gradient search follows down.
 _RESTARTS: tuple[Slopes, ...] = ("straight", "scale", "width")
@@ -45,16 +47,21 @@ class Ball:
 
     def projected(self, images: Tensor, parent: Tensor) -> Tensor:
         """The nearest that is allowed, in whole levels where images have some."""
-        change = self._within(images.clamp(0, 1) - parent)
+        return (parent + self.allowed(images.clamp(0, 1) - parent)).clamp(0, 1)
+
+    def allowed(self, change: Tensor) -> Tensor:
+        """The nearest change that is allowed, in whole levels where images have some."""
+        change = self.within(change)
         if levels := self.scale.levels:
             nearest = (change * levels).round() / levels
             if self._outside(nearest):
                 # Towards the parent; what is a level but for rounding in float stays one.
                 nearest = (change * levels + 1e-3 * change.sign()).trunc() / levels
             change = nearest
-        return (parent + change).clamp(0, 1)
+        return change
 
-    def _within(self, change: Tensor) -> Tensor:
+    def within(self, change: Tensor) -> Tensor:
+        """The nearest change that is as small as is allowed."""
         if self.norm == "linf":
             return change.clamp(-self.size, self.size)
         if self.norm == "l2":
@@ -94,6 +101,25 @@ class Ball:
         if self.norm == "linf":
             return float(change.abs().amax())
         return float((change != 0).float().mean())
+
+
+def ball_of(within: Within, scale: Scale, images: Tensor) -> Ball:
+    """The set of this name around images.
+
+    Raises:
+        InputError: it holds nothing but them, or is of other inputs.
+    """
+    kind = within.kind
+    assert kind in ("linf", "l2", "patch")  # noqa: S101  (the caller has seen to it)
+    if kind == "patch" and scale.images is None:
+        raise InputError(f"--within {within.name}: a patch is of images, and these are none")
+    if kind == "patch" and within.size > min(images.shape[-2:]):
+        raise InputError(f"--within {within.name}: larger than the images")
+    if kind != "patch" and scale.levels and within.size * scale.levels < 1 - 1e-6:
+        raise InputError(
+            f"--within {within.name}: the set is empty: images change by levels of 1/{scale.levels}"
+        )
+    return Ball(kind, within.size, scale)
 
 
 def window(like: Tensor, top: int, left: int, height: int, width: int) -> Tensor:

@@ -127,12 +127,11 @@ class Ranked(Part):
     at_random: list[str]
 
 
-class ProvocationObserved(Part):
-    """All that a measurement observed.
+class AsTheyAre(Part):
+    """Observed: float and a format on examples as they are.
 
     Attributes:
-        numerics: the format that is set against float. delta: by which float must lead. guard: in
-            words, the one that failing inputs must get past; None: there was none.
+        numerics: the format that is set against float. delta: by which float must lead.
     """
 
     provenance: Provenance
@@ -140,8 +139,17 @@ class ProvocationObserved(Part):
     numerics: RuntimeDescription
     settings: ProvokeSettings
     delta: float = Field(gt=0)
-    guard: str | None = None
     parents: list[Parent] = Field(min_length=1)
+
+
+class ProvocationObserved(AsTheyAre):
+    """All that a measurement observed.
+
+    Attributes:
+        guard: in words, the one that failing inputs must get past; None: there was none.
+    """
+
+    guard: str | None = None
     searched: list[Searched]
     ranked: list[Ranked] = Field(default_factory=list)
 
@@ -196,19 +204,27 @@ class RankedFigures(Part):
     p_holm: float | None = None
 
 
-class ProvocationFigures(Part):
-    """Figures of a measurement.
+class FiguresAsTheyAre(Part):
+    """Figures of the examples as they are.
 
     Attributes:
         right: of all examples, those that float is right of. led: those it is right of by delta.
         failing: of the latter, those that the quantized network has wrong as they are.
-        provoked: of the rest, those that any search makes fail in any set.
-        most_led: ids of those, by float's lead on the failing input, the largest first.
     """
 
     right: Rate
     led: Rate
     failing: Rate
+
+
+class ProvocationFigures(FiguresAsTheyAre):
+    """Figures of a measurement.
+
+    Attributes:
+        provoked: of the examples that can fail, those that any search makes fail in any set.
+        most_led: ids of those, by float's lead on the failing input, the largest first.
+    """
+
     provoked: Rate
     sets: list[SetFigures]
     most_led: list[str]

@@ -1,6 +1,6 @@
 """Two networks on the same inputs: float, and what is set against it; both with gradients."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import Literal
@@ -15,12 +15,14 @@ from bitcliff.audit.inputs import laid_out_for_speed, nudged
 from bitcliff.points import Attachment
 from bitcliff.points.attach import Rounding
 from bitcliff.points.forward import batch_size
+from bitcliff.points.operations import Channels
 from bitcliff.points.rows import summed_last
 from bitcliff.policy.guard import Guard, score_signals
 from bitcliff.quant import round_shipped
 from bitcliff.quant.shipped import Rounder
 from bitcliff.tasks import task_of
 from bitcliff.tasks.against_float import AgainstFloat
+from bitcliff.types.numerics import Numerics
 from bitcliff.types.presets import Format
 from bitcliff.types.subject import Inputs
 
@@ -44,19 +46,30 @@ class Followed(Attachment):
         slopes: which gradients the next passes are to have. widths: of the last pass with "width",
             at each rounded point the mean log of the largest magnitude of a group, added up over
             examples.
+        weights: by the names of parameters, what is rounded in their place.
     """
 
-    def __init__(self, plain: Attachment) -> None:
+    def __init__(self, plain: Attachment, weights: Mapping[str, Tensor] | None = None) -> None:
         super().__init__(
             plain.model, plain.plan, plain.scheme, plain.weight_bits, plain.per_channel
         )
         self.final = plain.final
         self.slopes: Slopes = "none"
         self.widths: list[Tensor] = []
+        self._given = weights or {}
 
     def on_forward(self) -> None:
         super().on_forward()
         self.widths = []
+
+    def _kept_weight(
+        self, weight: Tensor, site: str, role: str, channels: Channels, numerics: Numerics | None
+    ) -> Tensor:
+        # Known by its own identity, so that what many calls share is still rounded once.
+        other = self._given.get(self.parameters.get(id(weight), ""))
+        if other is None:
+            return super()._kept_weight(weight, site, role, channels, numerics)
+        return super()._kept_weight(other, f"{site} given", role, channels, numerics)
 
     def _rounder(self, role: str, index: int, shipped: Format) -> Rounder:
         numerics = shipped.activations
@@ -110,6 +123,8 @@ class Look:
 
     Attributes:
         in_float, quantized: by what the wanted decision leads, logits; negative: it is another.
+            Where a decision is aimed at, `quantized` is by what that falls short: negative: it is
+            the quantized network's.
         flagged: by the guard, which would have them run again in float.
         up: gradient of `in_float`. down: of what is to be lowered. Both in what `Rivals.look` takes
             them in; None where none were asked for.
@@ -122,6 +137,18 @@ class Look:
     down: Tensor | None = None
 
 
+@dataclass(frozen=True)
+class Remedied:
+    """The network quantized otherwise.
+
+    Attributes:
+        attachment: with weights of its own. formats: at each point.
+    """
+
+    attachment: Followed
+    formats: tuple[Format, ...]
+
+
 @dataclass
 class Rivals:
     """Float, and a format or, as a control, float with its inputs nudged.
@@ -130,12 +157,14 @@ class Rivals:
         evaluator: of the network, attached. shipped: the format; None: the control.
         embedding: of a text's tokens, in whose results gradients are then taken; None: in inputs.
         guard: of what is quantized, of the scores alone; None: nobody looks.
+        remedied: what is set against float in place of the network in the format.
     """
 
     evaluator: Evaluator
     shipped: Format | None
     embedding: nn.Module | None = None
     guard: Guard | None = None
+    remedied: Remedied | None = None
     _followed: Followed = field(init=False)
     _in_place: bool = field(init=False, default=False)
 
@@ -156,46 +185,59 @@ class Rivals:
         return PLAIN + own + (0 if slopes == "none" else BACKWARD)
 
     def look(
-        self, changed: Inputs, parents: Inputs, wanted: Int[Tensor, " m"], slopes: Slopes
+        self,
+        changed: Inputs,
+        parents: Inputs,
+        wanted: Int[Tensor, " m"],
+        slopes: Slopes,
+        aim: int | None = None,
     ) -> Look:
         """Both networks on changed inputs.
 
         Args:
             parents: what they were made of, with which they share what is wanted of them.
+            aim: the decision that the quantized network is to be turned to; None: any other.
         """
         inputs = self.evaluator.wanted_alike(laid_out_for_speed(changed), parents)
         assert not hasattr(inputs, "in_turn")  # noqa: S101  (what is looked at is held)
         try:
-            return self._look(inputs, wanted, slopes)
+            return self._look(inputs, wanted, slopes, aim)
         except RuntimeError as error:
             if self._in_place or "inplace operation" not in str(error):
                 raise
             self._in_place = True
-            return self._look(inputs, wanted, slopes)
+            return self._look(inputs, wanted, slopes, aim)
 
-    def _look(self, inputs: Inputs, wanted: Int[Tensor, " m"], slopes: Slopes) -> Look:
-        in_float, up, _ = self._led(inputs, wanted, slopes, self._float)
-        quantized, down, scores = self._led(inputs, wanted, slopes, self._against)
+    def _look(
+        self, inputs: Inputs, wanted: Int[Tensor, " m"], slopes: Slopes, aim: int | None
+    ) -> Look:
+        def short(scores: Tensor) -> Tensor:
+            if aim is None:
+                return margins(scores, wanted)
+            return -margins(scores, torch.full_like(wanted, aim))
+
+        in_float, up, _ = self._led(inputs, slopes, self._float, lambda s: margins(s, wanted))
+        quantized, down, scores = self._led(inputs, slopes, self._against, short)
         return Look(in_float, quantized, is_flagged(self.guard, scores), up, down)
 
     def _led(
         self,
         inputs: Inputs,
-        wanted: Int[Tensor, " m"],
         slopes: Slopes,
         run: Callable[[Inputs, Slopes], Tensor],
+        lead: Callable[[Tensor], Tensor],
     ) -> tuple[Tensor, Tensor | None, Tensor]:
         if slopes == "none":
             with torch.no_grad():
                 scores = run(inputs, slopes)
-                return margins(scores, wanted).cpu(), None, scores
+                return lead(scores).cpu(), None, scores
         saving = allow_mutation_on_saved_tensors() if self._in_place else nullcontext()
         with torch.enable_grad(), saving, self._leaf(inputs) as (given, leaf):
             scores = run(given, slopes)
-            found = margins(scores, wanted)
+            found = lead(scores)
             total = found[torch.isfinite(found)].sum()
-            if slopes == "width" and run == self._against and self._followed.widths:
-                total = -torch.stack(self._followed.widths).sum()
+            if slopes == "width" and run == self._against and self._against_widths:
+                total = -torch.stack(self._against_widths).sum()
             at = leaf()
             (gradient,) = (
                 torch.autograd.grad(total, [at], allow_unused=True)
@@ -233,10 +275,17 @@ class Rivals:
     def _against(self, inputs: Inputs, slopes: Slopes) -> Tensor:
         if self.shipped is None:
             return self._float_nudged(inputs, slopes)
-        self._followed.slopes = slopes
-        formats = (self.shipped,) * len(self._followed.plan)
+        followed, formats = self._followed, (self.shipped,) * len(self._followed.plan)
+        if self.remedied is not None:
+            followed = self.remedied.attachment
+            formats = tuple(one.alone for one in self.remedied.formats)
+        followed.slopes = slopes
         rounding = Rounding(formats=formats, examples=batch_size(inputs))
-        return self._followed.followable(self._followed.run(inputs, rounding))
+        return followed.followable(followed.run(inputs, rounding))
+
+    @property
+    def _against_widths(self) -> list[Tensor]:
+        return (self._followed if self.remedied is None else self.remedied.attachment).widths
 
     def _float_nudged(self, inputs: Inputs, slopes: Slopes) -> Tensor:
         if isinstance(inputs, Tensor):

@@ -70,19 +70,8 @@ class Pixels(Neighbourhood):
     def __init__(self, within: Within, prepared: Prepared, parents: Tensor) -> None:
         super().__init__(within, parents)
         scale = scale_of(prepared.evaluator.inputs, prepared.subject.preprocessing)
-        kind = within.kind
-        assert kind in ("linf", "l2", "patch")  # noqa: S101  (the caller has seen to it)
-        self._ball = pixels.Ball(kind, within.size, scale)
         self._images = scale.to_images(parents)
-        if kind == "patch" and scale.images is None:
-            raise InputError(f"--within {within.name}: a patch is of images, and these are none")
-        if kind == "patch" and within.size > min(self._images.shape[-2:]):
-            raise InputError(f"--within {within.name}: larger than the images")
-        if kind != "patch" and scale.levels and within.size * scale.levels < 1 - 1e-6:
-            raise InputError(
-                f"--within {within.name}: the set is empty: images change by levels of "
-                f"1/{scale.levels}"
-            )
+        self._ball = pixels.ball_of(within, scale, self._images)
 
     def attack(self, method: str, place: int, rng: np.random.Generator, effort: int) -> Attack:
         ball, parent = self._ball, self._images[place]

@@ -10,8 +10,10 @@ from bitcliff.questions.provocation.record import (
     METHODS,
     NUDGES,
     RANDOM,
+    AsTheyAre,
     Attempt,
     Failure,
+    FiguresAsTheyAre,
     MethodFigures,
     Parent,
     ProvocationFigures,
@@ -23,28 +25,37 @@ from bitcliff.questions.provocation.record import (
 )
 from bitcliff.record.problems import twice
 from bitcliff.stats import change_between, fisher_greater, holm, rate, with_holm
+from bitcliff.types.rate import Rate
 from bitcliff.verdict import Status
 
 
-def can_fail(observed: ProvocationObserved) -> list[Parent]:
+def can_fail(observed: AsTheyAre) -> list[Parent]:
     """Right in float by delta, and right quantized: those that are searched around."""
     return [p for p in observed.parents if _led(p, observed.delta) and not _fails(p)]
 
 
 def figures(observed: ProvocationObserved) -> ProvocationFigures:
     """Every figure, from the attempts alone."""
-    parents, delta = observed.parents, observed.delta
-    led = [parent for parent in parents if _led(parent, delta)]
     sets = _with_family([_of_set(one) for one in observed.searched])
     worst = worst_failures(observed)
     return ProvocationFigures(
-        right=rate(sum((p.float_lead or 0) > 0 for p in parents), len(parents)),
-        led=rate(len(led), len(parents)),
-        failing=rate(sum(map(_fails, led)), len(led)),
-        provoked=rate(len(worst), len(can_fail(observed))),
+        **as_they_are(observed).model_dump(),
+        # Where nothing was looked for around the examples it is of none of them.
+        provoked=rate(len(worst), len(can_fail(observed)) if sets else 0),
         sets=sets,
         most_led=sorted(worst, key=lambda name: -worst[name][2].float_lead),
         ranked=_adjusted(observed.ranked),
+    )
+
+
+def as_they_are(observed: AsTheyAre) -> FiguresAsTheyAre:
+    """Of the examples before anything is changed."""
+    parents = observed.parents
+    led = [parent for parent in parents if _led(parent, observed.delta)]
+    return FiguresAsTheyAre(
+        right=rate(sum((p.float_lead or 0) > 0 for p in parents), len(parents)),
+        led=rate(len(led), len(parents)),
+        failing=rate(sum(map(_fails, led)), len(led)),
     )
 
 
@@ -150,11 +161,8 @@ def worst_failures(observed: ProvocationObserved) -> dict[str, tuple[str, str, F
     return found
 
 
-def judged(figures: ProvocationFigures, max_provoked: float) -> Status:
+def judged(found: Rate, max_provoked: float) -> Status:
     """Against the most that may be made to fail, per cent, by the whole interval."""
-    found = figures.provoked
-    if not figures.sets:  # nothing was looked for around the examples
-        return "inconclusive"
     if found.n and 100 * (found.high or 0) <= max_provoked:
         return "pass"
     return "fail" if found.n and 100 * (found.low or 0) > max_provoked else "inconclusive"
@@ -162,27 +170,34 @@ def judged(figures: ProvocationFigures, max_provoked: float) -> Status:
 
 def problems(observed: ProvocationObserved) -> Iterator[str]:
     """What contradicts itself."""
-    parents, subject = observed.parents, observed.subject
-    yield from twice((parent.id for parent in parents), "example")
+    yield from problems_as_they_are(observed)
     yield from twice((one.within for one in observed.searched), "set")
-    if subject.n_examples != len(parents):
-        yield f"n_examples is {subject.n_examples}, but there are {len(parents)} examples"
-    if observed.settings.delta not in (None, observed.delta):
-        yield f"delta is {observed.delta:g}, but {observed.settings.delta:g} was asked for"
+    if observed.settings.universal:
+        yield "it is of one trigger for all inputs"
     asked = observed.settings.within
     made = [one.within for one in observed.searched] + [one.within for one in observed.ranked]
     if not made or (asked and sorted(asked) != sorted(made)):
         yield "the sets are not those that were asked for"
-    if observed.provenance.seed != observed.settings.seed:
-        yield f"the seed is {observed.provenance.seed} and {observed.settings.seed}"
-    if any(parent.wanted >= subject.n_classes for parent in parents):
-        yield f"an example wants a class that is none of {subject.n_classes}"
     for one in observed.searched:
         for problem in _set_problems(observed, one):
             yield f"within {one.within!r} {problem}"
     for other in observed.ranked:
         for problem in _ranked_problems(observed, other):
             yield f"within {other.within!r} {problem}"
+
+
+def problems_as_they_are(observed: AsTheyAre) -> Iterator[str]:
+    """What contradicts itself before anything is changed."""
+    parents, subject = observed.parents, observed.subject
+    yield from twice((parent.id for parent in parents), "example")
+    if subject.n_examples != len(parents):
+        yield f"n_examples is {subject.n_examples}, but there are {len(parents)} examples"
+    if observed.settings.delta not in (None, observed.delta):
+        yield f"delta is {observed.delta:g}, but {observed.settings.delta:g} was asked for"
+    if observed.provenance.seed != observed.settings.seed:
+        yield f"the seed is {observed.provenance.seed} and {observed.settings.seed}"
+    if any(parent.wanted >= subject.n_classes for parent in parents):
+        yield f"an example wants a class that is none of {subject.n_classes}"
 
 
 def _set_problems(observed: ProvocationObserved, searched: Searched) -> Iterator[str]:

@@ -48,11 +48,8 @@ def words_of(
     Raises:
         InputError: it takes no texts, or none that can be written out; or no word can be swapped.
     """
-    tables = [one for one in module.modules() if isinstance(one, nn.Embedding)]
-    if type(inputs) is not Texts or IDS not in inputs or written is None or not tables:
-        raise InputError("words can be swapped for models from hf: that read texts alone")
-    table = max(tables, key=lambda one: one.num_embeddings)
-    names = tuple(written([token]) for token in range(table.num_embeddings))
+    table, names = vocabulary(module, written, inputs)
+    assert isinstance(inputs, Texts)  # noqa: S101  (`vocabulary` has seen to it)
     used = sorted({int(token) for token in inputs[IDS].unique().tolist()})
     like = _like(table.weight.detach().float(), names, used)
     if not any(like):
@@ -60,11 +57,26 @@ def words_of(
     return Words(swaps, table, names, like)
 
 
+def vocabulary(
+    module: nn.Module, written: Callable[[Sequence[int]], str] | None, inputs: AllInputs
+) -> tuple[nn.Embedding, tuple[str, ...]]:
+    """A network's own table of tokens, and what each of them says.
+
+    Raises:
+        InputError: it takes no texts, or none that can be written out.
+    """
+    tables = [one for one in module.modules() if isinstance(one, nn.Embedding)]
+    if type(inputs) is not Texts or IDS not in inputs or written is None or not tables:
+        raise InputError("words can be changed for models from hf: that read texts alone")
+    table = max(tables, key=lambda one: one.num_embeddings)
+    return table, tuple(written([token]) for token in range(table.num_embeddings))
+
+
 def _like(
     weights: Float[Tensor, "tokens width"], names: tuple[str, ...], used: Sequence[int]
 ) -> tuple[tuple[int, ...], ...]:
     """The nearest words, written alike: with or without a space, a capital at first or none."""
-    kinds = torch.tensor([_kind(name) for name in names])
+    kinds = torch.tensor([kind_of_word(name) for name in names])
     unit = weights / weights.norm(dim=1, keepdim=True).clamp(min=1e-12)
     found: list[tuple[int, ...]] = [()] * len(names)
     asked = [token for token in used if kinds[token] >= 0]
@@ -80,7 +92,7 @@ def _like(
     return tuple(found)
 
 
-def _kind(name: str) -> int:
+def kind_of_word(name: str) -> int:
     """How a token is written, if it is a whole word of letters; else -1."""
     word = name.strip()
     if len(word) < 2 or not word.isalpha():

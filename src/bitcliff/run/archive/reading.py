@@ -167,7 +167,7 @@ def _provoked(folder: Path) -> Run:
         figure_of(one.within, "made to fail", one.provoked, threat="input", numerics=numerics)
         for one in figures.sets
     ]
-    status = None if limit is None else judged(figures, limit)
+    status = None if limit is None else judged(figures.provoked, limit)
     return _run(folder, "provoke", observed.provenance, observed.subject, tuple(rows), status)
 
 
