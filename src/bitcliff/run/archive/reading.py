@@ -16,6 +16,7 @@ from bitcliff.questions.guard.store import GUARD
 from bitcliff.questions.isolation.store import ISOLATION
 from bitcliff.questions.provocation.statistics import judged
 from bitcliff.questions.provocation.store import PROVOKE
+from bitcliff.questions.provocation.universal.store import UNIVERSAL
 from bitcliff.record import PolicyResult, Record
 from bitcliff.record.files import one_line
 from bitcliff.record.pairs import RESULT
@@ -167,8 +168,31 @@ def _provoked(folder: Path) -> Run:
         figure_of(one.within, "made to fail", one.provoked, threat="input", numerics=numerics)
         for one in figures.sets
     ]
+    rows += [
+        figure_of(one.within, "wrong of the first ranked", one.first, numerics=numerics)
+        for one in figures.ranked
+    ]
     status = None if limit is None else judged(figures.provoked, limit)
-    return _run(folder, "provoke", observed.provenance, observed.subject, tuple(rows), status)
+    return _run(folder, PROVOKE.command, observed.provenance, observed.subject, tuple(rows), status)
+
+
+def _scanned(folder: Path) -> Run:
+    record = finished_measurement(folder, UNIVERSAL)
+    observed, figures = record.observed, record.figures
+    numerics, limit = observed.numerics.name, observed.settings.max_provoked
+    rows = [
+        figure_of("as they are", "wrong in the format alone", figures.failing, numerics=numerics),
+        figure_of(
+            "one trigger",
+            "turned to one class",
+            figures.provoked,
+            threat="input",
+            numerics=numerics,
+        ),
+    ]
+    status = None if limit is None else judged(figures.provoked, limit)
+    about = observed.provenance, observed.subject
+    return _run(folder, UNIVERSAL.command, *about, tuple(rows), status)
 
 
 def _run(
@@ -267,6 +291,7 @@ _READERS: Mapping[str, Callable[[Path], Run]] = {
     "guard": _guarded,
     "isolate": _isolated,
     "batchmates": _isolated,
-    "provoke": _provoked,
+    PROVOKE.command: _provoked,
+    UNIVERSAL.command: _scanned,
     "train": _trained,
 }
