@@ -179,7 +179,7 @@ def test_of_a_runtime_it_is_explained_what_answers_tell(
     notes = Notes()
     asked = ExplainJob(job.out, ("torch-dynamic", "torch-dynamic-batch"), n_train=0)
     record = run_explain(asked, notes.listener())
-    asked_of = "layers, inputs, corruptions, lengths"
+    asked_of = "layers, inputs, distributions, corruptions, lengths"
     assert f"Asked of what shows no bits: {asked_of}" in notes.stages
     assert [*record.answers] == ["runtimes", "least_widths", *asked_of.split(", ")]
     inputs = figures_in(record, "inputs", InputsAtRisk)

@@ -37,7 +37,7 @@ def counts_in_time(
         return {}
     found = partial.get_as(_EFFORT, _COUNTS.validate_python)
     if found is None:
-        before = _of_what_is_explained(out, config, counts_at(asked, 1))
+        before = _of_what_is_explained(out, config, counts_at(asked, 1.0))
         found = before or _timed(prepared, asked.minutes, tell)
         partial.put(_EFFORT, found)
     return found
