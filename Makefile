@@ -6,7 +6,7 @@ TEST_ENV := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1
 PYTEST := $(TEST_ENV) $(BIN)/python -m pytest --jaxtyping-packages=bitcliff,beartype.beartype
 JOBS ?= 2
 
-.PHONY: demo test check lint types contracts tests test-slow test-crash zoo backdoors browser strace benchmark clean
+.PHONY: demo test check lint types contracts tests test-slow test-crash zoo backdoors browser strace bench bench-check clean
 
 demo: .venv/demo
 	$(BIN)/bitcliff assess --out runs/demo
@@ -49,8 +49,16 @@ backdoors: .venv/dev
 test-crash: .venv/dev strace
 	$(TEST_ENV) $(BIN)/python -m tests.crash
 
-benchmark: .venv/dev
-	for file in benchmarks/*.py; do $(BIN)/python $$file || exit 1; done
+# What is done all day, in ratios, alternated: some minutes on a quiet machine. `bench-check` says what
+# got slower than the committed table by more than its noise.
+bench: .venv/dev
+	$(BIN)/python -m benchmarks --out benchmarks/table.json
+	$(BIN)/python -m benchmarks.growth
+	$(BIN)/python -m benchmarks.pair_step
+	$(BIN)/python -m benchmarks.read_record
+
+bench-check: .venv/dev
+	$(BIN)/python -m benchmarks --check
 
 # The report is tested in a real browser: Debian's Chromium, or whatever BITCLIFF_CHROMIUM names.
 browser:

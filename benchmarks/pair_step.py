@@ -3,7 +3,7 @@
 The same step: the teacher's pass, both of the student's, both losses and all gradients, but nothing
 is rounded and no widths are chosen. Once with the policy network run and trained as in the pair's
 step, so that the ratio is the price of quantization, once without it, so that it is the price of a
-pair. Target: 1.25 at most. Run by itself on a quiet machine: `make benchmark`.
+pair. Target: 1.25 at most. Run by itself on a quiet machine: `make bench`.
 """
 
 import statistics

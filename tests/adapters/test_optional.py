@@ -1,3 +1,4 @@
+import contextlib
 import logging
 import sys
 import warnings
@@ -47,3 +48,17 @@ def test_quiet_keeps_stdout_clean(capsys: pytest.CaptureFixture[str]) -> None:
     log.warning("after it")
     assert capsys.readouterr().err == "after it\n"
     log.removeHandler(handler)
+
+
+def test_quiet_drops_warnings_where_stdout_is_stderr_already(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """As while a command shows its progress."""
+    log = logging.getLogger("other people's, too")
+    log.addHandler(handler := logging.StreamHandler())
+    with contextlib.redirect_stdout(sys.stderr):
+        with quiet():
+            log.warning("advice")
+        log.warning("after it")
+    log.removeHandler(handler)
+    assert capsys.readouterr().err == "after it\n"

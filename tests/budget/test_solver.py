@@ -9,6 +9,7 @@ import torch
 from jaxtyping import TypeCheckError
 from ortools.sat.python import cp_model
 
+from bitcliff import compiled
 from bitcliff.budget import count_allocations, forbid_below, solve
 from bitcliff.errors import InfeasibleBudget, InputError, NumericError
 from tests.budget.brute_force import (
@@ -20,6 +21,19 @@ from tests.budget.brute_force import (
 )
 
 BATCH = 12
+
+
+@pytest.fixture(autouse=True, params=["numpy", "compiled"])
+def path(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Which of the two solves; everything below holds for both, ties included."""
+    monkeypatch.setattr(compiled, "_PATIENCE", 1 << 62 if request.param == "numpy" else -1)
+    return str(request.param)
+
+
+def test_the_loops_are_compiled_here(path: str) -> None:
+    """Else half of the tests below would say nothing."""
+    there = compiled.loops_in("bitcliff.budget.loops", 0) is not None
+    assert there == (path == "compiled")
 
 
 def random_instance(seed: int, ties: bool) -> tuple[Array, list[int], int]:

@@ -4,7 +4,8 @@ from typing import Any
 import pytest
 
 from bitcliff.adapters.runtimes import read_runtime
-from bitcliff.cli.assess import _default_out, _job, assess
+from bitcliff.cli.assess import _default_out, _job, _shared, assess
+from bitcliff.cli.main import run
 from bitcliff.errors import InputError
 from bitcliff.types.runtime_choice import OrtOptions, RuntimeChoice
 
@@ -144,3 +145,33 @@ def test_what_runtimes_and_black_boxes_do_not_take(
 ) -> None:
     with pytest.raises(InputError, match=message):
         job(*arguments)
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ("--workers 0", "0 is not in the range 1<=x<=4096"),
+        ("--workers 2 --black-box", "--workers has no effect with --black-box; leave it out"),
+        ("--on ray --black-box", "--on has no effect with --black-box"),
+        ("--on rays", "--on rays: give ray, ray://HOST:PORT or HOST:PORT"),
+        ("--on ray://127.0.0.1:1", "--on ray://127.0.0.1:1: nobody answers there"),
+    ],
+)
+def test_who_cannot_run_the_batches_is_told_in_a_line_before_anything_is_loaded(
+    given: str, words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["assess", "py:no.such:model", "--data", "nowhere", *given.split()]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert words in err
+    assert len(err.strip().splitlines()) == 1
+
+
+def test_with_workers_each_process_has_one_thread_unless_more_are_asked_for() -> None:
+    for given, threads in (([], None), (["--workers", "2"], 1), (["--on", "ray"], 1)):
+        options = assess.make_context("assess", given).params
+        _shared(options)
+        assert options["threads"] == threads
+    options = assess.make_context("assess", ["--workers", "2", "--threads", "3"]).params
+    _shared(options)
+    assert options["threads"] == 3

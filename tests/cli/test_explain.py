@@ -35,6 +35,7 @@ def test_impossible_degrees_are_refused_in_a_line(
         ("--corruption-seeds", "3", "corruptions"),
         ("--corruption-examples", "60", "corruptions"),
         ("--lengths", "64,128", "lengths"),
+        ("--shift", "other.npz", "distributions"),
         ("--fine-tune", "0", "mitigations"),
     ],
 )

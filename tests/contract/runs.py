@@ -123,6 +123,13 @@ def explained(out: Path) -> None:
     run_explain(ExplainJob(out, policies, n_train=6, corrupting=corrupting), QUIET)
 
 
+def format_explained(out: Path) -> None:
+    """A coarse format: its layers kept in float one by one, and what would lose less."""
+    settings = LEAST.changed(budgets=(), numerics=("coarse",), formats={"coarse": COARSE})
+    run_assess(replace(_chain(out), settings=settings), QUIET)
+    run_explain(ExplainJob(out, questions=("layers", "variants")), QUIET)
+
+
 def padded(out: Path) -> None:
     """What silence behind a sound changes."""
     sounds = torch.randn(10, 16, generator=torch.Generator().manual_seed(0))
@@ -171,7 +178,10 @@ EVERYWHERE = COARSE.model_copy(
 
 def provoked(out: Path) -> None:
     what = AssessJob("base-digits", "digits", out, command="bitcliff ...", limit=4)
-    settings = ProvokeSettings(within=("linf:24/255", "corruption:2"), effort=24)
+    pool = out.with_suffix(".pool.npz")
+    np.savez(pool, x=np.random.default_rng(0).random((80, 1, 8, 8), np.float32) ** 4)
+    within = ("linf:24/255", "corruption:2", f"data:{pool}")
+    settings = ProvokeSettings(within=within, effort=24, delta=0.05)
     run_provoke(ProvokeJob(what, "four", EVERYWHERE, settings=settings), QUIET)
 
 
@@ -191,6 +201,7 @@ RUNS: dict[str, Callable[[Path], None]] = {
         compared,
         verified,
         explained,
+        format_explained,
         padded,
         black_box,
         guarded,

@@ -27,6 +27,7 @@ from bitcliff.record import Record, measurement, read_record, store
 from bitcliff.record.arrays import pack, unpack
 from bitcliff.record.measurement import Measurement, MeasurementKind
 from bitcliff.record.store import RECORD_NAME, check_figures
+from bitcliff.run.archive.reading import read_run, run_folders
 from bitcliff.verdict import Verdict, judge
 from tests.contract.runs import RUNS
 from tests.questions.damage import Way, another, hostile, is_packed, leaves, with_value
@@ -161,6 +162,14 @@ def fields(run: Path) -> Iterator[Json]:
     file_of(run).write_text(text)
 
 
+def rates_in(node: Any) -> Iterator[Json]:
+    """Every k of n at or below this."""
+    if isinstance(node, dict) and {"k", "n", "value"} <= node.keys():
+        yield node
+    for one in node.values() if isinstance(node, dict) else node if isinstance(node, list) else ():
+        yield from rates_in(one)
+
+
 def sampled(tried: list[Place], at_most: int | None) -> list[Place]:
     assert len(tried) > 100
     return random.Random(0).sample(tried, min(at_most or len(tried), len(tried)))
@@ -181,6 +190,25 @@ def test_a_damaged_figure_is_refused(run: Path, fields: Json, at_most: int | Non
     file_of(run).write_text(json.dumps(wrong))
     with pytest.raises(InputError, match="inconsistent record: figures"):
         read(run)
+
+
+def test_a_table_of_runs_has_its_figures_and_refuses_it_damaged(run: Path, fields: Json) -> None:
+    ((folder, command),) = run_folders([run])
+    found = read_run(folder, command)
+    assert found.refused is None
+    assert found.examples == fields["subject"]["n_examples"]
+    assert found.started == fields["provenance"]["started"]
+    rates = list(rates_in(fields["figures"]))
+    assert found.figures
+    for row in found.figures:
+        assert {"k": row.k, "n": row.n, "value": row.value} in [
+            {key: rate[key] for key in ("k", "n", "value")} for rate in rates
+        ]
+    place = next(one for one in places(fields) if one.way[0] == "figures")
+    file_of(run).write_text(json.dumps(with_value(fields, place.way, place.others()[0])))
+    refused = read_run(folder, command)
+    assert "inconsistent record" in (refused.refused or "")
+    assert refused.figures == ()
 
 
 # Each of them is read: it costs more than a comparison of figures.

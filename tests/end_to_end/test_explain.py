@@ -19,6 +19,7 @@ QUESTIONS = [
     "layers",
     "activations",
     "inputs",
+    "distributions",
     "corruptions",
     "lengths",
     "indicators",

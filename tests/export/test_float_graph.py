@@ -28,9 +28,10 @@ def test_a_trained_network_at_any_batch_size() -> None:
         torch.testing.assert_close(torch.from_numpy(scores), expected[:size], rtol=1e-4, atol=1e-4)
 
 
-def test_a_slice_over_all_of_the_batch_keeps_the_batch_open(tmp_path: Path) -> None:
+@pytest.mark.parametrize("end", [10**9, 2**31 - 1, 2**63 - 1])
+def test_a_slice_over_all_of_the_batch_keeps_the_batch_open(tmp_path: Path, end: int) -> None:
     """tf2onnx writes `x[:, :2]` as one Slice over both axes, the batch among them."""
-    ends = {"from": [0, 0], "to": [2**31 - 1, 2], "axes": [0, 1]}
+    ends = {"from": [0, 0], "to": [end, 2], "axes": [0, 1]}
     weights: dict[str, np.ndarray] = {k: np.array(v, np.int64) for k, v in ends.items()}
     weights["w"] = np.eye(2, 3, dtype=np.float32)
     nodes = [

@@ -12,14 +12,17 @@ import timm
 import torch
 from torch import Tensor
 
+from bitcliff import compiled
 from bitcliff.adapters.oracles import VALUES, values_of
 from bitcliff.points import Attachment, discover
 from bitcliff.points.attach import gradient_rounding, rounding_to
-from bitcliff.quant import Scheme, choice_gradient, compiled, fake_quantize, loops, round_shipped
+from bitcliff.quant import Scheme, choice_gradient, fake_quantize, loops, round_shipped
+from bitcliff.quant import compiled as of_tensors
 from bitcliff.types.presets import PRESETS
 from tests.quant.rows_to_round import far_rows, ordinary_rows
 
 NEVER = 1 << 62
+LOOPS = "bitcliff.quant.loops"
 ROWS = np.random.default_rng(0).normal(size=(2, 40)).astype(np.float32)
 SCHEMES = ("paper", "onnx", "percentile(90)")
 
@@ -27,7 +30,7 @@ SCHEMES = ("paper", "onnx", "percentile(90)")
 @pytest.fixture
 def both(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], Tensor]], list[Tensor]]:
     """Runs something in PyTorch alone, then with the loops, whatever its size."""
-    monkeypatch.setattr(compiled, "_LEAST", 0)
+    monkeypatch.setattr(of_tensors, "_LEAST", 0)
 
     def run(work: Callable[[], Tensor]) -> list[Tensor]:
         results = []
@@ -58,7 +61,7 @@ def broken_rows(size: int) -> Tensor:
 
 def test_the_loops_are_compiled_here() -> None:
     """Else every test below would hold PyTorch against itself."""
-    assert compiled._compiled() is not None
+    assert compiled._compiled(LOOPS) is not None
     for name in ("ends", "largest", "to_own_grid", "to_integers", "to_floats", "projected_errors"):
         assert hasattr(getattr(loops, name), "inspect_llvm"), name
 
@@ -153,7 +156,7 @@ def test_gradients_through_a_whole_network(
 
 
 def test_export_goes_on_in_operations_of_pytorch(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(compiled, "_LEAST", 0)
+    monkeypatch.setattr(of_tensors, "_LEAST", 0)
     monkeypatch.setattr(compiled, "_PATIENCE", -1)
 
     class Rounded(torch.nn.Module):
@@ -171,19 +174,19 @@ def test_without_numba_and_where_it_is_switched_off_pytorch_serves(
 ) -> None:
     load = inspect.unwrap(compiled._compiled)
     monkeypatch.setattr("numba.config.DISABLE_JIT", True)
-    assert load() is None
+    assert load(LOOPS) is None
     monkeypatch.setitem(sys.modules, "numba", None)
-    assert load() is None
+    assert load(LOOPS) is None
 
 
 def test_short_runs_do_not_load_it(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[None] = []
-    monkeypatch.setattr(compiled, "_compiled", lambda: asked.append(None))
+    monkeypatch.setattr(compiled, "_compiled", lambda _module: asked.append(None))
     monkeypatch.setattr(compiled, "_waited", 0)
-    monkeypatch.setattr(compiled, "_PATIENCE", 3 * compiled._LEAST)
-    small, large = torch.zeros(1, compiled._LEAST - 1), torch.zeros(2, compiled._LEAST)
+    monkeypatch.setattr(compiled, "_PATIENCE", 3 * of_tensors._LEAST)
+    small, large = torch.zeros(1, of_tensors._LEAST - 1), torch.zeros(2, of_tensors._LEAST)
     for x, times in ((small, 0), (large, 0), (large, 0), (small, 0), (large, 1)):
-        compiled.loops_for(x)
+        of_tensors.loops_for(x)
         assert len(asked) == times
 
 
@@ -212,7 +215,7 @@ def test_machine_code_that_cannot_be_kept_is_made_anew(
     found = []
     for _ in range(2):
         compiled._compiled.cache_clear()
-        own = compiled._compiled()
+        own = compiled._compiled(LOOPS)
         assert own is not None
         peaks = np.empty(2, np.float32)
         own.largest(ROWS.view(np.int32), peaks.view(np.int32))

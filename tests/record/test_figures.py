@@ -132,7 +132,7 @@ def test_what_a_runtime_flips_is_at_risk() -> None:
     rows = [row(0, 0, 1, name="ort", row_id="a"), row(0, 0, 0, name="ort", row_id="b")]
     rows = [replace(one, outcomes={"ort": replace(one.outcomes["ort"], bits=None)}) for one in rows]
     record = recorded(rows, runtime)
-    assert (record.at_risk, record.names_in_runtimes) == (["a"], {"ort"})
+    assert (record.at_risk, record.names_deployed) == (["a"], {"ort"})
 
 
 def test_the_worst_class_is_the_lowest_then_the_larger_then_the_first() -> None:

@@ -14,8 +14,10 @@ from bitcliff.points import Plan
 from bitcliff.questions.kinds import KINDS
 from bitcliff.record import Measured, read_record
 from bitcliff.report.basis import effort_note
-from bitcliff.run import assess_job
-from bitcliff.run.assess_job import AssessJob, Listener, MeasuredBefore, run_assess, stored_job
+from bitcliff.run import allowed_time, assess_job
+from bitcliff.run.assess_job import AssessJob, Listener, run_assess
+from bitcliff.run.measured_before import MeasuredBefore
+from bitcliff.run.stored_job import stored_job
 from bitcliff.types.options import DataOptions, ModelOptions
 from bitcliff.types.settings import AssessSettings
 from tests.contract import recompute
@@ -277,7 +279,7 @@ def test_effort_follows_from_the_time_and_is_not_chosen_again_after_a_kill(
         run_assess(timed, replace(notes.listener(), progress=killed))
     assert any("too short even for the least effort" in stage for stage in notes.stages)
     with monkeypatch.context() as patched:
-        patched.setattr(assess_job, "seconds_a_pass", None)  # whoever times again fails
+        patched.setattr(allowed_time, "seconds_a_pass", None)  # whoever times again fails
         record, _ = run_assess(timed, notes.listener())
     found = record.settings
     assert (found.minutes, found.draws, found.rounds) == (1e-6, 3, 2)

@@ -12,9 +12,10 @@ from bitcliff.adapters import load_model
 from bitcliff.adapters.onnx import operators
 from bitcliff.errors import InputError
 from bitcliff.points import logits_of
-from bitcliff.run.assess_job import AssessJob, run_assess, stored_job
+from bitcliff.run.assess_job import AssessJob, run_assess
 from bitcliff.run.explain_job import ExplainJob, run_explain
 from bitcliff.run.run_directory import CONFIG
+from bitcliff.run.stored_job import stored_job
 from bitcliff.run.train_config import TeacherConfig
 from bitcliff.run.training_data import load_network
 from tests.adapters.onnx.networks import export, images, small

@@ -3,15 +3,17 @@
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
+from sklearn.datasets import load_digits
 
 from bitcliff.adapters import load_model
 from bitcliff.cli.main import run
 from bitcliff.errors import InputError
 from bitcliff.questions.provocation.record import CONTROL, RANDOM
-from bitcliff.questions.provocation.statistics import can_fail
+from bitcliff.questions.provocation.statistics import can_fail, failing_ids
 from bitcliff.questions.provocation.store import PROVOKE
 from bitcliff.questions.provocation.universal.store import UNIVERSAL
 from bitcliff.run.assess_job import AssessJob, Listener
@@ -156,3 +158,59 @@ def test_a_guard_of_another_format_of_the_same_name_is_refused(tmp_path: Path) -
 def test_a_set_of_other_inputs_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="words can be changed for models from hf:"):
         run_provoke(job(tmp_path / "out", within=("text:2",)), QUIET)
+
+
+def test_another_set_is_ranked_and_kept_over_a_kill(tmp_path: Path) -> None:
+    pool = tmp_path / "pool.npz"
+    np.savez(pool, x=load_digits().images[:400, None].astype(np.float32) / 16)
+    within = f"data:{pool}"
+    asked = job(tmp_path / "run", within=(within,))
+
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run_provoke(asked, Listener(lambda _text: None, lambda _plan: None, stop))
+    record = run_provoke(asked, QUIET)
+    assert PROVOKE.read(tmp_path / "run") == record
+    assert record.observed.searched == []
+    (found,) = record.observed.ranked
+    assert (found.data, found.n) == (str(pool), 400)
+    kept = _kept_of_pool(tmp_path / "run")
+    assert len(kept) == len(failing_ids(found)) > 0
+    # What is kept is what failed.
+    network = load_model("base-digits").module
+    one = load_file(kept[0])["failing.input"]
+    decided = {tried.id: tried.decided for tried in found.tried}
+    assert int(network(one).argmax()) == decided[str(int(kept[0].stem))]
+    page = (tmp_path / "run" / "report.html").read_text()
+    assert "ranked by what float" in page
+    assert "Every search, and its controls" not in page
+
+
+def _kept_of_pool(out: Path) -> list[Path]:
+    return [*(out / "failures").glob("data-*/*.safetensors")]
+
+
+@pytest.mark.parametrize(
+    ("changes", "shape", "says"),
+    [
+        (
+            {},
+            (30, 1, 6, 6),
+            r"its inputs are \(1, 6, 6\), and those of digits \(1, 8",
+        ),
+        ({}, (12, 1, 8, 8), "12 examples are too few to compare"),
+        ({}, (30, 1, 8, 8), "and 40 are needed"),
+        ({"max_provoked": 5.0}, (60, 1, 8, 8), "--max-provoked needs a set around the examples"),
+    ],
+)
+def test_another_set_that_will_not_do_is_refused_in_a_line(
+    tmp_path: Path, changes: dict[str, object], shape: tuple[int, ...], says: str
+) -> None:
+    pool = tmp_path / "pool.npz"
+    np.savez(pool, x=np.random.default_rng(0).random(shape, dtype=np.float32))
+    with pytest.raises(InputError, match=says) as refused:
+        run_provoke(job(tmp_path / "run", within=(f"data:{pool}",), **changes), QUIET)
+    assert "\n" not in str(refused.value)
+    assert not (tmp_path / "run" / "provoke.json").exists()

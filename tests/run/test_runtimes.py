@@ -24,10 +24,11 @@ from bitcliff.questions.runtimes.page import runtimes_lines
 from bitcliff.questions.runtimes.record import KEY, RuntimeObserved, RuntimesObserved
 from bitcliff.record import Record, read_record, record_json
 from bitcliff.record.plan import QuantizationPlan
-from bitcliff.run.assess_job import AssessJob, run_assess, stored_job
+from bitcliff.run.assess_job import AssessJob, run_assess
 from bitcliff.run.explain_job import ExplainJob, run_explain
 from bitcliff.run.export_job import ExportJob, run_export
 from bitcliff.run.plan_file import planned
+from bitcliff.run.stored_job import stored_job
 from bitcliff.run.verify_job import VerifyJob, run_verify
 from bitcliff.types.runtime_choice import OrtOptions, RuntimeChoice
 from bitcliff.types.settings import CorruptionSettings
@@ -178,8 +179,8 @@ def test_of_a_runtime_it_is_explained_what_answers_tell(
     notes = Notes()
     asked = ExplainJob(job.out, ("torch-dynamic", "torch-dynamic-batch"), n_train=0)
     record = run_explain(asked, notes.listener())
-    asked_of = "layers, inputs, corruptions, lengths"
-    assert f"Asked of a runtime, which shows no bits: {asked_of}" in notes.stages
+    asked_of = "layers, inputs, distributions, corruptions, lengths"
+    assert f"Asked of what shows no bits: {asked_of}" in notes.stages
     assert [*record.answers] == ["runtimes", "least_widths", *asked_of.split(", ")]
     inputs = figures_in(record, "inputs", InputsAtRisk)
     assert [one.policy for one in inputs.policies] == list(asked.policies)
@@ -193,7 +194,7 @@ def test_a_black_box_is_explained_on_corrupted_pictures(black_box: AssessJob) ->
     asked = ExplainJob(black_box.out, questions=("corruptions",), n_train=0, corrupting=settings)
     explained = run_explain(asked, Notes().listener())
     found = observed_in(explained, "corruptions", CorruptionsObserved)
-    assert set(found.bits.values()) == {"the runtime rounds the corrupted image anew"}
+    assert set(found.bits.values()) == {"the corrupted image is rounded anew"}
     assert {name for cell in found.cells for name in cell.marks} == {
         "float",
         *(policy.name for policy in record.policies),

@@ -13,6 +13,9 @@ def test_a_set_is_its_kind_and_its_size() -> None:
     assert found.size == pytest.approx(8 / 255)
     assert "8/255" in found.words
     assert read_within("text:1").words == "at most 1 word swapped for a like one"
+    assert found.data == ""
+    other = read_within("data:C:/night:2/")
+    assert (other.kind, other.data) == ("data", "C:/night:2/")
 
 
 @pytest.mark.parametrize(
@@ -20,6 +23,7 @@ def test_a_set_is_its_kind_and_its_size() -> None:
     [
         ("linv:8/255", "no such set; did you mean linf"),
         ("linf", "'' is no number"),
+        ("data:", "names no data"),
         ("linf:much", "'much' is no number"),
         ("l2:1/0", "'1/0' is no number"),
         ("l2:1e999999999", "is no number"),
@@ -41,5 +45,6 @@ def test_what_is_none_is_refused_in_one_line(text: str, says: str) -> None:
 def test_a_set_twice_and_a_lead_of_nothing_are_refused() -> None:
     with pytest.raises(InputError, match="the same set twice"):
         ProvokeSettings(within=("l2:0.5", "l2:1/2"))
+    assert ProvokeSettings(within=("data:a", "data:b")).within == ("data:a", "data:b")
     with pytest.raises(InputError, match="--delta must be above 0, not 0"):
         ProvokeSettings(delta=0.0)

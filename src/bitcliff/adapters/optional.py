@@ -58,6 +58,9 @@ def _missing(package: str, extra: str, purpose: str) -> MissingExtra:
     return MissingExtra(f"{purpose} needs the package {package}: pip install 'bitcliff[{extra}]'")
 
 
+_silent = False  # whether a call of `quiet` is on
+
+
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
     """Sends what is printed to stderr and drops warnings, while other people's code runs.
@@ -66,17 +69,18 @@ def quiet() -> Iterator[None]:
     nothing, so that around what is timed it costs no time; nor in another thread than the main one,
     since all share what it changes.
     """
-    if sys.stdout is sys.stderr or threading.current_thread() is not threading.main_thread():
+    global _silent
+    if _silent or threading.current_thread() is not threading.main_thread():
         yield
         return
     before = logging.root.manager.disable
-    louder = before < logging.WARNING
-    if louder:  # each call clears every logger's cache, and this is around every batch
+    _silent = True
+    if before < logging.WARNING:  # each call clears every logger's cache
         logging.disable(logging.WARNING)
     try:
         with contextlib.redirect_stdout(sys.stderr), warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
     finally:
-        if louder:
-            logging.disable(before)
+        _silent = False
+        logging.disable(before)

@@ -12,17 +12,20 @@ from bitcliff.types.options import ModelOptions
 from bitcliff.types.subject import Subject
 from bitcliff.zoo.resnet import digits, fashion_mnist
 from bitcliff.zoo.shipped import SHIPPED
+from bitcliff.zoo.thin import thin_mobilenetv4, thin_regnetx
 
 _NETWORKS: dict[str, Callable[[], nn.Module]] = {
     "digits": digits,
     "fashion-mnist": fashion_mnist,
+    "thin-mobilenetv4": thin_mobilenetv4,
+    "thin-regnetx": thin_regnetx,
 }
 
 _TEN = (None, 10)
 
 
 def load_zoo(name: str, weights: Weights | None, options: ModelOptions) -> Subject:
-    """`zoo:digits` and `zoo:fashion-mnist`: thin ResNets for grey images, taken as they are."""
+    """`zoo:digits` and the like: thin networks for grey images, taken as they are."""
     if name not in _NETWORKS:
         raise InputError(
             f"MODEL zoo:{name}: not known{nearest(name, _NETWORKS)}; give zoo:"

@@ -6,17 +6,18 @@ evaluated with it.
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import overload
 
 import torch
 from jaxtyping import Bool, Float, Float64, Int
 from torch import Tensor
 from torch.autograd.graph import allow_mutation_on_saved_tensors
 
-from bitcliff.points import Attachment, batches, take
-from bitcliff.points.attach import FLOAT, WEIGHTS_ONLY, Rounding, gradient_rounding, rounding_to
+from bitcliff.audit.batches import Ask, Elsewhere, Part, Under
+from bitcliff.audit.inputs import nudged
+from bitcliff.points import Attachment, batches
+from bitcliff.points.attach import Rounding, gradient_rounding
 from bitcliff.points.final_activation import to_logits
 from bitcliff.points.forward import each, raw_tensors, taken
 from bitcliff.tasks import task_of
@@ -25,10 +26,6 @@ from bitcliff.types.presets import Format
 from bitcliff.types.runtime import Run
 from bitcliff.types.streamed import Streamed
 from bitcliff.types.subject import AllInputs, Inputs, Texts
-
-# Relative size of the nudge in `Evaluator.repeat`: some ten units in the last place of a float32.
-NUDGE = 1e-6
-
 
 Symbols = Sequence[tuple[int, ...]]
 """What each outcome is written in, where outcomes are texts."""
@@ -99,6 +96,7 @@ class Evaluator:
         in_place: the network overwrites what its gradient needs; found out on the way.
         broken: places of examples that gave NaN or infinity in any pass, until cleared.
         on_batch: called after every batch, for progress.
+        elsewhere: who runs batches in place of this process.
     """
 
     attachment: Attachment
@@ -110,20 +108,20 @@ class Evaluator:
     spent: Spent = field(default_factory=Spent)
     broken: set[int] = field(default_factory=set)
     on_batch: Callable[[], None] | None = None
+    elsewhere: Elsewhere | None = None
 
     def float_scores(self, index: Int[Tensor, " m"]) -> Scores:
         """The network in float."""
-        return self._scores(index, lambda _rows: FLOAT)
+        return self._scores(index, Under("float"))
 
     def float_margins(self, index: Int[Tensor, " m"]) -> Float64[Tensor, " m"]:
         """By what float's decisions lead, before a last softmax or sigmoid."""
-        # Not `FLOAT`, under which nothing inside is seen.
-        found = self._scores(index, lambda _rows: Rounding(weights=False), followable=True)
+        found = self._scores(index, Under("seen", followable=True))
         return margins(found.logits, found.predictions)[found.finite]
 
     def weights_only_scores(self, index: Int[Tensor, " m"]) -> Scores:
         """Weights quantized, activations in float."""
-        return self._scores(index, lambda _rows: WEIGHTS_ONLY)
+        return self._scores(index, Under("weights"))
 
     def scores(
         self,
@@ -136,26 +134,24 @@ class Evaluator:
         Args:
             active: the points to quantize, by index; the others stay in float. None for all.
         """
-        return self._scores(index, lambda rows: rounding_to(bits[rows], active))
+        return self._scores(index, Under("bits", bits=bits, active=active))
 
     def format_scores(
         self,
         index: Int[Tensor, " m"],
-        formats: tuple[Format, ...],
+        formats: tuple[Format | None, ...],
         batch_size: int | None = None,
         followable: bool = False,
     ) -> Scores:
-        """Weights and activations as a runtime rounds them, in a format for each point.
+        """Weights and activations as a runtime rounds them, in a format for each point; None leaves
+        a layer in float.
 
         Args:
             batch_size: matters where a scale is shared by a batch.
             followable: what precedes a last softmax or sigmoid, as a search wants it.
         """
-
-        def rounding(rows: Tensor) -> Rounding:
-            return Rounding(formats=formats, examples=len(rows))
-
-        return self._scores(index, rounding, batch_size, followable)
+        under = Under("formats", formats=formats, followable=followable)
+        return self._scores(index, under, batch_size)
 
     def runtime_scores(self, index: Int[Tensor, " m"], run: Run, batch_size: int) -> Scores:
         """What somebody else's runtime says, in batches of this size and in this order.
@@ -188,14 +184,19 @@ class Evaluator:
         """
         if not raw_tensors(self.inputs):
             return None
-        steady = self.inputs
-        # Which example it is a batch that is read as needed does not say: there all get one noise.
-        nudge = partial(nudged, number=number, alike=isinstance(steady, Streamed))
-        self.inputs = self.wanted_alike(each(steady, nudge), steady)
+        if self._others is not None:
+            return self._scores(index, Under("bits", bits=bits, nudge=number))
+        steady, self.inputs = self.inputs, self.nudged_inputs(number)
         try:
             return self.scores(index, bits)
         finally:
             self.inputs = steady
+
+    def nudged_inputs(self, number: int) -> AllInputs:
+        """All inputs, nudged by the noise of this number."""
+        # Which example it is a batch that is read as needed does not say: there all get one noise.
+        nudge = partial(nudged, number=number, alike=isinstance(self.inputs, Streamed))
+        return self.wanted_alike(each(self.inputs, nudge), self.inputs)
 
     def wanted_alike(self, changed: AllInputs, inputs: AllInputs) -> AllInputs:
         """The changed examples, of which the task wants what it wants of those that they are of."""
@@ -209,7 +210,7 @@ class Evaluator:
     ) -> Float[Tensor, " m"]:
         """Margins under these allocations, before a last softmax or sigmoid; +inf on a numeric
         failure, which is no flip."""
-        scores = self._scores(index, lambda rows: rounding_to(bits[rows]), followable=True)
+        scores = self._scores(index, Under("bits", bits=bits, followable=True))
         found = margins(scores.logits, self.reference[index])
         return torch.where(scores.finite, found, float("inf"))
 
@@ -221,19 +222,9 @@ class Evaluator:
         Zero for examples with a numeric failure.
         """
         found = torch.zeros(*bits.shape, len(options))
-        for rows, padded in self.batches_of(index):
-            found[rows] = self._gradients_of(index[padded], bits[padded], options)[: len(rows)]
-            self._count(len(rows), backward=True)
+        for rows, part in self._parts(index, Under("bits", bits=bits, widths=options)):
+            found[rows] = part.values
         return found
-
-    def _gradients_of(
-        self, index: Int[Tensor, " m"], bits: Int[Tensor, "m points"], options: Int[Tensor, " o"]
-    ) -> Float[Tensor, "m points o"]:
-        hot = (bits[:, :, None] == options).float()
-        choice = [hot[:, point].clone().requires_grad_() for point in range(hot.shape[1])]
-        rounding = gradient_rounding(choice, options)
-        gradients = self._with_copies(index, rounding, choice, len(index))
-        return _filled(gradients, torch.zeros_like(hot[:, 0]), 1)
 
     def format_gradients(
         self, index: Int[Tensor, " m"], formats: tuple[Format, ...], options: tuple[Format, ...]
@@ -243,74 +234,26 @@ class Evaluator:
         <d margin / d x, Q_o(x) - x>, and the same of the point's weights, added up.
         """
         found = torch.zeros(len(formats), len(options))
-        for rows, padded in self.batches_of(index):
-            hot = [[float(one == chosen) for one in options] for chosen in formats]
-            choice = [torch.tensor(row).requires_grad_() for row in hot]
-            rounding = Rounding(
-                formats=formats, choice=choice, weighed=options, examples=len(padded)
-            )
-            gradients = self._with_copies(index[padded], rounding, choice, len(rows))
-            found += _filled(gradients, torch.zeros(len(options)), 0)
-            self._count(len(rows), backward=True)
+        for _, part in self._parts(index, Under("formats", formats=formats, weighed=options)):
+            found += part.values  # in the order of the batches, whoever ran them
         return found
 
-    def _with_copies(
-        self, index: Int[Tensor, " m"], rounding: Rounding, choice: list[Tensor], count: int
-    ) -> Sequence[Tensor | None]:
-        """Gradients of the first `count` examples' margins, whether or not the network overwrites
-        what they need."""
-        try:
-            return self._gradients(index, rounding, choice, count)
-        except RuntimeError as error:
-            if self.in_place or "inplace operation" not in str(error):
-                raise
-            self.in_place = True
-            return self._gradients(index, rounding, choice, count)
-
-    def _gradients(
-        self, index: Int[Tensor, " m"], rounding: Rounding, choice: list[Tensor], count: int
-    ) -> Sequence[Tensor | None]:
-        # Copies what a network overwrites; costs about a second forward pass, so only if needed.
-        saving = allow_mutation_on_saved_tensors() if self.in_place else nullcontext()
-        with torch.enable_grad(), saving:
-            logits = self.attachment.run(take(self.inputs, index), rounding)
-            found = margins(self.attachment.followable(logits), self.reference[index])[:count]
-            total = found[torch.isfinite(found)].sum()
-            # Where the network turns gradients off there is none at all.
-            if not total.requires_grad:
-                return [None] * len(choice)
-            return torch.autograd.grad(total, choice, allow_unused=True)
-
     def _scores(
-        self,
-        index: Int[Tensor, " m"],
-        rounding: Callable[[Tensor], Rounding],
-        batch_size: int | None = None,
-        followable: bool = False,
+        self, index: Int[Tensor, " m"], under: Under, batch_size: int | None = None
     ) -> Scores:
         logits, shares = list[Tensor](), list[Tensor | None]()
         symbols = list[tuple[int, ...]]()
         failed: list[str | None] = [None] * len(index)
         order = torch.empty(len(index), dtype=torch.int64)
         done = 0
-        with torch.no_grad():
-            for rows, padded, inputs in self.taken_of(index, batch_size):
-                batch = self.attachment.run(inputs, rounding(padded))
-                for row, point in zip(
-                    rows.tolist(), self._failures(batch[: len(rows)]), strict=True
-                ):
-                    failed[row] = point
-                if followable:
-                    batch = self.attachment.followable(batch)
-                else:
-                    batch = to_logits(batch, self.attachment.final)
-                    symbols += self._symbols(len(rows))
-                batch = batch if batch.dtype == torch.float64 else batch.float()
-                logits.append(batch[: len(rows)].cpu())
-                shares.append(self._shares(len(rows)))
-                order[rows] = torch.arange(done, done + len(rows))
-                done += len(rows)
-                self._count(len(rows))
+        for rows, part in self._parts(index, under, batch_size):
+            for row, point in zip(rows.tolist(), part.failed, strict=True):
+                failed[row] = point
+            symbols += part.symbols
+            logits.append(part.values)
+            shares.append(part.shares)
+            order[rows] = torch.arange(done, done + len(rows))
+            done += len(rows)
         places = zip(index.tolist(), failed, strict=True)
         self.broken |= {place for place, point in places if point is not None}
         kept = _joined(shares)
@@ -320,6 +263,88 @@ class Evaluator:
             None if kept is None else kept[order],
             tuple(symbols[place] for place in order.tolist()) if symbols else None,
         )
+
+    def _parts(
+        self, index: Int[Tensor, " m"], under: Under, size: int | None = None
+    ) -> Iterator[tuple[Int[Tensor, " rows"], Part]]:
+        """The rows of each batch, and what it gave: the one place where batches are run."""
+        every = list(self.batches_of(index, size))
+        asks = (Ask(index[padded], len(rows), under.of(padded)) for rows, padded in every)
+        if (others := self._others) is not None:
+            found = others.run(asks)
+        else:
+            inputs = taken(self.inputs, (index[padded] for _, padded in every))
+            found = (self.part(ask, given) for ask, given in zip(asks, inputs, strict=True))
+        for (rows, _), part in zip(every, found, strict=True):
+            self.attachment.incidents.strays |= part.strays
+            self._count(len(rows), backward=under.by_gradients)
+            yield rows, part
+
+    @property
+    def _others(self) -> Elsewhere | None:
+        there = self.elsewhere
+        return there if there and there.serves(self.attachment, self.inputs) else None
+
+    def part(self, ask: Ask, inputs: Inputs) -> Part:
+        """Run one batch here, of which `inputs` are the examples at its places."""
+        if ask.under.by_gradients:
+            return Part(self._gradients_of(ask, inputs))
+        with torch.no_grad():
+            batch = self.attachment.run(inputs, ask.under.rounding(len(ask.places)))
+            failed = self._failures(batch[: ask.count])
+            symbols = list[tuple[int, ...]]()
+            if ask.under.followable:
+                batch = self.attachment.followable(batch)
+            else:
+                batch = to_logits(batch, self.attachment.final)
+                symbols = self._symbols(ask.count)
+        batch = batch if batch.dtype == torch.float64 else batch.float()
+        shares = self._shares(ask.count)
+        return Part(batch[: ask.count].cpu(), tuple(failed), shares, tuple(symbols))
+
+    def _gradients_of(self, ask: Ask, inputs: Inputs) -> Float[Tensor, "..."]:
+        """Of each example, or of formats summed over those that are meant."""
+        under = ask.under
+        if under.bits is not None and under.widths is not None:
+            hot = (under.bits[:, :, None] == under.widths).float()
+            choice = [hot[:, point].clone().requires_grad_() for point in range(hot.shape[1])]
+            rounding = gradient_rounding(choice, under.widths)
+            gradients = self._with_copies(ask, inputs, rounding, choice, len(ask.places))
+            return _filled(gradients, torch.zeros_like(hot[:, 0]), 1)[: ask.count]
+        options = under.weighed
+        rows = [[float(one == chosen) for one in options] for chosen in under.formats]
+        choice = [torch.tensor(row).requires_grad_() for row in rows]
+        rounding = replace(under.rounding(len(ask.places)), choice=choice, weighed=options)
+        gradients = self._with_copies(ask, inputs, rounding, choice, ask.count)
+        return _filled(gradients, torch.zeros(len(options)), 0)
+
+    def _with_copies(
+        self, ask: Ask, inputs: Inputs, rounding: Rounding, choice: list[Tensor], count: int
+    ) -> Sequence[Tensor | None]:
+        """Gradients of the first `count` examples' margins, whether or not the network overwrites
+        what they need."""
+        try:
+            return self._gradients(ask, inputs, rounding, choice, count)
+        except RuntimeError as error:
+            if self.in_place or "inplace operation" not in str(error):
+                raise
+            self.in_place = True
+            return self._gradients(ask, inputs, rounding, choice, count)
+
+    def _gradients(
+        self, ask: Ask, inputs: Inputs, rounding: Rounding, choice: list[Tensor], count: int
+    ) -> Sequence[Tensor | None]:
+        # Copies what a network overwrites; costs about a second forward pass, so only if needed.
+        saving = allow_mutation_on_saved_tensors() if self.in_place else nullcontext()
+        with torch.enable_grad(), saving:
+            logits = self.attachment.run(inputs, rounding)
+            reference = self.reference[ask.places]
+            found = margins(self.attachment.followable(logits), reference)[:count]
+            total = found[torch.isfinite(found)].sum()
+            # Where the network turns gradients off there is none at all.
+            if not total.requires_grad:
+                return [None] * len(choice)
+            return torch.autograd.grad(total, choice, allow_unused=True)
 
     def _shares(self, count: int) -> Tensor | None:
         """Of the first examples of the batch that was just run."""
@@ -348,15 +373,6 @@ class Evaluator:
             for rows, padded in batches(places, min(size, int((everyone == length).sum()))):
                 yield places[rows], padded
 
-    def taken_of(
-        self, index: Int[Tensor, " m"], size: int | None = None
-    ) -> Iterator[tuple[Int[Tensor, " rows"], Int[Tensor, " size"], Inputs]]:
-        """`batches_of` with what the network is fed in each."""
-        parts = list(self.batches_of(index, size))
-        every = taken(self.inputs, (index[padded] for _, padded in parts))
-        for (rows, padded), inputs in zip(parts, every, strict=True):
-            yield rows, padded, inputs
-
     def _count(self, examples: int, backward: bool = False) -> None:
         self.spent.forward += examples
         self.spent.backward += examples if backward else 0
@@ -382,31 +398,3 @@ def _filled(gradients: Sequence[Tensor | None], none: Tensor, axis: int) -> Tens
     return torch.stack([none if g is None else g for g in gradients], axis).nan_to_num(
         0.0, 0.0, 0.0
     )
-
-
-@overload
-def laid_out_for_speed(inputs: Inputs) -> Inputs: ...
-@overload
-def laid_out_for_speed(inputs: AllInputs) -> AllInputs: ...
-def laid_out_for_speed(inputs: AllInputs) -> AllInputs:
-    """The same values; images with channels last in memory, where convolutions run faster."""
-    return each(inputs, _channels_last)
-
-
-def _channels_last(values: Tensor) -> Tensor:
-    is_pictures = values.ndim == 4 and values.is_floating_point()
-    return values.contiguous(memory_format=torch.channels_last) if is_pictures else values
-
-
-def nudged(values: Tensor, number: int, alike: bool = True) -> Tensor:
-    """Floats multiplied by noise around 1; anything else as it is.
-
-    Args:
-        number: of the draw. alike: every example gets the same noise.
-    """
-    if not values.is_floating_point():
-        return values
-    noise = torch.Generator().manual_seed(number)
-    shape = values.shape[1:] if alike else values.shape
-    factor = 1 + NUDGE * torch.randn(shape, generator=noise)
-    return (values * factor).to(values.dtype)

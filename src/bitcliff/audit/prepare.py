@@ -7,8 +7,9 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
-from bitcliff.audit.evaluator import Evaluator, Scores, laid_out_for_speed, margins
+from bitcliff.audit.evaluator import Evaluator, Scores, margins
 from bitcliff.audit.folding import measure_folding
+from bitcliff.audit.inputs import laid_out_for_speed
 from bitcliff.audit.outcomes import Predictions, predictions_of
 from bitcliff.budget import feasible_totals, total_from_mean
 from bitcliff.errors import InfeasibleBudget, InputError, NumericError

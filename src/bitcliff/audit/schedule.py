@@ -19,6 +19,7 @@ from bitcliff.audit.mixes import Mixes
 from bitcliff.audit.outcomes import Trial, given_by, median_of, outcomes_of, predictions_of
 from bitcliff.audit.prepare import Prepared
 from bitcliff.audit.reading import Again, reading_of
+from bitcliff.audit.rerun import in_batches, rerun
 from bitcliff.audit.search import (
     ROUND_COST,
     Best,
@@ -36,7 +37,7 @@ from bitcliff.record import Condition, Effort, Measured, Outcomes
 from bitcliff.record.arrays import NONE
 from bitcliff.record.conditions import Kind
 from bitcliff.types.presets import Format
-from bitcliff.types.runtime import Run, Runtime
+from bitcliff.types.runtime import Runtime
 from bitcliff.types.settings import AssessSettings
 
 # How often what a search found is run again with a nudged input.
@@ -313,20 +314,11 @@ class Schedule:
 
     def _again(self, trial: Trial, condition: Condition) -> Again | None:
         """What runs rows of a trial once more; None where that changes who shares a scale."""
-        index, bits = trial.index, trial.bits
-        if bits is not None:
-            return lambda rows: self.evaluator.scores(index[rows], bits[rows])
-        if condition.kind == "weights-only":
-            return lambda rows: self.evaluator.weights_only_scores(index[rows])
-        if condition.numerics is not None and condition.batch_size in (None, 1):
-            formats = (self.settings.format_of(condition.numerics),) * self.points
-            size = condition.batch_size
-            return lambda rows: self.evaluator.format_scores(index[rows], formats, size)
-        shipped = runtime_run(self.prepared, condition)
-        if shipped is not None and shipped[1] == 1:
-            run = shipped[0]
-            return lambda rows: self.evaluator.runtime_scores(index[rows], run, 1)
-        return None
+        run, index = rerun(self.prepared, condition, trial.bits), trial.index
+        if run is None or (condition.batch_size or 1) > 1:
+            return None
+        # Anew at each call, since what the evaluator is fed changes between.
+        return lambda rows: run(in_batches(self.evaluator, condition), index[rows], rows)
 
     def _weights_only(self, _condition: Condition) -> Trial:
         scores = self.evaluator.weights_only_scores(self.prepared.everyone)
@@ -479,14 +471,6 @@ class Schedule:
             f"gradient, exact knapsack, {self.settings.rounds} rounds; "
             f"then up to {self._exchanges(problem)} exchange moves {each}"
         )
-
-
-def runtime_run(prepared: Prepared, condition: Condition) -> tuple[Run, int] | None:
-    """The runtime behind a condition, and its batch size; None: it is simulated."""
-    for runtime in prepared.runtimes:
-        if runtime.name == condition.runtime:
-            return runtime.run, condition.batch_size or 1
-    return None
 
 
 def _co_trained(policy: Policy) -> Condition:

@@ -11,8 +11,8 @@ from torch import Tensor
 
 from bitcliff.audit.evaluator import Evaluator, Scores
 from bitcliff.points import Attachment
-from bitcliff.points.attach import summed_last
 from bitcliff.points.forward import batch_size
+from bitcliff.points.rows import summed_last
 from bitcliff.policy.guard import score_signals
 from bitcliff.quant.groups import as_groups
 from bitcliff.types.presets import Format
@@ -80,8 +80,8 @@ class Showing(Attachment):
 
     def _at_ends(self, index: int, role: str, rounded: Tensor) -> Tensor:
         """1 where a value is as large as the largest that shares a scale with it, and not zero."""
-        formats = self.rounding.formats
-        numerics = None if formats is None else formats[index].activations
+        shipped = self.rounding.formats and self.rounding.formats[index]
+        numerics = shipped.activations if shipped else None
         if numerics is None:
             layout = self.plan.points[index].layout
             return layout.apply(rounded, self._batch, _ends_of_examples)

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from bitcliff.budget.tables import Array, Knapsack, best_tables, check_every_example, prepare
 from bitcliff.budget.totals import check_bits, check_whole, first_options
+from bitcliff.compiled import Loops, loops_in
 from bitcliff.errors import InfeasibleBudget
 
 Choices = npt.NDArray[np.int64]
@@ -51,6 +52,9 @@ def solve(
     """
     count = 1 if k is None else check_whole("k", k, least=1)
     shape, profits = prepare(values, bits, total)
+    size = profits.size * (shape.spare + 1)
+    if k is None and (loops := loops_in("bitcliff.budget.loops", size)) is not None:
+        return torch.from_numpy(_by_loops(loops, shape, profits)).to(values.device)
     chosen = np.empty((values.shape[0], count, shape.length), dtype=np.int64)
     for chunk in shape.chunks(values.shape[0]):
         part = np.ascontiguousarray(profits[:, :, chunk])
@@ -80,6 +84,15 @@ def forbid_below(
     firsts = first_options(values.shape[1], check_bits(bits), floors)
     below = torch.arange(len(bits)) < torch.tensor(firsts)[:, None]
     return values.masked_fill(below.to(values.device), float("-inf"))
+
+
+def _by_loops(loops: Loops, shape: Knapsack, profits: Array) -> Choices:
+    """The best allocation of each example, (batch, L)."""
+    by_example = np.ascontiguousarray(profits.transpose(2, 0, 1))
+    chosen: Choices
+    chosen, sums = loops.whole("best", by_example, *shape.windows, shape.spare)
+    check_every_example(shape, profits, sums, 0)
+    return chosen
 
 
 def _descend(

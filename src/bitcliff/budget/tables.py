@@ -7,6 +7,7 @@ Only rows that lie on a way from (0, spare) to (L, 0) are kept: the table's wind
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +17,7 @@ from bitcliff.budget.totals import check_bits, check_feasible, infeasible_exampl
 from bitcliff.errors import InputError, NumericError
 
 Array = npt.NDArray[np.float64]
+Places = npt.NDArray[np.int64]
 
 # Small enough for a table's rows to stay in a core's cache, large enough to amortise numpy's calls.
 _CHUNK = 64
@@ -36,12 +38,12 @@ class Knapsack:
     length: int
     total: int
 
-    @property
+    @cached_property
     def steps(self) -> tuple[int, ...]:
         """Cost of each option above the cheapest, in bits."""
         return tuple(width - self.bits[0] for width in self.bits)
 
-    @property
+    @cached_property
     def spare(self) -> int:
         """Bits to allocate above the cheapest allocation."""
         return self.total - self.length * self.bits[0]
@@ -58,6 +60,16 @@ class Knapsack:
     def rows(self, point: int) -> int:
         """How many rows the window of table `point` has."""
         return min(self.spare, (self.length - point) * self.steps[-1]) - self.first(point) + 1
+
+    @cached_property
+    def windows(self) -> tuple[Places, Places, Places, Places]:
+        """For the compiled loop: the steps; of each table its first row where they lie one after
+        another, its window's first number of spare bits, and its rows."""
+        points = range(self.length + 1)
+        rows = np.array([self.rows(point) for point in points])
+        ends = np.cumsum(rows + 2 * self.pad)
+        firsts = np.array([self.first(point) for point in points])
+        return np.array(self.steps), np.concatenate([[0], ends[:-1]]), firsts, rows
 
     def offset(self, point: int) -> int:
         """Padded row of table point+1 that the first row of table `point` reaches at step 0."""

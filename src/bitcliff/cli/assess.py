@@ -23,6 +23,7 @@ _MINUTES = 3.0
 if TYPE_CHECKING:
     from bitcliff.record import Record
     from bitcliff.run.assess_job import AssessJob
+    from bitcliff.run.shared_out import Workers
     from bitcliff.types.presets import Format
     from bitcliff.verdict import Verdict
 
@@ -79,6 +80,17 @@ def subject_options() -> list[click.Option]:
 )
 @click.option("--examples", default=200, show_default=True, help="Examples kept; 0 keeps all.")
 @click.option("--threads", type=click.IntRange(1, 1024), help="Processor threads.")
+@click.option(
+    "--workers",
+    type=click.IntRange(1, 4096),
+    help="Share the batches out among so many processes, of --threads each (1 by default), to the "
+    "same bits.",
+)
+@click.option(
+    "--on",
+    "cluster",
+    help="Have the workers on a Ray cluster: ray (of this machine), ray://HOST:PORT or HOST:PORT.",
+)
 @click.option("--explain", is_flag=True, help="Go on with `bitcliff explain`.")
 @click.option("--json", "as_json", is_flag=True, help="Print the record on stdout.")
 def assess(**options: Any) -> int:
@@ -91,11 +103,13 @@ def assess(**options: Any) -> int:
     Exit codes: 0 done (with --max-drop: passed), 1 the gate failed, 2 bad input, 3 inconclusive.
     """
     with Display() as display, stdout_set_aside():
+        from bitcliff.run.assess_job import run_assess
         from bitcliff.run.plan_file import of_plan
 
         with of_plan(options["plan"]):
+            shared = _shared(options)
             job = _job(options)
-            record, verdict = _run(job, display)
+            record, verdict = run_assess(job, display.listener(), shared)
         if options["explain"]:
             record = _explain(job.out, display)
     with reader_may_leave():
@@ -116,10 +130,21 @@ def exit_code(options: dict[str, Any], record: "Record", verdict: "Verdict") -> 
     return 0 if record.coverage.complete else EXIT_CODES["inconclusive"]
 
 
-def _run(job: "AssessJob", display: Display) -> "tuple[Record, Verdict]":
-    from bitcliff.run.assess_job import run_assess
+def _shared(options: dict[str, Any]) -> "Workers":
+    """Who runs the batches."""
+    from bitcliff.run.shared_out import here
 
-    return run_assess(job, display.listener())
+    count, address = options["workers"], options["cluster"]
+    if count is None and address is None:
+        return here
+    from bitcliff.errors import InputError
+    from bitcliff.sweep.shards.open import on_processes, on_ray
+
+    if options["black_box"]:
+        given = "--workers" if address is None else "--on"
+        raise InputError(f"{given} has no effect with --black-box; leave it out")
+    options["threads"] = options["threads"] or 1
+    return on_processes(count) if address is None else on_ray(address, count)
 
 
 def _explain(run: Path, display: Display) -> "Record":

@@ -21,6 +21,7 @@ _ONLY_FOR = {
     "corruption_seeds": ("corruptions",),
     "corruption_examples": ("corruptions",),
     "lengths": ("lengths",),
+    "shift": ("distributions",),
     "fine_tune": ("mitigations",),
 }
 
@@ -38,14 +39,15 @@ def _settings_options() -> list[click.Option]:
     "policies",
     multiple=True,
     help="Explain this policy of the run; may be given again.  [default: the deepest worst case, "
-    "the network's own policy and the nearest even one]",
+    "the network's own policy and the nearest even one; without bits, the format or runtime that "
+    "loses most]",
 )
 @click.option(
     "--only",
     multiple=True,
     metavar="QUESTION",
-    help="Ask only this: layers, activations, inputs, corruptions, lengths, indicators or "
-    "mitigations; may be given again.",
+    help="Ask only this: layers, activations, inputs, distributions, corruptions, lengths, "
+    "indicators, mitigations or variants; may be given again.",
 )
 @click.option(
     "--train-examples",
@@ -59,6 +61,12 @@ def _settings_options() -> list[click.Option]:
     type=click.Path(path_type=Path),
     help="The run of another network on the same data, such as the robust one of a pair: counts "
     "what both get right in float and RUN's policies lose.",
+)
+@click.option(
+    "--shift",
+    metavar="DATA2",
+    help="Other data of the same classes, which inputs may come from instead: how much more is "
+    "lost there.",
 )
 @click.option(
     "--fine-tune",
@@ -84,6 +92,7 @@ def explain(run: Path, **options: Any) -> int:
             questions=options["only"],
             n_train=options["train_examples"],
             against=options["against"],
+            shift=options["shift"],
             corrupting=settings_from(CorruptionSettings, options),
             lengths=settings_from(LengthSettings, options),
             fine_tune=options["fine_tune"],

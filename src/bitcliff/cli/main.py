@@ -24,7 +24,9 @@ from bitcliff.cli.memory import keep_memory
 from bitcliff.cli.numerics import numerics
 from bitcliff.cli.output import discard_stdout
 from bitcliff.cli.provoke import provoke
+from bitcliff.cli.runs import runs
 from bitcliff.cli.stored import gate, report
+from bitcliff.cli.sweep import sweep
 from bitcliff.cli.train import train
 from bitcliff.cli.verify import verify
 
@@ -51,6 +53,8 @@ commands.add_command(isolate)
 commands.add_command(numerics)
 commands.add_command(provoke)
 commands.add_command(report)
+commands.add_command(runs)
+commands.add_command(sweep)
 commands.add_command(train)
 commands.add_command(verify)
 

@@ -1,10 +1,15 @@
 """`bitcliff gate` and `bitcliff report`: work on a stored record, run no model."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from bitcliff.cli.output import reader_may_leave
+
+if TYPE_CHECKING:
+    from bitcliff.record import Record
+    from bitcliff.verdict import Verdict
 
 
 @click.command()
@@ -26,8 +31,19 @@ from bitcliff.cli.output import reader_may_leave
     help="Of a run of `bitcliff provoke`: per cent of examples that may be made to fail.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the verdict as JSON.")
+@click.option(
+    "--as",
+    "form",
+    type=click.Choice(["markdown", "sarif", "model-card"]),
+    help="Print it for a pull request, for code scanning, or the figures for a model's card.",
+)
 def gate(
-    run: Path, max_drop: float, policy: str | None, max_provoked: float | None, as_json: bool
+    run: Path,
+    max_drop: float,
+    policy: str | None,
+    max_provoked: float | None,
+    as_json: bool,
+    form: str | None,
 ) -> int:
     """Judge a stored run against a threshold.
 
@@ -43,13 +59,17 @@ def gate(
     from bitcliff.verdict import EXIT_CODES, judge
 
     if max_provoked is not None:
-        _refuse_beside("max_provoked", ("max_drop", "policy"))
+        _refuse_beside("max_provoked", ("max_drop", "policy", "form"))
         return _gate_provoked(run, max_provoked, as_json)
     record = finished_record(run)
     verdict = judge(record, max_drop, policy)
     weights = record.provenance.weights_sha256
+    if form is not None:
+        _refuse_beside("form", ("as_json",))
     with reader_may_leave():
-        if as_json:
+        if form is not None:
+            click.echo(_in_form(form, record, verdict), nl=False)
+        elif as_json:
             subject = {"model": record.subject.model, "weights_sha256": weights}
             told = subject | {"max_drop": max_drop} | asdict(verdict)
             told["warnings"] = warnings(record)
@@ -63,6 +83,18 @@ def gate(
     return EXIT_CODES[verdict.status]
 
 
+def _in_form(form: str, record: "Record", verdict: "Verdict") -> str:
+    from bitcliff import __version__
+    from bitcliff.report.basis import warnings
+    from bitcliff.report.elsewhere import render_markdown, render_model_card, render_sarif
+
+    if form == "markdown":
+        return render_markdown(record, verdict, warnings(record))
+    if form == "sarif":
+        return render_sarif(record, verdict, __version__)
+    return render_model_card(record)
+
+
 def _refuse_beside(given: str, idle: tuple[str, ...]) -> None:
     """An option without effect would let the user believe that it had one."""
     from bitcliff.errors import InputError
@@ -70,7 +102,8 @@ def _refuse_beside(given: str, idle: tuple[str, ...]) -> None:
     context = click.get_current_context()
     for name in idle:
         if context.get_parameter_source(name) is not click.core.ParameterSource.DEFAULT:
-            one, other = (word.replace("_", "-") for word in (name, given))
+            words = {"form": "as", "as_json": "json"}
+            one, other = (words.get(word, word).replace("_", "-") for word in (name, given))
             raise InputError(f"--{one} has no effect with --{other}; leave one of them out")
 
 

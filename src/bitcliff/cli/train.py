@@ -1,16 +1,14 @@
 """`bitcliff train teacher|distill|pair`: a YAML file to trained networks."""
 
-import os
-import signal
 import time
 from collections.abc import Callable
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from bitcliff.cli.output import reader_may_leave
+from bitcliff.cli.stop_signals import StopSignals
 
 if TYPE_CHECKING:
     from bitcliff.run.train_job import Run, TrainListener
@@ -94,7 +92,7 @@ def _run(run: Callable[..., dict[str, Any]], kind: Any, options: dict[str, Any])
         torch.set_num_threads(options["threads"])
     config = read_config(options["config"], kind)
     first = find_hardware(config).first
-    stop = _StopSignals(waits=not first)
+    stop = StopSignals(waits=not first)
     with _Bar(stop, shown=first) as bar:
         try:
             result = run(config, options["out"], options["resume"], bar.listener())
@@ -109,40 +107,13 @@ def _run(run: Callable[..., dict[str, Any]], kind: Any, options: dict[str, Any])
     return 0
 
 
-class _StopSignals:
-    """The first SIGTERM or SIGINT asks for a stop; the second ends the process.
-
-    While there are steps to finish and save, the stop waits for them. Before and after, as in the
-    measurement on the test split, nothing would be gained by waiting. Where several processes
-    train, all but the first always wait: it is the first that says when they stop.
-    """
-
-    def __init__(self, waits: bool) -> None:
-        self.received: int | None = None
-        self.waits = waits
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, self._on_signal)
-
-    def _on_signal(self, number: int, _frame: FrameType | None) -> None:
-        if self.received is not None:
-            os._exit(128 + number)
-        self.received = number
-        if not self.waits:
-            raise KeyboardInterrupt
-
-    @property
-    def exit_code(self) -> int:
-        """As a shell has it: 143 for SIGTERM, 130 for SIGINT."""
-        return 128 + (self.received or signal.SIGINT)
-
-
 class _Bar:
     """Progress on stderr: a bar on a terminal, a line now and then elsewhere.
 
     It is as long as all runs of the command, so that the time left is that of all.
     """
 
-    def __init__(self, stop: _StopSignals, shown: bool) -> None:
+    def __init__(self, stop: StopSignals, shown: bool) -> None:
         from rich.console import Console
         from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 

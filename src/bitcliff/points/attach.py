@@ -1,6 +1,7 @@
 """Running a model with its points quantized, and leaving it as it was."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -10,6 +11,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from bitcliff.errors import InputError
+from bitcliff.points.balance import Balanced
 from bitcliff.points.final_activation import FUNCTIONS, FinalActivation, to_logits
 from bitcliff.points.forward import output_of, unpadded
 from bitcliff.points.operations import (
@@ -20,6 +22,7 @@ from bitcliff.points.operations import (
     weight_channels,
 )
 from bitcliff.points.plan import Plan, Point
+from bitcliff.points.rows import summed_axis, summed_last
 from bitcliff.points.trace import is_attention
 from bitcliff.points.walk import Walk, operand, with_operand
 from bitcliff.quant import (
@@ -50,7 +53,8 @@ class Rounding:
         active: which of the plan's points to quantize, by their index; the others stay in float.
             None for all.
         formats: instead of bits, at each of the plan's points the format in which a runtime rounds
-            its weights and activations; examples: how many there are in the pass, in that case.
+            its weights and activations, None for float; examples: how many there are in the pass,
+            in that case.
         weighed: the formats that `choice` chooses among, by one one-hot tensor (O,) a point.
     """
 
@@ -60,7 +64,7 @@ class Rounding:
     through_scale: bool = False
     weights: bool = True
     active: frozenset[int] | None = None
-    formats: tuple[Format, ...] | None = None
+    formats: tuple[Format | None, ...] | None = None
     examples: int = 0
     weighed: tuple[Format, ...] = ()
 
@@ -132,6 +136,18 @@ class Attachment(Walk):
         self._kinds = {p.site: p.kind for p in plan.seen}
         self._known_misses = {missed.name for missed in plan.missed}
         self._weights: dict[tuple[str, str, Numerics | None], Tensor] = {}
+        self._balanced: Mapping[str, Balanced] = {}
+
+    @contextmanager
+    def balanced(self, calls: Mapping[str, Balanced]) -> Iterator[None]:
+        """Inside, these calls are given changed operands, before anything is rounded."""
+        self._balanced = calls
+        self._weights.clear()
+        try:
+            yield
+        finally:
+            self._balanced = {}
+            self._weights.clear()
 
     def run(self, inputs: Inputs, rounding: Rounding = FLOAT) -> Float[Tensor, "batch classes"]:
         """One forward pass. What failed in it is in `incidents.failed` until the next.
@@ -195,6 +211,8 @@ class Attachment(Walk):
         self._note_stray(site, operation)
         if self.rounding is FLOAT:
             return function(*args, **kwargs)
+        if (balanced := self._balanced.get(site)) is not None:
+            args, kwargs = balanced.of_call(operation, args, kwargs)
         if operation.of_output:
             return self._quantize_output(site, function, args, kwargs)
         args, kwargs = self._quantize_weights(site, operation, args, kwargs)
@@ -230,11 +248,16 @@ class Attachment(Walk):
     def _quantizes(self, site: str, role: str) -> bool:
         rounding, index = self.rounding, self._index.get((site, role))
         if rounding.formats is not None and index is not None:
-            shipped = rounding.formats[index]
-            return shipped.activations is not None and self.plan.covers(shipped, site)
+            shipped = self._format_at(index, site)
+            return shipped is not None and shipped.activations is not None
         if index is None or (rounding.bits is None and rounding.choice is None):
             return False
         return rounding.active is None or index in rounding.active
+
+    def _format_at(self, index: int, site: str) -> Format | None:
+        """What a layer is rounded to; None: it stays in float, or the format is not for it."""
+        shipped = None if self.rounding.formats is None else self.rounding.formats[index]
+        return shipped if shipped is not None and self.plan.covers(shipped, site) else None
 
     def refuses(self, shipped: Format, point: Point) -> bool:
         """Whether a format's runtime takes whole blocks only, and this layer's inputs are none."""
@@ -247,9 +270,9 @@ class Attachment(Walk):
         return self.plan.covers(shipped, point.site) and any(length % block for block in whole)
 
     def _quantize_weights(self, site: str, operation: Operation, args: Any, kwargs: Any) -> Any:
-        if (formats := self.rounding.formats) is not None:
+        if self.rounding.formats is not None:
             index = self.plan.sites.get(site)
-            if index is None or not self.plan.covers(formats[index], site):
+            if index is None or self._format_at(index, site) is None:
                 return args, kwargs
         elif self.weight_bits is None or not self._rounds_weights(site):
             return args, kwargs
@@ -275,8 +298,8 @@ class Attachment(Walk):
             return round_by_choice(weight, rounding.choice[index], weighed)
         return self._weight_rounder(site, role, rounding.formats[index])(weight)
 
-    def _weight_rounder(self, site: str, role: str, shipped: Format) -> Rounder:
-        if shipped.weights is None:
+    def _weight_rounder(self, site: str, role: str, shipped: Format | None) -> Rounder:
+        if shipped is None or shipped.weights is None:
             return lambda weight: weight
         return lambda weight: self._kept_weight(weight, site, role, Channels(), shipped.weights)
 
@@ -324,8 +347,8 @@ class Attachment(Walk):
         if rounding.choice is not None and rounding.weighed:
             weighed = [self._rounder(role, index, shipped) for shipped in rounding.weighed]
             return round_by_choice(x, rounding.choice[index], weighed)
-        if rounding.formats is not None:
-            return self._rounder(role, index, rounding.formats[index])(x)
+        if (shipped := self._format_at(index, site)) is not None:
+            return self._rounder(role, index, shipped)(x)
         return self._by_example(index, partial(self._round, index=index))(x)
 
     def _rounder(self, role: str, index: int, shipped: Format) -> Rounder:
@@ -415,16 +438,6 @@ def _by_channel(weight: Tensor, bits: int, channels: Channels) -> Tensor:
         return fake_quantize_weight(weight, bits, channels.axes)
     split = weight.unflatten(0, (channels.groups, -1))
     return fake_quantize_weight(split, bits, channels.axes).flatten(0, 1)
-
-
-def summed_axis(role: str, dimensions: int) -> int:
-    """A product sums over the last axis but one on its right-hand side, the last elsewhere."""
-    return -2 if role in ("rhs", "value") and dimensions > 1 else -1
-
-
-def summed_last(x: Tensor, role: str) -> Tensor:
-    """With the axis that the product sums over last; done twice, `x` again."""
-    return x if summed_axis(role, x.ndim) == -1 else x.transpose(-1, -2)
 
 
 def _along_summed_axis(x: Tensor, role: str, numerics: Numerics) -> Tensor:

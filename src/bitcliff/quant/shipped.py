@@ -14,8 +14,9 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.autograd.function import FunctionCtx, once_differentiable
 
+from bitcliff.compiled import Loops
 from bitcliff.errors import InputError
-from bitcliff.quant.compiled import Loops, array, loops_for
+from bitcliff.quant.compiled import array, loops_for
 from bitcliff.quant.groups import as_groups
 from bitcliff.quant.minifloat import element_of, exponent_of, power_of_two, round_to_float
 from bitcliff.quant.rows import row_ends, row_peaks

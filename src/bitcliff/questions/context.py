@@ -14,7 +14,7 @@ from bitcliff.audit.prepare import Prepared
 from bitcliff.audit.search import generator
 from bitcliff.errors import InputError
 from bitcliff.questions.halves import Halves, half_size
-from bitcliff.record import Outcomes, PolicyResult, Record
+from bitcliff.record import Outcomes, PolicyResult, Record, Table
 from bitcliff.types.runtime import Runtime
 from bitcliff.types.settings import CorruptionSettings, LengthSettings
 from bitcliff.types.subject import Examples, Subject
@@ -54,13 +54,26 @@ class Side:
 
 
 @dataclass(frozen=True)
+class SecondData:
+    """Another set of examples, for what is asked of both.
+
+    Attributes:
+        examples: not run yet. measured: runs the networks on them: what is attached to them, what
+            float says, and the outcomes of each explained policy.
+    """
+
+    examples: Examples
+    measured: Callable[[], tuple[Side, Table, dict[str, Outcomes]]]
+
+
+@dataclass(frozen=True)
 class Context:
     """What is explained.
 
     Attributes:
         record: the run's. policies: the names of those explained, the one that matters most first.
-        runtimes: those explained that were measured in a runtime: without bits, so only what is
-            asked of answers can be asked of them.
+        deployed: those explained that are a runtime or a shipped format: without bits, so what is
+            asked of bits cannot be asked of them.
         test: the record's own examples. train: the split that the network was trained on, if the
             data has one.
         tell: hears of the progress.
@@ -71,6 +84,7 @@ class Context:
             float as well; None where no runtime is asked for anything.
         not_loaded: of the conditions in runtimes that are not explained themselves, those whose
             runtime is not to be had here, and why.
+        second: the set that inputs may come from instead; None: none was given.
     """
 
     record: Record
@@ -82,14 +96,15 @@ class Context:
     corrupting: CorruptionSettings = field(default_factory=CorruptionSettings)
     lengths: LengthSettings = field(default_factory=LengthSettings)
     tune: Callable[[float], Subject] | None = None
-    runtimes: tuple[str, ...] = ()
+    deployed: tuple[str, ...] = ()
     keep_in_float: Callable[[str, tuple[str, ...]], Runtime] | None = None
     not_loaded: Mapping[str, str] = field(default_factory=dict)
+    second: SecondData | None = None
 
     @property
     def everyone(self) -> tuple[str, ...]:
         """The names of all that are explained."""
-        return (*self.policies, *self.runtimes)
+        return (*self.policies, *self.deployed)
 
     @property
     def halves(self) -> Halves:
@@ -107,7 +122,8 @@ class Context:
 def default_policies(record: Record) -> tuple[str, ...]:
     """The deepest worst case, the policy the network was trained with, and the nearest even one.
 
-    Of a network that was not looked into, what its runtimes made of it.
+    Where no bits were explored, the runtime or format that loses most; of a network that was not
+    looked into, what all its runtimes made of it.
     """
     if record.subject.black_box:
         return tuple(policy.name for policy in record.policies)
@@ -120,6 +136,9 @@ def default_policies(record: Record) -> tuple[str, ...]:
     even = [p for p in everyone if p.kind == "uniform"]
     if even:
         chosen.append(min(even, key=lambda p: abs((p.mean_bits or 0) - (mean or 8))))
+    if not chosen:
+        one_by_one = [p for p in record.policies if (p.condition.batch_size or 1) == 1]
+        chosen = sorted((p for p in one_by_one if p.deployed), key=_loss)[-1:]
     return tuple(policy.name for policy in chosen)
 
 
@@ -127,10 +146,10 @@ def check_policies(record: Record, names: Sequence[str]) -> None:
     """Refuse names that cannot be explained.
 
     Raises:
-        InputError: not in the record, neither with bits nor in a runtime, or not measured on all
+        InputError: not in the record, neither with bits nor deployed, or not measured on all
             examples; or none.
     """
-    known = [p.name for p in record.policies if _has_bits(record, p) or p.runtime is not None]
+    known = [p.name for p in record.policies if _has_bits(record, p) or p.deployed]
     if not names:
         raise InputError(
             "this run has no worst case, trained or even policy to explain; "
@@ -138,9 +157,10 @@ def check_policies(record: Record, names: Sequence[str]) -> None:
         )
     for name in names:
         if name not in known:
+            has = ", ".join(known) or "none: assess with a budget, a format or a runtime"
             raise InputError(
                 f"--policy {name}: not a policy that this run measured on all of its examples; "
-                f"it has {', '.join(known)}"
+                f"it has {has}"
             )
 
 

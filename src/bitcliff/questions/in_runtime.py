@@ -1,16 +1,70 @@
-"""The network in a runtime anew, with the layers of some points in float."""
+"""The network as it is deployed, with the layers of some points in float."""
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from functools import cached_property
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 
 from bitcliff.audit.outcomes import predictions_of
+from bitcliff.audit.rerun import in_batches
 from bitcliff.errors import InputError, NothingQuantized
+from bitcliff.points import Point, Selection, discover
 from bitcliff.questions.context import Context
 from bitcliff.questions.halves import Places
 from bitcliff.questions.plan_in_runtime import PlanRun, in_runtimes
 from bitcliff.record.arrays import classes
+from bitcliff.types.presets import Format
 from bitcliff.types.runtime import Runtime
+
+
+@runtime_checkable
+class Deployed(Protocol):
+    """One of the run's conditions that somebody runs, with some layers back in float."""
+
+    policy: str
+
+    @property
+    def points(self) -> Sequence[Point]:
+        """Of each layer that it rounds, the first."""
+
+    def in_float(self, sites: Collection[str]) -> Places | None:
+        """(n,) what it predicts with these layers in float, -1 on a numeric failure; None where it
+        does not leave them all so."""
+
+
+def deployed(context: Context, policy: str) -> Deployed:
+    """A runtime's condition is run in the runtime, that of a format simulated."""
+    of_runtime = context.record.by_name[policy].runtime is not None
+    return InRuntime(context, policy) if of_runtime else InFormat(context, policy)
+
+
+class InFormat:
+    """A shipped format, simulated.
+
+    Attributes:
+        shipped: the format.
+    """
+
+    def __init__(self, context: Context, policy: str) -> None:
+        prepared = context.test.prepared
+        self.policy, self._prepared = policy, prepared
+        self._condition = context.record.by_name[policy].condition
+        self.shipped = prepared.settings.format_of(self._condition.numerics or policy)
+        covers = prepared.points.covers
+        self.points = _one_each(p for p in prepared.points.points if covers(self.shipped, p.site))
+
+    def in_float(self, sites: Collection[str]) -> Places:
+        """See `Deployed`; here all of them always are."""
+        return self.predictions(self.shipped, sites)
+
+    def predictions(self, shipped: Format, sites: Collection[str] = ()) -> Places:
+        """(n,) the same in another format, -1 on a numeric failure."""
+        points = self._prepared.points.points
+        formats = tuple(None if point.site in sites else shipped for point in points)
+        evaluator = in_batches(self._prepared.evaluator, self._condition)
+        scores = evaluator.format_scores(self._prepared.everyone, formats)
+        return classes(predictions_of(scores)).astype(np.int32)
 
 
 class InRuntime:
@@ -26,6 +80,20 @@ class InRuntime:
         self._size = condition.batch_size or 1
         loaded = context.test.prepared.runtimes
         self.runtime = next(one for one in loaded if one.name == condition.runtime)
+
+    @cached_property
+    def points(self) -> list[Point]:
+        """See `Deployed`; of the first layer too, which runtimes quantize."""
+        prepared, whole = self.context.test.prepared, Selection(include_stem=True)
+        plan = discover(prepared.subject.module, prepared.examples.inputs, whole)
+        return _one_each(plan.rounded_by(self.runtime))
+
+    def in_float(self, sites: Collection[str]) -> Places | None:
+        """See `Deployed`."""
+        changed = self.keeping(sites) if sites else self.runtime
+        if changed is None or not changed.kept.issuperset(sites):
+            return None
+        return self.predictions(changed)
 
     def keeping(self, sites: Collection[str]) -> Runtime | None:
         """The same with these in float too; None where nothing would be quantized.
@@ -45,6 +113,13 @@ class InRuntime:
         side = self.context.test
         scores = side.evaluator.runtime_scores(side.everyone, runtime.run, self._size)
         return classes(predictions_of(scores)).astype(np.int32)
+
+
+def _one_each(points: Iterable[Point]) -> list[Point]:
+    first = dict[str, Point]()
+    for point in points:
+        first.setdefault(point.site, point)
+    return list(first.values())
 
 
 def run_plan(context: Context, points: Sequence[str]) -> list[PlanRun]:

@@ -8,6 +8,7 @@ from bitcliff.questions.activations.page import activations_section
 from bitcliff.questions.activations.record import Activations
 from bitcliff.questions.corruptions.page import corruptions_section
 from bitcliff.questions.difference.page import difference_section
+from bitcliff.questions.distributions.page import distributions_section
 from bitcliff.questions.indicators.page import indicators_section
 from bitcliff.questions.inputs.page import inputs_section
 from bitcliff.questions.layers.page import layers_section
@@ -16,6 +17,7 @@ from bitcliff.questions.least_widths.page import least_widths_section
 from bitcliff.questions.lengths.page import lengths_section
 from bitcliff.questions.mitigations.page import mitigations_section
 from bitcliff.questions.runtimes.page import runtimes_section
+from bitcliff.questions.variants.page import variants_section
 from bitcliff.questions.verification.page import verification_section
 from bitcliff.record import Record
 from bitcliff.report.html import Sections
@@ -29,14 +31,16 @@ def _activations(record: Record, found: Activations) -> Section:
     return activations_section(record, found, inflection(record, found.policies[0].policy))
 
 
-_EXPLAINED: Mapping[str, Callable[[Record, Any], Section]] = {
+_EXPLAINED: Mapping[str, Callable[[Record, Any], Section | None]] = {
     "layers": layers_section,
     "activations": _activations,
     "inputs": inputs_section,
+    "distributions": distributions_section,
     "corruptions": corruptions_section,
     "lengths": lengths_section,
     "indicators": indicators_section,
     "mitigations": mitigations_section,
+    "variants": variants_section,
     "least_widths": least_widths_section,
 }
 """Of `bitcliff explain`, the last of `assess`: by the answer's key, in the order of the report."""
@@ -63,7 +67,8 @@ def sections_of(record: Record) -> Sections:
 
 
 def _sections(
-    record: Record, makers: Mapping[str, Callable[[Record, Any], Section]]
+    record: Record, makers: Mapping[str, Callable[[Record, Any], Section | None]]
 ) -> list[Section]:
     answers = record.answers
-    return [make(record, answers[key].figures) for key, make in makers.items() if key in answers]
+    made = [make(record, answers[key].figures) for key, make in makers.items() if key in answers]
+    return [section for section in made if section is not None]

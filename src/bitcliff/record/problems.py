@@ -198,5 +198,5 @@ def _explained(observed: Observed, explained: Explained) -> Iterator[str]:
     for name in explained.policies:
         one = known.get(name)
         whole = one is not None and len(one.outcomes) == len(observed.examples)
-        if one is None or not whole or (one.outcomes.bits is None and not one.condition.runtime):
-            yield f"explained: {name!r} is no policy with bits for every example, nor a runtime"
+        if one is None or not whole or (one.outcomes.bits is None and not one.condition.deployed):
+            yield f"explained: {name!r} is no policy with bits for every example, nor deployed"

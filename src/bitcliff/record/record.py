@@ -95,9 +95,9 @@ class Record:
         return self.figures.coverage
 
     @property
-    def names_in_runtimes(self) -> set[str]:
-        """Of the conditions that a runtime decides on, and that show no bits."""
-        return {policy.name for policy in self.policies if policy.runtime is not None}
+    def names_deployed(self) -> set[str]:
+        """Of the conditions in runtimes and shipped formats: nobody allocates bits in them."""
+        return {policy.name for policy in self.policies if policy.condition.deployed}
 
     @cached_property
     def float_otherwise(self) -> tuple[int, int] | None:

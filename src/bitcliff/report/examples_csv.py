@@ -62,13 +62,13 @@ def _cells(
     correct = None if unknown else int(outcome.prediction == row.label)
     stays = count_stays(row, outcome)
     return [
-        _text(row.id),
+        safe_text(row.id),
         row.label,
         _class(record, row.label),
         row.float_prediction,
         _class(record, row.float_prediction),
         row.float_margin,
-        _text(policy.name),
+        safe_text(policy.name),
         policy.threat,
         policy.mean_bits,
         outcome.prediction,
@@ -76,7 +76,7 @@ def _cells(
         outcome.margin,
         flipped,
         correct,
-        _text(outcome.failed_at),
+        safe_text(outcome.failed_at),
         _numbers(outcome.bits),
         _numbers(outcome.draws),
         _numbers(outcome.repeats),
@@ -84,7 +84,8 @@ def _cells(
     ]
 
 
-def _text(value: str | None) -> str:
+def safe_text(value: str | None) -> str:
+    """As a cell that no spreadsheet runs."""
     if value is None:
         return ""
     plain = value.replace("\0", "\ufffd")
@@ -95,7 +96,7 @@ def _text(value: str | None) -> str:
 
 def _class(record: Record, index: int | None) -> str:
     names = record.subject.class_names
-    return "" if index is None or names is None else _text(names[index])
+    return "" if index is None or names is None else safe_text(names[index])
 
 
 def _numbers(values: list[int] | list[int | None] | None) -> str:

@@ -42,7 +42,7 @@ def changed_by(record: Record) -> str:
     by = []
     if any(policy.threat == "allocation" for policy in record.policies):
         by.append("an adversary who allocates the same bits")
-    if record.names_in_runtimes:
+    if any(policy.kind == "runtime" for policy in record.policies):
         by.append("a runtime")
     if any(policy.kind == "numerics" for policy in record.policies):
         by.append("a shipped format")

@@ -4,10 +4,9 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import torch
-from pydantic import Field, TypeAdapter, ValidationError
 
 from bitcliff import __version__
 from bitcliff.adapters import DataOptions, ModelOptions, load_examples, load_model
@@ -18,7 +17,6 @@ from bitcliff.adapters.onnx.subject import is_onnx
 from bitcliff.adapters.preprocessing import IMAGE_OPTIONS
 from bitcliff.audit import AssessSettings
 from bitcliff.audit.compose import record_of_schedule
-from bitcliff.audit.effort import Effort, fitting_effort, seconds_a_pass
 from bitcliff.audit.prepare import Prepared, prepare
 from bitcliff.audit.schedule import Schedule
 from bitcliff.errors import InputError
@@ -29,11 +27,9 @@ from bitcliff.policy.stored import read_policy
 from bitcliff.questions.difference.observe import observe_difference
 from bitcliff.questions.kinds import KINDS
 from bitcliff.questions.least_widths.observe import observe_least_widths
-from bitcliff.questions.least_widths.record import CutObserved
 from bitcliff.questions.runtimes.observe import observe_runtimes
 from bitcliff.questions.sections import write_run_report
 from bitcliff.record import (
-    Measured,
     Record,
     package_versions,
     with_answer,
@@ -42,13 +38,16 @@ from bitcliff.record import (
 )
 from bitcliff.record.plan import QuantizationPlan
 from bitcliff.record.provenance import now
+from bitcliff.run.allowed_time import counts_in_time
+from bitcliff.run.measured_before import MeasuredBefore
 from bitcliff.run.partial import Partial
 from bitcliff.run.plan_file import PLAN, check_plan
 from bitcliff.run.run_directory import CONFIG, PARTIAL, check_run_directory, held, open_run
 from bitcliff.run.runtimes import beyond, runtimes_of
+from bitcliff.run.shared_out import Workers, here, shared_out
 from bitcliff.tasks import task_of
 from bitcliff.types.runtime import Runtime
-from bitcliff.types.runtime_choice import OrtOptions, RuntimeChoice
+from bitcliff.types.runtime_choice import RuntimeChoice
 from bitcliff.types.subject import Examples, Subject, tensors_sha256
 from bitcliff.verdict import Verdict, judge
 from bitcliff.zoo.shipped import SHIPPED
@@ -60,14 +59,6 @@ BUILTIN_DATA = {
 }
 # Means that every uniform policy survives on the built-in network: what breaks it is the spending.
 BUILTIN_BUDGETS = {DEFAULT_MODEL: (7.0, 9.0), **dict.fromkeys(SHIPPED, (5.5,))}
-
-_THREADS = TypeAdapter(Annotated[int, Field(ge=1, le=1024, strict=True)])
-_RUNTIMES = TypeAdapter(tuple[RuntimeChoice | str, ...])
-_COUNTS = TypeAdapter(dict[str, Annotated[int, Field(ge=0, strict=True)]])
-_EFFORT = "effort"
-# What `ort-dynamic` was before it had options.
-_ORT_BEFORE = OrtOptions(weights="uint8", operators=("Conv", "Gemm", "MatMul"))
-_LIMIT = TypeAdapter(Annotated[int, Field(ge=1, strict=True)] | None)
 
 
 @dataclass(frozen=True)
@@ -114,7 +105,9 @@ class Listener:
     progress: Callable[[str, int, int], None]
 
 
-def run_assess(job: AssessJob, listener: Listener) -> tuple[Record, Verdict]:
+def run_assess(
+    job: AssessJob, listener: Listener, workers: Workers = here
+) -> tuple[Record, Verdict]:
     """Load, assess, judge, write. Bad input is refused before anything is written.
 
     Raises:
@@ -122,6 +115,43 @@ def run_assess(job: AssessJob, listener: Listener) -> tuple[Record, Verdict]:
     """
     began = now()
     check_run_directory(job.out, "assess")
+    job, prepared, config = prepared_job(job, listener)
+    config["policy_sha256"] = prepared.policy and prepared.policy.sha256
+    config["runtime_versions"] = [runtime.version for runtime in prepared.runtimes]
+    listener.plan(prepared.points)
+    listener.stage(f"Judged by {task_of(prepared.subject.module).words}")
+    if prepared.subject.other_outputs:
+        others = ", ".join(prepared.subject.other_outputs)
+        listener.stage(f"Judged is the output {prepared.subject.output}, and not {others}")
+    open_run(job.out)
+    with held(job.out):
+        partial = Partial(job.out / PARTIAL, config, began)
+        if partial.resumed:
+            listener.stage(f"Going on after {partial.resumed} steps taken before")
+        counts = counts_in_time(prepared, config, partial, job.out, listener.stage)
+        job = replace(job, settings=job.settings.changed(**counts))
+        prepared = replace(prepared, settings=prepared.settings.changed(**counts))
+        config["settings"] = resolved_settings(job)
+        with shared_out(prepared.evaluator, workers, config, listener.stage):
+            record = _measured(prepared, MeasuredBefore(partial), job, listener)
+        verdict = judge(record, job.settings.max_drop)
+        # The record first: a new configuration never stands beside an old record.
+        write_record(record, job.out)
+        if job.plan is None:  # A plan there is of the record before; else it may be this one.
+            (job.out / PLAN).unlink(missing_ok=True)
+        write_text_atomic(job.out / CONFIG, json.dumps(config, indent=2) + "\n")
+        write_run_report(record, verdict, job.out)
+        partial.clear()
+    return record, verdict
+
+
+def prepared_job(job: AssessJob, listener: Listener) -> tuple[AssessJob, Prepared, dict[str, Any]]:
+    """Load what a job names and run it once in float: with the job as it came out, and its
+    configuration.
+
+    Raises:
+        InputError, NumericError: in one line what is wrong.
+    """
     if job.runtimes and is_onnx(job.model):
         check_one_piece(Path(job.model))
     subject, examples = load_subject_and_data(job, listener)
@@ -137,68 +167,7 @@ def run_assess(job: AssessJob, listener: Listener) -> tuple[Record, Verdict]:
         lambda points: co_trained_policy(job, subject, points, listener),
         runtimes,
     )
-    config = resolved_config(job, subject, examples, prepared.float_sha256)
-    config["policy_sha256"] = prepared.policy and prepared.policy.sha256
-    config["runtime_versions"] = [runtime.version for runtime in prepared.runtimes]
-    listener.plan(prepared.points)
-    listener.stage(f"Judged by {task_of(prepared.subject.module).words}")
-    if prepared.subject.other_outputs:
-        others = ", ".join(prepared.subject.other_outputs)
-        listener.stage(f"Judged is the output {prepared.subject.output}, and not {others}")
-    open_run(job.out)
-    with held(job.out):
-        partial = Partial(job.out / PARTIAL, config, began)
-        if partial.resumed:
-            listener.stage(f"Going on after {partial.resumed} steps taken before")
-        counts = _counts(prepared, partial, listener)
-        job = replace(job, settings=job.settings.changed(**counts))
-        prepared = replace(prepared, settings=prepared.settings.changed(**counts))
-        config["settings"] = resolved_settings(job)
-        record = _measured(prepared, MeasuredBefore(partial), job, listener)
-        verdict = judge(record, job.settings.max_drop)
-        # The record first: a new configuration never stands beside an old record.
-        write_record(record, job.out)
-        if job.plan is None:  # A plan there is of the record before; else it may be this one.
-            (job.out / PLAN).unlink(missing_ok=True)
-        write_text_atomic(job.out / CONFIG, json.dumps(config, indent=2) + "\n")
-        write_run_report(record, verdict, job.out)
-        partial.clear()
-    return record, verdict
-
-
-def _counts(prepared: Prepared, partial: Partial, listener: Listener) -> dict[str, int]:
-    """How hard to look, where that follows from the time allowed: chosen once for a run, also where
-    it is killed and goes on."""
-    asked = prepared.settings
-    if asked.minutes is None or not (prepared.points and asked.explores_bits):
-        return {}
-    found = partial.get_as(_EFFORT, _COUNTS.validate_python)
-    if found is None:
-        listener.stage("Timing the first passes")
-        effort = fitting_effort(prepared, asked.minutes, seconds_a_pass(prepared))
-        listener.stage(_estimate(effort, asked.minutes))
-        found = effort.counts
-        partial.put(_EFFORT, found)
-    return found
-
-
-def _estimate(effort: Effort, minutes: float) -> str:
-    at_most, allowed = _duration(effort.seconds), f"--minutes {minutes:g}"
-    if effort.seconds > 60 * minutes:
-        return (
-            f"{allowed} is too short even for the least effort, which is run all the same: "
-            f"estimated at most {at_most}, all effort {_duration(effort.usual)}"
-        )
-    if effort.share == 1:
-        return f"All effort fits into {allowed}: estimated at most {at_most}"
-    return (
-        f"{100 * effort.share:.0f} % of the usual effort fits into {allowed}: estimated at most "
-        f"{at_most}, all of it {_duration(effort.usual)}"
-    )
-
-
-def _duration(seconds: float) -> str:
-    return f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.1f} min"
+    return job, prepared, resolved_config(job, subject, examples, prepared.float_sha256)
 
 
 def with_stem(settings: AssessSettings, subject: Subject, examples: Examples) -> AssessSettings:
@@ -211,33 +180,6 @@ def with_stem(settings: AssessSettings, subject: Subject, examples: Examples) ->
         return settings
     images = takes_images(examples.inputs, subject.preprocessing)
     return settings.changed(include_stem=not settings.explores_bits or not images)
-
-
-class MeasuredBefore:
-    """Measured policies by name, written after each one, so that a killed run goes on from there.
-
-    Those of another configuration are not used: it covers settings, weights, data, what the network
-    computes in float, versions and thread count.
-    """
-
-    def __init__(self, partial: Partial) -> None:
-        self._partial, self.started = partial, partial.started
-
-    def get(self, name: str) -> Measured | None:
-        """What was measured under this name, if anything."""
-        return self._partial.get_as(name, Measured.model_validate)
-
-    def put(self, measured: Measured) -> None:
-        """Keep it, on disk at once."""
-        self._partial.put(measured.name, measured.model_dump())
-
-    def cut(self, name: str, make: Callable[[], CutObserved]) -> CutObserved:
-        """What was found under this name of a worst case with fewer options, or is found now."""
-        found = self._partial.get_as(name, CutObserved.model_validate)
-        if found is None:
-            found = make()
-            self._partial.put(name, found.model_dump())
-        return found
 
 
 def _measured(
@@ -395,61 +337,3 @@ def resolved_config(
         "bitcliff": __version__,
         "packages": package_versions(),
     }
-
-
-def _read_config(run: Path) -> dict[str, Any]:
-    path = run / CONFIG
-    try:
-        config = json.loads(path.read_bytes())
-    except OSError as error:
-        raise InputError(
-            f"{path}: cannot be read: {error.strerror}; give a run directory "
-            "that `bitcliff assess` wrote"
-        ) from error
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"{path}: not a run's configuration: {error}; assess again") from error
-    if not isinstance(config, dict):
-        raise InputError(f"{path}: not a run's configuration; assess again")
-    return config
-
-
-def _stored_runtimes(stored: Any) -> tuple[RuntimeChoice, ...]:
-    """As a configuration has them; of an older Bitcliff their names alone."""
-    return tuple(
-        RuntimeChoice(one, _ORT_BEFORE if one == "ort-dynamic" else None)
-        if isinstance(one, str)
-        else one
-        for one in _RUNTIMES.validate_python(stored)
-    )
-
-
-def stored_job(run: Path) -> tuple[AssessJob, int]:
-    """The job that a run's `resolved_config` was made from, and its processor threads.
-
-    Raises:
-        InputError: the file is missing, damaged or not of an assessment.
-    """
-    config = _read_config(run)
-    try:
-        threads = _THREADS.validate_python(config["threads"])
-        job = AssessJob(
-            model=TypeAdapter(str).validate_python(config["model"]),
-            data=TypeAdapter(str).validate_python(config["data"]),
-            out=run,
-            command="",
-            weights=Path(config["weights"]) if config["weights"] else None,
-            policy=Path(config["policy"]) if config.get("policy") else None,
-            limit=_LIMIT.validate_python(config["limit"]),
-            # Not in the configuration of an older Bitcliff.
-            runtimes=_stored_runtimes(config.get("runtimes", ())),
-            black_box=TypeAdapter(bool).validate_python(config.get("black_box", False)),
-            settings=AssessSettings.model_validate(config["settings"]),
-            model_options=ModelOptions.model_validate(config["model_options"]),
-            data_options=DataOptions.model_validate(config["data_options"]),
-        )
-    except (KeyError, TypeError, ValidationError, InputError) as error:
-        raise InputError(
-            f"{run / CONFIG}: not the configuration of an assessment, or of an older Bitcliff; "
-            "assess again"
-        ) from error
-    return job, threads

@@ -20,6 +20,7 @@ from bitcliff.questions.context import (
     default_policies,
 )
 from bitcliff.questions.corruptions.observe import observe_corruptions
+from bitcliff.questions.distributions.observe import observe_distributions
 from bitcliff.questions.indicators.observe import observe_indicators
 from bitcliff.questions.inputs.observe import observe_inputs
 from bitcliff.questions.inputs.reference_run import reference_run
@@ -31,6 +32,7 @@ from bitcliff.questions.mitigations.observe import observe_mitigations
 from bitcliff.questions.mitigations.record import Mitigations
 from bitcliff.questions.plan_in_runtime import float_plan, in_runtimes
 from bitcliff.questions.sections import write_run_report
+from bitcliff.questions.variants.observe import observe_variants
 from bitcliff.record import (
     Explained,
     Record,
@@ -46,28 +48,29 @@ from bitcliff.run.assess_job import AssessJob, Listener
 from bitcliff.run.fine_tune import fine_tuner
 from bitcliff.run.partial import Partial
 from bitcliff.run.plan_file import PLAN
-from bitcliff.run.run_directory import check_is_folder, finished_record, held
+from bitcliff.run.run_directory import EXPLANATION, check_is_folder, finished_record, held
 from bitcliff.run.runtimes import keeping
+from bitcliff.run.second_data import second_data
 from bitcliff.run.stored_run import open_stored
 from bitcliff.types.settings import CorruptionSettings, LengthSettings
 from bitcliff.types.subject import Examples
 from bitcliff.verdict import judge
 
-_PARTIAL = "explanation.partial.jsonl"
-
 QUESTIONS: Mapping[str, Callable[[Context], Part]] = {
     "layers": observe_layers,
     "activations": observe_activations,
     "inputs": observe_inputs,
+    "distributions": observe_distributions,
     "corruptions": lambda context: observe_corruptions(context, image_corruptions),
     "lengths": observe_lengths,
     "indicators": observe_indicators,
     "mitigations": observe_mitigations,
+    "variants": observe_variants,
 }
 """One each, by its key in a record, in the order of the report."""
 
 
-_OF_ANSWERS = ("inputs", "corruptions", "lengths")
+_OF_ANSWERS = ("inputs", "distributions", "corruptions", "lengths")
 """What can be asked without looking inside."""
 
 _OF_RUNTIMES = ("layers", *_OF_ANSWERS)
@@ -88,6 +91,7 @@ class ExplainJob:
         questions: those to ask, of `QUESTIONS`; none: all.
         n_train: examples of the training split, at most; 0 leaves it out.
         against: another network's run on the same data, for transitory points of the two.
+        shift: other data, as `--data` names it, that inputs may come from instead.
         corrupting: how much is measured on corrupted images. lengths: that examples are padded to.
         fine_tune: epochs of fine-tuning as one of the mitigations; 0 leaves it out.
         command: the command line, for the record; "" where that of the run tells it.
@@ -98,6 +102,7 @@ class ExplainJob:
     questions: tuple[str, ...] = ()
     n_train: int = 200
     against: Path | None = None
+    shift: str | None = None
     corrupting: CorruptionSettings = field(default_factory=CorruptionSettings)
     lengths: LengthSettings = field(default_factory=LengthSettings)
     fine_tune: int = 0
@@ -131,7 +136,7 @@ def run_explain(job: ExplainJob, listener: Listener) -> Record:
             n_train=_training_examples_of(job, context, kept),
             commands=_commands(job, record.explained, kept),
         )
-        partial = Partial(job.run / _PARTIAL, _basis(job, context, explained))
+        partial = Partial(job.run / EXPLANATION, _basis(job, context, explained))
         record = _answered(job, context, explained, kept, partial, listener)
         write_record(record, job.run)
         _write_plan(record, job.run)
@@ -163,11 +168,18 @@ def _plans(record: Record) -> Iterator[QuantizationPlan]:
 def _askable(
     job: ExplainJob, record: Record, policies: tuple[str, ...], listener: Listener
 ) -> tuple[str, ...]:
-    """The questions; of runtimes alone, which show no bits, only those about answers, and about
-    layers that are kept in float."""
-    if not record.names_in_runtimes.issuperset(policies):
+    """The questions; of runtimes and formats alone, which show no bits, only those about answers,
+    about layers that are kept in float, and of formats what would help."""
+    formats = any(record.by_name[name].kind == "numerics" for name in policies)
+    if "variants" in job.questions and not formats:
+        raise InputError(
+            f"--only variants: {', '.join(policies)} is no shipped format; name one with --policy"
+        )
+    if not record.names_deployed.issuperset(policies):
         return job.questions
     of_it = _OF_ANSWERS if record.subject.black_box else _OF_RUNTIMES
+    if formats:
+        of_it = (*of_it, "variants")
     for name in job.questions:
         if name not in of_it:
             raise InputError(
@@ -175,7 +187,7 @@ def _askable(
                 "name a policy that has some too"
             )
     asked = job.questions or of_it
-    listener.stage(f"Asked of a runtime, which shows no bits: {', '.join(asked)}")
+    listener.stage(f"Asked of what shows no bits: {', '.join(asked)}")
     return asked
 
 
@@ -188,6 +200,7 @@ def _basis(job: ExplainJob, context: Context, explained: Explained) -> list[Any]
     about = explained.model_dump(exclude={"commands"})
     reference = context.reference and record_json(context.reference)
     settings = [job.corrupting.model_dump(), job.lengths.model_dump(), job.fine_tune]
+    settings.append(None if context.second is None else context.second.examples.sha256)
     return [__version__, measured, about, reference, settings]
 
 
@@ -204,8 +217,9 @@ def _answered(
     before = {key: one.observed for key, one in context.record.answers.items()}
     others = {key: one for key, one in before.items() if key in kept or key not in QUESTIONS}
     record = record_of(observed, others, KINDS)
+    formats = any(record.by_name[one].kind == "numerics" for one in context.deployed)
     for name, observe in QUESTIONS.items():
-        if name not in (job.questions or QUESTIONS):
+        if name not in (job.questions or QUESTIONS) or (name == "variants" and not formats):
             continue
         answer = partial.get_as(name, KINDS[name].observed.model_validate)
         if answer is None:
@@ -233,7 +247,7 @@ def _kept(job: ExplainJob, record: Record, policies: Sequence[str]) -> list[str]
     if record.explained is None or not job.questions:
         return []
     kept = [name for name in QUESTIONS if name not in job.questions and name in record.answers]
-    shipped, before = record.names_in_runtimes, record.explained.policies
+    shipped, before = record.names_deployed, record.explained.policies
     if kept and before != sorted(policies, key=lambda name: name in shipped):
         raise InputError(
             f"{job.run}: its answers to {', '.join(kept)} are about {', '.join(before)}, and would "
@@ -268,7 +282,7 @@ def _asks_for_training(job: ExplainJob) -> bool:
 def _context(
     job: ExplainJob, record: Record, policies: tuple[str, ...], listener: Listener
 ) -> Context:
-    shipped = tuple(name for name in policies if name in record.names_in_runtimes)
+    shipped = tuple(name for name in policies if name in record.names_deployed)
     policies = tuple(name for name in policies if name not in shipped)
     others = _to_run_plans_in(job, record, shipped)
     stored = open_stored(job.run, record, listener, in_runtimes=shipped, if_there=others)
@@ -291,7 +305,10 @@ def _context(
         policies,
         test,
         train,
-        runtimes=shipped,
+        deployed=shipped,
+        second=None
+        if job.shift is None
+        else second_data(job.shift, assess, prepared, (*policies, *shipped), listener.progress),
         keep_in_float=None
         if not (shipped or others) or record.subject.black_box
         else keeping(assess.runtimes, stored.subject, prepared.examples, assess.settings),

@@ -2,14 +2,13 @@
 
 import logging
 import os
-import threading
-import time
 from typing import Any
 
 import torch
 
 from bitcliff.adapters.optional import quiet, require
 from bitcliff.errors import InputError
+from bitcliff.run.parent import end_with
 from bitcliff.run.train_config import TrainConfig
 from bitcliff.train.hardware import Hardware, HardwareSettings
 
@@ -45,20 +44,11 @@ def start_processes(settings: HardwareSettings) -> None:
         return
     threads, fabric = torch.get_num_threads(), _fabric(settings)
     if fabric.global_rank > 0:
-        _end_with(int(os.environ.get(_PARENT, os.getppid())))
+        # A first process that is killed cannot tell; the others would wait for it for half an hour.
+        end_with(int(os.environ.get(_PARENT, os.getppid())))
     os.environ[_PARENT] = str(os.getpid())
     fabric.launch()
     torch.set_num_threads(threads)  # Fabric sets a number of its own
-
-
-def _end_with(parent: int) -> None:
-    # A first process that is killed cannot tell; the others would wait for it for half an hour.
-    def watch() -> None:
-        while os.getppid() == parent:
-            time.sleep(1)
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
 
 
 def _kind(settings: HardwareSettings) -> str:

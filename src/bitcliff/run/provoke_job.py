@@ -2,13 +2,14 @@
 
 import re
 import shutil
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
 from pydantic import TypeAdapter
 
+from bitcliff.adapters import load_examples
 from bitcliff.adapters.corruptions import image_corruptions
 from bitcliff.adapters.optional import require
 from bitcliff.audit import AssessSettings
@@ -20,7 +21,8 @@ from bitcliff.questions.guard.statistics import exportable
 from bitcliff.questions.guard.store import GUARD
 from bitcliff.questions.provocation.observe import Guarded, Provoking, provoking
 from bitcliff.questions.provocation.page import render_provocation
-from bitcliff.questions.provocation.record import Attempt, Provocation, Searched
+from bitcliff.questions.provocation.ranking import rank
+from bitcliff.questions.provocation.record import Attempt, Provocation, Ranked, Searched
 from bitcliff.questions.provocation.sets import Neighbourhood, neighbourhood
 from bitcliff.questions.provocation.store import PROVOKE
 from bitcliff.questions.provocation.universal.observe import scanning
@@ -32,10 +34,14 @@ from bitcliff.run.assess_job import AssessJob, Listener, load_subject_and_data, 
 from bitcliff.run.measuring import measuring, write_inputs, written
 from bitcliff.run.partial import Partial
 from bitcliff.run.run_directory import check_run_directory, finished_measurement
+from bitcliff.run.second_data import differences
+from bitcliff.tasks import task_of
+from bitcliff.tasks.against_float import AgainstFloat
 from bitcliff.types.corruption import Corruption
 from bitcliff.types.presets import PRESETS, Format
 from bitcliff.types.settings import ProvokeSettings
-from bitcliff.types.subject import Inputs
+from bitcliff.types.subject import Examples, Inputs
+from bitcliff.types.within import Within, read_within
 
 FAILURES = "failures"
 _ATTEMPTS = TypeAdapter(list[Attempt])
@@ -71,12 +77,14 @@ def run_provoke(job: ProvokeJob, listener: Listener) -> Provocation:
     check_run_directory(out, PROVOKE.command)
     network = _network(job, listener)
     around = [_around(name, network) for name in network.sets]
-    config = _config(job, network)
+    pools = [*_pools(job, network.prepared, listener)]
+    config = _config(job, network) | {"pools": [pool.sha256 for _, pool in pools]}
     with measuring(PROVOKE.command, out, config, began) as partial:
         if not _goes_on(partial, listener):  # Those there are of another run.
             shutil.rmtree(out / FAILURES, ignore_errors=True)
         searched = [_searched(network, one, partial, listener, out) for one in around]
-        observed = network.observed(searched, partial.started, job.what.command)
+        ranked = [_ranked(network, *one, partial, listener, out) for one in pools]
+        observed = network.observed(searched, ranked, partial.started, job.what.command)
         return written(PROVOKE, observed, out, config, render_provocation)
 
 
@@ -173,6 +181,54 @@ def _around(name: str, network: Provoking) -> Neighbourhood:
         return (*image_corruptions(), normalisation_shift)
 
     return neighbourhood(name, network.prepared, network.parents, corruptions, optimiser)
+
+
+def _pools(
+    job: ProvokeJob, prepared: Prepared, listener: Listener
+) -> Iterator[tuple[Within, Examples]]:
+    """The other data, whole; labels that they may have are not looked at.
+
+    Raises:
+        InputError: there are none, of another shape, or the examples themselves.
+    """
+    for name in job.settings.within:
+        within = read_within(name)
+        if not within.data:
+            continue
+        if job.settings.max_provoked is not None and len(job.settings.within) == 1:
+            raise InputError(f"--max-provoked needs a set around the examples beside {name}")
+        if isinstance(task_of(prepared.subject.module), AgainstFloat):
+            raise InputError(f"--within {name}: for decisions that are read off the scores alone")
+        listener.stage(f"Loading {within.data}")
+        pool = load_examples(
+            within.data,
+            subject=prepared.subject,
+            seed=job.settings.seed,
+            options=job.what.data_options,
+        )
+        own = prepared.examples
+        for problem in differences(own, replace(pool, labels=own.labels)):
+            raise InputError(f"--within {name}: {problem}")
+        yield within, replace(pool, labels=None)
+
+
+def _ranked(
+    network: Provoking,
+    within: Within,
+    pool: Examples,
+    partial: Partial,
+    listener: Listener,
+    out: Path,
+) -> Ranked:
+    def save(place: int, failing: Inputs) -> None:
+        folder = out / FAILURES / re.sub(r"\W+", "-", within.name)
+        write_inputs(folder / f"{place:05d}.safetensors", {"failing": failing})
+
+    found = partial.get_as(within.name, Ranked.model_validate)
+    if found is None:
+        found = rank(network, within, pool, listener.progress, save)
+        partial.put(within.name, found.model_dump())
+    return found
 
 
 def _searched(

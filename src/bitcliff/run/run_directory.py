@@ -6,6 +6,7 @@ import socket
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 from bitcliff.errors import InputError
 from bitcliff.questions.kinds import KINDS
@@ -15,6 +16,8 @@ from bitcliff.record.measurement import Observed as Measured
 from bitcliff.record.store import RECORD_NAME
 
 CONFIG, PARTIAL, LOCK = "config.json", "partial.jsonl", ".lock"
+# What an explanation that was interrupted has answered.
+EXPLANATION = f"explanation.{PARTIAL}"
 # The commands that measure something of their own, whose files are named after them; the last is
 # what `isolate` was called before.
 MEASURING = ("guard", "isolate", "provoke", "provoke --universal", "batchmates")
@@ -45,26 +48,27 @@ def check_run_directory(directory: Path, command: str) -> None:
         raise InputError(
             f"--out {directory}: the folder is not empty and holds no run; name another"
         )
-    for other in _commands(directory, foreign):
+    for other in commands_in(directory, foreign):
         if other != command:
             raise InputError(
                 f"--out {directory}: the folder holds a run of `bitcliff {other}`; name another"
             )
 
 
-def _commands(directory: Path, names: set[str]) -> list[str]:
+def commands_in(directory: Path, names: set[str]) -> list[str]:
     """The commands whose runs the folder, which holds these names, has in it."""
     found = [command for command, files in _TOLD_BY.items() if names & files]
-    return [*found, "train"] if CONFIG in names and _of_training(directory / CONFIG) else found
+    # That of training is there from the beginning, and has what no other command's has.
+    return [*found, "train"] if "seeds" in config_in(directory) else found
 
 
-def _of_training(config: Path) -> bool:
-    """Its configuration is there from the beginning, and has what no other command's has."""
+def config_in(directory: Path) -> dict[str, Any]:
+    """The configuration of the run in a folder; empty where there is none that can be read."""
     try:
-        found = json.loads(config.read_bytes())
+        found = json.loads((directory / CONFIG).read_bytes())
     except (OSError, ValueError, RecursionError):
-        return False
-    return isinstance(found, dict) and "seeds" in found
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def open_run(directory: Path) -> None:

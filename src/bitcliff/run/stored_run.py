@@ -16,10 +16,10 @@ from bitcliff.run.assess_job import (
     Listener,
     co_trained_policy,
     load_subject_and_data,
-    stored_job,
 )
 from bitcliff.run.run_directory import CONFIG, check_is_folder, finished_record
 from bitcliff.run.runtimes import runtimes_of
+from bitcliff.run.stored_job import stored_job
 from bitcliff.types.runtime import Runtime
 from bitcliff.types.subject import Examples, Subject
 

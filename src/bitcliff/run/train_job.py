@@ -14,6 +14,7 @@ from bitcliff.adapters.black_box import load_black_box
 from bitcliff.budget import freedom_log2
 from bitcliff.points import discover
 from bitcliff.record import write_bytes_atomic, write_text_atomic
+from bitcliff.record.pairs import RESULT, pair_figures, spread
 from bitcliff.run.hardware import find_hardware, start_processes
 from bitcliff.run.tensorboard import Add, event_file, find_tensorboard
 from bitcliff.run.train_config import DistillConfig, PairConfig, TeacherConfig, TrainConfig
@@ -22,7 +23,7 @@ from bitcliff.run.training_run import MetricsFile, locked
 from bitcliff.stats import rate
 from bitcliff.train.checkpoint import Checkpoints
 from bitcliff.train.classify import ClassifyStage
-from bitcliff.train.cross_table import cross_table, spread
+from bitcliff.train.cross_table import cross_outcomes
 from bitcliff.train.distill import DistillStage, check_classes, predictions_of
 from bitcliff.train.hardware import Hardware
 from bitcliff.train.loop import Hooks, Loop, Metrics, Stage
@@ -168,8 +169,9 @@ def run_pair(
                     pairs[aim] = stage
             if pairs:
                 listener.on_note(f"seed {seed}: measuring on the test split")
-                table = cross_table(subject.module, pairs, splits.test, seed)
-                results.append({"seed": seed, **table})
+                outcomes = cross_outcomes(subject.module, pairs, splits.test, seed)
+                figures = pair_figures(outcomes, config.parity_gap)
+                results.append({"seed": seed, **figures, "outcomes": outcomes.model_dump()})
         result = {
             "kind": "pair",
             "points": len(plan),
@@ -234,7 +236,7 @@ class _Command:
         """Write the result, and give it back."""
         if not self.hardware.first:
             return {}
-        write_text_atomic(self.out / "result.json", json.dumps(result, indent=2) + "\n")
+        write_text_atomic(self.out / RESULT, json.dumps(result, indent=2) + "\n")
         return result
 
 

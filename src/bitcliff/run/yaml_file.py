@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, TypeVar, get_type_hints
+from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
 import yaml
 from pydantic import BaseModel, ValidationError
@@ -42,6 +42,15 @@ def read_yaml(file: Path, kind: type[Kind], option: str = "") -> Kind:
         raise InputError(f"{shown}: not YAML: {' '.join(str(error).split())}") from error
     if not isinstance(fields, dict):
         raise InputError(f"{shown}: must hold `key: value` lines, such as `model: zoo:digits`")
+    return checked(fields, kind, shown)
+
+
+def checked(fields: dict[str, Any], kind: type[Kind], shown: str) -> Kind:
+    """What a file holds as a `kind`.
+
+    Raises:
+        InputError: an unknown key or a value out of range; the text begins with `shown`.
+    """
     try:
         return kind.model_validate(fields)
     except ValidationError as error:
@@ -51,8 +60,18 @@ def read_yaml(file: Path, kind: type[Kind], option: str = "") -> Kind:
 def _keys(kind: Any, parents: Iterable[str]) -> set[str]:
     """The keys known at a place in the file."""
     for key in parents:
-        kind = get_type_hints(kind)[key]
+        kind = _inside(kind, key)
     return get_type_hints(kind).keys() - {"model_config"}
+
+
+def _inside(kind: Any, key: str) -> Any:
+    """The type of a key's value: a field's, without None, or that of all values of a mapping."""
+    if get_origin(kind) is dict:
+        return get_args(kind)[1]
+    found = get_type_hints(kind)[key]
+    if get_origin(found) is dict:
+        return found
+    return next((one for one in get_args(found) if hasattr(one, "model_fields")), found)
 
 
 def _first_slip(error: ValidationError, kind: type[BaseModel]) -> str:
@@ -64,4 +83,5 @@ def _first_slip(error: ValidationError, kind: type[BaseModel]) -> str:
         return f"unknown key {where}{nearest(str(word), _keys(kind, parents))}"
     if first["type"] == "missing":
         return f"the key {where} is missing"
-    return f"{where}: {first['msg']}, not {first['input']!r}"
+    said = f"{where}: " if where else ""
+    return f"{said}{first['msg']}, not {first['input']!r}"

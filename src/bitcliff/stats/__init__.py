@@ -8,8 +8,10 @@ from bitcliff.stats.intervals import rate, upper_bound
 from bitcliff.stats.multiplicity import holm, with_holm
 from bitcliff.stats.paired import change_between, mcnemar, paired_change, paired_difference
 from bitcliff.stats.ranking import Auroc, auroc
+from bitcliff.stats.reweighting import reweighted
 from bitcliff.stats.scores import score_change
 from bitcliff.stats.transitory import transitory
+from bitcliff.stats.two_sets import difference_of_changes, fisher_greater
 
 __all__ = [
     "Auroc",
@@ -19,6 +21,8 @@ __all__ = [
     "class_test",
     "clustered_rate",
     "cramers_v",
+    "difference_of_changes",
+    "fisher_greater",
     "holm",
     "mcnemar",
     "median_index",
@@ -27,6 +31,7 @@ __all__ = [
     "rank_test",
     "rate",
     "resamples",
+    "reweighted",
     "score_change",
     "transitory",
     "upper_bound",

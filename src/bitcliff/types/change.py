@@ -32,6 +32,25 @@ class PairedChange(BaseModel):
     p_holm: float | None = None
 
 
+class ChangeDifference(BaseModel):
+    """How much more is lost in a second set of examples than in a first, independent one.
+
+    Attributes:
+        difference_pp: percentage points, positive where the second loses more. low_pp, high_pp: its
+            95 % interval. p_value: by itself. p_holm: among all of its family.
+
+    Build one with `bitcliff.stats.difference_of_changes`.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    difference_pp: float
+    low_pp: float
+    high_pp: float
+    p_value: float
+    p_holm: float | None = None
+
+
 class ScoreChange(BaseModel):
     """A mean score in [0, 1], measured twice on the same n examples.
 

@@ -1,4 +1,4 @@
-"""Sets of inputs around an example, as `--within` names them."""
+"""Sets of inputs, around an example or of another set of data, as `--within` names them."""
 
 import math
 from dataclasses import dataclass
@@ -6,25 +6,25 @@ from typing import Literal, get_args
 
 from bitcliff.errors import InputError, nearest
 
-WithinKind = Literal["linf", "l2", "patch", "corruption", "text", "prefix"]
+WithinKind = Literal["linf", "l2", "patch", "corruption", "text", "prefix", "data"]
 KINDS: tuple[WithinKind, ...] = get_args(WithinKind)
 # What all inputs can have alike.
 UNIVERSAL: tuple[WithinKind, ...] = ("patch", "linf", "l2", "prefix")
 
 _WHOLE = ("patch", "text", "prefix")
 _MOST = {"linf": 1.0, "corruption": 5.0}
-_ACCEPTED = "give linf:8/255, l2:0.5, patch:8, corruption:3 or text:2"
+_ACCEPTED = "give linf:8/255, l2:0.5, patch:8, corruption:3, text:2 or data:DIR"
 
 
 @dataclass(frozen=True)
 class Within:
-    """A set around each example.
+    """A set around each example, or other examples.
 
     Attributes:
         name: as it was given. kind: of the set.
         size: "linf", "l2": the norm of the change, black to white being 1. "patch": pixels a side.
             "corruption": the highest degree. "text": words that may differ. "prefix": words in
-            front.
+            front. "data": nothing, and what follows in the name is the data.
     """
 
     name: str
@@ -41,8 +41,14 @@ class Within:
             "patch": f"a square of {size} × {size} pixels changed at will",
             "prefix": f"{size} {'word' if size == '1' else 'words'} put before the text",
             "corruption": f"corruptions together, each of degree {size} at most",
+            "data": f"inputs of {self.data}, those first that float's pass tells most of",
             "text": f"at most {size} {'word' if size == '1' else 'words'} swapped for a like one",
         }[self.kind]
+
+    @property
+    def data(self) -> str:
+        """Other data, as `--data` names them; empty of a set around each example."""
+        return self.name.partition(":")[2] if self.kind == "data" else ""
 
 
 def read_within(text: str) -> Within:
@@ -56,6 +62,10 @@ def read_within(text: str) -> Within:
     if known is None:
         hint = nearest(kind, KINDS)
         raise InputError(f"--within {text}: no such set{hint}; {_ACCEPTED}")
+    if known == "data":
+        if not given:
+            raise InputError(f"--within {text}: names no data; {_ACCEPTED}")
+        return Within(text, known, 0.0)
     try:
         above, _, below = given.partition("/")
         size = float(above) / float(below or 1)

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from bitcliff.questions.inputs.input_features import reaching_last_point
+from bitcliff.questions.input_features import reaching_last_point
 from bitcliff.questions.inputs.observe import observe_inputs
 from tests.questions.inputs.planted import (
     answered,

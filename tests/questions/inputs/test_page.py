@@ -7,16 +7,15 @@ from xml.etree import ElementTree
 
 import pytest
 
+from bitcliff.questions.features import FeatureKey, NotMeasured
 from bitcliff.questions.inputs.page import inputs_section
 from bitcliff.questions.inputs.plot import margins_plot
 from bitcliff.questions.inputs.record import (
     ClassAtRisk,
     Comparison,
     Feature,
-    FeatureKey,
     InputsAtRisk,
     InputsObserved,
-    NotMeasured,
     PolicyRisk,
     Quantiles,
     Reference,

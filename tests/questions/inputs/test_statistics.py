@@ -9,10 +9,12 @@ import pytest
 import torch
 
 from bitcliff.audit import Audit
+from bitcliff.questions.at_risk import under
 from bitcliff.questions.context import Context, Side, default_policies
+from bitcliff.questions.features import MeasuredFeature
 from bitcliff.questions.inputs.observe import observe_inputs
-from bitcliff.questions.inputs.record import InputsAtRisk, MeasuredFeature, ReferenceRun
-from bitcliff.questions.inputs.statistics import KIND, figures, problems, under
+from bitcliff.questions.inputs.record import InputsAtRisk, ReferenceRun
+from bitcliff.questions.inputs.statistics import KIND, figures, problems
 from bitcliff.record import Outcome, Record, with_answer
 from tests.questions.damage import (
     check_figures_are_guarded,
@@ -143,7 +145,7 @@ def test_counts_of_every_kind(run: Run) -> None:
     counts = [None if one is None else (one.k, one.n) for one in rates]
     assert counts == [(20, 30), (40, 60), (20, 60), (10, 60), (10, 60)]
     assert (risk.numeric_failures.k, risk.numeric_failures.n) == (20, 80)
-    found = under(record, "planted")
+    found = under(record.table, record.outcomes["planted"])
     assert found.risk.tolist() == [kinds[i % 8] == "lost" for i in range(80)]
     assert found.safe.tolist() == [kinds[i % 8] == "kept" for i in range(80)]
     # Margins fell from 3 to 1, all of them.

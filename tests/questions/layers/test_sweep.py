@@ -8,7 +8,8 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
-from bitcliff.audit.evaluator import Evaluator, laid_out_for_speed
+from bitcliff.audit.evaluator import Evaluator
+from bitcliff.audit.inputs import laid_out_for_speed
 from bitcliff.points import Attachment, Selection, discover
 from bitcliff.questions.layers.cells import NOTHING, Cell, curves
 from bitcliff.questions.layers.sweep import Sweep

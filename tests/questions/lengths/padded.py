@@ -74,6 +74,6 @@ def context(
         record,
         ("uniform-8",),
         Side("test", audit.prepared, allocations),
-        runtimes=("torch-dynamic",),
+        deployed=("torch-dynamic",),
         lengths=LengthSettings(lengths=lengths),
     )

@@ -10,7 +10,9 @@ from bitcliff.questions.provocation.record import (
     Parent,
     Provocation,
     ProvocationObserved,
+    Ranked,
     Searched,
+    Tried,
 )
 from bitcliff.questions.provocation.store import PROVOKE
 from bitcliff.questions.runtime_description import RuntimeDescription
@@ -72,6 +74,33 @@ def observed() -> ProvocationObserved:
         delta=0.5,
         parents=parents(),
         searched=[Searched(within=within, words="a little", attempts=attempts)],
+    )
+
+
+def ranked() -> Ranked:
+    """Of 90 inputs three are run first, two of which fail; one of three at random fails too."""
+    rows = [("p0", -0.5), (HOSTILE, -0.25), ("p2", 0.5), ("p3", 1.0), ("p4", -0.75), ("p5", 2.0)]
+    tried = [
+        Tried(
+            id=name,
+            decided=1,
+            float_lead=1.0,
+            quantized_lead=lead,
+            prediction=0 if lead < 0 else 1,
+        )
+        for name, lead in rows
+    ]
+    return Ranked(
+        within=f"data:{HOSTILE}",
+        data=HOSTILE,
+        sha256="1" * 64,
+        n=90,
+        led=60,
+        fitted=0,
+        tried=tried,
+        first=["p0", HOSTILE, "p2"],
+        by_lead=["p0", HOSTILE, "p2"],
+        at_random=["p3", "p4", "p5"],
     )
 
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from bitcliff.audit import evaluator
+from bitcliff.audit import inputs
 from bitcliff.policy.guard import Guard
 from bitcliff.questions.provocation.observe import Guarded, provoking
 from bitcliff.questions.provocation.pixels import Ball
@@ -51,7 +51,7 @@ def test_every_trigger_is_found_and_none_where_there_is_none() -> None:
 
 def test_the_control_finds_what_is_there_to_be_found(monkeypatch: pytest.MonkeyPatch) -> None:
     # Float nudged by so much is another network, and the same search must say so.
-    monkeypatch.setattr(evaluator, "NUDGE", 3.0)
+    monkeypatch.setattr(inputs, "NUDGE", 3.0)
     assert found(0, planted=False, effort=120)[CONTROL] > 0
 
 

@@ -7,12 +7,17 @@ other processor, its sums are exact.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from bitcliff.adapters.onnx.baseline import all_nodes, constants_of
 from bitcliff.adapters.onnx.tensors import read_tensor
-from bitcliff.adapters.runtimes.saturating_graph import Weight, saturating_file
+from bitcliff.adapters.optional import require
+from bitcliff.adapters.runtimes.as_products import Weight
+from bitcliff.adapters.runtimes.saturating_graph import saturating_file
 from bitcliff.adapters.runtimes.session import open_session, run_session
 from bitcliff.adapters.wording import one_line
 from bitcliff.errors import InputError
@@ -28,7 +33,7 @@ _PAIRWISE: Mapping[str, tuple[int, ...]] = {
     **dict.fromkeys(("QLinearMatMul", "QLinearConv", "QGemm"), (3,)),
 }
 # The place of the values' zero point, whose type is theirs: where it has a sign, nothing saturates.
-_ZERO_POINT = {"MatMulInteger": 2, "MatMulIntegerToFloat": 4} | dict.fromkeys(
+_ZERO_POINT = {"MatMulInteger": 2, "MatMulIntegerToFloat": 4, "QAttention": 6} | dict.fromkeys(
     ("QLinearMatMul", "QLinearConv", "QGemm"), 2
 )
 # ONNX Runtime fuses these with what takes both their inputs off their scale, for values of any sign
@@ -53,22 +58,64 @@ def integer_sums(
     """
     path = source if isinstance(source, Path) else Path("ONNX")
     found = list(saturating_nodes(model, path))
-    if not found:
+    simulated = _Simulated(model, found, source)
+    if any(node.op_type in _FUSED for node, _ in found) and not _lie_elsewhere(model):
+        with suppress(InputError):  # else the nodes that are not simulated are named as they are
+            simulated = _fused(onnxruntime, source)
+    if not simulated.found:
         return None
+
+    def saturating(optimized: bool = True) -> Run:
+        file = saturating_file(simulated.model, simulated.found)
+        return _opened(onnxruntime, file, output, optimized=optimized)
 
     return IntegerSums(
         lambda: _opened(onnxruntime, _exact(model, found, source), output, exact_sums=True),
-        lambda: _opened(onnxruntime, saturating_file(model, found), output),
+        saturating,
         lambda: (
-            _opened(onnxruntime, source, output, optimized=False),
-            _opened(onnxruntime, saturating_file(model, found), output, optimized=False),
+            _opened(onnxruntime, simulated.source, output, optimized=False),
+            saturating(optimized=False),
         ),
     )
 
 
-def _opened(onnxruntime: Any, file: Path | bytes, output: str | None, **how: bool) -> Run:
+@dataclass(frozen=True)
+class _Simulated:
+    """The file in which sums are made to saturate, and its nodes where they may."""
+
+    model: Any
+    found: _Saturating
+    source: Path | bytes
+
+
+def _fused(onnxruntime: Any, source: Path | bytes) -> _Simulated:
+    """What ONNX Runtime makes of a file whose products are fused with what scales their inputs.
+
+    Raises:
+        InputError: it cannot be written.
+    """
+    with TemporaryDirectory() as folder:
+        file = Path(folder) / "fused.onnx"
+        try:
+            open_session(onnxruntime, source, write_to=file)
+        except Exception as error:
+            raise InputError(f"ONNX Runtime cannot write it fused ({one_line(error)})") from error
+        data = file.read_bytes()
+    model = require("onnx", "onnx", "integer sums").load_model_from_string(data)
+    # What was not fused is computed in float.
+    found = [one for one in saturating_nodes(model, Path("ONNX")) if one[0].op_type not in _FUSED]
+    return _Simulated(model, found, data)
+
+
+def _opened(
+    onnxruntime: Any,
+    file: Path | bytes,
+    output: str | None,
+    optimized: bool = True,
+    exact_sums: bool = False,
+) -> Run:
     try:
-        return run_session(open_session(onnxruntime, file, **how), output)
+        return run_session(open_session(onnxruntime, file, optimized, exact_sums), output)
     except Exception as error:
         raise InputError(f"ONNX Runtime cannot run its sums so ({one_line(error)})") from error
 

@@ -6,7 +6,6 @@ format; the pairs are those of ONNX Runtime 1.32 on a processor with AVX2 alone.
 
 import itertools
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -14,24 +13,13 @@ import numpy.typing as npt
 
 from bitcliff.adapters.onnx.baseline import constants_of
 from bitcliff.adapters.optional import require
+from bitcliff.adapters.runtimes.as_products import FORMS, Constants, Weight, named, parts_of
+from bitcliff.adapters.runtimes.lstm_steps import LSTM, lstm_steps
 from bitcliff.adapters.wording import listed, shortened
 from bitcliff.errors import InputError
 
 _LOW, _HIGH, _LARGEST = -(2**15), 2**15 - 1, 255
-_TO_THE_END = 2**63 - 1
 _NAMED = 12
-
-Weight = npt.NDArray[np.int8]
-Constants = Mapping[str, Any]
-
-
-@dataclass(frozen=True)
-class _Parts:
-    """A node as products by one matrix (MatMulInteger), with what comes before and after them."""
-
-    products: list[tuple[Any, Weight]]
-    before: list[Any] = field(default_factory=list)
-    after: list[Any] = field(default_factory=list)
 
 
 def saturating_file(model: Any, found: Sequence[tuple[Any, Weight]]) -> bytes:
@@ -41,19 +29,18 @@ def saturating_file(model: Any, found: Sequence[tuple[Any, Weight]]) -> bytes:
         found: its nodes in which products may saturate, each with its weight.
 
     Raises:
-        InputError: that cannot be done: of another operator than those below, which are named;
-            weights in several matrices or in another file.
+        InputError: that cannot be done: of another operator than `FORMS` and LSTM, which are
+            named; weights in several matrices or in another file.
     """
     onnx = require("onnx", "onnx", "the sums of a processor without VNNI")
-    others = [_named(node) for node, weight in found if not _can_be_added(node, weight)]
-    if others:
-        raise InputError(
-            "only products by one matrix and convolutions (MatMulInteger, QLinearMatMul, "
-            "QGemm, QLinearConv) are added pair by pair here, and not "
-            + shortened(listed(others, _NAMED))
-        )
     if any(tensor.external_data for tensor in model.graph.initializer):
         raise InputError("only files that hold their own weights are added pair by pair here")
+    others = [named(node) for node, weight in found if not _can_be_added(node, weight)]
+    if others:
+        raise InputError(
+            "only products by one matrix, LSTM and convolutions are added pair by pair here, and "
+            f"not {shortened(listed(others, _NAMED))}"
+        )
     outputs = {node.output[0]: weight for node, weight in found}
     copy = onnx.ModelProto()
     copy.CopyFrom(model)
@@ -73,183 +60,26 @@ def saturating_file(model: Any, found: Sequence[tuple[Any, Weight]]) -> bytes:
 
 
 def _can_be_added(node: Any, weight: Weight) -> bool:
-    matrix = node.op_type in ("MatMulInteger", "QLinearMatMul", "QGemm") and weight.ndim == 2
-    return matrix or (node.op_type == "QLinearConv" and not node.domain)
-
-
-def _named(node: Any) -> str:
-    return f"{node.op_type} {node.name or node.output[0]}"
+    if node.op_type in (LSTM, "QLinearConv"):
+        return node.op_type == LSTM or not node.domain
+    return weight.ndim == 2 and node.op_type in FORMS
 
 
 def _in_pairs(onnx: Any, node: Any, weight: Weight, constants: Constants, place: int) -> list[Any]:
     """A node's products with saturating sums; the node itself where no two of them overflow."""
-    match node.op_type:
-        case "QLinearMatMul":
-            parts = _of_matmul(onnx, node, weight, place)
-        case "QGemm":
-            parts = _of_gemm(onnx, node, weight, place)
-        case "QLinearConv":
-            parts = _of_convolution(onnx, node, weight, constants, place)
-        case _:
-            parts = _Parts([(node, weight)])
-    added = []
-    for number, (product, matrix) in enumerate(parts.products):
+
+    def added(product: Any, matrix: Weight, known: Constants, number: int | str) -> list[Any]:
         pairs = _pairs(matrix)
         if pairs is None:
-            added.append(product)
-        else:
-            tables = {**pairs, **_unsigned(onnx, product, matrix, constants)}
-            added += _added(onnx, product, tables, f"{place}_{number}")
-    return [*parts.before, *added, *parts.after]
+            return [product]
+        tables = {**pairs, **_unsigned(onnx, product, matrix, known)}
+        return _added(onnx, product, tables, f"{place}_{number}")
 
-
-def _of_matmul(onnx: Any, node: Any, weight: Weight, place: int) -> _Parts:
-    name = f"scaled_{place}_{{}}".format
-    values, scale, zero, matrix, weight_scale, weight_zero, to_scale, to_zero = node.input
-    sums = name("sums")
-    product = onnx.helper.make_node("MatMulInteger", [values, matrix, zero, weight_zero], [sums])
-    scales = (scale, weight_scale, to_scale, to_zero)
-    return _Parts([(product, weight)], after=_scaled(onnx, name, sums, scales, node.output[0]))
-
-
-def _of_gemm(onnx: Any, node: Any, weight: Weight, place: int) -> _Parts:
-    make, name = onnx.helper.make_node, f"gemm_{place}_{{}}".format
-    asked = {one.name: onnx.helper.get_attribute_value(one) for one in node.attribute}
-    if asked.get("transA") or asked.get("alpha", 1.0) != 1.0 or len(node.input) < 9:
-        raise InputError(
-            f"{_named(node)} is not added pair by pair here: it is transposed, scaled or gives "
-            "floats"
-        )
-    values, scale, zero, _, weight_scale, weight_zero, bias, to_scale, to_zero = node.input
-    matrix = weight.T.copy() if asked.get("transB") else weight
-    constant = make("Constant", [], [name("w")], value=onnx.numpy_helper.from_array(matrix))
-    inputs = [values, name("w"), zero, weight_zero]
-    product = make("MatMulInteger", inputs, [name("sums")])
-    after = [make("Add", [name("sums"), bias], [name("moved")])] if bias else []
-    sums, scales = name("moved" if bias else "sums"), (scale, weight_scale, to_scale, to_zero)
-    after += _scaled(onnx, name, sums, scales, node.output[0])
-    return _Parts([(product, matrix)], [constant], after)
-
-
-def _scaled(
-    onnx: Any, name: Callable[[str], str], sums: str, scales: Sequence[str], output: str
-) -> list[Any]:
-    """8 bits of integer sums, in ONNX Runtime's order of operations.
-
-    `scales`: of the values and of the weights, and scale and zero point of what comes out.
-    """
-    make = onnx.helper.make_node
-    scale, weight_scale, to_scale, to_zero = scales
-    return [
-        make("Mul", [scale, weight_scale], [name("both")]),
-        make("Div", [name("both"), to_scale], [name("by")]),
-        make("Cast", [sums], [name("wide")], to=onnx.TensorProto.FLOAT),
-        make("Mul", [name("wide"), name("by")], [name("scaled")]),
-        make("Constant", [], [name("one")], value=onnx.numpy_helper.from_array(np.float32(1))),
-        make("QuantizeLinear", [name("scaled"), name("one"), to_zero], [output]),
-    ]
-
-
-def _of_convolution(
-    onnx: Any, node: Any, weight: Weight, constants: Constants, place: int
-) -> _Parts:
-    """Of each group the product of its patches by the same weights as a matrix.
-
-    Args:
-        weight: (outputs, channels of a group, *kernel).
-
-    Raises:
-        InputError: it is padded in a way that hangs on the input's size, or has zero points that
-            are not constant, or not zero for its weights.
-    """
-    make, name = onnx.helper.make_node, f"patches_{place}_{{}}".format
-    asked = _asked(onnx, node, constants)
-    values, scale, zero, _, weight_scale, _, to_scale, to_zero, *bias = node.input
-    axes, groups = weight.ndim - 2, asked.get("group", 1)
-    numbers, before = _last_channels(onnx, name, asked, values, constants[zero], axes)
-    products = []
-    for group, of in enumerate(np.split(weight, groups)):
-        cuts, nodes = _patches(make, name, asked, of.shape, group)
-        # Over the kernel's places first, and then over the channels of each.
-        matrix = np.moveaxis(of, (0, 1), (-1, -2)).reshape(-1, len(of))
-        numbers |= {**cuts, f"matrix_{group}": matrix}
-        before += nodes
-        inputs = [name(f"all_{group}"), name(f"matrix_{group}"), zero]
-        products.append((make("MatMulInteger", inputs, [name(f"sums_{group}")]), matrix))
-    after = [make("Concat", [one.output[0] for one, _ in products], [name("sums")], axis=-1)]
-    if bias:
-        after.append(make("Add", [name("sums"), bias[0]], [name("moved")]))
-    scales = (scale, weight_scale, to_scale, to_zero)
-    after += _scaled(onnx, name, name("moved" if bias else "sums"), scales, name("done"))
-    order = [0, axes + 1, *range(1, axes + 1)]
-    after.append(make("Transpose", [name("done")], list(node.output), perm=order))
-    tensors = (
-        make("Constant", [], [name(one)], value=onnx.numpy_helper.from_array(np.asarray(value)))
-        for one, value in numbers.items()
-    )
-    return _Parts(products, [*tensors, *before], after)
-
-
-def _asked(onnx: Any, node: Any, constants: Constants) -> dict[str, Any]:
-    """A convolution's attributes; an InputError where it cannot be written as products."""
-    asked = {one.name: onnx.helper.get_attribute_value(one) for one in node.attribute}
-    zeros = [constants.get(node.input[place]) for place in (2, 5)]
-    if asked.get("auto_pad", b"NOTSET") != b"NOTSET" or None in zeros:
-        raise InputError(f"{_named(node)} is not added pair by pair here, for its padding or zeros")
-    if onnx.numpy_helper.to_array(zeros[1]).any():
-        raise InputError(f"{_named(node)} is not added pair by pair here: its weights have a zero")
-    return asked
-
-
-def _last_channels(
-    onnx: Any,
-    name: Callable[[str], str],
-    asked: Mapping[str, Any],
-    values: str,
-    zero: Any,
-    axes: int,
-) -> tuple[dict[str, Any], list[Any]]:
-    """The values padded, with their channels last: the numbers that takes, and the nodes."""
-    make, pads = onnx.helper.make_node, asked.get("pads", [0] * 2 * axes)
-    numbers = {
-        "pads": np.array([0, 0, *pads[:axes], 0, 0, *pads[axes:]]),
-        "filled": onnx.numpy_helper.to_array(zero).reshape(()),
-        "axes": np.arange(1, axes + 2),
-        "steps": np.array([*asked.get("strides", [1] * axes), 1]),
-    }
-    return numbers, [
-        make("Pad", [values, name("pads"), name("filled")], [name("padded")]),
-        make("Transpose", [name("padded")], [name("last")], perm=[0, *range(2, axes + 2), 1]),
-    ]
-
-
-def _patches(
-    make: Callable[..., Any],
-    name: Callable[[str], str],
-    asked: Mapping[str, Any],
-    shape: tuple[int, ...],
-    group: int,
-) -> tuple[dict[str, Any], list[Any]]:
-    """Of a group's channels what each place of the kernel meets, side by side: the numbers that
-    takes, and the nodes.
-
-    `shape`: of the group's weights.
-    """
-    _, channels, *kernel = shape
-    apart = asked.get("dilations", [1] * len(kernel))
-    numbers, nodes, found = dict[str, Any](), [], []
-    for number, at in enumerate(itertools.product(*map(range, kernel))):
-        patch = f"{group}_{number}"
-        first = [one * by for one, by in zip(at, apart, strict=True)]
-        rest = [(size - 1 - one) * by for size, one, by in zip(kernel, at, apart, strict=True)]
-        ends = [-one or _TO_THE_END for one in rest]
-        numbers[f"from_{patch}"] = np.array([*first, group * channels])
-        numbers[f"to_{patch}"] = np.array([*ends, (group + 1) * channels])
-        cut = (f"from_{patch}", f"to_{patch}", "axes", "steps")
-        nodes.append(make("Slice", [name("last"), *map(name, cut)], [name(patch)]))
-        found.append(name(patch))
-    nodes.append(make("Concat", found, [name(f"all_{group}")], axis=-1))
-    return numbers, nodes
+    if node.op_type == LSTM:
+        return lstm_steps(onnx, node, constants, place, added)
+    parts = parts_of(onnx, node, weight, constants, place)
+    products = (added(*each, constants, number) for number, each in enumerate(parts.products))
+    return [*parts.before, *itertools.chain.from_iterable(products), *parts.after]
 
 
 def _unsigned(

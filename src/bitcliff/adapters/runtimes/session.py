@@ -17,12 +17,17 @@ _FLOATS = tuple(f"tensor({kind})" for kind in ("float", "double", "float16"))
 
 
 def open_session(
-    runtime: Any, model: Path | bytes, optimized: bool = True, exact_sums: bool = False
+    runtime: Any,
+    model: Path | bytes,
+    optimized: bool = True,
+    exact_sums: bool = False,
+    write_to: Path | None = None,
 ) -> Any:
     """An ONNX Runtime session on the CPU with torch's number of threads.
 
     `optimized`: with nodes fused and dropped; not where the values of each are needed.
-    `exact_sums`: no sum of products saturates, on any processor.
+    `exact_sums`: no sum of products saturates, on any processor. `write_to`: a file for the network
+    with its nodes fused, as any processor may run it.
     """
     options = runtime.SessionOptions()
     options.intra_op_num_threads = torch.get_num_threads()
@@ -31,6 +36,9 @@ def open_session(
         options.graph_optimization_level = runtime.GraphOptimizationLevel.ORT_DISABLE_ALL
     if exact_sums:
         options.add_session_config_entry("session.x64quantprecision", "1")
+    if write_to is not None:
+        options.optimized_model_filepath = str(write_to)
+        options.graph_optimization_level = runtime.GraphOptimizationLevel.ORT_ENABLE_EXTENDED
     source = model if isinstance(model, bytes) else str(model)
     return runtime.InferenceSession(source, options, providers=["CPUExecutionProvider"])
 

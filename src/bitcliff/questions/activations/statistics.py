@@ -65,7 +65,7 @@ def problems(record: Record, observed: ActivationsObserved) -> Iterator[str]:
     """What contradicts the record, or itself."""
     explained = record.explained.policies if record.explained else []
     # Runtimes show no bits, and are not asked for their values.
-    policies = [name for name in explained if name not in record.names_in_runtimes]
+    policies = [name for name in explained if name not in record.names_deployed]
     if not policies or [one.policy for one in observed.policies] != policies:
         yield "not of the explained policies, in their order"
     names = [point.name for point in record.subject.points if point.quantized]

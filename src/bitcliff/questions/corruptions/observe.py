@@ -8,9 +8,10 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
-from bitcliff.audit.evaluator import Evaluator, Scores, laid_out_for_speed
+from bitcliff.audit.evaluator import Evaluator, Scores
+from bitcliff.audit.inputs import laid_out_for_speed
 from bitcliff.audit.outcomes import predictions_of
-from bitcliff.audit.schedule import runtime_run
+from bitcliff.audit.rerun import in_batches, rerun
 from bitcliff.errors import InputError
 from bitcliff.points import take
 from bitcliff.policy import Batch, Policy
@@ -79,8 +80,8 @@ def _co_trained_policy(context: Context, name: str) -> Policy | None:
 
 
 def _bits_in_words(context: Context, name: str) -> str:
-    if context.record.by_name[name].runtime is not None:
-        return "the runtime rounds the corrupted image anew"
+    if name not in context.policies:
+        return "the corrupted image is rounded anew"
     if _co_trained_policy(context, name) is not None:
         return "the policy looks at the corrupted image and chooses anew"
     if was_searched(context.record, name):
@@ -120,11 +121,11 @@ class _Run:
         scores: dict[str, Scores] = {FLOAT: evaluator.float_scores(index)}
         for name in self.context.everyone:
             condition = self.context.record.by_name[name].condition
-            shipped = runtime_run(self.context.test.prepared, condition)
-            if shipped is not None:
-                scores[name] = evaluator.runtime_scores(index, *shipped)
-            else:
+            run = rerun(self.context.test.prepared, condition)
+            if run is None or name in self.context.policies:
                 scores[name] = evaluator.scores(index, self._bits(name, evaluator, where))
+            else:
+                scores[name] = run(in_batches(evaluator, condition), index, where)
         return {name: self._by_seed(each, places, rows) for name, each in scores.items()}
 
     def _draws(

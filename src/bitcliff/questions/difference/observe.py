@@ -16,10 +16,10 @@ from torch import Tensor
 
 from bitcliff.audit.evaluator import Scores
 from bitcliff.audit.prepare import Prepared, float_in_batches
-from bitcliff.audit.schedule import runtime_run
+from bitcliff.audit.rerun import in_batches, rerun
 from bitcliff.points import Plan, take
-from bitcliff.points.attach import summed_last
 from bitcliff.points.plan import Point
+from bitcliff.points.rows import summed_last
 from bitcliff.quant import RoundingLoss, rounding_loss
 from bitcliff.questions.difference.record import (
     DifferenceObserved,
@@ -116,11 +116,9 @@ def _scores(prepared: Prepared, side: Side, size: int | None) -> Scores:
         if size is None or prepared.subject.black_box:
             return prepared.in_float
         return float_in_batches(prepared.evaluator, prepared.subject, size)
-    if (found := runtime_run(prepared, condition)) is not None:
-        return prepared.evaluator.runtime_scores(everyone, *found)
-    shipped = prepared.settings.format_of(condition.numerics or side.name)
-    formats = (shipped,) * len(prepared.points)
-    return prepared.evaluator.format_scores(everyone, formats, condition.batch_size)
+    run = rerun(prepared, condition)
+    assert run is not None  # noqa: S101  (what is compared is deployed, or float)
+    return run(in_batches(prepared.evaluator, condition), everyone, everyone)
 
 
 def divergence_of(

@@ -1,7 +1,7 @@
 """Measuring the inputs, to see which of them a policy puts at risk and what those share."""
 
 from bitcliff.questions.context import Context
-from bitcliff.questions.inputs.input_features import features_of
+from bitcliff.questions.input_features import features_of
 from bitcliff.questions.inputs.record import InputsObserved
 from bitcliff.questions.inputs.reference_run import reference_run
 from bitcliff.questions.inputs.statistics import resampled, worst

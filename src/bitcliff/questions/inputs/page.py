@@ -3,9 +3,10 @@
 from functools import partial
 from typing import Any
 
+from bitcliff.questions.features import HEADINGS
 from bitcliff.questions.inputs.plot import margins_plot
 from bitcliff.questions.inputs.record import InputsAtRisk, InputsObserved, PolicyRisk
-from bitcliff.questions.inputs.wording import HEADINGS, answer, differs, effect_text
+from bitcliff.questions.inputs.wording import answer, differs, effect_text
 from bitcliff.record import Record
 from bitcliff.report.formatting import class_name, noun
 from bitcliff.report.section import Section

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from bitcliff.questions.at_risk import under
 from bitcliff.questions.inputs.record import InputsAtRisk, PolicyRisk
-from bitcliff.questions.inputs.statistics import under
 from bitcliff.record import Record
 from bitcliff.report.filters import significant
 from bitcliff.report.formatting import clean, noun
@@ -68,7 +68,7 @@ def margins_plot(record: Record, part: InputsAtRisk, risk: PolicyRisk) -> Plot |
 
 
 def _marks(record: Record, policy: str) -> _Marks:
-    found = under(record, policy)
+    found = under(record.table, record.outcomes[policy])
     pairs = np.stack([record.table.margin, found.margin], 1)
     wrong = found.whole & ~found.risk & ~found.safe
     return _Marks(lost=pairs[found.risk], kept=pairs[found.safe], wrong=pairs[wrong])

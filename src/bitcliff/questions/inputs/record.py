@@ -1,34 +1,13 @@
 """Which inputs are at risk under a policy: what was observed of them, and the figures."""
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import Field
 
-from bitcliff.record.arrays import Floats, Ints
+from bitcliff.questions.features import FeatureKey, MeasuredFeature, NotMeasured
+from bitcliff.record.arrays import Ints
 from bitcliff.record.part import Part, Share
 from bitcliff.types.rate import Count, Rate
-
-FeatureKey = Literal["class", "margin", "brightness", "contrast", "sharpness", "distance", "length"]
-MeasuredKey = Literal["brightness", "contrast", "sharpness", "distance", "length"]
-
-
-class MeasuredFeature(Part):
-    """Observed: something measured on every input.
-
-    Attributes:
-        measured: on what, and how. values: (n,) in the order of the data, NaN where there is none.
-    """
-
-    key: MeasuredKey
-    measured: str
-    values: Floats
-
-
-class NotMeasured(Part):
-    """Observed: a feature that could not be measured here, and why."""
-
-    key: MeasuredKey
-    reason: str
 
 
 class ReferenceRun(Part):

@@ -1,20 +1,18 @@
 """Which examples a policy puts at risk, how far margins shrink, and what those at risk share."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
+from bitcliff.questions.at_risk import Under, Values, under
 from bitcliff.questions.explained import about_explained
+from bitcliff.questions.features import FeatureKey, MeasuredFeature
 from bitcliff.questions.inputs.record import (
     ClassAtRisk,
     Comparison,
     Feature,
-    FeatureKey,
     InputsAtRisk,
     InputsObserved,
-    MeasuredFeature,
     PolicyRisk,
     Quantiles,
     Reference,
@@ -42,8 +40,6 @@ _LARGEST = 1e300
 # The observed order counts as one of the shuffles, which are 10,000 with it.
 _LEAST = 1e-4 - 1e-9
 
-Mask = npt.NDArray[np.bool_]
-Values = npt.NDArray[np.float64]
 Told = Mapping[FeatureKey, float]
 """The p-values that were found by shuffling, by feature."""
 
@@ -69,45 +65,11 @@ def figures(record: Record, observed: InputsObserved) -> InputsAtRisk:
     )
 
 
-@dataclass(frozen=True)
-class Under:
-    """All n examples under one policy, by their places in the data.
-
-    Those at risk are, with labels, of those right in float the ones that are wrong under the
-    policy, and `safe` the ones that are not: what is wrong already cannot be lost, and would only
-    blur the comparison. Without labels they are the ones whose prediction changes, and all others.
-
-    Attributes:
-        prediction, margin: under the policy, -1 and NaN on a numeric failure.
-        whole: there is a prediction in float and under the policy.
-    """
-
-    prediction: npt.NDArray[np.int32]
-    margin: Values
-    whole: Mask
-    risk: Mask
-    safe: Mask
-
-
-def under(record: Record, policy: str) -> Under:
-    """What became of every example under a policy that was measured on all of them."""
-    table, found = record.table, record.outcomes[policy]
-    now, margin = found.spread(len(table)), np.full(len(table), np.nan)
-    margin[found.index] = found.margin
-    before = table.prediction.copy()
-    before[found.index] = table.before(found)
-    whole = (before != NONE) & (now != NONE)
-    # Without labels what float predicts is wanted, and all are right in float.
-    wanted = before if table.labels is None else table.labels
-    able, changed = whole & (before == wanted), now != before
-    return Under(now, margin, whole, able & changed, able & ~changed)
-
-
 def resampled(
     record: Record, features: Sequence[MeasuredFeature], policy: str
 ) -> dict[FeatureKey, float]:
     """The p-values of one policy's comparisons that are found by shuffling, to be kept."""
-    found = under(record, policy)
+    found = under(record.table, record.outcomes[policy])
     told: dict[FeatureKey, float] = {}
     for key in _shuffled(record, features, found):
         if key == "class":
@@ -140,7 +102,7 @@ def _groups(values: Values, found: Under) -> tuple[Values, Values]:
 
 
 def _risk(record: Record, observed: InputsObserved, policy: str) -> PolicyRisk:
-    found, flips = under(record, policy), record.by_name[policy].flips
+    found, flips = under(record.table, record.outcomes[policy]), record.by_name[policy].flips
     n, k = len(record.table), int(found.risk.sum())
     told, values = observed.resampled[policy], _values(record, observed.features)
     by_class, classes = _compare_classes(record, found, told)
@@ -247,7 +209,7 @@ def _quantiles(values: Values) -> Quantiles | None:
 
 def worst(record: Record, policy: str) -> list[str]:
     """Ids of the examples at risk that lost most margin, most first."""
-    found, ids = under(record, policy), record.table.ids
+    found, ids = under(record.table, record.outcomes[policy]), record.table.ids
     lost = record.table.margin - found.margin
     places = sorted(np.flatnonzero(found.risk).tolist(), key=lambda p: (-lost[p], ids[p]))
     return [ids[place] for place in places[:_SHOWN]]
@@ -307,7 +269,11 @@ def _values_that_fit(record: Record, observed: InputsObserved) -> Iterator[str]:
             yield "a margin or a feature is too large to reckon with"
             return
     for policy, told in observed.resampled.items():
-        if told.keys() != (due := {*_shuffled(record, observed.features, under(record, policy))}):
+        if told.keys() != (
+            due := {
+                *_shuffled(record, observed.features, under(record.table, record.outcomes[policy]))
+            }
+        ):
             yield f"p-values by shuffling of {sorted(told)} under {policy!r}, not of {sorted(due)}"
         if told and min(told.values()) < _LEAST:
             yield f"a p-value by shuffling of {min(told.values())}, which no shuffling gives"

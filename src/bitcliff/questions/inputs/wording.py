@@ -2,7 +2,8 @@
 
 from collections.abc import Mapping
 
-from bitcliff.questions.inputs.record import Comparison, FeatureKey, PolicyRisk
+from bitcliff.questions.features import FeatureKey
+from bitcliff.questions.inputs.record import Comparison, PolicyRisk
 from bitcliff.record import Record
 from bitcliff.report.filters import significant
 from bitcliff.report.formatting import NOTHING, clean, noun, p_text
@@ -11,16 +12,6 @@ from bitcliff.report.formatting import NOTHING, clean, noun, p_text
 LEVEL = 0.05
 # With fewer in a group, hardly any test could find anything.
 _FEW = 4
-
-HEADINGS: Mapping[FeatureKey, str] = {
-    "class": "Class",
-    "margin": "Float margin",
-    "brightness": "Brightness",
-    "contrast": "Contrast",
-    "sharpness": "Sharpness",
-    "distance": "Distance to its class",
-    "length": "Text length",
-}
 
 # What those at risk are or do when they have less of a feature, and more.
 _LESS_MORE: Mapping[FeatureKey, tuple[str, str]] = {
@@ -31,6 +22,7 @@ _LESS_MORE: Mapping[FeatureKey, tuple[str, str]] = {
     "sharpness": ("are less sharp", "are sharper"),
     "distance": ("lie closer to the mean of their class", "lie farther from their class’s mean"),
     "length": ("are shorter", "are longer"),
+    "loudness": ("are quieter", "are louder"),
 }
 
 

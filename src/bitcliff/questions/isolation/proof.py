@@ -10,11 +10,11 @@ from torch import Tensor
 from torch.utils._python_dispatch import _disable_current_modes
 
 from bitcliff.points import Plan, take
-from bitcliff.points.attach import summed_last
 from bitcliff.points.forward import batch_size, output_of, part_of
 from bitcliff.points.operations import Function, Operation, watched
 from bitcliff.points.owners import Ends, Owners
 from bitcliff.points.plan import Point
+from bitcliff.points.rows import summed_last
 from bitcliff.points.walk import Walk, operand
 from bitcliff.quant.groups import as_groups
 from bitcliff.questions.isolation.record import GroupsSeen, PassSeen, PointGroups, Proof

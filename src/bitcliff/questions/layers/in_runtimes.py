@@ -1,11 +1,11 @@
-"""Which layers a runtime must leave in float: each kept so by itself, in the runtime, and several.
+"""Which layers must stay in float where the network is deployed: each kept so by itself, there, and
+several.
 
-A runtime rounds weights too, in its own format; nothing here is simulated.
+A runtime rounds weights too, in its own format; nothing of it is simulated. A shipped format is.
 """
 
-from bitcliff.points import Plan, Point, Selection, discover
 from bitcliff.questions.context import Context
-from bitcliff.questions.in_runtime import InRuntime
+from bitcliff.questions.in_runtime import Deployed, deployed
 from bitcliff.questions.layers.cells import NOTHING, Cell, range_text
 from bitcliff.questions.layers.kept_statistics import ranked, sets_to_try, steps
 from bitcliff.questions.layers.record import KeptObserved
@@ -13,30 +13,27 @@ from bitcliff.questions.layers.statistics import Predictions
 
 
 def observe_kept(context: Context) -> list[KeptObserved]:
-    """Of every runtime that is explained; none where none can be handed the network anew."""
-    if context.keep_in_float is None:
+    """Of every runtime and format that is explained; none of a network not looked into."""
+    if context.record.subject.black_box:
         return []
-    return [_Trials(context, policy).observed() for policy in context.runtimes]
+    return [_Trials(context, deployed(context, policy)).observed() for policy in context.deployed]
 
 
 class _Trials:
-    """One runtime's condition: what it predicts with some layers in float."""
+    """What a deployed network predicts with some layers in float."""
 
-    def __init__(self, context: Context, policy: str) -> None:
-        self.context, self.there = context, InRuntime(context, policy)
-        first = dict[str, Point]()
-        for point in _all_points(context).rounded_by(self.there.runtime):
-            first.setdefault(point.site, point)
-        self.points = list(first.values())
+    def __init__(self, context: Context, there: Deployed) -> None:
+        self.context, self.there = context, there
         self.by_cell: dict[Cell, Predictions] = {}
 
     def observed(self) -> KeptObserved:
         """Nothing kept, each layer by itself, all but each, and several that do most harm to the
         examples that choose."""
-        self.by_cell[NOTHING] = self.there.predictions(self.there.runtime)
-        one_each = [frozenset({index}) for index in range(len(self.points))]
+        points = self.there.points
+        self._try(NOTHING)
+        one_each = [frozenset({index}) for index in range(len(points))]
         not_kept = [index for index, cell in enumerate(one_each) if not self._try(cell)]
-        able = [index for index in range(len(self.points)) if index not in not_kept]
+        able = [index for index in range(len(points)) if index not in not_kept]
         for cell in steps(able):
             self._try(cell)
         halves = self.context.halves
@@ -46,29 +43,22 @@ class _Trials:
             self._try(cell)
         return KeptObserved(
             policy=self.there.policy,
-            points=[point.name for point in self.points],
-            not_kept=[self.points[index].name for index in not_kept],
+            points=[point.name for point in points],
+            not_kept=[points[index].name for index in not_kept],
             predictions={range_text(cell): found for cell, found in self.by_cell.items()},
             half=halves.half,
         )
 
     def _try(self, cell: Cell) -> bool:
-        """Whether the runtime did keep all of these."""
+        """Whether all of these could be kept in float."""
         if cell in self.by_cell:
             return True
+        points = self.there.points
         self.context.tell(
-            f"{self.there.policy}, layers in float", len(self.by_cell), 2 * len(self.points)
+            f"{self.there.policy}, layers in float", len(self.by_cell), 2 * len(points)
         )
-        sites = {self.points[index].site for index in cell}
-        changed = self.there.keeping(sites)
-        if changed is None or not changed.kept.issuperset(sites):
+        found = self.there.in_float({points[index].site for index in cell})
+        if found is None:
             return False
-        self.by_cell[cell] = self.there.predictions(changed)
+        self.by_cell[cell] = found
         return True
-
-
-def _all_points(context: Context) -> Plan:
-    """The first layer's among them, which runtimes quantize too."""
-    prepared = context.test.prepared
-    whole = Selection(include_stem=True)
-    return discover(prepared.subject.module, prepared.examples.inputs, whole)

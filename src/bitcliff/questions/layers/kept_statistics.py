@@ -81,7 +81,7 @@ def kept_figures(record: Record, observed: KeptObserved) -> Kept:
 def kept_problems(record: Record, kept: Sequence[KeptObserved]) -> Iterator[str]:
     """What contradicts the record, or itself."""
     explained = record.explained.policies if record.explained else []
-    shipped = [name for name in explained if name in record.names_in_runtimes]
+    shipped = [name for name in explained if name in record.names_deployed]
     if [one.policy for one in kept] not in ([], shipped):
         yield "layers kept in float, not of the explained runtimes in their order"
     for one in kept:

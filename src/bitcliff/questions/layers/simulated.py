@@ -24,7 +24,7 @@ def simulated(context: Context) -> Iterator[Simulated]:
     for policy in context.record.policies:
         runtime = loaded.get(policy.runtime or "")
         is_batch = (policy.condition.batch_size or 1) > 1
-        if runtime is None or is_batch or policy.name in context.runtimes:
+        if runtime is None or is_batch or policy.name in context.deployed:
             continue
         steps, left_out = towards(runtime, prepared)
         if left_out and "layers" not in [name for name, _, _ in steps]:

@@ -173,7 +173,7 @@ def problems(record: Record, observed: LayersObserved) -> Iterator[str]:
         yield "layers of no policy that was explained"
         return
     yield from kept_problems(record, observed.kept)
-    policies = [name for name in explained.policies if name not in record.names_in_runtimes]
+    policies = [name for name in explained.policies if name not in record.names_deployed]
     asked = [(policy, split) for policy in policies for split in ("test", "train")]
     swept = [(sweep.policy, sweep.split) for sweep in observed.sweeps]
     if swept != [one for one in asked if one[1] == "test" or one in swept]:

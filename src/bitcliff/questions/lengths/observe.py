@@ -1,6 +1,5 @@
 """Running the network on examples padded anew: in float, simulated, and in runtimes."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -10,7 +9,7 @@ from torch import Tensor
 
 from bitcliff.audit.evaluator import Evaluator, Scores
 from bitcliff.audit.outcomes import predictions_of
-from bitcliff.audit.schedule import runtime_run
+from bitcliff.audit.rerun import Rerun, rerun
 from bitcliff.errors import InputError
 from bitcliff.questions.context import Context
 from bitcliff.questions.lengths.padding import Padding, padding_of
@@ -19,9 +18,6 @@ from bitcliff.record.arrays import classes
 from bitcliff.types.subject import Inputs
 
 _COMPANIONS = 3
-
-Scored = Callable[[Evaluator, Int[Tensor, " m"], Int[Tensor, " m"]], Scores]
-"""Scores of rows of an evaluator's data, which are these examples, in batches of its size."""
 
 
 def observe_lengths(context: Context) -> LengthsObserved:
@@ -50,7 +46,7 @@ class _Run:
 
     context: Context
     padding: Padding
-    ways: dict[str, Scored]
+    ways: dict[str, Rerun]
     refused: list[str] = field(default_factory=list)
 
     @property
@@ -130,31 +126,22 @@ class _Run:
         return LengthCell(length=length, beside_longer=size > 1, prediction=found)
 
     def _scored(
-        self, scored: Scored, inputs: Inputs, places: Int[Tensor, " m"], size: int
+        self, scored: Rerun, inputs: Inputs, places: Int[Tensor, " m"], size: int
     ) -> Scores:
         evaluator = Evaluator(self.context.test.evaluator.attachment, inputs, size)
         return scored(evaluator, torch.arange(len(places)), places)
 
 
-def _ways(context: Context) -> dict[str, Scored]:
-    """Float, and each explained policy; of a runtime's, what each example gives by itself."""
-    found: dict[str, Scored] = {FLOAT: lambda data, rows, _places: data.float_scores(rows)}
+def _ways(context: Context) -> dict[str, Rerun]:
+    """Float, and each explained policy; of those where a batch shares a scale, what each example
+    gives by itself."""
+    found: dict[str, Rerun] = {FLOAT: lambda data, rows, _places: data.float_scores(rows)}
     for name in context.everyone:
         condition = context.record.by_name[name].condition
-        shipped = runtime_run(context.test.prepared, condition)
-        if shipped is None:
-            found[name] = _simulated(context.test.allocations[name])
-        elif shipped[1] == 1:
-            found[name] = _in_runtime(shipped[0])
+        run = rerun(context.test.prepared, condition, context.test.allocations.get(name))
+        if run is not None and (condition.batch_size or 1) == 1:
+            found[name] = run
     return found
-
-
-def _simulated(bits: Int[Tensor, "n points"]) -> Scored:
-    return lambda data, rows, places: data.scores(rows, bits[places])
-
-
-def _in_runtime(run: Callable[[Inputs], Tensor]) -> Scored:
-    return lambda data, rows, _places: data.runtime_scores(rows, run, data.batch_size)
 
 
 def _one_line(error: Exception) -> str:

@@ -13,10 +13,10 @@ from bitcliff.questions.mitigations.record import (
     Cost,
     Mitigated,
     RandomAllocation,
-    Standing,
     Trial,
     WorstCase,
 )
+from bitcliff.questions.standing import standing_of
 from bitcliff.record import PolicyResult, Record
 from bitcliff.record.arrays import NONE
 from bitcliff.stats import change_between, rate
@@ -216,7 +216,7 @@ def _shares(before: Before, now: Ints, places: Ints) -> dict[str, Any]:
         "before": rate(int(worst.sum()), len(whole)),
         "regained": change_between(worst, new),
         "loss": loss,
-        "standing": _standing(loss, before.record.settings.max_drop),
+        "standing": standing_of(loss, before.record.settings.max_drop),
         "failures": int((now[places] == NONE).sum()),
     }
 
@@ -237,10 +237,3 @@ def _outdoes(other: Mitigated, row: Mitigated) -> bool:
     mine = (_right(row), *(-cost for cost in _costs(row)))
     theirs = (_right(other), *(-cost for cost in _costs(other)))
     return theirs != mine and all(a >= b for a, b in zip(theirs, mine, strict=True))
-
-
-def _standing(loss: PairedChange, limit: float) -> Standing:
-    _, low, high = known(loss)
-    if -low <= limit:
-        return "pass"
-    return "fail" if -high > limit else "inconclusive"

@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from bitcliff.questions.plan_in_runtime import PlanRun, PlanThere
+from bitcliff.questions.standing import Standing
 from bitcliff.record.arrays import Ints
 from bitcliff.record.part import Part
 from bitcliff.record.plan import QuantizationPlan
@@ -12,7 +13,6 @@ from bitcliff.types.change import PairedChange
 from bitcliff.types.rate import Count, Rate
 
 Family = Literal["none", "float", "floors", "percentile", "fine-tuned", "combined"]
-Standing = Literal["pass", "fail", "inconclusive"]
 
 
 class WorstCase(Part):

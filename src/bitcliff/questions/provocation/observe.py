@@ -12,7 +12,8 @@ from torch import Tensor
 
 from bitcliff.adapters.array_images import array_thumbnails
 from bitcliff.audit.compose import provenance_of, subject_info
-from bitcliff.audit.evaluator import Evaluator, Scores, laid_out_for_speed, margins, nudged
+from bitcliff.audit.evaluator import Evaluator, Scores, margins
+from bitcliff.audit.inputs import laid_out_for_speed, nudged
 from bitcliff.audit.prepare import Prepared
 from bitcliff.errors import InputError
 from bitcliff.points import take
@@ -28,6 +29,7 @@ from bitcliff.questions.provocation.record import (
     Failure,
     Parent,
     ProvocationObserved,
+    Ranked,
     Searched,
 )
 from bitcliff.questions.provocation.rivals import Rivals, is_flagged
@@ -36,6 +38,7 @@ from bitcliff.questions.runtime_description import RuntimeDescription
 from bitcliff.types.presets import Format
 from bitcliff.types.settings import ProvokeSettings
 from bitcliff.types.subject import Inputs
+from bitcliff.types.within import read_within
 
 Tell = Callable[[str, int, int], None]
 Save = Callable[[str, int, Inputs, Inputs], None]
@@ -83,12 +86,15 @@ class Provoking:
 
     @property
     def sets(self) -> tuple[str, ...]:
-        """What is searched."""
+        """What is searched around the examples."""
+        asked = self.settings.within
+        if asked:
+            return tuple(name for name in asked if not read_within(name).data)
         prepared, inputs = self.prepared, self.parents
         images = isinstance(inputs, Tensor) and bool(
             layout_of(inputs, prepared.subject.preprocessing)
         )
-        return self.settings.within or usual_sets(inputs, images)
+        return usual_sets(inputs, images)
 
     @property
     def parents(self) -> Inputs:
@@ -166,7 +172,7 @@ class Provoking:
         given = laid_out_for_speed(around.as_inputs(changed, own))
         again = self._again(given, own, method)
         wanted = self.wanted[self.places[rows]]
-        in_float, quantized = (_leads(one, wanted) for one in again[:2])
+        in_float, quantized = (leads_of(one, wanted) for one in again[:2])
         stays = self._stays(again, wanted)
         guard = None if self.guard is None else self.guard.guard
         seen = is_flagged(guard, again[1].logits).tolist()
@@ -197,18 +203,18 @@ class Provoking:
             again = replace(evaluator, inputs=each(inputs, partial(nudged, number=0)))
             again.wanted_alike(again.inputs, own)
             return [evaluator.float_scores(index), again.float_scores(index)]
-        scores = [evaluator.float_scores(index), _in_format(evaluator, self.shipped)]
+        scores = [evaluator.float_scores(index), in_format(evaluator, self.shipped)]
         if raw_tensors(inputs):
             for number in range(1, NUDGES + 1):
                 other = replace(evaluator, inputs=each(inputs, partial(nudged, number=number)))
                 other.wanted_alike(other.inputs, own)
-                scores.append(_in_format(other, self.shipped))
+                scores.append(in_format(other, self.shipped))
         return scores
 
     def _stays(self, again: Sequence[Scores], wanted: Tensor) -> list[int] | None:
         if len(again) == 2:
             return None
-        fails = torch.stack([_leads(one, wanted) < 0 for one in again[2:]])
+        fails = torch.stack([leads_of(one, wanted) < 0 for one in again[2:]])
         return [int(count) for count in fails.sum(0)]
 
     def _with_images(
@@ -228,13 +234,14 @@ class Provoking:
         return attempts
 
     def observed(
-        self, searched: Sequence[Searched], started: str, command: str
+        self, searched: Sequence[Searched], ranked: Sequence[Ranked], started: str, command: str
     ) -> ProvocationObserved:
         """All of it, ending now."""
         return ProvocationObserved(
             **self.as_they_are(started, command),
             guard=None if self.guard is None else self.guard.words,
             searched=list(searched),
+            ranked=list(ranked),
         )
 
     def as_they_are(self, started: str, command: str) -> dict[str, Any]:
@@ -292,8 +299,8 @@ def provoking(
         InputError: no example is right in float by delta and right in the format.
     """
     wanted = _wanted(prepared)
-    in_float = _leads(prepared.in_float, wanted)
-    quantized = _leads(_in_format(prepared.evaluator, shipped), wanted)
+    in_float = leads_of(prepared.in_float, wanted)
+    quantized = leads_of(in_format(prepared.evaluator, shipped), wanted)
     delta = settings.delta
     right = in_float[in_float > 0]
     if not len(right):
@@ -311,7 +318,7 @@ def provoking(
     return found
 
 
-def _in_format(evaluator: Evaluator, shipped: Format) -> Scores:
+def in_format(evaluator: Evaluator, shipped: Format) -> Scores:
     """All examples, each alone where a batch shares a scale."""
     index = torch.arange(batch_size(evaluator.inputs))
     formats = (shipped,) * len(evaluator.attachment.plan)
@@ -323,7 +330,7 @@ def _wanted(prepared: Prepared) -> Int[Tensor, " n"]:
     return torch.tensor([0 if one is None else int(one) for one in prepared.targets])
 
 
-def _leads(scores: Scores, wanted: Int[Tensor, " n"]) -> Float64[Tensor, " n"]:
+def leads_of(scores: Scores, wanted: Int[Tensor, " n"]) -> Float64[Tensor, " n"]:
     found = margins(scores.logits, wanted)
     return torch.where(scores.finite, found, torch.nan)
 

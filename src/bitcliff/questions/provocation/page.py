@@ -11,13 +11,14 @@ from bitcliff.questions.provocation.record import (
     Failure,
     MethodFigures,
     Provocation,
+    RankedFigures,
     SetFigures,
 )
 from bitcliff.questions.provocation.statistics import judged, worst_failures
 from bitcliff.questions.provocation.store import PROVOKE
 from bitcliff.report.differing import differing
 from bitcliff.report.drawings import squares
-from bitcliff.report.formatting import class_name, clean, rate_interval, rate_text
+from bitcliff.report.formatting import class_name, clean, p_text, rate_interval, rate_text
 from bitcliff.report.html import render_page
 from bitcliff.report.thumbnails import safe_thumbnail
 from bitcliff.report.view import provenance_lines
@@ -28,12 +29,13 @@ SHOWN = 12
 def render_provocation(record: Provocation) -> str:
     """The whole page as text, everything from the record escaped; the same record, same bytes."""
     observed, figures = record.observed, record.figures
+    found = figures.provoked.k + sum(one.first.k for one in figures.ranked)
     return render_page(
         "questions/provocation/page.html.j2",
         {
             "observed": observed,
             "figures": figures,
-            "kind": "fail" if figures.provoked.k else "inconclusive",
+            "kind": "fail" if found else "inconclusive",
             "title": finding(record),
             "lead": _lead(record),
             "cards": _cards(record),
@@ -47,7 +49,8 @@ def render_provocation(record: Provocation) -> str:
             "methods": METHODS,
             "set_words": {one.within: one.words for one in observed.searched},
             "controls": control_words(record),
-            "plot": effort_plot(record),
+            "plot": effort_plot(record) if figures.sets else None,
+            "ranked": [ranked_words(record, one) for one in figures.ranked],
             "facts": provenance_lines(observed.provenance, PROVOKE.version),
         },
     )
@@ -56,6 +59,13 @@ def render_provocation(record: Provocation) -> str:
 def finding(record: Provocation) -> str:
     """In a sentence, without a full stop."""
     provoked, name = record.figures.provoked, clean(record.observed.numerics.name)
+    if not record.figures.sets:
+        first = [one.first for one in record.figures.ranked]
+        k, n = sum(one.k for one in first), sum(one.n for one in first)
+        return (
+            f"{name} gets {k} of {n} inputs wrong that were ranked first, where float decides by "
+            f"{record.observed.delta:g} or more"
+        )
     if not provoked.k:
         return (
             f"No input was found near any of {provoked.n} examples that {name} gets wrong and "
@@ -71,13 +81,15 @@ def provocation_lines(record: Provocation, limit: float | None = None) -> list[s
     """The finding, and a line for each search, as text."""
     figures = record.figures
     lines = [f"{finding(record)}.", _lead(record), control_words(record), ""]
-    lines.append(f"{'within':<16}{'search':<16}{'fail':>9}  {'95 % interval':<17}{'passes':>9}")
+    if figures.sets:
+        lines.append(f"{'within':<16}{'search':<16}{'fail':>9}  {'95 % interval':<17}{'passes':>9}")
     for one in figures.sets:
         for row in one.methods:
             lines.append(
                 f"{one.within:<16}{row.method:<16}{_plain(rate_text(row.found)):>9}  "
                 f"{_plain(rate_interval(row.found)):<17}{row.passes:>9}"
             )
+    lines += [ranked_words(record, one) for one in figures.ranked]
     return lines if limit is None else [*lines, verdict_line(record, limit)]
 
 
@@ -98,6 +110,8 @@ def control_words(record: Provocation) -> str:
         sum(row.found.k + row.not_confirmed for row in controls),
         sum(row.found.n for row in controls),
     )
+    if not controls:
+        return ""
     if found:
         return (
             f"Warning: the same search finds {found} of {n} also where nothing is quantized: "
@@ -109,6 +123,25 @@ def control_words(record: Provocation) -> str:
     )
 
 
+def ranked_words(record: Provocation, one: RankedFigures) -> str:
+    """A second set in a sentence or two."""
+    rates = (one.first, one.at_random, one.by_lead)
+    first, at_random, by_lead = (f"{rate_text(r)}, {rate_interval(r)}" for r in rates)
+    times = "" if one.times is None else f"{one.times:.1f} times as many; "
+    (found,) = (other for other in record.observed.ranked if other.within == one.within)
+    fitted = (
+        f"fitted to {found.fitted} failures among the examples"
+        if found.fitted
+        else "by float's lead alone, since too few examples fail"
+    )
+    return _plain(
+        f"Within {clean(one.within, 100)}: float ran on all {one.n} and decides {one.led} by "
+        f"delta. Of the {one.first.n} that rank first ({fitted}) the format gets wrong {first}; of "
+        f"as many at random {at_random} ({times}Holm p {p_text(one.p_holm)}); of as many with the "
+        f"least lead {by_lead}."
+    )
+
+
 def _plain(text: str) -> str:
     return text.replace("\u00a0", " ")
 
@@ -116,14 +149,19 @@ def _plain(text: str) -> str:
 def _lead(record: Provocation) -> str:
     observed, figures = record.observed, record.figures
     guard = observed.guard
+    searched = (
+        f"Searched was around the other {figures.provoked.n}, with {observed.settings.effort} "
+        "forward passes an example for each search."
+        if figures.sets
+        else ""
+    )
     unseen = f"A failure must also get past {clean(guard)}. " if guard is not None else ""
     return (
         f"{clean(observed.subject.model)} on {clean(observed.subject.data)}. Float is right of "
         f"{rate_text(figures.right)}, by {observed.delta:g} logits or more of "
         f"{figures.led.k}; of these {clean(observed.numerics.name)} has {figures.failing.k} wrong "
-        f"as they are. {unseen}Searched was around the other {figures.provoked.n}, with "
-        f"{observed.settings.effort} forward passes an example for each search."
-    )
+        f"as they are. {unseen}{searched}"
+    ).rstrip()
 
 
 def _cards(record: Provocation) -> list[tuple[object, str, str]]:

@@ -88,6 +88,45 @@ class Searched(Part):
     attempts: dict[str, list[Attempt]]
 
 
+class Tried(Part):
+    """Observed: one input of a second set, run in the format.
+
+    Attributes:
+        float_lead, quantized_lead: of what float decides, logits; None where the format fails
+            numerically. prediction: the quantized network's; None likewise. flagged: by the guard.
+    """
+
+    id: str
+    decided: Class
+    float_lead: float
+    quantized_lead: float | None
+    prediction: Class | None
+    flagged: bool = False
+
+
+class Ranked(Part):
+    """Observed: a second set, of which float ran on all, and the format on some.
+
+    Attributes:
+        within: as it was given. n: its size. led: of these, how many float decides by delta, which
+            are ranked. fitted: failures among the examples that the ranking was fitted to; 0: too
+            few, and it is by float's lead alone. tried: what was run in the format, by id, each
+            once. first, by_lead, at_random: ids of as many that rank first, that have the least
+            lead, and that are drawn.
+    """
+
+    within: str
+    data: str
+    sha256: str
+    n: Count
+    led: Count
+    fitted: Count
+    tried: list[Tried]
+    first: list[str] = Field(min_length=1)
+    by_lead: list[str]
+    at_random: list[str]
+
+
 class AsTheyAre(Part):
     """Observed: float and a format on examples as they are.
 
@@ -111,7 +150,8 @@ class ProvocationObserved(AsTheyAre):
     """
 
     guard: str | None = None
-    searched: list[Searched] = Field(min_length=1)
+    searched: list[Searched]
+    ranked: list[Ranked] = Field(default_factory=list)
 
 
 class MethodFigures(Part):
@@ -143,6 +183,27 @@ class SetFigures(Part):
     methods: list[MethodFigures]
 
 
+class RankedFigures(Part):
+    """Of one second set: inputs on which float decides by delta and the format otherwise.
+
+    Attributes:
+        first: of those that rank first. by_lead: of as many with the least lead in float.
+            at_random: of as many that are drawn. times: of the first, as many as at random; None
+            where either has none. p_value: of Fisher's exact test that more fail of the first than
+            of those drawn that are not among them. p_holm: over all second sets.
+    """
+
+    within: str
+    n: Count
+    led: Count
+    first: Rate
+    by_lead: Rate
+    at_random: Rate
+    times: float | None
+    p_value: float
+    p_holm: float | None = None
+
+
 class FiguresAsTheyAre(Part):
     """Figures of the examples as they are.
 
@@ -167,6 +228,7 @@ class ProvocationFigures(FiguresAsTheyAre):
     provoked: Rate
     sets: list[SetFigures]
     most_led: list[str]
+    ranked: list[RankedFigures] = Field(default_factory=list)
 
 
 Provocation = Measurement[ProvocationObserved, ProvocationFigures]

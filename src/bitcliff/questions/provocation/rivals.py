@@ -10,11 +10,13 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.autograd.graph import allow_mutation_on_saved_tensors
 
-from bitcliff.audit.evaluator import Evaluator, laid_out_for_speed, margins, nudged
+from bitcliff.audit.evaluator import Evaluator, margins
+from bitcliff.audit.inputs import laid_out_for_speed, nudged
 from bitcliff.points import Attachment
-from bitcliff.points.attach import Rounding, summed_last
+from bitcliff.points.attach import Rounding
 from bitcliff.points.forward import batch_size
 from bitcliff.points.operations import Channels
+from bitcliff.points.rows import summed_last
 from bitcliff.policy.guard import Guard, score_signals
 from bitcliff.quant import round_shipped
 from bitcliff.quant.shipped import Rounder

@@ -18,11 +18,13 @@ from bitcliff.questions.provocation.record import (
     Parent,
     ProvocationFigures,
     ProvocationObserved,
+    Ranked,
+    RankedFigures,
     Searched,
     SetFigures,
 )
 from bitcliff.record.problems import twice
-from bitcliff.stats import change_between, rate, with_holm
+from bitcliff.stats import change_between, fisher_greater, holm, rate, with_holm
 from bitcliff.types.rate import Rate
 from bitcliff.verdict import Status
 
@@ -38,9 +40,11 @@ def figures(observed: ProvocationObserved) -> ProvocationFigures:
     worst = worst_failures(observed)
     return ProvocationFigures(
         **as_they_are(observed).model_dump(),
-        provoked=rate(len(worst), len(can_fail(observed))),
+        # Where nothing was looked for around the examples it is of none of them.
+        provoked=rate(len(worst), len(can_fail(observed)) if sets else 0),
         sets=sets,
         most_led=sorted(worst, key=lambda name: -worst[name][2].float_lead),
+        ranked=_adjusted(observed.ranked),
     )
 
 
@@ -107,6 +111,42 @@ def _with_family(sets: list[SetFigures]) -> list[SetFigures]:
     ]
 
 
+def failing_ids(found: Ranked) -> set[str]:
+    """Of the inputs that were run, those that the format decides otherwise, unnoticed."""
+    return {
+        one.id
+        for one in found.tried
+        if one.quantized_lead is not None and one.quantized_lead < 0 and not one.flagged
+    }
+
+
+def _adjusted(found: Sequence[Ranked]) -> list[RankedFigures]:
+    """The tests of all second sets are one family."""
+    rows = [*map(_of_ranked, found)]
+    pairs = zip(rows, holm([one.p_value for one in rows]), strict=True)
+    return [one.model_copy(update={"p_holm": p}) for one, p in pairs]
+
+
+def _of_ranked(found: Ranked) -> RankedFigures:
+    failing = failing_ids(found)
+    first, by_lead, at_random = (
+        rate(len(failing.intersection(ids)), len(ids))
+        for ids in (found.first, found.by_lead, found.at_random)
+    )
+    # What is drawn from all tells how many there are; the test needs examples of one side each.
+    others = set(found.at_random) - set(found.first)
+    return RankedFigures(
+        within=found.within,
+        n=found.n,
+        led=found.led,
+        first=first,
+        by_lead=by_lead,
+        at_random=at_random,
+        times=first.k / at_random.k if first.k and at_random.k else None,
+        p_value=fisher_greater(first.k, first.n, len(failing & others), len(others)),
+    )
+
+
 def worst_failures(observed: ProvocationObserved) -> dict[str, tuple[str, str, Failure]]:
     """By an example's id the failure on which float is surest: its set, its search and itself."""
     found: dict[str, tuple[str, str, Failure]] = {}
@@ -135,11 +175,15 @@ def problems(observed: ProvocationObserved) -> Iterator[str]:
     if observed.settings.universal:
         yield "it is of one trigger for all inputs"
     asked = observed.settings.within
-    if asked and list(asked) != [one.within for one in observed.searched]:
+    made = [one.within for one in observed.searched] + [one.within for one in observed.ranked]
+    if not made or (asked and sorted(asked) != sorted(made)):
         yield "the sets are not those that were asked for"
     for one in observed.searched:
         for problem in _set_problems(observed, one):
             yield f"within {one.within!r} {problem}"
+    for other in observed.ranked:
+        for problem in _ranked_problems(observed, other):
+            yield f"within {other.within!r} {problem}"
 
 
 def problems_as_they_are(observed: AsTheyAre) -> Iterator[str]:
@@ -171,6 +215,27 @@ def _set_problems(observed: ProvocationObserved, searched: Searched) -> Iterator
                 yield f"{name!r} has a failure that is none"
         if any(attempt.lost and attempt.failure is not None for attempt in attempts):
             yield f"{name!r} has a failure that is not confirmed"
+
+
+def _ranked_problems(observed: ProvocationObserved, found: Ranked) -> Iterator[str]:
+    known = [one.id for one in found.tried]
+    yield from twice(known, "input")
+    chosen = found.first, found.by_lead, found.at_random
+    if any(len(set(ids)) < len(found.first) or len(ids) != len(found.first) for ids in chosen):
+        yield "has not as many inputs each, each once, of every order"
+    elif set().union(*chosen) != set(known):
+        yield "was run on other inputs than those that were chosen"
+    if not len(known) <= found.led <= found.n:
+        yield f"{len(known)} of {found.led} of {found.n} inputs were run"
+    for one in found.tried:
+        right = one.prediction == one.decided
+        lead = one.quantized_lead
+        if one.float_lead < observed.delta or (lead is None) != (one.prediction is None):
+            yield f"{one.id!r} is not decided by delta, or has a lead without a decision"
+        elif lead is not None and ((right and lead < 0) or (not right and lead > 0)):
+            yield f"{one.id!r} has a lead whose sign its prediction does not give"
+        if max(one.decided, one.prediction or 0) >= observed.subject.n_classes:
+            yield f"{one.id!r} is of a class that is none"
 
 
 def _is_one(observed: ProvocationObserved, parent: Parent, failure: Failure) -> bool:

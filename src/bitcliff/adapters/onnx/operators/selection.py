@@ -9,8 +9,8 @@ from torch import Tensor
 from bitcliff.adapters.onnx.operators.sizes import Sizes, number
 from bitcliff.errors import InputError
 
-# The largest whole number of 32 bits: what exporters write for an end left open.
-_TO_THE_END = 2**31 - 1
+# No axis is longer: from here on exporters mean an end left open, as tf2onnx by 10^9 and 2^31 - 1.
+_TO_THE_END = 10**9
 
 
 def gather(x: Tensor, indices: Tensor, *, axis: int = 0) -> Tensor:

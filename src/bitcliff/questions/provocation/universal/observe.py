@@ -11,7 +11,8 @@ from jaxtyping import Int
 from torch import Tensor
 
 from bitcliff.adapters.array_images import array_thumbnails
-from bitcliff.audit.evaluator import Evaluator, Scores, laid_out_for_speed, margins, nudged
+from bitcliff.audit.evaluator import Evaluator, Scores, margins
+from bitcliff.audit.inputs import laid_out_for_speed, nudged
 from bitcliff.errors import InputError
 from bitcliff.points import take
 from bitcliff.points.forward import batch_size, each

@@ -10,7 +10,7 @@ from scipy import ndimage
 
 from bitcliff.audit import Audit
 from bitcliff.questions.context import Context, Side
-from bitcliff.questions.inputs.input_features import (
+from bitcliff.questions.input_features import (
     as_pixels,
     distances_to,
     distances_within,
@@ -142,7 +142,7 @@ def test_texts_have_a_length_and_no_brightness() -> None:
     assert {one.key: one.reason for one in missing} == dict.fromkeys(
         ("brightness", "contrast", "sharpness"),
         "the inputs are not images (channels, height, width)",
-    )
+    ) | {"loudness": "the inputs are not sounds (samples)"}
     by_key = {one.key: one.values.tolist() for one in measured}
     assert by_key["length"] == lengths.tolist()
     assert set(by_key) == {"distance", "length"}

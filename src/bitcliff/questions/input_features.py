@@ -11,10 +11,10 @@ from bitcliff.audit.evaluator import Evaluator
 from bitcliff.audit.outcomes import Predictions, predictions_of
 from bitcliff.points.forward import raw_tensors
 from bitcliff.questions.context import Context, Side
+from bitcliff.questions.features import MeasuredFeature, MeasuredKey, NotMeasured
 from bitcliff.questions.image_scale import by_preprocessing, layout_of
-from bitcliff.questions.inputs.record import MeasuredFeature, MeasuredKey, NotMeasured
 from bitcliff.questions.watched import Watched
-from bitcliff.types.subject import Examples, in_parts
+from bitcliff.types.subject import MASK, AllInputs, Examples, Sounds, in_parts
 
 # Weights of red, green and blue in brightness (ITU-R BT.601), as Pillow's grey images have them.
 _LUMA = (0.299, 0.587, 0.114)
@@ -23,7 +23,8 @@ _LUMA = (0.299, 0.587, 0.114)
 def features_of(context: Context) -> tuple[list[MeasuredFeature], list[NotMeasured]]:
     """Everything that can be measured on the test side's inputs, and what cannot, and why."""
     side = context.test
-    found = [*_of_images(side), _distance(context), _length(side.examples)]
+    inputs = side.examples.inputs
+    found = [*_of_images(side), _distance(context), _length(side.examples), loudness(inputs)]
     return (
         [one for one in found if isinstance(one, MeasuredFeature)],
         [one for one in found if isinstance(one, NotMeasured)],
@@ -166,3 +167,19 @@ def _length(examples: Examples) -> MeasuredFeature | NotMeasured:
         return NotMeasured(key="length", reason="the inputs are not texts with an attention mask")
     values = mask.flatten(1).sum(1).double().numpy()
     return MeasuredFeature(key="length", measured="tokens of the text", values=values)
+
+
+def loudness(inputs: AllInputs) -> MeasuredFeature | NotMeasured:
+    """Of sounds, over what is no padding: 20 log10 of the root of the mean square."""
+    if isinstance(inputs, Sounds):
+        there = inputs[MASK].bool()
+        samples = next(x for x in inputs.given.values() if x.shape == there.shape)
+    elif isinstance(inputs, Tensor) and inputs.ndim == 3 and inputs.shape[1] == 1:
+        samples = inputs[:, 0]
+        there = torch.ones_like(samples, dtype=torch.bool)
+    else:
+        return NotMeasured(key="loudness", reason="the inputs are not sounds (samples)")
+    power = (samples.double().square() * there).sum(1) / there.sum(1).clamp(min=1)
+    values = torch.where(power > 0, 10 * power.log10(), torch.nan).numpy()
+    words = "root of the mean square of the samples, decibels (0: always at full scale)"
+    return MeasuredFeature(key="loudness", measured=words, values=values)

@@ -1,0 +1,222 @@
+"""`bitcliff runs`: many run folders as one table, two of them compared, a model's history."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from bitcliff.cli.display import Display
+from bitcliff.cli.output import print_json, reader_may_leave
+
+if TYPE_CHECKING:
+    from bitcliff.record import Record
+    from bitcliff.record.across import Across
+    from bitcliff.record.summary import Figure, Run
+
+_FILTERS = ("model", "numerics", "threat", "verdict", "command", "since", "until")
+_OF_A_TABLE = ("folders", *_FILTERS, "store", "csv", "parquet", "page")
+_DAY = click.DateTime(formats=["%Y-%m-%d"])
+_FILE = click.Path(path_type=Path)
+# Ids that the terminal lists of each condition.
+_LISTED = 12
+
+
+@click.command()
+@click.argument("folders", nargs=-1, type=click.Path(path_type=Path))
+@click.option("--model", help="Of models that fit this pattern, as in 'timm:resnet*'.")
+@click.option("--numerics", help="With a figure in a format or runtime that fits this pattern.")
+@click.option(
+    "--threat",
+    type=click.Choice(["none", "allocation", "input", "company", "co-trained"]),
+    help="With a figure at this threat level.",
+)
+@click.option("--verdict", type=click.Choice(["pass", "fail", "inconclusive"]))
+@click.option(
+    "--command",
+    type=click.Choice(
+        ["assess", "diff", "explain", "guard", "isolate", "provoke", "train", "verify"]
+    ),
+    help="That this command made, or worked on.",
+)
+@click.option("--since", type=_DAY, help="Begun on this day or later, UTC, as 2026-11-30.")
+@click.option("--until", type=_DAY, help="Begun on this day or before.")
+@click.option("--compare", nargs=2, type=_FILE, help="What got worse from run A to run B.")
+@click.option(
+    "--by-name",
+    is_flag=True,
+    help="With --compare: examples of one name and label are the same, whatever of them the "
+    "networks are given.",
+)
+@click.option("--csv", type=_FILE, help="Write the table here, a row for each figure.")
+@click.option("--parquet", type=_FILE, help="The same as parquet.")
+@click.option("--page", type=_FILE, help="Write the history of these runs as one HTML page.")
+@click.option(
+    "--store",
+    type=_FILE,
+    help="Keep the table in this SQLite file, so that only what has changed is read again.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
+def runs(**options: Any) -> int:
+    """List the runs at or below FOLDERS (by default `runs`), or compare two.
+
+    Every record is read and its figures worked out anew: one that is damaged, cut short or changed
+    by hand is listed as refused, with the reason, whatever is asked for.
+
+    Exit codes: 0 done, 2 bad input.
+    """
+    from bitcliff.errors import InputError
+
+    if options["compare"]:
+        idle = [name for name in _OF_A_TABLE if options[name]]
+        if idle:
+            name = "FOLDERS" if idle[0] == "folders" else f"--{idle[0]}"
+            raise InputError(f"{name}: no effect with --compare; leave it out")
+        a, b = options["compare"]
+        return _compare(a, b, options["by_name"], options["as_json"])
+    if options["by_name"]:
+        raise InputError("--by-name has no effect without --compare; leave it out")
+    return _list(options)
+
+
+def _list(options: dict[str, Any]) -> int:
+    import json
+    from dataclasses import asdict
+
+    from bitcliff.record import check_writable
+    from bitcliff.run.archive.database import Wanted, opened
+
+    for name in ("csv", "parquet", "page"):
+        if options[name]:
+            check_writable(options[name], f"--{name}")
+    asked = {name: options[name] for name in _FILTERS}
+    days = {name: asked[name] and asked[name].date().isoformat() for name in ("since", "until")}
+    with opened(options["store"]) as archive, Display() as display:
+        archive.update(options["folders"] or (Path("runs"),), display.progress)
+        found, refused = archive.runs(Wanted(**{**asked, **days})), archive.refused()
+    written = _write(found, refused, options)
+    with reader_may_leave():
+        if options["as_json"]:
+            told = {"runs": [asdict(run) for run in found]}
+            print_json(
+                json.dumps({**told, "refused": [asdict(r) for r in refused]}, indent=2) + "\n"
+            )
+        else:
+            _print_table(found)
+            click.echo("".join(f"Refused: {run.refused}\n" for run in refused), nl=False)
+            click.echo("".join(f"Written: {file}\n" for file in written), nl=False)
+    return 0
+
+
+def _write(found: "Sequence[Run]", refused: "Sequence[Run]", options: dict[str, Any]) -> list[Path]:
+    if options["csv"]:
+        from bitcliff.run.archive.tables import write_csv
+
+        write_csv([*found, *refused], options["csv"])
+    if options["parquet"]:
+        from bitcliff.run.archive.tables import write_parquet
+
+        write_parquet([*found, *refused], options["parquet"])
+    if options["page"]:
+        _write_page(found, options["page"])
+    return [options[name] for name in ("csv", "parquet", "page") if options[name]]
+
+
+def _write_page(found: "Sequence[Run]", file: Path) -> None:
+    from bitcliff.errors import InputError
+    from bitcliff.record import write_text_atomic
+    from bitcliff.report.history import render_history
+    from bitcliff.run.run_directory import finished_record
+
+    assessed = [run for run in found if run.command in ("assess", "diff")]
+    if not assessed:
+        raise InputError("--page: none of these runs is an assessment, so there is no history")
+    records = [(run, finished_record(Path(run.path))) for run in assessed]
+    write_text_atomic(file, render_history(records))
+
+
+def _print_table(found: "Sequence[Run]") -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    from bitcliff.report.formatting import NOTHING, clean
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for heading in ("run", "began", "command", "model", "data", "n", "verdict", "worst change"):
+        table.add_column(heading, overflow="fold")
+    for run in found:
+        command = ", ".join(filter(None, [run.command, run.also]))
+        n = NOTHING if run.examples is None else str(run.examples)
+        cells = [run.path, run.started[:16].replace("T", " "), command, run.model, run.data, n]
+        table.add_row(*(clean(one) for one in cells), run.verdict or NOTHING, _worst(run.figures))
+    console = Console(markup=False, highlight=False)
+    if found:
+        console.print(table)
+    click.echo(f"{len(found)} run{'s' if len(found) != 1 else ''}")
+
+
+def _worst(figures: "Sequence[Figure]") -> str:
+    """Of what is judged, or else of all that is shown, what fell the most, with its interval."""
+    from bitcliff.report.formatting import NOTHING, clean, signed
+
+    fallen = [one for one in figures if one.change_pp is not None]
+    if not fallen:
+        return NOTHING
+    judged = [one for one in fallen if one.verdict is not None]
+    one = min(judged or fallen, key=lambda figure: figure.change_pp or 0.0)
+    ends = f"{signed(one.change_low)} to {signed(one.change_high)}"
+    return f"{clean(one.name, 40)} {signed(one.change_pp)} ({ends})"
+
+
+def _compare(a: Path, b: Path, by_name: bool, as_json: bool) -> int:
+    import json
+
+    from bitcliff.record.across import compare_runs
+    from bitcliff.run.run_directory import finished_record
+
+    before, after = finished_record(a), finished_record(b)
+    found = compare_runs(before, after, by_name)
+    with reader_may_leave():
+        if as_json:
+            told = {"a": str(a), "b": str(b), "compared": [_as_json(one) for one in found]}
+            print_json(json.dumps(told, indent=2) + "\n")
+        else:
+            _print_comparison(a, b, after, found)
+    return 0
+
+
+def _as_json(one: "Across") -> dict[str, Any]:
+    return {
+        "name": one.name,
+        "n": int(one.pair.both.sum()),
+        "differ": int(one.pair.differ.sum()),
+        "change": one.change and one.change.model_dump(),
+        "p_holm": one.p_holm,
+        "direction": one.direction,
+        "lost": list(one.lost),
+        "failures": list(one.failures),
+        "methods": one.methods and list(one.methods),
+    }
+
+
+def _print_comparison(a: Path, b: Path, after: "Record", found: "Sequence[Across]") -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    from bitcliff.report.formatting import clean
+    from bitcliff.report.history import change_cells
+
+    worse = [clean(one.name, 40) for one in found if one.direction < 0]
+    told = f"got worse: {', '.join(worse)}" if worse else "nothing is shown to have got worse"
+    click.echo(f"From {clean(str(a))} to {clean(str(b))}, on {len(after.table)} examples: {told}.")
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for heading in ("", "n", "lost", "gained", "points (95 %)", "Holm p", ""):
+        table.add_column(heading, overflow="fold")
+    for one in found:
+        table.add_row(clean(one.name, 40), *change_cells(one))
+    Console(markup=False, highlight=False).print(table)
+    for one in found:
+        if one.lost:
+            more = f" and {len(one.lost) - _LISTED} more" if len(one.lost) > _LISTED else ""
+            ids = ", ".join(clean(name, 60) for name in one.lost[:_LISTED])
+            click.echo(f"{clean(one.name, 40)}, right before and not after: {ids}{more}")

@@ -1,0 +1,1 @@
+"""What happens where inputs are drawn otherwise: the worst slice, other weights, another set."""
