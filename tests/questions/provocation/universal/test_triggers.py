@@ -77,7 +77,7 @@ def test_a_prefix_is_what_the_tokenizer_makes_of_the_longer_text(tmp_path: Path)
     words = ("example", "format")
     known = torch.tensor(tokenizer.convert_tokens_to_ids(list(words)))
     trigger = Trigger(known)
-    assert triggers.told(trigger) == "example format"
+    assert triggers.told(trigger) == "before the text: example format"
     for place, name in enumerate(examples.ids):
         text = texts[int(name.removeprefix("line ")) - 1]
         put = triggers.on(trigger, torch.tensor([place]))

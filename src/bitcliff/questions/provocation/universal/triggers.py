@@ -283,7 +283,8 @@ class Prefixes(Triggers):
         return self._swapped(trigger, place, int(rng.integers(len(self._words))))
 
     def told(self, trigger: Trigger) -> str:
-        return " ".join(self._names[token].strip() for token in trigger.values.tolist())
+        words = " ".join(self._names[token].strip() for token in trigger.values.tolist())
+        return f"before the text: {words}"
 
     def text(self, inputs: Inputs) -> str:
         assert isinstance(inputs, Texts)  # noqa: S101  (as its parents are)
