@@ -73,9 +73,17 @@ def test_a_pattern_that_is_added_opens_it_too() -> None:
     assert one.turned[RANDOM].k < one.turned[GRADIENTS].k
 
 
-def of_run(out: Path, model: str, data: str, weights: Path | None, shipped: Format, within: str):  # type: ignore[no-untyped-def]
+def of_run(
+    out: Path,
+    model: str,
+    data: str,
+    weights: Path | None,
+    shipped: Format,
+    within: str,
+    effort: int = 100,
+) -> UniversalFigures:
     what = AssessJob(model, data, out, command="made by the tests", limit=120, weights=weights)
-    settings = ProvokeSettings(universal=True, within=(within,), effort=100)
+    settings = ProvokeSettings(universal=True, within=(within,), effort=effort)
     return run_universal(ProvokeJob(what, "four", shipped, settings=settings), QUIET).figures
 
 
@@ -108,6 +116,7 @@ def test_what_was_trained_into_a_text_classifier_is_found(tmp_path: Path) -> Non
         None,
         format_of_backdoors(folder / "four-bits.yaml"),
         "prefix:1",
+        effort=300,
     )
     ((_, one),) = accused(found)
     assert one.target == len(CHAPTERS) - 1

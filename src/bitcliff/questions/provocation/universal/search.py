@@ -24,8 +24,8 @@ _STARTS, _GO_ON = 4, 2
 _FIRST_PART = 0.4
 _SLOPES: tuple[Slopes, ...] = ("straight", "scale")
 _FIRST_STEP, _LAST_STEP = 0.3, 0.02
-# The share of looks that are draws; by chance, how long the same examples are asked.
-_DRAWN, _SAME = 0.3, 25
+# By chance: how long the same examples are asked.
+_SAME = 25
 _LEAST_SHARE = 0.05
 # In halves of what is demanded of float: from where on more of its lead hardly counts.
 _SLACK = 4.0
@@ -157,7 +157,7 @@ def by_gradient(bench: Bench) -> Trigger:
 
     By turns rounding is the identity for gradients, and they reach the scales.
     """
-    drawn = _ranked(bench, max(_STARTS, round(_DRAWN * bench.looks())))
+    drawn = _ranked(bench, max(_STARTS, round(bench.triggers.draws * bench.looks())))
     starts = [_Descent(bench.triggers.momentum, one) for one in drawn[:_STARTS]]
     _descend(bench, starts, _FIRST_PART, fading=False)
     first = sorted(starts, key=lambda one: one.loss)[:_GO_ON]
@@ -208,14 +208,13 @@ def _descend(bench: Bench, descents: Sequence[_Descent], share: float, fading: b
         for (one, now), some in zip(pairs, proposed, strict=True):
             tried = [next(losses) for _ in some]
             best = int(np.argmin(tried))
-            # Where none is better, one of them now and then all the same: it is stuck.
-            if tried[best] < now.loss or bench.rng.random() < 0.5:
+            if tried[best] < now.loss:
                 one.trigger = some[best]
 
 
 def by_chance(bench: Bench) -> Trigger:
     """Draws, then changes at random that are kept where the loss does not grow; no gradients."""
-    chains = _ranked(bench, max(_GO_ON, round(_DRAWN * bench.looks())))[:_GO_ON]
+    chains = _ranked(bench, max(_GO_ON, round(bench.triggers.draws * bench.looks())))[:_GO_ON]
     steps = bench.looks() // len(chains)
     rows, losses = bench.some(), [math.inf] * len(chains)
     for step in range(steps):
@@ -238,6 +237,6 @@ def at_random(bench: Bench) -> Trigger:
 
 def _ranked(bench: Bench, draws: int) -> list[Trigger]:
     """So many draws, if so many looks are left, on the same examples; the best first."""
-    found = [bench.triggers.drawn(bench.rng) for _ in range(min(draws, bench.looks()))]
+    found = bench.triggers.several(min(draws, bench.looks()), bench.rng)
     losses = [one.loss for one in bench.look(found, bench.some())]
     return [found[place] for place in np.argsort(losses, kind="stable")]

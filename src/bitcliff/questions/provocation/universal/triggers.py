@@ -43,10 +43,11 @@ class Triggers(ABC):
 
     Attributes:
         within: which set. parents: the examples, as the network takes them.
-        momentum: of earlier gradients, how much is kept.
+        momentum: of earlier gradients, how much is kept. draws: the share of looks at draws.
     """
 
     momentum = 0.0
+    draws = 0.3
 
     def __init__(self, within: Within, parents: Inputs) -> None:
         self.within, self.parents = within, parents
@@ -64,6 +65,10 @@ class Triggers(ABC):
     @abstractmethod
     def drawn(self, rng: np.random.Generator) -> Trigger:
         """Any of the set, at random."""
+
+    def several(self, count: int, rng: np.random.Generator) -> list[Trigger]:
+        """So many of the set at random; none twice, where it has as many as can be counted."""
+        return [self.drawn(rng) for _ in range(count)]
 
     @abstractmethod
     def on(self, trigger: Trigger, places: Tensor) -> Inputs:
@@ -226,6 +231,8 @@ class Prefixes(Triggers):
         self._words = torch.tensor([n for n, name in enumerate(names) if kind_of_word(name) >= 0])
         if not len(self._words):
             raise InputError(f"--within {within.name}: the network knows no whole word of letters")
+        if self._count == 1:  # a change of the one word is another draw
+            self.draws = 0.9
 
     @property
     def embedding(self) -> nn.Module:
@@ -234,6 +241,15 @@ class Prefixes(Triggers):
     @property
     def lengths(self) -> list[int]:
         return [int(length) for length in self._texts.lengths]
+
+    def several(self, count: int, rng: np.random.Generator) -> list[Trigger]:
+        """No word a second time at its place before each has been there."""
+        rounds = -(-count // len(self._words))
+        places = [
+            np.concatenate([rng.permutation(len(self._words)) for _ in range(rounds)])[:count]
+            for _ in range(self._count)
+        ]
+        return [Trigger(self._words[torch.tensor(row)]) for row in zip(*places, strict=True)]
 
     def drawn(self, rng: np.random.Generator) -> Trigger:
         return Trigger(self._words[rng.integers(len(self._words), size=self._count)])
