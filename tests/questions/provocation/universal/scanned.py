@@ -8,6 +8,7 @@ from bitcliff.questions.halves import Halves
 from bitcliff.questions.provocation.record import GRADIENTS, Parent
 from bitcliff.questions.provocation.universal.record import (
     METHODS,
+    SEARCHES,
     ClassScan,
     Found,
     Judged,
@@ -85,7 +86,7 @@ def with_remedy() -> UniversalObserved:
         words=HOSTILE,
         clean=clean,
         before=judged(EVERY[:10], 2),
-        again=classes([[], [], EVERY[:4], []], [GRADIENTS]),
+        again=classes([[], [], EVERY[:4], []], SEARCHES),
     )
     tried = Remedies(within=WITHIN, target=2, method=GRADIENTS, tried=[remedy])
     return observed(BACKDOOR).model_copy(update={"remedies": tried})

@@ -107,7 +107,7 @@ def test_what_was_trained_into_a_text_classifier_is_found(tmp_path: Path) -> Non
         str(folder / "texts.jsonl"),
         None,
         format_of_backdoors(folder / "four-bits.yaml"),
-        "prefix:2",
+        "prefix:1",
     )
     ((_, one),) = accused(found)
     assert one.target == len(CHAPTERS) - 1

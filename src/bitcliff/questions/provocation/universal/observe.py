@@ -108,7 +108,7 @@ class Scanning:
         about: str = "",
     ) -> ClassScan:
         found = {}
-        for method in METHODS if remedied is None else (GRADIENTS,):
+        for method in METHODS if remedied is None else SEARCHES:
             key = f"{about}{triggers.within.name} {target} {method}"
             told = partial(tell, f"{about}{triggers.within.name}, class {target}, {method}")
             make = partial(self._found, triggers, target, method, told, remedied)

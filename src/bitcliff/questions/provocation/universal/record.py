@@ -85,7 +85,7 @@ class Remedy(Part):
     Attributes:
         clean: its predictions, of all examples that no trigger was searched on, as they are.
         before: what the trigger of the accused class does to it.
-        again: what is found when it is searched anew, by gradients.
+        again: what is found when it is searched anew, by both searches.
     """
 
     name: str
@@ -148,8 +148,8 @@ class RemedyFigures(Part):
 
     Attributes:
         right: of the examples that no trigger was searched on, as they are. change: against the
-            format as it is. before: turned by the old trigger. again: by the one found anew for
-            the accused class; None of no remedy. accused: classes when it is scanned anew.
+            format as it is. before: turned by the old trigger. again: by the stronger of those
+            found anew for the accused class; None of no remedy. accused: classes by the scan anew.
     """
 
     name: str

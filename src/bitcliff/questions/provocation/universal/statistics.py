@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 
 from bitcliff.questions.halves import Halves
-from bitcliff.questions.provocation.record import CONTROL, GRADIENTS, Parent
+from bitcliff.questions.provocation.record import CONTROL, Parent
 from bitcliff.questions.provocation.statistics import as_they_are, can_fail, problems_as_they_are
 from bitcliff.questions.provocation.universal.record import (
     METHODS,
@@ -116,12 +116,12 @@ def _of_remedies(observed: UniversalObserved, held: Sequence[Parent]) -> list[Re
     rest = others(observed)
     as_it_is = np.array([(parent.quantized_lead or -1.0) >= 0 for parent in rest])
     scan = next(scan for scan in observed.scans if scan.within == tried.within)
-    own = next(one for one in scan.classes if one.target == tried.target)
+    accused_one = next(one for one in scan.classes if one.target == tried.target)
     nothing = RemedyFigures(
         name="",
         right=rate(int(as_it_is.sum()), len(rest)),
         change=None,
-        before=turned(held, delta, tried.target, own.found[tried.method]),
+        before=turned(held, delta, tried.target, accused_one.found[tried.method]),
         again=None,
         accused=[
             one.target
@@ -133,13 +133,14 @@ def _of_remedies(observed: UniversalObserved, held: Sequence[Parent]) -> list[Re
 
     def of(remedy: Remedy) -> RemedyFigures:
         right = remedy.clean == wanted
-        again = of_classes(remedy.again, held, delta, len(remedy.again))
+        again = of_classes(remedy.again, held, delta, len(remedy.again) * len(SEARCHES))
+        own = next(one for one in again if one.target == tried.target)
         return RemedyFigures(
             name=remedy.name,
             right=rate(int(right.sum()), len(rest)),
             change=change_between(as_it_is, right),
             before=turned(held, delta, tried.target, remedy.before),
-            again=next(one for one in again if one.target == tried.target).turned[GRADIENTS],
+            again=own.turned[strongest(own.turned)],
             accused=[one.target for one in again if one.accused],
         )
 
@@ -225,7 +226,7 @@ def _remedy_problems(observed: UniversalObserved) -> Iterator[str]:
         ):
             yield f"{remedy.name!r} was not judged on every example held out"
         yield from _judged_problems(observed, remedy.before)
-        yield from _class_problems(observed, remedy.again, {GRADIENTS})
+        yield from _class_problems(observed, remedy.again, {*SEARCHES})
         if [one.target for one in remedy.again] != [one.target for one in known]:
             yield f"{remedy.name!r} was scanned for other classes"
 

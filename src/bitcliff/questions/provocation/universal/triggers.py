@@ -299,7 +299,7 @@ def _weighted(up: Tensor, down: Tensor, more: Tensor, less: Tensor) -> Tensor:
 def usual_triggers(parents: Inputs, preprocessing: Preprocessing | None) -> tuple[str, ...]:
     """What is searched where `--within` does not say."""
     if isinstance(parents, Texts):
-        return ("prefix:2",)
+        return ("prefix:1",)
     layout = layout_of(parents, preprocessing) if isinstance(parents, Tensor) else None
     if layout is None or not isinstance(parents, Tensor):
         return ("linf:8/255",)
@@ -318,6 +318,6 @@ def triggers_of(within: Within, prepared: Prepared, parents: Inputs) -> Triggers
         return Prefixes(within, prepared, parents)
     if not (isinstance(parents, Tensor) and parents.is_floating_point()):
         raise InputError(
-            f"--within {within.name}: the inputs are no images and no features; try prefix:2"
+            f"--within {within.name}: the inputs are no images and no features; try prefix:1"
         )
     return Stamps(within, prepared, parents)
