@@ -20,6 +20,8 @@ def main() -> int:
     parser.add_argument("--out", type=Path, help="keep the table there")
     parser.add_argument("--check", action="store_true", help="against the committed table")
     asked = parser.parse_args()
+    if asked.check and not TABLE.exists():
+        parser.error(f"{TABLE}: there is no table to compare with; `make bench` makes one")
     torch.set_num_threads(1)
     keep_memory()
     torch.manual_seed(0)

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+import yaml
 
 from bitcliff.errors import InputError
 from bitcliff.run.train_config import (
@@ -12,6 +13,7 @@ from bitcliff.run.train_config import (
     TrainConfig,
     read_config,
 )
+from bitcliff.types.presets import Format
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 
@@ -44,9 +46,12 @@ def test_the_committed_configs_are_whole() -> None:
         "pair": PairConfig,
     }
     # Those of sweeps are read in tests/sweep/test_grid.py.
-    for file in {*CONFIGS.iterdir()} - {*CONFIGS.glob("*-sweep.yaml")}:
+    formats = {CONFIGS / "four-bits.yaml"}
+    for file in {*CONFIGS.iterdir()} - {*CONFIGS.glob("*-sweep.yaml")} - formats:
         config = read_config(file, kinds[file.stem.rpartition("-")[2]])
         assert config.model.partition(":")[0] in ("timm", "zoo")
+    for file in formats:
+        assert Format.model_validate(yaml.safe_load(file.read_text())).activations is not None
 
 
 @pytest.mark.parametrize(
