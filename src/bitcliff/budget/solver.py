@@ -88,9 +88,8 @@ def forbid_below(
 
 def _by_loops(loops: Loops, shape: Knapsack, profits: Array) -> Choices:
     """The best allocation of each example, (batch, L)."""
-    by_example = np.ascontiguousarray(profits.transpose(2, 0, 1))
     chosen: Choices
-    chosen, sums = loops.whole("best", by_example, *shape.windows, shape.spare)
+    chosen, sums = loops.whole("best", profits.transpose(2, 0, 1), *shape.windows, shape.spare)
     check_every_example(shape, profits, sums, 0)
     return chosen
 

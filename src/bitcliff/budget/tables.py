@@ -97,8 +97,9 @@ def prepare(values: Tensor, bits: object, total: object) -> tuple[Knapsack, Arra
         )
     length = values.shape[1]
     shape = Knapsack(widths, length, check_feasible(length, widths, total))
-    # The batch goes last: every step of the dynamic program then runs along contiguous memory.
-    profits = np.ascontiguousarray(values.detach().double().cpu().numpy().transpose(1, 2, 0))
+    # A view: the compiled loop wants an example's values side by side, as they are; numpy's steps
+    # run along the batch, and are given copies of chunks.
+    profits = np.ascontiguousarray(values.detach().double().cpu().numpy()).transpose(1, 2, 0)
     _check_numbers(profits)
     return shape, profits
 
