@@ -74,8 +74,9 @@ def quiet() -> Iterator[None]:
         yield
         return
     before = logging.root.manager.disable
+    louder = before < logging.WARNING
     _silent = True
-    if before < logging.WARNING:  # each call clears every logger's cache
+    if louder:  # each call clears every logger's cache
         logging.disable(logging.WARNING)
     try:
         with contextlib.redirect_stdout(sys.stderr), warnings.catch_warnings():
@@ -83,4 +84,5 @@ def quiet() -> Iterator[None]:
             yield
     finally:
         _silent = False
-        logging.disable(before)
+        if louder:
+            logging.disable(before)
