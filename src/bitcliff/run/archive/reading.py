@@ -14,11 +14,14 @@ from bitcliff.errors import InputError
 from bitcliff.questions.guard.statistics import chosen
 from bitcliff.questions.guard.store import GUARD
 from bitcliff.questions.isolation.store import ISOLATION
+from bitcliff.questions.provocation.record import ProvocationFigures
 from bitcliff.questions.provocation.statistics import judged
 from bitcliff.questions.provocation.store import PROVOKE
+from bitcliff.questions.provocation.universal.record import UniversalFigures
 from bitcliff.questions.provocation.universal.store import UNIVERSAL
 from bitcliff.record import PolicyResult, Record
 from bitcliff.record.files import one_line
+from bitcliff.record.measurement import MeasurementKind
 from bitcliff.record.pairs import RESULT
 from bitcliff.record.schema import Provenance, SubjectInfo
 from bitcliff.record.store import check_figures
@@ -154,45 +157,39 @@ def _isolated(folder: Path) -> Run:
 
 
 def _provoked(folder: Path) -> Run:
-    record = finished_measurement(folder, PROVOKE)
-    observed, figures, limit = (
-        record.observed,
-        record.figures,
-        record.observed.settings.max_provoked,
-    )
-    numerics = observed.numerics.name
-    rows = [
-        figure_of("as they are", "wrong in the format alone", figures.failing, numerics=numerics)
-    ]
-    rows += [
-        figure_of(one.within, "made to fail", one.provoked, threat="input", numerics=numerics)
-        for one in figures.sets
-    ]
-    rows += [
-        figure_of(one.within, "wrong of the first ranked", one.first, numerics=numerics)
-        for one in figures.ranked
-    ]
-    status = None if limit is None else judged(figures.provoked, limit)
-    return _run(folder, PROVOKE.command, observed.provenance, observed.subject, tuple(rows), status)
+    def rows(figures: ProvocationFigures) -> Iterator[tuple[str, str, Rate, str]]:
+        for near in figures.sets:
+            yield near.within, "made to fail", near.provoked, "input"
+        for other in figures.ranked:
+            yield other.within, "wrong of the first ranked", other.first, "none"
+
+    return _of_provocation(folder, PROVOKE, rows)
 
 
 def _scanned(folder: Path) -> Run:
-    record = finished_measurement(folder, UNIVERSAL)
+    def rows(figures: UniversalFigures) -> Iterator[tuple[str, str, Rate, str]]:
+        yield "one trigger", "turned to one class", figures.provoked, "input"
+
+    return _of_provocation(folder, UNIVERSAL, rows)
+
+
+def _of_provocation(
+    folder: Path,
+    kind: MeasurementKind[Any, Any],
+    rows: Callable[[Any], Iterator[tuple[str, str, Rate, str]]],
+) -> Run:
+    """`rows`: beside the examples as they are: name, what counts, how many, whose work it is."""
+    record = finished_measurement(folder, kind)
     observed, figures = record.observed, record.figures
-    numerics, limit = observed.numerics.name, observed.settings.max_provoked
-    rows = [
-        figure_of("as they are", "wrong in the format alone", figures.failing, numerics=numerics),
-        figure_of(
-            "one trigger",
-            "turned to one class",
-            figures.provoked,
-            threat="input",
-            numerics=numerics,
-        ),
-    ]
+    everything = [("as they are", "wrong in the format alone", figures.failing, "none")]
+    everything += rows(figures)
+    found = tuple(
+        figure_of(name, counted, rate, threat=threat, numerics=observed.numerics.name)
+        for name, counted, rate, threat in everything
+    )
+    limit = observed.settings.max_provoked
     status = None if limit is None else judged(figures.provoked, limit)
-    about = observed.provenance, observed.subject
-    return _run(folder, UNIVERSAL.command, *about, tuple(rows), status)
+    return _run(folder, kind.command, observed.provenance, observed.subject, found, status)
 
 
 def _run(
