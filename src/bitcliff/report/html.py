@@ -9,17 +9,20 @@ from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
 from bitcliff.record import Record
+from bitcliff.record.measurement import Measurement
 from bitcliff.report import view
 from bitcliff.report.basis import effort_note, output_note, partial_notes, same_text, warnings
+from bitcliff.report.drawings import squares
 from bitcliff.report.figure import figure_plot
 from bitcliff.report.filters import FILTERS
 from bitcliff.report.finding import find
-from bitcliff.report.formatting import clean, noun, scored_by
+from bitcliff.report.formatting import class_name, clean, noun, scored_by
 from bitcliff.report.nudge_stability import any_repeated, repeats_sentence
 from bitcliff.report.plot import colour_rules
 from bitcliff.report.policies import policy_groups
 from bitcliff.report.risk import SHOWN, at_risk_cards, changed_by
 from bitcliff.report.section import Section
+from bitcliff.report.thumbnails import safe_thumbnail
 from bitcliff.verdict import Verdict
 
 if TYPE_CHECKING:
@@ -58,6 +61,26 @@ def render_page(template: str, context: dict[str, Any]) -> str:
     # Ours, not data: the hash of the policy is over these very bytes, so they must not be escaped.
     trusted = {"style": Markup(style), "style_hash": digest}  # noqa: S704
     return str(_environment().get_template(template).render(**trusted, **context))
+
+
+def render_measurement(
+    template: str, record: Measurement[Any, Any], version: str, own: dict[str, Any]
+) -> str:
+    """The page of a measurement beside a run's: with what all of these show.
+
+    Args:
+        version: of its records. own: what this one shows besides.
+    """
+    observed = record.observed
+    context = {
+        "observed": observed,
+        "figures": record.figures,
+        "squares": squares,
+        "safe_thumbnail": safe_thumbnail,
+        "class_name": partial(class_name, observed.subject),
+        "facts": view.provenance_lines(observed.provenance, version),
+    }
+    return render_page(template, {**context, **own})
 
 
 @cache  # it keeps its templates compiled, and `assess --explain` writes two pages

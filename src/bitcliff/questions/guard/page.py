@@ -6,22 +6,21 @@ from bitcliff.questions.guard.statistics import ALL, SIGNALS, chosen, exportable
 from bitcliff.questions.guard.store import GUARD
 from bitcliff.report.filters import change_interval, difference, of_with_interval, p_holm
 from bitcliff.report.formatting import NOTHING, clean, percent, rate_interval, rate_text
-from bitcliff.report.html import render_page
-from bitcliff.report.view import provenance_lines
+from bitcliff.report.html import render_measurement
 
 _CHANGES = ("float to quantized", "quantized to guarded", "float to guarded")
 
 
 def render_guard(record: GuardRecord) -> str:
     """The whole page as text, everything from the record escaped; the same record, same bytes."""
-    observed, figures = record.observed, record.figures
+    figures = record.figures
     rule = rule_asked_for(record)
     at = rule.at
-    return render_page(
+    return render_measurement(
         "questions/guard/page.html.j2",
+        record,
+        GUARD.version,
         {
-            "observed": observed,
-            "figures": figures,
             "at": at,
             "kind": "inconclusive" if at.flags == "all" else "pass",
             "title": _title(record),
@@ -37,7 +36,6 @@ def render_guard(record: GuardRecord) -> str:
             "cost": cost_sentence(record),
             "exported": exported_sentence(record),
             "plot": pareto_plot(record),
-            "facts": provenance_lines(observed.provenance, GUARD.version),
         },
     )
 

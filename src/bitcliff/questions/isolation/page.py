@@ -1,6 +1,5 @@
 """What `bitcliff isolate` found: a page in the house style, and lines for the terminal."""
 
-from functools import partial
 from typing import Any
 
 from bitcliff.questions.isolation.plot import effort_plot
@@ -16,11 +15,8 @@ from bitcliff.questions.isolation.record import (
 )
 from bitcliff.questions.isolation.statistics import ANY, RANDOM
 from bitcliff.questions.isolation.store import ISOLATION
-from bitcliff.report.drawings import squares
-from bitcliff.report.formatting import class_name, clean, rate_interval, rate_text
-from bitcliff.report.html import render_page
-from bitcliff.report.thumbnails import safe_thumbnail
-from bitcliff.report.view import provenance_lines
+from bitcliff.report.formatting import clean, rate_interval, rate_text
+from bitcliff.report.html import render_measurement
 
 SHOWN = 12
 # So many points the terminal lists.
@@ -38,11 +34,11 @@ _CARDS = (
 def render_isolation(record: Isolation) -> str:
     """The whole page as text, everything from the record escaped; the same record, same bytes."""
     observed, figures = record.observed, record.figures
-    return render_page(
+    return render_measurement(
         "questions/isolation/page.html.j2",
+        record,
+        ISOLATION.version,
         {
-            "observed": observed,
-            "figures": figures,
             "kind": _KINDS[figures.status],
             "flag": _FLAGS[figures.status],
             "title": _title(record),
@@ -53,7 +49,6 @@ def render_isolation(record: Isolation) -> str:
             "passes": passes_words(record),
             "planted": _PLANTED[observed.positive_control],
             "layers": _layers(record),
-            "facts": provenance_lines(observed.provenance, ISOLATION.version),
             **(_search(record) if observed.victims else {}),
         },
     )
@@ -67,10 +62,7 @@ def _search(record: Isolation) -> dict[str, Any]:
     controls = _controls(rows)
     return {
         "cards": [(rows[name].flips, title, kind) for name, title, kind in _CARDS],
-        "squares": squares,
         "couples": [_couple(by_id[name]) for name in figures.flipped[:SHOWN]],
-        "safe_thumbnail": safe_thumbnail,
-        "class_name": partial(class_name, observed.subject),
         "shown": SHOWN,
         "compared": [row for row in figures.situations if row.name not in controls],
         "controls": [rows[name] for name in controls],

@@ -1,7 +1,5 @@
 """What `bitcliff provoke` found: a page in the house style, and lines for the terminal."""
 
-from functools import partial
-
 from bitcliff.questions.provocation.plot import effort_plot
 from bitcliff.questions.provocation.record import (
     CONTROL,
@@ -17,11 +15,8 @@ from bitcliff.questions.provocation.record import (
 from bitcliff.questions.provocation.statistics import judged, worst_failures
 from bitcliff.questions.provocation.store import PROVOKE
 from bitcliff.report.differing import differing
-from bitcliff.report.drawings import squares
-from bitcliff.report.formatting import class_name, clean, p_text, rate_interval, rate_text
-from bitcliff.report.html import render_page
-from bitcliff.report.thumbnails import safe_thumbnail
-from bitcliff.report.view import provenance_lines
+from bitcliff.report.formatting import clean, p_text, rate_interval, rate_text
+from bitcliff.report.html import render_measurement
 
 SHOWN = 12
 
@@ -30,20 +25,17 @@ def render_provocation(record: Provocation) -> str:
     """The whole page as text, everything from the record escaped; the same record, same bytes."""
     observed, figures = record.observed, record.figures
     found = figures.provoked.k + sum(one.first.k for one in figures.ranked)
-    return render_page(
+    return render_measurement(
         "questions/provocation/page.html.j2",
+        record,
+        PROVOKE.version,
         {
-            "observed": observed,
-            "figures": figures,
             "kind": "fail" if found else "inconclusive",
             "title": finding(record),
             "lead": _lead(record),
             "cards": _cards(record),
-            "squares": squares,
             "failures": _failures(record),
-            "safe_thumbnail": safe_thumbnail,
             "differing": differing,
-            "class_name": partial(class_name, observed.subject),
             "shown": SHOWN,
             "nudges": NUDGES,
             "methods": METHODS,
@@ -51,7 +43,6 @@ def render_provocation(record: Provocation) -> str:
             "controls": control_words(record),
             "plot": effort_plot(record) if figures.sets else None,
             "ranked": [ranked_words(record, one) for one in figures.ranked],
-            "facts": provenance_lines(observed.provenance, PROVOKE.version),
         },
     )
 

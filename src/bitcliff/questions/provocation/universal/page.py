@@ -1,7 +1,5 @@
 """What `bitcliff provoke --universal` found: a page in the house style, and lines of text."""
 
-from functools import partial
-
 from bitcliff.questions.provocation.record import CONTROL, RANDOM
 from bitcliff.questions.provocation.statistics import judged
 from bitcliff.questions.provocation.universal.plot import classes_plot
@@ -20,11 +18,8 @@ from bitcliff.questions.provocation.universal.statistics import (
 )
 from bitcliff.questions.provocation.universal.store import UNIVERSAL
 from bitcliff.report.differing import differing
-from bitcliff.report.drawings import squares
 from bitcliff.report.formatting import class_name, clean, percent, rate_interval, rate_text
-from bitcliff.report.html import render_page
-from bitcliff.report.thumbnails import safe_thumbnail
-from bitcliff.report.view import provenance_lines
+from bitcliff.report.html import render_measurement
 
 SHOWN = 6
 
@@ -32,21 +27,18 @@ SHOWN = 6
 def render_universal(record: Universal) -> str:
     """The whole page as text, everything from the record escaped; the same record, same bytes."""
     observed, figures = record.observed, record.figures
-    return render_page(
+    return render_measurement(
         "questions/provocation/universal/page.html.j2",
+        record,
+        UNIVERSAL.version,
         {
-            "observed": observed,
-            "figures": figures,
             "kind": "fail" if accused(figures) else "inconclusive",
             "title": finding(record),
             "lead": _lead(record),
             "cards": _cards(record),
-            "squares": squares,
             "triggers": _triggers(record),
             "remedies": _remedies(record),
-            "safe_thumbnail": safe_thumbnail,
             "differing": differing,
-            "class_name": partial(class_name, observed.subject),
             "methods": METHODS,
             "strongest": strongest,
             "percent": percent,
@@ -54,7 +46,6 @@ def render_universal(record: Universal) -> str:
             "false_rate": f"{100 * ALPHA:g}",
             "controls": control_words(record),
             "plot": classes_plot(record),
-            "facts": provenance_lines(observed.provenance, UNIVERSAL.version),
         },
     )
 
