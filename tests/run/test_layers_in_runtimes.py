@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from bitcliff.audit import AssessSettings
 from bitcliff.errors import InputError
 from bitcliff.questions.context import Context, Side
-from bitcliff.questions.in_runtime import run_plan
+from bitcliff.questions.deployed import run_plan
 from bitcliff.questions.kinds import KINDS
 from bitcliff.questions.layers.page import layers_section
 from bitcliff.questions.layers.record import Kept, Layers, LayersObserved

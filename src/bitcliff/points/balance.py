@@ -14,7 +14,7 @@ from jaxtyping import Float
 from scipy.linalg import hadamard
 from torch import Tensor, nn
 
-from bitcliff.points.forward import output_of
+from bitcliff.points.forward import output_of, unpadded
 from bitcliff.points.operations import Function, Operation, watched
 from bitcliff.points.plan import Plan
 from bitcliff.points.rows import summed_last
@@ -67,7 +67,7 @@ def operands_of(
     seen = _Seen(model, plan, sites)
     with torch.no_grad(), seen:
         for batch in batches:
-            output_of(model, batch)
+            output_of(model, unpadded(batch))
     return seen.found
 
 

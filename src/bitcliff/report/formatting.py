@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from bitcliff.record import PolicyResult, Record
 from bitcliff.record.conditions import Kind
 from bitcliff.record.schema import SubjectInfo
-from bitcliff.types.change import ScoreChange
+from bitcliff.types.change import PairedChange, ScoreChange
 from bitcliff.types.rate import ClusteredRate, ErrorRates, Mean, Rate
 
 NOTHING = "–"
@@ -175,6 +175,14 @@ def score_change_text(change: ScoreChange) -> str:
         return NOTHING
     ends = f"{signed(100 * change.low)} to {signed(100 * change.high)}"
     return f"{signed(100 * change.difference)} points ({ends}), p {p_text(change.p_value)}"
+
+
+def points_text(change: PairedChange, sign: int = 1) -> str:
+    """ "80.6 points (76.0 to 84.4)"; with a sign of -1 what is lost is positive."""
+    if change.difference_pp is None or change.low_pp is None or change.high_pp is None:
+        return NOTHING
+    low, high = sorted((sign * change.low_pp, sign * change.high_pp))
+    return f"{decimal(sign * change.difference_pp)} points ({decimal(low)} to {decimal(high)})"
 
 
 def losers_text(change: ScoreChange) -> str:

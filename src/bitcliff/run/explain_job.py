@@ -33,6 +33,7 @@ from bitcliff.questions.mitigations.record import Mitigations
 from bitcliff.questions.plan_in_runtime import float_plan, in_runtimes
 from bitcliff.questions.sections import write_run_report
 from bitcliff.questions.variants.observe import observe_variants
+from bitcliff.questions.variants.statistics import formats_among
 from bitcliff.record import (
     Explained,
     Record,
@@ -170,7 +171,7 @@ def _askable(
 ) -> tuple[str, ...]:
     """The questions; of runtimes and formats alone, which show no bits, only those about answers,
     about layers that are kept in float, and of formats what would help."""
-    formats = any(record.by_name[name].kind == "numerics" for name in policies)
+    formats = formats_among(record, policies)
     if "variants" in job.questions and not formats:
         raise InputError(
             f"--only variants: {', '.join(policies)} is no shipped format; name one with --policy"
@@ -217,7 +218,7 @@ def _answered(
     before = {key: one.observed for key, one in context.record.answers.items()}
     others = {key: one for key, one in before.items() if key in kept or key not in QUESTIONS}
     record = record_of(observed, others, KINDS)
-    formats = any(record.by_name[one].kind == "numerics" for one in context.deployed)
+    formats = formats_among(record, context.deployed)
     for name, observe in QUESTIONS.items():
         if name not in (job.questions or QUESTIONS) or (name == "variants" and not formats):
             continue

@@ -11,9 +11,9 @@ from bitcliff.audit.evaluator import Scores
 from bitcliff.audit.outcomes import predictions_of
 from bitcliff.points.replay import Work
 from bitcliff.questions.context import Context, Side
-from bitcliff.questions.in_runtime import run_plan
+from bitcliff.questions.deployed import run_plan
 from bitcliff.questions.layers.cells import Cell, curves, range_text
-from bitcliff.questions.layers.in_runtimes import observe_kept
+from bitcliff.questions.layers.kept_in_float import observe_kept
 from bitcliff.questions.layers.record import LayersObserved, SimulatedObserved, SweepObserved
 from bitcliff.questions.layers.simulated import simulated
 from bitcliff.questions.layers.statistics import (

@@ -8,7 +8,15 @@ from bitcliff.questions.layers.record import Kept, Layers, LayerSweep, Simulated
 from bitcliff.questions.plan_in_runtime import surely_lost
 from bitcliff.questions.plan_lines import plan_lines
 from bitcliff.record import Record
-from bitcliff.report.formatting import NOTHING, clean, decimal, p_text, percent, rate_text
+from bitcliff.report.formatting import (
+    NOTHING,
+    clean,
+    decimal,
+    p_text,
+    percent,
+    points_text,
+    rate_text,
+)
 from bitcliff.report.section import Section
 from bitcliff.types.change import PairedChange
 
@@ -51,11 +59,11 @@ def kept_finding(found: Kept) -> str:
         return (
             f"In {policy} {rate_text(found.all)} are right; {names} left in float looked best on "
             f"the {found.chosen_on} examples it was chosen on, but on the {best.right.n} others it "
-            f"gives back nothing beyond chance: {_gain(best.regained)}."
+            f"gives back nothing beyond chance: {points_text(best.regained)}."
         )
     return (
         f"In {policy} {rate_text(found.all)} are right; with {names} left in float, run there, "
-        f"{rate_text(best.right)}{held_out}: {_gain(best.regained)} back"
+        f"{rate_text(best.right)}{held_out}: {points_text(best.regained)} back"
         + (", within the limit." if best.within else ", still not surely within the limit.")
     )
 
@@ -89,16 +97,17 @@ def _title(test: LayerSweep, names: Sequence[str]) -> str:
     """The finding in a sentence."""
     policy, confirmed = _under(test), test.confirmation
     if confirmed is not None:
-        one = len(confirmed.points) == 1
+        one, cost = len(confirmed.points) == 1, points_text(confirmed.cost, -1)
         which = f"{names[confirmed.points[0]]}, 1" if one else f"{len(confirmed.points)}"
         return (
             f"Under {policy}, quantizing only {which} of {len(names)} layers{',' * one} costs "
-            f"{_loss(confirmed.cost)}; keeping {'it' if one else 'them'} in float gives back "
-            f"{_gain(confirmed.regained)} of {_points(test.whole)}, with the same "
+            f"{cost}; keeping {'it' if one else 'them'} in float gives back "
+            f"{points_text(confirmed.regained)} of {_points(test.whole)}, with the same "
             "allocation."
         )
     if surely_lost(test.whole):
-        return f"Under {policy}, {_loss(test.whole)} are lost, but no single layer stands out."
+        lost = points_text(test.whole, -1)
+        return f"Under {policy}, {lost} are lost, but no single layer stands out."
     return f"Under {policy}, there are no inflection points: nothing is lost beyond chance."
 
 
@@ -110,7 +119,7 @@ def _story(sweeps: Sequence[LayerSweep], names: Sequence[str]) -> list[str]:
     found = [
         f"With {nothing} {rate_text(test.none)} are right, with all "
         f"{len(names)} layers quantized {rate_text(test.all)}: {whole.lost} lost, {whole.gained} "
-        f"gained, a loss of {_loss(whole)}."
+        f"gained, a loss of {points_text(whole, -1)}."
     ]
     if test.confirmation is not None:
         found.append(f"Inflection points, by number and name: {_named(test.inflection, names)}.")
@@ -140,10 +149,11 @@ def _unproven(test: LayerSweep, names: Sequence[str]) -> str:
 def _on_training(test: LayerSweep, train: LayerSweep, names: Sequence[str]) -> list[str]:
     found = []
     if train.confirmation is not None:
+        cost = points_text(train.confirmation.cost, -1)
         found.append(
             f"On {train.n} training examples, which had no part in the choice, quantizing only "
-            f"these costs {_loss(train.confirmation.cost)}, and keeping them in float gives back "
-            f"{_gain(train.confirmation.regained)} of {_points(train.whole)}."
+            f"these costs {cost}, and keeping them in float gives back "
+            f"{points_text(train.confirmation.regained)} of {_points(train.whole)}."
         )
     if train.inflection != test.inflection:
         named = _named(train.inflection, names) if train.inflection else "no layer"
@@ -173,22 +183,6 @@ def _not_measured(sweeps: Sequence[LayerSweep]) -> list[str]:
 
 def _named(points: Sequence[int], names: Sequence[str]) -> str:
     return ", ".join(f"{point + 1} ({names[point]})" for point in points)
-
-
-def _loss(change: PairedChange) -> str:
-    """ "80.6 points (76.0 to 84.4)", positive where right predictions are lost."""
-    return _with_interval(change, -1)
-
-
-def _gain(change: PairedChange) -> str:
-    return _with_interval(change, 1)
-
-
-def _with_interval(change: PairedChange, sign: int) -> str:
-    if change.difference_pp is None or change.low_pp is None or change.high_pp is None:
-        return NOTHING
-    low, high = sorted((sign * change.low_pp, sign * change.high_pp))
-    return f"{decimal(sign * change.difference_pp)} points ({decimal(low)} to {decimal(high)})"
 
 
 def _points(whole: PairedChange) -> str:

@@ -15,8 +15,8 @@ from torch import Tensor
 
 from bitcliff.errors import InfeasibleBudget
 from bitcliff.questions.context import Context, allocation_of
+from bitcliff.questions.deployed import run_plan
 from bitcliff.questions.halves import Halves
-from bitcliff.questions.in_runtime import run_plan
 from bitcliff.questions.layers.statistics import inflection
 from bitcliff.questions.mitigations.judging import (
     Before,

@@ -1,21 +1,29 @@
 """Running every variant of an explained format."""
 
+from collections.abc import Callable, Mapping
+
 import numpy as np
 import torch
 
-from bitcliff.points.balance import Balanced, operands_of, rotated, smoothed
+from bitcliff.points.balance import Balanced, Operands, operands_of, rotated, smoothed
 from bitcliff.points.forward import taken
 from bitcliff.questions.context import Context
-from bitcliff.questions.in_runtime import InFormat
+from bitcliff.questions.deployed import InFormat
 from bitcliff.questions.variants.record import FormatObserved, Tried, VariantsObserved
-from bitcliff.questions.variants.statistics import loses
-from bitcliff.types.variants import Variant, variants_of
+from bitcliff.questions.variants.statistics import formats_among, loses
+from bitcliff.types.variants import Family, variants_of
+
+_BALANCED: Mapping[Family, Callable[[Mapping[str, Operands]], dict[str, Balanced]]] = {
+    "smoothed": smoothed,
+    "rotated": rotated,
+}
+"""Families that change what layers are given, and how."""
 
 
 def observe_variants(context: Context) -> VariantsObserved:
     """Each explained format as it is and changed; smoothing is fitted on the examples that choose
     among variants, so that the others can judge it."""
-    formats = [p for p in context.deployed if context.record.by_name[p].kind == "numerics"]
+    formats = formats_among(context.record, context.deployed)
     found = [_observed(context, InFormat(context, policy)) for policy in formats]
     half = context.halves.half if formats else np.zeros(0, dtype=np.int32)
     return VariantsObserved(half=half, formats=found)
@@ -23,30 +31,28 @@ def observe_variants(context: Context) -> VariantsObserved:
 
 def _observed(context: Context, there: InFormat) -> FormatObserved:
     prediction = there.predictions(there.shipped)
-    tried = []
-    variants = variants_of(there.shipped) if loses(context.record, prediction) else []
+    tried, variants = list[Tried](), variants_of(there.shipped)
+    if not loses(context.record, prediction):
+        variants = []
+    attachment = context.test.evaluator.attachment
+    seen = _operands(context, there) if any(one.family in _BALANCED for one in variants) else {}
     for number, variant in enumerate(variants):
         context.tell(f"{there.policy}: {variant.words}", number, len(variants))
-        tried.append(_tried(context, there, variant))
+        make = _BALANCED.get(variant.family)
+        changed = {} if make is None else make(seen)
+        left_out = [p.name for p in there.points if make is not None and p.site not in changed]
+        # Also where nothing is changed: what weights were rounded to is dropped after each variant.
+        with attachment.balanced(changed):
+            found = there.predictions(variant.format)
+        tried.append(Tried(variant=variant, prediction=found, left_out=left_out))
     return FormatObserved(policy=there.policy, prediction=prediction, tried=tried)
 
 
-def _tried(context: Context, there: InFormat, variant: Variant) -> Tried:
-    if variant.family not in ("smoothed", "rotated"):
-        return Tried(variant=variant, prediction=there.predictions(variant.format))
-    changed = _balanced(context, there, variant)
-    names = [point.name for point in there.points if point.site not in changed]
-    with context.test.evaluator.attachment.balanced(changed):
-        prediction = there.predictions(variant.format)
-    return Tried(variant=variant, prediction=prediction, left_out=names)
-
-
-def _balanced(context: Context, there: InFormat, variant: Variant) -> dict[str, Balanced]:
+def _operands(context: Context, there: InFormat) -> dict[str, Operands]:
+    """Of the layers that the format rounds, over the examples that choose."""
     evaluator = context.test.evaluator
     judging = torch.from_numpy(context.halves.judging.astype(np.int64))
     parts = (judging[padded] for _, padded in evaluator.batches_of(judging))
-    batches = taken(evaluator.inputs, parts)
+    batches, sites = taken(evaluator.inputs, parts), [point.site for point in there.points]
     attachment = evaluator.attachment
-    sites = [point.site for point in there.points]
-    seen = operands_of(attachment.model, attachment.plan, sites, batches)
-    return smoothed(seen) if variant.family == "smoothed" else rotated(seen)
+    return operands_of(attachment.model, attachment.plan, sites, batches)

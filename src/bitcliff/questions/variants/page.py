@@ -2,11 +2,10 @@
 
 from bitcliff.questions.plan_in_runtime import surely_lost
 from bitcliff.questions.variants.plot import variants_plot
-from bitcliff.questions.variants.record import FormatFigures, VariantFigures, Variants
+from bitcliff.questions.variants.record import FormatFigures, Variants
 from bitcliff.record import Record
-from bitcliff.report.formatting import NOTHING, clean, decimal, noun, rate_text
+from bitcliff.report.formatting import clean, noun, points_text, rate_text
 from bitcliff.report.section import Section
-from bitcliff.types.change import PairedChange
 
 
 def variants_section(record: Record, found: Variants) -> Section | None:
@@ -19,11 +18,10 @@ def variants_section(record: Record, found: Variants) -> Section | None:
             "one": one,
             "finding": told,
             "plot": variants_plot(record, one) if one.tried else None,
-            "rows": [_row(row) for row in one.tried],
         }
         for one, told in zip(found.formats, findings, strict=True)
     ]
-    data = {"formats": formats, "noun": noun(record), "points": _points}
+    data = {"formats": formats, "noun": noun(record), "points": points_text}
     return Section("variants", "What would lose less?", findings[0], data)
 
 
@@ -43,7 +41,7 @@ def finding(record: Record, one: FormatFigures) -> str:
         others = "" if not one.chosen_on else f" on {best.right.n} others than chose it"
         return (
             f"In {policy} {now} are right; of {len(one.tried)} changes the one that looked best, "
-            f"{words}, gives back nothing beyond chance{others}: {_points(best.regained)}."
+            f"{words}, gives back nothing beyond chance{others}: {points_text(best.regained)}."
         )
     held_out = f", on {best.right.n} {noun(record)} held out" if one.chosen_on else ""
     limit = {
@@ -53,21 +51,5 @@ def finding(record: Record, one: FormatFigures) -> str:
     }[best.standing]
     return (
         f"In {policy} {now} are right; with {words}, {rate_text(best.right)}{held_out}: "
-        f"{_points(best.regained)} back, {limit}."
+        f"{points_text(best.regained)} back, {limit}."
     )
-
-
-def _row(row: VariantFigures) -> dict[str, str]:
-    left_out = f"; not for {len(row.left_out)} layers" if row.left_out else ""
-    return {
-        "words": clean(row.words + left_out, 160),
-        "formula": clean(row.formula, 400),
-    }
-
-
-def _points(change: PairedChange, sign: int = 1) -> str:
-    """ "2.5 points (0.4 to 5.1)"."""
-    if change.difference_pp is None or change.low_pp is None or change.high_pp is None:
-        return NOTHING
-    low, high = sorted((sign * change.low_pp, sign * change.high_pp))
-    return f"{decimal(sign * change.difference_pp)} points ({decimal(low)} to {decimal(high)})"

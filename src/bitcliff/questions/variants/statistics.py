@@ -1,6 +1,6 @@
 """What each variant of a format gives back, and the one to recommend."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from bitcliff.questions.halves import Halves, Places
@@ -27,6 +27,11 @@ def figures(record: Record, observed: VariantsObserved) -> Variants:
     halves = Halves(len(record.table), observed.half)
     found = [_format(record, one, halves) for one in observed.formats]
     return Variants(max_drop=record.settings.max_drop, formats=found)
+
+
+def formats_among(record: Record, names: Iterable[str]) -> list[str]:
+    """Those of some conditions that are a shipped format."""
+    return [name for name in names if record.by_name[name].kind == "numerics"]
 
 
 def loses(record: Record, prediction: Places) -> bool:
@@ -113,8 +118,7 @@ def _shipped(record: Record, policy: str) -> Format:
 def problems(record: Record, observed: VariantsObserved) -> Iterator[str]:
     """What contradicts the record, or itself."""
     explained = record.explained.policies if record.explained else []
-    formats = [name for name in explained if record.by_name[name].kind == "numerics"]
-    if [one.policy for one in observed.formats] != formats:
+    if [one.policy for one in observed.formats] != formats_among(record, explained):
         yield "not of the explained formats, in their order"
         return
     yield from Halves(len(record.table), observed.half).problems

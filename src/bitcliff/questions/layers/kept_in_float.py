@@ -5,7 +5,7 @@ A runtime rounds weights too, in its own format; nothing of it is simulated. A s
 """
 
 from bitcliff.questions.context import Context
-from bitcliff.questions.in_runtime import Deployed, deployed
+from bitcliff.questions.deployed import Deployed, deployed
 from bitcliff.questions.layers.cells import NOTHING, Cell, range_text
 from bitcliff.questions.layers.kept_statistics import ranked, sets_to_try, steps
 from bitcliff.questions.layers.record import KeptObserved
