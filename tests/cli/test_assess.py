@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 
 from bitcliff.adapters.runtimes import read_runtime
-from bitcliff.cli.assess import _default_out, _job, _shared, assess
+from bitcliff.cli.assess import _check_shared, _default_out, _job, assess
 from bitcliff.cli.main import run
 from bitcliff.errors import InputError
 from bitcliff.types.runtime_choice import OrtOptions, RuntimeChoice
@@ -170,8 +170,8 @@ def test_who_cannot_run_the_batches_is_told_in_a_line_before_anything_is_loaded(
 def test_with_workers_each_process_has_one_thread_unless_more_are_asked_for() -> None:
     for given, threads in (([], None), (["--workers", "2"], 1), (["--on", "ray"], 1)):
         options = assess.make_context("assess", given).params
-        _shared(options)
+        _check_shared(options)
         assert options["threads"] == threads
     options = assess.make_context("assess", ["--workers", "2", "--threads", "3"]).params
-    _shared(options)
+    _check_shared(options)
     assert options["threads"] == 3

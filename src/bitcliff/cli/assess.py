@@ -3,6 +3,7 @@
 import shlex
 import sys
 from collections.abc import Iterable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -107,9 +108,10 @@ def assess(**options: Any) -> int:
         from bitcliff.run.plan_file import of_plan
 
         with of_plan(options["plan"]):
-            shared = _shared(options)
+            _check_shared(options)
             job = _job(options)
-            record, verdict = run_assess(job, display.listener(), shared)
+            with _workers(options) as workers:
+                record, verdict = run_assess(job, display.listener(), workers)
         if options["explain"]:
             record = _explain(job.out, display)
     with reader_may_leave():
@@ -130,21 +132,29 @@ def exit_code(options: dict[str, Any], record: "Record", verdict: "Verdict") -> 
     return 0 if record.coverage.complete else EXIT_CODES["inconclusive"]
 
 
-def _shared(options: dict[str, Any]) -> "Workers":
-    """Who runs the batches."""
+def _check_shared(options: dict[str, Any]) -> None:
+    """Before anything is loaded: one thread each, unless more were asked for."""
+    count, address = options["workers"], options["cluster"]
+    if count is None and address is None:
+        return
+    if options["black_box"]:
+        from bitcliff.errors import InputError
+
+        given = "--workers" if address is None else "--on"
+        raise InputError(f"{given} has no effect with --black-box; leave it out")
+    options["threads"] = options["threads"] or 1
+
+
+def _workers(options: dict[str, Any]) -> "AbstractContextManager[Workers]":
+    """Who runs the batches; a cluster is connected as long as the context lasts."""
     from bitcliff.run.shared_out import here
 
     count, address = options["workers"], options["cluster"]
     if count is None and address is None:
-        return here
-    from bitcliff.errors import InputError
+        return nullcontext(here)
     from bitcliff.sweep.shards.open import on_processes, on_ray
 
-    if options["black_box"]:
-        given = "--workers" if address is None else "--on"
-        raise InputError(f"{given} has no effect with --black-box; leave it out")
-    options["threads"] = options["threads"] or 1
-    return on_processes(count) if address is None else on_ray(address, count)
+    return nullcontext(on_processes(count)) if address is None else on_ray(address, count)
 
 
 def _explain(run: Path, display: Display) -> "Record":

@@ -37,8 +37,8 @@ def main(out: Path, count: int, lose: bool) -> None:
             losses[1](done, whole)
 
     try:
-        workers = on_ray(cluster.address, count, farms.append)
-        text = audits.record(audits.job(out), workers, on_progress)
+        with on_ray(cluster.address, count, farms.append) as workers:
+            text = audits.record(audits.job(out), workers, on_progress)
     finally:
         cluster.shutdown()
     assert all(one.done == lose for one in losses)

@@ -4,10 +4,9 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
-from bitcliff.adapters.optional import package_folder
 from bitcliff.audit.batches import Ask, Part, Run
 from bitcliff.errors import InputError
-from bitcliff.sweep.ray_cluster import LOCAL, check_address, connect
+from bitcliff.sweep.ray_cluster import connect
 from bitcliff.sweep.shards.farm import Farm, Workers
 from bitcliff.sweep.shards.processes import Processes
 from bitcliff.sweep.shards.ray_actors import RayActors
@@ -25,27 +24,21 @@ def on_processes(count: int, tell: OnFarm = lambda _farm: None) -> "OfConfig":
     return lambda config: _opened(Processes(), count, config, tell)
 
 
-def on_ray(address: str, count: int | None = None, tell: OnFarm = lambda _farm: None) -> "OfConfig":
-    """So many actors of a Ray cluster, by default one for each of its processors.
+@contextmanager
+def on_ray(
+    address: str, count: int | None = None, tell: OnFarm = lambda _farm: None
+) -> Iterator["OfConfig"]:
+    """So many actors of a Ray cluster, by default one for each of its processors; inside, it is
+    connected, so that what cannot be reached is refused before there is a run.
 
     Raises:
-        MissingExtra, InputError: as `ray_cluster.connect`, of which this sees beforehand what it
-            can.
+        MissingExtra, InputError: as `ray_cluster.connect`; or it has no processor.
     """
-    package_folder("ray", "ray", f"--on {address}")
-    if address != LOCAL:
-        check_address(address)
-
-    @contextmanager
-    def opened(config: dict[str, Any]) -> Iterator[Run]:
-        with connect(address) as ray:
-            processors = int(ray.cluster_resources().get("CPU", 0))
-            if not processors:  # workers would be waited for without end
-                raise InputError(f"--on {address}: the cluster has no processor for a worker")
-            with _opened(RayActors(ray), count or processors, config, tell) as run:
-                yield run
-
-    return opened
+    with connect(address) as ray:
+        processors = int(ray.cluster_resources().get("CPU", 0))
+        if not processors:  # workers would be waited for without end
+            raise InputError(f"--on {address}: the cluster has no processor for a worker")
+        yield lambda config: _opened(RayActors(ray), count or processors, config, tell)
 
 
 OfConfig = Callable[[dict[str, Any]], AbstractContextManager[Run]]
