@@ -8,9 +8,12 @@ from typing import Any
 from torch import Tensor
 from torch.utils._pytree import tree_leaves
 
-from bitcliff.points.attach import Attachment, Rounding
+from bitcliff.points.attach import FLOAT, Attachment, Rounding
 from bitcliff.points.operations import Function, Operation
 from bitcliff.points.trace import is_wrapped
+
+# Bytes that the results of one pass may take; what comes later in the network is run again.
+_ROOM = 2**31
 
 
 @dataclass(frozen=True)
@@ -27,13 +30,10 @@ class _Kept:
     written: int | None
     failed: dict[int, str]
 
-
-@dataclass
-class Tape:
-    """What the watched calls of one pass over one batch gave, by site."""
-
-    active: frozenset[int] = frozenset()
-    kept: dict[str, _Kept] = field(default_factory=dict)
+    @property
+    def size(self) -> int:
+        """In bytes."""
+        return self.result.nbytes
 
 
 @dataclass
@@ -44,13 +44,20 @@ class Work:
     macs: int = 0
 
 
-class ReplayingAttachment(Attachment):
-    """Takes what a call gave from a tape, up to the first point where the tape was quantized
-    otherwise; from there on everything is worked out.
+@dataclass
+class _Tape:
+    """What the watched calls of the last pass gave, by site."""
 
-    The tape must be of the same batch and bits. What lies between watched calls always runs.
-    Weights are rounded alike in all passes, or as the points of their calls are. For
-    evaluation: a replayed call has no gradient.
+    rounding: Rounding
+    kept: dict[str, _Kept] = field(default_factory=dict)
+    room: int = field(default_factory=lambda: _ROOM)
+
+
+class ReplayingAttachment(Attachment):
+    """Takes what a call gave from the pass before, up to the first point that was quantized
+    otherwise there; from there on everything is worked out.
+
+    What lies between watched calls always runs. For evaluation: a replayed call has no gradient.
 
     Attributes:
         work: counted over all passes.
@@ -67,41 +74,31 @@ class ReplayingAttachment(Attachment):
             like.per_row,
             like.weights_by_point,
         )
-        self._playing: Tape | None = None
-        self._recording: Tape | None = None
+        self.final = like.final
+        self._weights = like._weights  # rounded once for both
+        self._before: _Tape | None = None
+        self._tape: _Tape | None = None
         self.work = Work()
         self._macs = {point.site: point.macs for point in self.plan.seen}
+        self._differing: frozenset[int] = frozenset()
         self._is_same = False
 
     @contextmanager
-    def recorded(self) -> Iterator[Tape]:
-        """The pass made inside goes on the tape; of several, the last."""
-        self._recording = tape = Tape()
-        try:
-            yield tape
-        finally:
-            self._recording = None
-
-    @contextmanager
-    def replayed(self, tape: Tape) -> Iterator[None]:
-        """Passes made inside take from the tape what they can."""
-        self._playing = tape
+    def one_batch(self) -> Iterator[None]:
+        """Passes made inside are all over one batch: each is kept for the next to begin with."""
+        self._tape = _Tape(FLOAT)
         try:
             yield
         finally:
-            self._playing = None
-
-    def _active(self, rounding: Rounding) -> frozenset[int]:
-        if rounding.bits is None:
-            return frozenset()
-        return frozenset(range(len(self.plan))) if rounding.active is None else rounding.active
+            self._tape = self._before = None
 
     def on_forward(self) -> None:
         super().on_forward()
-        self._is_same = self._playing is not None
-        if self._recording is not None:
-            self._recording.active = self._active(self.rounding)
-            self._recording.kept.clear()
+        if self._tape is not None:
+            self._before, self._tape = self._tape, _Tape(self.rounding)
+            differing = _differing(self._before.rounding, self.rounding)
+            self._is_same = differing is not None
+            self._differing = differing or frozenset()
 
     def on_call(
         self, site: str, function: Function, operation: Operation, args: Any, kwargs: Any
@@ -114,18 +111,25 @@ class ReplayingAttachment(Attachment):
         self.work.macs += self._macs.get(site, 0)
         before = set(self.incidents.failed)
         result = super().on_call(site, function, operation, args, kwargs)
-        if self._recording is not None:
+        if self._tape is not None:
             failed = {e: p for e, p in self.incidents.failed.items() if e not in before}
-            self._keep(self._recording, site, _Kept(result, _written(result, args, kwargs), failed))
+            self._keep(self._tape, site, _Kept(result, _written(result, args, kwargs), failed))
         return result
 
     def _kept(self, site: str) -> _Kept | None:
-        """What the tape has of this call, if nothing before it or in it is otherwise."""
-        if self._playing is None or not self._is_same:
+        """What the pass before has of this call, if nothing before it or in it is otherwise."""
+        if self._tape is None or self._before is None:
             return None
-        differing = self._playing.active ^ self._active(self.rounding)
-        self._is_same = differing.isdisjoint(self._points.get(site, ()))
-        return self._playing.kept.get(site) if self._is_same else None
+        if self._is_same and not self._differing.isdisjoint(self._points.get(site, ())):
+            self._is_same = False
+        if not self._is_same:
+            self._before.kept.clear()  # for the memory's sake
+            return None
+        kept = self._before.kept.pop(site, None)
+        if kept is not None:
+            self._tape.room -= kept.size
+            self._tape.kept[site] = kept
+        return kept
 
     def _replayed(self, kept: _Kept, args: Any, kwargs: Any) -> Tensor:
         for example, point in kept.failed.items():
@@ -138,16 +142,34 @@ class ReplayingAttachment(Attachment):
         return kept.result.clone()
 
     @staticmethod
-    def _keep(tape: Tape, site: str, given: _Kept) -> None:
+    def _keep(tape: _Tape, site: str, given: _Kept) -> None:
         """Keep what a call gave, if a copy can stand for it."""
         if is_wrapped(given.result):
+            return
+        if given.size > tape.room:
             return
         copy = given.result.detach().clone()
         # Another layout in memory may lead to other kernels, which round otherwise.
         if type(copy) is type(given.result) and copy.stride() == given.result.stride():
             tape.kept[site] = replace(given, result=copy)
+            tape.room -= given.size
 
 
 def _written(result: Tensor, args: Any, kwargs: Any) -> int | None:
     leaves = tree_leaves((args, kwargs))
     return next((index for index, leaf in enumerate(leaves) if leaf is result), None)
+
+
+def _differing(one: Rounding, other: Rounding) -> frozenset[int] | None:
+    """The points that two passes quantize otherwise; None: all that there is may be otherwise."""
+    if one.weights != other.weights or one.choice or other.choice:
+        return None
+    if one.formats is not None and other.formats is not None:
+        pairs = zip(one.formats, other.formats, strict=True)
+        return frozenset(at for at, (first, second) in enumerate(pairs) if first != second)
+    if one.bits is None or other.bits is None or one.bits.shape != other.bits.shape:
+        return None
+    everywhere = frozenset(range(one.bits.shape[1]))
+    first, second = (everywhere if r.active is None else r.active for r in (one, other))
+    changed = (one.bits != other.bits).any(0).nonzero().flatten().tolist()
+    return (first ^ second) | (first & second & frozenset(changed))

@@ -1,11 +1,15 @@
 """The network as it is deployed, with the layers of some points in float."""
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from functools import cached_property
 from typing import Protocol, runtime_checkable
 
 import numpy as np
+from jaxtyping import Int
+from torch import Tensor
 
+from bitcliff.audit.evaluator import Evaluator, Scores
+from bitcliff.audit.in_turn import InTurn
 from bitcliff.audit.outcomes import predictions_of
 from bitcliff.audit.rerun import in_batches
 from bitcliff.errors import InputError, NothingQuantized
@@ -16,6 +20,9 @@ from bitcliff.questions.plan_in_runtime import PlanRun, in_runtimes
 from bitcliff.record.arrays import classes
 from bitcliff.types.presets import Format
 from bitcliff.types.runtime import Runtime
+
+Tell = Callable[[int, int], None]
+"""Hears how much is done, of how much."""
 
 
 @runtime_checkable
@@ -28,9 +35,9 @@ class Deployed(Protocol):
     def points(self) -> Sequence[Point]:
         """Of each layer that it rounds, the first."""
 
-    def in_float(self, sites: Collection[str]) -> Places | None:
-        """(n,) what it predicts with these layers in float, -1 on a numeric failure; None where it
-        does not leave them all so."""
+    def in_float(self, several: Sequence[frozenset[str]], tell: Tell) -> Iterator[Places | None]:
+        """For each set of layers (n,) what it predicts with these in float, -1 on a numeric
+        failure; None where it does not leave them all so. `tell` hears of what is done."""
 
 
 def deployed(context: Context, policy: str) -> Deployed:
@@ -54,17 +61,38 @@ class InFormat:
         covers = prepared.points.covers
         self.points = _one_each(p for p in prepared.points.points if covers(self.shipped, p.site))
 
-    def in_float(self, sites: Collection[str]) -> Places:
+    def in_float(self, several: Sequence[frozenset[str]], tell: Tell) -> Iterator[Places]:
         """See `Deployed`; here all of them always are."""
-        return self.predictions(self.shipped, sites)
+        points, everyone = self._prepared.points.points, self._prepared.everyone
+        found = np.empty((len(several), len(everyone)), np.int32)
 
-    def predictions(self, shipped: Format, sites: Collection[str] = ()) -> Places:
+        def scores(evaluator: Evaluator, rows: Int[Tensor, " rows"], number: int) -> Scores:
+            return evaluator.format_scores(rows, self._formats(self.shipped, several[number]))
+
+        treated = {
+            number: [point.site in sites for point in points]
+            for number, sites in enumerate(several)
+        }
+        done = 0
+        for number, rows, one in InTurn(self._evaluator).run(everyone, treated, scores):
+            tell(done, found.size)
+            found[number, rows.numpy()] = classes(predictions_of(one))
+            done += len(rows)
+        yield from found
+
+    def predictions(self, shipped: Format) -> Places:
         """(n,) the same in another format, -1 on a numeric failure."""
-        points = self._prepared.points.points
-        formats = tuple(None if point.site in sites else shipped for point in points)
-        evaluator = in_batches(self._prepared.evaluator, self._condition)
-        scores = evaluator.format_scores(self._prepared.everyone, formats)
+        formats = self._formats(shipped, frozenset())
+        scores = self._evaluator.format_scores(self._prepared.everyone, formats)
         return classes(predictions_of(scores)).astype(np.int32)
+
+    @property
+    def _evaluator(self) -> Evaluator:
+        return in_batches(self._prepared.evaluator, self._condition)
+
+    def _formats(self, shipped: Format, in_float: frozenset[str]) -> tuple[Format | None, ...]:
+        points = self._prepared.points.points
+        return tuple(None if point.site in in_float else shipped for point in points)
 
 
 class InRuntime:
@@ -88,12 +116,13 @@ class InRuntime:
         plan = discover(prepared.subject.module, prepared.examples.inputs, whole)
         return _one_each(plan.rounded_by(self.runtime))
 
-    def in_float(self, sites: Collection[str]) -> Places | None:
+    def in_float(self, several: Sequence[frozenset[str]], tell: Tell) -> Iterator[Places | None]:
         """See `Deployed`."""
-        changed = self.keeping(sites) if sites else self.runtime
-        if changed is None or not changed.kept.issuperset(sites):
-            return None
-        return self.predictions(changed)
+        for number, sites in enumerate(several):
+            tell(number, len(several))
+            changed = self.keeping(sites) if sites else self.runtime
+            able = changed is not None and changed.kept.issuperset(sites)
+            yield self.predictions(changed) if changed is not None and able else None
 
     def keeping(self, sites: Collection[str]) -> Runtime | None:
         """The same with these in float too; None where nothing would be quantized.

@@ -4,6 +4,9 @@ several.
 A runtime rounds weights too, in its own format; nothing of it is simulated. A shipped format is.
 """
 
+from collections.abc import Sequence
+from functools import partial
+
 from bitcliff.questions.context import Context
 from bitcliff.questions.deployed import Deployed, deployed
 from bitcliff.questions.layers.cells import NOTHING, Cell, range_text
@@ -29,36 +32,28 @@ class _Trials:
     def observed(self) -> KeptObserved:
         """Nothing kept, each layer by itself, all but each, and several that do most harm to the
         examples that choose."""
-        points = self.there.points
-        self._try(NOTHING)
+        points, judging = self.there.points, self.context.halves.judging
         one_each = [frozenset({index}) for index in range(len(points))]
-        not_kept = [index for index, cell in enumerate(one_each) if not self._try(cell)]
-        able = [index for index in range(len(points)) if index not in not_kept]
-        for cell in steps(able):
-            self._try(cell)
-        halves = self.context.halves
-        targets = self.context.record.table.targets[halves.judging]
-        some = {cell: self.by_cell[cell][halves.judging] for cell in steps(able)}
-        for cell in sets_to_try(ranked(some, able, targets)):
-            self._try(cell)
+        self._try([NOTHING, *one_each])
+        able = [index for index, cell in enumerate(one_each) if cell in self.by_cell]
+        not_kept = [index for index in range(len(points)) if index not in able]
+        self._try(steps(able))
+        targets = self.context.record.table.targets[judging]
+        some = {cell: self.by_cell[cell][judging] for cell in steps(able)}
+        self._try(sets_to_try(ranked(some, able, targets)))
         return KeptObserved(
             policy=self.there.policy,
             points=[point.name for point in points],
             not_kept=[points[index].name for index in not_kept],
             predictions={range_text(cell): found for cell, found in self.by_cell.items()},
-            half=halves.half,
+            half=self.context.halves.half,
         )
 
-    def _try(self, cell: Cell) -> bool:
-        """Whether all of these could be kept in float."""
-        if cell in self.by_cell:
-            return True
-        points = self.there.points
-        self.context.tell(
-            f"{self.there.policy}, layers in float", len(self.by_cell), 2 * len(points)
-        )
-        found = self.there.in_float({points[index].site for index in cell})
-        if found is None:
-            return False
-        self.by_cell[cell] = found
-        return True
+    def _try(self, cells: Sequence[Cell]) -> None:
+        """Each that was not tried; those that cannot be kept in float are left out."""
+        new = [cell for cell in cells if cell not in self.by_cell]
+        sites = [frozenset(self.there.points[index].site for index in cell) for cell in new]
+        tell = partial(self.context.tell, f"{self.there.policy}, layers in float")
+        for cell, found in zip(new, self.there.in_float(sites, tell), strict=True):
+            if found is not None:
+                self.by_cell[cell] = found
