@@ -48,7 +48,9 @@ def pair_cell(network: str, bits: str, budget: str, seed: int) -> Cell:
     return Cell(f"{network}.{bits}.{budget}.seed-{seed}", "pair", axes, ())
 
 
-def records(folder: Path, found: dict[Cell, dict[str, dict[str, Right]]]) -> CellRecords:
+def records(
+    folder: Path, found: dict[Cell, dict[str, dict[str, Right]]], stop_after: int = 0
+) -> CellRecords:
     """Written, and read again."""
     runs = {cell.name: folder / cell.name for cell in found}
     for cell, right in found.items():
@@ -56,6 +58,7 @@ def records(folder: Path, found: dict[Cell, dict[str, dict[str, Right]]]) -> Cel
         run.mkdir(parents=True)
         one = {"seed": 0, **pair_figures(kept, 2.0), "outcomes": kept.model_dump()}
         result = {"points": 20, "total_bits": 130, "policy_freedom_log2": 50.8, "results": [one]}
+        result |= {"epochs": {"seed-0/robust": 2, "seed-0/brittle": 3}}
         (run / "result.json").write_text(json.dumps(result))
-        (run / "config.json").write_text(json.dumps(SETTINGS))
+        (run / "config.json").write_text(json.dumps({**SETTINGS, "stop_after": stop_after}))
     return read_cells(list(found), runs)

@@ -37,6 +37,14 @@ def test_every_table_has_its_files_and_the_page_links_them(written: Path) -> Non
     assert "<script" not in page
 
 
+def test_the_page_says_what_ending_early_spared(written: Path, tmp_path: Path) -> None:
+    assert "ended early" not in (written / "sweep.html").read_text()
+    cells = {pair_cell("a", "II", "A", seed): outcomes(seed, 0.2) for seed in (0, 1)}
+    found = records(tmp_path / "cells", cells, stop_after=2)
+    write_tables(found, Paper({"a": "ResNet18"}), {}, 2, tmp_path, "bitcliff sweep x")
+    assert "ended early: 10 of 12 epochs were trained." in (tmp_path / "sweep.html").read_text()
+
+
 def test_the_title_is_the_worst_pair_with_parity(written: Path) -> None:
     title = re.search(r'<h1 id="finding">(.*?)</h1>', (written / "sweep.html").read_text())
     assert title is not None

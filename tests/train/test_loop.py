@@ -11,7 +11,7 @@ from torch import Tensor
 
 from bitcliff.errors import InputError, NumericError
 from bitcliff.train.checkpoint import Checkpoints
-from bitcliff.train.loop import Hooks, Loop, Metrics, Stopped
+from bitcliff.train.loop import Hooks, Loop, Metrics, Stopped, Validation
 from bitcliff.train.optimiser import OptimiserConfig
 from tests.train.line import Line, config
 
@@ -33,6 +33,49 @@ def test_it_learns_and_ends_with_the_best_epoch(tmp_path: Path) -> None:
     Loop(stage, config(epochs=30), Checkpoints(tmp_path)).run(hooks)
     assert len(errors) == 30
     assert stage.validate().metrics["error"] == min(errors) < before / 5
+
+
+class Peaking(Line):
+    """Is at its best after an epoch, by what validation says."""
+
+    def __init__(self, best: int) -> None:
+        super().__init__()
+        self.best, self.epochs = best, 0
+
+    def validate(self) -> Validation:
+        self.epochs += 1
+        return Validation((-float(abs(self.epochs - self.best)),), super().validate().metrics)
+
+
+def test_a_run_that_gets_no_better_ends_early_with_what_it_would_have_given(tmp_path: Path) -> None:
+    whole, notes = Peaking(4), list[str]()
+    Loop(whole, config(epochs=12), Checkpoints(tmp_path / "whole")).run()
+    early = Peaking(4)
+    patient = config(epochs=12).model_copy(update={"stop_after": 3})
+    loop = Loop(early, patient, Checkpoints(tmp_path / "early"))
+    loop.run(Hooks(on_note=notes.append))
+    assert (whole.epochs, early.epochs, loop.epoch) == (12, 7, 7)
+    assert notes == ["ended after epoch 7 of 12: no better since epoch 4"]
+    assert_same(weights(early), weights(whole))
+    # Asked again, it knows that it has ended.
+    again = Loop(Peaking(4), patient, Checkpoints(tmp_path / "early"))
+    again.run(Hooks(on_step=lambda *_: pytest.fail("it trains")))
+    assert_same(weights(again.stage), weights(whole))  # type: ignore[arg-type]
+
+
+def test_a_run_that_is_stopped_remembers_how_long_it_got_no_better(tmp_path: Path) -> None:
+    patient, steps = config(epochs=12).model_copy(update={"stop_after": 3}), list[int]()
+    hooks = Hooks(
+        on_step=lambda step, _steps, _parts: steps.append(step),
+        should_stop=lambda: steps[-1] == 27,  # in the midst of epoch 5
+    )
+    with pytest.raises(Stopped):
+        Loop(Peaking(2), patient, Checkpoints(tmp_path)).run(hooks)
+    resumed = Peaking(2)
+    resumed.epochs = 4
+    loop = Loop(resumed, patient, Checkpoints(tmp_path))
+    loop.run()
+    assert (loop.epoch, loop.best_epoch) == (5, 2)
 
 
 @pytest.mark.parametrize("kind", ["sgd", "adamw"])

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -185,7 +185,11 @@ def run_pair(
 
 @dataclass
 class _Command:
-    """The trainings of one command, of which only the first process writes and tells."""
+    """The trainings of one command, of which only the first process writes and tells.
+
+    Attributes:
+        epochs: how many each took, by name.
+    """
 
     config: TrainConfig
     out: Path
@@ -193,6 +197,7 @@ class _Command:
     hardware: Hardware
     runs: int
     begun: int = 0
+    epochs: dict[str, int] = field(default_factory=dict)
 
     def train(self, stage: Stage, seed: int, directory: Path) -> bool:
         """Train to the end. Returns whether this process keeps what comes of it."""
@@ -205,6 +210,7 @@ class _Command:
         run = Run("/".join(directory.parts[-2:]), self.begun, self.runs)
         with self._board(directory, checkpoints) as add:
             loop.run(self._hooks(run, MetricsFile(directory), add))
+        self.epochs[run.name] = loop.epoch
         return True
 
     def _board(self, directory: Path, checkpoints: Checkpoints) -> AbstractContextManager[Add]:
@@ -236,6 +242,7 @@ class _Command:
         """Write the result, and give it back."""
         if not self.hardware.first:
             return {}
+        result = {**result, "epochs": self.epochs}
         write_text_atomic(self.out / RESULT, json.dumps(result, indent=2) + "\n")
         return result
 

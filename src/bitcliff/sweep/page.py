@@ -60,7 +60,8 @@ def render_sweep(
         "sweep.html.j2",
         {
             "title": _title(records, best),
-            "lead": f"{done} of {cells} cells of the grid are here; {len(failed)} failed.",
+            "lead": f"{done} of {cells} cells of the grid are here; {len(failed)} failed."
+            + _ended_early(records),
             "kind": "pass" if done == cells and not failed else "inconclusive",
             "sheets": [(sheet, sheet_plot(sheet)) for sheet in found],
             "notable": [_notable_row(group) for group in best.values()],
@@ -88,6 +89,19 @@ def _title(records: CellRecords, best: Mapping[str, Group]) -> str:
     return (
         f"The most brittle pair with parity, {clean(', '.join(worst.place[:3]))}, loses "
         f"{-change:.1f} points ({-high:.1f} to {-low:.1f})"
+    )
+
+
+def _ended_early(records: CellRecords) -> str:
+    """What `stop_after` spared, if it was asked for."""
+    pairs = [one for group in records.groups for one in group.cells]
+    waiting = [one for one in pairs if one.settings.get("stop_after")]
+    if not waiting:
+        return ""
+    taken = [count for one in waiting for count in one.result["epochs"].values()]
+    asked = sum(one.settings["epochs"] * len(one.result["epochs"]) for one in waiting)
+    return (
+        f" Trainings that got no better ended early: {sum(taken)} of {asked} epochs were trained."
     )
 
 

@@ -62,11 +62,15 @@ class LoopConfig(Settings):
     Attributes:
         epochs, batch_size: an epoch is all whole batches.
         save_every: steps between checkpoints; one is written at each epoch's end in any case.
+        stop_after: end once so many epochs in a row were no better than the best before them: a
+            robust pair that has converged, a brittle one that lost parity and does not regain it.
+            0 for never. The best epoch's weights are kept in any case.
     """
 
     epochs: int = Field(default=100, ge=1)
     batch_size: int = Field(default=64, ge=1)
     save_every: int = Field(default=200, ge=1)
+    stop_after: int = Field(default=0, ge=0)
     optimiser: OptimiserConfig = OptimiserConfig()
 
 
@@ -116,6 +120,7 @@ class Loop:
         self.step = 0
         self.best_score: tuple[float, ...] | None = None
         self.best: dict[str, Tensor] = {}
+        self.best_epoch = 0
         parameters = [p for network in stage.networks.values() for p in network.parameters()]
         self._optimiser = config.optimiser.build(parameters)
 
@@ -129,6 +134,19 @@ class Loop:
         """In all."""
         return self.config.epochs * self.steps_in_epoch
 
+    @property
+    def epoch(self) -> int:
+        """How many have ended."""
+        return self.step // self.steps_in_epoch
+
+    @property
+    def is_done(self) -> bool:
+        """Whether all epochs have ended, or enough of them without getting better."""
+        patience = self.config.stop_after
+        given_up = 0 < patience <= self.epoch - self.best_epoch
+        # Not in the midst of an epoch, where a run may be that was resumed with other settings.
+        return self.step >= self.steps or (given_up and self.step % self.steps_in_epoch == 0)
+
     def run(self, hooks: Hooks = _NO_HOOKS) -> None:
         """Train to the end, then load the best epoch's weights into the networks.
 
@@ -138,7 +156,7 @@ class Loop:
             InputError: a checkpoint cannot be written or does not fit.
         """
         self._resume(hooks)
-        while self.step < self.steps:
+        while not self.is_done:
             metrics = self._one_step_or_save()
             self.step += 1
             hooks.on_step(self.step, self.steps, metrics)
@@ -150,6 +168,11 @@ class Loop:
                 self._save()
             if stopping:
                 raise Stopped
+        if self.step < self.steps:
+            hooks.on_note(
+                f"ended after epoch {self.epoch} of {self.config.epochs}: no better since epoch "
+                f"{self.best_epoch}"
+            )
         for name, network in self.stage.networks.items():
             network.load_state_dict(_part(self.best, name))
 
@@ -221,9 +244,9 @@ class Loop:
     def _end_epoch(self, hooks: Hooks) -> None:
         validation = self.stage.validate()
         if self.best_score is None or validation.score > self.best_score:
-            self.best_score = validation.score
+            self.best_score, self.best_epoch = validation.score, self.epoch
             self.best = {name: tensor.clone() for name, tensor in self._weights().items()}
-        hooks.on_epoch(self.step // self.steps_in_epoch, self.step, validation.metrics)
+        hooks.on_epoch(self.epoch, self.step, validation.metrics)
 
     def _weights(self) -> dict[str, Tensor]:
         return {
@@ -239,7 +262,8 @@ class Loop:
         state = optimiser_tensors(self._optimiser)
         tensors |= {f"optimiser/{name}": value for name, value in state.items()}
         tensors |= {f"best/{name}": value for name, value in self.best.items()}
-        self.checkpoints.save(Checkpoint(self.step, tensors, {"best_score": self.best_score}))
+        best = {"best_score": self.best_score, "best_epoch": self.best_epoch}
+        self.checkpoints.save(Checkpoint(self.step, tensors, best))
 
     def _resume(self, hooks: Hooks) -> None:
         checkpoint, damaged = self.checkpoints.newest()
@@ -261,6 +285,7 @@ class Loop:
         self.best = _part(checkpoint.tensors, "best")
         score = checkpoint.state["best_score"]
         self.best_score = None if score is None else tuple(score)
+        self.best_epoch = checkpoint.state.get("best_epoch", 0)
         self.step = checkpoint.step
         hooks.on_note(f"going on after step {self.step} of {self.steps}")
 
