@@ -10,7 +10,15 @@ from functools import partial
 from bitcliff.questions.context import Context
 from bitcliff.questions.deployed import Deployed, deployed
 from bitcliff.questions.layers.cells import NOTHING, Cell, range_text
-from bitcliff.questions.layers.kept_statistics import ranked, sets_to_try, steps
+from bitcliff.questions.layers.kept_statistics import (
+    apart,
+    finer,
+    opened,
+    ranked,
+    sets_to_try,
+    steps,
+    units,
+)
 from bitcliff.questions.layers.record import KeptObserved
 from bitcliff.questions.layers.statistics import Predictions
 
@@ -30,24 +38,33 @@ class _Trials:
         self.by_cell: dict[Cell, Predictions] = {}
 
     def observed(self) -> KeptObserved:
-        """Nothing kept, each layer by itself, all but each, and several that do most harm to the
+        """Nothing kept, each unit by itself, all but each, and several that do most harm to the
         examples that choose."""
-        points, judging = self.there.points, self.context.halves.judging
-        one_each = [frozenset({index}) for index in range(len(points))]
-        self._try([NOTHING, *one_each])
-        able = [index for index, cell in enumerate(one_each) if cell in self.by_cell]
-        not_kept = [index for index in range(len(points)) if index not in able]
-        self._try(steps(able))
-        targets = self.context.record.table.targets[judging]
-        some = {cell: self.by_cell[cell][judging] for cell in steps(able)}
-        self._try(sets_to_try(ranked(some, able, targets)))
+        points = self.there.points
+        parts = units([point.name for point in points])
+        self._try([NOTHING, *parts])
+        # A block may hold a layer that cannot be kept in float.
+        failed = [one for one in parts if len(one) > 1 and one not in self.by_cell]
+        self._try([layer for one in failed for layer in apart(one)])
+        parts = finer(parts, failed)
+        not_kept = [one for one in parts if one not in self.by_cell]
+        parts = [one for one in parts if one in self.by_cell]
+        self._try(steps(parts))
+        parts = finer(parts, opened(self._ranked(parts)))
+        self._try(steps(parts))
+        self._try(sets_to_try(self._ranked(parts)))
         return KeptObserved(
             policy=self.there.policy,
             points=[point.name for point in points],
-            not_kept=[points[index].name for index in not_kept],
+            not_kept=[points[index].name for one in not_kept for index in one],
             predictions={range_text(cell): found for cell, found in self.by_cell.items()},
             half=self.context.halves.half,
         )
+
+    def _ranked(self, parts: Sequence[Cell]) -> list[Cell]:
+        judging = self.context.halves.judging
+        some = {cell: self.by_cell[cell][judging] for cell in steps(parts)}
+        return ranked(some, parts, self.context.record.table.targets[judging])
 
     def _try(self, cells: Sequence[Cell]) -> None:
         """Each that was not tried; those that cannot be kept in float are left out."""

@@ -1,6 +1,12 @@
-"""What a runtime gives back when it leaves layers in float, and the plan to recommend for it."""
+"""What a runtime gives back when it leaves layers in float, and the plan to recommend for it.
 
+A unit is what is left in float at once: a layer, or in a network of many layers a block of them.
+The blocks that do most harm are taken apart.
+"""
+
+import re
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -21,55 +27,92 @@ from bitcliff.stats import with_holm
 Predictions = npt.NDArray[np.int32]
 
 _SIZES = (2, 4, 8)
-"""Of the layers that do most harm by themselves, so many together; at most half of all."""
+"""Of the units that do most harm by themselves, so many together; at most half of all."""
+
+_ONE_BY_ONE = 64
+"""Layers that are tried each by itself; of more than that, blocks are."""
+
+_OPENED = 2
+"""Blocks whose layers are tried too."""
+
+# Of a layer's name, as far as it says which of many alike it is in.
+_BLOCK = re.compile(r".*?[./_]\d+(?=[./_])")
 
 
-def steps(able: Sequence[int]) -> list[Cell]:
-    """Nothing in float, each layer by itself, and all but each; every cell once."""
-    alone = [frozenset({index}) for index in able]
-    return list(dict.fromkeys((NOTHING, *alone, *(frozenset(able) - one for one in alone))))
+def units(names: Sequence[str]) -> list[Cell]:
+    """Each layer by itself, or of many those of one block, by their names."""
+    if len(names) <= _ONE_BY_ONE:
+        return [frozenset({index}) for index in range(len(names))]
+    members: dict[str, set[int]] = {}
+    for index, name in enumerate(names):
+        found = _BLOCK.match(name)
+        members.setdefault(found[0] if found else name, set()).add(index)
+    return [frozenset(one) for one in members.values()]
+
+
+def apart(one: Cell) -> list[Cell]:
+    """Each layer of a unit."""
+    return [frozenset({index}) for index in sorted(one)]
+
+
+def steps(parts: Sequence[Cell]) -> list[Cell]:
+    """Nothing in float, each unit by itself, and all but each; every cell once."""
+    everything = frozenset[int]().union(*parts)
+    return list(dict.fromkeys((NOTHING, *parts, *(everything - one for one in parts))))
 
 
 def ranked(
-    by_cell: Mapping[Cell, Predictions], able: Sequence[int], targets: Predictions
-) -> list[int]:
-    """Layers by the harm that each does as the only one quantized, most first.
+    by_cell: Mapping[Cell, Predictions], parts: Sequence[Cell], targets: Predictions
+) -> list[Cell]:
+    """Units by the harm that each does as the only one quantized, most first.
 
-    What it gives back when it alone is in float comes second: of two layers that each suffice to
-    break the network neither gives anything back.
+    What it gives back when it alone is in float comes second: of two that each suffice to break the
+    network neither gives anything back.
     """
+    everything = frozenset[int]().union(*parts)
 
     def right(cell: Cell) -> int:
         return int((by_cell[cell] == targets).sum())
 
-    rest = frozenset(able)
-    return sorted(able, key=lambda k: (right(rest - {k}), -right(frozenset({k})), k))
+    return sorted(parts, key=lambda one: (right(everything - one), -right(one), min(one)))
 
 
-def sets_to_try(order: Sequence[int]) -> list[Cell]:
+def opened(order: Sequence[Cell]) -> list[Cell]:
+    """Of a ranking, the first units that are blocks."""
+    return [one for one in order if len(one) > 1][:_OPENED]
+
+
+def finer(parts: Sequence[Cell], taken_apart: Sequence[Cell]) -> list[Cell]:
+    """The units with these taken apart."""
+    return [each for one in parts for each in (apart(one) if one in taken_apart else [one])]
+
+
+def sets_to_try(order: Sequence[Cell]) -> list[Cell]:
     """The first two of a ranking, four, eight; all of them would be no quantization."""
-    return [frozenset(order[:size]) for size in _SIZES if size <= len(order) / 2]
+    return [frozenset[int]().union(*order[:size]) for size in _SIZES if size <= len(order) / 2]
 
 
 def kept_figures(record: Record, observed: KeptObserved) -> Kept:
     """Every figure of one runtime."""
     halves = Halves(len(record.table), observed.half)
     targets, in_float = float_targets(record), record.table.prediction
-    none, able = observed.predictions[""], _able(observed)
+    none, tried = observed.predictions[""], _tried(record, observed)
+    everything = frozenset[int]().union(*tried.alone)
     whole = right_change(targets, in_float, none)
-    chosen = _chosen(record, observed, halves) if surely_lost(whole) else None
+    chosen = _chosen(record, observed, tried, halves) if surely_lost(whole) else None
     return Kept(
         policy=observed.policy,
         float_rate=right_among(targets, in_float),
         all=right_among(targets, none),
         whole=whole,
         not_kept=observed.not_kept,
-        points=[observed.points[index] for index in able],
+        points=[observed.points[index] for index in sorted(everything)],
+        in_blocks=any(len(one) > 1 for one in tried.alone),
         only=[
-            right_among(targets, observed.predictions[range_text(frozenset(able) - {index})])
-            for index in able
+            right_among(targets, observed.predictions[range_text(everything - one)])
+            for one in tried.alone
         ],
-        sets=_sets(record, observed, _cells(observed, _ranked(record, observed)), halves.everyone),
+        sets=_sets(record, observed, tried.cells, halves.everyone),
         chosen_on=len(halves.judging) if halves.held_out and chosen else 0,
         chosen=chosen,
         plan=float_plan(record, chosen.points)
@@ -89,11 +132,6 @@ def kept_problems(record: Record, kept: Sequence[KeptObserved]) -> Iterator[str]
         if len(set(one.points)) < len(one.points) or not names.issuperset(one.points):
             yield f"in {one.policy!r}: not of the network's points, each once"
             return
-        able = _able(one)
-        expected = {range_text(cell) for cell in steps(able)}
-        if not expected <= one.predictions.keys() or not {*one.points}.issuperset(one.not_kept):
-            yield f"in {one.policy!r}: predictions are not those of each layer kept by itself"
-            return
         for found in one.predictions.values():
             yield from prediction_problems(record, found, len(record.table))
             if len(found) != len(record.table):
@@ -102,30 +140,59 @@ def kept_problems(record: Record, kept: Sequence[KeptObserved]) -> Iterator[str]
         if len(one.half) and (wrong := next(halves.problems, None)):
             yield f"in {one.policy!r}: {wrong}"
             return
-        tried = {range_text(cell) for cell in sets_to_try(_ranked(record, one))}
-        if not one.predictions.keys() - expected <= tried:
+        try:
+            tried = _tried(record, one)
+        except KeyError:
+            tried = None
+        if tried is None or not {*one.points}.issuperset(one.not_kept):
+            yield f"in {one.policy!r}: predictions are not those of each layer kept by itself"
+            return
+        expected = {range_text(cell) for cell in (*steps(tried.alone), *tried.sets)}
+        if not one.predictions.keys() <= expected:
             yield f"in {one.policy!r}: predictions of layers that do not do most harm"
 
 
-def _able(observed: KeptObserved) -> list[int]:
-    """Indices of the points whose layers the runtime does leave in float."""
-    return [index for index, name in enumerate(observed.points) if name not in observed.not_kept]
+@dataclass(frozen=True)
+class _Tried:
+    """What was left in float: units, each alone, then those that do most harm together."""
+
+    alone: list[Cell]
+    sets: list[Cell]
+
+    @property
+    def cells(self) -> list[Cell]:
+        """All, each once."""
+        return list(dict.fromkeys((*self.alone, *self.sets)))
 
 
-def _ranked(record: Record, observed: KeptObserved) -> list[int]:
-    """As it was when the layers were run, by the examples that choose."""
+def _tried(record: Record, observed: KeptObserved) -> _Tried:
+    """As it was when they were run, by the examples that choose.
+
+    Raises:
+        KeyError: what must have been run was not.
+    """
     places = Halves(len(record.table), observed.half).judging
-    by_cell = {
-        cell: observed.predictions[range_text(cell)][places] for cell in steps(_able(observed))
-    }
-    return ranked(by_cell, _able(observed), record.table.targets[places])
+    targets = record.table.targets[places]
+    left_out = frozenset(
+        index for index, name in enumerate(observed.points) if name in observed.not_kept
+    )
+    # A block that could not be left in float as a whole was taken apart.
+    parts = [
+        each
+        for one in units(observed.points)
+        for each in ([one] if range_text(one) in observed.predictions else apart(one - left_out))
+    ]
 
+    def order(parts: Sequence[Cell]) -> list[Cell]:
+        by_cell = {cell: observed.predictions[range_text(cell)][places] for cell in steps(parts)}
+        return ranked(by_cell, parts, targets)
 
-def _cells(observed: KeptObserved, order: Sequence[int]) -> list[Cell]:
-    """By the indices kept: one layer each in order, then those that do most harm together."""
-    alone = [frozenset({index}) for index in _able(observed)]
-    tried = [cell for cell in sets_to_try(order) if range_text(cell) in observed.predictions]
-    return [*alone, *tried]
+    taken_apart = opened(order(parts))
+    smaller = finer(parts, taken_apart)
+    sets = [
+        cell for cell in sets_to_try(order(smaller)) if range_text(cell) in observed.predictions
+    ]
+    return _Tried([*smaller, *taken_apart], sets)
 
 
 def _sets(
@@ -153,13 +220,15 @@ def _sets(
     return sets
 
 
-def _chosen(record: Record, observed: KeptObserved, halves: Halves) -> KeptSet | None:
+def _chosen(
+    record: Record, observed: KeptObserved, tried: _Tried, halves: Halves
+) -> KeptSet | None:
     """Of those within the limit the one that keeps fewest layers, else the best.
 
     Where there are enough examples one half chooses, and the figures are those of the others.
     Without, one that helps beyond chance among all is chosen on all.
     """
-    cells = _cells(observed, _ranked(record, observed))
+    cells = tried.cells
     sets = _sets(record, observed, cells, halves.judging)
     helping = [
         (one, cell)

@@ -20,6 +20,9 @@ from bitcliff.report.formatting import (
 from bitcliff.report.section import Section
 from bitcliff.types.change import PairedChange
 
+_NAMED = 8
+"""Layers of a set that are named in a sentence."""
+
 
 def layers_section(record: Record, layers: Layers) -> Section:
     """The question's section; the first policy is the one that matters most."""
@@ -53,7 +56,7 @@ def kept_finding(found: Kept) -> str:
             f"In {policy} {rate_text(found.all)} are right, and no layer, and none of the sets "
             "tried, surely gives anything back when it is left in float."
         )
-    names = " and ".join(clean(name, 60) for name in best.points)
+    names = _together(best.points)
     held_out = " of those held out" if found.chosen_on else ""
     if found.plan is None:
         return (
@@ -66,6 +69,14 @@ def kept_finding(found: Kept) -> str:
         f"{rate_text(best.right)}{held_out}: {points_text(best.regained)} back"
         + (", within the limit." if best.within else ", still not surely within the limit.")
     )
+
+
+def _together(points: Sequence[str]) -> str:
+    """Layers by their names, or where they are many by how many there are and two of them."""
+    names = [clean(name, 60) for name in points]
+    if len(names) <= _NAMED:
+        return " and ".join(names)
+    return f"{len(names)} layers, from {names[0]} to {names[-1]},"
 
 
 def _policy(record: Record, sweeps: Sequence[LayerSweep], names: Sequence[str]) -> dict[str, Any]:

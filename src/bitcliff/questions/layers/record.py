@@ -181,8 +181,9 @@ class Kept(Part):
 
     Attributes:
         whole: the change from float to the runtime. points: of the layers it can leave in float.
-        only: right predictions with each of them as the only one of them quantized. sets: each in
-            float by itself, then several.
+        in_blocks: whether layers of one block were left in float together.
+        only: right predictions with each layer, or block, as the only one of them quantized.
+        sets: each in float by itself, then several.
         chosen_on: examples on which one of the sets was chosen; 0: on all. chosen: that one, on the
             others, or on all; None where the runtime loses nothing beyond chance, or no set helps.
         plan: the same as a file, which was run in this very runtime; None where it does not surely
@@ -195,6 +196,7 @@ class Kept(Part):
     whole: PairedChange
     not_kept: list[str]
     points: list[str]
+    in_blocks: bool = False
     only: list[Rate]
     sets: list[KeptSet]
     chosen_on: Count
