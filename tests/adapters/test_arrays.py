@@ -142,6 +142,8 @@ def test_arrays_by_the_names_that_a_file_declares(tmp_path: Path) -> None:
         ({"x": FLOATS[:5]}, "ids holds 6 examples, but x 5"),
         ({"x": FLOATS * np.nan}, "x[0] holds NaN or infinity (6 examples do)"),
         ({"y": LABELS[:5]}, "y has shape (5,); must be (6,), one label for each example"),
+        ({"y": LABELS[:, None] * [1, 0]}, "where numbers are predicted give --task values:TOLER"),
+        ({"y": LABELS / 2}, "y is float64; labels must be integers, the numbers of classes; where"),
     ],
 )
 def test_named_arrays_that_cannot_be_used(

@@ -132,6 +132,9 @@ def test_numbers_for_names_are_asked_for_in_one_line(tmp_path: Path) -> None:
     assert by_name == {"0/0.jpg": 0, "90/0.jpg": 3, "180/0.jpg": 2, "270/0.jpg": 1}
     assert examples.labelling == "mapped to outputs by --label-map"
     assert examples.preprocessing == in_words(PREPROCESSING)
+    wrong = DataOptions.model_validate({"label_map": "0=0,90=3,180=2,270=7"})
+    with pytest.raises(InputError, match=r"label 7 of 270/0.jpg \(by --label-map\) .* to 3$"):
+        load_examples(str(root), subject=a_subject(4), options=wrong)
 
 
 @pytest.mark.parametrize("model_takes_images", [True, False])

@@ -8,7 +8,8 @@ import pytest
 from rich.console import Console
 
 from bitcliff.record import Folding, Record, record_of
-from bitcliff.report import render_summary
+from bitcliff.report import render_html, render_summary
+from bitcliff.report.html import Sections
 from bitcliff.verdict import judge
 from tests.a_record import renamed, with_conditions
 from tests.report.example_record import Variant, example_record
@@ -20,6 +21,10 @@ def shown(record: Record, width: int = 80, colour: bool = False) -> str:
     console = Console(file=buffer, width=width, force_terminal=colour, color_system=colours)
     render_summary(record, judge(record, 2.0), console)
     return buffer.getvalue()
+
+
+def reported(record: Record) -> str:
+    return render_html(record, judge(record, 2.0), Sections()).replace("<wbr>", "")
 
 
 def flowing(text: str) -> str:
@@ -157,9 +162,14 @@ def test_float_that_guesses_is_said_loudly() -> None:
 
 
 def test_without_labels_it_is_said_what_an_answer_is() -> None:
+    """In the terminal and in the report, with what to do where it is not so."""
     said = "No labels: the largest of 1000 outputs is taken as the answer"
-    assert said in flowing(shown(example_record(Variant(labelled=False))))
-    assert said not in flowing(shown(example_record()))
+    bare, labelled = example_record(Variant(labelled=False)), example_record()
+    for text in (shown(bare), reported(bare)):
+        assert said in flowing(text)
+        assert "give --task values:TOLERANCE" in flowing(text)
+    for text in (shown(labelled), reported(labelled)):
+        assert said not in flowing(text)
 
 
 def test_most_of_the_work_left_out_is_said_loudly() -> None:

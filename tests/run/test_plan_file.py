@@ -41,7 +41,8 @@ def test_a_plan_survives_its_file(tmp_path: Path) -> None:
         ("model: m\nfloat_points: a", "float_points: Input should be a valid list"),
         ("model: m\nmodel: n", "the key model stands twice"),
         ("model: m\nbudget: [.nan]", "budget.0: Input should be a finite number"),
-        ("- model", "must hold `key: value` lines"),
+        ("- model", "must hold `key: value` lines, with keys such as "),
+        ("path,label", "float_points"),
         ("model: [", "not YAML"),
     ],
 )

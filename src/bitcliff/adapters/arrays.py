@@ -22,6 +22,10 @@ from bitcliff.types.options import DataOptions
 from bitcliff.types.subject import Examples, NamedInput, Subject
 
 _LARGEST_LABEL = 10**9
+_OF_NUMBERS = (
+    "; where numbers are predicted give --task values:TOLERANCE, where any of several labels may "
+    "hold --task labels:NUMBER"
+)
 
 
 def open_npz(spec: str, subject: Subject, options: DataOptions) -> Source:
@@ -188,9 +192,13 @@ def _labels(y: Shaped[np.ndarray, "*shape"], n: int, spec: str) -> Int64[np.ndar
     if y.shape != (n,):
         raise InputError(
             f"{spec}: y has shape {y.shape}; must be ({n},), one label for each example"
+            + (_OF_NUMBERS if len(y) == n else "")
         )
     if not np.issubdtype(y.dtype, np.integer):
-        raise InputError(f"{spec}: y is {y.dtype}; labels must be integers, the numbers of classes")
+        told = _OF_NUMBERS if np.issubdtype(y.dtype, np.floating) else ""
+        raise InputError(
+            f"{spec}: y is {y.dtype}; labels must be integers, the numbers of classes{told}"
+        )
     if y.min() < 0 or y.max() > _LARGEST_LABEL:
         wrong = int(y[(y < 0) | (y > _LARGEST_LABEL)][0])
         raise InputError(f"{spec}: label {wrong} in y is out of range; labels count from 0")

@@ -241,9 +241,12 @@ def _checked_labels(
         distinct = np.unique(labels).tolist()
         pairs = in_pairs({str(label): number for number, label in enumerate(distinct)})
         hint = f"; or say which output each is: --label-map {pairs}"
+        told = AS_TOLD in source.labelling
         raise InputError(
-            f"{spec}: label {labels[first]} of {source.ids[first]} is out of range: {model} has "
+            f"{spec}: label {labels[first]} of {source.ids[first]}"
+            + (" (by --label-map)" if told else "")
+            + f" is out of range: {model} has "
             f"{outputs} outputs, so labels go from 0 to {outputs - 1}"
-            + (hint if len(distinct) <= outputs else "")
+            + (hint if len(distinct) <= outputs and not told else "")
         )
     return labels

@@ -8,8 +8,8 @@ from torch import Tensor
 from bitcliff.adapters.optional import quiet
 from bitcliff.adapters.wording import one_line, told_of
 from bitcliff.errors import InputError
-from bitcliff.points.find_task import find_one_score
-from bitcliff.points.forward import output_of, take
+from bitcliff.points.find_task import find_one_score, first_output
+from bitcliff.points.forward import take
 from bitcliff.tasks import task_of
 from bitcliff.tasks.against_float import AgainstFloat
 from bitcliff.tasks.classification import other_task
@@ -53,7 +53,7 @@ def example_output(subject: Subject, example_inputs: Inputs) -> Tensor:
     first = take(example_inputs, torch.tensor([0]))
     try:
         with torch.no_grad(), quiet():
-            return output_of(subject.module, first)
+            return first_output(subject.module, first)
     except InputError as error:
         raise InputError(told_of(subject.name, error)) from error
     except Exception as error:

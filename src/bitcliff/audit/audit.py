@@ -29,7 +29,9 @@ class Audit:
             read once and held in memory.
         bits: the widths that policies may choose, increasing, 2 to 16.
         scheme: "paper", "onnx" or "percentile(p)".
-        settings: everything else; `bits` and `scheme` override what it says.
+        settings: everything else; `bits` and `scheme` override what it says. The model's own input
+            is a point only with `include_stem=True`, also where it is no image, for which the
+            command line takes it in.
         policy: one that was trained together with the model; measured beside the others, and
             never judged by default.
         runtimes: other people's, which the same model was handed to; each is measured with every

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from bitcliff.errors import InputError
 from bitcliff.points.forward import output_of, part_of, parts_alike, take, taken, unpadded
+from bitcliff.points.outputs import examples_first, find_moved, keep_moved, moved_of
 from bitcliff.tasks import Threshold, judge_as, task_of
 from bitcliff.tasks.against_float import AgainstFloat, Comparison, every_digest
 from bitcliff.tasks.choice import read_task
@@ -62,10 +63,21 @@ def find_task(module: nn.Module, inputs: AllInputs) -> None:
     Args:
         inputs: all examples.
     """
-    if told_task(module) is None:
-        with torch.no_grad():
-            find_one_score(module, output_of(module, take(inputs, torch.tensor([0]))))
+    with torch.no_grad():
+        find_one_score(module, first_output(module, inputs))
     learn_from_all(module, inputs)
+
+
+def first_output(module: nn.Module, inputs: AllInputs) -> Tensor:
+    """What the network gives for the first example; from then on its examples come first, wherever
+    the network has them; see `Moved`."""
+    one = output_of(module, take(inputs, torch.tensor([0])))
+    if moved_of(module) is not None:
+        return one
+    moved = find_moved(one, lambda n: output_of(module, take(inputs, torch.zeros(n).long())))
+    if moved is not None:
+        keep_moved(module, moved)
+    return examples_first(one, moved)
 
 
 def find_one_score(module: nn.Module, output: Tensor) -> None:

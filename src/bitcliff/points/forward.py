@@ -7,7 +7,13 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from bitcliff.points.outputs import described, judged_output, named_outputs
+from bitcliff.points.outputs import (
+    described,
+    examples_first,
+    judged_output,
+    moved_of,
+    named_outputs,
+)
 from bitcliff.tasks import task_of
 from bitcliff.types.streamed import Streamed
 from bitcliff.types.subject import (
@@ -32,12 +38,14 @@ def logits_of(model: nn.Module, inputs: Inputs) -> Float[Tensor, "batch classes"
 
 def output_of(model: nn.Module, inputs: Inputs) -> Tensor:
     """Run the model once: what it gives, of several outputs the judged one; see `chosen_output`.
+    Its examples come first also where the network has them along another axis.
 
     Raises:
         InputError: there is none, or several outputs could be meant.
     """
     output = _called(model, inputs)
     judged = output if isinstance(output, Tensor) else judged_output(output)
+    judged = examples_first(judged, moved_of(model))
     # A question's choices are its own, and no examples beside it.
     return judged.unflatten(0, (batch_size(inputs), -1)) if isinstance(inputs, Choices) else judged
 
@@ -69,7 +77,7 @@ def outputs_of(model: nn.Module, inputs: Inputs) -> tuple[str, tuple[str, ...]]:
     # Before any hook that picks one of them.
     watch = model.register_forward_hook(lambda _m, _a, out: given.append(out), prepend=True)
     try:
-        judged = output_of(model, inputs)
+        judged = judged_output(_called(model, inputs))
     finally:
         watch.remove()
     named = named_outputs(given[-1])

@@ -1,6 +1,6 @@
 """Which of a network's outputs is the one that is judged: its class scores."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from typing import Any
 
@@ -10,6 +10,8 @@ from bitcliff.errors import InputError
 from bitcliff.tasks.classification import other_task
 
 _USUAL_NAMES = ("logits", "scores", "probabilities", "probs")
+# Beside the module's own attributes, so that a copy of the module has it too.
+_MOVED = "_bitcliff_moved_output"
 
 
 @dataclass(frozen=True)
@@ -123,6 +125,54 @@ def judged_output(output: Any, asked: str | None = None) -> Tensor:
     if not named:
         raise InputError("the model must give class scores (batch, classes), but gave no tensor")
     return named[chosen_output(described(named), asked)]
+
+
+@dataclass(frozen=True)
+class Moved:
+    """Where the examples lie in the output that is judged, if not along its first axis.
+
+    Attributes:
+        axis: of the examples. ndim: how many axes there are.
+    """
+
+    axis: int
+    ndim: int
+
+
+def keep_moved(module: nn.Module, moved: Moved) -> None:
+    """Let a network's output be read so from now on: its examples first."""
+    module.__dict__[_MOVED] = moved
+
+
+def moved_of(module: nn.Module) -> Moved | None:
+    """None: the examples come first."""
+    return module.__dict__.get(_MOVED)
+
+
+def examples_first(output: Tensor, moved: Moved | None) -> Tensor:
+    """The same output with its examples along the first axis."""
+    return output if moved is None else output.movedim(moved.axis, 0)
+
+
+def find_moved(one: Tensor, run: Callable[[int], Tensor], batch: int | None = None) -> Moved | None:
+    """Where else than first the examples lie in an output: along the only axis that grows with
+    them, as in the frames of a recogniser (frames, batch, symbols).
+
+    Args:
+        one: what the network gives for one example. run: from a number of examples to its output.
+        batch: the only number of examples that it takes; where that is 1, all of the output is that
+            example's, and its axis the only one of size 1.
+
+    Returns:
+        None: the first, or it cannot be told.
+    """
+    if one.ndim < 2 or one.shape[0] == 1:
+        return None
+    axes = [axis for axis, size in enumerate(one.shape) if size == 1]
+    if axes and batch != 1:
+        two = run(2).shape
+        axes = [axis for axis in axes if two == (*one.shape[:axis], 2, *one.shape[axis + 1 :])]
+    return Moved(axes[0], one.ndim) if len(axes) == 1 else None
 
 
 def described(outputs: Mapping[str, Tensor]) -> dict[str, Output]:

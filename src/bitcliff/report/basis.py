@@ -74,10 +74,17 @@ def folding_note(record: Record) -> str:
 
 
 def output_note(record: Record) -> str:
-    """What is judged where it is no class, and which of several outputs; else empty."""
+    """What is judged where it is no class, or taken for one, and which of several outputs; else
+    empty."""
     subject, told = record.subject, []
     if subject.task != "classification":
         told.append(f"A decision is {clean(subject.decision, 160)}.")
+    elif not subject.labelled:
+        told.append(
+            f"No labels: the largest of {subject.n_classes} outputs is taken as the answer, as for "
+            "classes; of numbers to be predicted (regression) this says nothing: for these give "
+            "--task values:TOLERANCE."
+        )
     if subject.output is not None:
         others = ", ".join(clean(other, 60) for other in subject.other_outputs)
         told.append(f"Judged is the output {clean(subject.output, 60)}, and not {others}.")

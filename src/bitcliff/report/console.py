@@ -209,7 +209,6 @@ def _closing(record: Record, finding: Finding, hidden: set[str]) -> list[str]:
         *partial_notes(record),
         folding_note(record),
         labelling and f"Labels: {clean(labelling, 300)}.",
-        _without_labels(record),
         effort_note(record),
         _coverage_line(record),
         _left_out_line(record),
@@ -230,16 +229,6 @@ def _closing(record: Record, finding: Finding, hidden: set[str]) -> list[str]:
         )
         lines.append(f"{more} in the report.")
     return lines
-
-
-def _without_labels(record: Record) -> str:
-    """What an answer is taken to be, which a file does not say; else empty."""
-    if record.subject.labelled or record.subject.task != "classification":
-        return ""
-    return (
-        f"No labels: the largest of {record.subject.n_classes} outputs is taken as the answer, as "
-        "for classes; of numbers to be predicted (regression) this says nothing."
-    )
 
 
 def _coverage_line(record: Record) -> str:

@@ -13,6 +13,7 @@ from bitcliff.adapters.runtimes.ort_dynamic import quantized_onnx
 from bitcliff.errors import InputError
 from bitcliff.export import float_onnx
 from bitcliff.points import discover
+from bitcliff.points.outputs import moved_of
 from bitcliff.record.plan import QuantizationPlan
 from bitcliff.types.runtime import Runtime
 from bitcliff.types.runtime_choice import RuntimeChoice
@@ -81,7 +82,7 @@ def float_file(subject: Subject, examples: Examples) -> bytes:
         InputError: it cannot be written. MissingExtra: what writes it is not installed.
     """
     if is_onnx(subject.name):  # the user's own file, not what Bitcliff made of it
-        return onnx_bytes(subject.name, subject.output)
+        return onnx_bytes(subject.name, subject.output, moved_of(subject.module))
     require_exporter("--runtime")
     return float_onnx(subject.module, examples.inputs)
 

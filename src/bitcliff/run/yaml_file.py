@@ -41,7 +41,8 @@ def read_yaml(file: Path, kind: type[Kind], option: str = "") -> Kind:
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise InputError(f"{shown}: not YAML: {' '.join(str(error).split())}") from error
     if not isinstance(fields, dict):
-        raise InputError(f"{shown}: must hold `key: value` lines, such as `model: zoo:digits`")
+        known = ", ".join(list(kind.model_fields)[:6])
+        raise InputError(f"{shown}: must hold `key: value` lines, with keys such as {known}")
     return checked(fields, kind, shown)
 
 

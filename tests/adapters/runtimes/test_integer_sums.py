@@ -14,7 +14,7 @@ from bitcliff.adapters.runtimes.integer_sums import integer_sums, saturating_nod
 from bitcliff.adapters.runtimes.saturating_graph import saturating_file
 from bitcliff.adapters.runtimes.session import open_session, run_session
 from bitcliff.errors import InputError
-from tests.adapters.runtimes.sums import SATURATES, Array, both, in_pairs, model_of
+from tests.adapters.runtimes.sums import SATURATES, Array, both, check, in_pairs, model_of, weights
 
 
 def product(weight: Array, **zero_points: Any) -> Any:
@@ -47,6 +47,25 @@ def test_products_are_added_exactly_and_pair_by_pair(
     assert np.array_equal(runs[1], expected[1])
     here = run_session(open_session(onnxruntime, model.SerializeToString()))(given)
     assert np.array_equal(here.numpy(), expected[SATURATES])
+
+
+@pytest.mark.parametrize("zero_points", [{}, {"zx": np.uint8(77), "zw": np.int8(-3)}])
+@pytest.mark.parametrize("rows", [(5,), (1, 5), (3, 5), (2, 3, 5), (2, 1, 5)])
+def test_products_by_a_stack_of_matrices(
+    rows: tuple[int, ...], zero_points: dict[str, Any]
+) -> None:
+    """As of experts: each has its matrix, and rows of its own or those of all."""
+    random = np.random.default_rng(len(rows))
+    x = random.integers(150, 256, (*rows, 11), np.uint8)
+    w = weights(0, 3, 11, 4)
+    zx, zw = (int(zero_points.get(name, 0)) for name in ("zx", "zw"))
+    one_by_one = np.broadcast_to(x, np.broadcast_shapes(x.shape, (3, 1, 1)))
+    paired = [in_pairs(one_by_one[..., at, :, :], matrix) for at, matrix in enumerate(w)]
+    offset = -zx * w.astype(int).sum(1, keepdims=True) - zw * (
+        x.astype(int).sum(-1, keepdims=True) - 11 * zx
+    )
+    expected = [x.astype(int) @ w.astype(int) + offset, np.stack(paired, -3) + offset]
+    check(product(w, **zero_points), torch.from_numpy(x), expected)
 
 
 @pytest.mark.parametrize("each", [False, True], ids=["tensor", "channel"])
@@ -197,19 +216,20 @@ def test_what_is_not_added_pair_by_pair_is_told_and_has_exact_sums(tmp_path: Pat
     x = torch.full((2, 1, 4), 255, dtype=torch.uint8)
     found = both(product(stack))
     assert found.exact()(x).unique().tolist() == [4 * 127 * 255]
-    with pytest.raises(InputError, match=r"by one matrix, .* not MatMulInteger y"):
-        found.saturating()
+    with pytest.raises(InputError, match=r"MatMulInteger y is not added .*, for its zero points"):
+        both(product(stack, zw=np.zeros((2, 1, 3), np.int8))).saturating()
     scaled = ["x", "s", "zx", "w", "s", "zw", "s", "zx"]
+    scaled_stack = [*scaled[:3], "stack", *scaled[4:]]
     nodes = [
         helper.make_node("QLinearConv", scaled, ["y"], name="conv", domain="com.microsoft"),
         helper.make_node("QLinearMatMul", scaled, ["other"], name="fine"),
-        helper.make_node("MatMulInteger", ["x", "stack"], ["third"], name="experts"),
+        helper.make_node("QLinearMatMul", scaled_stack, ["third"], name="experts"),
     ]
     one, weight = np.float32(1), {"w": stack[0], "stack": stack}
     zeros: dict[str, Any] = {"zx": np.uint8(0), "zw": np.int8(0)}
     model = model_of(*nodes, kind=TensorProto.UINT8, s=one, **zeros, **weight)
     nodes_found = [*saturating_nodes(model, Path("net.onnx"))]
-    with pytest.raises(InputError, match=r"here, and not QLinearConv conv, MatMulInteger experts$"):
+    with pytest.raises(InputError, match=r"here, and not QLinearConv conv, QLinearMatMul experts$"):
         saturating_file(model, nodes_found)
     file = tmp_path / "net.onnx"
     onnx.save(product(stack[0]), file, save_as_external_data=True, location="w", size_threshold=0)

@@ -1,21 +1,24 @@
 """`--black-box FILE.onnx`: a network that is assessed by its outputs alone."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
+import torch
 from torch import Tensor, nn
 
 from bitcliff.adapters.black_box.onnx_file import open_onnx
-from bitcliff.adapters.black_box.outputs import Form, checked
+from bitcliff.adapters.black_box.outputs import Form, Opened, checked
 from bitcliff.adapters.black_box.settings import BlackBoxSettings
 from bitcliff.adapters.onnx.baseline import check_baseline
-from bitcliff.adapters.onnx.file import check_one_piece, read_onnx
+from bitcliff.adapters.onnx.file import read_onnx
 from bitcliff.adapters.onnx.images import image_preprocessing
+from bitcliff.adapters.onnx.one_piece import in_one_piece, put_examples_first
 from bitcliff.adapters.onnx.subject import declared_inputs, declared_output, plain_shape
-from bitcliff.adapters.optional import require
 from bitcliff.errors import InputError
 from bitcliff.points.find_task import judge_by
-from bitcliff.types.black_box import Outputs
+from bitcliff.points.forward import take
+from bitcliff.points.outputs import Moved, examples_first, find_moved, keep_moved, moved_of
 from bitcliff.types.options import ModelOptions
 from bitcliff.types.subject import Inputs, Subject
 
@@ -52,8 +55,8 @@ def load_black_box_subject(spec: str, options: ModelOptions = _NOTHING_ASKED) ->
     shape = plain_shape(inputs)
     named = inputs if shape is None else None
     preprocessing, unnormalised = image_preprocessing(shape, options, spec)
-    ask = checked(spec, opened, Form(options.num_classes, of_any_task=True), _AT_ONCE)
-    module = _AsModule(ask, tuple(named or ())).eval()
+    form = Form(options.num_classes, of_any_task=True)
+    module = _AsModule(spec, opened, form, tuple(named or ())).eval()
     if options.task is not None:
         judge_by(module, options.task)
     return Subject(
@@ -71,34 +74,53 @@ def load_black_box_subject(spec: str, options: ModelOptions = _NOTHING_ASKED) ->
     )
 
 
-def onnx_bytes(spec: str, output: str | None = None) -> bytes:
+def onnx_bytes(spec: str, output: str | None = None, moved: Moved | None = None) -> bytes:
     """The file with all its weights; `load_black_box_subject` has checked where they lie.
 
     Args:
         output: the only one that is left of its outputs, since runtimes are asked for the first.
+        moved: where that has the examples, if not first; then a node behind it puts them there.
 
     Raises:
         InputError: more than ONNX can hold in one piece.
     """
-    onnx = require("onnx", "onnx", spec)
-    model = check_one_piece(Path(spec))
-    onnx.load_external_data_for_model(model, str(Path(spec).parent))
+    model = in_one_piece(Path(spec))
     kept = [one for one in model.graph.output if output in (None, one.name)]
     del model.graph.output[:]
     model.graph.output.extend(kept)
+    if moved is not None:
+        put_examples_first(model.graph, moved)
     written: bytes = model.SerializeToString()
     return written
 
 
 class _AsModule(nn.Module):
-    """A black box in the form of a module; `names` where its inputs have some."""
+    """A black box in the form of a module, which gives what the file gives; `names` where its
+    inputs have some."""
 
-    def __init__(self, ask: Callable[[Inputs], Outputs], names: tuple[str, ...]) -> None:
+    def __init__(self, spec: str, opened: Opened, form: Form, names: tuple[str, ...]) -> None:
         super().__init__()
-        self.ask, self.names = ask, names
+        self.opened, self.names, self.looked = opened, names, False
+        self.ask = checked(spec, replace(opened, predict=self._predict), form, _AT_ONCE)
+
+    def _predict(self, given: Inputs) -> Tensor:
+        """Its examples first: parts are put together along them."""
+        ask = self.opened.predict
+
+        def ask_again(count: int) -> Tensor:
+            return ask(take(given, torch.zeros(count, dtype=torch.int64)))
+
+        if not self.looked:
+            moved = find_moved(ask_again(1), ask_again, self.opened.batch)
+            if moved is not None:
+                keep_moved(self, moved)
+            self.looked = True
+        return examples_first(ask(given), moved_of(self))
 
     def in_order(self, named: Mapping[str, Tensor]) -> tuple[Tensor, ...]:
         return tuple(named[name] for name in self.names)
 
     def forward(self, *inputs: Tensor) -> Tensor:
-        return self.ask(dict(zip(self.names, inputs, strict=True)) if self.names else inputs[0])
+        output = self.ask(dict(zip(self.names, inputs, strict=True)) if self.names else inputs[0])
+        moved = moved_of(self)
+        return output if moved is None else output.movedim(0, moved.axis)

@@ -18,6 +18,7 @@ from bitcliff.adapters.runtimes.session import fed, open_session
 from bitcliff.adapters.wording import one_line, told_of
 from bitcliff.errors import InputError
 from bitcliff.points.forward import batch_size, logits_of, take
+from bitcliff.points.outputs import examples_first, moved_of
 from bitcliff.tasks import task_of
 from bitcliff.types.subject import AllInputs, Inputs
 
@@ -71,8 +72,12 @@ def check_agreement(
 
 def _judged(opened: Opened, network: nn.Module) -> Opened:
     """By the network's task."""
-    task, predict = task_of(network), opened.predict
-    return replace(opened, predict=lambda part: task.scores(predict(part), part))
+    task, moved = task_of(network), moved_of(network)
+
+    def predict(part: Inputs) -> Tensor:
+        return task.scores(examples_first(opened.predict(part), moved), part)
+
+    return replace(opened, predict=predict)
 
 
 def _first(inputs: AllInputs, most: int) -> Inputs:

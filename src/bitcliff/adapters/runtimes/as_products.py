@@ -4,6 +4,7 @@ What comes out is ONNX Runtime's to the bit, version 1.32, but for nodes that it
 """
 
 import itertools
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -48,6 +49,40 @@ def parts_of(onnx: Any, node: Any, weight: Weight, constants: Constants, place: 
         InputError: it has an attribute, or inputs, that cannot be written so.
     """
     return FORMS[node.op_type](onnx, node, weight, constants, place)
+
+
+def _of_integers(onnx: Any, node: Any, weight: Weight, constants: Constants, place: int) -> Parts:
+    """One product as it is; of a stack of matrices (s, k, n), such as experts, one by each.
+
+    Raises:
+        InputError: the matrices have zero points of their own.
+    """
+    if weight.ndim == 2:
+        return Parts([(node, weight)])
+    values, _, *rest = node.input
+    zero, weight_zero = _filled(rest, 2)[:2]
+    if weight_zero in constants and math.prod(constants[weight_zero].dims) != 1:
+        raise InputError(f"{named(node)} is not added pair by pair here, for its zero points")
+    make, name = onnx.helper.make_node, f"stack_{place}_{{}}".format
+    numbers: dict[str, Any] = {"sizes": np.array([len(weight), 1, 1])}
+    before, products = [make("Expand", [values, name("sizes")], [name("all")])], []
+    for at, matrix in enumerate(weight):
+        numbers |= {f"at_{at}": np.array([at]), f"w_{at}": matrix}
+        before.append(make("Gather", [name("all"), name(f"at_{at}")], [name(f"x_{at}")], axis=-3))
+        inputs = [name(f"x_{at}"), name(f"w_{at}"), zero, weight_zero]
+        products.append((make("MatMulInteger", inputs, [name(f"sums_{at}")]), matrix))
+    made = [one.output[0] for one, _ in products]
+    after = [make("Concat", made, list(node.output), axis=-3)]
+    return Parts(products, [*_tensors(onnx, name, numbers), *before], after)
+
+
+def _tensors(onnx: Any, name: Callable[[str], str], numbers: Mapping[str, Any]) -> list[Any]:
+    return [
+        onnx.helper.make_node(
+            "Constant", [], [name(one)], value=onnx.numpy_helper.from_array(np.asarray(value))
+        )
+        for one, value in numbers.items()
+    ]
 
 
 def _of_matmul(onnx: Any, node: Any, weight: Weight, _: Constants, place: int) -> Parts:
@@ -204,11 +239,7 @@ def _of_convolution(
     after += _scaled(onnx, name, name("moved" if bias else "sums"), scales, name("done"))
     order = [0, axes + 1, *range(1, axes + 1)]
     after.append(make("Transpose", [name("done")], list(node.output), perm=order))
-    tensors = (
-        make("Constant", [], [name(one)], value=onnx.numpy_helper.from_array(np.asarray(value)))
-        for one, value in numbers.items()
-    )
-    return Parts(products, [*tensors, *before], after)
+    return Parts(products, [*_tensors(onnx, name, numbers), *before], after)
 
 
 def _asked(onnx: Any, node: Any, constants: Constants) -> dict[str, Any]:
@@ -274,7 +305,7 @@ def _patches(
 
 
 FORMS: Mapping[str, Callable[..., Parts]] = {
-    "MatMulInteger": lambda _onnx, node, weight, *_: Parts([(node, weight)]),
+    "MatMulInteger": _of_integers,
     "MatMulIntegerToFloat": _to_float,
     "DynamicQuantizeMatMul": _dynamic,
     "QLinearMatMul": _of_matmul,

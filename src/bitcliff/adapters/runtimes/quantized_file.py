@@ -12,6 +12,7 @@ from bitcliff.adapters.onnx.baseline import (
     quantized_operators,
 )
 from bitcliff.adapters.onnx.file import read_onnx
+from bitcliff.adapters.onnx.one_piece import in_one_piece, put_examples_first
 from bitcliff.adapters.optional import require
 from bitcliff.adapters.runtimes.integer_sums import integer_sums
 from bitcliff.adapters.runtimes.session import (
@@ -22,7 +23,7 @@ from bitcliff.adapters.runtimes.session import (
 )
 from bitcliff.adapters.wording import one_line, shortened
 from bitcliff.errors import InputError
-from bitcliff.points.outputs import chosen_output
+from bitcliff.points.outputs import chosen_output, moved_of
 from bitcliff.types.runtime import Runtime
 from bitcliff.types.subject import Subject
 
@@ -59,7 +60,15 @@ def load_file(
         session = open_session(onnxruntime, path)
     except Exception as error:
         raise InputError(f"--runtime {name}: cannot be run ({one_line(error)})") from error
-    output = _same_ends(name, subject, in_float, session)
+    output = _judged(name, in_float, session)
+    model: Any = file.model
+    source: Path | bytes = path
+    if (moved := moved_of(subject.module)) is not None:
+        model = in_one_piece(path)
+        put_examples_first(model.graph, moved, output)
+        source = model.SerializeToString()
+        session = open_session(onnxruntime, source)
+    _check_ends(name, subject, in_float, session, output)
     return Runtime(
         name=name,
         version=f"onnxruntime {onnxruntime.__version__}, file {file.sha256[:12]}",
@@ -70,7 +79,7 @@ def load_file(
         quantized=dict(layers[0] or operators),
         in_float=dict(layers[1]),
         batches=takes_batches(session) and takes_batches(in_float),
-        sums=integer_sums(onnxruntime, file.model, path, output),
+        sums=integer_sums(onnxruntime, model, source, output),
     )
 
 
@@ -92,8 +101,17 @@ def _layers(model: Any) -> tuple[Counter[str], Counter[str]]:
     return found
 
 
-def _same_ends(name: str, subject: Subject, in_float: Any, session: Any) -> str:
-    """The name of the file's output; both take the same inputs and give the same scores."""
+def _judged(name: str, in_float: Any, session: Any) -> str:
+    """The name of the file's output that is compared with the network's in float."""
+    wanted, known = in_float.get_outputs()[0].name, session_outputs(session)
+    try:
+        return chosen_output(known, wanted if wanted in known else None)
+    except InputError as error:
+        raise InputError(f"--runtime {name}: {shortened(str(error))}") from error
+
+
+def _check_ends(name: str, subject: Subject, in_float: Any, session: Any, output: str) -> None:
+    """InputError unless both take the same inputs and give the same scores."""
     ours, theirs = in_float.get_inputs(), session.get_inputs()
     if len(ours) == len(theirs) == 1:
         pairs = [(ours[0], theirs[0])]
@@ -105,16 +123,10 @@ def _same_ends(name: str, subject: Subject, in_float: Any, session: Any) -> str:
     for one, other in pairs:
         if not _alike(one, other):
             raise _other(name, subject, "takes", _words(other), _words(one))
-    outputs = {one.name: one for one in session.get_outputs()}
     wanted = in_float.get_outputs()[0]
-    known = session_outputs(session)
-    try:
-        chosen = chosen_output(known, wanted.name if wanted.name in known else None)
-    except InputError as error:
-        raise InputError(f"--runtime {name}: {shortened(str(error))}") from error
-    if not _alike(wanted, outputs[chosen]):
-        raise _other(name, subject, "gives", _words(outputs[chosen]), _words(wanted))
-    return chosen
+    given = next(one for one in session.get_outputs() if one.name == output)
+    if not _alike(wanted, given):
+        raise _other(name, subject, "gives", _words(given), _words(wanted))
 
 
 def _alike(one: Any, other: Any) -> bool:

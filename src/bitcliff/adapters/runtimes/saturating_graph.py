@@ -38,7 +38,7 @@ def saturating_file(model: Any, found: Sequence[tuple[Any, Weight]]) -> bytes:
     others = [named(node) for node, weight in found if not _can_be_added(node, weight)]
     if others:
         raise InputError(
-            "only products by one matrix, LSTM and convolutions are added pair by pair here, and "
+            "only products by a matrix, LSTM and convolutions are added pair by pair here, and "
             f"not {shortened(listed(others, _NAMED))}"
         )
     outputs = {node.output[0]: weight for node, weight in found}
@@ -62,7 +62,8 @@ def saturating_file(model: Any, found: Sequence[tuple[Any, Weight]]) -> bytes:
 def _can_be_added(node: Any, weight: Weight) -> bool:
     if node.op_type in (LSTM, "QLinearConv"):
         return node.op_type == LSTM or not node.domain
-    return weight.ndim == 2 and node.op_type in FORMS
+    stack = weight.ndim == 3 and node.op_type == "MatMulInteger"
+    return stack or (weight.ndim == 2 and node.op_type in FORMS)
 
 
 def _in_pairs(onnx: Any, node: Any, weight: Weight, constants: Constants, place: int) -> list[Any]:
