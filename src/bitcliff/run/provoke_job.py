@@ -12,6 +12,7 @@ from pydantic import TypeAdapter
 from bitcliff.adapters import load_examples
 from bitcliff.adapters.corruptions import image_corruptions
 from bitcliff.adapters.optional import require
+from bitcliff.adapters.sound_corruptions import sound_corruptions
 from bitcliff.audit import AssessSettings
 from bitcliff.audit.prepare import Prepared, prepare
 from bitcliff.errors import InputError
@@ -177,8 +178,10 @@ def _around(name: str, network: Provoking) -> Neighbourhood:
         found: Callable[..., Any] = require("cmaes", "provoke", f"--within {name}").CMA
         return found
 
-    def corruptions() -> tuple[Corruption, ...]:
-        return (*image_corruptions(), normalisation_shift)
+    def corruptions(rate: int | None) -> tuple[Corruption, ...]:
+        if rate is None:
+            return (*image_corruptions(), normalisation_shift)
+        return sound_corruptions(rate)
 
     return neighbourhood(name, network.prepared, network.parents, corruptions, optimiser)
 

@@ -353,9 +353,10 @@ class ProvokeSettings(Settings):
     """Where and how hard inputs are looked for on which quantization fails."""
 
     within: tuple[str, ...] = ()
-    """A set around each example: linf:8/255, l2:0.5, patch:8, corruption:3 or text:2; or data:DIR,
-    other data without labels, ranked by what float's pass tells. May be given again. By default
-    linf:8/255 and corruption:3 of images, text:2 of texts; with --universal a patch and linf:8/255
+    """A set around each example: linf:8/255, l2:0.5, patch:8, corruption:3, audio:3 or text:2; or
+    data:DIR, other data without labels, ranked by what float's pass tells. May be given again. By
+    default linf:8/255 and corruption:3 of images, text:2 of texts, audio:3 of sound files; with
+    --universal a patch and linf:8/255
     of images, prefix:1 of texts."""
     universal: bool = False
     """Look for one trigger for all inputs that turns the quantized network, and not float, to one

@@ -94,7 +94,7 @@ class Provoking:
         images = isinstance(inputs, Tensor) and bool(
             layout_of(inputs, prepared.subject.preprocessing)
         )
-        return usual_sets(inputs, images)
+        return usual_sets(inputs, images, prepared.subject.hearing is not None)
 
     @property
     def parents(self) -> Inputs:

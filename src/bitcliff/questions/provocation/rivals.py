@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Literal
 
 import torch
@@ -14,7 +15,7 @@ from bitcliff.audit.evaluator import Evaluator, margins
 from bitcliff.audit.inputs import laid_out_for_speed, nudged
 from bitcliff.points import Attachment
 from bitcliff.points.attach import Rounding
-from bitcliff.points.forward import batch_size
+from bitcliff.points.forward import batch_size, each
 from bitcliff.points.operations import Channels
 from bitcliff.points.rows import summed_last
 from bitcliff.policy.guard import Guard, score_signals
@@ -288,9 +289,8 @@ class Rivals:
         return (self._followed if self.remedied is None else self.remedied.attachment).widths
 
     def _float_nudged(self, inputs: Inputs, slopes: Slopes) -> Tensor:
-        if isinstance(inputs, Tensor):
-            return self._float(nudged(inputs, number=0), slopes)
-        assert self.embedding is not None  # noqa: S101  (sets of texts have seen to it)
+        if self.embedding is None:
+            return self._float(each(inputs, partial(nudged, number=0)), slopes)
         hook = self.embedding.register_forward_hook(
             lambda _module, _given, out: nudged(out, number=0)
         )
