@@ -22,8 +22,8 @@ from bitcliff.types.within import read_within
 from tests.sound_models import RATE, classifier, save_model, save_tones
 
 VALUES = "input_values"
-THREE = Format(
-    activations=Numerics(element="uint3", group="example", scale="minmax-zero"),
+COARSE = Format(
+    activations=Numerics(element="uint2", group="example", scale="minmax-zero"),
     weights=Numerics(element="int4", group="batch", scale="amax", divisor=7.0),
     everywhere=True,
 )
@@ -34,16 +34,16 @@ def network(tmp_path_factory: pytest.TempPathFactory) -> Prepared:
     """Sounds of three lengths, padded together."""
     folder = tmp_path_factory.mktemp("tones")
     save_model(classifier(False), folder / "model")
-    save_tones(folder / "data", 2)
+    save_tones(folder / "data", 3)
     subject = load_model(f"hf:{folder / 'model'}")
     examples = load_examples(str(folder / "data"), subject=subject)
-    settings = AssessSettings(numerics=("f",), formats={"f": THREE}, budgets=(), include_stem=True)
+    settings = AssessSettings(numerics=("f",), formats={"f": COARSE}, budgets=(), include_stem=True)
     return prepare(subject, examples, settings)
 
 
 def test_sounds_are_found_that_a_format_mishears_and_float_does_not(network: Prepared) -> None:
-    settings = ProvokeSettings(effort=60)
-    given = provoking(network, "f", THREE, settings)
+    settings = ProvokeSettings(effort=48, delta=0.1)
+    given = provoking(network, "f", COARSE, settings)
     assert given.sets == ("audio:3",)
     rates = list[int | None]()
 
@@ -51,7 +51,7 @@ def test_sounds_are_found_that_a_format_mishears_and_float_does_not(network: Pre
         rates.append(rate)
         return sound_corruptions(RATE)
 
-    around = neighbourhood("audio:3", network, given.parents, corruptions, lambda: cmaes.CMA)
+    around = neighbourhood("audio:5", network, given.parents, corruptions, lambda: cmaes.CMA)
     assert rates == [RATE]
     saved = list[tuple[Inputs, Inputs]]()
     searched = given.searched(
