@@ -47,7 +47,8 @@ def sound_corruptions(rate: int) -> tuple[Corruption, ...]:
         spectrum = torch.fft.rfft(_noise(x, rng))
         falling = torch.arange(spectrum.shape[-1]).clamp(min=1).rsqrt()
         noise = torch.fft.irfft(spectrum * falling, n=x.shape[-1])
-        return x + strength_at(NOISE, degree) * _loudness(x) * noise / _loudness(noise)
+        changed: Wave = x + strength_at(NOISE, degree) * _loudness(x) * noise / _loudness(noise)
+        return changed
 
     def gain(x: Wave, degree: Degree, rng: np.random.Generator) -> Wave:
         way = 1 if rng.random() < 0.5 else -1

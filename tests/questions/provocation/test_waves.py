@@ -97,5 +97,6 @@ def test_what_is_no_sound_is_refused_in_one_line() -> None:
     found = waves_of(read_within("audio:3@16000"), named, None)
     assert (found.name, found.rate, found.full) == ("heard", 16_000, 1.0)
     other = found.put([one + 1 for one in found.of(named)], named)
+    assert not isinstance(other, torch.Tensor)
     assert torch.equal(other["heard"], sounds + 1)
     assert torch.equal(other["state"], named["state"])
