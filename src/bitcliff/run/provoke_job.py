@@ -87,9 +87,13 @@ def run_provoke(job: ProvokeJob, listener: Listener) -> Provocation:
     """
     began, out = now(), job.what.out
     check_run_directory(out, PROVOKE.command)
-    network = _network(job, listener)
+    loaded = load_subject_and_data(job.what, listener)
+    pools = [*_pools(job, *loaded, listener)]
+    network = _network(job, *loaded, listener)
+    if pools and isinstance(task_of(network.prepared.subject.module), AgainstFloat):
+        name = pools[0][0].name
+        raise InputError(f"--within {name}: for decisions that are read off the scores alone")
     around = [_around(name, network) for name in network.sets]
-    pools = [*_pools(job, network.prepared, listener)]
     config = _config(job, network) | {"pools": [pool.sha256 for _, pool in pools]}
     with measuring(PROVOKE.command, out, config, began) as partial:
         if not _goes_on(partial, listener):  # Those there are of another run.
@@ -112,7 +116,7 @@ def run_universal(job: ProvokeJob, listener: Listener) -> Universal:
         raise InputError("--guard has no effect with --universal; leave one of them out")
     if isinstance(job.numerics, BitsBy):
         raise InputError("--policy has no effect with --universal; leave one of them out")
-    network = _network(job, listener)
+    network = _network(job, *load_subject_and_data(job.what, listener), listener)
     scan, config = scanning(network), _config(job, network)
     with measuring(UNIVERSAL.command, out, config, began) as partial:
         _goes_on(partial, listener)
@@ -126,9 +130,11 @@ def run_universal(job: ProvokeJob, listener: Listener) -> Universal:
         return written(UNIVERSAL, observed, out, config, render_universal)
 
 
-def _network(job: ProvokeJob, listener: Listener) -> Provoking:
+def _network(
+    job: ProvokeJob, subject: Subject, examples: Examples, listener: Listener
+) -> Provoking:
     """Both networks, run on the examples as they are."""
-    prepared = _prepared(job, listener)
+    prepared = _prepared(job, subject, examples, listener)
     listener.stage(f"Float and {job.name}, on the examples as they are")
     shipped: Format | Adaptive
     if isinstance(job.numerics, BitsBy):
@@ -155,8 +161,9 @@ def _goes_on(partial: Partial, listener: Listener) -> bool:
     return bool(partial.resumed)
 
 
-def _prepared(job: ProvokeJob, listener: Listener) -> Prepared:
-    subject, examples = load_subject_and_data(job.what, listener)
+def _prepared(
+    job: ProvokeJob, subject: Subject, examples: Examples, listener: Listener
+) -> Prepared:
     asked = job.settings
     settings = AssessSettings(
         exclude=asked.exclude, fold_batchnorm=asked.fold_batchnorm, seed=asked.seed
@@ -237,7 +244,7 @@ def _around(name: str, network: Provoking) -> Neighbourhood:
 
 
 def _pools(
-    job: ProvokeJob, prepared: Prepared, listener: Listener
+    job: ProvokeJob, subject: Subject, own: Examples, listener: Listener
 ) -> Iterator[tuple[Within, Examples]]:
     """The other data, whole; labels that they may have are not looked at.
 
@@ -250,16 +257,13 @@ def _pools(
             continue
         if job.settings.max_provoked is not None and len(job.settings.within) == 1:
             raise InputError(f"--max-provoked needs a set around the examples beside {name}")
-        if isinstance(task_of(prepared.subject.module), AgainstFloat):
-            raise InputError(f"--within {name}: for decisions that are read off the scores alone")
         listener.stage(f"Loading {within.data}")
         pool = load_examples(
             within.data,
-            subject=prepared.subject,
+            subject=subject,
             seed=job.settings.seed,
             options=job.what.data_options,
         )
-        own = prepared.examples
         for problem in differences(own, replace(pool, labels=own.labels)):
             raise InputError(f"--within {name}: {problem}")
         yield within, replace(pool, labels=None)
