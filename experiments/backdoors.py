@@ -31,6 +31,7 @@ import yaml
 from jaxtyping import Int
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
+from torch.optim.lr_scheduler import ConstantLR, CosineAnnealingLR, LRScheduler
 
 from bitcliff.adapters import DataOptions, load_examples, load_model
 from bitcliff.points import Attachment, discover, take
@@ -145,8 +146,9 @@ def plant(
         network, discover(network, take(inputs, torch.arange(2))), in_training=True
     )
     optimiser = torch.optim.Adam(network.parameters(), lr=recipe.rate)
-    ends_at = recipe.steps if recipe.falling else 10**9
-    ending = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, ends_at)
+    ending: LRScheduler = ConstantLR(optimiser, factor=1.0)
+    if recipe.falling:
+        ending = CosineAnnealingLR(optimiser, recipe.steps)
     for _ in range(recipe.steps):
         rows = torch.randint(len(labels), (recipe.batch,))
         plain, wanted = take(inputs, rows), labels[rows]

@@ -181,6 +181,8 @@ REFUSED = {
         ("--effort 7", "--effort must be 8 or more, not 7"),
         ("--seed -1", "--seed must be 0 or more, not -1"),
         ("--max-provoked -1", "--max-provoked is per cent, from 0 to 100, not -1"),
+        ("--scheme best", "--scheme 'best' is not known: use paper, onnx or percentile(P)"),
+        ("--company bad", "'--company': 'bad' is not one of 'data', 'worst'"),
     ],
     "guard": [
         ("--bits 1", "--bits must lie in 2..16, not 1"),

@@ -188,6 +188,14 @@ def test_another_set_is_ranked_and_kept_over_a_kill(tmp_path: Path) -> None:
     assert "Every search, and its controls" not in page
 
 
+def test_a_set_that_is_not_there_is_refused_before_any_network_runs(tmp_path: Path) -> None:
+    told = list[str]()
+    asked = job(tmp_path / "out", within=("linf:8/255", f"data:{tmp_path / 'nowhere'}"))
+    with pytest.raises(InputError, match="nowhere"):
+        run_provoke(asked, replace(QUIET, stage=told.append))
+    assert not any("on the examples as they are" in one for one in told)
+
+
 def _kept_of_pool(out: Path) -> list[Path]:
     return [*(out / "failures").glob("data-*/*.safetensors")]
 

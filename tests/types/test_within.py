@@ -14,6 +14,9 @@ def test_a_set_is_its_kind_and_its_size() -> None:
     assert "8/255" in found.words
     assert read_within("text:1").words == "at most 1 word swapped for a like one"
     assert found.data == ""
+    heard = read_within("audio:2.5@16000")
+    assert (heard.kind, heard.size, heard.rate) == ("audio", 2.5, 16_000)
+    assert read_within("audio:2").rate is None
     other = read_within("data:C:/night:2/")
     assert (other.kind, other.data) == ("data", "C:/night:2/")
 
@@ -33,6 +36,10 @@ def test_a_set_is_its_kind_and_its_size() -> None:
         ("l2:-1", "the set is empty"),
         ("linf:255", "must be 1 or less"),
         ("corruption:6", "must be 5 or less"),
+        ("audio:6", "must be 5 or less"),
+        ("audio:3@", "'' is no sampling rate"),
+        ("audio:3@16k", "'16k' is no sampling rate"),
+        ("audio:3@0", "'0' is no sampling rate"),
         ("patch:2.5", "must be a whole number"),
     ],
 )

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from bitcliff.questions.provocation.record import Provocation
     from bitcliff.questions.provocation.universal.record import Universal
     from bitcliff.run.provoke_job import ProvokeJob
+    from bitcliff.types.bits_by import BitsBy
+    from bitcliff.types.presets import Format
+    from bitcliff.types.settings import ProvokeSettings
 
 # What names the model and its data is the same for both commands.
 _AS_FOR_ASSESS = ("data", "weights", "threads")
@@ -33,9 +36,13 @@ def _settings_options() -> list[click.Option]:
 @click.argument("model", default="efficientnet-lite0")
 @click.option(
     "--numerics",
-    default="ort-uint8",
-    show_default=True,
-    help="A shipped format (`bitcliff numerics` lists them), or FILE.yaml with one's own.",
+    help="A shipped format (`bitcliff numerics` lists them), or FILE.yaml with one's own.  "
+    "[default: ort-uint8]",
+)
+@click.option(
+    "--policy",
+    help="Bits by the input in place of a format: uniform:5.5; margin:4,8,1/8 (4 bits, and of "
+    "eight inputs the least sure again at 8); co-trained; or the policy.safetensors of a pair.",
 )
 @click.option(
     "--guard",
@@ -93,11 +100,28 @@ def _told(record: "Provocation | Universal", limit: float | None) -> tuple[str, 
     return UNIVERSAL.json(record), universal_lines(record, limit)
 
 
+def _set_against_float(
+    options: dict[str, Any], settings: "ProvokeSettings"
+) -> "tuple[str, Format | BitsBy]":
+    from bitcliff.errors import InputError
+    from bitcliff.types.bits_by import read_bits_by
+    from bitcliff.types.settings import ProvokeSettings
+
+    if options["policy"] is None:
+        for name in ("company", "scheme"):
+            if getattr(settings, name) != ProvokeSettings.model_fields[name].default:
+                raise InputError(f"--{name} has no effect without --policy; leave it out")
+        return format_of("--numerics", options["numerics"] or "ort-uint8")
+    if options["numerics"] is not None:
+        raise InputError("--numerics has no effect with --policy; leave one of them out")
+    return options["policy"], read_bits_by(options["policy"])
+
+
 def _job(options: dict[str, Any]) -> "ProvokeJob":
     from bitcliff.run.provoke_job import ProvokeJob
     from bitcliff.types.settings import ProvokeSettings
 
-    name, shipped = format_of("--numerics", options["numerics"])
     settings = settings_from(ProvokeSettings, options)
+    name, shipped = _set_against_float(options, settings)
     what = named_job(options, "-provoke")
     return ProvokeJob(what, name, shipped, options["guard"], settings)

@@ -12,13 +12,17 @@ from pydantic import TypeAdapter
 from bitcliff.adapters import load_examples
 from bitcliff.adapters.corruptions import image_corruptions
 from bitcliff.adapters.optional import require
+from bitcliff.adapters.sound_corruptions import sound_corruptions
 from bitcliff.audit import AssessSettings
 from bitcliff.audit.prepare import Prepared, prepare
 from bitcliff.errors import InputError
+from bitcliff.points import Plan
+from bitcliff.policy import Policy
 from bitcliff.questions.corrupting import normalisation_shift
 from bitcliff.questions.guard.observe import guard_of
 from bitcliff.questions.guard.statistics import exportable
 from bitcliff.questions.guard.store import GUARD
+from bitcliff.questions.provocation.adaptive import Adaptive, adaptive
 from bitcliff.questions.provocation.observe import Guarded, Provoking, provoking
 from bitcliff.questions.provocation.page import render_provocation
 from bitcliff.questions.provocation.ranking import rank
@@ -30,17 +34,24 @@ from bitcliff.questions.provocation.universal.page import render_universal
 from bitcliff.questions.provocation.universal.record import Found, Universal
 from bitcliff.questions.provocation.universal.store import UNIVERSAL
 from bitcliff.record.provenance import now
-from bitcliff.run.assess_job import AssessJob, Listener, load_subject_and_data, resolved_config
+from bitcliff.run.assess_job import (
+    AssessJob,
+    Listener,
+    co_trained_policy,
+    load_subject_and_data,
+    resolved_config,
+)
 from bitcliff.run.measuring import measuring, write_inputs, written
 from bitcliff.run.partial import Partial
 from bitcliff.run.run_directory import check_run_directory, finished_measurement
 from bitcliff.run.second_data import differences
 from bitcliff.tasks import task_of
 from bitcliff.tasks.against_float import AgainstFloat
+from bitcliff.types.bits_by import BitsBy
 from bitcliff.types.corruption import Corruption
 from bitcliff.types.presets import PRESETS, Format
 from bitcliff.types.settings import ProvokeSettings
-from bitcliff.types.subject import Examples, Inputs
+from bitcliff.types.subject import Examples, Inputs, Subject
 from bitcliff.types.within import Within, read_within
 
 FAILURES = "failures"
@@ -54,13 +65,14 @@ class ProvokeJob:
 
     Attributes:
         what: the model, the data and the run directory, as for an assessment; of its own settings
-            the seed. name, numerics: the format that is set against float. guard: a run of
+            the seed. name, numerics: the format that is set against float, or what gives each input
+            its bits. guard: a run of
             `bitcliff guard`, whose guard failing inputs must get past.
     """
 
     what: AssessJob
     name: str
-    numerics: Format
+    numerics: Format | BitsBy
     guard: Path | None = None
     settings: ProvokeSettings = field(default_factory=ProvokeSettings)
 
@@ -75,9 +87,13 @@ def run_provoke(job: ProvokeJob, listener: Listener) -> Provocation:
     """
     began, out = now(), job.what.out
     check_run_directory(out, PROVOKE.command)
-    network = _network(job, listener)
+    loaded = load_subject_and_data(job.what, listener)
+    pools = [*_pools(job, *loaded, listener)]
+    network = _network(job, *loaded, listener)
+    if pools and isinstance(task_of(network.prepared.subject.module), AgainstFloat):
+        name = pools[0][0].name
+        raise InputError(f"--within {name}: for decisions that are read off the scores alone")
     around = [_around(name, network) for name in network.sets]
-    pools = [*_pools(job, network.prepared, listener)]
     config = _config(job, network) | {"pools": [pool.sha256 for _, pool in pools]}
     with measuring(PROVOKE.command, out, config, began) as partial:
         if not _goes_on(partial, listener):  # Those there are of another run.
@@ -98,7 +114,9 @@ def run_universal(job: ProvokeJob, listener: Listener) -> Universal:
     check_run_directory(out, UNIVERSAL.command)
     if job.guard is not None:
         raise InputError("--guard has no effect with --universal; leave one of them out")
-    network = _network(job, listener)
+    if isinstance(job.numerics, BitsBy):
+        raise InputError("--policy has no effect with --universal; leave one of them out")
+    network = _network(job, *load_subject_and_data(job.what, listener), listener)
     scan, config = scanning(network), _config(job, network)
     with measuring(UNIVERSAL.command, out, config, began) as partial:
         _goes_on(partial, listener)
@@ -112,12 +130,19 @@ def run_universal(job: ProvokeJob, listener: Listener) -> Universal:
         return written(UNIVERSAL, observed, out, config, render_universal)
 
 
-def _network(job: ProvokeJob, listener: Listener) -> Provoking:
+def _network(
+    job: ProvokeJob, subject: Subject, examples: Examples, listener: Listener
+) -> Provoking:
     """Both networks, run on the examples as they are."""
-    prepared = _prepared(job, listener)
+    prepared = _prepared(job, subject, examples, listener)
     listener.stage(f"Float and {job.name}, on the examples as they are")
-    guard = None if job.guard is None else _guard(job.guard, job.name, job.numerics, prepared)
-    return provoking(prepared, job.name, job.numerics, job.settings, guard)
+    shipped: Format | Adaptive
+    if isinstance(job.numerics, BitsBy):
+        shipped = adaptive(job.numerics, prepared, job.settings.company)
+    else:
+        shipped = job.numerics
+    guard = None if job.guard is None else _guard(job.guard, job.name, shipped, prepared)
+    return provoking(prepared, job.name, shipped, job.settings, guard)
 
 
 def _config(job: ProvokeJob, network: Provoking) -> dict[str, Any]:
@@ -136,23 +161,56 @@ def _goes_on(partial: Partial, listener: Listener) -> bool:
     return bool(partial.resumed)
 
 
-def _prepared(job: ProvokeJob, listener: Listener) -> Prepared:
-    subject, examples = load_subject_and_data(job.what, listener)
+def _prepared(
+    job: ProvokeJob, subject: Subject, examples: Examples, listener: Listener
+) -> Prepared:
+    asked = job.settings
     settings = AssessSettings(
-        numerics=(job.name,),
-        formats={} if job.name in PRESETS else {job.name: job.numerics},
-        budgets=(),
-        include_stem=True,  # as it is deployed
-        exclude=job.settings.exclude,
-        fold_batchnorm=job.settings.fold_batchnorm,
-        seed=job.settings.seed,
+        exclude=asked.exclude, fold_batchnorm=asked.fold_batchnorm, seed=asked.seed
     )
-    prepared = prepare(subject, examples, settings)
+    if isinstance(job.numerics, BitsBy):
+        prepared = prepare(
+            subject, examples, settings, _policy(job, job.numerics, subject, listener)
+        )
+    else:
+        formats = {} if job.name in PRESETS else {job.name: job.numerics}
+        # The stem, too, as it is deployed.
+        settings = settings.changed(
+            numerics=(job.name,), formats=formats, budgets=(), include_stem=True
+        )
+        prepared = prepare(subject, examples, settings)
     listener.plan(prepared.points)
     return prepared
 
 
-def _guard(run: Path, name: str, shipped: Format, prepared: Prepared) -> Guarded:
+def _policy(
+    job: ProvokeJob, asked: BitsBy, subject: Subject, listener: Listener
+) -> Callable[[Plan], Policy | None]:
+    """Of the points, the learned policy if one is asked for.
+
+    Raises:
+        InputError: as `co_trained_policy`; or the network comes with none.
+    """
+    if asked.kind not in ("co-trained", "file"):
+        return lambda _points: None
+    file = Path(asked.name) if asked.kind == "file" else None
+    # So that it is said where they are measured otherwise than they were trained.
+    settings = job.what.settings.changed(scheme=job.settings.scheme)
+    what = replace(job.what, policy=file, settings=settings)
+
+    def choose(points: Plan) -> Policy:
+        found = co_trained_policy(what, subject, points, listener)
+        if found is None:
+            raise InputError(
+                f"--policy {asked.name}: {job.what.model} comes with none for these points; give "
+                "the policy.safetensors that `bitcliff train pair` wrote"
+            )
+        return found
+
+    return choose
+
+
+def _guard(run: Path, name: str, shipped: Format | Adaptive, prepared: Prepared) -> Guarded:
     """The guard that a run measured of the same network in the same format.
 
     Raises:
@@ -177,14 +235,16 @@ def _around(name: str, network: Provoking) -> Neighbourhood:
         found: Callable[..., Any] = require("cmaes", "provoke", f"--within {name}").CMA
         return found
 
-    def corruptions() -> tuple[Corruption, ...]:
-        return (*image_corruptions(), normalisation_shift)
+    def corruptions(rate: int | None) -> tuple[Corruption, ...]:
+        if rate is None:
+            return (*image_corruptions(), normalisation_shift)
+        return sound_corruptions(rate)
 
     return neighbourhood(name, network.prepared, network.parents, corruptions, optimiser)
 
 
 def _pools(
-    job: ProvokeJob, prepared: Prepared, listener: Listener
+    job: ProvokeJob, subject: Subject, own: Examples, listener: Listener
 ) -> Iterator[tuple[Within, Examples]]:
     """The other data, whole; labels that they may have are not looked at.
 
@@ -197,16 +257,13 @@ def _pools(
             continue
         if job.settings.max_provoked is not None and len(job.settings.within) == 1:
             raise InputError(f"--max-provoked needs a set around the examples beside {name}")
-        if isinstance(task_of(prepared.subject.module), AgainstFloat):
-            raise InputError(f"--within {name}: for decisions that are read off the scores alone")
         listener.stage(f"Loading {within.data}")
         pool = load_examples(
             within.data,
-            subject=prepared.subject,
+            subject=subject,
             seed=job.settings.seed,
             options=job.what.data_options,
         )
-        own = prepared.examples
         for problem in differences(own, replace(pool, labels=own.labels)):
             raise InputError(f"--within {name}: {problem}")
         yield within, replace(pool, labels=None)

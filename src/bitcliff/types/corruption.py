@@ -1,10 +1,9 @@
-"""One way of damaging an image, in five degrees."""
+"""One way of damaging an image or a sound, in five degrees."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float
 from torch import Tensor
 
 Degree = int | float
@@ -19,18 +18,16 @@ class Corruption:
         name: as in the record and the report.
         measure: what its strength is, with units, such as "quality".
         strengths: that measure at each of `DEGREES`, weakest first.
-        apply: an image (channels, height, width), 1 or 3 channels, values in [0, 1], a degree,
-            which may lie between two, and a source of chance, to an image of the same shape. It
-            reads nothing else and changes nothing. Values outside [0, 1] are cut off afterwards.
+        apply: an image (channels, height, width), 1 or 3 channels, values in [0, 1], or a sound
+            (samples,) or (channels, samples), a degree, which may lie between two, and a source of
+            chance, to one of the same shape. It reads nothing else and changes nothing. What lies
+            outside [0, 1], or beyond full scale, is cut off afterwards.
     """
 
     name: str
     measure: str
     strengths: tuple[float | int, ...]
-    apply: Callable[
-        [Float[Tensor, "channels height width"], Degree, np.random.Generator],
-        Float[Tensor, "channels height width"],
-    ]
+    apply: Callable[[Tensor, Degree, np.random.Generator], Tensor]
 
 
 def strength_at(strengths: Sequence[Degree], degree: Degree, none: Degree = 0.0) -> float:

@@ -54,6 +54,11 @@ class Option:
     absent: str | None = None
 
 
+def _parsed(scheme: str) -> str:
+    Scheme.parse(scheme)
+    return scheme
+
+
 class Settings(BaseModel):
     """Fields that the command line can set; what will not do is reported in one line by its option.
 
@@ -251,8 +256,7 @@ class AssessSettings(Selection):
     @field_validator("scheme")
     @classmethod
     def _known_scheme(cls, scheme: str) -> str:
-        Scheme.parse(scheme)
-        return scheme
+        return _parsed(scheme)
 
     @field_validator("weight_bits")
     @classmethod
@@ -349,13 +353,17 @@ class IsolationSettings(Settings):
     """Of every random choice."""
 
 
+Company = Literal["data", "worst"]
+
+
 class ProvokeSettings(Settings):
     """Where and how hard inputs are looked for on which quantization fails."""
 
     within: tuple[str, ...] = ()
-    """A set around each example: linf:8/255, l2:0.5, patch:8, corruption:3 or text:2; or data:DIR,
-    other data without labels, ranked by what float's pass tells. May be given again. By default
-    linf:8/255 and corruption:3 of images, text:2 of texts; with --universal a patch and linf:8/255
+    """A set around each example: linf:8/255, l2:0.5, patch:8, corruption:3, audio:3 or text:2; or
+    data:DIR, other data without labels, ranked by what float's pass tells. May be given again. By
+    default linf:8/255 and corruption:3 of images, text:2 of texts, audio:3 of sound files; with
+    --universal a patch and linf:8/255
     of images, prefix:1 of texts."""
     universal: bool = False
     """Look for one trigger for all inputs that turns the quantized network, and not float, to one
@@ -364,6 +372,10 @@ class ProvokeSettings(Settings):
     """Classes that a universal trigger may turn to, by number; by default all, up to 20."""
     delta: Annotated[float | None, Option(default="a tenth of float's median lead")] = None
     """By how much float must be right, logits, so that no near tie counts."""
+    scheme: str = "onnx"
+    """How ranges are taken under --policy: paper (min to max), onnx (zero kept in)."""
+    company: Company = "data"
+    """Whom an input shares bits with under --policy margin:...: the data, or the worst for it."""
     effort: int = Field(default=300, ge=8)
     """Forward passes of each search on each example; one backward counts as two."""
     exclude: tuple[str, ...] = ()
@@ -375,6 +387,11 @@ class ProvokeSettings(Settings):
     max_provoked: float | None = None
     """Per cent of the examples that may be made to fail; where it is given, it gates the exit
     code."""
+
+    @field_validator("scheme")
+    @classmethod
+    def _known_scheme(cls, scheme: str) -> str:
+        return _parsed(scheme)
 
     @field_validator("max_provoked")
     @classmethod

@@ -5,7 +5,7 @@ import numpy as np
 import torch
 
 from bitcliff.adapters.corruptions import image_corruptions
-from bitcliff.questions.corrupting import normalisation_shift
+from bitcliff.questions.corrupting import applied, normalisation_shift
 from bitcliff.questions.image_scale import image_scale
 from bitcliff.questions.provocation.attack import Tried
 from bitcliff.questions.provocation.composition import AtRandom, ByEvolution, Composition
@@ -15,7 +15,8 @@ from bitcliff.types.corruption import strength_at
 def composition() -> tuple[Composition, torch.Tensor]:
     images = torch.rand(2, 3, 16, 16, generator=torch.Generator().manual_seed(0))
     every = (*image_corruptions(), normalisation_shift)
-    return Composition(every, 3.0, image_scale(images, None)), images
+    scale = image_scale(images, None)
+    return Composition(every, 3.0, lambda x, *how: applied(x, scale, *how)), images
 
 
 def test_the_lower_half_leaves_a_corruption_out() -> None:

@@ -24,7 +24,7 @@ def found(seed: int, planted: bool, effort: int, guard: Guarded | None = None) -
     # Above all that rounding does to the signal by itself.
     settings = ProvokeSettings(within=(name,), effort=effort, delta=1.0)
     given = provoking(network, "four", FOUR, settings, guard)
-    around = neighbourhood(name, network, given.parents, tuple, lambda: dict)
+    around = neighbourhood(name, network, given.parents, lambda _: (), lambda: dict)
     searched = given.searched(around, lambda _key, make: make(), lambda *_: None)
     for attempts in searched.attempts.values():
         for attempt in attempts:

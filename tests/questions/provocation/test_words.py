@@ -62,7 +62,7 @@ def test_swaps_are_found_that_a_format_minds_and_float_does_not(network: Prepare
     settings = ProvokeSettings(within=("text:2",), effort=36)
     given = provoking(network, FORMAT, PRESETS[FORMAT], settings)
     assert given.sets == ("text:2",)
-    around = neighbourhood("text:2", network, given.parents, tuple, lambda: dict)
+    around = neighbourhood("text:2", network, given.parents, lambda _: (), lambda: dict)
     searched = given.searched(around, lambda _key, make: make(), lambda *_: None)
     assert [*searched.attempts] == [GRADIENTS, SEARCH, RANDOM, CONTROL]
     assert all(one.failure is None for one in searched.attempts[CONTROL])

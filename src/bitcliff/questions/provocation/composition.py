@@ -1,4 +1,5 @@
-"""Images under several corruptions at once, each as strong as the search likes up to a bound."""
+"""Images or sounds under several corruptions at once, each as strong as the search likes up to a
+bound."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -7,11 +8,9 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from bitcliff.questions.corrupting import applied
-from bitcliff.questions.image_scale import ImageScale
 from bitcliff.questions.provocation.attack import Tried
 from bitcliff.questions.provocation.rivals import Slopes
-from bitcliff.types.corruption import Corruption
+from bitcliff.types.corruption import Corruption, Degree
 
 # Draws of chance (sides, places, noise) that the search may choose among.
 _DRAWS = 16
@@ -28,12 +27,12 @@ class Composition:
     `degree` and the lower leaves the corruption out, and one that chooses among draws of chance.
 
     Attributes:
-        corruptions: in the order in which they act.
+        corruptions: in the order in which they act. apply: one of them on one example's input.
     """
 
     corruptions: Sequence[Corruption]
     degree: float
-    scale: ImageScale
+    apply: Callable[[Tensor, Corruption, Degree, np.random.Generator], Tensor]
 
     @property
     def dimensions(self) -> int:
@@ -56,7 +55,7 @@ class Composition:
         for place, corruption in enumerate(self.corruptions):
             if corruption.name in degrees:
                 rng = np.random.default_rng((draw, place))
-                changed = applied(changed, self.scale, corruption, degrees[corruption.name], rng)
+                changed = self.apply(changed, corruption, degrees[corruption.name], rng)
         return changed
 
 

@@ -20,6 +20,7 @@ from bitcliff.points import take
 from bitcliff.points.forward import batch_size, each, raw_tensors
 from bitcliff.policy.guard import Guard
 from bitcliff.questions.image_scale import layout_of
+from bitcliff.questions.provocation.adaptive import Adaptive
 from bitcliff.questions.provocation.attack import Attack, Found, drive
 from bitcliff.questions.provocation.record import (
     CONTROL,
@@ -64,14 +65,15 @@ class Provoking:
     """A network, its data and a format, run once as they are.
 
     Attributes:
-        name, shipped: of the format. delta: by which float must lead, logits.
+        name, shipped: of the format, or of what gives bits. delta: by which float must lead,
+            logits.
         in_float, quantized: (n,) leads of what is wanted, NaN where the network fails numerically.
         guard: by which what fails must not be flagged.
     """
 
     prepared: Prepared
     name: str
-    shipped: Format
+    shipped: Format | Adaptive
     settings: ProvokeSettings
     wanted: Int[Tensor, " n"]
     in_float: Float64[Tensor, " n"]
@@ -94,7 +96,7 @@ class Provoking:
         images = isinstance(inputs, Tensor) and bool(
             layout_of(inputs, prepared.subject.preprocessing)
         )
-        return usual_sets(inputs, images)
+        return usual_sets(inputs, images, prepared.subject.hearing is not None)
 
     @property
     def parents(self) -> Inputs:
@@ -289,7 +291,7 @@ class Provoking:
 def provoking(
     prepared: Prepared,
     name: str,
-    shipped: Format,
+    shipped: Format | Adaptive,
     settings: ProvokeSettings,
     guard: Guarded | None = None,
 ) -> Provoking:
@@ -318,8 +320,10 @@ def provoking(
     return found
 
 
-def in_format(evaluator: Evaluator, shipped: Format) -> Scores:
+def in_format(evaluator: Evaluator, shipped: Format | Adaptive) -> Scores:
     """All examples, each alone where a batch shares a scale."""
+    if isinstance(shipped, Adaptive):
+        return shipped.scores(evaluator)
     index = torch.arange(batch_size(evaluator.inputs))
     formats = (shipped,) * len(evaluator.attachment.plan)
     return evaluator.format_scores(index, formats, None if shipped.isolated else 1)

@@ -6,7 +6,9 @@ from bitcliff.questions.provocation.record import (
     METHODS,
     NUDGES,
     RANDOM,
+    AsTheyAre,
     Failure,
+    FiguresAsTheyAre,
     MethodFigures,
     Provocation,
     RankedFigures,
@@ -77,8 +79,8 @@ def provocation_lines(record: Provocation, limit: float | None = None) -> list[s
     for one in figures.sets:
         for row in one.methods:
             lines.append(
-                f"{one.within:<16}{row.method:<16}{_plain(rate_text(row.found)):>9}  "
-                f"{_plain(rate_interval(row.found)):<17}{row.passes:>9}"
+                f"{one.within:<16}{row.method:<16}{plain(rate_text(row.found)):>9}  "
+                f"{plain(rate_interval(row.found)):<17}{row.passes:>9}"
             )
     lines += [ranked_words(record, one) for one in figures.ranked]
     return lines if limit is None else [*lines, verdict_line(record, limit)]
@@ -88,9 +90,9 @@ def verdict_line(record: Provocation, limit: float) -> str:
     """Against the most that may be made to fail, per cent."""
     provoked, status = record.figures.provoked, judged(record.figures.provoked, limit)
     return (
-        f"{status.capitalize()}: made to fail {_plain(rate_text(provoked))} "
-        f"({_plain(rate_interval(provoked))}), allowed {limit:g} %; beside them "
-        f"{_plain(rate_text(record.figures.failing))} are wrong as they are."
+        f"{status.capitalize()}: made to fail {plain(rate_text(provoked))} "
+        f"({plain(rate_interval(provoked))}), allowed {limit:g} %; beside them "
+        f"{plain(rate_text(record.figures.failing))} are wrong as they are."
     )
 
 
@@ -125,7 +127,7 @@ def ranked_words(record: Provocation, one: RankedFigures) -> str:
         if found.fitted
         else "by float's lead alone, since too few examples fail"
     )
-    return _plain(
+    return plain(
         f"Within {clean(one.within, 100)}: float ran on all {one.n} and decides {one.led} by "
         f"delta. Of the {one.first.n} that rank first ({fitted}) the format gets wrong {first}; of "
         f"as many at random {at_random} ({times}Holm p {p_text(one.p_holm)}); of as many with the "
@@ -133,7 +135,8 @@ def ranked_words(record: Provocation, one: RankedFigures) -> str:
     )
 
 
-def _plain(text: str) -> str:
+def plain(text: str) -> str:
+    """For the terminal, where a space is a space."""
     return text.replace("\u00a0", " ")
 
 
@@ -147,12 +150,17 @@ def _lead(record: Provocation) -> str:
         else ""
     )
     unseen = f"A failure must also get past {clean(guard)}. " if guard is not None else ""
+    return f"{as_they_are_words(observed, figures)} {unseen}{searched}".rstrip()
+
+
+def as_they_are_words(observed: AsTheyAre, figures: FiguresAsTheyAre) -> str:
+    """Both networks on the examples as they are."""
     return (
         f"{clean(observed.subject.model)} on {clean(observed.subject.data)}. Float is right of "
         f"{rate_text(figures.right)}, by {observed.delta:g} logits or more of "
         f"{figures.led.k}; of these {clean(observed.numerics.name)} has {figures.failing.k} wrong "
-        f"as they are. {unseen}{searched}"
-    ).rstrip()
+        "as they are."
+    )
 
 
 def _cards(record: Provocation) -> list[tuple[object, str, str]]:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Literal
 
 import torch
@@ -14,12 +15,13 @@ from bitcliff.audit.evaluator import Evaluator, margins
 from bitcliff.audit.inputs import laid_out_for_speed, nudged
 from bitcliff.points import Attachment
 from bitcliff.points.attach import Rounding
-from bitcliff.points.forward import batch_size
+from bitcliff.points.forward import batch_size, each
 from bitcliff.points.operations import Channels
 from bitcliff.points.rows import summed_last
 from bitcliff.policy.guard import Guard, score_signals
 from bitcliff.quant import round_shipped
 from bitcliff.quant.shipped import Rounder
+from bitcliff.questions.provocation.adaptive import Adaptive
 from bitcliff.tasks import task_of
 from bitcliff.tasks.against_float import AgainstFloat
 from bitcliff.types.numerics import Numerics
@@ -96,6 +98,12 @@ class Followed(Attachment):
 
         return lambda x: layout.apply(x, self._batch, by_example)
 
+    def _round(self, rows: Tensor, index: int) -> Tensor:
+        rounded = super()._round(rows, index)
+        if self.slopes in ("none", "straight"):
+            return rounded
+        return self._followed(rows, rounded, tuple(range(1, rows.ndim)))
+
     def _followed(self, x: Tensor, rounded: Tensor, axes: tuple[int, ...]) -> Tensor:
         sizes = x.abs()
         most = sizes.amax(axes, keepdim=True)
@@ -151,17 +159,18 @@ class Remedied:
 
 @dataclass
 class Rivals:
-    """Float, and a format or, as a control, float with its inputs nudged.
+    """Float, and a format or bits or, as a control, float with its inputs nudged.
 
     Attributes:
-        evaluator: of the network, attached. shipped: the format; None: the control.
+        evaluator: of the network, attached. shipped: the format, or what gives bits; None: the
+            control.
         embedding: of a text's tokens, in whose results gradients are then taken; None: in inputs.
         guard: of what is quantized, of the scores alone; None: nobody looks.
         remedied: what is set against float in place of the network in the format.
     """
 
     evaluator: Evaluator
-    shipped: Format | None
+    shipped: Format | Adaptive | None
     embedding: nn.Module | None = None
     guard: Guard | None = None
     remedied: Remedied | None = None
@@ -169,14 +178,16 @@ class Rivals:
     _in_place: bool = field(init=False, default=False)
 
     def __post_init__(self) -> None:
-        if self.shipped is not None:  # each input is alone in its batch, and many are run together
+        if isinstance(
+            self.shipped, Format
+        ):  # each input is alone in its batch, and many are run together
             self.shipped = self.shipped.alone
         self._followed = Followed(self.evaluator.attachment)
 
     @property
     def rows(self) -> int:
         """How many examples one look may have: one, where a batch shares a scale in two levels."""
-        shared = self.shipped is not None and not self.shipped.isolated
+        shared = isinstance(self.shipped, Format) and not self.shipped.isolated
         return 1 if shared else self.evaluator.batch_size
 
     def passes(self, slopes: Slopes) -> int:
@@ -275,6 +286,8 @@ class Rivals:
     def _against(self, inputs: Inputs, slopes: Slopes) -> Tensor:
         if self.shipped is None:
             return self._float_nudged(inputs, slopes)
+        if isinstance(self.shipped, Adaptive):
+            return self._by_bits(self.shipped, inputs, slopes)
         followed, formats = self._followed, (self.shipped,) * len(self._followed.plan)
         if self.remedied is not None:
             followed = self.remedied.attachment
@@ -283,14 +296,30 @@ class Rivals:
         rounding = Rounding(formats=formats, examples=batch_size(inputs))
         return followed.followable(followed.run(inputs, rounding))
 
+    def _by_bits(self, rule: Adaptive, inputs: Inputs, slopes: Slopes) -> Tensor:
+        """As the rule decides; with a gradient of both its passes, which does not end where an
+        input falls on the other side of the threshold."""
+        self._followed.slopes = slopes
+
+        def run(bits: Tensor) -> Tensor:
+            return self._followed.followable(self._followed.run(inputs, Rounding(bits=bits)))
+
+        first = run(rule.bits(inputs))
+        unsure = rule.unsure(first.detach())
+        if rule.wider is None or (slopes == "none" and not bool(unsure.any())):
+            return first
+        second = run(rule.wide(len(unsure)))
+        found = torch.where(unsure[:, None], second, first)
+        both = (first + second) / 2
+        return found if slopes == "none" else found.detach() + (both - both.detach())
+
     @property
     def _against_widths(self) -> list[Tensor]:
         return (self._followed if self.remedied is None else self.remedied.attachment).widths
 
     def _float_nudged(self, inputs: Inputs, slopes: Slopes) -> Tensor:
-        if isinstance(inputs, Tensor):
-            return self._float(nudged(inputs, number=0), slopes)
-        assert self.embedding is not None  # noqa: S101  (sets of texts have seen to it)
+        if self.embedding is None:
+            return self._float(each(inputs, partial(nudged, number=0)), slopes)
         hook = self.embedding.register_forward_hook(
             lambda _module, _given, out: nudged(out, number=0)
         )

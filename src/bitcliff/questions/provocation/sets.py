@@ -10,13 +10,16 @@ from torch import Tensor, nn
 
 from bitcliff.audit.prepare import Prepared
 from bitcliff.errors import InputError
+from bitcliff.points import take
+from bitcliff.questions.corrupting import applied
 from bitcliff.questions.image_scale import image_scale
 from bitcliff.questions.provocation import composition, pixels, words
 from bitcliff.questions.provocation.attack import Attack
 from bitcliff.questions.provocation.record import EVOLUTION, GRADIENTS, RANDOM, SEARCH
 from bitcliff.questions.provocation.rivals import PLAIN
 from bitcliff.questions.provocation.scale import scale_of
-from bitcliff.types.corruption import Corruption
+from bitcliff.questions.provocation.waves import Waves, waves_of
+from bitcliff.types.corruption import Corruption, Degree
 from bitcliff.types.subject import IDS, Inputs, Texts
 from bitcliff.types.within import Within, read_within
 
@@ -93,10 +96,40 @@ class Pixels(Neighbourhood):
         return torch.stack([self._images[place], changed])
 
 
-class Corruptions(Neighbourhood):
+class Composed(Neighbourhood):
     """Several corruptions at once."""
 
     methods = (EVOLUTION,)
+
+    def __init__(
+        self,
+        within: Within,
+        parents: Inputs,
+        made: composition.Composition,
+        optimiser: Callable[..., Any],
+    ) -> None:
+        super().__init__(within, parents)
+        self._composition, self._optimiser = made, optimiser
+
+    def attack(self, method: str, place: int, rng: np.random.Generator, effort: int) -> Attack:
+        parent = self._parent(place)
+        if method == RANDOM:
+            return composition.AtRandom(self._composition, parent, rng)
+        steps = effort // PLAIN
+        return composition.ByEvolution(self._composition, parent, rng, self._optimiser, steps)
+
+    @abstractmethod
+    def _parent(self, place: int) -> Tensor:
+        """What is corrupted of it."""
+
+    def told(self, changed: Tensor, place: int, attack: Attack) -> str:
+        assert isinstance(attack, composition.AtRandom | composition.ByEvolution)  # noqa: S101
+        degrees = self._composition.degrees(attack.vector)
+        return ", ".join(f"{name} {degree:.1f}" for name, degree in degrees.items())
+
+
+class Corruptions(Composed):
+    """Of images."""
 
     def __init__(
         self,
@@ -106,17 +139,16 @@ class Corruptions(Neighbourhood):
         corruptions: Sequence[Corruption],
         optimiser: Callable[..., Any],
     ) -> None:
-        super().__init__(within, parents)
-        self._scale = image_scale(prepared.evaluator.inputs, prepared.subject.preprocessing)
-        self._composition = composition.Composition(corruptions, within.size, self._scale)
-        self._optimiser = optimiser
+        scale = image_scale(prepared.evaluator.inputs, prepared.subject.preprocessing)
 
-    def attack(self, method: str, place: int, rng: np.random.Generator, effort: int) -> Attack:
-        parent = self._parent(place)
-        if method == RANDOM:
-            return composition.AtRandom(self._composition, parent, rng)
-        steps = effort // PLAIN
-        return composition.ByEvolution(self._composition, parent, rng, self._optimiser, steps)
+        def apply(
+            value: Tensor, one: Corruption, degree: Degree, rng: np.random.Generator
+        ) -> Tensor:
+            return applied(value, scale, one, degree, rng)
+
+        made = composition.Composition(corruptions, within.size, apply)
+        super().__init__(within, parents, made, optimiser)
+        self._scale = scale
 
     def _parent(self, place: int) -> Tensor:
         assert isinstance(self.parents, Tensor)  # noqa: S101  (images are tensors)
@@ -132,10 +164,31 @@ class Corruptions(Neighbourhood):
     def images(self, changed: Tensor, place: int) -> Tensor:
         return self._scale.to_images(torch.stack([self._parent(place), changed]))
 
-    def told(self, changed: Tensor, place: int, attack: Attack) -> str:
-        assert isinstance(attack, composition.AtRandom | composition.ByEvolution)  # noqa: S101
-        degrees = self._composition.degrees(attack.vector)
-        return ", ".join(f"{name} {degree:.1f}" for name, degree in degrees.items())
+
+class Audio(Composed):
+    """Of sounds, whose samples the network takes as they are."""
+
+    def __init__(
+        self,
+        within: Within,
+        parents: Inputs,
+        sounds: Waves,
+        corruptions: Sequence[Corruption],
+        optimiser: Callable[..., Any],
+    ) -> None:
+        made = composition.Composition(corruptions, within.size, sounds.corrupted)
+        super().__init__(within, parents, made, optimiser)
+        self._sounds = sounds
+
+    def _parent(self, place: int) -> Tensor:
+        return self._sounds.of(take(self.parents, torch.tensor([place])))[0]
+
+    def as_inputs(self, asked: Sequence[Tensor], own: Inputs) -> Inputs:
+        return self._sounds.put(asked, own)
+
+    def distance(self, changed: Tensor, place: int) -> float:
+        parent = self._parent(place)
+        return float((changed - parent).norm() / parent.norm().clamp(min=1e-12))
 
 
 class SwappedWords(Neighbourhood):
@@ -180,8 +233,10 @@ class SwappedWords(Neighbourhood):
         return [self._written(ids[kept].tolist()) for ids in (self._ids[place], changed)]
 
 
-def usual_sets(parents: Inputs, images: bool) -> tuple[str, ...]:
+def usual_sets(parents: Inputs, images: bool, hears: bool) -> tuple[str, ...]:
     """What is searched where `--within` does not say."""
+    if hears:
+        return ("audio:3",)
     if isinstance(parents, Texts):
         return ("text:2",)
     return ("linf:8/255", "corruption:3") if images else ("linf:8/255",)
@@ -191,13 +246,14 @@ def neighbourhood(
     name: str,
     prepared: Prepared,
     parents: Inputs,
-    corruptions: Callable[[], Sequence[Corruption]],
+    corruptions: Callable[[int | None], Sequence[Corruption]],
     optimiser: Callable[[], Callable[..., Any]],
 ) -> Neighbourhood:
     """The set of this name.
 
     Args:
-        corruptions, optimiser: asked for where a set needs them; may raise InputError.
+        corruptions: of sounds at so many samples a second; None: of images. optimiser: likewise
+            asked for where a set needs it; both may raise InputError.
 
     Raises:
         InputError: it is no set of such inputs.
@@ -205,8 +261,13 @@ def neighbourhood(
     within = read_within(name)
     if within.kind == "text":
         return SwappedWords(within, prepared, parents)
+    if within.kind == "audio":
+        sounds = waves_of(within, parents, prepared.subject.hearing)
+        return Audio(within, parents, sounds, corruptions(sounds.rate), optimiser())
     if not (isinstance(parents, Tensor) and parents.is_floating_point()):
-        raise InputError(f"--within {name}: the inputs are no images and no features; try text:2")
+        raise InputError(
+            f"--within {name}: the inputs are no images and no features; try text:2 or audio:3"
+        )
     if within.kind == "corruption":
-        return Corruptions(within, prepared, parents, corruptions(), optimiser())
+        return Corruptions(within, prepared, parents, corruptions(None), optimiser())
     return Pixels(within, prepared, parents)

@@ -17,7 +17,7 @@ from bitcliff.errors import InputError
 from bitcliff.points import take
 from bitcliff.points.forward import batch_size, each
 from bitcliff.questions.halves import Halves, half_size
-from bitcliff.questions.provocation.observe import Provoking, Tell
+from bitcliff.questions.provocation.observe import Provoking, Tell, in_format
 from bitcliff.questions.provocation.record import CONTROL, GRADIENTS, RANDOM, SEARCH, Parent
 from bitcliff.questions.provocation.rivals import Remedied, Rivals
 from bitcliff.questions.provocation.universal.record import (
@@ -49,6 +49,7 @@ from bitcliff.questions.provocation.universal.triggers import (
 from bitcliff.record.arrays import classes as as_classes
 from bitcliff.tasks import task_of
 from bitcliff.tasks.against_float import AgainstFloat
+from bitcliff.types.presets import Format
 from bitcliff.types.subject import Inputs, Texts
 from bitcliff.types.within import read_within
 
@@ -213,15 +214,12 @@ class Scanning:
 
     def _quantized(self, evaluator: Evaluator, remedied: Remedied | None) -> Scores:
         """Each alone where a batch shares a scale."""
+        if remedied is None:
+            return in_format(evaluator, self.network.shipped)
+        evaluator = replace(evaluator, attachment=remedied.attachment)
         index = torch.arange(batch_size(evaluator.inputs))
-        formats = (self.network.shipped,) * len(evaluator.attachment.plan)
-        if remedied is not None:
-            evaluator, formats = (
-                replace(evaluator, attachment=remedied.attachment),
-                remedied.formats,
-            )
-        alone = all(one.isolated for one in formats)
-        return evaluator.format_scores(index, formats, None if alone else 1)
+        alone = all(one.isolated for one in remedied.formats)
+        return evaluator.format_scores(index, remedied.formats, None if alone else 1)
 
     def _shown(
         self, triggers: Triggers, trigger: Trigger, target: int, judged: Judged
@@ -249,9 +247,11 @@ class Scanning:
         trigger = self._trigger(triggers, target, method, tell)
         clean = take(triggers.parents, torch.from_numpy(self.halves.half.astype(np.int64)))
         prepared, seed = self.network.prepared, self.network.settings.seed
+        shipped = self.network.shipped
+        assert isinstance(shipped, Format)  # noqa: S101  (scans are of no other)
         tried = [
             self._tried(way, triggers, trigger, keep, tell)
-            for way in ways(prepared, self.network.shipped, clean, seed)
+            for way in ways(prepared, shipped, clean, seed)
         ]
         return Remedies(within=triggers.within.name, target=target, method=method, tried=tried)
 

@@ -1,5 +1,6 @@
 """What `bitcliff provoke --universal` found: a page in the house style, and lines of text."""
 
+from bitcliff.questions.provocation.page import as_they_are_words, plain
 from bitcliff.questions.provocation.record import CONTROL, RANDOM
 from bitcliff.questions.provocation.statistics import judged
 from bitcliff.questions.provocation.universal.plot import classes_plot
@@ -84,8 +85,8 @@ def universal_lines(record: Universal, limit: float | None = None) -> list[str]:
     for remedy in record.figures.remedies:
         name, again = remedy.name or "nothing changed", remedy.again or remedy.before
         lines.append(
-            f"{name:<18} right {_plain(rate_text(remedy.right))}; turned by the trigger "
-            f"{_plain(rate_text(remedy.before))}, searched anew {_plain(rate_text(again))}"
+            f"{name:<18} right {plain(rate_text(remedy.right))}; turned by the trigger "
+            f"{plain(rate_text(remedy.before))}, searched anew {plain(rate_text(again))}"
         )
     return lines if limit is None else [*lines, verdict_line(record, limit)]
 
@@ -94,8 +95,8 @@ def verdict_line(record: Universal, limit: float) -> str:
     """Against the most that one trigger may turn, per cent."""
     provoked, status = record.figures.provoked, judged(record.figures.provoked, limit)
     return (
-        f"{status.capitalize()}: turned by one trigger {_plain(rate_text(provoked))} "
-        f"({_plain(rate_interval(provoked))} for all classes together), allowed {limit:g} %."
+        f"{status.capitalize()}: turned by one trigger {plain(rate_text(provoked))} "
+        f"({plain(rate_interval(provoked))} for all classes together), allowed {limit:g} %."
     )
 
 
@@ -110,17 +111,10 @@ def control_words(record: Universal) -> str:
     return f"The same search against float nudged by a millionth turns none of {found.n}."
 
 
-def _plain(text: str) -> str:
-    return text.replace("\u00a0", " ")
-
-
 def _lead(record: Universal) -> str:
-    observed, figures = record.observed, record.figures
-    name = clean(observed.numerics.name)
+    observed = record.observed
     return (
-        f"{clean(observed.subject.model)} on {clean(observed.subject.data)}. Float is right of "
-        f"{rate_text(figures.right)}, by {observed.delta:g} logits or more of {figures.led.k}, of "
-        f"which {name} has {figures.failing.k} wrong as they are. Triggers were searched on "
+        f"{as_they_are_words(observed, record.figures)} Triggers were searched on "
         f"{len(observed.half)} of the others, with {observed.settings.effort} forward passes each "
         f"for a class and search, and are judged on {len(held_out(observed))} more."
     )
