@@ -6,7 +6,7 @@ TEST_ENV := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1
 PYTEST := $(TEST_ENV) $(BIN)/python -m pytest --jaxtyping-packages=bitcliff,beartype.beartype
 JOBS ?= 2
 
-.PHONY: demo test check lint types contracts tests test-slow test-crash zoo backdoors browser strace bench bench-check clean
+.PHONY: demo test check lint types contracts tests test-slow test-crash zoo backdoors browser strace bench bench-check docs clean
 
 demo: .venv/demo
 	$(BIN)/bitcliff assess --out runs/demo
@@ -59,6 +59,11 @@ bench: .venv/dev
 
 bench-check: .venv/dev
 	$(BIN)/python -m benchmarks --check
+
+# The documentation site, without the network; a warning is an error.
+docs: .venv/dev
+	$(BIN)/python -m sphinx -b html -W --keep-going -q -d docs/_build/doctrees docs docs/_build/html
+	@echo "Open docs/_build/html/index.html in a browser."
 
 # The report is tested in a real browser: Debian's Chromium, or whatever BITCLIFF_CHROMIUM names.
 browser:
