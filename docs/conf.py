@@ -1,6 +1,7 @@
 """The documentation site: the pages beside this file, the commands' help and the docstrings.
 
-`make docs` builds it into `docs/_build`. Nothing is fetched, neither now nor by a page that is read.
+`make docs` builds it into `docs/_build`. Nothing is fetched, neither now nor by a page when it is
+read.
 """
 
 import sys
@@ -12,7 +13,7 @@ import bitcliff
 
 project = "Bitcliff"
 author = "the Bitcliff authors"
-copyright = author  # noqa: A001  (the name that Sphinx reads)
+copyright = author
 version = release = bitcliff.__version__
 
 extensions = [

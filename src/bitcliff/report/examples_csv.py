@@ -69,9 +69,7 @@ def _rows(record: Record) -> Iterator[list[Cell]]:
                 yield _cells(record, row, policy, row.outcomes[policy.name])
 
 
-def _cells(
-    record: Record, row: ExampleRow, policy: PolicyResult, outcome: Outcome
-) -> list[Cell]:
+def _cells(record: Record, row: ExampleRow, policy: PolicyResult, outcome: Outcome) -> list[Cell]:
     before = row.before(outcome)
     failed = outcome.prediction is None or before is None
     flipped = None if failed else int(outcome.prediction != before)
