@@ -6,8 +6,9 @@ read.
 
 import sys
 from pathlib import Path
+from typing import Any
 
-sys.path.insert(0, str(Path(__file__).parent))  # record_fields
+sys.path.insert(0, str(Path(__file__).parents[1]))  # for `tools`
 
 import bitcliff
 
@@ -21,7 +22,7 @@ extensions = [
     "sphinx.ext.autodoc",
     "sphinx.ext.napoleon",
     "sphinx_click",
-    "record_fields",
+    "tools.record_fields",
 ]
 exclude_patterns = ["_build"]
 smartquotes = False  # they would make one dash of an option's two
@@ -42,3 +43,19 @@ html_theme = "furo"
 html_title = f"Bitcliff {release}"
 html_copy_source = False
 html_show_sourcelink = False
+
+
+def for_keyboards_and_readers(*told: Any) -> None:
+    """Wide code can be scrolled by keys, and headings of the menu have a level."""
+    context: dict[str, Any] = told[3]
+    for part, without, complete in (
+        ("body", "<pre>", '<pre tabindex="0">'),
+        ("furo_navigation_tree", 'role="heading"', 'role="heading" aria-level="2"'),
+    ):
+        if part in context:
+            context[part] = context[part].replace(without, complete)
+
+
+def setup(app: Any) -> None:
+    """Called by Sphinx; after Furo, which makes the menu."""
+    app.connect("html-page-context", for_keyboards_and_readers, priority=900)

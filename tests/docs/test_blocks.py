@@ -83,7 +83,7 @@ def reader(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with what pages take a reader to have: a network, its data, runs."""
     folder = tmp_path_factory.mktemp("reader")
     network = bc.adapters.load_model("base-digits")
-    digits = bc.adapters.load_examples("digits", subject=network, limit=200)
+    digits = bc.adapters.load_examples("digits", subject=network, limit=320)
     np.savez(folder / "arrays.npz", x=digits.inputs.numpy(), y=digits.labels.numpy())
     torch.onnx.export(
         network.module,
