@@ -1,4 +1,4 @@
-"""What README and `docs/` tell a reader to type, and where they send them."""
+"""What README and the other pages tell a reader to type, and where they send them."""
 
 import importlib.util
 import re
@@ -11,7 +11,8 @@ import pytest
 from bitcliff.cli.main import commands
 
 ROOT = Path(__file__).parents[1]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+AT_THE_TOP = ("README.md", "CONTRIBUTING.md", "SECURITY.md")
+PAGES = [*(ROOT / name for name in AT_THE_TOP), *sorted((ROOT / "docs").glob("*.md"))]
 OPTION = re.compile(r"(?<![\w-])--[a-z][a-z-]+")
 
 
