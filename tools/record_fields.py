@@ -22,10 +22,12 @@ class RecordFields(SphinxDirective):
     def run(self) -> list[nodes.Node]:
         """The sections; a class that several parts hold is told where it is met first."""
         seen: set[type[BaseModel]] = set()
-        return [
-            _section(title, words, [kind for kind in parts(*roots) if _new(kind, seen)])
-            for title, words, roots in _chapters()
-        ]
+        sections: list[nodes.Node] = []
+        for title, words, roots in _chapters():
+            kinds = [kind for kind in parts(*roots) if kind not in seen]
+            seen.update(kinds)
+            sections.append(_section(title, words, kinds))
+        return sections
 
 
 def _chapters() -> Iterator[tuple[str, str, list[type[BaseModel]]]]:
@@ -44,10 +46,6 @@ def parts(*roots: type[BaseModel]) -> list[type[BaseModel]]:
         held = [one for field in kind.model_fields.values() for one in _classes(field.annotation)]
         found += [one for one in dict.fromkeys(held) if one not in found]
     return found
-
-
-def _new(kind: type[BaseModel], seen: set[type[BaseModel]]) -> bool:
-    return not (kind in seen or seen.add(kind))
 
 
 def _classes(annotation: Any) -> Iterator[type[BaseModel]]:

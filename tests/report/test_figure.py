@@ -4,6 +4,7 @@ import base64
 import re
 from xml.etree import ElementTree
 
+import numpy as np
 import pytest
 
 from bitcliff.record.conditions import Kind
@@ -112,6 +113,6 @@ def test_squares_count() -> None:
 def test_matplotlibs_own_figure_shows_the_series() -> None:
     record = example_record()
     (axes,) = draw_figure(record).axes
-    drawn = {tuple(line.get_ydata()) for line in axes.lines}
+    drawn = {tuple(np.asarray(line.get_ydata(), float).tolist()) for line in axes.lines}
     for kind in ("uniform", "best"):
         assert tuple(series_of(record)[kind].values) in drawn
