@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 from tools.rerun_docs import NOTEBOOK, TUTORIAL, executed, rerun
+from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 
 import bitcliff as bc
@@ -78,16 +79,24 @@ def said(notebook: Any) -> list[str]:
     ] + [one["evalue"] for one in outputs if one["output_type"] == "error"]
 
 
+def digits(n: int) -> tuple[nn.Module, Tensor, Tensor]:
+    """The sound network that is shipped, images and labels."""
+    subject = bc.adapters.load_model("base-digits")
+    examples = bc.adapters.load_examples("digits", subject=subject, limit=n)
+    assert isinstance(examples.inputs, Tensor)
+    assert examples.labels is not None
+    return subject.module, examples.inputs, examples.labels
+
+
 @pytest.fixture(scope="module")
 def reader(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with what pages take a reader to have: a network, its data, runs."""
     folder = tmp_path_factory.mktemp("reader")
-    network = bc.adapters.load_model("base-digits")
-    digits = bc.adapters.load_examples("digits", subject=network, limit=320)
-    np.savez(folder / "arrays.npz", x=digits.inputs.numpy(), y=digits.labels.numpy())
+    network, x, y = digits(320)
+    np.savez(folder / "arrays.npz", x=x.numpy(), y=y.numpy())
     torch.onnx.export(
-        network.module,
-        (digits.inputs[:2],),
+        network,
+        (x[:2],),
         folder / "model.onnx",
         dynamic_shapes=({0: torch.export.Dim("batch")},),
         verbose=False,
@@ -132,10 +141,9 @@ def test_commands_run(block: Block, reader: Path) -> None:
 @pytest.mark.parametrize("block", PYTHON, ids=lambda block: block.page.stem)
 def test_python_runs(block: Block, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    network = bc.adapters.load_model("base-digits")
-    digits = bc.adapters.load_examples("digits", subject=network, limit=40)
-    loader = DataLoader(TensorDataset(digits.inputs, digits.labels), batch_size=20)
-    names = {"model": network.module, "loader": loader, "batch": digits.inputs[:20]}
+    network, x, y = digits(40)
+    loader = DataLoader(TensorDataset(x, y), batch_size=20)
+    names: dict[str, Any] = {"model": network, "loader": loader, "batch": x[:20]}
     exec(block.text, names)
     for name in [name for name in names if name.startswith("test_")]:
         # The reader's test, of a network that may fail it.
