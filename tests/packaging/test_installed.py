@@ -70,7 +70,7 @@ def test_both_hold_all_that_is_no_python_too(built: Path) -> None:
     others = {
         str(file.relative_to(package.parent))
         for file in package.rglob("*")
-        if file.is_file() and file.suffix not in (".py", ".pyc")
+        if file.is_file() and file.suffix != ".py" and "__pycache__" not in file.parts
     }
     assert "bitcliff/py.typed" in others
     assert len(others) > 10
