@@ -6,7 +6,7 @@ TEST_ENV := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1
 PYTEST := $(TEST_ENV) $(BIN)/python -m pytest --jaxtyping-packages=bitcliff,beartype.beartype
 JOBS ?= 2
 
-.PHONY: demo test check lint types contracts tests test-slow test-crash zoo backdoors browser strace bench bench-check clean
+.PHONY: demo test check lint types contracts tests test-slow test-oldest test-crash types-public zoo backdoors browser strace bench bench-check docs clean
 
 demo: .venv/demo
 	$(BIN)/bitcliff assess --out runs/demo
@@ -32,6 +32,19 @@ tests:
 # Minutes long; run before an issue is called resolved.
 test-slow: .venv/dev browser
 	$(PYTEST) -m slow
+
+# The least versions that pyproject.toml allows, in an environment of their own; gigabytes.
+OLDEST := .venv-oldest/bin/python
+test-oldest: .venv/dev
+	$(BIN)/uv venv --quiet --clear --python $(BIN)/python .venv-oldest
+	$(BIN)/uv pip install --quiet --python $(OLDEST) --resolution lowest-direct '.[demo,onnx]'
+	$(BIN)/uv pip install --quiet --python $(OLDEST) beartype hypothesis ortools pytest pytest-timeout statsmodels
+	PYTHONPATH=src $(TEST_ENV) $(OLDEST) -m pytest -o filterwarnings= -m "not slow" \
+	  tests/audit tests/budget tests/policy tests/record tests/stats tests/test_testing.py
+
+# How much of what others import has a type that their checker knows.
+types-public: .venv/dev
+	PYTHONPATH=src $(BIN)/pyright --pythonpath $(BIN)/python --ignoreexternal --verifytypes bitcliff
 
 # Trains the networks that Bitcliff ships, minutes on one core, and puts them into the package.
 zoo: .venv/demo
@@ -59,6 +72,11 @@ bench: .venv/dev
 
 bench-check: .venv/dev
 	$(BIN)/python -m benchmarks --check
+
+# The documentation site, without the network; a warning is an error.
+docs: .venv/dev
+	$(BIN)/python -m sphinx -b html -W --keep-going -q -d docs/_build/doctrees docs docs/_build/html
+	@echo "Open docs/_build/html/index.html in a browser."
 
 # The report is tested in a real browser: Debian's Chromium, or whatever BITCLIFF_CHROMIUM names.
 browser:
@@ -89,4 +107,4 @@ strace:
 	@touch $@ .venv/demo
 
 clean:
-	rm -rf .venv runs
+	rm -rf .venv .venv-oldest runs docs/_build

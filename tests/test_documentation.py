@@ -1,4 +1,4 @@
-"""What README and `docs/` tell a reader to type, and where they send them."""
+"""What README and the other pages tell a reader to type, and where they send them."""
 
 import importlib.util
 import re
@@ -11,7 +11,8 @@ import pytest
 from bitcliff.cli.main import commands
 
 ROOT = Path(__file__).parents[1]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+AT_THE_TOP = ("README.md", "CONTRIBUTING.md", "SECURITY.md")
+PAGES = [*(ROOT / name for name in AT_THE_TOP), *sorted((ROOT / "docs").glob("*.md"))]
 OPTION = re.compile(r"(?<![\w-])--[a-z][a-z-]+")
 
 
@@ -56,6 +57,8 @@ def test_links_lead_somewhere(page: Path) -> None:
     text = page.read_text()
     links = [link for link in re.findall(r"\]\(([^)]+)\)", text) if "://" not in link]
     for link in [*links, *re.findall(r"`((?:design|configs|experiments)/[\w./-]+)`", text)]:
-        assert any((folder / link).exists() for folder in (page.parent, ROOT)), link
+        assert any((folder / link.partition("#")[0]).exists() for folder in (page.parent, ROOT)), (
+            link
+        )
     for module in re.findall(r"python -m ([\w.]+)", text):
         assert importlib.util.find_spec(module) is not None

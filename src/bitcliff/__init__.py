@@ -28,13 +28,17 @@ _ATTRIBUTES = {
 }
 _ROOMS = (
     "adapters",
+    "audit",
     "budget",
     "errors",
     "points",
     "policy",
     "quant",
     "record",
+    "report",
     "stats",
+    "tasks",
+    "testing",
     "verdict",
 )
 

@@ -3,12 +3,14 @@
 import csv
 import io
 
+import pandas as pd
+import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from bitcliff.record import Record
-from bitcliff.report.examples_csv import COLUMNS, render_csv
+from bitcliff.report.examples_csv import COLUMNS, outcome_columns, render_csv
 from tests.a_record import renamed
 from tests.report.example_record import HOSTILE, Variant, example_record
 
@@ -98,3 +100,15 @@ def test_leading_blanks_do_not_help(value: str) -> None:
     record = example_record(Variant(n=1, uniform=False, adversary=False, budgets=(7,)))
     found = parse(renamed(record, record.table.ids[0], value))[0]["id"]
     assert found == "'" + value
+
+
+def test_pandas_and_arrow_take_the_columns() -> None:
+    record = example_record(Variant(failures=True))
+    frame = pd.DataFrame(outcome_columns(record))
+    right = frame.dropna(subset="correct").groupby("policy")["correct"].sum()
+    for policy in record.policies:
+        assert policy.accuracy is not None
+        assert right[policy.name] == policy.accuracy.k
+    table = pa.table(outcome_columns(record))
+    assert table.column_names == list(COLUMNS)
+    assert table["bits"].to_pylist() == frame["bits"].to_list()

@@ -4,11 +4,12 @@ import base64
 import re
 from xml.etree import ElementTree
 
+import numpy as np
 import pytest
 
 from bitcliff.record.conditions import Kind
 from bitcliff.report.drawings import bit_strip, bit_words, data_uri, squares
-from bitcliff.report.figure import figure_plot, figure_words, series_of
+from bitcliff.report.figure import draw_figure, figure_plot, figure_words, series_of
 from bitcliff.stats import rate
 from tests.report.example_record import Variant, example_record
 
@@ -107,3 +108,11 @@ def test_squares_count() -> None:
     assert squares(rate(300, 400)).squares == ()
     assert squares(rate(300, 400)).share == 0.75
     assert squares(rate(0, 0)).squares == ()
+
+
+def test_matplotlibs_own_figure_shows_the_series() -> None:
+    record = example_record()
+    (axes,) = draw_figure(record).axes
+    drawn = {tuple(np.asarray(line.get_ydata(), float).tolist()) for line in axes.lines}
+    for kind in ("uniform", "best"):
+        assert tuple(series_of(record)[kind].values) in drawn

@@ -9,6 +9,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser
 
 from bitcliff.record import Record
@@ -213,3 +214,11 @@ def test_text_stands_out_from_its_ground(browser: Browser, tmp_path: Path, schem
         assert len(pairs) > 100
         for ink, ground, where in pairs:
             assert contrast(ink, ground) >= 4.5, (ink, ground, where)
+
+
+@pytest.mark.parametrize(("width", "scheme"), [(400, "light"), (1280, "dark")])
+def test_axe_finds_nothing(browser: Browser, tmp_path: Path, width: int, scheme: str) -> None:
+    file = tmp_path / "report.html"
+    file.write_text(drawn(), encoding="utf-8")
+    with Visit(browser, file, width, scheme) as page:
+        assert Axe().run(page).response["violations"] == []

@@ -1,7 +1,9 @@
-"""examples.csv: one row an example and policy, safe to open in a spreadsheet."""
+"""What was observed, one row an example and policy: as columns, and as examples.csv, which is safe
+to open in a spreadsheet."""
 
 import csv
 import io
+from collections.abc import Iterator
 
 from bitcliff.record import ExampleRow, Outcome, PolicyResult, Record
 from bitcliff.report.nudge_stability import count_stays
@@ -32,6 +34,17 @@ COLUMNS = (
 _FORMULA = frozenset("=+-@\t\r\n＝＋－＠")
 
 
+Cell = str | int | float | list[int] | list[int | None] | None
+
+
+def outcome_columns(record: Record) -> dict[str, list[Cell]]:
+    """The columns of examples.csv by their names, as `pandas.DataFrame` and `pyarrow.table` take
+    them: numbers as numbers, lists as lists, names as they are, and None for what is empty there.
+    """
+    rows = list(_rows(record))
+    return {name: [row[place] for row in rows] for place, name in enumerate(COLUMNS)}
+
+
 def render_csv(record: Record) -> str:
     """One row an example and policy, in the record's order, with a heading row.
 
@@ -45,16 +58,18 @@ def render_csv(record: Record) -> str:
     # Line ends as in RFC 4180: with a bare "\n", csv would leave a "\r" in a name unquoted.
     writer = csv.writer(buffer, lineterminator="\r\n")
     writer.writerow(COLUMNS)
-    for row in record.examples:
-        for policy in record.policies:
-            if policy.name in row.outcomes:
-                writer.writerow(_cells(record, row, policy, row.outcomes[policy.name]))
+    writer.writerows([_as_text(cell) for cell in row] for row in _rows(record))
     return buffer.getvalue()
 
 
-def _cells(
-    record: Record, row: ExampleRow, policy: PolicyResult, outcome: Outcome
-) -> list[str | int | float | None]:
+def _rows(record: Record) -> Iterator[list[Cell]]:
+    for row in record.examples:
+        for policy in record.policies:
+            if policy.name in row.outcomes:
+                yield _cells(record, row, policy, row.outcomes[policy.name])
+
+
+def _cells(record: Record, row: ExampleRow, policy: PolicyResult, outcome: Outcome) -> list[Cell]:
     before = row.before(outcome)
     failed = outcome.prediction is None or before is None
     flipped = None if failed else int(outcome.prediction != before)
@@ -62,13 +77,13 @@ def _cells(
     correct = None if unknown else int(outcome.prediction == row.label)
     stays = count_stays(row, outcome)
     return [
-        safe_text(row.id),
+        row.id,
         row.label,
         _class(record, row.label),
         row.float_prediction,
         _class(record, row.float_prediction),
         row.float_margin,
-        safe_text(policy.name),
+        policy.name,
         policy.threat,
         policy.mean_bits,
         outcome.prediction,
@@ -76,10 +91,10 @@ def _cells(
         outcome.margin,
         flipped,
         correct,
-        safe_text(outcome.failed_at),
-        _numbers(outcome.bits),
-        _numbers(outcome.draws),
-        _numbers(outcome.repeats),
+        outcome.failed_at,
+        outcome.bits,
+        outcome.draws,
+        outcome.repeats,
         None if stays is None else int(stays[0] == stays[1]),
     ]
 
@@ -94,10 +109,12 @@ def safe_text(value: str | None) -> str:
     return "'" + plain if seen in _FORMULA or plain[:1] in _FORMULA else plain
 
 
-def _class(record: Record, index: int | None) -> str:
+def _class(record: Record, index: int | None) -> str | None:
     names = record.subject.class_names
-    return "" if index is None or names is None else safe_text(names[index])
+    return None if index is None or names is None else names[index]
 
 
-def _numbers(values: list[int] | list[int | None] | None) -> str:
-    return "" if values is None else " ".join("nan" if v is None else str(v) for v in values)
+def _as_text(cell: Cell) -> str | int | float | None:
+    if isinstance(cell, list):
+        return " ".join("nan" if value is None else str(value) for value in cell)
+    return safe_text(cell) if isinstance(cell, str) else cell

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from bitcliff.record import PolicyResult, Record
 from bitcliff.record.conditions import Kind
-from bitcliff.report.plot import Plot, Theme, plain_axes, plot
+from bitcliff.report.plot import LIGHT, Plot, Theme, plain_axes, plot
 from bitcliff.types.rate import Rate
 
 if TYPE_CHECKING:
@@ -61,6 +61,15 @@ def series_of(record: Record) -> dict[Kind, Series]:
             means, values, lows, highs = zip(*points, strict=True)
             found[kind] = Series(label, means, values, lows, highs)
     return found
+
+
+def draw_figure(record: Record) -> "Figure":
+    """Accuracy (or agreement with float) against mean bits, as matplotlib's own figure."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(9.2, 4.5))
+    _draw(figure, record, LIGHT, narrow=False)
+    return figure
 
 
 def figure_plot(record: Record) -> Plot:
