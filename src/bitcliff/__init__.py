@@ -1,5 +1,7 @@
 """Bitcliff finds where dynamic post-training quantization makes a network fall off a cliff.
 
+From Python::
+
     import bitcliff as bc
     audit = bc.Audit(model, loader, bits=range(3, 11), scheme="onnx")
     record = audit.assess(budgets=[4, 5.5, 7])

@@ -268,4 +268,4 @@ def _risk_line(record: Record) -> str:
     if not risk:
         return f"{line}."
     first = clean(record.at_risk[0], 40)
-    return f"{line}: {first}." if risk == 1 else f"{line}, {first} the most."
+    return f"{line}: {first}." if risk == 1 else f"{line}, most of all {noun(record, 1)} {first}."
