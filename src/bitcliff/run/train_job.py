@@ -188,7 +188,7 @@ class _Command:
     """The trainings of one command, of which only the first process writes and tells.
 
     Attributes:
-        epochs: how many each took, by name.
+        epochs: how many each took, by its folder in `out`.
     """
 
     config: TrainConfig
@@ -210,7 +210,7 @@ class _Command:
         run = Run("/".join(directory.parts[-2:]), self.begun, self.runs)
         with self._board(directory, checkpoints) as add:
             loop.run(self._hooks(run, MetricsFile(directory), add))
-        self.epochs[run.name] = loop.epoch
+        self.epochs[directory.relative_to(self.out).as_posix()] = loop.epoch
         return True
 
     def _board(self, directory: Path, checkpoints: Checkpoints) -> AbstractContextManager[Add]:
