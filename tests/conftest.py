@@ -3,7 +3,7 @@
 import gc
 import os
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import jaxtyping
@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F  # noqa: N812
+from playwright.sync_api import Browser
 from torch import nn
 
 import tests.quick_checks
@@ -22,6 +23,7 @@ from bitcliff.adapters import DataOptions, load_examples
 from bitcliff.audit import AssessSettings, Audit
 from bitcliff.record import Record
 from bitcliff.types.subject import Examples, Preprocessing, Subject
+from tests.browser import launched
 from tests.small_networks import DigitsCNN, DigitsMLP
 
 torch.set_num_threads(1)
@@ -71,6 +73,13 @@ def _digits(split: str) -> Examples:
     flat = nn.Sequential(nn.Flatten(), nn.Linear(64, 10))
     subject = Subject("flat", flat, None, None, "0" * 64)
     return load_examples("digits", subject=subject, options=DataOptions(split=split))
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """One for all pages of a file of tests."""
+    with launched() as running:
+        yield running
 
 
 @pytest.fixture(scope="session")

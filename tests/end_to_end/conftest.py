@@ -1,12 +1,10 @@
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser
 from torch import Tensor
 
-from tests.browser import launched
 from tests.end_to_end.commands import QUICK, furnish, spawned
 
 Digits = tuple[Tensor, Tensor]
@@ -49,10 +47,3 @@ def finished(workplace: Path, finishing: "subprocess.CompletedProcess[str]") -> 
     """The run directory that it has written."""
     assert finishing.returncode == 0, finishing.stderr
     return workplace / "finished"
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """One for all pages of a file of tests."""
-    with launched() as running:
-        yield running

@@ -4,7 +4,6 @@ import base64
 import functools
 import hashlib
 import re
-from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -17,7 +16,7 @@ from bitcliff.report import render_html
 from bitcliff.report.formatting import clean
 from bitcliff.report.html import Sections
 from bitcliff.verdict import judge
-from tests.browser import Visit, contrast, inks, launched
+from tests.browser import Visit, contrast, inks
 from tests.report.example_record import (
     BAD_THUMBNAILS,
     HOSTILE,
@@ -137,12 +136,6 @@ def test_accessible_by_structure() -> None:
         attributes["aria-labelledby"] for _, attributes in found if "aria-labelledby" in attributes
     }
     assert labels <= set(identities)
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with launched() as running:
-        yield running
 
 
 @pytest.fixture(scope="module", params=list(VARIANTS))

@@ -14,7 +14,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from bitcliff.adapters.optional import require
-from bitcliff.types.corruption import Corruption, Degree, strength_at
+from bitcliff.types.corruption import Corruption, Degree, either_way, noise_like, strength_at
 from bitcliff.types.settings import DEGREES
 
 Image = Float[Tensor, "channels height width"]
@@ -56,25 +56,25 @@ def image_corruptions() -> tuple[Corruption, ...]:
         return f.gaussian_blur(x, [kernel, kernel], [sigma, sigma])  # type: ignore[no-any-return]
 
     def brightness(x: Image, degree: Degree, rng: np.random.Generator) -> Image:
-        return f.adjust_brightness(x, 1 + _sign(rng) * strength_at(JITTER, degree))  # type: ignore[no-any-return]
+        return f.adjust_brightness(x, 1 + either_way(rng) * strength_at(JITTER, degree))  # type: ignore[no-any-return]
 
     def contrast(x: Image, degree: Degree, rng: np.random.Generator) -> Image:
-        return f.adjust_contrast(x, 1 + _sign(rng) * strength_at(JITTER, degree))  # type: ignore[no-any-return]
+        return f.adjust_contrast(x, 1 + either_way(rng) * strength_at(JITTER, degree))  # type: ignore[no-any-return]
 
     def erasing(x: Image, degree: Degree, rng: np.random.Generator) -> Image:
         top, left, height, width = _rectangle(x.shape[1], x.shape[2], degree, rng)
-        fill = (_FILL_MEAN + _FILL_STD * _normal(x, rng))[:, :height, :width]
+        fill = (_FILL_MEAN + _FILL_STD * noise_like(x, rng))[:, :height, :width]
         return f.erase(x, top, left, height, width, fill)  # type: ignore[no-any-return]
 
     def noise(x: Image, degree: Degree, rng: np.random.Generator) -> Image:
-        return x + strength_at(NOISE_STD, degree) * _normal(x, rng)
+        return x + strength_at(NOISE_STD, degree) * noise_like(x, rng)
 
     def rotation(x: Image, degree: Degree, rng: np.random.Generator) -> Image:
-        angle = _sign(rng) * strength_at(ROTATION_ANGLE, degree)
+        angle = either_way(rng) * strength_at(ROTATION_ANGLE, degree)
         return f.rotate(x, angle, interpolation=bilinear)  # type: ignore[no-any-return]
 
     def skew(x: Image, degree: Degree, rng: np.random.Generator) -> Image:
-        angle, sideways = _sign(rng) * strength_at(SHEAR_ANGLE, degree), rng.random() < 0.5
+        angle, sideways = either_way(rng) * strength_at(SHEAR_ANGLE, degree), rng.random() < 0.5
         shear = [angle, 0.0] if sideways else [0.0, angle]
         return f.affine(x, 0.0, [0, 0], 1.0, shear, interpolation=bilinear)  # type: ignore[no-any-return]
 
@@ -93,14 +93,6 @@ def image_corruptions() -> tuple[Corruption, ...]:
 def blur_sigma(degree: Degree, side: int) -> float:
     """Standard deviation of the blur, px, for an image whose shorter side is `side` px."""
     return degree * (0.2 + side / 400)
-
-
-def _sign(rng: np.random.Generator) -> int:
-    return 1 if rng.random() < 0.5 else -1
-
-
-def _normal(x: Image, rng: np.random.Generator) -> Image:
-    return torch.from_numpy(rng.standard_normal(tuple(x.shape))).to(x.dtype)
 
 
 def _rectangle(

@@ -11,7 +11,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from bitcliff.adapters.optional import require
-from bitcliff.types.corruption import Corruption, Degree, strength_at
+from bitcliff.types.corruption import Corruption, Degree, either_way, noise_like, strength_at
 
 Wave = Float[Tensor, "*channels samples"]
 
@@ -41,18 +41,17 @@ def sound_corruptions(rate: int) -> tuple[Corruption, ...]:
         return _convolved(x, np.concatenate([[1.0], tail]))
 
     def white(x: Wave, degree: Degree, rng: np.random.Generator) -> Wave:
-        return x + strength_at(NOISE, degree) * _loudness(x) * _noise(x, rng)
+        return x + strength_at(NOISE, degree) * _loudness(x) * noise_like(x, rng)
 
     def pink(x: Wave, degree: Degree, rng: np.random.Generator) -> Wave:
-        spectrum = torch.fft.rfft(_noise(x, rng))
+        spectrum = torch.fft.rfft(noise_like(x, rng))
         falling = torch.arange(spectrum.shape[-1]).clamp(min=1).rsqrt()
         noise = torch.fft.irfft(spectrum * falling, n=x.shape[-1])
         changed: Wave = x + strength_at(NOISE, degree) * _loudness(x) * noise / _loudness(noise)
         return changed
 
     def gain(x: Wave, degree: Degree, rng: np.random.Generator) -> Wave:
-        way = 1 if rng.random() < 0.5 else -1
-        return x * float(10 ** (way * strength_at(GAIN, degree) / 20))
+        return x * float(10 ** (either_way(rng) * strength_at(GAIN, degree) / 20))
 
     def resampling(x: Wave, degree: Degree, _: np.random.Generator) -> Wave:
         lower = rate * strength_at(KEPT_RATE, degree, 1.0)
@@ -69,10 +68,6 @@ def sound_corruptions(rate: int) -> tuple[Corruption, ...]:
         Corruption("gain", "dB, either way", GAIN, gain),
         Corruption("resampling", "to this share of the rate, and back", KEPT_RATE, resampling),
     )
-
-
-def _noise(x: Wave, rng: np.random.Generator) -> Wave:
-    return torch.from_numpy(rng.standard_normal(tuple(x.shape))).to(x.dtype)
 
 
 def _loudness(x: Wave) -> Tensor:

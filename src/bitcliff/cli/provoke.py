@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from bitcliff.types.presets import Format
     from bitcliff.types.settings import ProvokeSettings
 
+_USUAL_FORMAT = "ort-uint8"
 # What names the model and its data is the same for both commands.
 _AS_FOR_ASSESS = ("data", "weights", "threads")
 
@@ -37,7 +38,7 @@ def _settings_options() -> list[click.Option]:
 @click.option(
     "--numerics",
     help="A shipped format (`bitcliff numerics` lists them), or FILE.yaml with one's own.  "
-    "[default: ort-uint8]",
+    f"[default: {_USUAL_FORMAT}]",
 )
 @click.option(
     "--policy",
@@ -111,7 +112,7 @@ def _set_against_float(
         for name in ("company", "scheme"):
             if getattr(settings, name) != ProvokeSettings.model_fields[name].default:
                 raise InputError(f"--{name} has no effect without --policy; leave it out")
-        return format_of("--numerics", options["numerics"] or "ort-uint8")
+        return format_of("--numerics", options["numerics"] or _USUAL_FORMAT)
     if options["numerics"] is not None:
         raise InputError("--numerics has no effect with --policy; leave one of them out")
     return options["policy"], read_bits_by(options["policy"])

@@ -144,9 +144,7 @@ class ReplayingAttachment(Attachment):
     @staticmethod
     def _keep(tape: _Tape, site: str, given: _Kept) -> None:
         """Keep what a call gave, if a copy can stand for it."""
-        if is_wrapped(given.result):
-            return
-        if given.size > tape.room:
+        if is_wrapped(given.result) or given.size > tape.room:
             return
         copy = given.result.detach().clone()
         # Another layout in memory may lead to other kernels, which round otherwise.

@@ -121,8 +121,10 @@ class InRuntime:
         for number, sites in enumerate(several):
             tell(number, len(several))
             changed = self.keeping(sites) if sites else self.runtime
-            able = changed is not None and changed.kept.issuperset(sites)
-            yield self.predictions(changed) if changed is not None and able else None
+            if changed is None or not changed.kept.issuperset(sites):
+                yield None
+            else:
+                yield self.predictions(changed)
 
     def keeping(self, sites: Collection[str]) -> Runtime | None:
         """The same with these in float too; None where nothing would be quantized.

@@ -66,8 +66,7 @@ class ProvokeJob:
     Attributes:
         what: the model, the data and the run directory, as for an assessment; of its own settings
             the seed. name, numerics: the format that is set against float, or what gives each input
-            its bits. guard: a run of
-            `bitcliff guard`, whose guard failing inputs must get past.
+            its bits. guard: a run of `bitcliff guard`, whose guard failing inputs must get past.
     """
 
     what: AssessJob

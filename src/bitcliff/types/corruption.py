@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from torch import Tensor
 
 Degree = int | float
@@ -33,3 +34,13 @@ class Corruption:
 def strength_at(strengths: Sequence[Degree], degree: Degree, none: Degree = 0.0) -> float:
     """Between two degrees the strength in proportion; `none` is the strength at degree 0."""
     return float(np.interp(degree, range(len(strengths) + 1), (none, *strengths)))
+
+
+def either_way(rng: np.random.Generator) -> int:
+    """1 or -1, as chance has it."""
+    return 1 if rng.random() < 0.5 else -1
+
+
+def noise_like(x: Tensor, rng: np.random.Generator) -> Tensor:
+    """Standard normal noise of the same shape and type."""
+    return torch.from_numpy(rng.standard_normal(tuple(x.shape))).to(x.dtype)

@@ -363,8 +363,7 @@ class ProvokeSettings(Settings):
     """A set around each example: linf:8/255, l2:0.5, patch:8, corruption:3, audio:3 or text:2; or
     data:DIR, other data without labels, ranked by what float's pass tells. May be given again. By
     default linf:8/255 and corruption:3 of images, text:2 of texts, audio:3 of sound files; with
-    --universal a patch and linf:8/255
-    of images, prefix:1 of texts."""
+    --universal a patch and linf:8/255 of images, prefix:1 of texts."""
     universal: bool = False
     """Look for one trigger for all inputs that turns the quantized network, and not float, to one
     class: patch:N, linf:8/255, l2:0.5 or, before texts, prefix:N."""

@@ -1,6 +1,5 @@
 """The page of `bitcliff isolate`, as text and in a browser."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -9,7 +8,7 @@ from playwright.sync_api import Browser
 from bitcliff.questions.isolation.page import isolation_lines, render_isolation
 from bitcliff.questions.isolation.plot import curve
 from bitcliff.questions.isolation.record import Isolation
-from tests.browser import Visit, contrast, inks, launched
+from tests.browser import Visit, contrast, inks
 from tests.questions.isolation.victims import followed, record, victims
 
 
@@ -69,12 +68,6 @@ def test_names_and_images_from_data_cannot_do_anything() -> None:
     assert "<script" not in page
     assert "javascript:" not in page
     assert page == render_isolation(record())
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with launched() as running:
-        yield running
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -178,9 +178,8 @@ class Rivals:
     _in_place: bool = field(init=False, default=False)
 
     def __post_init__(self) -> None:
-        if isinstance(
-            self.shipped, Format
-        ):  # each input is alone in its batch, and many are run together
+        # Each input is alone in its batch, and many are run together.
+        if isinstance(self.shipped, Format):
             self.shipped = self.shipped.alone
         self._followed = Followed(self.evaluator.attachment)
 
