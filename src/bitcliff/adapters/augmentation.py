@@ -8,12 +8,13 @@ from typing import Annotated, Any
 
 import torch
 from jaxtyping import Float
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import Field, field_validator
 from torch import Tensor
 
 from bitcliff.adapters.optional import require
 from bitcliff.errors import InputError
 from bitcliff.types.subject import Preprocessing
+from bitcliff.types.value import Value
 
 View = Callable[[Tensor], Tensor]
 """A batch of images (batch, channels, height, width) to one of the same shape and range."""
@@ -24,7 +25,7 @@ _TOLERANCE = 1e-3
 _Share = Annotated[float, Field(gt=0, le=1)]
 
 
-class AugmentationSettings(BaseModel):
+class AugmentationSettings(Value):
     """What a random view does, in this order; all is off by default.
 
     What the paper's "patient and consistent" distillation does (section 4; Beyer et al. 2022), its
@@ -48,8 +49,6 @@ class AugmentationSettings(BaseModel):
         flip: probability of a mirrored image, left to right.
         padded_crop: px of black put on each side before a random crop of the image's size.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     resized_crop: tuple[_Share, _Share] | None = None
     rand_augment: Annotated[int, Field(ge=0)] = 0

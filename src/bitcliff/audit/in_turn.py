@@ -23,7 +23,7 @@ class InTurn:
     def __init__(self, evaluator: Evaluator) -> None:
         self._attachment = ReplayingAttachment(evaluator.attachment)
         self._evaluator = replace(evaluator, attachment=self._attachment)
-        self.whole = Work()
+        self.whole: Work = Work()
 
     @property
     def work(self) -> Work:

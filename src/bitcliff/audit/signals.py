@@ -11,6 +11,7 @@ from torch import Tensor
 
 from bitcliff.audit.evaluator import Evaluator, Scores
 from bitcliff.points import Attachment
+from bitcliff.points.final_activation import FinalActivation
 from bitcliff.points.forward import batch_size
 from bitcliff.points.rows import summed_last
 from bitcliff.policy.guard import score_signals
@@ -52,7 +53,7 @@ class Showing(Attachment):
             like.model, like.plan, like.scheme, like.weight_bits, like.per_channel,
             per_row=like.per_row,
         )  # fmt: skip
-        self.final = like.final
+        self.final: FinalActivation = like.final
         self.seen: dict[int, tuple[Tensor, Tensor, Tensor]] = {}
 
     def on_forward(self) -> None:

@@ -115,14 +115,14 @@ class Attachment(Walk):
         weights_by_point: bool = False,
     ) -> None:
         super().__init__(model, watched(plan.where))
-        self.plan = plan
+        self.plan: Plan = plan
         self.scheme = Scheme.parse(scheme)
         self.weight_bits = weight_bits
         self.per_channel = per_channel
         self.in_training = in_training
         self.per_row = per_row
         self.weights_by_point = weights_by_point
-        self.rounding = FLOAT
+        self.rounding: Rounding = FLOAT
         self.incidents = Incidents()
         self.on_point: OnPoint | None = None
         self.final: FinalActivation = "none"

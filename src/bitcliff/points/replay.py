@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.utils._pytree import tree_leaves
 
 from bitcliff.points.attach import FLOAT, Attachment, Rounding
+from bitcliff.points.final_activation import FinalActivation
 from bitcliff.points.operations import Function, Operation
 from bitcliff.points.trace import is_wrapped
 
@@ -74,11 +75,11 @@ class ReplayingAttachment(Attachment):
             like.per_row,
             like.weights_by_point,
         )
-        self.final = like.final
+        self.final: FinalActivation = like.final
         self._weights = like._weights  # rounded once for both
         self._before: _Tape | None = None
         self._tape: _Tape | None = None
-        self.work = Work()
+        self.work: Work = Work()
         self._macs = {point.site: point.macs for point in self.plan.seen}
         self._differing: frozenset[int] = frozenset()
         self._is_same = False

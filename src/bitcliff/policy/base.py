@@ -42,7 +42,7 @@ class Policy(ABC):
         if points < 1:
             raise InputError(f"a policy needs at least one point, not {points}")
         self.points = points
-        self.options = tuple(options)
+        self.options: tuple[int, ...] = tuple(options)
         self.total = total
 
     @final

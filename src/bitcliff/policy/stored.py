@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import safetensors
 import safetensors.torch
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 from torch import Tensor
 
 from bitcliff.budget import feasible_totals
@@ -17,6 +17,7 @@ from bitcliff.errors import InputError
 from bitcliff.policy.learned import LearnedPolicy
 from bitcliff.policy.network import PolicyNetwork, PolicyNetworkConfig
 from bitcliff.quant import MAX_BITS, MIN_BITS
+from bitcliff.types.value import Value
 
 _KEY = "bitcliff_policy"
 
@@ -26,7 +27,7 @@ Channels = Annotated[int, Field(ge=1, le=4096)]
 """Of a layer of a policy network; more would be a slip or an attack."""
 
 
-class AboutPolicy(BaseModel):
+class AboutPolicy(Value):
     """What a file holds beside the weights.
 
     Attributes:
@@ -35,8 +36,6 @@ class AboutPolicy(BaseModel):
         network_sha256: of the state dict of the network it was trained with.
         in_channels: of its images. channels: of its convolutions.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     points: tuple[str, ...] = Field(min_length=1)
     options: tuple[Width, ...] = Field(min_length=1)

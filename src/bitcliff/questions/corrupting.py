@@ -68,7 +68,7 @@ def _shift(
     return (x - mean[:, None, None]) / std[:, None, None]
 
 
-normalisation_shift = Corruption(
+normalisation_shift: Corruption = Corruption(
     NORMALISATION_SHIFT, "share of a deviation by which mean and deviation are off", SHIFT, _shift
 )
 """The one corruption that acts on normalised inputs, and not on images."""

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import ConfigDict, Field
+from pydantic import Field
 
 from bitcliff.record.arrays import NONE
 from bitcliff.record.conditions import Condition, Kind, Threat
@@ -158,16 +158,12 @@ class Coverage(Part):
     macs_share: float | None
 
 
-class Figures(Part):
+class Figures(Part, populate_by_name=True):
     """All figures of an assessment.
 
     `at_risk` holds the ids of examples that an adversary's worst case or a runtime flips, worst
     margin first. `folding_changed`: decisions that folding BatchNorm changed in float.
     """
-
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", allow_inf_nan=False, populate_by_name=True
-    )
 
     float_: FloatResult = Field(alias="float")
     policies: list[PolicyResult]

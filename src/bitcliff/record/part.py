@@ -2,7 +2,9 @@
 
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from bitcliff.types.value import Value
 
 # Shares are worked out, and may miss their end by a rounding.
 _ROUNDING = 1e-9
@@ -11,11 +13,8 @@ Share = Annotated[float, Field(ge=-_ROUNDING, le=1 + _ROUNDING)]
 """Of a whole; also a chance, and so a p-value."""
 
 
-class Part(BaseModel):
-    """Frozen, no field unknown; NaN and infinity have no place in JSON, so what could not be
-    measured is None."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+class Part(Value):
+    """A part of a record; what could not be measured is None."""
 
     def __eq__(self, other: object) -> bool:
         """Written alike: arrays, which some parts hold, have no plain equality."""

@@ -1,11 +1,13 @@
 """plan.yaml: what to change so that a network keeps its answers, as `explain` found it."""
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from bitcliff.types.value import Value
 
 _HEAD = "# Written by `bitcliff explain`; `bitcliff assess MODEL --plan plan.yaml` honours it.\n"
 
 
-class QuantizationPlan(BaseModel):
+class QuantizationPlan(Value, strict=True):
     """How a network is to be quantized.
 
     Attributes:
@@ -17,8 +19,6 @@ class QuantizationPlan(BaseModel):
         randomised: the runtime draws each input's bits at random, so that nobody picks them.
         budget: mean bits a quantized point for which the plan was checked.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
     model: str
     weights_sha256: str | None = None

@@ -58,7 +58,10 @@ BUILTIN_DATA = {
     **{name: shipped.data for name, shipped in SHIPPED.items()},
 }
 # Means that every uniform policy survives on the built-in network: what breaks it is the spending.
-BUILTIN_BUDGETS = {DEFAULT_MODEL: (7.0, 9.0), **dict.fromkeys(SHIPPED, (5.5,))}
+BUILTIN_BUDGETS: dict[str, tuple[float, ...]] = {
+    DEFAULT_MODEL: (7.0, 9.0),
+    **dict.fromkeys(SHIPPED, (5.5,)),
+}
 
 
 @dataclass(frozen=True)

@@ -46,7 +46,7 @@ class Partial:
         match read_json_lines(path):
             case [{"fingerprint": found, "started": str(started)}, *entries] if found == mark:
                 self.started, self._values = started, _by_key(entries)
-        self.resumed = len(self._values)
+        self.resumed: int = len(self._values)
         # Written anew also when taken up: nothing must be appended to a torn line.
         head = {"fingerprint": mark, "started": self.started}
         lines = [head, *(_entry(key, value) for key, value in self._values.items())]

@@ -8,14 +8,14 @@ from pydantic import Field, StringConstraints, field_validator, model_validator
 from bitcliff.policy import Estimator
 from bitcliff.run.train_config import Seed
 from bitcliff.train.pair import Aim
-from bitcliff.train.settings import Settings
+from bitcliff.types.value import Value
 
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,40}$")]
 Fields = dict[str, Any]
 """Of another command's file; checked as that command checks them."""
 
 
-class Network(Settings):
+class Network(Value):
     """One that pairs are made from.
 
     Attributes:
@@ -41,7 +41,7 @@ class Network(Settings):
         return self
 
 
-class PairGrid(Settings):
+class PairGrid(Value):
     """Trainings of robust and brittle pairs: networks by bits by budgets by estimators by seeds.
 
     A cell trains all its roles, since Tables 2 and 3 need both under each other's policy.
@@ -69,7 +69,7 @@ class PairGrid(Settings):
         return axis
 
 
-class AuditModel(Settings):
+class AuditModel(Value):
     """One that is audited: as `bitcliff assess` takes it."""
 
     model: str
@@ -78,7 +78,7 @@ class AuditModel(Settings):
     settings: Fields = Field(default_factory=dict)
 
 
-class AuditGrid(Settings):
+class AuditGrid(Value):
     """Audits of frozen networks: models by numerics and models by budgets.
 
     A shipped format allocates no bits, so that numerics and budgets are cells of their own.
@@ -100,7 +100,7 @@ class AuditGrid(Settings):
         return self
 
 
-class SweepConfig(Settings):
+class SweepConfig(Value):
     """A sweep: pairs to train, audits to make, or both."""
 
     pairs: PairGrid | None = None

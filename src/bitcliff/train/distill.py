@@ -20,13 +20,13 @@ from bitcliff.train.hardware import ALONE, Hardware
 from bitcliff.train.loop import Metrics, Validation
 from bitcliff.train.measure import predictions_in_float
 from bitcliff.train.mixup import mixup
-from bitcliff.train.settings import Settings
+from bitcliff.types.value import Value
 
 Ask = Callable[[Tensor], Tensor]
 """Images (batch, *rest) to outputs: (batch, classes), or (batch,) classes where that is all."""
 
 
-class DistillSettings(Settings):
+class DistillSettings(Value):
     """What the black box gives away, and how it is learned from.
 
     Attributes:

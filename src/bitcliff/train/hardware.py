@@ -11,12 +11,12 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from bitcliff.errors import BitcliffError
-from bitcliff.train.settings import Settings
+from bitcliff.types.value import Value
 
 _CPU = torch.device("cpu")
 
 
-class HardwareSettings(Settings):
+class HardwareSettings(Value):
     """What to train on.
 
     Attributes:

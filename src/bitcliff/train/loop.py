@@ -24,7 +24,7 @@ from bitcliff.train.optimiser import (
     set_lr,
 )
 from bitcliff.train.order import batch_indices, seed_of, steps_in_epoch
-from bitcliff.train.settings import Settings
+from bitcliff.types.value import Value
 
 Metrics = dict[str, float]
 
@@ -56,7 +56,7 @@ class Stage(Protocol):
         """On the validation split."""
 
 
-class LoopConfig(Settings):
+class LoopConfig(Value):
     """How long and how fast.
 
     Attributes:

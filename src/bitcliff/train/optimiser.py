@@ -8,10 +8,10 @@ import torch
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 
-from bitcliff.train.settings import Settings
+from bitcliff.types.value import Value
 
 
-class OptimiserConfig(Settings):
+class OptimiserConfig(Value):
     """Half-period cosine from `lr` to `final_lr` over all steps (paper section 4).
 
     Attributes:

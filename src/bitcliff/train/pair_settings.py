@@ -10,14 +10,14 @@ from bitcliff.policy import Estimator
 from bitcliff.policy.stored import Channels
 from bitcliff.quant import MAX_BITS, MIN_BITS, Scheme
 from bitcliff.train.batchnorm import BatchNormMode
-from bitcliff.train.settings import Settings
+from bitcliff.types.value import Value
 
 BIT_OPTIONS = {"I": (3, 10), "II": (4, 10), "III": (5, 10)}
 # Mean bits a point with options I; II and III get one more (FACTS: budgets A, B, C).
 BUDGETS = {"A": 4.0, "B": 5.5, "C": 7.0}
 
 
-class PairSettings(Settings):
+class PairSettings(Value):
     """Of one robust or brittle pair.
 
     Attributes:

@@ -2,10 +2,9 @@
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict
-
 from bitcliff.errors import InputError
 from bitcliff.types.scheme import MAX_BITS, MIN_BITS
+from bitcliff.types.value import Value
 
 _ACCEPTED = (
     "give uniform:5.5; margin:4,8,1/8 (4 bits, and of eight inputs the least sure again at 8); "
@@ -13,7 +12,7 @@ _ACCEPTED = (
 )
 
 
-class BitsBy(BaseModel):
+class BitsBy(Value):
     """Bits at the quantization points of each input.
 
     Attributes:
@@ -22,8 +21,6 @@ class BitsBy(BaseModel):
             wider: of the second pass of "margin". some, of: in how many of how many inputs there is
             a second pass.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str
     kind: Literal["uniform", "margin", "co-trained", "file"]

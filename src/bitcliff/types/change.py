@@ -1,12 +1,11 @@
 """A paired change as every part of Bitcliff states it: float against quantized, or before and
 after."""
 
-from pydantic import BaseModel, ConfigDict
-
 from bitcliff.types.rate import Count, Rate
+from bitcliff.types.value import Value
 
 
-class PairedChange(BaseModel):
+class PairedChange(Value):
     """A share of correct predictions, measured twice on the same n examples.
 
     Attributes:
@@ -20,8 +19,6 @@ class PairedChange(BaseModel):
     Build one with `bitcliff.stats.paired_change`, which works it out.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
     n: Count
     lost: Count
     gained: Count
@@ -32,7 +29,7 @@ class PairedChange(BaseModel):
     p_holm: float | None = None
 
 
-class ChangeDifference(BaseModel):
+class ChangeDifference(Value):
     """How much more is lost in a second set of examples than in a first, independent one.
 
     Attributes:
@@ -42,8 +39,6 @@ class ChangeDifference(BaseModel):
     Build one with `bitcliff.stats.difference_of_changes`.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
     difference_pp: float
     low_pp: float
     high_pp: float
@@ -51,7 +46,7 @@ class ChangeDifference(BaseModel):
     p_holm: float | None = None
 
 
-class ScoreChange(BaseModel):
+class ScoreChange(Value):
     """A mean score in [0, 1], measured twice on the same n examples.
 
     Attributes:
@@ -62,8 +57,6 @@ class ScoreChange(BaseModel):
 
     Build one with `bitcliff.stats.score_change`, which works it out.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     n: Count
     difference: float | None

@@ -11,7 +11,9 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
+
+from bitcliff.types.value import Value
 
 Reach = Literal["batch", "example", "token", "channel", "block"]
 ScaleRule = Literal[
@@ -53,14 +55,12 @@ FLOATS = {
 """OCP 8-bit floating point (e4m3 without infinities, e5m2) and the MX elements."""
 
 
-class Numerics(BaseModel):
+class Numerics(Value):
     """How a tensor is rounded.
 
     Raises:
         ValueError: a value is none of those below, or the parts do not fit together.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     element: str
     """int2 to int16, uint2 to uint16, or a float: e4m3, e5m2, e3m2, e2m3, e2m1."""

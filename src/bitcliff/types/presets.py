@@ -2,23 +2,22 @@
 
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, model_validator
+from pydantic import model_validator
 
 from bitcliff.errors import InputError, nearest
 from bitcliff.types.numerics import Numerics
+from bitcliff.types.value import Value
 
 _EPSILON = 2.0**-23
 """Of float32: what torchao lets no int8 scale go below."""
 
 
-class Format(BaseModel):
+class Format(Value):
     """What a runtime makes of a network's numbers: activations and weights each in a format.
 
     Raises:
         ValueError: it would round nothing.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     activations: Numerics | None = None
     """None: only weights are rounded."""

@@ -2,13 +2,15 @@
 
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from bitcliff.types.value import Value
 
 Count = Annotated[int, Field(ge=0, le=10**24)]
 """The upper end is beyond every run, and still a number to reckon with."""
 
 
-class Rate(BaseModel):
+class Rate(Value):
     """k of n, with its exact 95 % interval.
 
     Attributes:
@@ -20,8 +22,6 @@ class Rate(BaseModel):
     Build one with `bitcliff.stats.rate`, which works the interval out.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
     k: Count
     n: Count
     value: float | None
@@ -29,7 +29,7 @@ class Rate(BaseModel):
     high: float | None
 
 
-class Mean(BaseModel):
+class Mean(Value):
     """The mean of n scores in [0, 1], with a 95 % interval that holds at every n.
 
     Attributes:
@@ -38,15 +38,13 @@ class Mean(BaseModel):
     Build one with `bitcliff.stats.bounded_mean`, which works the interval out.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
     n: Count
     value: float | None
     low: float | None
     high: float | None
 
 
-class ErrorRates(BaseModel):
+class ErrorRates(Value):
     """Of texts together: insertions, deletions and substitutions against what is wanted.
 
     Attributes:
@@ -56,14 +54,12 @@ class ErrorRates(BaseModel):
     Build them with `bitcliff.stats.error_rates`.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
     words: float
     characters: float
     n: Count
 
 
-class ClusteredRate(BaseModel):
+class ClusteredRate(Value):
     """k of n predictions that come in clusters, several of each example, which are not independent.
 
     Attributes:
@@ -73,8 +69,6 @@ class ClusteredRate(BaseModel):
 
     Build one with `bitcliff.stats.clustered_rate`, which works the interval out.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     k: Count
     n: Count

@@ -1,19 +1,17 @@
 """The worst that an adversary makes of a mean by giving examples other weights."""
 
-from pydantic import BaseModel, ConfigDict
+from bitcliff.types.value import Value
 
 
-class Bounded(BaseModel):
+class Bounded(Value):
     """A figure with its 95 % limits."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     value: float
     low: float
     high: float
 
 
-class Reweighted(BaseModel):
+class Reweighted(Value):
     """The worst mean over two balls of distributions around the one that examples were drawn from.
 
     Attributes:
@@ -25,8 +23,6 @@ class Reweighted(BaseModel):
 
     Build them with `bitcliff.stats.reweighted`. The limits hold for all sizes together.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     part: float
     by_share: Bounded

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict
+from bitcliff.types.value import Value
 
 Operator = Literal[
     "Attention",
@@ -21,7 +21,7 @@ QUANTIZED = frozenset(get_args(Operator)) - {"Transpose"}
 constant; it takes a Transpose only between two of them."""
 
 
-class OrtOptions(BaseModel):
+class OrtOptions(Value):
     """What ONNX Runtime's `quantize_dynamic` is told; every default is the library's own.
 
     Attributes:
@@ -31,8 +31,6 @@ class OrtOptions(BaseModel):
         operators: those that are quantized; none named: all that the library can.
         default_tensor_type: of values whose type the library cannot infer; None: it then refuses.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     weights: Literal["int8", "uint8"] = "int8"
     per_channel: bool = False

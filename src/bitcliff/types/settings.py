@@ -11,9 +11,7 @@ from fnmatch import fnmatchcase
 from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import (
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
     ValidationError,
     field_validator,
@@ -23,6 +21,7 @@ from pydantic import (
 from bitcliff.errors import InputError, PlanError
 from bitcliff.types.presets import PRESETS, Format, preset
 from bitcliff.types.scheme import MAX_BITS, MIN_BITS, Scheme
+from bitcliff.types.value import Value
 from bitcliff.types.within import UNIVERSAL, read_within
 
 DEGREES = (1, 2, 3, 4, 5)
@@ -59,14 +58,12 @@ def _parsed(scheme: str) -> str:
     return scheme
 
 
-class Settings(BaseModel):
+class Settings(Value, use_attribute_docstrings=True):
     """Fields that the command line can set; what will not do is reported in one line by its option.
 
     Raises:
         InputError: a value is not of its field's type, or out of its range.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     @model_validator(mode="wrap")
     @classmethod

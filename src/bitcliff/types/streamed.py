@@ -31,7 +31,7 @@ class Streamed:
         change: Callable[[Tensor], Tensor] = lambda batch: batch,
     ) -> None:
         self._read, self._places, self._change = read, places, change
-        self.shape = (len(places), *shape)
+        self.shape: tuple[int, ...] = (len(places), *shape)
 
     def __len__(self) -> int:
         return len(self._places)

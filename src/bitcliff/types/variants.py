@@ -3,10 +3,9 @@
 from collections.abc import Iterator
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict
-
 from bitcliff.types.numerics import FLOATS, POWERS_OF_TWO, Numerics
 from bitcliff.types.presets import Format
+from bitcliff.types.value import Value
 
 Family = Literal["groups", "rule", "zero-point", "wider", "smoothed", "rotated"]
 
@@ -16,7 +15,7 @@ _RULES = ("floor", "rceil", "even", "ceil")
 _WIDER = {"e2m1": "e2m3", "e2m3": "e4m3", "e3m2": "e4m3", "int4": "int8"}
 
 
-class Variant(BaseModel):
+class Variant(Value):
     """A format changed in one respect, or what its layers are given.
 
     Attributes:
@@ -24,8 +23,6 @@ class Variant(BaseModel):
             evened out between a layer's input and its weights before, "rotated": both are
             multiplied by a Hadamard matrix; either leaves the product in float as it is.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     family: Family
     words: str

@@ -9,7 +9,7 @@ import torch
 from bitcliff.adapters.onnx.operators.sizes import number
 from bitcliff.errors import InputError
 
-CONTROL = {"If": ("then_branch", "else_branch"), "Loop": ("body",)}
+CONTROL: dict[str, tuple[str, ...]] = {"If": ("then_branch", "else_branch"), "Loop": ("body",)}
 """The operators that run other nodes, and the attributes that hold those."""
 
 # Each time is run, and each product in it is a point; more is a program and no layer.

@@ -38,9 +38,10 @@ class OnnxNetwork(nn.Module):
         axes: Mapping[str, int] | None = None,
     ) -> None:
         super().__init__()
-        self.inputs, self.output, self.batch = tuple(inputs), output, batch
+        self.inputs: tuple[str, ...] = tuple(inputs)
+        self.output, self.batch = output, batch
         self.alike, self.axes = frozenset(alike), dict(axes or {})
-        self.steps = tuple(steps)
+        self.steps: tuple[Step, ...] = tuple(steps)
         self.constants = nn.Module()
         self._constants: dict[str, str] = {}
         self._numbers: dict[str, Tensor] = {}

@@ -41,7 +41,11 @@ SIGNALS = {
     "range": "largest magnitude over what is usual at a point, most over the points, octaves",
 }
 MARGIN, SCORES, ALL = "margin alone", "margin and entropy", "all signals"
-GUARDS = {MARGIN: ("margin",), SCORES: ("margin", "entropy"), ALL: tuple(SIGNALS)}
+GUARDS: dict[str, tuple[str, ...]] = {
+    MARGIN: ("margin",),
+    SCORES: ("margin", "entropy"),
+    ALL: tuple(SIGNALS),
+}
 _ASKED = {"margin": MARGIN, "scores": SCORES, "all": ALL}
 ALPHAS = (0.001, 0.002, 0.005, 0.01, 0.015, 0.02, 0.03, 0.05, 0.07, 0.1, 0.15, 0.2)
 """Limits of the curve, as far as there are examples enough to calibrate for them."""

@@ -15,6 +15,7 @@ from bitcliff.audit.evaluator import Evaluator, margins
 from bitcliff.audit.inputs import laid_out_for_speed, nudged
 from bitcliff.points import Attachment
 from bitcliff.points.attach import Rounding
+from bitcliff.points.final_activation import FinalActivation
 from bitcliff.points.forward import batch_size, each
 from bitcliff.points.operations import Channels
 from bitcliff.points.rows import summed_last
@@ -55,7 +56,7 @@ class Followed(Attachment):
         super().__init__(
             plain.model, plain.plan, plain.scheme, plain.weight_bits, plain.per_channel
         )
-        self.final = plain.final
+        self.final: FinalActivation = plain.final
         self.slopes: Slopes = "none"
         self.widths: list[Tensor] = []
         self._given = weights or {}

@@ -99,7 +99,7 @@ class Pixels(Neighbourhood):
 class Composed(Neighbourhood):
     """Several corruptions at once."""
 
-    methods = (EVOLUTION,)
+    methods: tuple[str, ...] = (EVOLUTION,)
 
     def __init__(
         self,
