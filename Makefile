@@ -44,7 +44,7 @@ test-oldest: .venv/dev
 
 # How much of what others import has a type that their checker knows.
 types-public: .venv/dev
-	PATH=$(CURDIR)/$(BIN):$$PATH PYTHONPATH=src pyright --ignoreexternal --verifytypes bitcliff
+	-PATH=$(CURDIR)/$(BIN):$$PATH PYTHONPATH=src pyright --ignoreexternal --verifytypes bitcliff
 
 # Trains the networks that Bitcliff ships, minutes on one core, and puts them into the package.
 zoo: .venv/demo

@@ -58,7 +58,7 @@ def _parsed(scheme: str) -> str:
     return scheme
 
 
-class Settings(Value, use_attribute_docstrings=True):
+class Settings(Value, use_attribute_docstrings=True, allow_inf_nan=True):
     """Fields that the command line can set; what will not do is reported in one line by its option.
 
     Raises:
