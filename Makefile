@@ -37,10 +37,10 @@ test-slow: .venv/dev browser
 OLDEST := .venv-oldest/bin/python
 test-oldest: .venv/dev
 	$(BIN)/uv venv --quiet --clear --python $(BIN)/python .venv-oldest
-	$(BIN)/uv pip install --quiet --python $(OLDEST) --resolution lowest-direct '.[demo,onnx]'
-	$(BIN)/uv pip install --quiet --python $(OLDEST) beartype hypothesis ortools pytest pytest-timeout statsmodels
+	$(BIN)/uv pip install --quiet --python $(OLDEST) --resolution lowest-direct '.[dev]'
 	PYTHONPATH=src $(TEST_ENV) $(OLDEST) -m pytest -o filterwarnings= -m "not slow" \
-	  tests/audit tests/budget tests/policy tests/record tests/stats tests/test_testing.py
+	  tests/audit tests/budget tests/losses tests/points tests/policy tests/quant tests/record \
+	  tests/stats tests/tasks tests/types tests/test_testing.py tests/test_verdict.py
 
 # How much of what others import has a type that their checker knows.
 types-public: .venv/dev

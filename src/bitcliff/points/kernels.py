@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
-from torch.utils.flop_counter import flop_registry, sdpa_flop_count
+from torch.utils.flop_counter import flop_registry
 
 from bitcliff.points.operations import ACTIVATIONS
 
@@ -29,10 +29,12 @@ _FURTHER_FLOPS: dict[str, Callable[..., int]] = {
     "vdot": lambda x, _y: 2 * x.numel(),
     "addbmm": lambda _bias, x, y, **_: 2 * x.numel() * y.shape[-1],
     "_trilinear": lambda x, weight, *_: 2 * x.shape[0] * weight.numel(),
-    "_scaled_dot_product_flash_attention_for_cpu": lambda query, key, value, *_, **__: (
-        sdpa_flop_count(query.shape, key.shape, value.shape)
-    ),
 }
+
+
+def _of_attention(query: Tensor, key: Tensor, value: Tensor, *_: Any, **__: Any) -> int:
+    """Of torch's fused attention; older versions of its counter refuse grouped queries."""
+    return 2 * query[..., 0].numel() * key.shape[-2] * (query.shape[-1] + value.shape[-1])
 
 
 @runtime_checkable
@@ -87,6 +89,8 @@ class KernelWatch(TorchDispatchMode):
         if func.namespace not in _KNOWN_NAMESPACES:
             reason = f"operator of {func.namespace}, which Bitcliff cannot open"
             self.witness.saw_unknown(packet.__name__, reason)
+        elif name.startswith("_scaled_dot_product"):
+            self.witness.saw_product(name, _of_attention(*args, **kwargs))
         elif packet in flop_registry:
             self.witness.saw_product(
                 name, int(flop_registry[packet](*args, **kwargs, out_val=result))
