@@ -7,18 +7,19 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from bitcliff.adapters.optional import quiet, require
 from bitcliff.adapters.wording import one_line
 from bitcliff.errors import BitcliffError, InputError
+from bitcliff.record.files import shown
 from bitcliff.record.measurement import stem_of
 from bitcliff.record.pairs import RESULT
 from bitcliff.record.store import RECORD_NAME
 from bitcliff.record.summary import Figure, Run
 from bitcliff.run.archive.reading import read_run
 from bitcliff.run.run_directory import commands_in, config_in
-from bitcliff.verdict import EXIT_CODES
+from bitcliff.verdict import EXIT_CODES, Status
 
 # Where nothing else is asked for.
 _PROJECT = "bitcliff"
@@ -79,13 +80,13 @@ def entry_of(run: Run) -> Entry:
         file = folder / _record_of(command, names)
         held = file.read_bytes()
     except (OSError, ValueError) as error:
-        raise InputError(f"{run.path}: changed while it was read; run this again") from error
+        raise InputError(f"{shown(folder)}: changed while it was read; run this again") from error
     about = {name: getattr(whole, name) for name in _ABOUT}
     settings = json.loads(held).get("settings") or config_in(folder)
     params = {**about, **dict(_flat(settings, "settings"))}
     report = folder / "report.html"
     return Entry(
-        run.path,
+        shown(folder),
         hashlib.sha256(held).hexdigest(),
         {_key(name): one for name, one in params.items() if one not in (None, "", [])},
         _metrics(whole),
@@ -118,9 +119,8 @@ def _metrics(run: Run) -> dict[str, float]:
                 key += "_"
             if value is not None:
                 found[key] = float(value)
-    codes: Mapping[str, int] = {**EXIT_CODES}
     if run.verdict is not None:
-        found["gate"] = float(codes[run.verdict])
+        found["gate"] = float(EXIT_CODES[cast(Status, run.verdict)])
     return found
 
 
@@ -177,8 +177,7 @@ def _wandb(project: str) -> Tracker:
 
     def put(entry: Entry) -> Kept:
         id_ = f"bitcliff-{entry.record[:32]}"
-        settings = wandb.Settings()
-        settings.update_from_env_vars(os.environ)
+        settings = wandb.setup().settings  # of its files and of the environment
         if settings.mode == "disabled":
             raise InputError("--to wandb: WANDB_MODE=disabled puts nothing there; unset it")
         if settings.mode in ("offline", "dryrun"):  # without a server nothing else knows of it
