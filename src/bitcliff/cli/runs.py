@@ -60,7 +60,8 @@ _LISTED = 12
 @click.option(
     "--to",
     metavar="TRACKER",
-    help="Put these runs into Weights & Biases: `wandb`, or `wandb:PROJECT`. "
+    help="Put these runs into MLflow, `mlflow` or `mlflow:URI`, or Weights & Biases, `wandb` or "
+    "`wandb:PROJECT`. "
     "One that is there already is told and left.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print as JSON.")

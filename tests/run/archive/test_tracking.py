@@ -6,6 +6,8 @@ import re
 import struct
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -76,21 +78,22 @@ def test_names_from_files_are_told_apart_in_letters_that_trackers_take(tmp_path:
     assert all(re.fullmatch(r"[\w.-]+(/[\w.-]+)?", name, re.ASCII) for name in entry.metrics)
 
 
+@pytest.mark.parametrize("kind", ["mlflow", "wandb"])
+def test_without_the_package_it_is_said_what_to_install(
+    here: Path, kind: str, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, kind, None)
+    with pytest.raises(MissingExtra, match=rf"pip install 'bitcliff\[{kind}\]'"):
+        tracker(kind)
+    assert run(["runs", "--to", kind]) == 2
+    out, err = capsys.readouterr()
+    assert (out, len(err.splitlines())) == ("", 1)
+
+
 @pytest.mark.parametrize("target", ["tensorboard", "", ":x", "WANDB"])
 def test_there_are_no_other_trackers(target: str) -> None:
     with pytest.raises(InputError, match=r"should be .*wandb:PROJECT"):
         tracker(target)
-
-
-def test_without_the_package_it_is_said_what_to_install(
-    here: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setitem(sys.modules, "wandb", None)
-    with pytest.raises(MissingExtra, match=r"pip install 'bitcliff\[wandb\]'"):
-        tracker("wandb")
-    assert run(["runs", "--to", "wandb"]) == 2
-    out, err = capsys.readouterr()
-    assert (out, len(err.splitlines())) == ("", 1)
 
 
 @pytest.fixture
@@ -194,4 +197,66 @@ def test_what_the_tracker_refuses_is_one_line(
     monkeypatch.setenv("HOME", str(here.absolute()))  # nor a key of the one who runs this
     with pytest.raises(InputError, match=words) as error:
         tracker("wandb")(assessed(here))
+    assert "\n" not in str(error.value)
+
+
+@pytest.fixture
+def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Where MLflow keeps runs in files: its newer stores are of its server's packages."""
+    monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")
+    monkeypatch.setenv("MLFLOW_DISABLE_TELEMETRY", "true")
+    monkeypatch.delenv("MLFLOW_EXPERIMENT_NAME", raising=False)
+    return (tmp_path / "store").as_uri()
+
+
+def found_in(store: str) -> list[Any]:
+    """All runs, as MLflow's own client reads them."""
+    from mlflow import MlflowClient
+
+    client = MlflowClient(store)
+    experiment = client.get_experiment_by_name("bitcliff")
+    return [] if experiment is None else list(client.search_runs([experiment.experiment_id]))
+
+
+def test_mlflow_has_it_once(here: Path, store: str, record: Record, capsys: Capture) -> None:
+    from mlflow import MlflowClient
+
+    assert run(["runs", "--to", f"mlflow:{store}"]) == 0
+    (kept,) = found_in(store)
+    id_, entry = kept.info.run_id, assessed(here)
+    assert f"\nLogged: runs/a, as run {id_}\n" in capsys.readouterr().out
+    assert kept.data.metrics == entry.metrics
+    assert kept.data.params == {name: str(one) for name, one in entry.params.items()}
+    assert kept.data.tags["bitcliff.record"] == entry.record
+    assert (kept.info.status, kept.info.run_name) == ("FINISHED", "runs/a")
+    began = datetime.fromtimestamp(kept.info.start_time / 1000, UTC)
+    assert began == datetime.fromisoformat(record.provenance.started)
+    client = MlflowClient(store)
+    for name in ("record.json", "report.html"):
+        assert Path(client.download_artifacts(id_, name)).read_bytes() == (here / name).read_bytes()
+
+    assert run(["runs", "--to", f"mlflow:{store}", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)["to"]
+    assert told == [{"path": "runs/a", "at": f"run {id_}", "new": False}]
+    write_record(with_wrong(record, "uniform-8", [*range(15)]), here)  # the next release
+    assert run(["runs", "--to", f"mlflow:{store}"]) == 0
+    assert len(found_in(store)) == 2
+
+
+def test_what_mlflow_has_in_part_is_failed_and_logged_again(here: Path, store: str) -> None:
+    entry = assessed(here)
+    gone = replace(entry, files=(here / "gone",))
+    with pytest.raises(InputError, match="--to mlflow: runs/a: "):
+        tracker(f"mlflow:{store}")(gone)
+    assert [one.info.status for one in found_in(store)] == ["FAILED"]
+    assert tracker(f"mlflow:{store}")(entry).new
+    assert not tracker(f"mlflow:{store}")(entry).new
+
+
+def test_a_store_that_mlflow_cannot_use_is_one_line(
+    here: Path, store: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("MLFLOW_ALLOW_FILE_STORE")
+    with pytest.raises(InputError, match=r"--to mlflow: runs/a: .*maintenance mode") as error:
+        tracker(f"mlflow:{store}")(assessed(here))
     assert "\n" not in str(error.value)

@@ -1,11 +1,14 @@
-"""Stored runs in an experiment tracker: Weights & Biases."""
+"""Stored runs in an experiment tracker: MLflow, or Weights & Biases."""
 
 import hashlib
 import json
 import os
 import re
+import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any, cast
 
@@ -23,6 +26,8 @@ from bitcliff.verdict import EXIT_CODES, Status
 
 # Where nothing else is asked for.
 _PROJECT = "bitcliff"
+# By which MLflow finds a run again: its record's hash.
+_TAG = "bitcliff.record"
 _COUNTED = {"right": "accuracy", "as in float": "agreement"}
 _ABOUT = (
     *("command", "model", "data", "examples", "weights_sha256", "data_sha256", "seed", "bitcliff"),
@@ -147,7 +152,8 @@ def tracker(target: str) -> Tracker:
     """The tracker that `--to` names; its package is looked for before anything is read.
 
     Args:
-        target: "wandb", with a project or entity/project after a colon.
+        target: "mlflow", with a tracking URI after a colon, or "wandb", with a project or
+            entity/project.
 
     Raises:
         InputError: there is no such tracker. MissingExtra: its package is not installed.
@@ -210,5 +216,48 @@ def _wandb(project: str) -> Tracker:
     return put
 
 
-_TRACKERS: Mapping[str, Callable[[str], Tracker]] = {"wandb": _wandb}
-_FORMS = "wandb or wandb:PROJECT"
+def _mlflow(uri: str) -> Tracker:
+    mlflow = require("mlflow", "mlflow", "--to mlflow")
+    entities = require("mlflow.entities", "mlflow", "--to mlflow")
+
+    def put(entry: Entry) -> Kept:
+        client = mlflow.MlflowClient(tracking_uri=uri or None)
+        experiment = _experiment(client)
+        # One that was interrupted is not the whole.
+        same = f"tags.`{_TAG}` = '{entry.record}' AND attributes.status = 'FINISHED'"
+        for there in client.search_runs([experiment], same, max_results=1):
+            return Kept(f"run {there.info.run_id}", False)
+        began, ended = (
+            int(datetime.fromisoformat(entry.params[name]).timestamp() * 1000)
+            if name in entry.params
+            else int(time.time() * 1000)
+            for name in ("started", "finished")
+        )
+        tags = {_TAG: entry.record, "bitcliff.verdict": str(entry.params.get("verdict", ""))}
+        made = client.create_run(experiment, began, tags, entry.name).info.run_id
+        try:
+            numbers = [entities.Metric(key, one, ended, 0) for key, one in entry.metrics.items()]
+            texts = [entities.Param(key, str(one)[:500]) for key, one in entry.params.items()]
+            # A server takes so many at once.
+            for at in range(0, max(len(numbers), len(texts)), 100):
+                client.log_batch(made, numbers[at : at + 100], texts[at : at + 100])
+            for file in entry.files:
+                client.log_artifact(made, str(file))
+            client.set_terminated(made, "FINISHED", ended)
+        except BaseException:
+            with suppress(Exception):
+                client.set_terminated(made, "FAILED")
+            raise
+        return Kept(f"run {made}", True)
+
+    return put
+
+
+def _experiment(client: Any) -> str:
+    name = os.environ.get("MLFLOW_EXPERIMENT_NAME") or _PROJECT
+    there = client.get_experiment_by_name(name)
+    return str(client.create_experiment(name) if there is None else there.experiment_id)
+
+
+_TRACKERS: Mapping[str, Callable[[str], Tracker]] = {"mlflow": _mlflow, "wandb": _wandb}
+_FORMS = "mlflow, mlflow:URI, wandb or wandb:PROJECT"
