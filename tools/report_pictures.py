@@ -2,8 +2,8 @@
 
 python -m tools.report_pictures [RUN]
 
-Without RUN those of the tutorial's own run, half a minute; with the folder of a run, such as that of
-`make demo`, README's first screen.
+Without RUN those of the tutorial's own run, half a minute; with the folder of a run, such as
+`runs/demo` of `make demo`, README's first screen.
 """
 
 import io
@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from PIL import Image
-from playwright.sync_api import FloatRect, Page, sync_playwright
+from playwright.sync_api import FloatRect, Page, ViewportSize, sync_playwright
 
 from tools.rerun_docs import DOCS, TUTORIAL
 
@@ -54,7 +54,7 @@ def take(run: Path, pictures: dict[str, list[str]]) -> None:
         "args": ["--no-sandbox", "--disable-gpu"],
     }
     with sync_playwright() as playwright, playwright.chromium.launch(**browser) as running:
-        size = {"width": _SCREEN[0], "height": _SCREEN[1]}
+        size: ViewportSize = {"width": _SCREEN[0], "height": _SCREEN[1]}
         page = running.new_page(viewport=size, color_scheme="light")
         page.goto((run / "report.html").absolute().as_uri())
         page.evaluate("for (const one of document.querySelectorAll('.explain')) one.open = true")
