@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 import pytest
+from tools.report_pictures import MOST_BYTES
 
 from bitcliff.cli.main import commands
 
@@ -46,6 +47,14 @@ def test_commands_and_options_are_those_there_are(page: Path) -> None:
         one for code in re.findall(r"`[^`]+`", page.read_text()) for one in OPTION.findall(code)
     }
     assert prose <= every_option(commands)
+
+
+def test_pictures_are_told_in_words_shown_and_small() -> None:
+    shown = [one for page in PAGES for one in re.findall(r"!\[(.*?)\]\((.*?)\)", page.read_text())]
+    assert {Path(name).name for _, name in shown} == {one.name for one in ROOT.glob("docs/*.png")}
+    assert len({words for words, _ in shown}) == len(shown) >= 5
+    assert all(len(words) > 20 for words, _ in shown)
+    assert all(one.stat().st_size <= MOST_BYTES for one in ROOT.glob("docs/*.png"))
 
 
 def test_there_are_commands_to_check() -> None:

@@ -63,6 +63,8 @@ def test_the_table_and_the_page_are_written(here: Path, capsys: Capture) -> None
         ("--csv no/t.csv", "--csv no/t.csv: cannot be written"),
         ("--store runs", "--store runs: cannot be used"),
         ("--by-name", "--by-name has no effect without --compare"),
+        ("--to nowhere", "--to nowhere: should be mlflow, mlflow:URI, wandb or"),
+        ("--to wandb --compare runs/a runs/b", "--to: no effect with --compare"),
         ("runs --compare runs/a runs/b", "FOLDERS: no effect with --compare"),
         ("--verdict fail --compare runs/a runs/b", "--verdict: no effect with --compare"),
         ("--compare runs/a runs/bad", "runs/bad/record.json: not a whole JSON file"),

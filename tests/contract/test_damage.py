@@ -28,6 +28,7 @@ from bitcliff.record.arrays import pack, unpack
 from bitcliff.record.measurement import Measurement, MeasurementKind
 from bitcliff.record.store import RECORD_NAME, check_figures
 from bitcliff.run.archive.reading import read_run, run_folders
+from bitcliff.run.archive.tracking import entry_of
 from bitcliff.verdict import Verdict, judge
 from tests.contract.runs import RUNS
 from tests.questions.damage import Way, another, hostile, is_packed, leaves, with_value
@@ -204,6 +205,10 @@ def test_a_table_of_runs_has_its_figures_and_refuses_it_damaged(run: Path, field
         assert {"k": row.k, "n": row.n, "value": row.value} in [
             {key: rate[key] for key in ("k", "n", "value")} for rate in rates
         ]
+    entry = entry_of(found)
+    assert entry.files[0] == file_of(run)
+    assert len(entry.metrics) >= 3 * len(found.figures)
+    assert any(name.startswith("settings.") for name in entry.params)
     place = next(one for one in places(fields) if one.way[0] == "figures")
     file_of(run).write_text(json.dumps(with_value(fields, place.way, place.others()[0])))
     refused = read_run(folder, command)

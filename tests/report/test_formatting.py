@@ -88,6 +88,8 @@ def test_classes_by_name_and_number() -> None:
     assert formatting.class_name(subject, None) == "none (NaN or infinity)"
     nameless = subject.model_copy(update={"class_names": None})
     assert formatting.class_name(nameless, 243) == "class 243"
+    digits = subject.model_copy(update={"class_names": ["0", "1", "3"]})
+    assert [formatting.class_name(digits, n) for n in (1, 2)] == ["class 1", "3 (2)"]
 
 
 def test_pictures_only_where_there_are_any() -> None:

@@ -13,9 +13,10 @@ if TYPE_CHECKING:
     from bitcliff.record import Record
     from bitcliff.record.across import Across
     from bitcliff.record.summary import Figure, Run
+    from bitcliff.run.archive.tracking import Kept, Tracker
 
 _FILTERS = ("model", "numerics", "threat", "verdict", "command", "since", "until")
-_OF_A_TABLE = ("folders", *_FILTERS, "store", "csv", "parquet", "page")
+_OF_A_TABLE = ("folders", *_FILTERS, "store", "csv", "parquet", "page", "to")
 _DAY = click.DateTime(formats=["%Y-%m-%d"])
 _FILE = click.Path(path_type=Path)
 # Ids that the terminal lists of each condition.
@@ -56,6 +57,13 @@ _LISTED = 12
     type=_FILE,
     help="Keep the table in this SQLite file, so that only what has changed is read again.",
 )
+@click.option(
+    "--to",
+    metavar="TRACKER",
+    help="Put these runs into MLflow, `mlflow` or `mlflow:URI`, or Weights & Biases, `wandb` or "
+    "`wandb:PROJECT`. "
+    "One that is there already is told and left.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
 def runs(**options: Any) -> int:
     """List the runs at or below FOLDERS (by default `runs`), or compare two.
@@ -63,7 +71,8 @@ def runs(**options: Any) -> int:
     Every record is read and its figures worked out anew: one that is damaged, cut short or changed
     by hand is listed as refused, with the reason, whatever is asked for.
 
-    Exit codes: 0 done, 2 bad input.
+    Exit codes: 0 done, 2 bad input; with --to also where a run is refused, after the others are
+    put there.
     """
     from bitcliff.errors import InputError
 
@@ -85,27 +94,32 @@ def _list(options: dict[str, Any]) -> int:
 
     from bitcliff.record import check_writable
     from bitcliff.run.archive.database import Wanted, opened
+    from bitcliff.run.archive.tracking import tracker
 
     for name in ("csv", "parquet", "page"):
         if options[name]:
             check_writable(options[name], f"--{name}")
+    put = tracker(options["to"]) if options["to"] is not None else None
     asked = {name: options[name] for name in _FILTERS}
     days = {name: asked[name] and asked[name].date().isoformat() for name in ("since", "until")}
     with opened(options["store"]) as archive, Display() as display:
         archive.update(options["folders"] or (Path("runs"),), display.progress)
         found, refused = archive.runs(Wanted(**{**asked, **days})), archive.refused()
     written = _write(found, refused, options)
+    kept = {} if put is None else _put(found, refused, put)
     with reader_may_leave():
         if options["as_json"]:
             told = {"runs": [asdict(run) for run in found]}
-            print_json(
-                json.dumps({**told, "refused": [asdict(r) for r in refused]}, indent=2) + "\n"
-            )
+            told["refused"] = [asdict(run) for run in refused]
+            if put is not None:
+                told["to"] = [{"path": path, **asdict(one)} for path, one in kept.items()]
+            print_json(json.dumps(told, indent=2) + "\n")
         else:
             _print_table(found)
             click.echo("".join(f"Refused: {run.refused}\n" for run in refused), nl=False)
             click.echo("".join(f"Written: {file}\n" for file in written), nl=False)
-    return 0
+            click.echo("".join(map(_kept_line, kept.items())), nl=False)
+    return 2 if put is not None and refused else 0
 
 
 def _write(found: "Sequence[Run]", refused: "Sequence[Run]", options: dict[str, Any]) -> list[Path]:
@@ -120,6 +134,23 @@ def _write(found: "Sequence[Run]", refused: "Sequence[Run]", options: dict[str, 
     if options["page"]:
         _write_page(found, options["page"])
     return [options[name] for name in ("csv", "parquet", "page") if options[name]]
+
+
+def _put(found: "Sequence[Run]", refused: "Sequence[Run]", put: "Tracker") -> "dict[str, Kept]":
+    from bitcliff.errors import InputError
+    from bitcliff.run.archive.tracking import entry_of
+
+    if not found and not refused:
+        raise InputError("--to: there is no such run")
+    return {run.path: put(entry_of(run)) for run in found}
+
+
+def _kept_line(one: "tuple[str, Kept]") -> str:
+    from bitcliff.report.formatting import clean
+
+    path, kept = one
+    what = "Logged" if kept.new else "Already there"
+    return f"{what}: {clean(path, 400)}, as {clean(kept.at, 400)}\n"
 
 
 def _write_page(found: "Sequence[Run]", file: Path) -> None:

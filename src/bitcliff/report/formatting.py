@@ -134,11 +134,11 @@ def _visible(character: str) -> str:
 
 
 def class_name(subject: SubjectInfo, index: int | None) -> str:
-    """A class as a person reads it: its name where known, and its number."""
+    """A class as a person reads it: its name, where it has one, and its number."""
     if index is None:
         return "none (NaN or infinity)"
     names = subject.class_names
-    if names is None or not 0 <= index < len(names):
+    if names is None or not 0 <= index < len(names) or names[index] == str(index):
         return f"class {index}"
     return f"{clean(names[index], 60)} ({index})"
 

@@ -91,7 +91,7 @@ def _draw(
         labelcolor=theme.ink,
     )
     top, left = (0.905, 0.19) if narrow else (0.865, 0.095)
-    drawn.subplots_adjust(left, 0.055 if narrow else 0.085, 0.965, top, wspace=0.1, hspace=0.34)
+    drawn.subplots_adjust(left, 0.055 if narrow else 0.085, 0.965, top, wspace=0.16, hspace=0.34)
 
 
 def _draw_panel(axes: "Axes", sweeps: Sequence[LayerSweep], key: str, theme: Theme) -> None:

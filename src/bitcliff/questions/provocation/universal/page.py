@@ -67,7 +67,7 @@ def finding(record: Universal) -> str:
 
 
 def _class(record: Universal, one: ClassFigures) -> str:
-    return f"class {class_name(record.observed.subject, one.target)}"
+    return f"class {class_name(record.observed.subject, one.target).removeprefix('class ')}"
 
 
 def universal_lines(record: Universal, limit: float | None = None) -> list[str]:
