@@ -188,7 +188,7 @@ def _kind(settings: dict[str, Any], transformers: Any, config: Any, file: Path) 
     if found is None and is_sentence_encoder(file.parent) and named.endswith(_ENCODER.ending):
         return _ENCODER
     if found is None:
-        listed_kinds = ", ".join(f"...{kind.ending}" for kind in _KINDS)
+        listed_kinds = ", ".join(dict.fromkeys(f"...{kind.ending}" for kind in _KINDS))
         raise InputError(
             f"{file}: its architectures are {named or 'not given'} ({config.model_type}); only "
             f"{listed_kinds} are supported, and ...Model as sentence-transformers saves them"
