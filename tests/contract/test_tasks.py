@@ -104,7 +104,9 @@ def test_float_is_as_float_is(name: str, shape: tuple[int, ...], wrong: tuple[in
         assert (task.shares == 1).all()
 
 
-@pytest.mark.parametrize("name", ["labels:0", "positions", "positions:0.3", "span", "continuation:2"])
+@pytest.mark.parametrize(
+    "name", ["labels:0", "positions", "positions:0.3", "span", "continuation:2"]
+)
 def test_what_ties_is_as_float_has_it_only_if_it_is_decided_alike(name: str) -> None:
     """Formats of few values give scores that are the same to the bit."""
     random = torch.Generator().manual_seed(3)

@@ -33,7 +33,10 @@ class Span:
     def share(self, output: Tensor, inputs: Inputs, decided: Tensor) -> Float[Tensor, " batch"]:
         """F1 of the tokens of both answers; where both are none, which ends before it begins, 1."""
         own = self.decided(output, inputs).to(decided)
-        first, last = torch.maximum(own[:, 0], decided[:, 0]), torch.minimum(own[:, 1], decided[:, 1])
+        first, last = (
+            torch.maximum(own[:, 0], decided[:, 0]),
+            torch.minimum(own[:, 1], decided[:, 1]),
+        )
         sizes = [(one[:, 1] - one[:, 0] + 1).clamp(min=0) for one in (own, decided)]
         both, whole = (last - first + 1).clamp(min=0), sizes[0] + sizes[1]
         both = torch.minimum(both, torch.minimum(sizes[0], sizes[1]))
