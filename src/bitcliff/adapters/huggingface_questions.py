@@ -15,9 +15,9 @@ def join_ends(module: nn.Module) -> None:
     """
 
     def join(model: nn.Module, _args: Any, output: Any) -> Tensor:
-        ends = getattr(output, "start_logits", None), getattr(output, "end_logits", None)
-        if ends[0] is None or ends[1] is None:
+        first, last = getattr(output, "start_logits", None), getattr(output, "end_logits", None)
+        if first is None or last is None:
             raise InputError(f"{type(model).__name__} gives no start_logits and end_logits to read")
-        return torch.stack(ends, 1)
+        return torch.stack([first, last], 1)
 
     module.register_forward_hook(join)
