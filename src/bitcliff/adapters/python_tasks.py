@@ -19,8 +19,8 @@ def load_task(text: str) -> Task | Comparison:
     """As `--task` says, of Bitcliff's or of the user's own, whose code is run.
 
     Args:
-        text: a name of Bitcliff's, or "py:package.module:factory"; the factory is a callable without
-            arguments that gives a task, or a task itself.
+        text: a name of Bitcliff's, or "py:package.module:factory"; the factory is a callable
+            without arguments that gives a task, or a task itself.
 
     Raises:
         InputError: not found, raises, or gives something else.
