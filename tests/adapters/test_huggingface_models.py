@@ -320,6 +320,7 @@ def test_a_model_that_answers_questions(tmp_path: Path) -> None:
     examples = load_examples(str(file), subject=subject)
     inputs = next(in_parts(examples.inputs))
     output = output_of(subject.module, inputs)
+    assert not isinstance(inputs, torch.Tensor)
     theirs = model(**inputs)
     assert torch.equal(output[:, 0], theirs.start_logits)
     assert torch.equal(output[:, 1], theirs.end_logits)
