@@ -304,3 +304,38 @@ def test_half_precision_weights_become_float32(tmp_path: Path) -> None:
     save_file(state, tmp_path / "model.safetensors", {"format": "pt"})
     module = load_model(f"hf:{tmp_path}").module
     assert {p.dtype for p in module.parameters()} == {torch.float32}
+
+
+def test_a_model_that_answers_questions(tmp_path: Path) -> None:
+    save_bert(tmp_path)
+    config = transformers.AutoConfig.from_pretrained(tmp_path)
+    model = transformers.BertForQuestionAnswering(config).eval()
+    model.save_pretrained(tmp_path)
+    subject = load_model(f"hf:{tmp_path}")
+    assert task_of(subject.module).name == "span"
+    file = tmp_path / "asked.jsonl"
+    file.write_text(
+        '{"question": "good", "text": "a film"}\n{"question": "a", "text": "bad film"}\n'
+    )
+    examples = load_examples(str(file), subject=subject)
+    inputs = next(in_parts(examples.inputs))
+    output = output_of(subject.module, inputs)
+    assert not isinstance(inputs, torch.Tensor)
+    theirs = model(**inputs)
+    assert torch.equal(output[:, 0], theirs.start_logits)
+    assert torch.equal(output[:, 1], theirs.end_logits)
+    assert examples.texts == ("a film ⟵ good", "bad film ⟵ a")
+    file.with_suffix(".txt").write_text("a film\nbad\n")
+    with pytest.raises(InputError, match="texts without questions"):
+        load_examples(str(file.with_suffix(".txt")), subject=subject)
+    file.write_text('{"text": "a film"}\n{"text": "bad"}\n')
+    with pytest.raises(InputError, match="line 1: must be an object with a question"):
+        load_examples(str(file), subject=subject)
+
+
+def test_several_labels_are_told_by_the_configuration(tmp_path: Path) -> None:
+    save_bert(tmp_path)
+    config = transformers.AutoConfig.from_pretrained(tmp_path)
+    config.problem_type = "multi_label_classification"
+    config.save_pretrained(tmp_path)
+    assert task_of(load_model(f"hf:{tmp_path}").module).name == "labels:0"

@@ -26,6 +26,7 @@ TASKS: list[tuple[str, tuple[int, ...], tuple[int, ...]]] = [
     ("embedding:0.9", (N, 8), (2 * N, 8)),
     ("embedding", (N, 8), (2 * N, 8)),
     ("detection:0.5", (N, 12, 7), (N, 7)),
+    ("span", (N, 2, 7), (N, 3, 7)),
 ]
 every_task = pytest.mark.parametrize(("name", "shape", "wrong"), TASKS, ids=[t[0] for t in TASKS])
 
@@ -101,3 +102,22 @@ def test_float_is_as_float_is(name: str, shape: tuple[int, ...], wrong: tuple[in
     if isinstance(task, AgainstFloat):
         assert task.scores(in_float, inputs).argmax(1).tolist() == [0] * N
         assert (task.shares == 1).all()
+
+
+@pytest.mark.parametrize(
+    "name", ["labels:0", "positions", "positions:0.3", "span", "continuation:2"]
+)
+def test_what_ties_is_as_float_has_it_only_if_it_is_decided_alike(name: str) -> None:
+    """Formats of few values give scores that are the same to the bit."""
+    random = torch.Generator().manual_seed(3)
+    shape = {"labels:0": (40, 3), "span": (40, 2, 3)}.get(name, (40, 4, 3))
+    in_float, inputs = torch.randn(shape, generator=random), torch.arange(40.0)
+    output = in_float.round()
+    task = made(name, in_float, inputs)
+    assert isinstance(task, AgainstFloat)
+    kept = task.scores(output, inputs).argmax(1) == 0
+    pairs = zip(task.kind.decided(output, inputs), task.kind.decided(in_float, inputs), strict=True)
+    lost = [(a != b).float().mean() for a, b in pairs]
+    allowed = 0.3 if name == "positions:0.3" else 0.0
+    assert kept.tolist() == [float(share) <= allowed for share in lost]
+    assert 0 < int(kept.sum()) < 40

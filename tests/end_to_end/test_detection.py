@@ -21,6 +21,11 @@ from bitcliff.questions.kinds import KINDS
 from bitcliff.record import read_record
 
 N, SIDE, CELL = 16, 48, 8
+COARSE = """
+everywhere: true
+activations: {element: uint3, group: example, scale: minmax-zero}
+weights: {element: int8, group: example, scale: amax, divisor: 127}
+"""
 QUICK = "--bits 3:8 --budget 5 --rounds 2 --exchanges 2 --evaluations 2 --draws 2 --uniform 8"
 GRID = SIDE // CELL
 
@@ -170,6 +175,16 @@ def test_a_detector_from_its_file_to_the_gate(
     corners = np.array([box for box, _ in in_float[int(name)]])
     assert blue.min(0) == pytest.approx(corners[:, 1::-1].min(0), abs=1.5)
     assert blue.max(0) == pytest.approx(corners[:, :1:-1].max(0), abs=1.5)
+
+    # The same of a format, where no search was made.
+    (tmp_path / "coarse.yaml").write_text(COARSE)
+    line = "assess net.onnx --data data.npz --task detection:0.5 --numerics coarse.yaml"
+    code, _, err = typed(f"{line} --out format")
+    assert code in (0, 1, 3), err
+    record = read_record(tmp_path / "format" / "record.json", KINDS)
+    assert record.at_risk
+    assert record.table.pictures.startswith("Boxes that float finds are blue")
+    assert set(record.table.thumbnails) == set(record.at_risk[:24])
 
 
 def test_an_output_of_another_layout_is_told_in_one_line(

@@ -157,7 +157,7 @@ def test_labels_of_a_tolerance(typed: Typed, tmp_path: Path) -> None:
     assert (worst.score_change.difference or 0) < 0
     assert worst.change.lost > 0
     page = (tmp_path / "run" / "report.html").read_text()
-    assert "Of each, as labelled" in page
+    assert "Of each, share of numbers" in page
     assert "lose more than 10" in page
 
 

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from bitcliff.adapters.assembly import make_subject
 from bitcliff.adapters.detectors import join_queries
 from bitcliff.adapters.huggingface_images import image_preprocessing
+from bitcliff.adapters.huggingface_questions import join_ends
 from bitcliff.adapters.huggingface_sounds import decoder_prompt, hearing_of
 from bitcliff.adapters.json_files import read_json
 from bitcliff.adapters.optional import quiet, require
@@ -54,6 +55,7 @@ _KINDS = (
     _Kind("ForCausalLM", "AutoModelForCausalLM", "texts", "next-token", names_tokens=True),
     _Kind("LMHeadModel", "AutoModelForCausalLM", "texts", "next-token", names_tokens=True),
     _Kind("ForTokenClassification", "AutoModelForTokenClassification", "texts", "positions"),
+    _Kind("ForQuestionAnswering", "AutoModelForQuestionAnswering", "texts", "span"),
     _Kind("ForMaskedLM", "AutoModelForMaskedLM", "texts", "positions"),
     _Kind(
         "ForSemanticSegmentation", "AutoModelForSemanticSegmentation", "images", "positions:0.01"
@@ -124,7 +126,9 @@ def load_huggingface(name: str, weights: Weights | None, options: ModelOptions) 
             give_only(module, "logits")  # and not what was heard or read
         if kind is _ENCODER:
             pool(module, folder)
-        judge_by(module, f"ctc:{config.pad_token_id}" if kind.task == "ctc" else kind.task)
+        if kind.task == "span":
+            join_ends(module)
+        judge_by(module, _task(kind, config))
     subject = make_subject(
         spec,
         module,
@@ -139,6 +143,15 @@ def load_huggingface(name: str, weights: Weights | None, options: ModelOptions) 
         return subject
     # A letter may be several tokens, and a space part of the next one.
     return replace(subject, written=lambda row: str(tokens.decode(list(row))))
+
+
+def _task(kind: _Kind, config: Any) -> str:
+    """As `--task` has it."""
+    if kind.task == "ctc":
+        return f"ctc:{config.pad_token_id}"
+    several = getattr(config, "problem_type", None) == "multi_label_classification"
+    # Its outputs are log-odds, each of a label of its own.
+    return "labels:0" if several and kind.task == "classification" else kind.task
 
 
 def _json(file: Path, spec: str) -> dict[str, Any]:
@@ -188,7 +201,7 @@ def _kind(settings: dict[str, Any], transformers: Any, config: Any, file: Path) 
     if found is None and is_sentence_encoder(file.parent) and named.endswith(_ENCODER.ending):
         return _ENCODER
     if found is None:
-        listed_kinds = ", ".join(f"...{kind.ending}" for kind in _KINDS)
+        listed_kinds = ", ".join(dict.fromkeys(f"...{kind.ending}" for kind in _KINDS))
         raise InputError(
             f"{file}: its architectures are {named or 'not given'} ({config.model_type}); only "
             f"{listed_kinds} are supported, and ...Model as sentence-transformers saves them"
@@ -262,7 +275,7 @@ def _tokenizer(tokenizer: Any, config: Any, begun: Tensor | None, own: int | Non
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token  # masked, whatever it is
 
-    def tokenize(texts: list[str]) -> Tokens:
+    def tokenize(texts: list[str] | list[tuple[str, str]]) -> Tokens:
         lengths = tuple(map(len, tokenizer(texts, verbose=False)["input_ids"]))
         encoded = tokenizer(
             texts, padding=True, truncation=True, max_length=longest, return_tensors="pt"

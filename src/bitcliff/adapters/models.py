@@ -1,12 +1,14 @@
 """Names of models, and the function that each kind of name goes to."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from bitcliff.adapters.efficientnet import load_efficientnet
 from bitcliff.adapters.huggingface_models import load_huggingface
 from bitcliff.adapters.onnx.subject import is_onnx, load_onnx
 from bitcliff.adapters.python_models import load_python
+from bitcliff.adapters.python_tasks import is_own_task, load_task
 from bitcliff.adapters.timm_models import load_timm
 from bitcliff.adapters.torchvision_models import load_torchvision
 from bitcliff.adapters.weights import Weights, read_weights
@@ -14,7 +16,6 @@ from bitcliff.adapters.zoo_models import load_shipped, load_zoo
 from bitcliff.errors import InputError, nearest
 from bitcliff.points.find_task import judge_by
 from bitcliff.points.outputs import give_only
-from bitcliff.tasks.choice import read_task
 from bitcliff.types.options import ModelOptions
 from bitcliff.types.subject import Subject
 from bitcliff.zoo.shipped import SHIPPED
@@ -59,8 +60,8 @@ def load_model(
         MissingExtra: the library it comes from is not installed.
     """
     check_model_name(spec)
-    if options.task is not None:
-        read_task(options.task)  # a wrong one is refused before anything is loaded
+    # A wrong one is refused before anything is loaded.
+    task = None if options.task is None else load_task(options.task)
     prefix, _, name = spec.partition(":")
     if prefix in PREFIXES and name:
         loader = PREFIXES[prefix]
@@ -69,9 +70,9 @@ def load_model(
     subject = loader(name, None if weights is None else read_weights(weights), options)
     if options.output is not None and loader is not load_onnx:  # which has chosen already
         give_only(subject.module, options.output)
-    if options.task is not None:
-        judge_by(subject.module, options.task)
-    return subject
+    if task is not None:
+        judge_by(subject.module, task)
+    return replace(subject, runs_user_code=True) if is_own_task(options.task) else subject
 
 
 def check_model_name(spec: str) -> None:

@@ -21,6 +21,7 @@ from bitcliff.tasks import NextToken, task_of
 from bitcliff.tasks.against_float import AgainstFloat
 from bitcliff.tasks.continuation import decoded
 from bitcliff.tasks.neighbours import Verification
+from bitcliff.tasks.span import Span
 from bitcliff.types.options import DataOptions
 from bitcliff.types.subject import DECODED, Inputs, Subject, Texts, Tokens, in_parts
 
@@ -62,7 +63,7 @@ def open_jsonl(spec: str, subject: Subject, options: DataOptions) -> Source:
                 f'{spec}, {one}: must be an object with a text, such as {{"text": "..."}}'
             )
     texts = [row["text"] for row in rows.values()]
-    source = text_source(texts, tuple(rows), subject, spec)
+    source = text_source(texts, tuple(rows), subject, spec, _questions(rows, subject, spec))
     named = [str(row["label"]) for row in rows.values() if "label" in row]
     if not named:
         return source
@@ -89,6 +90,28 @@ def open_jsonl(spec: str, subject: Subject, options: DataOptions) -> Source:
     )
     labels = np.array([mapped.index[name] for name in named], dtype=np.int64)
     return replace(source, labels=labels, class_names=mapped.class_names, labelling=mapped.how)
+
+
+def _questions(rows: Mapping[str, Any], subject: Subject, spec: str) -> list[str] | None:
+    """What is asked about each text, of a network that reads its answers there; else None."""
+    if not _reads_answers(subject):
+        return None
+    for one, row in rows.items():
+        if not isinstance(row.get("question"), str) or not row["question"].strip():
+            raise InputError(
+                f'{spec}, {one}: must be an object with a question, such as {{"question": "...", '
+                '"text": "..."}'
+            )
+        if "label" in row:
+            raise InputError(
+                f"{spec}, {one}: has a label; answers are compared with float's own, leave it out"
+            )
+    return [row["question"] for row in rows.values()]
+
+
+def _reads_answers(subject: Subject) -> bool:
+    task = task_of(subject.module)
+    return isinstance(task, AgainstFloat) and isinstance(task.kind, Span)
 
 
 def _paired(
@@ -123,8 +146,14 @@ def _continued(
     return replace(source, labels=np.array(labels, dtype=np.int64), labelling=told)
 
 
-def text_source(texts: Sequence[str], ids: tuple[str, ...], subject: Subject, where: str) -> Source:
-    """Texts for a model that has a tokenizer.
+def text_source(
+    texts: Sequence[str],
+    ids: tuple[str, ...],
+    subject: Subject,
+    where: str,
+    questions: Sequence[str] | None = None,
+) -> Source:
+    """Texts for a model that has a tokenizer, or questions each with its text.
 
     Raises:
         InputError: the model takes no text; there is none, or one is empty.
@@ -136,7 +165,16 @@ def text_source(texts: Sequence[str], ids: tuple[str, ...], subject: Subject, wh
             raise InputError(f"{where}, {one}: an empty text; leave it out")
     if not texts:
         raise InputError(f"{where}: holds no examples")
-    tokens = subject.tokenizer(list(texts))
+    if questions is None and _reads_answers(subject):
+        raise InputError(
+            f"{where}: texts without questions, but {subject.name} answers some; give JSON lines "
+            'with {"question": "...", "text": "..."}'
+        )
+    if questions is None:
+        tokens = subject.tokenizer(list(texts))
+    else:
+        tokens = subject.tokenizer(list(zip(questions, texts, strict=True)))
+        texts = [f"{text} ⟵ {asked}" for asked, text in zip(questions, texts, strict=True)]
 
     def take(chosen: Sequence[int], progress: Progress | None) -> Taken:
         if progress is not None:

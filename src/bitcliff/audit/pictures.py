@@ -38,7 +38,8 @@ def compared(
 ) -> tuple[dict[str, str], str]:
     """Pictures of these examples by id, as data URIs, and what is to be seen in them.
 
-    Only of images and of boxes or maps, and only of what an allocation of bits changes.
+    Only of images and of boxes or maps, and of what an allocation of bits changes or, where none
+    does, a format in which nobody depends on who else is there.
     """
     task, inputs = task_of(prepared.subject.module), prepared.evaluator.inputs
     if not isinstance(task, AgainstFloat) or not isinstance(task.kind, Detection | Positions):
@@ -49,9 +50,12 @@ def compared(
     if axis is None or not worst:
         return {}, ""
     index = torch.tensor(list(worst))
-    bits = torch.tensor(list(worst.values()))
     try:
-        before, after = _outcomes(prepared, task, index), _outcomes(prepared, task, index, bits)
+        before = _outcomes(prepared, task, index)
+        after = [
+            _outcomes(prepared, task, index[[row]], found)[0]
+            for row, found in enumerate(worst.values())
+        ]
     except InputError:  # what came out is of no such kind any more
         return {}, ""
     images = take(prepared.evaluator.inputs, index)
@@ -66,31 +70,44 @@ def compared(
     return pictures, _BOXES if isinstance(task.kind, Detection) else _MAPS
 
 
-def _worst(place: int, done: Sequence[Measured]) -> list[int] | None:
-    """Of the allocations that change what is decided, the one by the widest margin."""
+def _worst(place: int, done: Sequence[Measured]) -> list[int] | str | None:
+    """Of the allocations that change what is decided, the one by the widest margin; where there is
+    none, of the formats, by its name."""
     found = [
-        outcome
+        (outcome.margin, outcome.bits if allocated else one.condition.numerics)
         for one in done
-        if one.condition.threat == "allocation" and one.outcomes.row_of(place) is not None
-        if (outcome := one.outcomes.at(place)).bits is not None and outcome.prediction is not None
+        if (allocated := one.condition.threat == "allocation") or _is_drawn(one)
+        if one.outcomes.row_of(place) is not None
+        if (outcome := one.outcomes.at(place)).prediction is not None
         if outcome.margin is not None and outcome.margin < 0
     ]
-    return min(found, key=lambda one: one.margin or 0.0).bits if found else None
+    lost = [one for one in found if isinstance(one[1], list)] or found
+    return min(lost, key=lambda one: one[0])[1] if lost else None
+
+
+def _is_drawn(one: Measured) -> bool:
+    """Whether it is a format whose outcomes of an example are the same whoever else is there."""
+    return one.condition.kind == "numerics" and one.condition.batch_size in (None, 1)
 
 
 def _outcomes(
     prepared: Prepared,
     task: AgainstFloat,
     index: Int[Tensor, " m"],
-    bits: Int[Tensor, "m points"] | None = None,
+    under: list[int] | str | None = None,
 ) -> list[Tensor]:
-    """What is decided of each, as the kind of task has it; without bits in float."""
+    """What is decided of each, as the kind of task has it: with these bits or in the format of this
+    name, else in float."""
     evaluator, found = prepared.evaluator, list[Tensor]()
     for rows in torch.arange(len(index)).split(evaluator.batch_size):
-        if bits is None:
+        if under is None:
             evaluator.float_scores(index[rows])
+        elif isinstance(under, str):
+            shipped = prepared.settings.format_of(under)
+            alone = None if shipped.isolated else 1
+            evaluator.format_scores(index[rows], (shipped,) * len(prepared.points), alone)
         else:
-            evaluator.scores(index[rows], bits[rows])
+            evaluator.scores(index[rows], torch.tensor([under] * len(rows)))
         found.extend(task.outcomes[: len(rows)])
     return found
 

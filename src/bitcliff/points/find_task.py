@@ -16,19 +16,19 @@ from bitcliff.tasks.against_float import AgainstFloat, Comparison, every_digest
 from bitcliff.tasks.choice import read_task
 from bitcliff.tasks.continuation import Continuation
 from bitcliff.tasks.neighbours import Nearest, Verification
-from bitcliff.tasks.protocol import told_task
+from bitcliff.tasks.protocol import Task, told_task
 from bitcliff.types.subject import AllInputs
 
 _AT_ONCE = 64
 
 
-def judge_by(module: nn.Module, text: str) -> None:
-    """Let a network be judged as `--task` says.
+def judge_by(module: nn.Module, task: str | Task | Comparison) -> None:
+    """Let a network be judged as `--task` says, or by a task that is made already.
 
     Raises:
         InputError: no such task.
     """
-    found = read_task(text)
+    found = read_task(task) if isinstance(task, str) else task
     if isinstance(found, Continuation):
         found = replace(found, ends=_ends(module))
     if isinstance(found, Comparison):

@@ -16,6 +16,7 @@ from bitcliff.tasks.neighbours import Nearest, Verification
 from bitcliff.tasks.next_token import NextToken
 from bitcliff.tasks.positions import MeanIou, Positions
 from bitcliff.tasks.protocol import Task
+from bitcliff.tasks.span import Span
 from bitcliff.tasks.threshold import Threshold
 from bitcliff.tasks.values import Embedding, Labels, Values
 
@@ -48,6 +49,7 @@ _NAMED = {
         Positions, Positions, lambda x: 0 <= x < 1, "a share from 0 to 1, such as positions:0.01"
     ),
     "iou": _Named(MeanIou, MeanIou, lambda x: 0 <= x < 1, "a share from 0 to 1, such as iou:0.01"),
+    "span": _Named(Span),
     "ctc": _Named(
         Ctc, lambda x: Ctc(int(x)), lambda x: x >= 0 and x == int(x), "the blank's number: ctc:0"
     ),

@@ -155,11 +155,25 @@ def in_logarithms(
 def leads_by_position(
     scores: Float[Tensor, "batch positions classes"], decided: Int[Tensor, "batch positions"]
 ) -> Float[Tensor, "batch positions"]:
-    """Of each decided class over the best other; of probabilities, of their logarithms."""
-    scores = in_logarithms(scores) if _are_shares(scores) else scores
+    """Of each decided class over the best other; of probabilities, of their logarithms.
+
+    Below zero also where another class has just as much and comes first, which is decided then.
+    """
+    given, scores = scores, in_logarithms(scores) if _are_shares(scores) else scores
     chosen = decided.long().clamp(min=0)[:, :, None]
     own = scores.gather(2, chosen)[:, :, 0]
-    return own - scores.scatter(2, chosen, float("-inf")).amax(2)
+    lead = own - scores.scatter(2, chosen, float("-inf")).amax(2)
+    if not bool((lead == 0).any()):
+        return lead
+    return just_below(lead, given.argmax(2) != chosen[:, :, 0])
+
+
+def just_below(
+    lead: Float[Tensor, "*any"], otherwise: Bool[Tensor, "*any"]
+) -> Float[Tensor, "*any"]:
+    """The same, but a lead of zero is a loss where it is decided otherwise, as formats of few
+    values let scores be the same to the bit."""
+    return lead - torch.finfo(lead.dtype).tiny * ((lead == 0) & otherwise)
 
 
 def valid_positions(inputs: Inputs, shape: torch.Size) -> Bool[Tensor, "batch positions"]:

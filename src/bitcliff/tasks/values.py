@@ -8,6 +8,7 @@ from torch import Tensor
 from torch.nn import functional as F  # noqa: N812
 
 from bitcliff.errors import InputError
+from bitcliff.tasks.positions import just_below
 from bitcliff.types.subject import Inputs
 
 
@@ -112,7 +113,8 @@ class Labels:
 
     def lead(self, output: Tensor, inputs: Inputs, decided: Tensor) -> Float[Tensor, " batch"]:
         """That of the label nearest to its threshold."""
-        return ((numbers_of(output) - self.at) * decided).amin(1)
+        above = numbers_of(output) - self.at
+        return just_below(above * decided, (above <= 0) & (decided > 0)).amin(1)
 
     def share(self, output: Tensor, inputs: Inputs, decided: Tensor) -> Float[Tensor, " batch"]:
         """Of the labels, those on float's side."""

@@ -43,7 +43,8 @@ class ModelOptions(Settings):
     as in float: continuation:K (tokens), detection:SCORE (boxes), positions:SHARE or iou:SHARE (a
     class at each, of tokens or pixels), ctc:BLANK (a string), labels:NUMBER (any of several),
     values:TOLERANCE, embedding (the nearest neighbour, also embedding:gallery=FILE.npz),
-    verification:COSINE (pairs), embedding:COSINE (the vector)."""
+    verification:COSINE (pairs), embedding:COSINE (the vector), span (an answer in a text); or
+    py:package.module:factory (yours)."""
     initial: Annotated[Literal["random", "head"] | None, Option(absent="a training file's")] = None
     """For training. "random": a network of timm or torchvision begins at random. "head": one of its
     weights begins with a new classifier if `num_classes` is not theirs."""

@@ -189,7 +189,8 @@ class Tokens:
         return [ids[mask != 0].tolist() for ids, mask in every]
 
 
-Tokenizer = Callable[[list[str]], Tokens]
+Tokenizer = Callable[[list[str] | list[tuple[str, str]]], Tokens]
+"""Of texts, or of questions each with the text that they are about."""
 
 
 @dataclass(frozen=True)

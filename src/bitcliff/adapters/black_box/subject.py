@@ -15,6 +15,7 @@ from bitcliff.adapters.onnx.file import read_onnx
 from bitcliff.adapters.onnx.images import image_preprocessing
 from bitcliff.adapters.onnx.one_piece import in_one_piece, put_examples_first
 from bitcliff.adapters.onnx.subject import declared_inputs, declared_output, plain_shape
+from bitcliff.adapters.python_tasks import is_own_task, load_task
 from bitcliff.errors import InputError
 from bitcliff.points.find_task import judge_by
 from bitcliff.points.forward import take
@@ -58,13 +59,14 @@ def load_black_box_subject(spec: str, options: ModelOptions = _NOTHING_ASKED) ->
     form = Form(options.num_classes, of_any_task=True)
     module = _AsModule(spec, opened, form, tuple(named or ())).eval()
     if options.task is not None:
-        judge_by(module, options.task)
+        judge_by(module, load_task(options.task))
     return Subject(
         name=spec,
         module=module,
         preprocessing=preprocessing,
         class_names=None,
         weights_sha256=opened.identity,
+        runs_user_code=is_own_task(options.task),
         black_box=True,
         named_inputs=named,
         input_shape=shape or None,

@@ -54,6 +54,8 @@ def _draw(figure: "Figure", found: LeastWidths, labelled: bool, theme: Theme, na
     plain_axes(axes, theme)
     for number, at in enumerate(found.means):
         _draw_curve(axes, at, number, theme)
+    if not axes.get_legend_handles_labels()[1]:
+        return  # nothing was right to begin with, so no curve
     figure.legend(
         loc="upper left",
         bbox_to_anchor=(0.0, 1.0) if narrow else (0.83, 0.97),
