@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -117,7 +117,7 @@ def records_in(file: Path) -> dict[str, Any]:
     Blocks of 32 KiB hold pieces of records, each after its checksum, length, and whether it is a
     whole record or its first, middle or last piece; each record is of wandb's own protocol.
     """
-    from wandb.proto.wandb_internal_pb2 import Record as Stored
+    import wandb.proto.wandb_internal_pb2 as wire
 
     data, found, whole, at = file.read_bytes(), {}, b"", 7
     while at + 7 <= len(data):
@@ -128,7 +128,7 @@ def records_in(file: Path) -> dict[str, Any]:
         whole += data[at + 7 : at + 7 + size]
         at += 7 + size
         if kind in (1, 4):
-            stored = Stored.FromString(whole)
+            stored = cast(Any, wire).Record.FromString(whole)
             what, whole = stored.WhichOneof("record_type"), b""
             found[what] = getattr(stored, what)
     return found
