@@ -33,12 +33,14 @@ tests:
 test-slow: .venv/dev browser
 	$(PYTEST) -m slow
 
-# The least versions that pyproject.toml allows, in an environment of their own; gigabytes.
+# The least versions that pyproject.toml allows, in an environment of their own; gigabytes. What is
+# left out asks that texts of a network with random weights end early, which other versions draw.
 OLDEST := .venv-oldest/bin/python
 test-oldest: .venv/dev
 	$(BIN)/uv venv --quiet --clear --python $(BIN)/python .venv-oldest
 	$(BIN)/uv pip install --quiet --python $(OLDEST) --resolution lowest-direct '.[dev]'
 	PYTHONPATH=src $(TEST_ENV) $(OLDEST) -m pytest -o filterwarnings= -m "not slow" \
+	  --ignore tests/points/test_continuation.py \
 	  tests/audit tests/budget tests/losses tests/points tests/policy tests/quant tests/record \
 	  tests/stats tests/tasks tests/types tests/test_testing.py tests/test_verdict.py
 
