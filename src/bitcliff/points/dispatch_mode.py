@@ -22,6 +22,6 @@ class DispatchMode(TorchDispatchMode):
         @functools.wraps(plain)
         def dispatch(self: Any, *args: Any, **kwargs: Any) -> Any:
             chosen = shielded if "torch._dynamo" in sys.modules else plain
-            return chosen(self, *args, **kwargs)
+            return chosen(self, *args, **kwargs)  # type: ignore[no-untyped-call]
 
         cls.__torch_dispatch__ = dispatch  # type: ignore[method-assign]
