@@ -1,8 +1,8 @@
 """What the tests' own process writes is not waited for until it is on the disk.
 
-That is for a loss of power, which no test causes, and takes a third of the time of a small run. What
-is synced, and in which order, tests see as before by the fixture `synced`; processes that tests
-start sync as ever.
+That is for a loss of power, which no test causes, and takes a third of the time of a small run.
+What is synced, and in which order, tests see as before by the fixture `synced`; processes that
+tests start sync as ever.
 
 Importing this switches it on.
 """
