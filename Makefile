@@ -2,7 +2,8 @@
 PYTHON ?= python3
 BIN := .venv/bin
 # Test processes share the cores; a thread pool in each would fight.
-TEST_ENV := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1
+# Where byte code is not written, as in many containers, every process compiles all there is anew.
+TEST_ENV := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE=
 PYTEST := $(TEST_ENV) $(BIN)/python -m pytest --jaxtyping-packages=bitcliff,beartype.beartype
 JOBS ?= 2
 

@@ -15,7 +15,8 @@ from playwright.sync_api import Browser
 from torch import nn
 
 import tests.quick_checks
-import tests.quick_exports  # noqa: F401  (both before what they change)
+import tests.quick_exports
+import tests.quick_files  # noqa: F401  (all before what they change)
 
 # isort: split
 

@@ -62,7 +62,7 @@ def test_a_model_of_another_task_is_refused() -> None:
 
 
 def test_without_the_packages_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "sklearn.datasets", None)
+    monkeypatch.setitem(sys.modules, "sklearn", None)
     monkeypatch.setitem(sys.modules, "foolbox", None)
     for spec in ("digits", "imagenet-20"):
         with pytest.raises(MissingExtra, match=r"pip install 'bitcliff\[demo\]'"):

@@ -131,7 +131,8 @@ def test_no_space_left_while_measuring(
     done = subprocess.run(
         [BITCLIFF, *COMMAND],
         cwd=folder,
-        env=environment(),
+        # Python itself would leave the network's byte code behind, cut off at the limit.
+        env=environment(PYTHONDONTWRITEBYTECODE="1"),
         preexec_fn=limit,
         capture_output=True,
         text=True,

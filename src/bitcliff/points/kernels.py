@@ -6,10 +6,10 @@ from typing import Any, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
-from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import flop_registry
 
+from bitcliff.points.dispatch_mode import DispatchMode
 from bitcliff.points.operations import ACTIVATIONS
 
 # By name, so that a kernel that a later torch adds is noticed rather than passed over.
@@ -56,7 +56,7 @@ def is_product(kernel: str) -> bool:
     return bool(_PRODUCT.search(kernel)) and not _NO_PRODUCT.search(kernel)
 
 
-class KernelWatch(TorchDispatchMode):
+class KernelWatch(DispatchMode):
     """Shows a witness the kernels that matter, whoever calls them: TorchScript too."""
 
     # Without it torch refuses control flow and other operators that take functions.

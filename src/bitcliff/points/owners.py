@@ -10,9 +10,9 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.multiprocessing.reductions import StorageWeakRef
-from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
+from bitcliff.points.dispatch_mode import DispatchMode
 from bitcliff.points.owner_rules import FRESH, OVERWRITES, READS, decides_a_size, rule_for
 
 Ends = tuple[Tensor, Tensor]
@@ -24,7 +24,7 @@ Both so that what two values make together has the larger, and a filler of zeros
 _HELD = 256  # So many dead storages may be kept before they are let go.
 
 
-class Owners(TorchDispatchMode):
+class Owners(DispatchMode):
     """Follows the values of a batch through all kernels while it is active.
 
     Notes lie beside storages, not tensors: views need no care, whoever writes through them.

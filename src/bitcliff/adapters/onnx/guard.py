@@ -4,17 +4,18 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils._python_dispatch import TorchDispatchMode, _disable_current_modes
+from torch.utils._python_dispatch import _disable_current_modes
 from torch.utils._pytree import tree_leaves, tree_map_only
 
 from bitcliff.errors import InputError
+from bitcliff.points.dispatch_mode import DispatchMode
 
 # For one example or few: an attention over 2048 tokens with 16 heads, in float32.
 LARGEST_TENSOR = 256 * 2**20
 LARGEST_HELD = 768 * 2**20
 
 
-class SizeGuard(TorchDispatchMode):
+class SizeGuard(DispatchMode):
     """Refuses any call whose result would be too large, by asking first how large it would be.
 
     A few bytes of a file can name a tensor of terabytes.
