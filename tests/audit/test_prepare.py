@@ -110,6 +110,13 @@ def test_a_runtime_that_gives_other_scores_is_refused(runtime: Runtime, words: s
         prepared_of(chain(0), [X], runtimes=[runtime])
 
 
+def test_there_must_be_something_to_measure() -> None:
+    with pytest.raises(InputError, match="--budget must name at least one mean of bits"):
+        prepared_of(chain(0), [X], budgets=())
+    deployed = prepared_of(chain(0), [X], budgets=(), runtimes=[runtime_with(3)])
+    assert deployed.settings.explores_nothing
+
+
 def test_a_runtime_that_takes_no_batches_is_tried_on_one_example() -> None:
     alone = replace(runtime_with(3, batched=4), batches=False)
     assert prepared_of(chain(0), [X], runtimes=[alone]).runtimes == (alone,)

@@ -74,7 +74,10 @@ def test_what_is_deployed_is_assessed_and_judged(workplace: Path) -> None:
         (["--numerics", "bad.yaml"], "element 'int99' must have 2 to 16 bits"),
         (["--numerics", "odd.yaml"], "which its blocks do not divide: leave them out by --exclude"),
         (["--numerics", "nvfp4.yaml"], "is called as a preset is; rename the file"),
-        (["--numerics", "good.yaml", "--explain"], "--explain has no effect with --numerics alone"),
+        (
+            ["--numerics", "good.yaml", "--explain"],
+            "--explain has no effect where formats or runtimes alone are measured",
+        ),
         (["--numerics", "good.yaml", "--uniform", "4"], "--uniform has no effect"),
         (["--numerics", "channel.yaml"], "each output channel is group token"),
         (["--numerics", "nvfp4", "--points", "outputs"], "leave out --points outputs"),

@@ -16,7 +16,6 @@ from bitcliff.types.settings import AssessSettings, budgets_within
         ({"bits": (3, 17)}, "--bits must lie in 2..16"),
         ({"uniform": (8, 7)}, "--uniform must increase"),
         ({"uniform": (1,)}, "--uniform must lie in 2..16"),
-        ({"budgets": ()}, "--budget must name at least one"),
         (
             {"budgets": (2.9,)},
             "--budget 2.9 cannot be met with bits 3..10: feasible means are 3 to 10",

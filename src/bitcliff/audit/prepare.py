@@ -115,6 +115,9 @@ def prepare(
         InfeasibleBudget: before the network is run on the data. InputError, NumericError: settings,
             model, policy, runtimes and data do not go together, or the network fails in float.
     """
+    runtimes = tuple(runtimes)
+    if not (settings.budgets or settings.numerics or settings.compared or runtimes):
+        raise InputError("--budget must name at least one mean of bits per point")
     settings = _with_margin(settings, labelled=examples.labels is not None)
     find_task(subject.module, examples.inputs)
     if examples.labels is not None:
@@ -151,7 +154,7 @@ def prepare(
         in_float=in_float,
         folding=folding,
         policy=policy,
-        runtimes=tuple(runtimes),
+        runtimes=runtimes,
     )
     for runtime in found.runtimes:
         check_runtime(runtime, found)

@@ -197,11 +197,13 @@ def _job(options: dict[str, Any]) -> "AssessJob":
     budgets = options["budget"] or planned_budgets
     if options["options"]:
         _check_mix(options)
-    elif not budgets and not options["numerics"]:
+    elif not (budgets or options["numerics"] or runtimes):
         budgets = _default_budgets(options)
     if not budgets:
         _refuse_idle(
-            options, _NEED_BITS, "with --numerics alone; leave it out, or give --budget too"
+            options,
+            _NEED_BITS,
+            "where formats or runtimes alone are measured; leave it out, or give --budget too",
         )
     minutes = _minutes(options, looks=bool(budgets))
     names, formats = formats_of("--numerics", options["numerics"])

@@ -201,9 +201,7 @@ class AssessSettings(Selection):
     @property
     def explores_bits(self) -> bool:
         """Whether widths are allocated; else formats are, or what is deployed is measured alone."""
-        if self.options:
-            return False
-        return bool(self.budgets) or not (self.numerics or self.compared)
+        return bool(self.budgets) and not self.options
 
     @property
     def explores_nothing(self) -> bool:
@@ -289,8 +287,6 @@ class AssessSettings(Selection):
             least, most = costs[0] / COST_UNIT, costs[-1] / COST_UNIT
         if len(self.compared) not in (0, 2) or len(set(self.compared)) != len(self.compared):
             raise InputError(f"compared: two that differ, not {', '.join(self.compared)}")
-        if not (self.budgets or self.numerics or self.compared):
-            raise InputError("--budget must name at least one mean of bits per point")
         for mean in self.budgets:
             if not least <= mean <= most:
                 what = "--options of" if self.options else "bits"

@@ -44,7 +44,9 @@ def runtimes_section(record: Record, figures: Runtimes) -> Section:
     pairs = zip([] if observed is None else observed.runtimes, figures.runtimes, strict=True)
     runtimes = [(seen, found, _finding(found)) for seen, found in pairs]
     first = runtimes[0][-1] if runtimes else ""
-    warnings = [warning(seen) if seen.may_saturate else "" for seen, _, _ in runtimes]
+    warnings = [
+        warning(seen, figures) if seen.may_saturate else "" for seen, figures, _ in runtimes
+    ]
     data = {
         "runtimes": runtimes,
         "rung_names": _NAMES,
@@ -73,7 +75,7 @@ def _lines(observed: RuntimeObserved, figures: RuntimeFigures) -> list[str]:
         f"{name}: {clean(observed.description, 400)}. In integers: {integers}; in float: {rest}."
     ]
     if observed.may_saturate:
-        lines.append(f"! {name}: {warning(observed)}")
+        lines.append(f"! {name}: {warning(observed, figures)}")
     if forecast := _forecast(observed, figures):
         other, batch = figures.other_processor, figures.other_in_batches
         told = [] if other is None else [clean(one, 40) for one in other.examples]
@@ -138,14 +140,21 @@ def _examples(
     return rows
 
 
-def warning(observed: RuntimeObserved) -> str:
+def warning(observed: RuntimeObserved, figures: RuntimeFigures) -> str:
     """Where sums may saturate: why, and what would be right."""
-    better = "reduced range" if observed.options is None else "reduce_range or weights=uint8"
-    better += ", or set ONNX Runtime's session.x64quantprecision to 1"
+    elsewhere = [one for one in (figures.other_processor, figures.other_in_batches) if one]
+    if elsewhere and not any(one.changed.k for one in elsewhere):
+        end = "may saturate; on these examples that changes no answer."
+    else:
+        better = "" if observed.options is None else "give weights=uint8, or "
+        end = (
+            f"may saturate, so accuracy may be lower here than on a processor that has it; {better}"
+            "set ONNX Runtime's session.x64quantprecision to 1 (a reduced range avoids it too, but "
+            "leaves weights 7 bits, which can cost more)."
+        )
     return (
         "weights of 8 bits with a sign, and this processor has no instruction for integer sums "
-        "(VNNI): unsigned by signed products are added two by two in 16 bits and may saturate, so "
-        f"accuracy may be lower here than on a processor that has it; compare with {better}."
+        f"(VNNI): unsigned by signed products are added two by two in 16 bits and {end}"
     )
 
 
