@@ -112,8 +112,8 @@ def test_a_runtime_that_gives_other_scores_is_refused(runtime: Runtime, words: s
 
 def test_there_must_be_something_to_measure() -> None:
     with pytest.raises(InputError, match="--budget must name at least one mean of bits"):
-        prepared_of(chain(0), [X], budgets=())
-    deployed = prepared_of(chain(0), [X], budgets=(), runtimes=[runtime_with(3)])
+        prepared_of(chain(0), [X], SETTINGS.changed(budgets=()))
+    deployed = prepared_of(chain(0), [X], SETTINGS.changed(budgets=()), runtimes=[runtime_with(3)])
     assert deployed.settings.explores_nothing
 
 
