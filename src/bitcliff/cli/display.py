@@ -52,7 +52,9 @@ class Display:
         """What a job reports to."""
         from bitcliff.run.assess_job import Listener
 
-        return Listener(stage=self.stage, plan=self.plan, progress=self.progress, judged=self.judged)
+        return Listener(
+            stage=self.stage, plan=self.plan, progress=self.progress, judged=self.judged
+        )
 
     def stage(self, text: str) -> None:
         """Something new begins."""

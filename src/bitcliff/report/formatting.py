@@ -160,27 +160,6 @@ def capital(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
-_SCORES = {
-    "detection": "F1 of boxes",
-    "positions": "share of positions",
-    "iou": "mean IoU",
-    "continuation": "tokens kept",
-    "span": "F1 of tokens",
-    "labels": "share of labels",
-    "values": "share of numbers",
-    "embedding": "cosine with float’s own",
-    "verification": "cosine with float’s own",
-}
-
-
-def scored_by(record: Record) -> str:
-    """What of an outcome that is no single choice its score is."""
-    if record.subject.by_words:
-        return "words right"
-    otherwise = "as labelled" if record.subject.labelled else "as in float"
-    return _SCORES.get(record.subject.task.partition(":")[0], otherwise)
-
-
 def score_change_text(change: ScoreChange) -> str:
     """ "-3.2 points (-9.0 to 1.4), p 0.31"."""
     if change.difference is None or change.low is None or change.high is None:

@@ -130,9 +130,9 @@ def test_probabilities_of_nearly_nothing_are_compared_as_they_are_given(tmp_path
 def test_a_map_that_is_another_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     spec, module, x = nearly_nothing(tmp_path)
     monkeypatch.setitem(operators.OPERATORS, "Sigmoid", lambda x: (x + 30).sigmoid())
+    wrong = load_model(spec, options=ModelOptions(task="positions:0.1")).module
+    judge_as(wrong, task_of(module))
     with pytest.raises(InputError, match=r"6 of 6 examples change class.*squash \(Sigmoid\)"):
-        wrong = load_model(spec, options=ModelOptions(task="positions:0.1")).module
-        judge_as(wrong, task_of(module))
         check_agreement(spec, wrong, x)
 
 
