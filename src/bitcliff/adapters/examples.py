@@ -133,6 +133,7 @@ def load_examples(
         labelling=source.labelling,
         thumbnails=taken.thumbnails,
         texts=taken.texts,
+        waves=taken.waves,
         wanted=None if source.wanted is None else tuple(source.wanted[i] for i in indices),
     )
 
@@ -181,7 +182,9 @@ def _by_length(indices: list[int], taken: Taken, texts: Texts) -> tuple[list[int
     inputs = take(texts, order)
     places = order.tolist()
     said = None if taken.texts is None else tuple(taken.texts[place] for place in places)
-    return [indices[place] for place in places], replace(taken, inputs=inputs, texts=said)
+    waves = None if taken.waves is None else tuple(taken.waves[place] for place in places)
+    chosen = [indices[place] for place in places]
+    return chosen, replace(taken, inputs=inputs, texts=said, waves=waves)
 
 
 def _opened(spec: str, subject: Subject, options: DataOptions, seed: int) -> Source:

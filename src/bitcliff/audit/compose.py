@@ -90,7 +90,11 @@ def example_table(prepared: Prepared, done: Sequence[Measured]) -> Table:
     shown, place_of = set(first), {name: place for place, name in enumerate(examples.ids)}
     kept = {
         name: {k: every[place] for place, k in enumerate(examples.ids) if k in shown}
-        for name, every in (("thumbnails", examples.thumbnails), ("texts", examples.texts))
+        for name, every in (
+            ("thumbnails", examples.thumbnails),
+            ("texts", examples.texts),
+            ("waves", examples.waves),
+        )
         if every is not None
     }
     drawn, pictures = compared(prepared, done, [place_of[name] for name in first])

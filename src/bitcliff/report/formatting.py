@@ -147,6 +147,7 @@ def noun(record: Record, count: int = 2) -> str:
     """What the examples are, where any is kept to look at, else examples."""
     table = record.table
     word = "image" if table.thumbnails else "text" if table.texts else "example"
+    word = "sound" if table.waves else word
     return word + ("" if count == 1 else "s")
 
 
