@@ -24,8 +24,9 @@ def drawn_waveform(wave: Waveform) -> str:
         axes.set_ylim(-105, 105)
         axes.set_yticks([])
         axes.set_xticks([0, wave.seconds], ["0", f"{wave.seconds:.2g} s"], color=LIGHT.muted)
-        for label, side in zip(axes.get_xticklabels(), ("left", "right"), strict=True):
-            label.set_horizontalalignment(side)
+        first, last = axes.get_xticklabels()
+        first.set_horizontalalignment("left")
+        last.set_horizontalalignment("right")
         axes.tick_params(length=0, labelsize=8)
         axes.spines[:].set_visible(False)
         axes.patch.set_visible(False)
