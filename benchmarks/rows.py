@@ -35,6 +35,7 @@ def rows() -> Iterator[Row]:
     yield from _budget()
     yield from _networks()
     yield Row("language model of 135 M, 128 tokens, vllm-int8-token", "float", 1.15, _language, 7)
+    yield Row("audit of a language model, even and random bits", "its passes", 1.5, _audit, 5)
 
 
 @cache
@@ -191,18 +192,47 @@ def _network(origin: str, name: str, size: int) -> tuple[Work, Work]:
 
 
 def _language() -> tuple[Work, Work]:
-    from transformers import LlamaConfig, LlamaForCausalLM
+    compiled()
+    model = _language_model(576, 1536, 30, 49152)
+    return _evaluations(model, torch.randint(0, 49152, (2, 128)), "vllm-int8-token")
+
+
+def _audit() -> tuple[Work, Work]:
+    """All of `Audit.assess`, from finding the points to the figures, against as many passes in
+    float over batches of the same sizes. Nothing is searched but what the first gradient gives."""
+    from bitcliff.audit import AssessSettings, Audit
 
     compiled()
+    model, tokens = _language_model(288, 768, 4, 2048), torch.randint(0, 2048, (8, 64))
+    settings = AssessSettings(
+        budgets=(8.0,), bits=tuple(range(4, 13)), uniform=(8,), draws=20, rounds=0, exchanges=0,
+        evaluations=0,
+    )  # fmt: skip
+    sizes: list[int] = []
+    with model.register_forward_pre_hook(lambda _module, given: sizes.append(len(given[0]))):
+        Audit(model, [tokens], settings=settings).assess()
+
+    def passes() -> None:
+        with torch.no_grad():
+            for size in sizes:
+                model(tokens[:size])
+
+    return lambda: Audit(model, [tokens], settings=settings).assess(), passes
+
+
+def _language_model(width: int, inner: int, layers: int, words: int) -> nn.Module:
+    """Of SmolLM2's kind with random weights; it gives the scores of the next token."""
+    from transformers import LlamaConfig, LlamaForCausalLM
+
     torch.manual_seed(0)
     config = LlamaConfig.from_dict(
         {
-            "hidden_size": 576,
-            "intermediate_size": 1536,
-            "num_hidden_layers": 30,
+            "hidden_size": width,
+            "intermediate_size": inner,
+            "num_hidden_layers": layers,
             "num_attention_heads": 9,
             "num_key_value_heads": 3,
-            "vocab_size": 49152,
+            "vocab_size": words,
             "tie_word_embeddings": True,
         }
     )
@@ -217,7 +247,7 @@ def _language() -> tuple[Work, Work]:
         def forward(self, tokens: Tensor) -> Tensor:
             return self.whole(tokens, use_cache=False).logits[:, -1]  # type: ignore[no-any-return]
 
-    return _evaluations(LastToken().eval(), torch.randint(0, 49152, (2, 128)), "vllm-int8-token")
+    return LastToken().eval()
 
 
 def _evaluations(model: nn.Module, x: Tensor, name: str | None) -> tuple[Work, Work]:

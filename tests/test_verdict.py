@@ -4,17 +4,24 @@ import math
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from bitcliff.errors import InputError
-from bitcliff.record import Condition, ExampleRow, Outcome, PolicyResult, Record
+from bitcliff.record import (
+    Condition,
+    ExampleRow,
+    Outcome,
+    PolicyResult,
+    Record,
+)
 from bitcliff.record.conditions import Kind
-from bitcliff.stats import rate
+from bitcliff.stats import rate, score_change
 from bitcliff.verdict import EXIT_CODES, judge
 from tests.a_record import record_of_rows
-from tests.report.example_record import Variant, example_record
+from tests.report.example_record import Variant, example_record, graded
 
 BASE = example_record(Variant(budgets=(7,)))
 
@@ -266,3 +273,58 @@ def test_what_broke_on_the_way_keeps_a_pass_back() -> None:
     assert verdict.status == "inconclusive"
     assert "gave NaN or infinity on 3 of 20 inputs" in verdict.sentence
     assert judge(record_with([changed(broken, 50.0, 40.0, 60.0)]), 2.0).status == "fail"
+
+
+@pytest.mark.parametrize(
+    ("limit", "status"), [(50.0, "pass"), (9.0, "inconclusive"), (0.1, "fail")]
+)
+def test_the_mean_score_is_judged_by_its_paired_interval(limit: float, status: str) -> None:
+    record = graded("detection:0.5")
+    judged = judge(record, limit, "worst-7", of_scores=True).judgements[0]
+    in_float = np.linspace(0.4, 1.0, 60)
+    apart = score_change(in_float, in_float - 0.1, 0.1)
+    assert (apart.low, apart.high) != (None, None)
+    assert judged.drop_pp == pytest.approx(10.0)
+    assert judged.low == pytest.approx(-100 * float(apart.high or 0))
+    assert judged.high == pytest.approx(-100 * float(apart.low or 0))
+    assert judged.status == status
+    # One that loses nothing does not pass for that: few examples tell little.
+    assert judge(record, 0.1, "uniform-7", of_scores=True).status == "inconclusive"
+
+
+@pytest.mark.parametrize(
+    ("record", "says"),
+    [
+        (graded("detection:0.5"), "the mean F1 of boxes drops by 10.0 points"),
+        (graded("iou:0.02"), "the mean IoU drops by 10.0 points"),
+        (graded("ctc"), "the mean symbol error rate rises by 10.0 points"),
+        (graded("continuation:20", by_words=True), "the mean word error rate rises by 10.0 points"),
+        (graded("py:own:task"), "the mean score drops by 10.0 points"),
+    ],
+)
+def test_a_mean_score_is_told_in_the_words_of_its_task(record: Record, says: str) -> None:
+    sentence = judge(record, 3.0, "worst-7", of_scores=True).sentence
+    assert says in sentence
+    assert sentence.endswith("3 points are allowed: too few examples to tell.")
+
+
+@pytest.mark.parametrize(
+    ("record", "says"),
+    [
+        (graded("iou:0.02"), "the share of examples with 98 % of positions or more as labelled"),
+        (graded("positions"), "the share of examples with every position as labelled drops by"),
+        (graded("ctc"), "the share of examples with the whole string as labelled drops by"),
+        (graded("detection:0.5", labelled=False), "no longer have all boxes as in float (95 %"),
+        (graded("embedding:0.99", labelled=False), "have a cosine of 0.99 or more as in float"),
+        (graded("verification:0.6"), "accuracy drops by"),
+    ],
+)
+def test_decisions_are_told_in_the_words_of_their_task(record: Record, says: str) -> None:
+    assert says in judge(record, 2.0, "worst-7").sentence
+
+
+def test_single_choices_have_no_score_to_judge() -> None:
+    with pytest.raises(InputError, match=r"is one class, which has no score .*; give max_drop$"):
+        judge(BASE, 2.0, of_scores=True)
+    with pytest.raises(InputError, match="max_score_drop is -1, should be 0 or more"):
+        judge(graded("ctc"), -1.0, of_scores=True)

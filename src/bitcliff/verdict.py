@@ -8,14 +8,16 @@ from typing import Literal
 
 from bitcliff.errors import InputError
 from bitcliff.record import Condition, Pair, PolicyResult, Record, pairs_of
+from bitcliff.record.decisions import score_drops, whole_outcome
 from bitcliff.stats import rate
-from bitcliff.types.change import PairedChange
+from bitcliff.types.change import PairedChange, ScoreChange
 from bitcliff.types.rate import Rate
 
 Status = Literal["pass", "fail", "inconclusive"]
 
 Drop = tuple[float | None, float | None, float | None]
-"""Percentage points lost, and their interval; without labels, of answers that change."""
+"""Percentage points lost, and their interval; without labels, of answers that change. Of a mean
+score, hundredths that it falls by."""
 
 EXIT_CODES: dict[Status, int] = {"pass": 0, "fail": 1, "inconclusive": 3}
 
@@ -52,7 +54,8 @@ class Judgement:
         policy: its name in the record; of two, both names.
         status: pass if the whole interval is within the limit, fail if all of it is beyond.
         drop_pp: float minus quantized accuracy, percentage points; without labels the share of
-            flips. None if it was not measured.
+            flips; of scores, float's mean minus the quantized one's, hundredths. None if it was not
+            measured.
         low, high: its 95 % interval, percentage points.
         sentence: the same in plain English.
     """
@@ -67,37 +70,62 @@ class Judgement:
 
 @dataclass(frozen=True)
 class Verdict:
-    """The answer for the whole run, with the judgements it rests on."""
+    """The answer for the whole run, with the judgements it rests on.
+
+    Attributes:
+        of_scores: drops are of the mean score, not of decisions.
+    """
 
     status: Status
     sentence: str
     judgements: tuple[Judgement, ...]
+    of_scores: bool = False
 
 
-def judge(record: Record, max_drop: float, policy: str | None = None) -> Verdict:
+@dataclass(frozen=True)
+class _Limit:
+    """Points that may be lost, of decisions or of the mean score."""
+
+    points: float
+    of_scores: bool
+
+
+def judge(
+    record: Record, max_drop: float, policy: str | None = None, *, of_scores: bool = False
+) -> Verdict:
     """Judge a record against the largest drop that is allowed.
 
     Args:
         record: as stored; it is not changed.
         max_drop: percentage points of accuracy that may be lost (of flips, without labels).
+        of_scores: the limit is of the mean score (F1 of boxes, mean IoU, one less the word error
+            rate) in hundredths, not of decisions.
         policy: judge this one only. By default what the run was told is deployed: numerics and
             runtimes alone; without them the adversarial ones (threat "allocation"), which speak of
             the user's own model; a record without any is judged on every policy but the best found.
             A run that compares two is judged by what is lost from the first to the second.
 
     Raises:
-        InputError: `max_drop` is negative or not a number; no policy has that name.
+        InputError: `max_drop` is negative or not a number; no policy has that name; outcomes are
+            single choices, which have no score.
     """
     if not (math.isfinite(max_drop) and max_drop >= 0):
-        raise InputError(f"max_drop is {max_drop:g}, should be 0 or more, in percentage points")
+        name = "max_score_drop" if of_scores else "max_drop"
+        raise InputError(f"{name} is {max_drop:g}, should be 0 or more, in percentage points")
+    if of_scores and not any(one.score_change for one in record.policies):
+        raise InputError(
+            f"max_score_drop: a decision of this run is {record.subject.decision or 'one class'}, "
+            "which has no score beside right and wrong; give max_drop"
+        )
+    limit = _Limit(max_drop, of_scores)
     pairs = pairs_of(record) if policy is None else []
     judged = [_named(record, policy)] if policy is not None else _judged_by_default(record)
-    judgements = tuple(_judge_pair(record, pair, max_drop) for pair in pairs) or tuple(
-        _judge_policy(record, one, max_drop) for one in judged
+    judgements = tuple(_judge_pair(record, pair, limit) for pair in pairs) or tuple(
+        _judge_policy(record, one, limit) for one in judged
     )
     doubts = _doubts(record, judged)
     status = _overall(judgements, doubts)
-    return Verdict(status, _overall_sentence(status, judgements, doubts), judgements)
+    return Verdict(status, _overall_sentence(status, judgements, doubts), judgements, of_scores)
 
 
 def _named(record: Record, name: str) -> PolicyResult:
@@ -118,30 +146,37 @@ def _judged_by_default(record: Record) -> list[PolicyResult]:
     return deployed or [one for one in candidates if one.by_adversary] or candidates
 
 
-def _judge_policy(record: Record, policy: PolicyResult, max_drop: float) -> Judgement:
-    drop = _drop(record.subject.labelled, policy.flips.all, policy.change)
-    status = _status(drop, max_drop, policy.numeric_failures.k or len(policy.broken))
+def _judge_policy(record: Record, policy: PolicyResult, limit: _Limit) -> Judgement:
+    if limit.of_scores:
+        drop = _score_drop(policy.score_change)
+    else:
+        drop = _drop(record.subject.labelled, policy.flips.all, policy.change)
+    status = _status(drop, limit, policy.numeric_failures.k or len(policy.broken))
     subject, trouble = _placement(record, policy), _trouble(policy.numeric_failures, policy.broken)
-    sentence = _sentence(record, subject, status, drop, max_drop, trouble)
+    sentence = _sentence(record, subject, status, drop, limit, trouble)
     return Judgement(policy.name, status, *drop, sentence)
 
 
-def _judge_pair(record: Record, pair: Pair, max_drop: float) -> Judgement:
-    drop = _drop(record.subject.labelled, pair.decisions, pair.change)
+def _judge_pair(record: Record, pair: Pair, limit: _Limit) -> Judgement:
+    if limit.of_scores:
+        drop = _score_drop(pair.score_change(record.settings.score_loss))
+    else:
+        drop = _drop(record.subject.labelled, pair.decisions, pair.change)
     n = len(pair.both)
     failures = rate(n - int(pair.both.sum()), n)
-    status = _status(drop, max_drop, failures.k)
+    status = _status(drop, limit, failures.k)
     a, b = (_named_with_reach(record, side.name, side.condition) for side in pair.sides)
     subject = f"from {a} to {b}"
-    sentence = _sentence(record, subject, status, drop, max_drop, _trouble(failures, []))
+    sentence = _sentence(record, subject, status, drop, limit, _trouble(failures, []))
     return Judgement(pair.name, status, *drop, sentence)
 
 
-def _status(drop: Drop, max_drop: float, failures: int) -> Status:
+def _status(drop: Drop, limit: _Limit, failures: int) -> Status:
     _, low, high = drop
-    if low is not None and low > max_drop:
+    if low is not None and low > limit.points:
         return "fail"
-    return "pass" if high is not None and high <= max_drop and not failures else "inconclusive"
+    within = high is not None and high <= limit.points
+    return "pass" if within and not failures else "inconclusive"
 
 
 def _drop(labelled: bool, changed: Rate, change: PairedChange | None) -> Drop:
@@ -159,6 +194,14 @@ def _drop(labelled: bool, changed: Rate, change: PairedChange | None) -> Drop:
         0.0 - (change.high_pp or 0.0),
         0.0 - (change.low_pp or 0.0),
     )
+
+
+def _score_drop(change: ScoreChange | None) -> Drop:
+    if change is None or change.difference is None:
+        return None, None, None
+    ends = change.difference, change.high or 0.0, change.low or 0.0
+    value, low, high = (0.0 - 100 * end for end in ends)
+    return value, low, high
 
 
 def _doubts(record: Record, judged: list[PolicyResult]) -> list[str]:
@@ -243,22 +286,22 @@ def _trouble(failures: Rate, broken: list[str]) -> str:
 
 
 def _sentence(
-    record: Record, subject: str, status: Status, drop: Drop, max_drop: float, trouble: str
+    record: Record, subject: str, status: Status, drop: Drop, limit: _Limit, trouble: str
 ) -> str:
     value, low, high = drop
     if value is None or low is None or high is None:
         return f"{_OPENING[status]}: {subject}, nothing was measured."
-    change = _change(value, record.subject.labelled)
+    change = _score_change(record, value) if limit.of_scores else _change(record, value)
     interval = f"95 % interval {_number(low)} to {_number(high)}"
-    unit = "points" if record.subject.labelled else "%"
-    limit = f"{max_drop:g} {unit}"
+    unit = "points" if record.subject.labelled or limit.of_scores else "%"
+    allowed = f"{limit.points:g} {unit}"
     if status == "inconclusive" and trouble:
         tail = trouble
     else:
         tail = {
-            "pass": f"within the {limit} allowed.",
-            "fail": f"more than the {limit} allowed.",
-            "inconclusive": f"and {limit} are allowed: too few examples to tell.",
+            "pass": f"within the {allowed} allowed.",
+            "fail": f"more than the {allowed} allowed.",
+            "inconclusive": f"and {allowed} are allowed: too few examples to tell.",
         }[status]
     return f"{_OPENING[status]}: {subject}, {change} ({interval}), {tail}"
 
@@ -308,13 +351,25 @@ def _measured_on(record: Record, policy: PolicyResult) -> list[str]:
     return [f"measured on {policy.agreement.n} of {record.subject.n_examples} examples"]
 
 
-def _change(drop: float, labelled: bool) -> str:
-    if not labelled:
+def _change(record: Record, drop: float) -> str:
+    whole = whole_outcome(record.subject)
+    if not record.subject.labelled:
+        if whole:
+            return f"{_number(drop)} % of the examples no longer have {whole} as in float"
         return f"{_number(drop)} % of the answers change"
+    what = f"the share of examples with {whole} as labelled" if whole else "accuracy"
     if drop == 0:
-        return "accuracy does not change"
+        return f"{what} does not change"
     verb = "drops" if drop > 0 else "rises"
-    return f"accuracy {verb} by {_number(abs(drop))} percentage points"
+    return f"{what} {verb} by {_number(abs(drop))} percentage points"
+
+
+def _score_change(record: Record, drop: float) -> str:
+    what, is_error = score_drops(record.subject)
+    if drop == 0:
+        return f"{what} does not change"
+    verb = "rises" if (drop > 0) == is_error else "drops"
+    return f"{what} {verb} by {_number(abs(drop))} points"
 
 
 def _number(value: float) -> str:

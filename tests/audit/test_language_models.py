@@ -261,6 +261,19 @@ def test_choices_by_their_likelihood(folder: Path, tmp_path: Path) -> None:
     assert change.mean() < 0
 
 
+@pytest.mark.parametrize("kind", ["choices", "texts"])
+def test_what_is_right_may_be_the_same_of_all(folder: Path, tmp_path: Path, kind: str) -> None:
+    file = tmp_path / "asked.jsonl"
+    rows = [row | {"answer": 0} for row in asked()[:3]]
+    if kind == "texts":
+        rows = [{"text": row["question"], "label": " and"} for row in rows]
+    file.write_text("\n".join(map(json.dumps, rows)))
+    labels = load_examples(str(file), subject=load_model(f"hf:{folder}")).labels
+    assert labels is not None
+    assert len(labels) == 3
+    assert len(set(labels.tolist())) == 1
+
+
 @pytest.mark.parametrize(
     ("change", "says"),
     [

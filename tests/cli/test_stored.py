@@ -1,11 +1,13 @@
 import json
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 
 from bitcliff.cli.main import run
 from bitcliff.record import Record, write_record
 from bitcliff.verdict import judge
+from tests.report.example_record import graded
 from tests.report.test_basis import answering
 
 
@@ -88,3 +90,40 @@ def test_an_older_record_is_not_taken_for_an_interrupted_runs(
     assert out == ""
     assert "its last run was interrupted" in err
     assert len(err.splitlines()) == 1
+
+
+def test_a_limit_of_the_mean_score_reaches_every_form(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    record = graded("continuation:20", by_words=True)
+    write_record(record, tmp_path)
+    limit = [str(tmp_path), "--max-score-drop", "0.1"]
+    says = "the mean word error rate rises by 10.0 points"
+    told = {}
+    for form in ("junit", "sarif", "markdown"):
+        assert run(["gate", *limit, "--policy", "worst-7", "--as", form]) == 1
+        told[form] = capsys.readouterr().out
+        assert says in told[form]
+    (failure,) = ElementTree.fromstring(told["junit"].encode()).iter("failure")
+    assert says in (failure.text or "")
+    rule = json.loads(told["sarif"])["runs"][0]["tool"]["driver"]["rules"][0]
+    assert rule["shortDescription"]["text"].startswith("The mean word error rate")
+    assert "| Of each words right |" in told["markdown"]
+    assert "| 60.0\u00a0% (" in told["markdown"]  # linspace(0.4, 1) is 0.7 on average, less 0.1
+    assert run(["gate", *limit, "--json"]) == 1
+    found = json.loads(capsys.readouterr().out)
+    assert (found["max_score_drop"], found["of_scores"]) == (0.1, True)
+    assert run(["report", *limit]) == 0
+    assert says in (tmp_path / "junit.xml").read_text()
+    assert says in (tmp_path / "report.html").read_text()
+
+
+@pytest.mark.parametrize("command", ["gate", "report"])
+def test_a_limit_of_decisions_or_of_scores(
+    stored: Path, capsys: pytest.CaptureFixture[str], command: str
+) -> None:
+    both = ["--max-drop", "2", "--max-score-drop", "2"]
+    assert run([command, str(stored), *both]) == 2
+    assert "--max-drop has no effect with --max-score-drop" in capsys.readouterr().err
+    assert run([command, str(stored), "--max-score-drop", "2"]) == 2
+    assert "has no score beside right and wrong; give max_drop" in capsys.readouterr().err

@@ -55,5 +55,12 @@ def test_a_network_that_spells(
     assert "whether the string that is read (by CTC) is float's own" in " ".join(told.split())
     record = read_record(tmp_path / "run", KINDS)
     assert record.subject.class_names == ["as in float", "otherwise"]
+    assert record.at_risk
+    assert set(record.table.waves) == set(record.at_risk)
+    # Three tones of one of three lengths.
+    assert {round(wave.seconds, 2) for wave in record.table.waves.values()} <= {0.3, 0.33, 0.36}
+    page = (tmp_path / "run" / "report.html").read_text()
+    assert page.count('aria-label="A sound of 0.3') == len(record.at_risk)
+    assert "Sounds at risk" in page
     assert record.coverage.complete
     assert record.float_.accuracy is None

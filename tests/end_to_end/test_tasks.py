@@ -79,7 +79,7 @@ def test_one_score_from_its_file_to_the_gate(typed: Typed, tmp_path: Path) -> No
         f"assess net.onnx --data labelled.npz --runtime ort-dynamic --out run {QUICK}"
     )
     assert code in (0, 1, 3), err
-    assert "Judged by one score, and whether it lies above 0.5" in err
+    assert err.startswith("Judged by one score, and whether it lies above 0.5")
     assert "A decision is one score, and whether it lies above 0.5." in out
     record = read_record(tmp_path / "run" / "record.json", KINDS)
     assert record.subject.task == "threshold:0.5"

@@ -106,7 +106,7 @@ def _left_out(observed: Observed) -> Observed:
         ),
         (
             _table(lambda one: {"thumbnails": {"nobody": "data:,"}}),
-            "an image or a text of 'nobody', which is no example's id",
+            "an image, a text or a sound of 'nobody', which is no example's id",
         ),
         (
             _worst(lambda one: {"prediction": _with(one.outcomes.prediction, 0, 1000)}),

@@ -18,6 +18,7 @@ from bitcliff.record import (
     Condition,
     Effort,
     ExampleRow,
+    Measured,
     Observed,
     Outcome,
     PointRow,
@@ -25,6 +26,7 @@ from bitcliff.record import (
     Record,
     SubjectInfo,
     Uncovered,
+    record_of,
 )
 from bitcliff.record.conditions import Kind
 from bitcliff.types.settings import AssessSettings
@@ -157,6 +159,28 @@ def transcribed(record: Record) -> Record:
     table = table.model_copy(update={"said": said, "wanted": said, "thumbnails": {}})
     observed = record.observed.model_copy(update={"examples": table, "conditions": conditions})
     return Record(observed, record.figures)
+
+
+@functools.cache
+def graded(task: str, *, labelled: bool = True, by_words: bool = False) -> Record:
+    """Sixty outcomes of which worst-7 keeps a tenth less of a score, all others as much."""
+    base = example_record(Variant(budgets=(7,), n=60, labelled=labelled))
+    in_float = np.linspace(0.4, 1.0, len(base.table))
+
+    def scored(one: Measured) -> Measured:
+        less = 0.1 if one.condition.name == "worst-7" else 0.0
+        found = one.outcomes.model_copy(update={"score": in_float[one.outcomes.index] - less})
+        return one.model_copy(update={"outcomes": found})
+
+    table = base.table.model_copy(update={"score": in_float if labelled else None})
+    subject = base.subject.model_copy(
+        update={"task": task, "decision": f"whether it is {task}", "by_words": by_words}
+    )
+    conditions = [scored(one) for one in base.observed.conditions]
+    observed = base.observed.model_copy(
+        update={"examples": table, "conditions": conditions, "subject": subject}
+    )
+    return record_of(observed)
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ import pytest
 from bitcliff.record import ExampleRow, Record
 from bitcliff.report.finding import find
 from tests.a_record import with_conditions
-from tests.report.example_record import Variant, example_record
+from tests.report.example_record import Variant, example_record, graded
 
 
 def right(record: Record, name: str) -> set[str]:
@@ -167,3 +167,18 @@ def test_sentences_are_whole(variant: Variant) -> None:
     assert not finding.title.endswith(".")
     assert "None" not in finding.title + finding.loss
     assert finding.title[0].isupper() or finding.title[0].isdigit()
+
+
+def test_what_is_scored_is_told_in_the_words_of_its_task() -> None:
+    found = find(graded("detection:0.5"))
+    assert "with all boxes as labelled when allocated evenly" in found.title
+    assert found.loss.endswith(
+        " The mean F1 of boxes is 70.0\u00a0% in float, 70.0\u00a0% evenly, 60.0\u00a0% badly."
+    )
+    found = find(graded("ctc"))
+    assert found.loss.endswith(
+        "error rate is 30.0\u00a0% in float, 30.0\u00a0% evenly, 40.0\u00a0% badly."
+    )
+    found = find(graded("iou:0.02", labelled=False))
+    assert "with 98 % of positions or more as in float when allocated evenly" in found.title
+    assert found.loss.endswith(" The mean IoU is 70.0\u00a0% evenly, 60.0\u00a0% badly.")

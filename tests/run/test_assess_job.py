@@ -34,10 +34,14 @@ class Notes:
         self.stages: list[str] = []
         self.plans: list[Plan] = []
         self.steps: list[str] = []
+        self.judged: list[str] = []
 
     def listener(self) -> Listener:
         return Listener(
-            self.stages.append, self.plans.append, lambda name, *_: self.steps.append(name)
+            self.stages.append,
+            self.plans.append,
+            lambda name, *_: self.steps.append(name),
+            self.judged.append,
         )
 
 
@@ -79,8 +83,8 @@ def test_a_run_leaves_its_five_files_and_no_other(job: AssessJob) -> None:
         "Loading py:own_network:net",
         "Loading data.npz",
         "Finding the quantization points",
-        "Judged by one class, that of the largest score",
     ]
+    assert notes.judged == ["one class, that of the largest score"]
     assert [len(plan) for plan in notes.plans] == [4]
     assert notes.steps[-1] == "done"
 

@@ -33,8 +33,9 @@ from bitcliff.adapters.texts import open_jsonl, open_lines
 from bitcliff.errors import InputError, nearest
 from bitcliff.points.find_task import learn_from_all, refuse_labels
 from bitcliff.points.forward import logits_of, take
-from bitcliff.tasks import task_of
+from bitcliff.tasks import NextToken, task_of
 from bitcliff.tasks.against_float import AgainstFloat
+from bitcliff.tasks.multiple_choice import MultipleChoice
 from bitcliff.tasks.neighbours import Nearest
 from bitcliff.types.options import DataOptions
 from bitcliff.types.subject import (
@@ -100,11 +101,7 @@ def load_examples(
         raise InputError(f"{spec}: holds no examples")
     if source.labels is not None:
         refuse_labels(subject.module, spec)
-    if source.labels is not None and len(np.unique(source.labels)) < 2:
-        raise InputError(
-            f"{spec}: all examples are of one class ({source.labels[0]}); give at least two "
-            "classes, or leave the labels out (a folder of the files alone, a .npz without y)"
-        )
+        _refuse_one_class(source.labels, subject, spec)
     indices = [int(i) for i in choose(source.labels, len(source.ids), limit, seed)]
     # One example first: a wrong shape or label should not cost the decoding of all.
     first = next(in_parts(source.take(indices[:1], None).inputs))
@@ -136,8 +133,20 @@ def load_examples(
         labelling=source.labelling,
         thumbnails=taken.thumbnails,
         texts=taken.texts,
+        waves=taken.waves,
         wanted=None if source.wanted is None else tuple(source.wanted[i] for i in indices),
     )
+
+
+def _refuse_one_class(labels: Int64[np.ndarray, " n"], subject: Subject, spec: str) -> None:
+    """Of classes; that a question's right choice always comes first, or that texts go on alike,
+    says nothing of a language model, which is not told."""
+    of_classes = not isinstance(task_of(subject.module), MultipleChoice | NextToken)
+    if of_classes and len(np.unique(labels)) < 2:
+        raise InputError(
+            f"{spec}: all examples are of one class ({labels[0]}); give at least two "
+            "classes, or leave the labels out (a folder of the files alone, a .npz without y)"
+        )
 
 
 def _tell(
@@ -173,7 +182,9 @@ def _by_length(indices: list[int], taken: Taken, texts: Texts) -> tuple[list[int
     inputs = take(texts, order)
     places = order.tolist()
     said = None if taken.texts is None else tuple(taken.texts[place] for place in places)
-    return [indices[place] for place in places], replace(taken, inputs=inputs, texts=said)
+    waves = None if taken.waves is None else tuple(taken.waves[place] for place in places)
+    chosen = [indices[place] for place in places]
+    return chosen, replace(taken, inputs=inputs, texts=said, waves=waves)
 
 
 def _opened(spec: str, subject: Subject, options: DataOptions, seed: int) -> Source:

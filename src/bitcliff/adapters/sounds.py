@@ -19,6 +19,7 @@ from bitcliff.adapters.wording import one_line
 from bitcliff.errors import InputError
 from bitcliff.points.continuation import continued, tokens_to_follow
 from bitcliff.types.subject import MASK, Hearing, Inputs, Sounds, Subject, Texts
+from bitcliff.types.waveform import Waveform
 
 SUFFIXES = frozenset({".wav", ".flac"})
 
@@ -71,7 +72,8 @@ def sound_files(
         done, follow = _in_words(sounds, hearing), tokens_to_follow(module)
         if follow:
             done += f"; followed by up to {follow} tokens of float's own"
-        return Taken(continued(module, _together(features)), done)
+        waves = tuple(Waveform.of(sound.samples, hearing.rate) for sound in sounds)
+        return Taken(continued(module, _together(features)), done, waves=waves)
 
     return Source(ids, None if labels is None else np.asarray(labels, dtype=np.int64), taken)
 

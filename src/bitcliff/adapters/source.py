@@ -12,6 +12,7 @@ from bitcliff.adapters.wording import listed, shortened
 from bitcliff.errors import InputError
 from bitcliff.types.options import DataOptions
 from bitcliff.types.subject import AllInputs, Preprocessing, Subject
+from bitcliff.types.waveform import Waveform
 
 Progress = Callable[[int, int], None]
 
@@ -27,13 +28,14 @@ class Taken:
     Attributes:
         inputs: as many along dim 0 as were chosen.
         preprocessing: what was done, in words.
-        thumbnails: one data URI each, or None. texts: as in `Examples`.
+        thumbnails: one data URI each, or None. texts, waves: as in `Examples`.
     """
 
     inputs: AllInputs
     preprocessing: str
     thumbnails: Sequence[str] | None = None
     texts: tuple[str, ...] | None = None
+    waves: tuple[Waveform, ...] | None = None
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 import shlex
 import sys
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import torch
 
@@ -88,9 +89,13 @@ def example_table(prepared: Prepared, done: Sequence[Measured]) -> Table:
     )
     first = at_risk(table, done)[:_SHOWN]
     shown, place_of = set(first), {name: place for place, name in enumerate(examples.ids)}
-    kept = {
+    kept: dict[str, dict[str, Any]] = {
         name: {k: every[place] for place, k in enumerate(examples.ids) if k in shown}
-        for name, every in (("thumbnails", examples.thumbnails), ("texts", examples.texts))
+        for name, every in (
+            ("thumbnails", examples.thumbnails),
+            ("texts", examples.texts),
+            ("waves", examples.waves),
+        )
         if every is not None
     }
     drawn, pictures = compared(prepared, done, [place_of[name] for name in first])

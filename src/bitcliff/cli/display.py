@@ -52,7 +52,9 @@ class Display:
         """What a job reports to."""
         from bitcliff.run.assess_job import Listener
 
-        return Listener(stage=self.stage, plan=self.plan, progress=self.progress)
+        return Listener(
+            stage=self.stage, plan=self.plan, progress=self.progress, judged=self.judged
+        )
 
     def stage(self, text: str) -> None:
         """Something new begins."""
@@ -61,6 +63,10 @@ class Display:
             self.waiting.append(text)
         elif not self.console.is_terminal:
             self._line(text)
+
+    def judged(self, words: str) -> None:
+        """What a decision is: before all else that is told."""
+        self._line(f"Judged by {words}")
 
     def plan(self, plan: "Plan") -> None:
         """The points are found."""

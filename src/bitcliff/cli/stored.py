@@ -22,6 +22,12 @@ if TYPE_CHECKING:
     help="Points of accuracy that may be lost.",
 )
 @click.option(
+    "--max-score-drop",
+    type=float,
+    help="In its place, where outcomes have scores: points that the mean score may fall by (F1 of "
+    "boxes, mean IoU, share of tokens), or the mean word error rate rise.",
+)
+@click.option(
     "--policy",
     help="Judge this policy only; by default what is deployed, else every worst case found.",
 )
@@ -34,12 +40,14 @@ if TYPE_CHECKING:
 @click.option(
     "--as",
     "form",
-    type=click.Choice(["markdown", "sarif", "model-card"]),
-    help="Print it for a pull request, for code scanning, or the figures for a model's card.",
+    type=click.Choice(["markdown", "sarif", "junit", "model-card"]),
+    help="Print it for a pull request, for code scanning, as tests, or the figures for a model's "
+    "card.",
 )
 def gate(
     run: Path,
     max_drop: float,
+    max_score_drop: float | None,
     policy: str | None,
     max_provoked: float | None,
     as_json: bool,
@@ -59,10 +67,13 @@ def gate(
     from bitcliff.verdict import EXIT_CODES, judge
 
     if max_provoked is not None:
-        _refuse_beside("max_provoked", ("max_drop", "policy", "form"))
+        _refuse_beside("max_provoked", ("max_drop", "max_score_drop", "policy", "form"))
         return _gate_provoked(run, max_provoked, as_json)
+    if max_score_drop is not None:
+        _refuse_beside("max_score_drop", ("max_drop",))
     record = finished_record(run)
-    verdict = judge(record, max_drop, policy)
+    limit = max_drop if max_score_drop is None else max_score_drop
+    verdict = judge(record, limit, policy, of_scores=max_score_drop is not None)
     weights = record.provenance.weights_sha256
     if form is not None:
         _refuse_beside("form", ("as_json",))
@@ -71,7 +82,8 @@ def gate(
             click.echo(_in_form(form, record, verdict), nl=False)
         elif as_json:
             subject = {"model": record.subject.model, "weights_sha256": weights}
-            told = subject | {"max_drop": max_drop} | asdict(verdict)
+            name = "max_drop" if max_score_drop is None else "max_score_drop"
+            told = subject | {name: limit} | asdict(verdict)
             told["warnings"] = warnings(record)
             click.echo(json.dumps(told, indent=2))
         else:
@@ -87,7 +99,10 @@ def _in_form(form: str, record: "Record", verdict: "Verdict") -> str:
     from bitcliff import __version__
     from bitcliff.report.basis import warnings
     from bitcliff.report.elsewhere import render_markdown, render_model_card, render_sarif
+    from bitcliff.report.junit import render_junit
 
+    if form == "junit":
+        return render_junit(record, verdict)
     if form == "markdown":
         return render_markdown(record, verdict, warnings(record))
     if form == "sarif":
@@ -142,7 +157,8 @@ def _gate_provoked(run: Path, limit: float, as_json: bool) -> int:
 @click.command()
 @click.argument("run", type=click.Path(path_type=Path))
 @click.option("--max-drop", type=float, help="Judge by another threshold than the run's own.")
-def report(run: Path, max_drop: float | None) -> int:
+@click.option("--max-score-drop", type=float, help="Judge by the mean score, as `gate` does.")
+def report(run: Path, max_drop: float | None, max_score_drop: float | None) -> int:
     """Draw a run's report again from its record.
 
     RUN is a run directory; report.html, junit.xml and examples.csv in it are replaced.
@@ -151,10 +167,14 @@ def report(run: Path, max_drop: float | None) -> int:
     from bitcliff.run.run_directory import finished_record
     from bitcliff.verdict import judge
 
+    if max_score_drop is not None:
+        _refuse_beside("max_score_drop", ("max_drop",))
     record = finished_record(run)
     threshold = record.settings.max_drop if max_drop is None else max_drop
+    limit = threshold if max_score_drop is None else max_score_drop
+    verdict = judge(record, limit, of_scores=max_score_drop is not None)
     directory = run if run.is_dir() else run.parent
-    write_run_report(record, judge(record, threshold), directory)
+    write_run_report(record, verdict, directory)
     with reader_may_leave():
         click.echo(f"Report: {directory / 'report.html'}")
     return 0

@@ -12,8 +12,8 @@ from bitcliff.record.conditions import Condition
 from bitcliff.record.outcomes import Measured, Table
 from bitcliff.record.record import Record
 from bitcliff.record.schema import Observed
-from bitcliff.stats import change_between, rate
-from bitcliff.types.change import PairedChange
+from bitcliff.stats import change_between, rate, score_change
+from bitcliff.types.change import PairedChange, ScoreChange
 from bitcliff.types.rate import Rate
 from bitcliff.types.settings import IN_FLOAT
 
@@ -24,13 +24,15 @@ class Side:
 
     Attributes:
         name: the condition's, or `IN_FLOAT`. condition: None for the network in float.
-        margin: (n,) as in `Outcomes`, NaN where it is not known.
+        margin: (n,) as in `Outcomes`, NaN where it is not known. score: (n,) likewise, where
+            outcomes have one.
     """
 
     name: str
     condition: Condition | None
     prediction: npt.NDArray[np.int32]
     margin: npt.NDArray[np.float64]
+    score: npt.NDArray[np.float64] | None = None
 
 
 @dataclass(frozen=True)
@@ -84,6 +86,13 @@ class Pair:
         before, after = ((side.prediction == self.targets)[self.both] for side in self.sides)
         return change_between(before, after)
 
+    def score_change(self, losing: float) -> ScoreChange | None:
+        """Of scores, B against A; None where outcomes have none."""
+        before, after = (side.score for side in self.sides)
+        if before is None or after is None or not self.both.any():
+            return None
+        return score_change(before[self.both], after[self.both], losing)
+
 
 def pairs_of(record: Record) -> list[Pair]:
     """What a run compares: each example by itself, then in batches where a side shares scales.
@@ -136,6 +145,10 @@ def _side(table: Table, measured: Measured | None, other: Measured | None) -> Si
         prediction = usual if other is None else table.before(other.outcomes)
         # Of batches in which float answers otherwise, its margins are not kept.
         margin = np.where(prediction == usual, table.margin, np.nan)
-        return Side(IN_FLOAT, None, prediction, margin)
+        # Without labels all of an outcome is as in float.
+        score = np.ones(len(table)) if table.score is None else table.score
+        return Side(IN_FLOAT, None, prediction, margin, score)
     outcomes = measured.outcomes
-    return Side(measured.name, measured.condition, outcomes.prediction, outcomes.margin)
+    return Side(
+        measured.name, measured.condition, outcomes.prediction, outcomes.margin, outcomes.score
+    )

@@ -15,6 +15,7 @@ from bitcliff.record.arrays import NONE, Floats, Ints, Ints2, Small2, classes
 from bitcliff.record.conditions import Condition
 from bitcliff.record.part import Part
 from bitcliff.types.rate import Count
+from bitcliff.types.waveform import Waveform
 
 
 @dataclass(frozen=True)
@@ -46,9 +47,9 @@ class Outcome:
 class ExampleRow:
     """One example: what float predicts, and what each condition made of it.
 
-    `thumbnail` is a small image as a data URI, `text` what a text says or how it ends; both are
-    kept for examples at risk only. `said` is float's outcome, where that is a text, `wanted` its
-    label.
+    `thumbnail` is a small image as a data URI, `text` what a text says or how it ends, `wave` a
+    sound; all are kept for examples at risk only. `said` is float's outcome, where that is a text,
+    `wanted` its label.
     """
 
     id: str
@@ -60,6 +61,7 @@ class ExampleRow:
     text: str | None = None
     said: str | None = None
     wanted: str | None = None
+    wave: Waveform | None = None
 
     def before(self, outcome: Outcome) -> int | None:
         """What float predicts that this outcome is compared with."""
@@ -194,9 +196,9 @@ class Table(Part):
         ids: n distinct names. labels: (n,) classes, or None where there are none.
         prediction: (n,) float's argmax, -1 on a numeric failure. margin, score: (n,) as in
             `Outcomes`.
-        thumbnails, texts: small images as data URIs, or what texts say, by id; kept for examples at
-            risk only. pictures: what is to be seen in the thumbnails, where they are not just the
-            examples; empty also where the record is older than this.
+        thumbnails, texts, waves: small images as data URIs, what texts say, or sounds, by id; kept
+            for examples at risk only. pictures: what is to be seen in the thumbnails, where they
+            are not just the examples; empty also where the record is older than this.
         said, wanted: (n) where outcomes are texts, float's own, and those that are labels.
     """
 
@@ -210,6 +212,7 @@ class Table(Part):
     said: list[str] | None = None
     wanted: list[str] | None = None
     pictures: str = ""
+    waves: dict[str, Waveform] = Field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -253,6 +256,7 @@ class Rows(Sequence[ExampleRow]):
             text=table.texts.get(table.ids[place]),
             said=None if table.said is None else table.said[place],
             wanted=None if table.wanted is None else table.wanted[place],
+            wave=table.waves.get(table.ids[place]),
         )
 
 

@@ -68,8 +68,9 @@ def _table(observed: Observed) -> Iterator[str]:
     yield from _margins(observed, "float", table.prediction, table.margin, slice(None))
     if any(texts is not None and len(texts) != n for texts in (table.said, table.wanted)):
         yield f"not as many texts as examples, which are {n}"
-    if unknown := (table.thumbnails.keys() | table.texts.keys()) - set(table.ids):
-        yield f"an image or a text of {sorted(unknown)[0]!r}, which is no example's id"
+    kept = table.thumbnails.keys() | table.texts.keys() | table.waves.keys()
+    if unknown := kept - set(table.ids):
+        yield f"an image, a text or a sound of {sorted(unknown)[0]!r}, which is no example's id"
 
 
 def _classes(what: str, found: npt.NDArray[np.int32], least: int, classes: int) -> Iterator[str]:

@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 from bitcliff.record import PolicyResult, Record
+from bitcliff.record.decisions import scored_by, whole_outcome
 from bitcliff.report.basis import (
     effort_note,
     float_on_same,
@@ -21,7 +22,6 @@ from bitcliff.report.formatting import (
     mean_text,
     noun,
     p_text,
-    scored_by,
     signed,
 )
 from bitcliff.report.nudge_stability import nudged_sentence, repeats_short
@@ -140,13 +140,14 @@ def _table(record: Record, verdict: Verdict, hidden: set[str], columns: tuple[st
 def _headings(record: Record, partial: bool) -> dict[str, str]:
     """What heads each column; empty for those that this record has no use for."""
     labelled, scored = record.subject.labelled, any(one.score for one in record.policies)
+    right = "as labelled" if whole_outcome(record.subject) else "accuracy"
     return {
         "bits": "bits",
         # Where a policy speaks of fewer examples, only float on those compares with it.
         "same": "float" if labelled and partial else "",
-        "share": "accuracy" if labelled else "as in float",
+        "share": right if labelled else "as in float",
         "flips": "flips",
-        "score": f"of each {scored_by(record)}" if scored else "",
+        "score": f"of each {scored_by(record.subject)}" if scored else "",
         "errors": "words, letters wrong" if any(one.errors for one in record.policies) else "",
         "losers": f"lose over {100 * record.settings.score_loss:g} %" if scored else "",
         "drop": "drop, points" if labelled else "",

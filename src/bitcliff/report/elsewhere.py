@@ -6,7 +6,8 @@ from typing import Any
 import yaml
 
 from bitcliff.record import PolicyResult, Record
-from bitcliff.report.formatting import clean, rate_text
+from bitcliff.record.decisions import score_drops, scored_by, whole_outcome
+from bitcliff.report.formatting import capital, clean, mean_score, rate_text
 from bitcliff.verdict import Judgement, Verdict
 
 _MARKS = {"pass": "✅ passes", "fail": "❌ fails", "inconclusive": "⚠️ inconclusive"}
@@ -20,14 +21,17 @@ _TASKS = {"classification": "image-classification", "next-token": "text-generati
 
 def render_markdown(record: Record, verdict: Verdict, warnings: list[str]) -> str:
     """A summary for a pull request: the verdict, a row for each judged policy, what to know."""
+    scored, subject = verdict.of_scores, record.subject
+    decided = "As wanted" if whole_outcome(subject) else "Right"
+    measured = f"Of each {scored_by(subject)}" if scored else decided
     lines = [
         f"### Quantization: {_MARKS[verdict.status]}",
         "",
         _escaped(verdict.sentence),
         "",
-        "| Policy | Verdict | Right | Drop, points (95 % interval) |",
+        f"| Policy | Verdict | {measured} | Drop, points (95 % interval) |",
         "|---|---|---|---|",
-        *(_row(record, one) for one in verdict.judgements),
+        *(_row(record, one, scored) for one in verdict.judgements),
         "",
         *(f"> Warning: {_escaped(one)}" for one in warnings),
         f"{_escaped(record.subject.model)} on {_escaped(record.subject.data)}, "
@@ -36,9 +40,11 @@ def render_markdown(record: Record, verdict: Verdict, warnings: list[str]) -> st
     return "\n".join(lines) + "\n"
 
 
-def _row(record: Record, one: Judgement) -> str:
+def _row(record: Record, one: Judgement, scored: bool) -> str:
     policy = record.by_name.get(one.policy)
     right = "–" if policy is None else rate_text(policy.accuracy or policy.agreement)
+    if scored and policy is not None:
+        right = mean_score(policy.score)
     drop = "–"
     if one.drop_pp is not None and one.low is not None and one.high is not None:
         drop = f"{one.drop_pp:.1f} ({one.low:.1f} to {one.high:.1f})"
@@ -57,9 +63,12 @@ def render_sarif(record: Record, verdict: Verdict, version: str) -> str:
     cases = list(verdict.judgements)
     if all(one.status == "pass" for one in cases):
         cases = [Judgement("whole run", verdict.status, None, None, None, verdict.sentence)]
+    what = "Accuracy that quantization may cost"
+    if verdict.of_scores:
+        what = f"{capital(score_drops(record.subject)[0])} and what quantization may cost of it"
     rule = {
         "id": "quantization-drop",
-        "shortDescription": {"text": "Accuracy that quantization may cost"},
+        "shortDescription": {"text": what},
         "fullDescription": {"text": "The 95 % interval of the drop against the limit."},
     }
     results = [

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from bitcliff.record import PolicyResult, Record
 from bitcliff.record.conditions import Kind
+from bitcliff.record.decisions import measured
 from bitcliff.report.plot import LIGHT, Plot, Theme, plain_axes, plot
 from bitcliff.types.rate import Rate
 
@@ -84,7 +85,7 @@ def figure_plot(record: Record) -> Plot:
 
 def figure_words(record: Record) -> str:
     """The figure for those who cannot see it: every series with its values."""
-    measure = "Accuracy" if record.subject.labelled else "Agreement with float"
+    measure = measured(record.subject)
     parts = [
         f"{series.label}: "
         + ", ".join(

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from bitcliff.record import ExampleRow, Pair, PolicyResult, Record, pairs_of
-from bitcliff.report.formatting import clean, mean_text, noun
+from bitcliff.record.decisions import score_drops, whole_outcome
+from bitcliff.report.formatting import capital, clean, mean_text, noun, percent
 from bitcliff.stats import rate
 from bitcliff.types.rate import Rate
 
@@ -55,13 +56,16 @@ class Finding:
 class _Pair:
     """The policies compared, and the examples both (and float) gave an answer for.
 
-    `choice`: the widths that the adversary may give a layer, in words."""
+    `choice`: the widths that the adversary may give a layer, in words. `whole`: as in
+    `whole_outcome`.
+    """
 
     even: PolicyResult | None
     worst: PolicyResult | None
     rows: Sequence[ExampleRow]
     labelled: bool
     choice: str
+    whole: str
 
     def right(self, policy: PolicyResult | None) -> int:
         return sum(_right(row, policy, self.labelled) for row in self.rows)
@@ -114,7 +118,7 @@ def find(record: Record) -> Finding:
         even_lost=pair.lost(pair.even) if pair.even else 0,
         worst_lost=pair.lost(pair.worst) if pair.worst else 0,
         title=_title(pair),
-        loss=_loss(record, pair),
+        loss=_loss(record, pair) + _scores(record, {"evenly": pair.even, "badly": pair.worst}),
     )
 
 
@@ -131,12 +135,16 @@ def _in_runtime(record: Record, policy: PolicyResult) -> Finding:
         found = policy.accuracy.k
         base = found + lost - policy.flips.gained.k
     name = clean(policy.name, 40)
+    whole = whole_outcome(record.subject)
     if labelled:
-        title = f"Quantized by {name}, {found} of {n} are right; in float it is {base}"
+        right = f"have {whole} as labelled" if whole else "are right"
+        title = f"Quantized by {name}, {found} of {n} {right}; in float it is {base}"
         loss = f"Of the {base} right answers in float, {_count_lost(lost)} {_is(lost)} lost."
     else:
-        title = f"Quantized by {name}, {found} of {n} answers are as in float"
+        right = f"have {whole} as in float" if whole else "answers are as in float"
+        title = f"Quantized by {name}, {found} of {n} {right}"
         loss = f"Of {n} answers, {_count_lost(lost)} {_is(lost)} changed."
+    loss += _scores(record, {f"by {name}": policy})
     return _nothing_allocated(
         rate(base, n), title, loss, runtime=policy, runtime_rate=rate(found, n)
     )
@@ -203,7 +211,9 @@ def _compare(record: Record, even: PolicyResult | None, worst: PolicyResult | No
         if row.float_prediction is not None
         and all(_answered(row, policy) for policy in (even, worst) if policy is not None)
     ]
-    return _Pair(even, worst, rows, record.subject.labelled, record.settings.choice())
+    subject = record.subject
+    whole = whole_outcome(subject)
+    return _Pair(even, worst, rows, subject.labelled, record.settings.choice(), whole)
 
 
 def _answered(row: ExampleRow, policy: PolicyResult) -> bool:
@@ -287,10 +297,13 @@ def _random_draws(pair: _Pair, policy: PolicyResult | None) -> tuple[int, ...]:
 def _title(pair: _Pair) -> str:
     n = len(pair.rows)
     right = "right" if pair.labelled else "answered as in float"
+    if pair.whole:
+        right = f"with {pair.whole} as {'labelled' if pair.labelled else 'in float'}"
     bits, each = f"{mean_text(pair.mean)} bits a layer", f"({pair.choice})"
     even, worst = pair.right(pair.even), pair.right(pair.worst)
     if pair.even is None and pair.worst is None:
-        return f"In float, {pair.right(None)} of {n} are right; nothing to compare it with"
+        kept = pair.right(None)
+        return f"In float, {kept} of {n} are {right}; nothing to compare it with"
     if pair.worst is None:
         return f"Allocated evenly, {bits} leave {even} of {n} {right}{_in_float(pair)}"
     if pair.even is None:
@@ -333,6 +346,25 @@ def _loss(record: Record, pair: _Pair) -> str:
         fewer = mean_text(pair.even.mean_bits)
         return f"With {mean_text(pair.mean)} bits a layer, {start}; with an even {fewer}, {evenly}."
     return f"With the same total of bits, {start}; allocated evenly, {evenly}."
+
+
+def _scores(record: Record, shown: dict[str, PolicyResult | None]) -> str:
+    """The mean score of each, where outcomes have one and all speak of the same examples."""
+    found = {how: policy for how, policy in shown.items() if policy is not None}
+    means = {how: one.score.value for how, one in found.items() if one.score is not None}
+    counts = {one.agreement.n for one in found.values()}
+    if len(means) < len(found) or len(counts) != 1 or None in means.values():
+        return ""
+    in_float = record.float_.score
+    if in_float is not None and in_float.value is not None and counts == {in_float.n}:
+        means = {"in float": in_float.value, **means}
+    what, is_error = score_drops(record.subject)
+    each = ", ".join(
+        f"{percent(1 - mean if is_error else mean)} {how}"
+        for how, mean in means.items()
+        if mean is not None
+    )
+    return f" {capital(what)} is {each}."
 
 
 def _count_lost(lost: int) -> str:

@@ -147,6 +147,7 @@ def noun(record: Record, count: int = 2) -> str:
     """What the examples are, where any is kept to look at, else examples."""
     table = record.table
     word = "image" if table.thumbnails else "text" if table.texts else "example"
+    word = "sound" if table.waves else word
     return word + ("" if count == 1 else "s")
 
 
@@ -158,27 +159,6 @@ def percent(share: float | None) -> str:
 def capital(text: str) -> str:
     """With a large first letter; the others stay as they are."""
     return text[:1].upper() + text[1:]
-
-
-_SCORES = {
-    "detection": "F1 of boxes",
-    "positions": "share of positions",
-    "iou": "mean IoU",
-    "continuation": "tokens kept",
-    "span": "F1 of tokens",
-    "labels": "share of labels",
-    "values": "share of numbers",
-    "embedding": "cosine with float’s own",
-    "verification": "cosine with float’s own",
-}
-
-
-def scored_by(record: Record) -> str:
-    """What of an outcome that is no single choice its score is."""
-    if record.subject.by_words:
-        return "words right"
-    otherwise = "as labelled" if record.subject.labelled else "as in float"
-    return _SCORES.get(record.subject.task.partition(":")[0], otherwise)
 
 
 def score_change_text(change: ScoreChange) -> str:

@@ -9,6 +9,7 @@ from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
 from bitcliff.record import Record
+from bitcliff.record.decisions import measured, scored_by
 from bitcliff.record.measurement import Measurement
 from bitcliff.report import view
 from bitcliff.report.basis import effort_note, output_note, partial_notes, same_text, warnings
@@ -16,7 +17,7 @@ from bitcliff.report.drawings import squares
 from bitcliff.report.figure import figure_plot
 from bitcliff.report.filters import FILTERS
 from bitcliff.report.finding import find
-from bitcliff.report.formatting import class_name, clean, noun, scored_by
+from bitcliff.report.formatting import class_name, clean, noun
 from bitcliff.report.nudge_stability import any_repeated, repeats_sentence
 from bitcliff.report.plot import colour_rules
 from bitcliff.report.policies import policy_groups
@@ -147,7 +148,8 @@ def _context(record: Record, verdict: Verdict) -> dict[str, Any]:
         "output": output_note(record),
         "any_repeated": any_repeated(record),
         "any_score": any(one.score is not None for one in record.policies),
-        "scored_by": scored_by(record),
+        "measured": measured(record.subject),
+        "scored_by": scored_by(record.subject),
         "pictures": clean(record.table.pictures, 240),
         "float_score": record.float_.score,
         "float_errors": record.float_.errors,

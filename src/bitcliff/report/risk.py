@@ -8,6 +8,7 @@ from bitcliff.report.drawings import bit_strip, bit_words, data_uri
 from bitcliff.report.formatting import class_name, clean, family_order, mean_text
 from bitcliff.report.nudge_stability import count_stays
 from bitcliff.report.thumbnails import safe_thumbnail
+from bitcliff.report.waveform import drawn_waveform
 
 SHOWN = 12
 # Characters of a text.
@@ -19,6 +20,7 @@ class AtRisk:
     """One example that a worst case flips, with the allocation that broke it deepest.
 
     `float_prediction` and `prediction` are names of classes, or texts with the words that differ.
+    `wave` is an `<svg>` of a sound, safe as it is.
     `wavers` says in how many repeats the flip stays, where that is not all of them; else empty.
     """
 
@@ -35,6 +37,7 @@ class AtRisk:
     strip: str | None
     strip_words: str
     is_said: bool = False
+    wave: str | None = None
 
 
 def changed_by(record: Record) -> str:
@@ -99,6 +102,7 @@ def _card(record: Record, row: ExampleRow, policy: PolicyResult, outcome: Outcom
         strip=data_uri(bit_strip(bits, highest)) if bits else None,
         strip_words=bit_words(bits, points) if bits else "bits not recorded",
         is_said=outcome.said is not None,
+        wave=None if row.wave is None else drawn_waveform(row.wave),
     )
 
 

@@ -101,11 +101,13 @@ class Listener:
     Attributes:
         stage: a sentence when something new begins. plan: the points, once found.
         progress: the policy being measured, cost done, cost in all.
+        judged: what a decision is, before the points are told: a run's first line.
     """
 
     stage: Callable[[str], None]
     plan: Callable[[Plan], None]
     progress: Callable[[str, int, int], None]
+    judged: Callable[[str], None] = lambda _words: None
 
 
 def run_assess(
@@ -121,8 +123,8 @@ def run_assess(
     job, prepared, config = prepared_job(job, listener)
     config["policy_sha256"] = prepared.policy and prepared.policy.sha256
     config["runtime_versions"] = [runtime.version for runtime in prepared.runtimes]
+    listener.judged(task_of(prepared.subject.module).words)
     listener.plan(prepared.points)
-    listener.stage(f"Judged by {task_of(prepared.subject.module).words}")
     if prepared.subject.other_outputs:
         others = ", ".join(prepared.subject.other_outputs)
         listener.stage(f"Judged is the output {prepared.subject.output}, and not {others}")

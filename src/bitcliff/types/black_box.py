@@ -9,7 +9,7 @@ from torch import Tensor
 Images = Float[Tensor, "batch *rest"]
 """At least one example, preprocessed as the student takes it."""
 
-Outputs = Float[Tensor, "batch classes"] | Int[Tensor, " batch"]
+Outputs = Float[Tensor, "batch *rest"] | Int[Tensor, " batch"]
 """Scores as they come (logits or probabilities, float32), or only a class for each (int64)."""
 
 

@@ -10,6 +10,7 @@ from jaxtyping import Float32
 from torch import Tensor, nn
 
 from bitcliff.types.streamed import Streamed
+from bitcliff.types.waveform import Waveform
 
 Inputs = Tensor | Mapping[str, Tensor]
 """A batch as the model takes it: a tensor (batch, *rest), or keyword tensors (batch, *rest)."""
@@ -271,6 +272,7 @@ class Examples:
         labelling: how labels were read, in words; empty where nothing was to be decided.
         texts: what n texts say, long ones their end, or None.
         wanted: n texts that are labels, of a task whose outcomes are texts, or None.
+        waves: of n sounds, or None.
     """
 
     name: str
@@ -285,6 +287,7 @@ class Examples:
     labelling: str = ""
     texts: tuple[str, ...] | None = None
     wanted: tuple[str, ...] | None = None
+    waves: tuple[Waveform, ...] | None = None
 
     def __len__(self) -> int:
         return len(self.ids)

@@ -6,11 +6,14 @@ import numpy as np
 import pytest
 import torch
 from onnx import ModelProto, TensorProto, helper
+from onnxruntime import InferenceSession
 
-from bitcliff.adapters import load_model
+from bitcliff.adapters import ModelOptions, load_model
 from bitcliff.adapters.onnx import operators
 from bitcliff.adapters.onnx.agreement import check_agreement
 from bitcliff.errors import InputError
+from bitcliff.tasks import judge_as, task_of
+from bitcliff.tasks.against_float import AgainstFloat
 from tests.adapters.onnx.networks import by_hand, export, images, perceptron, save, small
 
 PLANTED: dict[str, tuple[str, Callable[..., Any]]] = {
@@ -95,6 +98,42 @@ def test_ties_may_fall_either_way(tmp_path: Path) -> None:
             return out + torch.linspace(0, 1e-6, 8)
 
     assert check_agreement(spec, Turned(), x).largest < 1e-5
+
+
+def nearly_nothing(path: Path) -> tuple[str, torch.nn.Module, torch.Tensor]:
+    """A segmenter that finds one pixel of each map, of which nothing is wanted, and is so sure of
+    the others that kernels write e^-28 otherwise; with inputs."""
+    nodes = [
+        helper.make_node("Conv", ["x", "w"], ["scores"], "look"),
+        helper.make_node("Sigmoid", ["scores"], ["y"], "squash"),
+    ]
+    weights = {"w": -np.ones((1, 1, 1, 1), np.float32)}
+    spec = save(by_hand(nodes, weights, shape=("batch", 1, 4, 4)), path / "net.onnx")
+    module = load_model(spec, options=ModelOptions(task="positions:0.1")).module
+    x = torch.linspace(28, 29, 6 * 16).view(6, 1, 4, 4)
+    x[:, 0, 1, 2] = -3
+    task = task_of(module)
+    assert isinstance(task, AgainstFloat)
+    task.tell(x, torch.zeros(6, 4, 4, dtype=torch.long))
+    return spec, module, x
+
+
+def test_probabilities_of_nearly_nothing_are_compared_as_they_are_given(tmp_path: Path) -> None:
+    spec, module, x = nearly_nothing(tmp_path)
+    theirs = InferenceSession(spec).run(None, {"x": x.numpy()})[0]
+    assert (torch.from_numpy(theirs).log() - module(x).log()).abs().max() > 1
+    agreed = check_agreement(spec, module, x)
+    assert agreed.examples == 6
+    assert agreed.largest < 1e-5
+
+
+def test_a_map_that_is_another_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    spec, module, x = nearly_nothing(tmp_path)
+    monkeypatch.setitem(operators.OPERATORS, "Sigmoid", lambda x: (x + 30).sigmoid())
+    wrong = load_model(spec, options=ModelOptions(task="positions:0.1")).module
+    judge_as(wrong, task_of(module))
+    with pytest.raises(InputError, match=r"6 of 6 examples change class.*squash \(Sigmoid\)"):
+        check_agreement(spec, wrong, x)
 
 
 def test_outputs_that_are_no_scores(tmp_path: Path) -> None:

@@ -1,5 +1,7 @@
 """Whether the network that was built of an ONNX file gives the outputs of ONNX Runtime."""
 
+import math
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -17,7 +19,7 @@ from bitcliff.adapters.optional import quiet, require
 from bitcliff.adapters.runtimes.session import fed, open_session
 from bitcliff.adapters.wording import one_line, told_of
 from bitcliff.errors import InputError
-from bitcliff.points.forward import batch_size, logits_of, take
+from bitcliff.points.forward import batch_size, output_of, take
 from bitcliff.points.outputs import examples_first, moved_of
 from bitcliff.tasks import task_of
 from bitcliff.types.subject import AllInputs, Inputs
@@ -29,6 +31,7 @@ _A_TIE = 1e-5
 _BATCH = 8
 
 Scores = Float[Tensor, "n classes"]
+_Ask = Callable[[Inputs], Tensor]
 
 
 @dataclass(frozen=True)
@@ -54,60 +57,120 @@ def check_agreement(
     """
     given = _first(inputs, EXAMPLES)
     count = batch_size(given)
-    ours = _ask(spec, network, given, None)
-    opened = _judged(open_onnx(spec, BlackBoxSettings(output=output), images=False), network)
-    theirs = checked(spec, opened, Form(None), _BATCH)(given)
-    largest, changed = _difference(ours, theirs), int(_other_class(ours, theirs).sum())
-    if largest <= TOLERANCE and not changed:
-        return Agreement(count, largest)
+    ours = _outputs(spec, network, None)
+    _asked(spec, ours, network, _first(given, 1))
+    opened = open_onnx(spec, BlackBoxSettings(output=output), images=False)
+    moved = moved_of(network)
+
+    def predict(part: Inputs) -> Tensor:
+        return examples_first(opened.predict(part), moved)
+
+    theirs = checked(spec, replace(opened, predict=predict), _any_form(), _BATCH)
+    gaps = _gaps(spec, network, given, ours, theirs)
+    if gaps.agree:
+        return Agreement(count, gaps.largest)
     file = read_onnx(Path(spec))
-    if opened.batch and _difference(_ask(spec, network, given, opened.batch), theirs) <= TOLERANCE:
-        raise InputError(f"{spec}: {fixed_batch_advice(opened.batch)}")
+    if opened.batch:
+        alike = _outputs(spec, network, opened.batch)
+        if _gaps(spec, network, given, alike, theirs).largest <= TOLERANCE:
+            raise InputError(f"{spec}: {fixed_batch_advice(opened.batch)}")
     raise InputError(
-        f"{spec}: the network built of it gives other outputs than ONNX Runtime ({changed} of "
-        f"{count} examples change class, scores differ by {100 * largest:.2g} % of their "
+        f"{spec}: the network built of it gives other outputs than ONNX Runtime ({gaps.changed} of "
+        f"{count} examples change class, scores differ by {100 * gaps.largest:.2g} % of their "
         f"spread): {_where(file, _first(given, opened.batch or 1))}"
     )
 
 
-def _judged(opened: Opened, network: nn.Module) -> Opened:
-    """By the network's task."""
-    task, moved = task_of(network), moved_of(network)
+@dataclass(frozen=True)
+class _Gap:
+    """Between numbers that two gave: the largest, and the ends of theirs."""
 
-    def predict(part: Inputs) -> Tensor:
-        return task.scores(examples_first(opened.predict(part), moved), part)
+    largest: float = 0.0
+    least: float = math.inf
+    most: float = -math.inf
 
-    return replace(opened, predict=predict)
+    def with_(self, ours: Tensor, theirs: Tensor) -> "_Gap":
+        if ours.shape != theirs.shape:
+            return _Gap(math.inf, 0.0, 1.0)
+        # Infinities that both gave are alike; other ones are as far apart as can be.
+        apart = torch.where(ours == theirs, 0.0, ours - theirs).abs().nan_to_num(nan=math.inf)
+        finite = torch.where(torch.isfinite(theirs), theirs, 0.0)
+        return _Gap(
+            max(self.largest, float(apart.max())),
+            min(self.least, float(finite.min())),
+            max(self.most, float(finite.max())),
+        )
+
+    @property
+    def of_spread(self) -> float:
+        spread = self.most - self.least
+        return self.largest / spread if spread else float(self.largest > 0)
+
+
+@dataclass(frozen=True)
+class _Gaps:
+    """Of what the networks give and of their scores; how many examples are decided otherwise.
+
+    Scores may be logarithms, which tell apart a hundred-millionth and nothing, and be nearly the
+    same for all examples; what the network gives may be large numbers beside small ones. Where
+    kernels add in other orders, one of the two hardly differs, and no decision.
+    """
+
+    given: _Gap
+    scores: _Gap
+    changed: int
+
+    @property
+    def largest(self) -> float:
+        return min(self.given.of_spread, self.scores.of_spread)
+
+    @property
+    def agree(self) -> bool:
+        return self.largest <= TOLERANCE and not self.changed
+
+
+def _gaps(spec: str, network: nn.Module, inputs: Inputs, ours: _Ask, theirs: _Ask) -> _Gaps:
+    """In parts, as all that a network gives may be much."""
+    task, given, decided = task_of(network), _Gap(), list[tuple[Tensor, Tensor]]()
+    for rows in torch.arange(batch_size(inputs)).split(_BATCH):
+        part = take(inputs, rows)
+        one, two = _asked(spec, ours, network, part), theirs(part)
+        given = given.with_(one, two)
+        decided.append((task.scores(one, part), task.scores(two, part)))
+    one, two = (torch.cat(scores) for scores in zip(*decided, strict=True))
+    return _Gaps(given, _Gap().with_(one, two), int(_other_class(one, two).sum()))
 
 
 def _first(inputs: AllInputs, most: int) -> Inputs:
     return take(inputs, torch.arange(min(most, batch_size(inputs))))
 
 
-def _ask(spec: str, network: nn.Module, given: Inputs, batch: int | None) -> Scores:
-    """All outputs; `batch` is the only number of examples that the file knows."""
+def _outputs(spec: str, network: nn.Module, batch: int | None) -> _Ask:
+    """What the network gives; `batch` is the only number of examples that the file knows."""
 
     def predict(part: Inputs) -> Tensor:
         with torch.no_grad(), quiet():
-            return logits_of(network, part)
+            return output_of(network, part)
 
-    opened = Opened("", predict, batch=batch)
+    return checked(spec, Opened("", predict, batch=batch), _any_form(), _BATCH)
+
+
+def _any_form() -> Form:
+    return Form(None, of_any_task=True)
+
+
+def _asked(spec: str, ask: _Ask, network: nn.Module, part: Inputs) -> Tensor:
+    """What the network gives for these, of which its task makes scores.
+
+    Raises:
+        InputError: it gives no numbers, or none of its task.
+    """
     try:
-        outputs = checked(spec, opened, Form(None), _BATCH)(given)
-        if outputs.ndim != 2:
-            raise InputError("gives classes, not scores for each; export it without the choice")
-        return outputs
+        output = ask(part)
+        task_of(network).scores(output, part)
     except InputError as error:
         raise InputError(told_of(spec, error)) from error
-
-
-def _difference(ours: Scores, theirs: Tensor) -> float:
-    """The largest, as a share of all scores' spread."""
-    if ours.shape != theirs.shape:
-        return float("inf")
-    spread = float(theirs.max() - theirs.min())
-    gap = float((ours - theirs).abs().max())
-    return gap / spread if spread else float(gap > 0)
+    return output
 
 
 def _other_class(ours: Scores, theirs: Tensor) -> Tensor:

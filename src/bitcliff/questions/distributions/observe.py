@@ -45,7 +45,7 @@ def _second(context: Context, centres: Array | None) -> SecondSet:
     return SecondSet(
         data=examples.name,
         sha256=examples.sha256,
-        table=table.model_copy(update={"thumbnails": {}, "texts": {}, "pictures": ""}),
+        table=table.model_copy(update={"thumbnails": {}, "texts": {}, "waves": {}, "pictures": ""}),
         outcomes=outcomes,
         described=_described(there, _reached(side), centres),
     )
