@@ -1,6 +1,7 @@
 """Verdicts: each rule by itself, and a rule that holds for any interval."""
 
 import math
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -18,7 +19,7 @@ from bitcliff.record import (
     Record,
 )
 from bitcliff.record.conditions import Kind
-from bitcliff.stats import rate, score_change
+from bitcliff.stats import paired_change, paired_difference, rate, score_change
 from bitcliff.verdict import EXIT_CODES, judge
 from tests.a_record import record_of_rows
 from tests.report.example_record import Variant, example_record, graded
@@ -41,6 +42,29 @@ def record_with(policies: list[PolicyResult], record: Record = BASE, **figures: 
 
 def named(name: str, record: Record = BASE) -> PolicyResult:
     return record.by_name[name]
+
+
+@pytest.mark.parametrize(
+    ("n", "lost", "gained", "says"),
+    [
+        (20, 0, 0, ": too few examples to tell; about 183 would do if the same shares"),
+        (200, 2, 2, "would do if the same shares are lost and gained"),
+        (20, 1, 0, "are allowed: too few examples to tell."),  # 5 points lost: more would not help
+    ],
+)
+def test_how_many_examples_would_do(n: int, lost: int, gained: int, says: str) -> None:
+    worst = named("worst-7").model_copy(update={"change": paired_change(n, lost, gained)})
+    sentence = judge(record_with([worst]), 2.0).sentence
+    assert says in sentence
+    if found := re.search(r"about ([0-9,]+) would do", sentence):
+        size = int(found[1].replace(",", ""))
+        ends = [
+            -100 * paired_difference(m, math.ceil(lost * m / n), gained * m // n)[1]
+            for m in (size, size - 1)
+        ]
+        assert ends[0] <= 2 < ends[1]
+    else:
+        assert lost
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 import difflib
 import math
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -9,7 +10,7 @@ from typing import Literal
 from bitcliff.errors import InputError
 from bitcliff.record import Condition, Pair, PolicyResult, Record, pairs_of
 from bitcliff.record.decisions import score_drops, whole_outcome
-from bitcliff.stats import rate
+from bitcliff.stats import paired_change, rate
 from bitcliff.types.change import PairedChange, ScoreChange
 from bitcliff.types.rate import Rate
 
@@ -18,6 +19,9 @@ Status = Literal["pass", "fail", "inconclusive"]
 Drop = tuple[float | None, float | None, float | None]
 """Percentage points lost, and their interval; without labels, of answers that change. Of a mean
 score, hundredths that it falls by."""
+
+# Examples that nobody labels for a gate.
+_MOST = 1_000_000
 
 EXIT_CODES: dict[Status, int] = {"pass": 0, "fail": 1, "inconclusive": 3}
 
@@ -153,7 +157,8 @@ def _judge_policy(record: Record, policy: PolicyResult, limit: _Limit) -> Judgem
         drop = _drop(record.subject.labelled, policy.flips.all, policy.change)
     status = _status(drop, limit, policy.numeric_failures.k or len(policy.broken))
     subject, trouble = _placement(record, policy), _trouble(policy.numeric_failures, policy.broken)
-    sentence = _sentence(record, subject, status, drop, limit, trouble)
+    more = "" if limit.of_scores else _enough(record, policy.flips.all, policy.change, limit.points)
+    sentence = _sentence(record, subject, status, drop, limit, trouble, more)
     return Judgement(policy.name, status, *drop, sentence)
 
 
@@ -167,7 +172,8 @@ def _judge_pair(record: Record, pair: Pair, limit: _Limit) -> Judgement:
     status = _status(drop, limit, failures.k)
     a, b = (_named_with_reach(record, side.name, side.condition) for side in pair.sides)
     subject = f"from {a} to {b}"
-    sentence = _sentence(record, subject, status, drop, limit, _trouble(failures, []))
+    more = "" if limit.of_scores else _enough(record, pair.decisions, pair.change, limit.points)
+    sentence = _sentence(record, subject, status, drop, limit, _trouble(failures, []), more)
     return Judgement(pair.name, status, *drop, sentence)
 
 
@@ -194,6 +200,27 @@ def _drop(labelled: bool, changed: Rate, change: PairedChange | None) -> Drop:
         0.0 - (change.high_pp or 0.0),
         0.0 - (change.low_pp or 0.0),
     )
+
+
+def _enough(record: Record, changed: Rate, change: PairedChange | None, points: float) -> str:
+    """How many examples would pass if as large a share of them is lost, and as large a share is
+    gained; empty where the drop seen is beyond the limit, or even a million would not."""
+    n = changed.n if change is None else change.n
+
+    def passes(size: int) -> bool:
+        if not record.subject.labelled:
+            high = rate(math.ceil(changed.k * size / n), size).high
+            return high is not None and 100 * high <= points
+        if change is None:
+            return False
+        lost, gained = math.ceil(change.lost * size / n), change.gained * size // n
+        low = paired_change(size, lost, gained).low_pp
+        return low is not None and -low <= points
+
+    if n == 0 or not passes(_MOST):
+        return ""
+    size = bisect_left(range(_MOST), True, lo=n, key=passes)
+    return f"; about {size:,} would do if the same shares are lost and gained"
 
 
 def _score_drop(change: ScoreChange | None) -> Drop:
@@ -286,7 +313,13 @@ def _trouble(failures: Rate, broken: list[str]) -> str:
 
 
 def _sentence(
-    record: Record, subject: str, status: Status, drop: Drop, limit: _Limit, trouble: str
+    record: Record,
+    subject: str,
+    status: Status,
+    drop: Drop,
+    limit: _Limit,
+    trouble: str,
+    more: str,
 ) -> str:
     value, low, high = drop
     if value is None or low is None or high is None:
@@ -301,7 +334,7 @@ def _sentence(
         tail = {
             "pass": f"within the {allowed} allowed.",
             "fail": f"more than the {allowed} allowed.",
-            "inconclusive": f"and {allowed} are allowed: too few examples to tell.",
+            "inconclusive": f"and {allowed} are allowed: too few examples to tell{more}.",
         }[status]
     return f"{_OPENING[status]}: {subject}, {change} ({interval}), {tail}"
 
