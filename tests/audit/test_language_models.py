@@ -17,6 +17,8 @@ from bitcliff.adapters import ModelOptions, load_examples, load_model
 from bitcliff.audit import AssessSettings
 from bitcliff.audit.prepare import Prepared
 from bitcliff.errors import InputError
+from bitcliff.types.numerics import Numerics
+from bitcliff.types.presets import Format
 from bitcliff.types.subject import Examples, Subject
 from tests.language_models import TOKENS, prose, save_language_model
 
@@ -122,6 +124,28 @@ def test_an_outcome_does_not_depend_on_who_else_is_there(
     shuffled = torch.randperm(N, generator=torch.Generator().manual_seed(1))
     again = everyone.evaluator.scores(shuffled, bits[shuffled])
     assert torch.equal(again.logits, together.logits[shuffled])
+
+
+def cached(divisor: float, bits: int) -> Format:
+    numerics = Numerics(element=f"int{bits}", group="token", scale="amax", divisor=divisor)
+    return Format(cache=numerics)
+
+
+def test_what_a_cache_holds_is_rounded_alone_or_mixed(loaded: tuple[Subject, Examples]) -> None:
+    own = {"kv3": cached(3, 3), "kv8": cached(127, 8)}
+    settings = AssessSettings(
+        numerics=("kv-cache-fp8", "kv3"), options=("kv3", "kv8"), formats=own, budgets=(5.5,),
+        draws=2, rounds=1, exchanges=0,
+    )  # fmt: skip
+    record = Audit(*loaded, settings=settings).assess()
+    assert not record.subject.uncovered
+    # Keys and values of two layers: nothing else may be rounded, so that no plan has more points.
+    chosen = [one for one in record.subject.points if one.quantized]
+    assert [one.name.rpartition(":")[2] for one in chosen] == ["key", "value"] * 2
+    by_name = {one.name: one for one in record.policies}
+    assert by_name["kv-cache-fp8"].condition.points_rounded == 4
+    assert by_name["kv3"].flips.all.k > by_name["kv-cache-fp8"].flips.all.k
+    assert sorted(by_name["worst-mix-5.5"].plan or []) == ["kv3", "kv3", "kv8", "kv8"]
 
 
 def test_a_search_beats_chance(folder: Path, loaded: tuple[Subject, Examples]) -> None:

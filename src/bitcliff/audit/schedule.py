@@ -182,8 +182,8 @@ class Schedule:
 
     def _format_steps(self, name: str) -> Iterator[Step]:
         shipped = self.settings.format_of(name)
-        covers = self.prepared.points.covers
-        rounded = sum(covers(shipped, point.site) for point in self.prepared.points.points)
+        points = self.prepared.points
+        rounded = sum(points.rounds(shipped, point) for point in points.points)
         sizes = (None,) if shipped.isolated else (1, self.evaluator.batch_size)
         for size in dict.fromkeys(sizes):
             condition = Condition(
