@@ -15,6 +15,7 @@ from jaxtyping import Int
 from torch import Tensor
 
 from bitcliff.audit.evaluator import Evaluator
+from bitcliff.audit.likelihood import with_likelihood
 from bitcliff.audit.mixes import Mixes
 from bitcliff.audit.outcomes import Trial, given_by, median_of, outcomes_of, predictions_of
 from bitcliff.audit.prepare import Prepared
@@ -305,6 +306,7 @@ class Schedule:
     def _read(self, trial: Trial, condition: Condition) -> Outcomes:
         """The outcomes; where they are texts, with what the network writes by itself."""
         found = outcomes_of(trial, self.evaluator.reference)
+        found = with_likelihood(self.prepared, condition, trial.bits, found)
         reading = reading_of(self.prepared)
         if reading is None:
             return found
