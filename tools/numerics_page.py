@@ -12,7 +12,8 @@ from bitcliff.types.presets import PRESETS, Format
 HEAD = """# Shipped formats
 
 `bitcliff assess MODEL --numerics NAME` rounds a network's weights and activations as the program
-that ships the format does, operation by operation; matrix products themselves are in float32.
+that ships the format does, or attention's keys and values, operation by operation; matrix products
+themselves are in float32.
 `bitcliff numerics` prints this list, `bitcliff numerics NAME --check` repeats the comparison.
 Written by `python tools/numerics_page.py {values}`.
 
@@ -42,13 +43,18 @@ def page(found: list[Conformance], values: int) -> str:
 
 
 def _row(name: str, preset: Format) -> str:
-    activations, weights = preset.activations, preset.weights
-    bits = f"{float(activations.bits):g}" if activations else ""
+    activations, weights, cache = preset.activations, preset.weights, preset.cache
+    values = preset.of_values
+    bits = f"{float(values[0].bits):g}" if values else ""
     cells = (
         f"`{name}`",
         bits,
         "yes" if preset.isolated else "**no**",
-        activations.formula if activations else "float",
+        activations.formula
+        if activations
+        else f"float; keys and values {cache.formula}"
+        if cache
+        else "float",
         weights.formula if weights else "float",
         preset.read_in,
     )

@@ -17,6 +17,9 @@ from bitcliff.adapters import ModelOptions, load_examples, load_model
 from bitcliff.audit import AssessSettings
 from bitcliff.audit.prepare import Prepared
 from bitcliff.errors import InputError
+from bitcliff.record.store import read_record, write_record
+from bitcliff.types.numerics import Numerics
+from bitcliff.types.presets import Format
 from bitcliff.types.subject import Examples, Subject
 from tests.language_models import TOKENS, prose, save_language_model
 
@@ -104,6 +107,72 @@ def test_it_is_what_the_model_does_by_hand(folder: Path, loaded: tuple[Subject, 
     assert len(set(theirs)) > N // 3
 
 
+def logarithms(folder: Path, linear: Any = F.linear) -> list[tuple[torch.Tensor, torch.Tensor]]:
+    """Of each text the tokens that follow another, and log-probabilities where they stand."""
+    model = transformers.LlamaForCausalLM.from_pretrained(folder)
+    tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
+    for module in model.modules():
+        if isinstance(module, torch.nn.Linear):
+            setattr(module, "forward", partial(_forward, linear, module))  # noqa: B010
+    found = []
+    texts = (folder / "texts.txt").read_text().split("\n")
+    for text in sorted(texts, key=lambda text: len(tokenizer(text)["input_ids"])):
+        ids = torch.tensor([tokenizer(text)["input_ids"]])
+        with torch.no_grad():
+            scores = model(input_ids=ids).logits[0, :-1].double()
+        found.append((ids[0, 1:], scores.log_softmax(1)))
+    return found
+
+
+def test_perplexity_and_divergence_are_those_of_each_text_by_hand(
+    folder: Path, loaded: tuple[Subject, Examples], tmp_path: Path
+) -> None:
+    settings = AssessSettings(
+        numerics=("vllm-int8-token", "mxfp4-rceil"), budgets=(4.0,), bits=(3, 4, 5), uniform=(3,),
+        draws=2, rounds=1, exchanges=0, evaluations=0,
+    )  # fmt: skip
+    record = Audit(*loaded, settings=settings).assess()
+    in_float, ours = logarithms(folder), logarithms(folder, int8_by_token)
+    nll = [float(F.nll_loss(own, ids, reduction="sum")) for ids, own in ours]
+    kl = [
+        float(F.kl_div(own, was, reduction="sum", log_target=True))
+        for (_, own), (_, was) in zip(ours, in_float, strict=True)
+    ]
+    found = record.outcomes["vllm-int8-token"]
+    assert found.nll is not None
+    assert found.kl is not None
+    np.testing.assert_allclose(found.nll, nll, rtol=1e-5)
+    # By hand each text is alone: other kernels, and with them a value near a tie here and there.
+    np.testing.assert_allclose(found.kl, kl, rtol=1e-2)
+    tokens = sum(len(ids) for ids, _ in ours)
+    before = sum(float(F.nll_loss(was, ids, reduction="sum")) for ids, was in in_float)
+    by_name = {one.name: one.likelihood for one in record.policies}
+    figure, own = by_name["vllm-int8-token"], record.float_.likelihood
+    assert own is not None
+    assert figure is not None
+    assert figure.kl is not None
+    assert figure.ratio is not None
+    assert own.perplexity.value == pytest.approx(np.exp(before / tokens), rel=1e-5)
+    assert figure.perplexity.value == pytest.approx(np.exp(sum(nll) / tokens), rel=1e-5)
+    assert figure.ratio.value == pytest.approx(np.exp((sum(nll) - before) / tokens), rel=1e-4)
+    assert figure.kl.value == pytest.approx(sum(kl) / tokens, rel=5e-3)
+    assert (figure.kl.n, figure.kl.tokens) == (N, tokens)
+    # Every condition has it, searched and drawn ones too; coarser is further away.
+    coarse = by_name["mxfp4-rceil"]
+    assert coarse is not None
+    assert coarse.kl is not None
+    assert (coarse.kl.value or 0) > (figure.kl.value or 0)
+    assert all(by_name.values())
+    file = tmp_path / "record.json"
+    write_record(record, file)
+    assert read_record(file).float_.likelihood == own
+    damaged = json.loads(file.read_text())
+    damaged["figures"]["float"]["likelihood"]["perplexity"]["value"] += 1
+    file.write_text(json.dumps(damaged))
+    with pytest.raises(InputError, match="perplexity"):
+        read_record(file)
+
+
 def test_an_outcome_does_not_depend_on_who_else_is_there(
     loaded: tuple[Subject, Examples],
 ) -> None:
@@ -122,6 +191,28 @@ def test_an_outcome_does_not_depend_on_who_else_is_there(
     shuffled = torch.randperm(N, generator=torch.Generator().manual_seed(1))
     again = everyone.evaluator.scores(shuffled, bits[shuffled])
     assert torch.equal(again.logits, together.logits[shuffled])
+
+
+def cached(divisor: float, bits: int) -> Format:
+    numerics = Numerics(element=f"int{bits}", group="token", scale="amax", divisor=divisor)
+    return Format(cache=numerics)
+
+
+def test_what_a_cache_holds_is_rounded_alone_or_mixed(loaded: tuple[Subject, Examples]) -> None:
+    own = {"kv3": cached(3, 3), "kv8": cached(127, 8)}
+    settings = AssessSettings(
+        numerics=("kv-cache-fp8", "kv3"), options=("kv3", "kv8"), formats=own, budgets=(5.5,),
+        draws=2, rounds=1, exchanges=0,
+    )  # fmt: skip
+    record = Audit(*loaded, settings=settings).assess()
+    assert not record.subject.uncovered
+    # Keys and values of two layers: nothing else may be rounded, so that no plan has more points.
+    chosen = [one for one in record.subject.points if one.quantized]
+    assert [one.name.rpartition(":")[2] for one in chosen] == ["key", "value"] * 2
+    by_name = {one.name: one for one in record.policies}
+    assert by_name["kv-cache-fp8"].condition.points_rounded == 4
+    assert by_name["kv3"].flips.all.k > by_name["kv-cache-fp8"].flips.all.k
+    assert sorted(by_name["worst-mix-5.5"].plan or []) == ["kv3", "kv3", "kv8", "kv8"]
 
 
 def test_a_search_beats_chance(folder: Path, loaded: tuple[Subject, Examples]) -> None:

@@ -14,6 +14,7 @@ N = 5
 # A name, what a network of that task gives, and what it cannot give.
 TASKS: list[tuple[str, tuple[int, ...], tuple[int, ...]]] = [
     ("classification", (N, 4), (N, 4, 3)),
+    ("classification:top2", (N, 4), (N, 4, 3)),
     ("threshold:0.2", (N, 1), (N, 2)),
     ("next-token", (N, 3, 6), (N, 6)),
     ("continuation:3", (N, 7, 4), (N, 4)),
@@ -23,6 +24,7 @@ TASKS: list[tuple[str, tuple[int, ...], tuple[int, ...]]] = [
     ("ctc", (N, 7, 4), (N, 4)),
     ("labels:0", (N, 6), (2 * N, 6)),
     ("values:0.3", (N, 2), (2 * N, 2)),
+    ("values:5%", (N, 2), (2 * N, 2)),
     ("embedding:0.9", (N, 8), (2 * N, 8)),
     ("embedding", (N, 8), (2 * N, 8)),
     ("detection:0.5", (N, 12, 7), (N, 7)),

@@ -80,6 +80,7 @@ def test_what_is_deployed_is_assessed_and_judged(workplace: Path) -> None:
         ),
         (["--numerics", "good.yaml", "--uniform", "4"], "--uniform has no effect"),
         (["--numerics", "channel.yaml"], "each output channel is group token"),
+        (["--numerics", "kv-cache-fp8"], "rounds keys and values of attention alone, and of the"),
         (["--numerics", "nvfp4", "--points", "outputs"], "leave out --points outputs"),
     ],
 )

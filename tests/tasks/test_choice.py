@@ -23,7 +23,10 @@ def test_a_task_is_read_as_it_is_named() -> None:
     ("text", "told"),
     [
         ("clasification", "is not known; did you mean classification"),
-        ("classification:3", "takes nothing after a colon"),
+        ("classification:3", "needs how many of the best: classification:top5"),
+        ("classification:top0", "needs how many of the best: classification:top5"),
+        ("values:-5%", "needs a tolerance, such as values:0.5 or values:5%"),
+        ("span:3", "takes nothing after a colon"),
         ("threshold:", r"needs a number, such as threshold:0\.5"),
         ("threshold:half", r"needs a number, such as threshold:0\.5"),
         ("threshold:nan", r"needs a number, such as threshold:0\.5"),

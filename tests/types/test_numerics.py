@@ -59,7 +59,7 @@ def test_a_scale_that_crosses_examples_is_known_by_construction() -> None:
 
 
 def test_a_format_that_rounds_nothing_or_cannot_be_is_refused() -> None:
-    with pytest.raises(ValidationError, match="give activations, weights or both"):
+    with pytest.raises(ValidationError, match="give activations, weights, cache"):
         Format()
     token = Numerics.model_validate(GOOD)
     with pytest.raises(ValidationError, match="a convolution sums over places too"):

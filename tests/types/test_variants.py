@@ -12,10 +12,10 @@ def by_family(name: str) -> dict[str, list[Variant]]:
 
 
 def parts(shipped: Format) -> set[tuple[str, str, object]]:
-    """Every setting of both halves."""
+    """Every setting of all parts."""
     return {
         (half, key, value)
-        for half in ("activations", "weights")
+        for half in ("activations", "weights", "cache")
         if (one := getattr(shipped, half)) is not None
         for key, value in one.model_dump().items()
     }
@@ -24,7 +24,7 @@ def parts(shipped: Format) -> set[tuple[str, str, object]]:
 @pytest.mark.parametrize("name", PRESETS)
 def test_each_changes_one_respect_and_can_be_written_down(name: str) -> None:
     allowed = {
-        "rule": {"scale"},
+        "rule": {"scale", "divisor"},
         "zero-point": {"element", "scale", "divisor", "order", "zero_point"},
         "groups": {"group", "block"},
         "wider": {"element", "divisor"},

@@ -9,6 +9,7 @@ import torch
 
 from bitcliff import __version__
 from bitcliff.audit.evaluator import margins
+from bitcliff.audit.likelihood import with_float
 from bitcliff.audit.outcomes import graded, predictions_of
 from bitcliff.audit.pictures import compared
 from bitcliff.audit.prepare import Prepared
@@ -100,7 +101,7 @@ def example_table(prepared: Prepared, done: Sequence[Measured]) -> Table:
     }
     drawn, pictures = compared(prepared, done, [place_of[name] for name in first])
     kept["thumbnails"] = kept.get("thumbnails", {}) | drawn
-    table = table.model_copy(update=kept | {"pictures": pictures})
+    table = with_float(prepared, table.model_copy(update=kept | {"pictures": pictures}))
     reading = reading_of(prepared)
     return table if reading is None else reading.table(table)
 

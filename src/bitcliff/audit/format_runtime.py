@@ -5,7 +5,7 @@ from collections import Counter
 import torch
 from torch import Tensor
 
-from bitcliff.audit.prepare import sites_covered
+from bitcliff.audit.prepare import points_covered
 from bitcliff.points import Attachment, Selection, discover, logits_of
 from bitcliff.points.attach import Rounding
 from bitcliff.points.forward import batch_size
@@ -24,7 +24,8 @@ def format_runtime(name: str, shipped: Format, subject: Subject, inputs: AllInpu
         InputError: the format is for no layer of this network.
     """
     points = discover(subject.module, inputs, Selection(include_stem=True))
-    covered = sites_covered(f"--numerics {name} rounds", [shipped], points)
+    rounded = points_covered(f"--numerics {name} rounds", [shipped], points)
+    covered = {point.site for point in rounded}
     attachment = Attachment(subject.module, points)
     formats = (shipped,) * len(points)
 

@@ -18,6 +18,7 @@ from bitcliff.points.final_activation import final_of, to_logits
 from bitcliff.points.find_task import find_task, refuse_labels
 from bitcliff.points.fold import fold_batchnorm
 from bitcliff.points.forward import batch_size, logits_of, outputs_of
+from bitcliff.points.plan import Point
 from bitcliff.policy import Policy
 from bitcliff.record import Folding
 from bitcliff.tasks import Threshold, task_of
@@ -218,7 +219,7 @@ def _check_format(name: str, prepared: Prepared) -> None:
     shipped, attachment = prepared.settings.format_of(name), prepared.evaluator.attachment
     points = prepared.points.points
     told = prepared.settings.asked_for(name)
-    sites_covered(f"{told} rounds", [shipped], prepared.points)
+    points_covered(f"{told} rounds", [shipped], prepared.points)
     odd = [point.name for point in points if attachment.refuses(shipped, point)]
     if odd:
         raise InputError(
@@ -255,14 +256,19 @@ def _points(subject: Subject, examples: Examples, settings: AssessSettings) -> P
     if subject.black_box:
         return Plan(seen=(), weights={}, missed=(), where=settings.points)
     points = discover(subject.module, examples.inputs, settings)
+    names = (*settings.numerics, *settings.options)
+    if any(settings.format_of(name).cache is not None for name in names):
+        points = replace(points, missed=(*points.missed, *points.untold))
+    if not settings.options:
+        return points
     formats = [settings.format_of(name) for name in settings.options]
-    covered = sites_covered(f"--options {','.join(settings.options)}: they round", formats, points)
-    left = points.sites.keys() - covered
+    covered = points_covered(f"--options {','.join(settings.options)}: they round", formats, points)
+    left = [point for point in points.points if point not in covered]
     return points.without(left, "not all formats of --options are for it") if left else points
 
 
-def sites_covered(who: str, formats: Sequence[Format], points: Plan) -> set[str]:
-    """The calls that all of the formats are for.
+def points_covered(who: str, formats: Sequence[Format], points: Plan) -> list[Point]:
+    """The points that all of the formats are for.
 
     Args:
         who: the option with its formats, and that they round, as a refusal begins.
@@ -270,13 +276,22 @@ def sites_covered(who: str, formats: Sequence[Format], points: Plan) -> set[str]
     Raises:
         InputError: there is none.
     """
-    covered = {
-        site for site in points.sites if all(points.covers(shipped, site) for shipped in formats)
-    }
+    covered = [
+        point
+        for point in points.points
+        if all(points.rounds(shipped, point) for shipped in formats)
+    ]
     if not covered:
+        cache = all(shipped.cache is not None for shipped in formats)
+        where, what = (
+            ("keys and values of attention alone", "such")
+            if cache
+            else ("linear layers alone", "a linear layer's input")
+        )
+        untold = [f" that can be told ({one.name}: {one.reason})" for one in points.untold[:1]]
         raise InputError(
-            f"{who} linear layers alone, and of the {len(points)} quantization points none is a "
-            "linear layer's input"
+            f"{who} {where}, and of the {len(points)} quantization points none is {what}"
+            f"{''.join(untold) if cache else ''}"
         )
     return covered
 

@@ -15,6 +15,7 @@ from jaxtyping import Int
 from torch import Tensor
 
 from bitcliff.audit.evaluator import Evaluator
+from bitcliff.audit.likelihood import with_likelihood
 from bitcliff.audit.mixes import Mixes
 from bitcliff.audit.outcomes import Trial, given_by, median_of, outcomes_of, predictions_of
 from bitcliff.audit.prepare import Prepared
@@ -182,8 +183,8 @@ class Schedule:
 
     def _format_steps(self, name: str) -> Iterator[Step]:
         shipped = self.settings.format_of(name)
-        covers = self.prepared.points.covers
-        rounded = sum(covers(shipped, point.site) for point in self.prepared.points.points)
+        points = self.prepared.points
+        rounded = sum(points.rounds(shipped, point) for point in points.points)
         sizes = (None,) if shipped.isolated else (1, self.evaluator.batch_size)
         for size in dict.fromkeys(sizes):
             condition = Condition(
@@ -305,6 +306,7 @@ class Schedule:
     def _read(self, trial: Trial, condition: Condition) -> Outcomes:
         """The outcomes; where they are texts, with what the network writes by itself."""
         found = outcomes_of(trial, self.evaluator.reference)
+        found = with_likelihood(self.prepared, condition, trial.bits, found)
         reading = reading_of(self.prepared)
         if reading is None:
             return found

@@ -81,13 +81,12 @@ class Showing(Attachment):
 
     def _at_ends(self, index: int, role: str, rounded: Tensor) -> Tensor:
         """1 where a value is as large as the largest that shares a scale with it, and not zero."""
-        shipped = self.rounding.formats and self.rounding.formats[index]
-        numerics = shipped.activations if shipped else None
-        if numerics is None:
+        at = self._at(index)
+        if at is None:
             layout = self.plan.points[index].layout
             return layout.apply(rounded, self._batch, _ends_of_examples)
-        groups, restore = as_groups(summed_last(rounded, role), numerics)
-        return summed_last(restore(_ends(groups)), role)
+        groups, restore = as_groups(summed_last(rounded, at.role), at.numerics)
+        return summed_last(restore(_ends(groups)), at.role)
 
 
 def _ends_of_examples(rows: Tensor) -> Tensor:

@@ -48,7 +48,8 @@ def numerics(names: tuple[str, ...], check: bool, values: int, as_json: bool) ->
 
 
 def _told(name: str, found: "Format") -> str:
-    bits = f"{float(found.activations.bits):g} bits" if found.activations else "weights alone"
+    values = found.of_values
+    bits = f"{float(values[0].bits):g} bits" if values else "weights alone"
     company = "" if found.isolated else "; a scale is shared by a batch"
     return (
         f"{name}: {bits}{company}\n    {found.formula}\n"

@@ -21,7 +21,7 @@ from bitcliff.points.operations import (
     watched,
     weight_channels,
 )
-from bitcliff.points.plan import Plan, Point
+from bitcliff.points.plan import AtPoint, Plan, Point
 from bitcliff.points.rows import summed_axis, summed_last
 from bitcliff.points.trace import is_attention
 from bitcliff.points.walk import Walk, operand, with_operand
@@ -248,8 +248,7 @@ class Attachment(Walk):
     def _quantizes(self, site: str, role: str) -> bool:
         rounding, index = self.rounding, self._index.get((site, role))
         if rounding.formats is not None and index is not None:
-            shipped = self._format_at(index, site)
-            return shipped is not None and shipped.activations is not None
+            return self._at(index) is not None
         if index is None or (rounding.bits is None and rounding.choice is None):
             return False
         return rounding.active is None or index in rounding.active
@@ -259,15 +258,23 @@ class Attachment(Walk):
         shipped = None if self.rounding.formats is None else self.rounding.formats[index]
         return shipped if shipped is not None and self.plan.covers(shipped, site) else None
 
+    def _at(self, index: int, shipped: Format | None = None) -> AtPoint | None:
+        """What the point's own format, or another one, makes of its values; None: float."""
+        if shipped is None and self.rounding.formats is not None:
+            shipped = self.rounding.formats[index]
+        return None if shipped is None else self.plan.at(shipped, self.plan.points[index])
+
     def refuses(self, shipped: Format, point: Point) -> bool:
-        """Whether a format's runtime takes whole blocks only, and this layer's inputs are none."""
-        length = point.shape[summed_axis(point.role, len(point.shape))]
-        whole = [
-            numerics.block
-            for numerics in (shipped.activations, shipped.weights)
-            if numerics is not None and numerics.block and numerics.ragged == "refuse"
-        ]
-        return self.plan.covers(shipped, point.site) and any(length % block for block in whole)
+        """Whether a format's runtime takes whole blocks only, and what it rounds here is none."""
+        at, weights = self.plan.at(shipped, point), shipped.weights
+        rounded = [] if at is None else [(at.numerics, at.role)]
+        if weights is not None and self.plan.covers(shipped, point.site):
+            rounded.append((weights, point.role))
+        return any(
+            point.shape[summed_axis(role, len(point.shape))] % numerics.block
+            for numerics, role in rounded
+            if numerics.block and numerics.ragged == "refuse"
+        )
 
     def _quantize_weights(self, site: str, operation: Operation, args: Any, kwargs: Any) -> Any:
         if self.rounding.formats is not None:
@@ -345,19 +352,20 @@ class Attachment(Walk):
             return x
         index, rounding = self._index[site, role], self.rounding
         if rounding.choice is not None and rounding.weighed:
-            weighed = [self._rounder(role, index, shipped) for shipped in rounding.weighed]
+            weighed = [self._rounder(index, self._at(index, one)) for one in rounding.weighed]
             return round_by_choice(x, rounding.choice[index], weighed)
-        if (shipped := self._format_at(index, site)) is not None:
-            return self._rounder(role, index, shipped)(x)
+        if rounding.formats is not None:
+            return self._rounder(index, self._at(index))(x)
         return self._by_example(index, partial(self._round, index=index))(x)
 
-    def _rounder(self, role: str, index: int, shipped: Format) -> Rounder:
+    def _rounder(self, index: int, at: AtPoint | None) -> Rounder:
         """Of a point's values, in a format."""
-        numerics = shipped.activations
-        assert numerics is not None  # noqa: S101  (`_quantizes` has seen to it)
-        if numerics.group in ("example", "channel"):
-            return self._by_example(index, partial(round_shipped, numerics=numerics))
-        return partial(_along_summed_axis, role=role, numerics=numerics)
+        assert at is not None  # noqa: S101  (`_quantizes` has seen to it)
+        along = partial(_along_summed_axis, role=at.role, numerics=at.numerics)
+        if at.numerics.group not in ("example", "channel"):
+            return along
+        in_rows = along if at.cached else partial(round_shipped, numerics=at.numerics)
+        return self._by_example(index, in_rows)
 
     def _by_example(self, index: int, rounder: Rounder) -> Rounder:
         """With the examples laid out in rows, and shown to whoever looks on."""

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Set
 from dataclasses import replace
 from fnmatch import fnmatchcase
 from itertools import zip_longest
+from typing import Literal
 
 import torch
 from torch import nn
@@ -133,7 +134,31 @@ class _Planner:
         for call in (call for other in others for call in other.values()):
             self._miss(call, "reached in one pass but not in another")
         self._check_output(pair, triple, twins)
-        return Plan(tuple(self.seen), self.weights, tuple(self.missed), self.selection.points)
+        untold = self._find_cached(pair)
+        return Plan(
+            tuple(self.seen), self.weights, tuple(self.missed), self.selection.points, untold
+        )
+
+    def _find_cached(self, passed: Trace) -> tuple[Missed, ...]:
+        """Marks keys and values; returns what attends by operands that cannot be told."""
+        cached: dict[tuple[str, str], Literal["key", "value"]] = {}
+        untold = dict[str, Missed]()
+        roles = {(p.site, p.role) for p in self.seen}
+        for scores, mixed, told in passed.attends:
+            # Attention multiplies activations twice; a gate's softmax is of a product with weights.
+            if not {(site, role) for site in (scores, mixed) for role in ("lhs", "rhs")} <= roles:
+                continue
+            if told:
+                cached |= {(scores, "rhs"): "key", (mixed, "rhs"): "value"}
+            else:
+                reason = "which of its operands are keys and values does not show"
+                kind = passed.kind_of(scores)
+                untold[scores] = Missed(scores, kind, reason)
+        for point in self.seen:
+            if point.kind == "attention" and point.role in ("key", "value"):
+                cached[point.site, point.role] = "key" if point.role == "key" else "value"
+        self.seen = [replace(p, cached=cached.get((p.site, p.role), "")) for p in self.seen]
+        return tuple(untold.values())
 
     def _check_output(self, *passes: Trace) -> None:
         """What mixes examples after the last product shows nowhere else."""

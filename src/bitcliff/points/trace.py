@@ -1,7 +1,7 @@
 """One traced forward pass: the tensors at every watched call, and work that no watched call did."""
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -14,6 +14,9 @@ from bitcliff.points.operations import ATTENTION, Function, Operation, watched
 from bitcliff.points.plan import Missed, Where
 from bitcliff.points.walk import Walk, operand
 from bitcliff.types.subject import Inputs
+
+Stage = Literal["scores", "shares", "odd"]
+"""Before a softmax, behind one along the last axis, or behind one along another."""
 
 
 @dataclass
@@ -37,11 +40,21 @@ class SeenCall:
 
 @dataclass
 class Trace:
-    """All watched calls of one pass, in order, what was missed, and the model's output."""
+    """All watched calls of one pass, in order, what was missed, and the model's output.
+
+    Attributes:
+        attends: products whose result reaches another through a softmax, as attention's scores do:
+            the first one's site, the other's, and whether keys and values are their right operands.
+    """
 
     calls: list[SeenCall] = field(default_factory=list)
     missed: list[Missed] = field(default_factory=list)
+    attends: list[tuple[str, str, bool]] = field(default_factory=list)
     output: Tensor | None = None
+
+    def kind_of(self, site: str) -> str:
+        """Of the call at a site; empty where none was seen."""
+        return next((call.operation.kind for call in self.calls if call.site == site), "")
 
 
 def trace(model: nn.Module, inputs: Inputs, where: Where) -> Trace:
@@ -66,6 +79,8 @@ class _Tracer(Walk):
         self._alive: list[Tensor] = []
         self._raw = {id(tensor) for tensor in raw_tensors(inputs)}
         self._processed: set[int] = set()
+        # Tensors that hold a product's result: its site, how far it is to be attention's shares.
+        self._scores: dict[int, tuple[str, Stage]] = {}
 
     def on_call(
         self, site: str, function: Function, operation: Operation, args: Any, kwargs: Any
@@ -94,11 +109,34 @@ class _Tracer(Walk):
                 call.raw.add("output")
         else:
             self._remember(result, self._processed)
+            self._attend(call, present, result)
         return result
+
+    def _attend(self, call: SeenCall, operands: dict[str, Tensor], result: Tensor) -> None:
+        for role, value in operands.items():
+            site, stage = self._scores.get(id(value), ("", "scores"))
+            if stage != "scores":
+                kinds = {call.operation.kind, self.trace.kind_of(site)}
+                told = stage == "shares" and role == "lhs" and kinds == {"matmul"}
+                self.trace.attends.append((site, call.site, told))
+        if {"lhs", "rhs"} <= operands.keys():
+            self._scores[id(result)] = call.site, "scores"
+
+    def _follow_scores(self, function: Function, args: Any, kwargs: Any, result: Any) -> None:
+        leaves = tree_leaves((args, kwargs))
+        found = {self._scores[id(leaf)] for leaf in leaves if id(leaf) in self._scores}
+        if len(found) == 1 and isinstance(result, Tensor):
+            site, stage = found.pop()
+            if getattr(function, "__name__", "") in ("softmax", "_softmax"):
+                dim = kwargs.get("dim", args[1] if len(args) > 1 else None)
+                stage = "shares" if dim in (-1, result.ndim - 1) else "odd"
+            self._scores[id(result)] = site, stage
 
     def on_other(self, function: Function, args: Any, kwargs: Any) -> Any:
         result = function(*args, **kwargs)
         self._note(args, kwargs, result)
+        if self._scores:
+            self._follow_scores(function, args, kwargs, result)
         return result
 
     def _note(self, args: Any, kwargs: Any, result: Any) -> bool:

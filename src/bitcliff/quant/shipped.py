@@ -50,7 +50,7 @@ def round_shipped(
     Args:
         x: float32, float16 or bfloat16; tokens and blocks run along its last axis. A float64 tensor
             is worked in float32, as runtimes do.
-        numerics: a format, or the name of a preset, whose activations' format is meant.
+        numerics: a format, or the name of a preset, whose activations' or cache's format is meant.
 
     Returns:
         A tensor like `x`. What a group with NaN or infinity becomes is the arithmetic's affair: a
@@ -61,10 +61,10 @@ def round_shipped(
             or an axis that blocks do not divide where the format demands it.
     """
     if isinstance(numerics, str):
-        found = preset(numerics).activations
-        if found is None:
+        found = preset(numerics).of_values
+        if not found:
             raise InputError(f"{numerics!r} rounds weights alone")
-        numerics = found
+        numerics = found[0]
     if x.ndim == 0 or not x.is_floating_point():
         raise InputError(f"x must be a floating tensor (batch, *rest), not {x.dtype} {x.shape}")
     result: Tensor = _StraightThrough.apply(x, numerics)

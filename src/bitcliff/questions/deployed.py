@@ -58,8 +58,8 @@ class InFormat:
         self.policy, self._prepared = policy, prepared
         self._condition = context.record.by_name[policy].condition
         self.shipped = prepared.settings.format_of(self._condition.numerics or policy)
-        covers = prepared.points.covers
-        self.points = _one_each(p for p in prepared.points.points if covers(self.shipped, p.site))
+        rounds = prepared.points.rounds
+        self.points = _one_each(p for p in prepared.points.points if rounds(self.shipped, p))
 
     def in_float(self, several: Sequence[frozenset[str]], tell: Tell) -> Iterator[Places]:
         """See `Deployed`; here all of them always are."""

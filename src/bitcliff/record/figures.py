@@ -19,6 +19,7 @@ from bitcliff.stats import (
     bounded_mean,
     median_index,
     paired_change,
+    per_token,
     rate,
     score_change,
     upper_bound,
@@ -26,7 +27,7 @@ from bitcliff.stats import (
 )
 from bitcliff.stats.error_rates import error_rates
 from bitcliff.types.change import PairedChange, ScoreChange
-from bitcliff.types.rate import ErrorRates, Mean, Rate
+from bitcliff.types.rate import ErrorRates, Mean, PerToken, Rate
 
 Classes = npt.NDArray[np.int32]
 """One class an example, -1 where there is none."""
@@ -37,6 +38,19 @@ class ClassRate(Part):
 
     label: int
     accuracy: Rate
+
+
+class Likelihood(Part):
+    """Of the texts themselves, by a language model, over all of their tokens that follow another.
+
+    Attributes:
+        perplexity: e to the mean negative log-likelihood. ratio: to float's, on the same texts; kl:
+            KL(float ‖ this) of what may follow, in nats a token; both None of float itself.
+    """
+
+    perplexity: PerToken
+    ratio: PerToken | None = None
+    kl: PerToken | None = None
 
 
 class FloatResult(Part):
@@ -51,6 +65,7 @@ class FloatResult(Part):
     numeric_failures: Rate
     score: Mean | None = None
     errors: ErrorRates | None = None
+    likelihood: Likelihood | None = None
 
 
 class Flips(Part):
@@ -92,7 +107,8 @@ class PolicyResult(Part):
             nudged by one part in a million, which stands for another machine's arithmetic.
         score: how much of an outcome is as labelled, or without labels as in float, on average,
             where that is no single choice. score_change: the same against float's own.
-        errors: of all texts together, where outcomes are such.
+        errors: of all texts together, where outcomes are such. likelihood: of the texts themselves,
+            by a language model.
     """
 
     name: str
@@ -113,6 +129,7 @@ class PolicyResult(Part):
     score: Mean | None = None
     score_change: ScoreChange | None = None
     errors: ErrorRates | None = None
+    likelihood: Likelihood | None = None
 
     @property
     def kind(self) -> Kind:
@@ -235,6 +252,7 @@ def _float(table: Table) -> FloatResult:
         numeric_failures=rate(int((~whole).sum()), len(table)),
         score=_mean(table.score, whole),
         errors=_errors(table, table.said if table.wanted else None, np.flatnonzero(whole)),
+        likelihood=_likelihood(table, table.nll, whole, np.arange(len(table), dtype=np.int32)),
     )
 
 
@@ -264,7 +282,33 @@ def _policy(table: Table, measured: Measured, losing: float) -> PolicyResult:
         score=_mean(found.score, whole),
         errors=_errors(table, found.said, np.flatnonzero(whole), found.index),
         score_change=_score_change(table, found, whole, losing),
+        likelihood=_likelihood(table, found.nll, whole, found.index, found.kl),
     )
+
+
+def _likelihood(
+    table: Table,
+    nll: npt.NDArray[np.float64] | None,
+    whole: npt.NDArray[np.bool_],
+    index: npt.NDArray[np.int32],
+    kl: npt.NDArray[np.float64] | None = None,
+) -> Likelihood | None:
+    if nll is None or table.nll is None or table.tokens is None:
+        return None
+    index, nll = index[whole], nll[whole]
+    tokens = table.tokens[index]
+    return Likelihood(
+        perplexity=_exponential(per_token(nll, tokens)),
+        ratio=None if kl is None else _exponential(per_token(nll - table.nll[index], tokens)),
+        kl=None if kl is None else per_token(kl[whole], tokens),
+    )
+
+
+def _exponential(found: PerToken) -> PerToken:
+    """Of a mean of logarithms and its limits; what no number holds stays below infinity."""
+    ends = {"value": found.value, "low": found.low, "high": found.high}
+    powers = {name: x if x is None else float(np.exp(min(x, 700.0))) for name, x in ends.items()}
+    return found.model_copy(update=powers)
 
 
 def _errors(

@@ -85,6 +85,9 @@ class Outcomes(Part):
         score: (m,) how much of an outcome is as labelled, or without labels as in float, from 0 to
             1, where that is no single choice; NaN on a failure.
         said: (m) where outcomes are texts, these.
+        nll, kl: (m,) of a language model in nats, sums over the tokens of a text that follow
+            another: how unlikely it finds them, and KL(float ‖ this) of what may follow; NaN on a
+            failure.
     """
 
     places: Ints | None = None
@@ -98,6 +101,8 @@ class Outcomes(Part):
     plan: list[str] | None = None
     score: Floats | None = None
     said: list[str] | None = None
+    nll: Floats | None = None
+    kl: Floats | None = None
 
     def __len__(self) -> int:
         return len(self.prediction)
@@ -200,6 +205,7 @@ class Table(Part):
             for examples at risk only. pictures: what is to be seen in the thumbnails, where they
             are not just the examples; empty also where the record is older than this.
         said, wanted: (n) where outcomes are texts, float's own, and those that are labels.
+        nll, tokens: (n,) of a language model: as in `Outcomes`, and over how many tokens.
     """
 
     ids: list[str]
@@ -213,6 +219,8 @@ class Table(Part):
     wanted: list[str] | None = None
     pictures: str = ""
     waves: dict[str, Waveform] = Field(default_factory=dict)
+    nll: Floats | None = None
+    tokens: Ints | None = None
 
     def __len__(self) -> int:
         return len(self.ids)

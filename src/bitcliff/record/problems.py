@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from bitcliff.record.arrays import NONE
 from bitcliff.record.compared import unmeasured
-from bitcliff.record.outcomes import Measured, Table
+from bitcliff.record.outcomes import Measured, Outcomes, Table
 from bitcliff.record.schema import Explained, Observed, SubjectInfo
 
 
@@ -66,11 +66,33 @@ def _table(observed: Observed) -> Iterator[str]:
         yield from _classes("a label", table.labels, 0, observed.subject.n_classes)
     yield from _classes("float", table.prediction, NONE, observed.subject.n_classes)
     yield from _margins(observed, "float", table.prediction, table.margin, slice(None))
+    if (table.nll is None) != (table.tokens is None):
+        yield "nll goes with tokens"
+    if table.nll is not None and table.tokens is not None:
+        known = table.nll[table.prediction != NONE]
+        if not len(table.nll) == len(table.tokens) == n or bool((table.tokens < 0).any()):
+            yield f"not as many nll and tokens as examples, which are {n}"
+            return
+        if not np.isfinite(known).all() or bool((known < 0).any()):
+            yield "float has nll that is no sum of nats"
     if any(texts is not None and len(texts) != n for texts in (table.said, table.wanted)):
         yield f"not as many texts as examples, which are {n}"
     kept = table.thumbnails.keys() | table.texts.keys() | table.waves.keys()
     if unknown := kept - set(table.ids):
         yield f"an image, a text or a sound of {sorted(unknown)[0]!r}, which is no example's id"
+
+
+def _nats(table: Table, found: Outcomes) -> Iterator[str]:
+    failed = found.prediction == NONE
+    for name, sums in (("nll", found.nll), ("kl", found.kl)):
+        if sums is None:
+            continue
+        if table.nll is None or len(sums) != len(found):
+            yield f"has {name} of {len(sums)} examples, or float has none"
+            return
+        known = sums[~failed & (table.prediction[found.index] != NONE)]
+        if not np.isfinite(known).all() or bool((known < 0).any()):
+            yield f"has {name} that is no sum of nats"
 
 
 def _classes(what: str, found: npt.NDArray[np.int32], least: int, classes: int) -> Iterator[str]:
@@ -122,6 +144,7 @@ def _measured(observed: Observed, measured: Measured) -> Iterator[str]:
         yield from _scores(found.score, found.prediction)
     if found.said is not None and (len(found.said) != len(found) or observed.examples.said is None):
         yield "has not a text for each outcome, or float has none"
+    yield from _nats(observed.examples, found)
     yield from _bits(observed, measured)
     yield from _widths(observed, measured)
     yield from _plan(observed, measured)

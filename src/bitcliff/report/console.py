@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 from bitcliff.record import PolicyResult, Record
 from bitcliff.record.decisions import scored_by, whole_outcome
+from bitcliff.record.figures import Likelihood
 from bitcliff.report.basis import (
     effort_note,
     float_on_same,
@@ -34,11 +35,11 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 # The table's columns, by how much fits: the name tells the bits, the report the rest.
-_FULL = ("bits", "same", "share", "flips", "score", "errors", "losers", "drop", "holm")
+_FULL = ("bits", "same", "share", "flips", "score", "errors", "nats", "losers", "drop", "holm")
 _WIDTHS = (
     _FULL,
     _FULL[1:],
-    ("same", "share", "errors", "drop", "holm"),
+    ("same", "share", "errors", "nats", "drop", "holm"),
     ("share", "drop"),
 )
 # A runtime's name holds its options.
@@ -122,6 +123,7 @@ def _table(record: Record, verdict: Verdict, hidden: set[str], columns: tuple[st
         if record.float_.score is None or as_reference
         else mean_score(record.float_.score),
         "errors": _errors(record.float_.errors),
+        "nats": _nats(record.float_.likelihood),
     }
     table.add_row("float", *(in_float.get(column, NOTHING) for column in kept))
     statuses = {judgement.policy: judgement.status for judgement in verdict.judgements}
@@ -149,6 +151,7 @@ def _headings(record: Record, partial: bool) -> dict[str, str]:
         "flips": "flips",
         "score": f"of each {scored_by(record.subject)}" if scored else "",
         "errors": "words, letters wrong" if any(one.errors for one in record.policies) else "",
+        "nats": "perplexity, KL" if any(one.likelihood for one in record.policies) else "",
         "losers": f"lose over {100 * record.settings.score_loss:g} %" if scored else "",
         "drop": "drop, points" if labelled else "",
         "holm": "Holm p" if labelled else "",
@@ -164,10 +167,18 @@ def _policy_cells(record: Record, policy: PolicyResult) -> dict[str, str]:
         "flips": f"{policy.flips.all.k}" + ("!" if policy.numeric_failures.k else ""),
         "score": mean_score(policy.score),
         "errors": _errors(policy.errors),
+        "nats": _nats(policy.likelihood),
         "losers": NOTHING if policy.score_change is None else _few(policy.score_change.losers),
         "drop": _drop(policy),
         "holm": p_text(None if policy.change is None else policy.change.p_holm),
     }
+
+
+def _nats(found: Likelihood | None) -> str:
+    if found is None or found.perplexity.value is None:
+        return NOTHING
+    apart = "" if found.kl is None else f", {found.kl.value:.2g}"
+    return f"{found.perplexity.value:.4g}{apart}"
 
 
 def _errors(errors: ErrorRates | None) -> str:

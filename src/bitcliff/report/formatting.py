@@ -6,9 +6,10 @@ from dataclasses import dataclass
 
 from bitcliff.record import PolicyResult, Record
 from bitcliff.record.conditions import Kind
+from bitcliff.record.figures import Likelihood
 from bitcliff.record.schema import SubjectInfo
 from bitcliff.types.change import PairedChange, ScoreChange
-from bitcliff.types.rate import ClusteredRate, ErrorRates, Mean, Rate
+from bitcliff.types.rate import ClusteredRate, ErrorRates, Mean, PerToken, Rate
 
 NOTHING = "–"
 
@@ -187,6 +188,27 @@ def mean_score(mean: Mean | None) -> str:
     if mean is None or mean.value is None or mean.low is None or mean.high is None:
         return NOTHING
     return f"{percent(mean.value)} ({100 * mean.low:.1f}–{100 * mean.high:.1f})"
+
+
+def likelihood_text(found: Likelihood | None) -> str:
+    """ "perplexity 21.3 (18.2–25.1), 1.02 times float's (1.01–1.03); 0.0021 nats a token from float
+    (0.0012–0.0034)"."""
+    if found is None:
+        return ""
+    told = [f"perplexity {per_token_text(found.perplexity)}"]
+    if found.ratio is not None:
+        told.append(f"{per_token_text(found.ratio, '.4g', ' times float’s')}")
+    nats = [] if found.kl is None else [per_token_text(found.kl, ".3g", " nats a token from float")]
+    return "; ".join([", ".join(told), *nats])
+
+
+def per_token_text(found: PerToken, form: str = ".4g", unit: str = "") -> str:
+    """ "21.3 (18.2–25.1)"."""
+    if found.value is None:
+        return NOTHING
+    if found.low is None or found.high is None:
+        return f"{found.value:{form}}{unit}"
+    return f"{found.value:{form}}{unit} ({found.low:{form}}–{found.high:{form}})"
 
 
 def error_rates_text(errors: ErrorRates) -> str:

@@ -153,6 +153,7 @@ def _context(record: Record, verdict: Verdict) -> dict[str, Any]:
         "pictures": clean(record.table.pictures, 240),
         "float_score": record.float_.score,
         "float_errors": record.float_.errors,
+        "float_likelihood": record.float_.likelihood,
         "repeats": repeats_sentence(record, finding.worst),
         "settings": view.settings_lines(record),
         "provenance": view.provenance_lines(record.provenance, record.schema_version),

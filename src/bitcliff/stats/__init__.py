@@ -7,6 +7,7 @@ from bitcliff.stats.groups import class_test, cramers_v, rank_test, resamples
 from bitcliff.stats.intervals import rate, upper_bound
 from bitcliff.stats.multiplicity import holm, with_holm
 from bitcliff.stats.paired import change_between, mcnemar, paired_change, paired_difference
+from bitcliff.stats.per_token import per_token
 from bitcliff.stats.ranking import Auroc, auroc
 from bitcliff.stats.reweighting import reweighted
 from bitcliff.stats.scores import score_change
@@ -28,6 +29,7 @@ __all__ = [
     "median_index",
     "paired_change",
     "paired_difference",
+    "per_token",
     "rank_test",
     "rate",
     "resamples",

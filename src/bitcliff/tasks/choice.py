@@ -18,6 +18,7 @@ from bitcliff.tasks.positions import MeanIou, Positions
 from bitcliff.tasks.protocol import Task
 from bitcliff.tasks.span import Span
 from bitcliff.tasks.threshold import Threshold
+from bitcliff.tasks.top_k import TopK
 from bitcliff.tasks.values import Embedding, Labels, Values
 
 
@@ -35,7 +36,12 @@ class _Named:
 
 
 _NAMED = {
-    "classification": _Named(Classification),
+    "classification": _Named(
+        Classification,
+        lambda x: TopK(int(x)),
+        lambda x: 1 <= x <= 10_000 and x == int(x),
+        "how many of the best: classification:top5",
+    ),
     "threshold": _Named(Threshold, Threshold, such_as="a number, such as threshold:0.5"),
     "next-token": _Named(NextToken),
     "continuation": _Named(
@@ -56,7 +62,9 @@ _NAMED = {
     "detection": _Named(
         Detection, Detection, lambda x: 0 <= x < 1, "a score from 0 to 1, such as detection:0.5"
     ),
-    "values": _Named(None, Values, lambda x: 0 < x < math.inf, "a tolerance, such as values:0.5"),
+    "values": _Named(
+        None, Values, lambda x: 0 < x < math.inf, "a tolerance, such as values:0.5 or values:5%"
+    ),
     "embedding": _Named(
         Nearest, Embedding, lambda x: -1 < x < 1, "a cosine such as embedding:0.99, or gallery=FILE"
     ),
@@ -90,10 +98,13 @@ def read_task(text: str) -> Task | Comparison:
         return Nearest(Path(file))
     if found.of is None:
         raise InputError(f"--task {text}: takes nothing after a colon")
+    relative = name == "values" and told.endswith("%")
+    if name == "classification":
+        told = told.removeprefix("top") if told.startswith("top") else ""
     try:
-        number = float(told)
+        number = float(told.removesuffix("%") if relative else told)
     except ValueError:
         number = math.nan
     if not math.isfinite(number) or not found.fits(number):
         raise InputError(f"--task {text}: needs {found.such_as}")
-    return found.of(number)
+    return Values(number / 100, relative=True) if relative else found.of(number)

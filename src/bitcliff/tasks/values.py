@@ -17,20 +17,21 @@ class Values:
     """The network predicts one number or several.
 
     Attributes:
-        tolerance: by which each may be off float's own, in its unit.
+        tolerance: by which each may be off the wanted one, in its unit; relative: as a share of it.
     """
 
     tolerance: float
+    relative: bool = False
 
     @property
     def name(self) -> str:
         """As `--task` takes it."""
-        return f"values:{self.tolerance:g}"
+        return f"values:{self._told}"
 
     @property
     def words(self) -> str:
         """What a decision is, for people."""
-        return f"whether every number is within {self.tolerance:g} of {{own}}"
+        return f"whether every number is within {self._told} of {{own}}"
 
     def decided(self, output: Tensor, inputs: Inputs) -> Float[Tensor, "batch values"]:
         """The numbers."""
@@ -38,16 +39,24 @@ class Values:
 
     def lead(self, output: Tensor, inputs: Inputs, decided: Tensor) -> Float[Tensor, " batch"]:
         """What of the tolerance is left."""
-        return self.tolerance - (self.decided(output, inputs) - decided).abs().amax(1)
+        room = self._allowed(decided) - (self.decided(output, inputs) - decided).abs()
+        return room.amin(1)
 
     def share(self, output: Tensor, inputs: Inputs, decided: Tensor) -> Float[Tensor, " batch"]:
         """Of the numbers, those within the tolerance."""
-        near = (self.decided(output, inputs) - decided).abs() <= self.tolerance
+        near = (self.decided(output, inputs) - decided).abs() <= self._allowed(decided)
         return near.float().mean(1)
 
     def told(self, output: Tensor, target: Tensor) -> Float[Tensor, "1 values"]:
         """The numbers; see `_like`."""
         return _like(output, target)
+
+    @property
+    def _told(self) -> str:
+        return f"{100 * self.tolerance:g}%" if self.relative else f"{self.tolerance:g}"
+
+    def _allowed(self, decided: Tensor) -> Tensor:
+        return self.tolerance * (decided.abs() if self.relative else torch.ones_like(decided))
 
 
 @dataclass(frozen=True)

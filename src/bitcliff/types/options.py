@@ -40,11 +40,12 @@ class ModelOptions(Settings):
     task: Annotated[str | None, Option(default="as its output shows")] = None
     """What a decision is: classification (the largest score), threshold:NUMBER (the side on which
     one score lies), next-token (of a language model); or whether the outcome is as labelled, else
-    as in float: continuation:K (tokens), detection:SCORE (boxes), positions:SHARE or iou:SHARE (a
-    class at each, of tokens or pixels), ctc:BLANK (a string), labels:NUMBER (any of several),
-    values:TOLERANCE, embedding (the nearest neighbour, also embedding:gallery=FILE.npz),
-    verification:COSINE (pairs), embedding:COSINE (the vector), span (an answer in a text); or
-    py:package.module:factory (yours)."""
+    as in float: classification:topK (a class among the K best), continuation:K (tokens),
+    detection:SCORE (boxes), positions:SHARE or iou:SHARE (a class at each, of tokens or pixels),
+    ctc:BLANK (a string), labels:NUMBER (any of several), values:TOLERANCE or values:PERCENT%,
+    embedding (the nearest neighbour, also embedding:gallery=FILE.npz), verification:COSINE (pairs),
+    embedding:COSINE (the vector), span (an answer in a text); or py:package.module:factory
+    (yours)."""
     initial: Annotated[Literal["random", "head"] | None, Option(absent="a training file's")] = None
     """For training. "random": a network of timm or torchvision begins at random. "head": one of its
     weights begins with a new classifier if `num_classes` is not theirs."""

@@ -13,16 +13,21 @@ _EPSILON = 2.0**-23
 
 
 class Format(Value):
-    """What a runtime makes of a network's numbers: activations and weights each in a format.
+    """What a runtime makes of a network's numbers: activations, weights and a cache of attention's
+    keys and values, each in a format.
 
     Raises:
         ValueError: it would round nothing.
     """
 
     activations: Numerics | None = None
-    """None: only weights are rounded."""
+    """Of what layers are given. None: it stays in float."""
     weights: Numerics | None = None
     """None: weights stay in float. Tokens and blocks run along the axis that is summed over."""
+    cache: Numerics | None = None
+    """What attention's keys and values are rounded to just where it takes them, as they are read
+    from a cache: a token is one position's vector in one head, and blocks lie along it. None: they
+    stay in float."""
     everywhere: bool = False
     """Whether every layer with constant weights is rounded; otherwise linear layers alone are, the
     only ones that most runtimes with such formats take. Products of two activations stay in
@@ -35,8 +40,8 @@ class Format(Value):
 
     @model_validator(mode="after")
     def _rounds_something(self) -> "Format":
-        if self.activations is None and self.weights is None:
-            raise ValueError("give activations, weights or both")
+        if not self._parts:
+            raise ValueError("give activations, weights, cache or several of them")
         if self.weights is not None and self.weights.group == "channel":
             raise ValueError(
                 "weights: a scale for each output channel is group token, a row along the axis "
@@ -53,9 +58,14 @@ class Format(Value):
         return self
 
     @property
+    def of_values(self) -> tuple[Numerics, ...]:
+        """What is rounded of each example anew, other than weights."""
+        return tuple(one for one in (self.activations, self.cache) if one is not None)
+
+    @property
     def isolated(self) -> bool:
         """Whether an example's result depends on that example alone, by construction."""
-        return self.activations is None or self.activations.isolated
+        return all(one.isolated for one in self.of_values)
 
     @property
     def alone(self) -> "Format":
@@ -63,19 +73,28 @@ class Format(Value):
 
         A scale of a tensor is then that of the example; one in two levels stays as it is.
         """
-        activations = self.activations
-        if activations is None or activations.group != "batch":
-            return self
-        own = activations.model_copy(update={"group": "example"})
-        return self.model_copy(update={"activations": own})
+        shared = {
+            name: one.model_copy(update={"group": "example"})
+            for name, one in (("activations", self.activations), ("cache", self.cache))
+            if one is not None and one.group == "batch"
+        }
+        return self.model_copy(update=shared) if shared else self
 
     @property
     def formula(self) -> str:
         """In one line, for people."""
-        parts = (("activations", self.activations), ("weights", self.weights))
-        told = [f"{what} {part.formula}" for what, part in parts if part is not None]
+        told = [f"{what} {part.formula}" for what, part in self._parts if what != "cache"]
         where = "all layers with weights" if self.everywhere else "linear layers"
-        return f"{where}, {'; '.join(told)}"
+        layers = [f"{where}, {'; '.join(told)}"] if told else []
+        held = [f"keys and values of attention, {self.cache.formula}"] if self.cache else []
+        return "; ".join([*layers, *held])
+
+    @property
+    def _parts(self) -> list[tuple[str, Numerics]]:
+        parts = (
+            ("activations", self.activations), ("weights", self.weights), ("cache", self.cache),
+        )  # fmt: skip
+        return [(name, one) for name, one in parts if one is not None]
 
 
 def _int8(group: str, scale: str, **more: Any) -> Numerics:
@@ -192,8 +211,10 @@ PRESETS: dict[str, Format] = {
     ),
     "ort-nbits-32": _preset(_NBITS, None, "onnxruntime MatMulNBits, accuracy level 4", "formula"),
     "gguf-q8_0": _preset(_Q8_0, _Q8_0, "llama.cpp ggml/src/ggml-quants.c", "gguf"),
-    "kv-cache-fp8": _preset(
-        _float("e4m3", "token", "one"), None, "vllm documentation, quantized KV cache", "ml_dtypes"
+    "kv-cache-fp8": Format(
+        cache=_float("e4m3", "token", "one"),
+        read_in="vllm documentation, quantized KV cache",
+        oracle="ml_dtypes",
     ),
 }
 

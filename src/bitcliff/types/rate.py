@@ -44,6 +44,22 @@ class Mean(Value):
     high: float | None
 
 
+class PerToken(Value):
+    """A mean over the tokens of n texts, with a 95 % interval that allows for the texts.
+
+    Attributes:
+        n: texts. tokens: of all of them. value: None without texts. low, high: None of few texts.
+
+    Build one with `bitcliff.stats.per_token`, which works the interval out.
+    """
+
+    n: Count
+    tokens: Count
+    value: float | None
+    low: float | None
+    high: float | None
+
+
 class ErrorRates(Value):
     """Of texts together: insertions, deletions and substitutions against what is wanted.
 

@@ -460,9 +460,15 @@ def cost_of(shipped: Format, name: str) -> int:
     Raises:
         InputError: it leaves activations in float, or a scale's share is no whole number of these.
     """
-    if shipped.activations is None:
+    every = {one.bits for one in shipped.of_values}
+    if not every:
         raise InputError(f"--options {name}: it rounds weights alone, and values stay in float")
-    bits = shipped.activations.bits
+    if len(every) > 1:
+        raise InputError(
+            f"--options {name}: what a cache holds has other bits than layers' inputs; give the "
+            "cache a format of its own, or the same bits"
+        )
+    bits = every.pop()
     cost = bits * COST_UNIT
     if cost.denominator != 1:
         raise InputError(f"--options {name}: its {bits} bits a value are no whole 32nds")

@@ -31,7 +31,7 @@ class Variant(Value):
 
 def variants_of(shipped: Format) -> list[Variant]:
     """Those there are of a format, the ones that leave its values' bits as they are first."""
-    found = [*_other_rules(shipped), *_zero_points(shipped)]
+    found = [*_other_rules(shipped), *_own_scales(shipped), *_zero_points(shipped)]
     if shipped.activations is not None and not shipped.everywhere:
         words = "channels smoothed between inputs and weights (SmoothQuant, strength 0.5)"
         found.append(Variant(family="smoothed", words=words, format=shipped))
@@ -46,6 +46,18 @@ def _other_rules(shipped: Format) -> Iterator[Variant]:
         if rule not in used:
             changed = {name: {"scale": rule} for name in _parts(shipped)}
             yield _variant("rule", f"scales rounded by {rule}", shipped, changed)
+
+
+def _own_scales(shipped: Format) -> Iterator[Variant]:
+    fixed = {name: one for name, one in _parts(shipped).items() if one.scale == "one"}
+    if fixed:
+        changed = {
+            name: {"scale": "amax", "divisor": _most(one.element)} for name, one in fixed.items()
+        }
+        words = (
+            f"scales by the values: {', '.join(f'{name} by {fixed[name].group}' for name in fixed)}"
+        )
+        yield _variant("rule", words, shipped, changed)
 
 
 def _zero_points(shipped: Format) -> Iterator[Variant]:
@@ -71,11 +83,11 @@ def _smaller_groups(shipped: Format) -> Iterator[Variant]:
             changed[name] = {"block": one.block // 2}
         elif one.group == "batch":
             # The weights of a convolution have one scale, and no tokens.
-            if not shipped.everywhere:
+            if name == "cache" or not shipped.everywhere:
                 changed[name] = {"group": "token"}
             elif name == "activations":
                 changed[name] = {"group": "example"}
-        elif one.group == "token" and not shipped.everywhere:
+        elif one.group == "token" and one.scale != "one" and not shipped.everywhere:
             changed[name] = {"group": "block", "block": _BLOCK}
     if changed:
         told = ", ".join(f"{name} {_group(parts)}" for name, parts in changed.items())
@@ -106,7 +118,9 @@ def _most(element: str) -> float:
 
 
 def _parts(shipped: Format) -> dict[str, Numerics]:
-    parts = {"activations": shipped.activations, "weights": shipped.weights}
+    parts = {
+        "activations": shipped.activations, "weights": shipped.weights, "cache": shipped.cache
+    }  # fmt: skip
     return {name: one for name, one in parts.items() if one is not None}
 
 
@@ -120,6 +134,7 @@ def _variant(
     made = Format(
         activations=parts.get("activations"),
         weights=parts.get("weights"),
+        cache=parts.get("cache"),
         everywhere=shipped.everywhere,
     )
     return Variant(family=family, words=words, format=made)

@@ -12,7 +12,7 @@ from bitcliff.audit.compose import subject_info
 from bitcliff.points import Selection, discover
 from bitcliff.points.layout import Layout
 from bitcliff.points.owners import Owners
-from bitcliff.points.plan import Plan, Point
+from bitcliff.points.plan import AtPoint, Plan, Point
 from bitcliff.quant import round_shipped
 from bitcliff.questions.isolation.proof import _groups_seen, _rows, condition_of, proof_of
 from bitcliff.questions.isolation.proof_statistics import proof_figures, proof_problems
@@ -110,7 +110,8 @@ def test_groups_cross_examples_where_rounding_one_changes_another(name: str, rol
     point = Point("point", "matmul", "point", role, Layout(0), (TOKENS, WIDTH), 0)
     place = torch.arange(BATCH, dtype=torch.float32)[:, None, None]
     ends = [end.expand(BATCH, WIDTH, WIDTH) for end in (BATCH - place, place + 1)]
-    low, high = (_rows(end, point, numerics, BATCH) for end in ends)
+    at = AtPoint(numerics, role)
+    low, high = (_rows(end, point, at, BATCH) for end in ends)
     seen = _groups_seen(Owners(BATCH), low, high)
     x = torch.randn(BATCH, WIDTH, WIDTH, generator=torch.Generator().manual_seed(0))
     changed = not torch.equal(

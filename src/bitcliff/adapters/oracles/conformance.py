@@ -73,7 +73,7 @@ def check(name: str, values: int = 1_000_000, seed: int = 0) -> Iterator[Conform
     """
     preset = PRESETS[name]
     version = "" if preset.oracle == "formula" else metadata.version(preset.oracle)
-    parts = {name: preset.activations}
+    parts = {name: preset.activations or preset.cache}
     if name == "torchao-8da4w":  # the one whose weights have a format of their own there
         parts[f"{name} weights"] = preset.weights
     for part, numerics in parts.items():

@@ -18,8 +18,6 @@ from bitcliff.audit.evaluator import Scores
 from bitcliff.audit.prepare import Prepared, float_in_batches
 from bitcliff.audit.rerun import in_batches, rerun
 from bitcliff.points import Plan, take
-from bitcliff.points.plan import Point
-from bitcliff.points.rows import summed_last
 from bitcliff.quant import RoundingLoss, rounding_loss
 from bitcliff.questions.difference.record import (
     DifferenceObserved,
@@ -72,7 +70,7 @@ def observe_difference(
         sides=[
             SideObserved(name=name, losses=passes.losses_in(shipped))
             for name, shipped in formats.items()
-            if shipped is not None and shipped.activations is not None
+            if shipped is not None and shipped.of_values
         ],
     )
 
@@ -246,12 +244,12 @@ class _Passes:
     def _add_loss(
         self, shipped: Format, index: int, arriving: Tensor, rounded: Tensor, m: int
     ) -> None:
-        numerics, key = shipped.activations, (shipped, index)
-        assert numerics is not None  # noqa: S101  (it was rounded)
+        point, key = self.plan.points[index], (shipped, index)
+        at = self.plan.at(shipped, point)
+        assert at is not None  # noqa: S101  (it was rounded)
         before = self.losses.setdefault(key, RoundingLoss())
-        point = self.plan.points[index]
-        grouped = [_as_grouped(x, point, m, numerics.group) for x in (arriving, rounded)]
-        after = before + rounding_loss(grouped[0], grouped[1], numerics)
+        grouped = [at.laid_out(x, point.layout, m) for x in (arriving, rounded)]
+        after = before + rounding_loss(grouped[0], grouped[1], at.numerics)
         if after.signal + after.error < _BEYOND_ANY:
             self.losses[key] = after
         else:  # something is NaN or infinite
@@ -261,13 +259,6 @@ class _Passes:
         index = self.plan.sites[site]
         layers[index].weights += a.numel()
         layers[index].other_weights += int((a != b).sum())
-
-
-def _as_grouped(x: Tensor, point: Point, m: int, group: str) -> Tensor:
-    """As it was handed to `round_shipped`: see `Attachment._activation`."""
-    if group in ("example", "channel"):
-        return x if point.layout.axis == 0 and point.layout.group == 1 else point.layout.rows(x, m)
-    return summed_last(x, point.role)
 
 
 def _keep(kept: Kept, index: int, arriving: Tensor, rounded: Tensor) -> None:

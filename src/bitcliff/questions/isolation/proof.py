@@ -9,12 +9,11 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.utils._python_dispatch import _disable_current_modes
 
-from bitcliff.points import Plan, take
+from bitcliff.points import take
 from bitcliff.points.forward import batch_size, output_of, part_of
 from bitcliff.points.operations import Function, Operation, watched
 from bitcliff.points.owners import Ends, Owners
-from bitcliff.points.plan import Point
-from bitcliff.points.rows import summed_last
+from bitcliff.points.plan import AtPoint, Plan, Point
 from bitcliff.points.walk import Walk, operand
 from bitcliff.quant.groups import as_groups
 from bitcliff.questions.isolation.record import GroupsSeen, PassSeen, PointGroups, Proof
@@ -34,39 +33,43 @@ class Condition:
     """A format at the points that it is for.
 
     Attributes:
-        name: the format's. numerics: None: it rounds weights alone. covered: the points that it
-            rounds.
+        name: the format's. covered: the points that it rounds, each with what it makes of them.
     """
 
     name: str
-    numerics: Numerics | None
+    shipped: Format
     plan: Plan
-    covered: tuple[Point, ...]
+    covered: dict[Point, AtPoint]
 
     @property
     def group(self) -> str:
         """What shares a scale, in words."""
-        numerics = self.numerics
-        if numerics is None:
-            return "nothing: weights alone are rounded"
-        if numerics.scale == "one":
-            return "nothing: the scale is 1"
-        if numerics.group == "batch":
-            return "the whole tensor, whoever is in it"
-        if numerics.scale == "two-level":
-            return f"a block of {numerics.block}, and above it the whole tensor, whoever is in it"
-        if numerics.block:
-            return f"a block of {numerics.block}"
-        return {"example": "all of an example", "channel": "a channel of an example"}.get(
-            numerics.group, f"a {numerics.group}"
-        )
+        layers, cache = self.shipped.activations, self.shipped.cache
+        if cache is None:
+            return "nothing: weights alone are rounded" if layers is None else _group(layers)
+        held = f"{_group(cache)} (keys and values)"
+        return held if layers is None else f"{_group(layers)}; {held}"
+
+
+def _group(numerics: Numerics) -> str:
+    if numerics.scale == "one":
+        return "nothing: the scale is 1"
+    if numerics.group == "batch":
+        return "the whole tensor, whoever is in it"
+    if numerics.scale == "two-level":
+        return f"a block of {numerics.block}, and above it the whole tensor, whoever is in it"
+    if numerics.block:
+        return f"a block of {numerics.block}"
+    return {"example": "all of an example", "channel": "a channel of an example"}.get(
+        numerics.group, f"a {numerics.group}"
+    )
 
 
 def condition_of(name: str, shipped: Format, plan: Plan) -> Condition:
     """The format at all points of the plan that it is for."""
-    points = plan.points if shipped.activations is not None else ()
-    covered = tuple(point for point in points if plan.covers(shipped, point.site))
-    return Condition(name, shipped.activations, plan, covered)
+    found = {point: plan.at(shipped, point) for point in plan.points}
+    covered = {point: at for point, at in found.items() if at is not None}
+    return Condition(name, shipped, plan, covered)
 
 
 def proof_of(subject: Subject, inputs: AllInputs, condition: Condition, largest: int) -> Proof:
@@ -187,11 +190,10 @@ class _Walk(Walk):
             return
         nobody = torch.zeros(value.shape)
         low, high = (nobody, nobody) if ends is None else ends
-        numerics = self.condition.numerics
-        assert numerics is not None  # noqa: S101  (otherwise no point is covered)
-        rows = [_rows(end, point, numerics, self.batch) for end in (low, high)]
+        at = self.condition.covered[point]
+        rows = [_rows(end, point, at, self.batch) for end in (low, high)]
         self.seen[point.name] = _groups_seen(self.owners, rows[0], rows[1])
-        self.spans[point.name] = _span(value, point, numerics, self.batch)
+        self.spans[point.name] = _span(value, point, at, self.batch)
 
     def told(self, padded: bool) -> PassSeen:
         """What it was like as a whole."""
@@ -207,25 +209,19 @@ class _Walk(Walk):
         )
 
 
-def _laid_out(x: Tensor, point: Point, numerics: Numerics, batch: int) -> Tensor:
-    """As `Attachment` has it before it rounds."""
-    if numerics.group in ("example", "channel"):
-        return point.layout.rows(x, batch)
-    return summed_last(x, point.role)
-
-
-def _rows(end: Tensor, point: Point, numerics: Numerics, batch: int) -> Tensor:
+def _rows(end: Tensor, point: Point, at: AtPoint, batch: int) -> Tensor:
     """(groups, values): one row for each group that shares a scale, or one of its two."""
+    numerics = at.numerics
     if numerics.scale == "one":  # each value is a group of its own
         return end.reshape(-1, 1)
     if numerics.scale == "two-level":
         return end.reshape(1, -1)
-    return as_groups(_laid_out(end, point, numerics, batch), numerics)[0]
+    return as_groups(at.laid_out(end, point.layout, batch), numerics)[0]
 
 
-def _span(value: Tensor, point: Point, numerics: Numerics, batch: int) -> int:
+def _span(value: Tensor, point: Point, at: AtPoint, batch: int) -> int:
     """How many values lie along all the axes that a group lies along."""
-    laid_out = _laid_out(value, point, numerics, batch)
+    laid_out, numerics = at.laid_out(value, point.layout, batch), at.numerics
     if numerics.scale == "one":
         return 1
     if numerics.scale == "two-level":

@@ -18,6 +18,7 @@ from bitcliff.points.attach import Rounding
 from bitcliff.points.final_activation import FinalActivation
 from bitcliff.points.forward import batch_size, each
 from bitcliff.points.operations import Channels
+from bitcliff.points.plan import AtPoint
 from bitcliff.points.rows import summed_last
 from bitcliff.policy.guard import Guard, score_signals
 from bitcliff.quant import round_shipped
@@ -74,11 +75,11 @@ class Followed(Attachment):
             return super()._kept_weight(weight, site, role, channels, numerics)
         return super()._kept_weight(other, f"{site} given", role, channels, numerics)
 
-    def _rounder(self, role: str, index: int, shipped: Format) -> Rounder:
-        numerics = shipped.activations
-        plain = super()._rounder(role, index, shipped)
-        if self.slopes in ("none", "straight") or numerics is None:
+    def _rounder(self, index: int, at: AtPoint | None) -> Rounder:
+        plain = super()._rounder(index, at)
+        if self.slopes in ("none", "straight") or at is None:
             return plain
+        numerics, role = at.numerics, at.role
         if numerics.group in ("token", "block"):
             block = numerics.block
 

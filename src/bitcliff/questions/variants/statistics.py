@@ -107,7 +107,7 @@ def _figures(
 
 
 def _bits(shipped: Format) -> list[float]:
-    parts = (shipped.activations, shipped.weights)
+    parts = (shipped.activations, shipped.weights, shipped.cache)
     return [float(one.bits) for one in parts if one is not None]
 
 

@@ -118,7 +118,7 @@ def mixed(plain: Attachment, shipped: Format) -> tuple[Format, ...]:
     """A wide format at every other layer with weights."""
     sites = list(dict.fromkeys(point.site for point in plain.plan.points))
     wide = {site for place, site in enumerate(sites) if place % 2}
-    other = _WIDE.model_copy(update={"everywhere": shipped.everywhere})
+    other = _WIDE.model_copy(update={"everywhere": shipped.everywhere, "cache": shipped.cache})
     return tuple(other if point.site in wide else shipped for point in plain.plan.points)
 
 
