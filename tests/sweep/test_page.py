@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from bitcliff.report.plot import LIGHT
 from bitcliff.sweep.page import write_tables
 from bitcliff.sweep.paper import Paper
 from tests.sweep.synthetic import outcomes, pair_cell, records
@@ -43,6 +44,17 @@ def test_the_page_says_what_ending_early_spared(written: Path, tmp_path: Path) -
     found = records(tmp_path / "cells", cells, stop_after=2)
     write_tables(found, Paper({"a": "ResNet18"}), {}, 2, tmp_path, "bitcliff sweep x")
     assert "ended early: 10 of 12 epochs were trained." in (tmp_path / "sweep.html").read_text()
+
+
+def test_what_failed_parity_is_hollow_in_every_plot_and_said(written: Path, tmp_path: Path) -> None:
+    cells = {pair_cell("a", "II", "A", 0): outcomes(0, 0.9, kept=0.6)}  # bad in float
+    write_tables(records(tmp_path / "cells", cells), Paper({}), {}, 1, tmp_path, "bitcliff sweep x")
+    hollow = f"fill: {LIGHT.paper}; stroke"
+    for name in ("table1", "table2", "table3"):
+        assert hollow in (tmp_path / f"{name}.svg").read_text(), name
+        assert hollow not in (written / f"{name}.svg").read_text(), name
+    assert "parity failed" in (tmp_path / "table3.tex").read_text()
+    assert "parity failed" not in (written / "table3.tex").read_text()
 
 
 def test_the_title_is_the_worst_pair_with_parity(written: Path) -> None:

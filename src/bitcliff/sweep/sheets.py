@@ -5,6 +5,7 @@ import io
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from bitcliff.record.pairs import FLOAT
 from bitcliff.report.formatting import NOTHING, clean, mean_text, p_text, signed
 from bitcliff.sweep.paper import Paper
 from bitcliff.sweep.tables import CellRecords, Row, audit_table, notable, table1, table2, table3
@@ -114,6 +115,8 @@ def _crossed(rows: list[Row], places: Sequence[tuple[str, ...]]) -> Sheet:
 
 def _cell(row: Row) -> str:
     found = _between("accuracy", "low", "high")(row)
+    if row["policy"] == FLOAT and row["parity_held"] < row["seeds"]:
+        found += "; parity failed"
     return found if row["paper"] is None else f"{found}; paper {row['paper']:.2f}"
 
 
@@ -165,10 +168,10 @@ def _share(name: str) -> Callable[[Row], str]:
 
 
 _FIRST: tuple[str, Sequence[Column]] = (
-    "Percent right on the test split, and points lost under the co-trained policy, over all seeds, "
-    "with 95 % intervals for other examples; least and most seed. Parity: of the network in float "
-    "with the one it began as; where it failed, the change proves nothing. Freedom: log2 of the "
-    "allocations a policy chooses from; at 0 there is one, and a loss is the network's alone",
+    "Percent right on the test split, and its change in points under the co-trained policy, over "
+    "all seeds, with 95 % intervals for other examples; least and most seed. Parity: of the "
+    "network in float with the one it began as; where it failed, the change proves nothing. "
+    "Freedom: log2 of the allocations a policy chooses from; at 0 there is one, and a loss is the network's alone",
     (
         ("Network, bits, budget, role", lambda row: f"{place_words(row)}, {row['role']}"),
         ("Options", lambda row: f"{row['least_bits']} to {row['most_bits']}"),

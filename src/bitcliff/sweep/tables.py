@@ -204,6 +204,8 @@ def _crossed(group: Group, network: str, policy: str) -> Row:
         "high": _percent(mean.high),
         "least": min(seeds),
         "most": max(seeds),
+        # Of the network before there is none: the others are held against it.
+        "parity_held": sum(one.parity.get(network, True) for one in group.cells),
     }
 
 
