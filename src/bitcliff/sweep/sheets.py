@@ -171,7 +171,8 @@ _FIRST: tuple[str, Sequence[Column]] = (
     "Percent right on the test split, and its change in points under the co-trained policy, over "
     "all seeds, with 95 % intervals for other examples; least and most seed. Parity: of the "
     "network in float with the one it began as; where it failed, the change proves nothing. "
-    "Freedom: log2 of the allocations a policy chooses from; at 0 there is one, and a loss is the network's alone",
+    "Freedom: log2 of the allocations a policy chooses from; at 0 there is one, and a loss is the "
+    "network's alone",
     (
         ("Network, bits, budget, role", lambda row: f"{place_words(row)}, {row['role']}"),
         ("Options", lambda row: f"{row['least_bits']} to {row['most_bits']}"),
