@@ -161,6 +161,11 @@ def _together(record: Record, names: list[str]) -> str:
     return ", ".join(clean(name, 40) for name in dict.fromkeys(shown))
 
 
+def points_are(record: Record) -> str:
+    """In a word; of formats alone each rounds some of the points, and says how many."""
+    return "found" if record.settings.explores_nothing else "quantized"
+
+
 def effort_note(record: Record) -> str:
     """What the time that was allowed has bought, in a sentence; empty where counts were given."""
     asked = record.settings
@@ -169,7 +174,8 @@ def effort_note(record: Record) -> str:
     usual = AssessSettings.model_fields["rounds"].default
     share = "All" if asked.rounds >= usual else f"{100 * asked.rounds / usual:.0f} %"
     return (
-        f"{share} of the usual effort in the {asked.minutes:g} min allowed (--minutes): "
+        f"{share} of the usual effort, what fits into {asked.minutes:g} min (--minutes) or the "
+        "least there is: "
         f"{asked.rounds} search rounds, {asked.exchanges} exchange moves, {asked.evaluations} "
         f"evolutionary evaluations, {asked.draws} random draws. The same again, on any machine: "
         f"--rounds {asked.rounds} --exchanges {asked.exchanges} --evaluations {asked.evaluations} "

@@ -12,6 +12,7 @@ from bitcliff.report.basis import (
     is_partial,
     output_note,
     partial_notes,
+    points_are,
     warnings,
 )
 from bitcliff.report.finding import Finding, find
@@ -249,8 +250,8 @@ def _coverage_line(record: Record) -> str:
     coverage = record.coverage
     share = coverage.macs_share
     return (
-        f"Coverage: {coverage.quantized} points quantized, {coverage.left_out} left out on "
-        f"purpose, {len(record.subject.uncovered)} not covered"
+        f"Coverage: {coverage.quantized} points {points_are(record)}, {coverage.left_out} left out "
+        f"on purpose, {len(record.subject.uncovered)} not covered"
         + ("." if share is None else f"; {100 * share:.1f} % of the arithmetic.")
     )
 

@@ -12,7 +12,14 @@ from bitcliff.record import Record
 from bitcliff.record.decisions import measured, scored_by
 from bitcliff.record.measurement import Measurement
 from bitcliff.report import view
-from bitcliff.report.basis import effort_note, output_note, partial_notes, same_text, warnings
+from bitcliff.report.basis import (
+    effort_note,
+    output_note,
+    partial_notes,
+    points_are,
+    same_text,
+    warnings,
+)
 from bitcliff.report.drawings import squares
 from bitcliff.report.figure import figure_plot
 from bitcliff.report.filters import FILTERS
@@ -140,6 +147,7 @@ def _context(record: Record, verdict: Verdict) -> dict[str, Any]:
         "starved": view.mean_bits_at(record, finding),
         "mixes": view.mixes_found(record),
         "coverage": record.coverage,
+        "points_are": points_are(record),
         "uncovered": subject.uncovered,
         "searched": view.searched(record),
         "bought": effort_note(record),

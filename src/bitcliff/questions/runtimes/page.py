@@ -50,6 +50,7 @@ def runtimes_section(record: Record, figures: Runtimes) -> Section:
     data = {
         "runtimes": runtimes,
         "rung_names": _NAMES,
+        "speed": speed_text,
         "warnings": warnings,
         "forecasts": [
             _forecast(seen, found) + _in_batches(seen, found) for seen, found, _ in runtimes
@@ -74,6 +75,9 @@ def _lines(observed: RuntimeObserved, figures: RuntimeFigures) -> list[str]:
     lines = [
         f"{name}: {clean(observed.description, 400)}. In integers: {integers}; in float: {rest}."
     ]
+    if figures.faster is not None and figures.faster < 1:
+        slower = speed_text(figures.faster)
+        lines[0] += f" On this machine {slower} as float in the same runtime."
     if observed.may_saturate:
         lines.append(f"! {name}: {warning(observed, figures)}")
     if forecast := _forecast(observed, figures):
@@ -156,6 +160,14 @@ def warning(observed: RuntimeObserved, figures: RuntimeFigures) -> str:
         "weights of 8 bits with a sign, and this processor has no instruction for integer sums "
         f"(VNNI): unsigned by signed products are added two by two in 16 bits and {end}"
     )
+
+
+def speed_text(faster: float | None) -> str:
+    """Of what runs so many times as fast as something else."""
+    if faster is None:
+        return "–"
+    fast = faster >= 1
+    return f"{faster if fast else 1 / faster:.1f} times as {'fast' if fast else 'slow'}"
 
 
 def _counted(kinds: Mapping[str, int]) -> str:
