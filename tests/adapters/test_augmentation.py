@@ -203,7 +203,7 @@ def test_the_documented_recipe_is_valid_yaml_and_turns_all_on() -> None:
     [
         ({"resized_crop": [0.9, 0.1]}, "the smaller share comes first"),
         ({"resized_crop": [0.0, 1.0]}, "greater than 0"),
-        ({"flip": float("nan")}, "less than or equal to 1"),
+        ({"flip": float("nan")}, "should be a finite number"),
         ({"hue_jitter": 0.6}, "less than or equal to 0.5"),
         ({"rand_augment_magnitude": 31}, "less than or equal to 30"),
         ({"padded_crop": -1}, "greater than or equal to 0"),

@@ -62,7 +62,11 @@ def test_the_first_screen_says_what_was_found(
     assert "worst-3" in finishing.stdout
     assert "Report: finished/report.html" in finishing.stdout
     lines = finishing.stderr.splitlines()
-    assert lines[0] == "Loading py:mynet:DigitsMLP"
+    # What a decision is comes first, on terminals too, where stages are shown in passing.
+    assert lines[:2] == [
+        "Judged by one class, that of the largest score",
+        "Loading py:mynet:DigitsMLP",
+    ]
     assert any(line.startswith("linear") for line in lines)
     assert "[100 %" in lines[-1]
 

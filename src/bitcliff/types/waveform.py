@@ -3,7 +3,7 @@
 from typing import Annotated
 
 import numpy as np
-from jaxtyping import Float32
+import numpy.typing as npt
 from pydantic import Field, model_validator
 
 from bitcliff.types.value import Value
@@ -34,8 +34,8 @@ class Waveform(Value):
         return self
 
     @classmethod
-    def of(cls, samples: Float32[np.ndarray, " samples"], rate: int) -> "Waveform":
-        """Of one sample or more, `rate` of them a second."""
+    def of(cls, samples: npt.NDArray[np.float32], rate: int) -> "Waveform":
+        """Of samples (n,), one or more, `rate` of them a second."""
         count = min(COLUMNS, len(samples))
         starts = np.arange(count) * len(samples) // count
         peak = float(np.abs(samples).max())
