@@ -70,9 +70,14 @@ def test_the_notebook_gives_what_it_shows() -> None:
 
 
 def said(notebook: Any) -> list[str]:
-    """What cells print, and what they end in as text."""
-    outputs = [one for cell in notebook.cells for one in cell.get("outputs", [])]
-    return [one["text"] if "text" in one else one["data"]["text/plain"] for one in outputs]
+    """What each cell prints, and what it ends in as text; prints come in pieces by chance."""
+    return [
+        "".join(
+            one["text"] if "text" in one else one["data"]["text/plain"]
+            for one in cell.get("outputs", [])
+        )
+        for cell in notebook.cells
+    ]
 
 
 def digits(n: int) -> tuple[nn.Module, Tensor, Tensor]:
