@@ -84,13 +84,13 @@ def subject_options() -> list[click.Option]:
 @click.option(
     "--workers",
     type=click.IntRange(1, 4096),
-    help="Share the batches out among so many processes, of --threads each (1 by default), to the "
-    "same bits.",
+    help="Share the batches out among this many processes, with --threads each (1 by default); the "
+    "record is the same to the bit.",
 )
 @click.option(
     "--on",
     "cluster",
-    help="Have the workers on a Ray cluster: ray (of this machine), ray://HOST:PORT or HOST:PORT.",
+    help="Run the workers on a Ray cluster: ray (on this machine), ray://HOST:PORT or HOST:PORT.",
 )
 @click.option("--explain", is_flag=True, help="Go on with `bitcliff explain`.")
 @click.option("--json", "as_json", is_flag=True, help="Print the record on stdout.")

@@ -43,7 +43,7 @@ def _settings_options() -> Iterable[click.Option]:
 def diff(**options: Any) -> int:
     """Set B against A on MODEL: decisions that differ, what is lost, and from which layer on.
 
-    A and B: numerics by name (`bitcliff numerics` lists them), FILE.yaml with one's own, a runtime
+    A and B: numerics by name (`bitcliff numerics` lists them), FILE.yaml with your own, a runtime
     (ort-dynamic, torch-dynamic, torchao-dynamic, openvino, file:INT8.onnx), or float. MODEL as in
     `bitcliff assess`, whose run folder this writes too, with both measured against float.
 

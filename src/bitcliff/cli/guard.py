@@ -27,7 +27,7 @@ def _settings_options() -> list[click.Option]:
 )
 @click.argument("model", default="brittle-digits")
 @click.option("--numerics", help="What is deployed: a shipped format or FILE.yaml, simulated.")
-@click.option("--examples", default=2000, show_default=True, help="At most; 0 keeps all.")
+@click.option("--examples", default=2000, show_default=True, help="Examples kept; 0 keeps all.")
 @click.option(
     "--export",
     type=click.Path(path_type=Path),
@@ -43,9 +43,9 @@ def _settings_options() -> list[click.Option]:
 def guard(**options: Any) -> int:
     """Fit a rule that says, from the quantized pass alone, which inputs to run again in float.
 
-    On a first part of the data it is fitted, on a second its threshold is calibrated: but for a
+    It is fitted on one part of the data, and its threshold calibrated on a second: except with a
     chance of --delta, at most a share --alpha of inputs like these is wrong by quantization and not
-    flagged. On a third part it is reported, with what it costs. An input that is unlike the data,
+    flagged. It is reported on a third part, with what it costs. An input that is unlike the data,
     or made to get past the guard, is not covered.
 
     Exit codes: 0 done, 2 bad input.

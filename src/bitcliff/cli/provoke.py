@@ -37,7 +37,7 @@ def _settings_options() -> list[click.Option]:
 @click.argument("model", default="efficientnet-lite0")
 @click.option(
     "--numerics",
-    help="A shipped format (`bitcliff numerics` lists them), or FILE.yaml with one's own.  "
+    help="A shipped format (`bitcliff numerics` lists them), or FILE.yaml with your own.  "
     f"[default: {_USUAL_FORMAT}]",
 )
 @click.option(
@@ -60,11 +60,11 @@ def _settings_options() -> list[click.Option]:
 def provoke(**options: Any) -> int:
     """Look near each example for an input on which float is right and the format is wrong.
 
-    Float must be right there by --delta, so that no near tie counts. Each set is searched by two
+    Float must be right there by --delta, so that no near tie counts. Each set is searched in two
     ways where it has gradients, beside random inputs at equal cost and a search that must find
     nothing: float against float nudged by a millionth.
 
-    With --universal one trigger for all inputs is looked for instead, by classes.
+    With --universal it looks instead, for each class, for one trigger for all inputs.
 
     Exit codes: 0 done (with --max-provoked: passed), 1 the gate failed, 2 bad input, 3
     inconclusive.

@@ -25,12 +25,12 @@ _LISTED = 12
 
 @click.command()
 @click.argument("folders", nargs=-1, type=click.Path(path_type=Path))
-@click.option("--model", help="Of models that fit this pattern, as in 'timm:resnet*'.")
-@click.option("--numerics", help="With a figure in a format or runtime that fits this pattern.")
+@click.option("--model", help="Only models that fit this pattern, such as 'timm:resnet*'.")
+@click.option("--numerics", help="Only with a figure in a format or runtime that fits this.")
 @click.option(
     "--threat",
     type=click.Choice(["none", "allocation", "input", "company", "co-trained"]),
-    help="With a figure at this threat level.",
+    help="Only with a figure at this threat level.",
 )
 @click.option("--verdict", type=click.Choice(["pass", "fail", "inconclusive"]))
 @click.option(
@@ -38,16 +38,16 @@ _LISTED = 12
     type=click.Choice(
         ["assess", "diff", "explain", "guard", "isolate", "provoke", "train", "verify"]
     ),
-    help="That this command made, or worked on.",
+    help="Only runs that this command made or worked on.",
 )
-@click.option("--since", type=_DAY, help="Begun on this day or later, UTC, as 2026-11-30.")
+@click.option("--since", type=_DAY, help="Begun on this day or later, UTC, as in 2026-11-30.")
 @click.option("--until", type=_DAY, help="Begun on this day or before.")
 @click.option("--compare", nargs=2, type=_FILE, help="What got worse from run A to run B.")
 @click.option(
     "--by-name",
     is_flag=True,
-    help="With --compare: examples of one name and label are the same, whatever of them the "
-    "networks are given.",
+    help="With --compare: examples with the same name and label count as the same, whatever inputs "
+    "the networks are given.",
 )
 @click.option("--csv", type=_FILE, help="Write the table here, a row for each figure.")
 @click.option("--parquet", type=_FILE, help="The same as parquet.")
@@ -62,7 +62,7 @@ _LISTED = 12
     metavar="TRACKER",
     help="Put these runs into MLflow, `mlflow` or `mlflow:URI`, or Weights & Biases, `wandb` or "
     "`wandb:PROJECT`. "
-    "One that is there already is told and left.",
+    "One that is there already is reported and left alone.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
 def runs(**options: Any) -> int:

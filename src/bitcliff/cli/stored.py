@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 @click.option(
     "--max-score-drop",
     type=float,
-    help="In its place, where outcomes have scores: points that the mean score may fall by (F1 of "
-    "boxes, mean IoU, share of tokens), or the mean word error rate rise.",
+    help="Instead, where outcomes have scores: points by which the mean score may fall (F1 of "
+    "boxes, mean IoU, share of tokens) or the mean word error rate may rise.",
 )
 @click.option(
     "--policy",
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 @click.option(
     "--max-provoked",
     type=float,
-    help="Of a run of `bitcliff provoke`: per cent of examples that may be made to fail.",
+    help="For a run of `bitcliff provoke`: per cent of examples that may be made to fail.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the verdict as JSON.")
 @click.option(

@@ -35,14 +35,14 @@ _SHOWN = 12
     "--jobs", type=click.IntRange(1, 1024), help="Cells at once here.  [default: cores, or GPUs]"
 )
 @click.option("--threads", type=click.IntRange(1, 1024), default=1, show_default=True)
-@click.option("--cpus", type=click.FloatRange(0, 1024), default=1.0, help="Of a cell on Ray.")
-@click.option("--gpus", type=click.FloatRange(0, 64), default=0.0, help="Of a cell on Ray.")
+@click.option("--cpus", type=click.FloatRange(0, 1024), default=1.0, help="For each cell, on Ray.")
+@click.option("--gpus", type=click.FloatRange(0, 64), default=0.0, help="For each cell, on Ray.")
 def sweep(dry_run: bool, **options: Any) -> int:
     """Run a grid of trainings or audits, and write the paper's tables.
 
     CONFIG is a YAML file, such as configs/digits-sweep.yaml. The same command goes on with a sweep
-    that was stopped. Ctrl-C and SIGTERM finish the steps under way, save and leave with 130 and
-    143; a second signal leaves at once.
+    that was stopped. Ctrl-C and SIGTERM finish the steps under way, save, and exit with 130 and
+    143; a second signal exits at once.
 
     Exit codes: 0 all cells are done, 1 some failed, 2 bad input.
     """

@@ -29,7 +29,7 @@ class GuardSettings(Selection):
     calibrate: float = 0.4
     """Share that its threshold is calibrated on; it is reported on the others."""
     seed: int = Field(default=0, ge=0)
-    """Of how the examples are shared out."""
+    """Seed for how the examples are shared out."""
 
     @field_validator("bits")
     @classmethod

@@ -141,18 +141,18 @@ class AssessSettings(Selection):
         5.5,
         7.0,
     )
-    """Mean bits a point, several by commas."""
+    """Mean bits a point; several, separated by commas."""
     scheme: str = "onnx"
     """How ranges are taken: paper (min to max), onnx (zero kept in), percentile(P)."""
     uniform: tuple[int, ...] = tuple(range(2, 11))
     """Uniform widths to show."""
     numerics: tuple[str, ...] = ()
     """A shipped format, such as vllm-int8-token or mxfp4-rceil (`bitcliff numerics` lists them), or
-    FILE.yaml with one's own: what is deployed, and judged. May be given again."""
+    FILE.yaml with your own: what is deployed, and judged. May be given again."""
     options: Annotated[tuple[str, ...], Option(commas=True)] = ()
-    """Shipped formats to mix instead of bits, by commas: one at each layer, alike for all examples.
-    At every --budget, in bits of a value with its scales, at random, the worst mix found and the
-    best."""
+    """Shipped formats to mix instead of bits, separated by commas: one at each layer, the same for
+    all examples. For every --budget, in bits a value with scales counted: mixes at random, the
+    worst found and the best."""
     formats: Annotated[dict[str, Format], Option(absent="of --numerics FILE.yaml")] = Field(
         default_factory=dict
     )
@@ -175,23 +175,23 @@ class AssessSettings(Selection):
         Field(gt=0, le=1e6),
         Option(default="3; built-in model, or where the next four are given: no limit"),
     ] = None
-    """Time that an assessment of bits may take: the next four are cut alike until it fits."""
+    """Time that an assessment of bits may take: the next four are reduced alike until it fits."""
     draws: int = Field(default=20, ge=1)
     """Draws of each random policy."""
     rounds: int = Field(default=12, ge=0)
     """Rounds of the gradient search."""
     exchanges: int = Field(default=40, ge=0)
-    """Exchange moves an example."""
+    """Exchange moves per example."""
     evaluations: int = Field(default=32, ge=0)
-    """Of the evolutionary search, an example."""
+    """Evaluations of the evolutionary search per example."""
     batch_size: Annotated[int | None, Field(ge=1), Option(default="by memory")] = None
-    """Examples a forward pass."""
+    """Examples per forward pass."""
     seed: int = Field(default=0, ge=0)
-    """Of every random choice."""
+    """Seed for every random choice."""
     max_drop: float = 2.0
     """Points that may be lost; where it is given, it gates the exit code."""
     score_loss: float = 0.1
-    """Where outcomes have scores: examples are counted that lose more than this, of 1."""
+    """Where outcomes have scores: count the examples that lose more than this, of 1."""
     floors: Annotated[dict[str, int], Option(absent="a plan's")] = Field(default_factory=dict)
     """By a point's name, the bits that every policy must allocate there at least."""
     randomised: Annotated[bool, Option(absent="a plan's")] = False
@@ -343,7 +343,7 @@ class IsolationSettings(Settings):
     effort: int = Field(default=100, ge=0)
     """Runs of each crafted attack on each victim."""
     seed: int = Field(default=0, ge=0)
-    """Of every random choice."""
+    """Seed for every random choice."""
 
 
 Company = Literal["data", "worst"]
@@ -363,7 +363,7 @@ class ProvokeSettings(Settings):
     target: Annotated[tuple[int, ...], Option(such_as=("0:9", "0,3,5"))] = ()
     """Classes that a universal trigger may turn to, by number; by default all, up to 20."""
     delta: Annotated[float | None, Option(default="a tenth of float's median lead")] = None
-    """By how much float must be right, logits, so that no near tie counts."""
+    """By how much float must be right, in logits, so that no near tie counts."""
     scheme: str = "onnx"
     """How ranges are taken under --policy: paper (min to max), onnx (zero kept in)."""
     company: Company = "data"
@@ -375,7 +375,7 @@ class ProvokeSettings(Settings):
     fold_batchnorm: bool = False
     """Fold BatchNorm into the layer before it, as runtimes do: their weights are rounded so."""
     seed: int = Field(default=0, ge=0)
-    """Of every random choice."""
+    """Seed for every random choice."""
     max_provoked: float | None = None
     """Per cent of the examples that may be made to fail; where it is given, it gates the exit
     code."""
@@ -434,7 +434,7 @@ class CorruptionSettings(Settings):
     """How much is measured of corruptions."""
 
     degrees: Annotated[tuple[int, ...], Option(such_as=("1:5", "1,3,5"))] = DEGREES
-    """Of the corruptions, 1 to 5."""
+    """Degrees of the corruptions, 1 to 5."""
     seeds: Annotated[int, Option("corruption-seeds")] = Field(default=3, ge=1)
     """Draws of each for each example."""
     examples: Annotated[int, Option("corruption-examples")] = Field(default=60, ge=1)
