@@ -294,6 +294,6 @@ def test_effort_follows_from_the_time_and_is_not_chosen_again_after_a_kill(
     again, _ = run_assess(replace(job, settings=given), Notes().listener())
     assert [*again.outcomes.items()] == [*record.outcomes.items()]
     assert again.answers == record.answers
-    assert "17 % of the usual effort in the 1e-06 min allowed" in effort_note(record)
+    assert "17 % of the usual effort, what fits into 1e-06 min" in effort_note(record)
     assert "--rounds 2 --exchanges 4 --evaluations 8 --draws 3" in effort_note(record)
     assert not effort_note(again)
