@@ -151,42 +151,48 @@ def _judged_by_default(record: Record) -> list[PolicyResult]:
 
 
 def _judge_policy(record: Record, policy: PolicyResult, limit: _Limit) -> Judgement:
-    if limit.of_scores:
-        drop = _score_drop(policy.score_change)
-    else:
-        drop = _drop(record.subject.labelled, policy.flips.all, policy.change)
-    status = _status(drop, limit, policy.numeric_failures.k or len(policy.broken))
     subject, trouble = _placement(record, policy), _trouble(policy.numeric_failures, policy.broken)
-    more = "" if limit.of_scores else _enough(record, policy.flips.all, policy.change, limit.points)
-    sentence = _sentence(record, subject, status, drop, limit, trouble, more)
-    return Judgement(policy.name, status, *drop, sentence)
+    measured = (policy.flips.all, policy.change, policy.score_change)
+    return _judgement(record, policy.name, subject, measured, limit, trouble)
 
 
 def _judge_pair(record: Record, pair: Pair, limit: _Limit) -> Judgement:
-    if limit.of_scores:
-        drop = _score_drop(pair.score_change(record.settings.score_loss))
-    else:
-        drop = _drop(record.subject.labelled, pair.decisions, pair.change)
     n = len(pair.both)
-    failures = rate(n - int(pair.both.sum()), n)
-    status = _status(drop, limit, failures.k)
+    trouble = _trouble(rate(n - int(pair.both.sum()), n), [])
     a, b = (_named_with_reach(record, side.name, side.condition) for side in pair.sides)
-    subject = f"from {a} to {b}"
-    more = "" if limit.of_scores else _enough(record, pair.decisions, pair.change, limit.points)
-    sentence = _sentence(record, subject, status, drop, limit, _trouble(failures, []), more)
-    return Judgement(pair.name, status, *drop, sentence)
+    scores = pair.score_change(record.settings.score_loss) if limit.of_scores else None
+    measured = (pair.decisions, pair.change, scores)
+    return _judgement(record, pair.name, f"from {a} to {b}", measured, limit, trouble)
 
 
-def _status(drop: Drop, limit: _Limit, failures: int) -> Status:
+def _judgement(
+    record: Record,
+    name: str,
+    subject: str,
+    measured: tuple[Rate, PairedChange | None, ScoreChange | None],
+    limit: _Limit,
+    trouble: str,
+) -> Judgement:
+    """`measured`: decisions that change, of labelled ones the paired change, of scores theirs."""
+    changed, change, scores = measured
+    drop = _score_drop(scores) if limit.of_scores else _drop(record, changed, change)
+    status, more = _status(drop, limit, trouble), ""
+    if status == "inconclusive" and not limit.of_scores:
+        more = _enough(record, changed, change, limit.points)
+    sentence = _sentence(record, subject, status, drop, limit, trouble, more)
+    return Judgement(name, status, *drop, sentence)
+
+
+def _status(drop: Drop, limit: _Limit, trouble: str) -> Status:
     _, low, high = drop
     if low is not None and low > limit.points:
         return "fail"
     within = high is not None and high <= limit.points
-    return "pass" if within and not failures else "inconclusive"
+    return "pass" if within and not trouble else "inconclusive"
 
 
-def _drop(labelled: bool, changed: Rate, change: PairedChange | None) -> Drop:
-    if not labelled:
+def _drop(record: Record, changed: Rate, change: PairedChange | None) -> Drop:
+    if not record.subject.labelled:
         share = changed
         value, low, high = (
             None if part is None else 100 * part for part in (share.value, share.low, share.high)

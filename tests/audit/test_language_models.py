@@ -45,21 +45,24 @@ def by_hand(folder: Path, linear: Any = F.linear) -> list[int]:
     return [int(tokens[-1]) for tokens in all_by_hand(folder, linear)]
 
 
-def all_by_hand(folder: Path, linear: Any = F.linear) -> list[torch.Tensor]:
-    """The token that follows at each position."""
+def model_by_hand(folder: Path, linear: Any) -> tuple[Any, list[torch.Tensor]]:
+    """The network with its linear layers computed so, and the texts (1, tokens) as it is given
+    them: those of one length are run side by side."""
     model = transformers.LlamaForCausalLM.from_pretrained(folder)
     tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
     for module in model.modules():
         if isinstance(module, torch.nn.Linear):
             setattr(module, "forward", partial(_forward, linear, module))  # noqa: B010
-    found = []
+    texts = (folder / "texts.txt").read_text().split("\n")
+    tokens = (torch.tensor([tokenizer(text)["input_ids"]]) for text in texts)
+    return model, sorted(tokens, key=lambda ids: ids.shape[1])
+
+
+def all_by_hand(folder: Path, linear: Any = F.linear) -> list[torch.Tensor]:
+    """The token that follows at each position."""
+    model, texts = model_by_hand(folder, linear)
     with torch.no_grad():
-        # Those of one length are run side by side.
-        texts = (folder / "texts.txt").read_text().split("\n")
-        for text in sorted(texts, key=lambda text: len(tokenizer(text)["input_ids"])):
-            ids = torch.tensor([tokenizer(text)["input_ids"]])
-            found.append(model(input_ids=ids).logits[0].argmax(1))
-    return found
+        return [model(input_ids=ids).logits[0].argmax(1) for ids in texts]
 
 
 def _forward(linear: Any, module: torch.nn.Linear, x: torch.Tensor) -> Any:
@@ -68,15 +71,10 @@ def _forward(linear: Any, module: torch.nn.Linear, x: torch.Tensor) -> Any:
 
 def going_on(folder: Path, tokens: int, linear: Any = F.linear) -> list[list[int]]:
     """What it says after each text, token by token and by itself."""
-    model = transformers.LlamaForCausalLM.from_pretrained(folder)
-    tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
-    for module in model.modules():
-        if isinstance(module, torch.nn.Linear):
-            setattr(module, "forward", partial(_forward, linear, module))  # noqa: B010
+    model, texts = model_by_hand(folder, linear)
     said = []
-    texts = (folder / "texts.txt").read_text().split("\n")
-    for text in sorted(texts, key=lambda text: len(tokenizer(text)["input_ids"])):
-        ids = torch.tensor([tokenizer(text)["input_ids"][: TOKENS - tokens + 1]])
+    for whole in texts:
+        ids = whole[:, : TOKENS - tokens + 1]
         begun = ids.shape[1]
         with torch.no_grad():
             for _ in range(tokens):
@@ -109,15 +107,9 @@ def test_it_is_what_the_model_does_by_hand(folder: Path, loaded: tuple[Subject, 
 
 def logarithms(folder: Path, linear: Any = F.linear) -> list[tuple[torch.Tensor, torch.Tensor]]:
     """Of each text the tokens that follow another, and log-probabilities where they stand."""
-    model = transformers.LlamaForCausalLM.from_pretrained(folder)
-    tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
-    for module in model.modules():
-        if isinstance(module, torch.nn.Linear):
-            setattr(module, "forward", partial(_forward, linear, module))  # noqa: B010
+    model, texts = model_by_hand(folder, linear)
     found = []
-    texts = (folder / "texts.txt").read_text().split("\n")
-    for text in sorted(texts, key=lambda text: len(tokenizer(text)["input_ids"])):
-        ids = torch.tensor([tokenizer(text)["input_ids"]])
+    for ids in texts:
         with torch.no_grad():
             scores = model(input_ids=ids).logits[0, :-1].double()
         found.append((ids[0, 1:], scores.log_softmax(1)))

@@ -4,9 +4,8 @@ from torch import nn
 
 from bitcliff.adapters.assembly import make_subject
 from bitcliff.adapters.fitting import load_weights
-from bitcliff.adapters.optional import quiet
 from bitcliff.adapters.preprocessing import override
-from bitcliff.adapters.user_code import described, find_object
+from bitcliff.adapters.user_code import called, find_object
 from bitcliff.adapters.weights import Weights
 from bitcliff.errors import InputError
 from bitcliff.types.options import ModelOptions
@@ -37,11 +36,7 @@ def _module_from(name: str, spec: str) -> nn.Module:
     if not isinstance(found, nn.Module):
         if not callable(found):
             raise InputError(f"{spec}: {attribute} is a {type(found).__name__}, not a callable")
-        try:
-            with quiet():
-                found = found()
-        except (Exception, SystemExit) as error:
-            raise InputError(f"{spec}: calling {attribute}() failed: {described(error)}") from error
+        found = called(found, f"{attribute}()", spec)
     if not isinstance(found, nn.Module):
         raise InputError(f"{spec}: {attribute} gave {type(found).__name__}, not an nn.Module")
     return found

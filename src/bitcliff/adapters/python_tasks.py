@@ -1,7 +1,6 @@
 """`--task py:package.module:factory`: a task that the user's own code makes."""
 
-from bitcliff.adapters.optional import quiet
-from bitcliff.adapters.user_code import described, find_object
+from bitcliff.adapters.user_code import called, find_object
 from bitcliff.errors import InputError
 from bitcliff.tasks import Task
 from bitcliff.tasks.against_float import Comparison
@@ -32,11 +31,7 @@ def load_task(text: str) -> Task | Comparison:
     if isinstance(found, type) or not isinstance(found, Task | Comparison):
         if not callable(found):
             raise InputError(f"{spec}: is a {type(found).__name__}, not a task or what makes one")
-        try:
-            with quiet():
-                found = found()
-        except (Exception, SystemExit) as error:
-            raise InputError(f"{spec}: calling it failed: {described(error)}") from error
+        found = called(found, "it", spec)
     if not isinstance(found, Task | Comparison):
         raise InputError(
             f"{spec}: gave {type(found).__name__}, not a task with name, words, decisions, scores "

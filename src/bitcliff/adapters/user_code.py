@@ -4,6 +4,7 @@ import importlib
 import os
 import sys
 import traceback
+from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
@@ -35,6 +36,22 @@ def find_object(name: str, spec: str) -> Any:
             )
         found = getattr(found, part)
     return found
+
+
+def called(made: Callable[[], Any], name: str, spec: str) -> Any:
+    """What the user's code makes, without what it prints.
+
+    Args:
+        name: as errors call it. spec: as in `find_object`.
+
+    Raises:
+        InputError: it raises or leaves; the text has the exception's own.
+    """
+    try:
+        with quiet():
+            return made()
+    except (Exception, SystemExit) as error:
+        raise InputError(f"{spec}: calling {name} failed: {described(error)}") from error
 
 
 def described(error: BaseException) -> str:

@@ -22,10 +22,10 @@ from bitcliff.types.subject import IDS, AllInputs, Inputs, Texts
 @dataclass
 class _Noting:
     """The task itself, which notes of each text its negative log-likelihood and its divergence from
-    float, in nats, summed over the tokens that follow another."""
+    float, in nats, summed over the tokens that follow another. `in_float`: None: this is float."""
 
     task: NextToken
-    in_float: Callable[[Inputs], Tensor]
+    in_float: Callable[[Inputs], Tensor] | None
     noted: dict[bytes, tuple[float, float]] = field(default_factory=dict)
     name: str = NextToken.name
     words: str = NextToken.words
@@ -34,7 +34,7 @@ class _Noting:
     def scores(self, output: Tensor, inputs: Inputs) -> Float[Tensor, "batch tokens"]:
         """Its own."""
         if isinstance(inputs, Texts):
-            before = self.in_float(inputs)
+            before = output if self.in_float is None else self.in_float(inputs)
             for place, row in enumerate(digests(inputs)):
                 ids = inputs[IDS][place]
                 self.noted[row] = _in_nats(output[place], before[place], ids)
@@ -67,7 +67,7 @@ def with_float(prepared: Prepared, table: Table) -> Table:
     inputs = prepared.evaluator.inputs
     if not has_likelihood(prepared) or not isinstance(inputs, Texts):
         return table
-    with _noting(prepared) as noted:
+    with _noting(prepared, itself=True) as noted:
         _here(prepared.evaluator).float_scores(prepared.everyone)
     found = _of(noted, inputs)
     if found is None:
@@ -101,7 +101,8 @@ def _here(evaluator: Evaluator) -> Evaluator:
 
 
 @contextmanager
-def _noting(prepared: Prepared) -> Iterator[dict[bytes, tuple[float, float]]]:
+def _noting(prepared: Prepared, itself: bool = False) -> Iterator[dict[bytes, tuple[float, float]]]:
+    """`itself`: float is what is run, and need not be run beside."""
     module, task = prepared.subject.module, task_of(prepared.subject.module)
     assert isinstance(task, NextToken)  # noqa: S101  (see `has_likelihood`)
 
@@ -109,7 +110,7 @@ def _noting(prepared: Prepared) -> Iterator[dict[bytes, tuple[float, float]]]:
         with torch.no_grad():
             return output_of(module, inputs)
 
-    noting = _Noting(task, in_float)
+    noting = _Noting(task, None if itself else in_float)
     judge_as(module, noting)
     try:
         yield noting.noted

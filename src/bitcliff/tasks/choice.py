@@ -26,13 +26,16 @@ from bitcliff.tasks.values import Embedding, Labels, Values
 class _Named:
     """A task's name: what it is alone, and of a number after a colon; None: not so.
 
-    `fits` is a number that will do, and says in words which do.
+    `fits` is a number that will do, `such_as` says in words which do. `before` stands before the
+    number; `of_share`: what it is of a share of 1, where that is given as a percentage.
     """
 
     alone: Callable[[], Task | Comparison] | None
     of: Callable[[float], Task | Comparison] | None = None
     fits: Callable[[float], bool] = math.isfinite
     such_as: str = ""
+    before: str = ""
+    of_share: Callable[[float], Task | Comparison] | None = None
 
 
 _NAMED = {
@@ -41,6 +44,7 @@ _NAMED = {
         lambda x: TopK(int(x)),
         lambda x: 1 <= x <= 10_000 and x == int(x),
         "how many of the best: classification:top5",
+        before="top",
     ),
     "threshold": _Named(Threshold, Threshold, such_as="a number, such as threshold:0.5"),
     "next-token": _Named(NextToken),
@@ -63,7 +67,11 @@ _NAMED = {
         Detection, Detection, lambda x: 0 <= x < 1, "a score from 0 to 1, such as detection:0.5"
     ),
     "values": _Named(
-        None, Values, lambda x: 0 < x < math.inf, "a tolerance, such as values:0.5 or values:5%"
+        None,
+        Values,
+        lambda x: 0 < x < math.inf,
+        "a tolerance, such as values:0.5 or values:5%",
+        of_share=lambda x: Values(x, relative=True),
     ),
     "embedding": _Named(
         Nearest, Embedding, lambda x: -1 < x < 1, "a cosine such as embedding:0.99, or gallery=FILE"
@@ -98,13 +106,13 @@ def read_task(text: str) -> Task | Comparison:
         return Nearest(Path(file))
     if found.of is None:
         raise InputError(f"--task {text}: takes nothing after a colon")
-    relative = name == "values" and told.endswith("%")
-    if name == "classification":
-        told = told.removeprefix("top") if told.startswith("top") else ""
+    of_share = found.of_share if told.endswith("%") else None
     try:
-        number = float(told.removesuffix("%") if relative else told)
+        number = float(told.removeprefix(found.before).removesuffix("%" if of_share else ""))
     except ValueError:
+        number = math.nan
+    if not told.startswith(found.before):
         number = math.nan
     if not math.isfinite(number) or not found.fits(number):
         raise InputError(f"--task {text}: needs {found.such_as}")
-    return Values(number / 100, relative=True) if relative else found.of(number)
+    return found.of(number) if of_share is None else of_share(number / 100)
