@@ -2,7 +2,8 @@
 
 Each is the arithmetic of the tensor operations it stands in for, operation by operation, so that
 results are equal to the last bit. Arrays are float32 and contiguous; `keys` are the same memory as
-int32. Bounds go by comparisons that a NaN fails, which lets it pass.
+int32. Bounds go by comparisons that a NaN fails, which lets it pass. An operation on int32 gives
+int64, of which half as many are worked on at once: so integers are cut back after each.
 """
 
 from typing import Any
@@ -11,8 +12,9 @@ import numpy as np
 
 _ZERO, _HALF = np.float32(0), np.float32(0.5)
 _SIGN, _MAGNITUDE = np.uint32(0x80000000), np.int32(0x7FFFFFFF)
+_NEGATIVE = np.int32(-0x80000000)
 _INFINITY, _MINUS_INFINITY = np.int32(0x7F800000), np.uint32(0xFF800000)
-_MANTISSA = np.int32(23)
+_MANTISSA, _BIAS = np.int32(23), np.int32(127)
 _LEAST_NORMAL, _INFINITE = np.float32(2.0**-126), np.float32(np.inf)
 
 LARGEST_ZERO_POINT = 2.0**18
@@ -50,19 +52,17 @@ def largest(keys: Any, out: Any) -> None:
     for r in range(len(keys)):
         most = np.int32(0)
         for i in range(keys.shape[1]):
-            most = max(most, keys[r, i] & _MAGNITUDE)
+            most = max(most, np.int32(keys[r, i] & _MAGNITUDE))
         out[r] = most
 
 
-def to_grid(x: Any, scale: Any, bottom: Any, top: Any, out: Any) -> None:
-    """Each row onto its grid: `grid.round_to_grid`."""
-    for r in range(len(x)):
-        step, least, most = scale[r], bottom[r], top[r]
-        for i in range(x.shape[1]):
-            level = np.rint(x[r, i] / step)
-            level = least if level < least else level
-            level = most if level > most else level
-            out[r, i] = level * step + _ZERO
+def to_grid(x: Any, step: Any, least: Any, most: Any, out: Any) -> None:
+    """A row onto its grid: `grid.round_to_grid`."""
+    for i in range(len(x)):
+        level = np.rint(x[i] / step)
+        level = least if level < least else level
+        level = most if level > most else level
+        out[i] = level * step + _ZERO
 
 
 def to_own_grid(x: Any, bits: Any, with_zero: bool, out: Any) -> int:
@@ -71,7 +71,7 @@ def to_own_grid(x: Any, bits: Any, with_zero: bool, out: Any) -> int:
     Gives how many rows this does not serve, because they are not `plain`.
     """
     keys, low, high = x.view(np.int32), np.empty(1, np.float32), np.empty(1, np.float32)
-    grid, others = np.empty((3, 1), np.float32), 0
+    others = 0
     for r in range(len(x)):
         one = slice(r, r + 1)
         ends(keys[one], low.view(np.int32), high.view(np.int32))
@@ -87,8 +87,7 @@ def to_own_grid(x: Any, bits: Any, with_zero: bool, out: Any) -> int:
         if not (_LEAST_NORMAL <= scale < _INFINITE and abs(zero_point) <= _LARGEST_ZERO_POINT):
             others += 1
         else:
-            grid[0, 0], grid[1, 0], grid[2, 0] = scale, _ZERO - zero_point, levels - zero_point
-            to_grid(x[one], grid[0], grid[1], grid[2], out[one])
+            to_grid(x[r], scale, _ZERO - zero_point, levels - zero_point, out[r])
     return others
 
 
@@ -120,6 +119,23 @@ def to_integers(
             out[r, i] = (level - offset + _ZERO) * back
 
 
+def to_float(given: Any, most: Any, least: Any, up: Any, back: Any) -> Any:
+    """A value in steps to the next small float, and back.
+
+    Its magnitude is rounded by adding a power of two so large that no digits are left to the sum
+    but those that the small float has.
+    """
+    value = np.float32(given)
+    key = value.view(np.int32)
+    size = np.int32(key & _MAGNITUDE).view(np.float32)
+    # Named anew: the compiler takes the bits of no name that has two meanings.
+    clamped = np.float32(most if most < size else size)
+    exponent = max(np.int32(clamped.view(np.int32) & _INFINITY), least)
+    large = np.int32(exponent + up).view(np.float32)
+    rounded = np.float32(np.float32(clamped + large) - large)
+    return np.int32(rounded.view(np.int32) | np.int32(key & _NEGATIVE)).view(np.float32) * back
+
+
 def to_floats(
     x: Any,
     by: Any,
@@ -131,18 +147,13 @@ def to_floats(
     out: Any,
 ) -> None:
     """Each row to small floats and back: `minifloat.round_to_float` between the scales."""
+    least = np.int32((least_exponent + _BIAS) << _MANTISSA)
+    up = np.int32((_MANTISSA - mantissa) << _MANTISSA)
     for r in range(len(x)):
         factor, back = by[r], scale[r]
         for i in range(x.shape[1]):
-            value = x[r, i] * factor if multiply else x[r, i] / factor
-            value = -most if value < -most else value
-            # Named anew: the compiler takes the bits of no name that has two meanings.
-            clamped = np.float32(most if value > most else value)
-            exponent = ((clamped.view(np.int32) & _MAGNITUDE) >> _MANTISSA) - np.int32(127)
-            exponent = np.int32(max(exponent, least_exponent) - mantissa)
-            step = np.int32((exponent + np.int32(127)) << _MANTISSA).view(np.float32)
-            inverse = np.int32((np.int32(127) - exponent) << _MANTISSA).view(np.float32)
-            out[r, i] = np.rint(clamped * inverse) * step * back
+            exact = x[r, i] * factor if multiply else x[r, i] / factor
+            out[r, i] = to_float(exact, most, least, up, back)
 
 
 def projected_errors(x: Any, gradient: Any, scale: Any, bottom: Any, top: Any, errors: Any) -> None:

@@ -1,7 +1,5 @@
 """Rounding to small floats: half to even, what is beyond the largest saturated onto it."""
 
-import math
-
 import numpy as np
 import torch
 from jaxtyping import Float
@@ -10,8 +8,7 @@ from torch import Tensor
 from bitcliff.quant.compiled import array, loops_for
 from bitcliff.types.numerics import FloatElement
 
-_LEAST = -149
-_POWERS = torch.tensor([*(2.0**exponent for exponent in range(_LEAST, 128)), math.nan])
+_LEAST_POWER = 1 << 22  # the bits of 2^-127, which is no normal float
 _ONE = np.ones(1, np.float32)
 
 
@@ -39,10 +36,10 @@ def element_of(element: FloatElement) -> tuple[np.float32, np.int32, np.int32]:
 
 
 def power_of_two(exponent: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
-    """2^exponent exactly, for whole exponents from -149 to 127; NaN stays."""
-    # Looked up, for ldexp takes a power of each.
-    places = (exponent - _LEAST).nan_to_num(nan=len(_POWERS) - 1).long()
-    return _POWERS.to(exponent.device)[places]
+    """2^exponent exactly, for whole exponents from -127 to 127, as E8M0 has them; NaN stays."""
+    # As bits, for ldexp takes a power of each.
+    bits = (exponent + 127).to(torch.int32).bitwise_left_shift_(23).clamp_(min=_LEAST_POWER)
+    return torch.where(exponent.isnan(), exponent, bits.view(torch.float32))
 
 
 def exponent_of(x: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:

@@ -23,7 +23,6 @@ from bitcliff.quant.rows import row_ends, row_peaks
 from bitcliff.types.numerics import FLOATS, POWERS_OF_TWO, Numerics
 from bitcliff.types.presets import preset
 
-_LEAST_NORMAL = 2.0**-126
 _LEAST_NORMAL_E4M3 = 2.0**-6
 
 
@@ -67,6 +66,8 @@ def round_shipped(
         numerics = found[0]
     if x.ndim == 0 or not x.is_floating_point():
         raise InputError(f"x must be a floating tensor (batch, *rest), not {x.dtype} {x.shape}")
+    if not (torch.is_grad_enabled() and x.requires_grad):
+        return _round(x, numerics)
     result: Tensor = _StraightThrough.apply(x, numerics)
     return result
 
@@ -260,8 +261,8 @@ def _of_powers(amax: Float[Tensor, "groups 1"], numerics: Numerics) -> Scales:
     if numerics.scale == "ceil":
         exponent += (amax.view(torch.int32) & 0x7FFFFF) > 0
     exponent = (exponent - element.largest_exponent).clamp_(-127, 127)
-    scale = power_of_two(exponent)
-    return Scales(scale.clamp(min=_LEAST_NORMAL), False, scale)
+    # To multiply by the inverse of a power of two is to divide by it, to the last bit.
+    return Scales(power_of_two(-exponent.clamp(min=-126)), True, power_of_two(exponent))
 
 
 def _of_two_levels(amax: Float[Tensor, "groups 1"]) -> Scales:
