@@ -426,18 +426,22 @@ class Attachment(Walk):
             key, value = (
                 t.repeat_interleave(query.shape[-3] // t.shape[-3], -3) for t in (key, value)
             )
-        scores = (
-            query @ key.transpose(-2, -1) * (query.shape[-1] ** -0.5 if scale is None else scale)
-        )
+        scores = query @ key.transpose(-2, -1)
+        scores = scores.mul_(query.shape[-1] ** -0.5 if scale is None else scale)
+        nowhere: Tensor | None = None
         if is_causal:
-            attn_mask = torch.ones(scores.shape[-2:], dtype=torch.bool, device=scores.device).tril()
-        if attn_mask is not None and attn_mask.dtype == torch.bool:
-            scores = scores.masked_fill(~attn_mask, float("-inf"))
+            allowed = torch.ones(scores.shape[-2:], dtype=torch.bool, device=scores.device).tril()
+            scores = scores.masked_fill_(~allowed, float("-inf"))
+        elif attn_mask is not None and attn_mask.dtype == torch.bool:
+            scores = scores.masked_fill_(~attn_mask, float("-inf"))
+            nowhere = ~attn_mask.any(-1, keepdim=True)
         elif attn_mask is not None:
-            scores = scores + attn_mask
-        # A query that may look nowhere gives zero, as in the fused kernels, not NaN.
-        nowhere = (scores == float("-inf")).all(-1, keepdim=True)
-        probabilities = scores.softmax(-1).masked_fill(nowhere, 0.0)
+            scores = scores.add_(attn_mask)
+            nowhere = (attn_mask == float("-inf")).all(-1, keepdim=True)
+        probabilities = scores.softmax(-1)
+        if nowhere is not None:
+            # A query that may look nowhere gives zero, as in the fused kernels, not NaN.
+            probabilities = probabilities.masked_fill(nowhere, 0.0)
         return self._activation(site, "probabilities", probabilities) @ value
 
 
