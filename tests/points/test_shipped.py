@@ -154,3 +154,41 @@ def test_weights_alone() -> None:
     assert isinstance(layer, nn.Linear)
     expected = F.linear(x, round_shipped(layer.weight.detach(), shipped.weights), layer.bias)
     assert torch.equal(run(network, x, shipped), expected)
+
+
+class Shared(nn.Module):
+    """Three layers are given one tensor, the last of them after it has changed in place."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.one, self.two, self.three = (nn.Linear(32, 32) for _ in range(3))
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = x * 2
+        first = self.one(x) + self.two(x)
+        return first + self.three(x.mul_(3))  # type: ignore[no-any-return]
+
+
+def test_what_several_layers_are_given_is_rounded_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    torch.manual_seed(0)
+    network, x, shipped = Shared().eval(), spread(5, 32), preset("vllm-fp8-token")
+    assert shipped.activations is not None
+    assert shipped.weights is not None
+    rounded: list[int] = []
+
+    def counted(given: Tensor, numerics: Numerics) -> Tensor:
+        rounded.append(numerics == shipped.activations)
+        return round_shipped(given, numerics)
+
+    monkeypatch.setattr("bitcliff.points.attach.round_shipped", counted)
+    with torch.no_grad():
+        found = run(network, x, shipped)
+        once, thrice = (round_shipped(given, shipped.activations) for given in (2 * x, 6 * x))
+        one, two, three = (
+            F.linear(given, round_shipped(layer.weight, shipped.weights), layer.bias)
+            for given, layer in zip(
+                (once, once, thrice), (network.one, network.two, network.three), strict=True
+            )
+        )
+    assert torch.equal(found, one + two + three)
+    assert sum(rounded) == 2

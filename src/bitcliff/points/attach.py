@@ -137,6 +137,8 @@ class Attachment(Walk):
         self._known_misses = {missed.name for missed in plan.missed}
         self._weights: dict[tuple[str, str, Numerics | None], Tensor] = {}
         self._balanced: Mapping[str, Balanced] = {}
+        # What was last rounded to a format: a tensor, its version, the format and the result.
+        self._last_rounded: tuple[Tensor, int, AtPoint | None, Tensor] | None = None
 
     @contextmanager
     def balanced(self, calls: Mapping[str, Balanced]) -> Iterator[None]:
@@ -180,6 +182,7 @@ class Attachment(Walk):
 
     def on_forward(self) -> None:
         self.incidents.failed = {}
+        self._last_rounded = None
         self._activated = self._ending = None
 
     def on_other(self, function: Function, args: Any, kwargs: Any) -> Any:
@@ -201,6 +204,7 @@ class Attachment(Walk):
         return found.clamp(min=torch.finfo(found.dtype).min)
 
     def on_finished(self) -> None:
+        self._last_rounded = None
         # What discovery saw but not in every pass is a known miss, and needs no second mention.
         left_out = self.plan.weights.keys() - self._sites_used - self._known_misses
         self.incidents.strays |= {f"{site} (left out)" for site in left_out}
@@ -355,8 +359,23 @@ class Attachment(Walk):
             weighed = [self._rounder(index, self._at(index, one)) for one in rounding.weighed]
             return round_by_choice(x, rounding.choice[index], weighed)
         if rounding.formats is not None:
-            return self._rounder(index, self._at(index))(x)
+            return self._once(x, index)
         return self._by_example(index, partial(self._round, index=index))(x)
+
+    def _once(self, x: Tensor, index: int) -> Tensor:
+        """In the point's format; what layers in a row share, as queries, keys and values are made
+        from one tensor, is rounded for the first of them."""
+        at = self._at(index)
+        if self.on_point is not None or x.is_inference():  # which has no version
+            return self._rounder(index, at)(x)
+        now = x, x._version, at
+        if (
+            self._last_rounded is None
+            or self._last_rounded[0] is not x
+            or self._last_rounded[1:3] != now[1:]
+        ):
+            self._last_rounded = *now, self._rounder(index, at)(x)
+        return self._last_rounded[3]
 
     def _rounder(self, index: int, at: AtPoint | None) -> Rounder:
         """Of a point's values, in a format."""
