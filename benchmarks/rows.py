@@ -2,6 +2,8 @@
 
 from collections.abc import Callable, Iterator
 from functools import cache, partial
+from importlib import import_module
+from importlib.util import find_spec
 from typing import Any
 
 import torch
@@ -54,7 +56,11 @@ def _rounding() -> Iterator[Row]:
     for shape in SHAPES:
         yield Row(f"round {shape}, a range each", "copy", 1.3, partial(_ours, shape))
         yield Row(f"score {shape}, eight options", "dot", 3.0, partial(_scores, shape))
-    for peer, work in (("torch's fake_quantize", _by_torch), ("plain PyTorch", _plainly)):
+    peers = {"torch's fake_quantize": _by_torch, "plain PyTorch": _plainly}
+    others = {"brevitas": _by_brevitas, "NNCF": _by_nncf}
+    # These two are no part of what development needs: pip install brevitas nncf.
+    peers |= {name: work for name, work in others.items() if find_spec(name.lower())}
+    for peer, work in peers.items():
         for shape in SHAPES:
             made = partial(_peer, shape, work)
             yield Row(f"round {shape}, {peer}", "copy", None, made)
@@ -106,6 +112,37 @@ def _plainly(x: Tensor) -> Tensor:
     scale = (high - low) / 255
     zero = (-low / scale).round()
     return (((x / scale).round() + zero).clamp(0, 255) - zero) * scale
+
+
+def _by_brevitas(x: Tensor) -> Tensor:
+    """Its integers, handed a scale for each example."""
+    core, wrappers = map(import_module, ("brevitas.core.quant", "brevitas.core.function_wrapper"))
+    integers = core.IntQuant(
+        narrow_range=False,
+        signed=False,
+        float_to_int_impl=wrappers.RoundSte(),
+        tensor_clamp_impl=wrappers.TensorClamp(),
+        input_view_impl=wrappers.Identity(),
+    )
+    low, high = _ends(x)
+    scale = (high - low) / 255
+    rounded: Tensor = integers(scale, (-low / scale).round(), torch.tensor(8.0), x)
+    return rounded
+
+
+def _by_nncf(x: Tensor) -> Tensor:
+    """Its asymmetric integers, handed a range for each example; their zero lies elsewhere."""
+    functions = import_module("nncf.torch.quantization.quantize_functions")
+    low, high = _ends(x)
+    quantize = functions.QuantizeAsymmetricTorch.apply
+    rounded: Tensor = quantize(x, x.shape, low, high - low, 0, 255, 256)
+    return rounded
+
+
+def _ends(x: Tensor) -> tuple[Tensor, Tensor]:
+    axes = tuple(range(1, x.ndim))
+    low, high = x.amin(axes, keepdim=True), x.amax(axes, keepdim=True)
+    return low.clamp(max=0), high.clamp(min=0)
 
 
 def _by_torchao(x: Tensor) -> Tensor:
