@@ -241,7 +241,7 @@ def _doubts(record: Record, judged: list[PolicyResult]) -> list[str]:
     """What keeps the run from passing, whatever the numbers say; the weightiest first."""
     doubts = []
     if not judged or all(policy.agreement.n == 0 for policy in judged):
-        doubts.append("there is nothing to judge: no example was measured under a judged policy.")
+        doubts.append("there is nothing to judge: no example was measured under a policy that is judged.")
     if not record.coverage.complete:
         count = len(record.subject.uncovered)
         places = f"{count} point{'s' * (count != 1)} of the network" if count else "the network"
@@ -294,8 +294,9 @@ def _overall_sentence(status: Status, judgements: tuple[Judgement, ...], doubts:
     one = {"pass": "passes", "fail": "fails", "inconclusive": "is inconclusive"}
     several = {"pass": "pass", "fail": "fail", "inconclusive": "are inconclusive"}
     verb = (one if len(same) == 1 else several)[status]
-    share = "All" if len(same) == len(judgements) else f"{len(same)} of"
-    return f"{leading} {share} {len(judgements)} judged policies {verb}."
+    n = len(judgements)
+    share = f"{len(same)}" if len(same) < n else "both" if n == 2 else "all"
+    return f"{leading} Of the {n} policies judged, {share} {verb}."
 
 
 def _severity(judgement: Judgement) -> tuple[float, float, float]:
