@@ -114,12 +114,12 @@ def judge(
             single choices, which have no score.
     """
     if not (math.isfinite(max_drop) and max_drop >= 0):
-        name = "max_score_drop" if of_scores else "max_drop"
-        raise InputError(f"{name} is {max_drop:g}, should be 0 or more, in percentage points")
+        name = "--max-score-drop" if of_scores else "--max-drop"
+        raise InputError(f"{name} must be 0 or more points, not {max_drop:g}")
     if of_scores and not any(one.score_change for one in record.policies):
         raise InputError(
-            f"max_score_drop: a decision of this run is {record.subject.decision or 'one class'}, "
-            "which has no score beside right and wrong; give max_drop"
+            f"--max-score-drop: a decision of this run is {record.subject.decision or 'one class'},"
+            " which has no score beside right and wrong; give --max-drop"
         )
     limit = _Limit(max_drop, of_scores)
     pairs = pairs_of(record) if policy is None else []

@@ -126,4 +126,4 @@ def test_a_limit_of_decisions_or_of_scores(
     assert run([command, str(stored), *both]) == 2
     assert "--max-drop has no effect with --max-score-drop" in capsys.readouterr().err
     assert run([command, str(stored), "--max-score-drop", "2"]) == 2
-    assert "has no score beside right and wrong; give max_drop" in capsys.readouterr().err
+    assert "has no score beside right and wrong; give --max-drop" in capsys.readouterr().err
