@@ -4,6 +4,7 @@ import pytest
 
 from bitcliff.record import Condition, ExampleRow, Outcome, Record
 from bitcliff.report.basis import (
+    batches_note,
     chance,
     float_on_same,
     is_partial,
@@ -118,6 +119,8 @@ def test_float_that_depends_on_its_batch_is_warned_of_and_does_not_pass() -> Non
     record = record_of_rows(example_record().observed, rows, [alone, batch])
     # The batch changes 200 answers, and does so in float: nothing is lost to the runtime.
     assert [one.flips.all.k for one in record.policies] == [0, 0]
+    assert "-batch: measured in batches of 8;" in batches_note(record)
+    assert batches_note(example_record()) == ""
     assert record.float_otherwise == (8, 200)
     assert record.at_risk == []
     told = next(one for one in warnings(record) if "in batches of 8 it answers 200 of 400" in one)

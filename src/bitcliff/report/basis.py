@@ -54,6 +54,17 @@ def partial_notes(record: Record) -> list[str]:
     ]
 
 
+def batches_note(record: Record) -> str:
+    """How many examples ran together where a name ends in `-batch`; empty where none does."""
+    sizes = sorted({policy.condition.batch_size or 1 for policy in record.policies} - {1})
+    return (
+        f"Names that end in -batch: measured in batches of {' and '.join(map(str, sizes))}; "
+        "without that, each example by itself."
+        if sizes
+        else ""
+    )
+
+
 def folding_note(record: Record) -> str:
     """What folding BatchNorm changed, in a sentence; empty where it was not asked for."""
     folding = record.folding

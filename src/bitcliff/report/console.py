@@ -6,6 +6,7 @@ from bitcliff.record import PolicyResult, Record
 from bitcliff.record.decisions import scored_by, whole_outcome
 from bitcliff.record.figures import Likelihood
 from bitcliff.report.basis import (
+    batches_note,
     effort_note,
     float_on_same,
     folding_note,
@@ -220,6 +221,7 @@ def _closing(record: Record, finding: Finding, hidden: set[str]) -> list[str]:
         repeats_short(record, finding.worst),
         nudged_sentence(record, finding.worst),
         *partial_notes(record),
+        batches_note(record),
         folding_note(record),
         labelling and f"Labels: {clean(labelling, 300)}.",
         effort_note(record),

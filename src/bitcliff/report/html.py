@@ -13,6 +13,7 @@ from bitcliff.record.decisions import measured, scored_by
 from bitcliff.record.measurement import Measurement
 from bitcliff.report import view
 from bitcliff.report.basis import (
+    batches_note,
     effort_note,
     output_note,
     partial_notes,
@@ -152,6 +153,7 @@ def _context(record: Record, verdict: Verdict) -> dict[str, Any]:
         "searched": view.searched(record),
         "bought": effort_note(record),
         "partial": partial_notes(record),
+        "batches": batches_note(record),
         "warnings": warnings(record),
         "output": output_note(record),
         "any_repeated": any_repeated(record),
