@@ -241,7 +241,7 @@ def _doubts(record: Record, judged: list[PolicyResult]) -> list[str]:
     """What keeps the run from passing, whatever the numbers say; the weightiest first."""
     doubts = []
     if not judged or all(policy.agreement.n == 0 for policy in judged):
-        doubts.append("there is nothing to judge: no example was measured under a policy that is judged.")
+        doubts.append("there is nothing to judge: no policy to judge was measured on any example.")
     if not record.coverage.complete:
         count = len(record.subject.uncovered)
         places = f"{count} point{'s' * (count != 1)} of the network" if count else "the network"

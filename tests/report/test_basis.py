@@ -119,7 +119,7 @@ def test_float_that_depends_on_its_batch_is_warned_of_and_does_not_pass() -> Non
     record = record_of_rows(example_record().observed, rows, [alone, batch])
     # The batch changes 200 answers, and does so in float: nothing is lost to the runtime.
     assert [one.flips.all.k for one in record.policies] == [0, 0]
-    assert "-batch: measured in batches of 8;" in batches_note(record)
+    assert "-batch, 8 examples shared a batch;" in batches_note(record)
     assert batches_note(example_record()) == ""
     assert record.float_otherwise == (8, 200)
     assert record.at_risk == []

@@ -58,8 +58,8 @@ def batches_note(record: Record) -> str:
     """How many examples ran together where a name ends in `-batch`; empty where none does."""
     sizes = sorted({policy.condition.batch_size or 1 for policy in record.policies} - {1})
     return (
-        f"Names that end in -batch: measured in batches of {' and '.join(map(str, sizes))}; "
-        "without that, each example by itself."
+        f"Where a name ends in -batch, {' or '.join(map(str, sizes))} examples shared a batch; "
+        "the same without it: each example by itself."
         if sizes
         else ""
     )
