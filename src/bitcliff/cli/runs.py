@@ -8,6 +8,7 @@ import click
 
 from bitcliff.cli.display import Display
 from bitcliff.cli.output import print_json, reader_may_leave
+from bitcliff.cli.values import Day
 
 if TYPE_CHECKING:
     from bitcliff.record import Record
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
 
 _FILTERS = ("model", "numerics", "threat", "verdict", "command", "since", "until")
 _OF_A_TABLE = ("folders", *_FILTERS, "store", "csv", "parquet", "page", "to")
-_DAY = click.DateTime(formats=["%Y-%m-%d"])
 _FILE = click.Path(path_type=Path)
 # Ids that the terminal lists of each condition.
 _LISTED = 12
@@ -32,7 +32,11 @@ _LISTED = 12
     type=click.Choice(["none", "allocation", "input", "company", "co-trained"]),
     help="Only with a figure at this threat level.",
 )
-@click.option("--verdict", type=click.Choice(["pass", "fail", "inconclusive"]))
+@click.option(
+    "--verdict",
+    type=click.Choice(["pass", "fail", "inconclusive"]),
+    help="Only runs that ended so, by their own threshold.",
+)
 @click.option(
     "--command",
     type=click.Choice(
@@ -40,9 +44,11 @@ _LISTED = 12
     ),
     help="Only runs that this command made or worked on.",
 )
-@click.option("--since", type=_DAY, help="Begun on this day or later, UTC, as in 2026-11-30.")
-@click.option("--until", type=_DAY, help="Begun on this day or before.")
-@click.option("--compare", nargs=2, type=_FILE, help="What got worse from run A to run B.")
+@click.option("--since", type=Day(), help="Begun on this day or later, UTC, as in 2026-11-30.")
+@click.option("--until", type=Day(), help="Begun on this day or before.")
+@click.option(
+    "--compare", nargs=2, type=_FILE, metavar="A B", help="What got worse from run A to run B."
+)
 @click.option(
     "--by-name",
     is_flag=True,
@@ -101,10 +107,9 @@ def _list(options: dict[str, Any]) -> int:
             check_writable(options[name], f"--{name}")
     put = tracker(options["to"]) if options["to"] is not None else None
     asked = {name: options[name] for name in _FILTERS}
-    days = {name: asked[name] and asked[name].date().isoformat() for name in ("since", "until")}
     with opened(options["store"]) as archive, Display() as display:
         archive.update(options["folders"] or (Path("runs"),), display.progress)
-        found, refused = archive.runs(Wanted(**{**asked, **days})), archive.refused()
+        found, refused = archive.runs(Wanted(**asked)), archive.refused()
     written = _write(found, refused, options)
     kept = {} if put is None else _put(found, refused, put)
     with reader_may_leave():
@@ -246,6 +251,8 @@ def _print_comparison(a: Path, b: Path, after: "Record", found: "Sequence[Across
     for one in found:
         table.add_row(clean(one.name, 40), *change_cells(one))
     Console(markup=False, highlight=False).print(table)
+    if len(found) == 1 and after.policies:
+        click.echo("The two runs have nothing in common but float: no policy, format or runtime.")
     for one in found:
         if one.lost:
             more = f" and {len(one.lost) - _LISTED} more" if len(one.lost) > _LISTED else ""
