@@ -49,9 +49,11 @@ def test_what_got_worse_is_told(here: Path, record: Record, capsys: Capture) -> 
 def test_runs_that_have_only_float_in_common_are_told(
     here: Path, record: Record, capsys: Capture
 ) -> None:
-    for name, kind in (("even", "uniform"), ("worst", "worst")):
+    even = with_conditions(record, lambda one: one.kind == "uniform")
+    worst = with_conditions(record, lambda one: one.kind == "worst")
+    for name, one in {"even": even, "worst": worst}.items():
         (here / name).mkdir()
-        write_record(with_conditions(record, lambda one, kind=kind: one.kind == kind), here / name)
+        write_record(one, here / name)
     assert run(["runs", "--compare", "even", "even"]) == 0
     assert "in common" not in capsys.readouterr().out
     assert run(["runs", "--compare", "even", "worst"]) == 0
@@ -92,3 +94,15 @@ def test_bad_input_is_one_line(here: Path, capsys: Capture, arguments: str, word
     (line,) = [one for one in err.splitlines() if not one.startswith("[")]
     assert words in line
     assert not list(here.glob("*.html"))
+
+
+def test_the_table_has_as_many_columns_as_fit(
+    here: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for width, heads in ((80, "run n verdict"), (160, "run began command model data n verdict")):
+        monkeypatch.setenv("COLUMNS", str(width))
+        assert run(["runs"]) == 0
+        first, *rows = capsys.readouterr().out.splitlines()
+        assert first.split() == [*heads.split(), "worst", "change"]
+        assert sum(row.startswith(("runs/a ", "runs/b ")) for row in rows) == 2
+        assert rows.index("2 runs") == 2

@@ -19,6 +19,11 @@ if TYPE_CHECKING:
 _FILTERS = ("model", "numerics", "threat", "verdict", "command", "since", "until")
 _OF_A_TABLE = ("folders", *_FILTERS, "store", "csv", "parquet", "page", "to")
 _FILE = click.Path(path_type=Path)
+# Of the table's columns, what is left where all do not fit.
+_NARROWER = (
+    ("run", "began", "model", "n", "verdict", "worst change"),
+    ("run", "n", "verdict", "worst change"),
+)
 # Ids that the terminal lists of each condition.
 _LISTED = 12
 
@@ -175,19 +180,34 @@ def _print_table(found: "Sequence[Run]") -> None:
     from rich.console import Console
     from rich.table import Table
 
+    from bitcliff.report.console import fitting
     from bitcliff.report.formatting import NOTHING, clean
 
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for heading in ("run", "began", "command", "model", "data", "n", "verdict", "worst change"):
-        table.add_column(heading, overflow="fold")
-    for run in found:
-        command = ", ".join(filter(None, [run.command, run.also]))
-        n = NOTHING if run.examples is None else str(run.examples)
-        cells = [run.path, run.started[:16].replace("T", " "), command, run.model, run.data, n]
-        table.add_row(*(clean(one) for one in cells), run.verdict or NOTHING, _worst(run.figures))
+    rows = [
+        {
+            "run": clean(run.path),
+            "began": clean(run.started[:16].replace("T", " ")),
+            "command": ", ".join(filter(None, [run.command, run.also])),
+            "model": clean(run.model),
+            "data": clean(run.data),
+            "n": NOTHING if run.examples is None else str(run.examples),
+            "verdict": run.verdict or NOTHING,
+            "worst change": _worst(run.figures),
+        }
+        for run in found
+    ]
+
+    def table(columns: "Sequence[str]") -> Table:
+        made = Table(box=None, pad_edge=False, header_style="bold")
+        for heading in columns:
+            made.add_column(heading, overflow="fold")
+        for row in rows:
+            made.add_row(*(row[heading] for heading in columns))
+        return made
+
     console = Console(markup=False, highlight=False)
-    if found:
-        console.print(table)
+    if rows:
+        console.print(fitting(map(table, (list(rows[0]), *_NARROWER)), console))
     click.echo(f"{len(found)} run{'s' if len(found) != 1 else ''}")
 
 
@@ -245,7 +265,7 @@ def _print_comparison(a: Path, b: Path, after: "Record", found: "Sequence[Across
     worse = [clean(one.name, 40) for one in found if one.direction < 0]
     told = f"got worse: {', '.join(worse)}" if worse else "nothing is shown to have got worse"
     click.echo(f"From {clean(str(a))} to {clean(str(b))}, on {len(after.table)} examples: {told}.")
-    table = Table(box=None, pad_edge=False, header_style="bold")
+    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")
     for heading in ("", "n", "lost", "gained", "points (95 %)", "Holm p", ""):
         table.add_column(heading, overflow="fold")
     for one in found:
