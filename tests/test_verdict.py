@@ -177,7 +177,7 @@ def test_one_failure_outweighs_everything() -> None:
     verdict = judge(record_with(policies, coverage=coverage), 2.0)
     assert verdict.status == "fail"
     assert "worst-static-7" in verdict.sentence
-    assert "Of the 2 policies judged, 1 fails" in verdict.sentence
+    assert "Of the 2 cases judged, 1 fails" in verdict.sentence
 
 
 def test_incomplete_coverage_keeps_a_pass_back() -> None:

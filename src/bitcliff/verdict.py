@@ -253,8 +253,8 @@ def _doubts(record: Record, judged: list[PolicyResult]) -> list[str]:
         size, count = record.float_otherwise
         alike = "each by itself" if size == 1 else f"in batches of {size}"
         doubts.append(
-            f"in float already the answer depends on the batch: {alike} it is another on {count} "
-            f"of {len(record.table)} inputs, so there is no one answer to compare with."
+            f"even in float the answer depends on the batch: {alike} it is another on {count} of "
+            f"{len(record.table)} inputs, so there is no one answer to compare with."
         )
     failed = [policy.name for policy in judged if policy.numeric_failures.k]
     if failed:
@@ -296,7 +296,7 @@ def _overall_sentence(status: Status, judgements: tuple[Judgement, ...], doubts:
     verb = (one if len(same) == 1 else several)[status]
     n = len(judgements)
     share = f"{len(same)}" if len(same) < n else "both" if n == 2 else "all"
-    return f"{leading} Of the {n} policies judged, {share} {verb}."
+    return f"{leading} Of the {n} cases judged, {share} {verb}."
 
 
 def _severity(judgement: Judgement) -> tuple[float, float, float]:

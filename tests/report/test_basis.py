@@ -124,10 +124,12 @@ def test_float_that_depends_on_its_batch_is_warned_of_and_does_not_pass() -> Non
     assert record.float_otherwise == (8, 200)
     assert record.at_risk == []
     told = next(one for one in warnings(record) if "in batches of 8 it answers 200 of 400" in one)
-    assert told.endswith("what is measured in such batches is compared with float in the same.")
+    assert told.endswith(
+        "what is measured in such batches is compared with float in the same batches."
+    )
     verdict = judge(record, 2.0)
     assert verdict.status == "inconclusive"
-    assert "in float already the answer depends on the batch" in verdict.sentence
+    assert "even in float the answer depends on the batch" in verdict.sentence
 
 
 def test_of_several_outputs_the_judged_one_is_named() -> None:

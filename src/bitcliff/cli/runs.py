@@ -28,7 +28,7 @@ _NARROWER = (
 _LISTED = 12
 
 
-@click.command()
+@click.command(short_help="List runs, compare two, or draw a model's history.")
 @click.argument("folders", nargs=-1, type=click.Path(path_type=Path))
 @click.option("--model", help="Only models that fit this pattern, such as 'timm:resnet*'.")
 @click.option("--numerics", help="Only with a figure in a format or runtime that fits this.")
