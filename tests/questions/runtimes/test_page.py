@@ -118,8 +118,8 @@ def test_what_other_processors_decide_is_told_in_page_and_terminal() -> None:
     forecast = (
         "on processors with VNNI 2/20 (1.2 to 31.7\xa0%) decisions would differ from here, and "
         "18/20 would be right, where 20/20 are here: the sums of its integer products were "
-        "simulated. This processor's own, simulated pair by pair, gave the runtime's scores to the bit "
-        "for 9 of 9 examples (no nodes fused)."
+        "simulated. This processor's own, simulated pair by pair, gave the runtime's scores to the "
+        "bit for 9 of 9 examples (no nodes fused)."
     )
     assert f"On other processors: {forecast}" in text_of(page)
     assert lines[1] == f"! <b>ort: {forecast} They are 3, 7."
