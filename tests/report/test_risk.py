@@ -10,7 +10,7 @@ from bitcliff.report.risk import SHOWN, at_risk_cards, by_format
 from bitcliff.report.thumbnails import safe_thumbnail
 from bitcliff.verdict import judge
 from tests.a_record import record_of_rows
-from tests.report.example_record import BAD_THUMBNAILS, Variant, example_record
+from tests.report.example_record import BAD_THUMBNAILS, Variant, example_record, transcribed
 
 
 def test_worst_first_with_the_outcome_that_broke_it() -> None:
@@ -73,6 +73,12 @@ def test_which_format_changes_which_example() -> None:
         ["in b", float_, "–", one, one],
     ]
     assert found.total == 2
+    told = by_format(transcribed(record))
+    assert told is not None
+    assert told.rows[0][1:3] == [
+        "in a runs away from the old farm",
+        "in a rounds a way from the old farm",
+    ]
     page = render_html(record, judge(record, 2.0), Sections())
     assert "Which format changes which example: 2 in all" in page
     assert by_format(record_of_rows(example_record().observed, rows, [b])) is None
