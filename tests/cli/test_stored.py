@@ -32,7 +32,7 @@ def test_the_gate_warns_as_the_report_does(
 ) -> None:
     write_record(answering([(n % 10, (n + (n > 12)) % 10) for n in range(100)]), tmp_path)
     run(["gate", str(tmp_path)])
-    assert "\nWarning: In float already only" in capsys.readouterr().out
+    assert "\nWarning: Even in float, only" in capsys.readouterr().out
     run(["gate", str(tmp_path), "--json"])
     (told,) = json.loads(capsys.readouterr().out)["warnings"]
     assert "not clearly better than by chance" in told
