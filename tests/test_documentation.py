@@ -10,6 +10,7 @@ import pytest
 from tools.report_pictures import MOST_BYTES
 
 from bitcliff.cli.main import commands
+from bitcliff.types.presets import PRESETS
 
 ROOT = Path(__file__).parents[1]
 AT_THE_TOP = ("README.md", "CONTRIBUTING.md", "SECURITY.md")
@@ -71,3 +72,11 @@ def test_links_lead_somewhere(page: Path) -> None:
         )
     for module in re.findall(r"python -m ([\w.]+)", text):
         assert importlib.util.find_spec(module) is not None
+
+
+def test_what_engines_call_a_format_is_a_preset_held_against_what_is_said() -> None:
+    page = (ROOT / "docs" / "formats.md").read_text()
+    rows = re.findall(r"^\| .* \| `([\w-]+)`[^|]* \| (\w+) \|$", page, re.MULTILINE)
+    assert len(rows) >= 12
+    for name, oracle in rows:
+        assert PRESETS[name].oracle == oracle, name

@@ -164,7 +164,7 @@ def test_unknown_policy() -> None:
 
 @pytest.mark.parametrize("limit", [-0.1, math.nan, math.inf, -math.inf])
 def test_limits_that_are_none(limit: float) -> None:
-    with pytest.raises(InputError, match=r"max_drop is .*, should be 0 or more"):
+    with pytest.raises(InputError, match=r"--max-drop must be 0 or more points, not "):
         judge(BASE, limit)
 
 
@@ -177,7 +177,7 @@ def test_one_failure_outweighs_everything() -> None:
     verdict = judge(record_with(policies, coverage=coverage), 2.0)
     assert verdict.status == "fail"
     assert "worst-static-7" in verdict.sentence
-    assert "1 of 2 judged policies fails" in verdict.sentence
+    assert "Of the 2 cases judged, 1 fails" in verdict.sentence
 
 
 def test_incomplete_coverage_keeps_a_pass_back() -> None:
@@ -348,7 +348,7 @@ def test_decisions_are_told_in_the_words_of_their_task(record: Record, says: str
 
 
 def test_single_choices_have_no_score_to_judge() -> None:
-    with pytest.raises(InputError, match=r"is one class, which has no score .*; give max_drop$"):
+    with pytest.raises(InputError, match=r"is one class, which has no score .*; give --max-drop$"):
         judge(BASE, 2.0, of_scores=True)
-    with pytest.raises(InputError, match="max_score_drop is -1, should be 0 or more"):
+    with pytest.raises(InputError, match="--max-score-drop must be 0 or more points, not -1"):
         judge(graded("ctc"), -1.0, of_scores=True)

@@ -40,7 +40,12 @@ def rerun(text: str, folder: Path) -> str:
         ran = subprocess.run(  # noqa: S603  (the page's own commands)
             ["/bin/bash", "-c", f"code=0\n{script}"],
             cwd=folder,
-            env=os.environ | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"},
+            # Whatever is installed there, what runs is this checkout.
+            env=os.environ
+            | {
+                "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+                "PYTHONPATH": str(DOCS.parent / "src"),
+            },
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             text=True,

@@ -114,12 +114,12 @@ def judge(
             single choices, which have no score.
     """
     if not (math.isfinite(max_drop) and max_drop >= 0):
-        name = "max_score_drop" if of_scores else "max_drop"
-        raise InputError(f"{name} is {max_drop:g}, should be 0 or more, in percentage points")
+        name = "--max-score-drop" if of_scores else "--max-drop"
+        raise InputError(f"{name} must be 0 or more points, not {max_drop:g}")
     if of_scores and not any(one.score_change for one in record.policies):
         raise InputError(
-            f"max_score_drop: a decision of this run is {record.subject.decision or 'one class'}, "
-            "which has no score beside right and wrong; give max_drop"
+            f"--max-score-drop: a decision of this run is {record.subject.decision or 'one class'},"
+            " which has no score beside right and wrong; give --max-drop"
         )
     limit = _Limit(max_drop, of_scores)
     pairs = pairs_of(record) if policy is None else []
@@ -241,7 +241,7 @@ def _doubts(record: Record, judged: list[PolicyResult]) -> list[str]:
     """What keeps the run from passing, whatever the numbers say; the weightiest first."""
     doubts = []
     if not judged or all(policy.agreement.n == 0 for policy in judged):
-        doubts.append("there is nothing to judge: no example was measured under a judged policy.")
+        doubts.append("there is nothing to judge: no policy to judge was measured on any example.")
     if not record.coverage.complete:
         count = len(record.subject.uncovered)
         places = f"{count} point{'s' * (count != 1)} of the network" if count else "the network"
@@ -253,8 +253,8 @@ def _doubts(record: Record, judged: list[PolicyResult]) -> list[str]:
         size, count = record.float_otherwise
         alike = "each by itself" if size == 1 else f"in batches of {size}"
         doubts.append(
-            f"in float already the answer depends on the batch: {alike} it is another on {count} "
-            f"of {len(record.table)} inputs, so there is no one answer to compare with."
+            f"even in float the answer depends on the batch: {alike} it is another on {count} of "
+            f"{len(record.table)} inputs, so there is no one answer to compare with."
         )
     failed = [policy.name for policy in judged if policy.numeric_failures.k]
     if failed:
@@ -294,8 +294,9 @@ def _overall_sentence(status: Status, judgements: tuple[Judgement, ...], doubts:
     one = {"pass": "passes", "fail": "fails", "inconclusive": "is inconclusive"}
     several = {"pass": "pass", "fail": "fail", "inconclusive": "are inconclusive"}
     verb = (one if len(same) == 1 else several)[status]
-    share = "All" if len(same) == len(judgements) else f"{len(same)} of"
-    return f"{leading} {share} {len(judgements)} judged policies {verb}."
+    n = len(judgements)
+    share = f"{len(same)}" if len(same) < n else "both" if n == 2 else "all"
+    return f"{leading} Of the {n} cases judged, {share} {verb}."
 
 
 def _severity(judgement: Judgement) -> tuple[float, float, float]:

@@ -7,6 +7,7 @@ import pytest
 
 from bitcliff.cli.main import run
 from bitcliff.record import Record, write_record
+from tests.a_record import with_conditions
 from tests.record.test_across import with_wrong
 
 Capture = pytest.CaptureFixture[str]
@@ -45,6 +46,20 @@ def test_what_got_worse_is_told(here: Path, record: Record, capsys: Capture) -> 
     assert told["uniform-8"]["change"]["lost"] == len(told["uniform-8"]["lost"]) > 10
 
 
+def test_runs_that_have_only_float_in_common_are_told(
+    here: Path, record: Record, capsys: Capture
+) -> None:
+    even = with_conditions(record, lambda one: one.kind == "uniform")
+    worst = with_conditions(record, lambda one: one.kind == "worst")
+    for name, one in {"even": even, "worst": worst}.items():
+        (here / name).mkdir()
+        write_record(one, here / name)
+    assert run(["runs", "--compare", "even", "even"]) == 0
+    assert "in common" not in capsys.readouterr().out
+    assert run(["runs", "--compare", "even", "worst"]) == 0
+    assert "The two runs have nothing in common but float" in capsys.readouterr().out
+
+
 def test_the_table_and_the_page_are_written(here: Path, capsys: Capture) -> None:
     written = ["--csv", "t.csv", "--parquet", "t.parquet", "--page", "h.html"]
     assert run(["runs", *written, "--store", "s.sqlite"]) == 0
@@ -58,7 +73,7 @@ def test_the_table_and_the_page_are_written(here: Path, capsys: Capture) -> None
     [
         ("nosuch", "nosuch: no such folder; give folders that hold runs"),
         ("--model foo", "--model foo: of no run; there is "),
-        ("--since soon", "'--since': 'soon' does not match"),
+        ("--since soon", "'--since': 'soon': give a day such as 2026-11-30"),
         ("--threat all", "'--threat': 'all' is not one of"),
         ("--csv no/t.csv", "--csv no/t.csv: cannot be written"),
         ("--store runs", "--store runs: cannot be used"),
@@ -79,3 +94,15 @@ def test_bad_input_is_one_line(here: Path, capsys: Capture, arguments: str, word
     (line,) = [one for one in err.splitlines() if not one.startswith("[")]
     assert words in line
     assert not list(here.glob("*.html"))
+
+
+def test_the_table_has_as_many_columns_as_fit(
+    here: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for width, heads in ((80, "run n verdict"), (160, "run began command model data n verdict")):
+        monkeypatch.setenv("COLUMNS", str(width))
+        assert run(["runs"]) == 0
+        first, *rows = capsys.readouterr().out.splitlines()
+        assert first.split() == [*heads.split(), "worst", "change"]
+        assert sum(row.startswith(("runs/a ", "runs/b ")) for row in rows) == 2
+        assert rows.index("2 runs") == 2

@@ -32,7 +32,7 @@ def test_the_gate_warns_as_the_report_does(
 ) -> None:
     write_record(answering([(n % 10, (n + (n > 12)) % 10) for n in range(100)]), tmp_path)
     run(["gate", str(tmp_path)])
-    assert "\nWarning: In float already only" in capsys.readouterr().out
+    assert "\nWarning: Even in float, only" in capsys.readouterr().out
     run(["gate", str(tmp_path), "--json"])
     (told,) = json.loads(capsys.readouterr().out)["warnings"]
     assert "not clearly better than by chance" in told
@@ -126,4 +126,4 @@ def test_a_limit_of_decisions_or_of_scores(
     assert run([command, str(stored), *both]) == 2
     assert "--max-drop has no effect with --max-score-drop" in capsys.readouterr().err
     assert run([command, str(stored), "--max-score-drop", "2"]) == 2
-    assert "has no score beside right and wrong; give max_drop" in capsys.readouterr().err
+    assert "has no score beside right and wrong; give --max-drop" in capsys.readouterr().err

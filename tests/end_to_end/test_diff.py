@@ -23,7 +23,7 @@ def compared(workplace: Path) -> Path:
     )
     assert done.returncode == 1, done.stderr
     assert "Fails: from vllm-int8-token to coarse, accuracy drops by" in done.stdout
-    assert "Values part first at layers.0: its inputs are rounded otherwise" in done.stdout
+    assert "Values first differ at layers.0: its inputs are rounded differently" in done.stdout
     return workplace
 
 

@@ -31,7 +31,7 @@ def test_the_terminal_says_what_holds(tmp_path: Path) -> None:
     shipped = ("--numerics", "mxfp4-rceil", *FEW, "--exclude", "stages.1*", "--signals", "all")
     done = bitcliff(tmp_path, "guard", "base-digits", *shipped, "--out", "run")
     assert done.returncode == 0, done.stderr
-    assert "But for a chance of 20.0 % over the 24 examples that calibrated it" in done.stdout
+    assert "Except with a chance of 20.0 % over the 24 examples that calibrated it" in done.stdout
     assert "The guard looks at: all signals" in done.stdout
 
 

@@ -4,6 +4,7 @@ import pytest
 
 from bitcliff.record import Condition, ExampleRow, Outcome, Record
 from bitcliff.report.basis import (
+    batches_note,
     chance,
     float_on_same,
     is_partial,
@@ -118,13 +119,17 @@ def test_float_that_depends_on_its_batch_is_warned_of_and_does_not_pass() -> Non
     record = record_of_rows(example_record().observed, rows, [alone, batch])
     # The batch changes 200 answers, and does so in float: nothing is lost to the runtime.
     assert [one.flips.all.k for one in record.policies] == [0, 0]
+    assert "-batch, 8 examples shared a batch;" in batches_note(record)
+    assert batches_note(example_record()) == ""
     assert record.float_otherwise == (8, 200)
     assert record.at_risk == []
     told = next(one for one in warnings(record) if "in batches of 8 it answers 200 of 400" in one)
-    assert told.endswith("what is measured in such batches is compared with float in the same.")
+    assert told.endswith(
+        "what is measured in such batches is compared with float in the same batches."
+    )
     verdict = judge(record, 2.0)
     assert verdict.status == "inconclusive"
-    assert "in float already the answer depends on the batch" in verdict.sentence
+    assert "even in float the answer depends on the batch" in verdict.sentence
 
 
 def test_of_several_outputs_the_judged_one_is_named() -> None:

@@ -156,7 +156,7 @@ def test_float_that_guesses_is_said_loudly() -> None:
     record = example_record()
     wrong = record.table.model_copy(update={"labels": (record.table.prediction + 1) % 1000})
     text = flowing(shown(record_of(record.observed.model_copy(update={"examples": wrong}))))
-    assert "Warning: In float already only 0.0 % (0/20) of the images are right" in text
+    assert "Warning: Even in float, only 0.0 % (0/20) of the images are right" in text
     assert "--label-map" in text
     assert "by chance" not in shown(example_record())
 

@@ -7,9 +7,11 @@ import safetensors.torch
 import torch
 from torch import nn
 
-from bitcliff.adapters import DataOptions, load_examples, load_model
+from bitcliff.adapters import DataOptions, ModelOptions, load_examples, load_model
+from bitcliff.errors import InputError
 from bitcliff.points import discover
 from bitcliff.policy.stored import read_policy
+from bitcliff.tasks import task_of
 from bitcliff.train.measure import correct_predictions
 from bitcliff.zoo.shipped import FOLDER, SHIPPED
 
@@ -56,3 +58,13 @@ def test_the_three_are_one_architecture_and_different_networks() -> None:
     assert not torch.equal(networks[0]["conv1.weight"], networks[1]["conv1.weight"])
     assert not torch.equal(networks[1]["conv1.weight"], networks[2]["conv1.weight"])
     assert isinstance(load_model("base-digits").module, nn.Module)
+
+
+def test_how_it_is_built_is_settled_and_what_it_decides_may_be_asked() -> None:
+    asked = ModelOptions(mean=(0.5,), crop=0.9, num_classes=10)
+    with pytest.raises(InputError, match="MODEL base-digits: takes no --crop, --mean: ten classes"):
+        load_model("base-digits", options=asked)
+    with pytest.raises(InputError, match="takes no --num-classes: ten classes"):
+        load_model("base-digits", options=ModelOptions(num_classes=7))
+    subject = load_model("base-digits", options=ModelOptions(task="classification:top2"))
+    assert "the 2 with the largest scores" in task_of(subject.module).words

@@ -22,6 +22,7 @@ _NETWORKS: dict[str, Callable[[], nn.Module]] = {
 }
 
 _TEN = (None, 10)
+_SETTLED = sorted({*ModelOptions.model_fields} - {"num_classes", "initial", "task"})
 
 
 def load_zoo(name: str, weights: Weights | None, options: ModelOptions) -> Subject:
@@ -46,9 +47,12 @@ def load_shipped(name: str, weights: Weights | None, options: ModelOptions) -> S
 
 
 def _load(name: str, architecture: str, weights: Weights | None, options: ModelOptions) -> Subject:
-    usual = ModelOptions(num_classes=options.num_classes, initial=options.initial)
+    # What a decision is may be asked of any network; how this one is built and fed is settled.
+    usual = options.model_copy(update=dict.fromkeys(_SETTLED))
     if options != usual or options.num_classes not in _TEN:
-        raise InputError(f"MODEL {name}: takes no options: ten classes, images as they are")
+        given = [one for one in _SETTLED if getattr(options, one) is not None] or ["num_classes"]
+        names = ", ".join(f"--{one.replace('_', '-')}" for one in given)
+        raise InputError(f"MODEL {name}: takes no {names}: ten classes, images as they are")
     module = _NETWORKS[architecture]()
     if weights is not None:
         load_weights(module, weights, name)

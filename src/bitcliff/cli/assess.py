@@ -45,7 +45,11 @@ def subject_options() -> list[click.Option]:
     return [*options_of(ModelOptions), *options_of(DataOptions)]
 
 
-@click.command(cls=SettingsCommand, made=_settings_options)
+@click.command(
+    short_help="Audit MODEL under quantization, and judge it.",
+    cls=SettingsCommand,
+    made=_settings_options,
+)
 @click.argument("model", default="efficientnet-lite0")
 @click.option("--data", help="Folder, .npz, .csv, hf:DIR, oxford-iiit-pet:DIR or a built-in.")
 @click.option("--weights", type=click.Path(path_type=Path), help="FILE.safetensors or .pt.")

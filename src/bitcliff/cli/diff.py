@@ -33,6 +33,7 @@ def _settings_options() -> Iterable[click.Option]:
 
 
 @click.command(
+    short_help="Set format B against A: which decisions differ, and why.",
     cls=SettingsCommand,
     made=_settings_options,
     params=[option for option in assess.params if option.name in _AS_FOR_ASSESS],

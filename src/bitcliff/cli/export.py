@@ -8,7 +8,7 @@ from bitcliff.cli.display import Display, stdout_set_aside
 from bitcliff.cli.output import reader_may_leave
 
 
-@click.command()
+@click.command(short_help="Write RUN's network as an ONNX file that quantizes as it did.")
 @click.argument("run", type=click.Path(path_type=Path))
 @click.option("--policy", help="The run's policy that decides on the bits; see above.")
 @click.option(

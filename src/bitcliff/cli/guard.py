@@ -21,6 +21,7 @@ def _settings_options() -> list[click.Option]:
 
 
 @click.command(
+    short_help="Fit a rule that says which inputs to run again in float.",
     cls=SettingsCommand,
     made=_settings_options,
     params=[option for option in assess.params if option.name in _AS_FOR_ASSESS],

@@ -25,6 +25,7 @@ def _settings_options() -> list[click.Option]:
 
 
 @click.command(
+    short_help="Prove that no request changes another, or find one that does.",
     cls=SettingsCommand,
     made=_settings_options,
     params=[option for option in assess.params if option.name in _AS_FOR_ASSESS],
@@ -35,7 +36,12 @@ def _settings_options() -> list[click.Option]:
     "--numerics",
     help="Instead of a runtime, a shipped format (`bitcliff numerics`) or FILE.yaml, simulated.",
 )
-@click.option("--examples", default=60, show_default=True, help="Victims, at most; 0 keeps all.")
+@click.option(
+    "--examples",
+    default=60,
+    show_default=True,
+    help="Victims, at most; 0 keeps all.",
+)
 @click.option(
     "--out",
     type=click.Path(path_type=Path),
@@ -43,13 +49,12 @@ def _settings_options() -> list[click.Option]:
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the record on stdout.")
 def isolate(**options: Any) -> int:
-    """Prove that a batch cannot change a request by quantization, or find one that does.
+    """Prove that quantization lets no request in a batch change another, or find one that does.
 
-    With --numerics every example is followed through the network: where no group of values that
-    shares a scale can hold two examples, and padding enters none, they are isolated from
-    quantization. Where that is not proved, and with a runtime, which is a black box, companions
-    are looked for: each victim is run alone, in random batches, and beside the worst companions
-    that can be found.
+    With --numerics every example is followed through the network. If no two examples share a
+    scale, and padding shares none with them, they are proved isolated from quantization. If not,
+    and always with a runtime, which is a black box, companions are looked for: each victim is run
+    alone, in random batches, and beside the worst companions that can be found.
 
     Exit codes: 0 proved isolated from quantization, 1 a counterexample was found, 2 bad input, 3
     neither: no proof, and no companion found.

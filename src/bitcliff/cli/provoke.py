@@ -30,6 +30,7 @@ def _settings_options() -> list[click.Option]:
 
 
 @click.command(
+    short_help="Look for inputs that float gets right and a format does not.",
     cls=SettingsCommand,
     made=_settings_options,
     params=[option for option in assess.params if option.name in _AS_FOR_ASSESS],
@@ -60,11 +61,12 @@ def _settings_options() -> list[click.Option]:
 def provoke(**options: Any) -> int:
     """Look near each example for an input on which float is right and the format is wrong.
 
-    Float must be right there by --delta, so that no near tie counts. Each set is searched in two
-    ways where it has gradients, beside random inputs at equal cost and a search that must find
-    nothing: float against float nudged by a millionth.
+    Float must be right there by --delta, so that no near tie counts. Sets that have gradients are
+    searched in two ways. Two controls stand beside them: random inputs at equal cost, and a search
+    that must find nothing, of float against float nudged by a millionth.
 
-    With --universal it looks instead, for each class, for one trigger for all inputs.
+    With --universal it looks instead for one trigger that turns all inputs to a class, for each
+    class in turn.
 
     Exit codes: 0 done (with --max-provoked: passed), 1 the gate failed, 2 bad input, 3
     inconclusive.

@@ -8,6 +8,7 @@ import click
 
 from bitcliff.cli.display import Display
 from bitcliff.cli.output import print_json, reader_may_leave
+from bitcliff.cli.values import Day
 
 if TYPE_CHECKING:
     from bitcliff.record import Record
@@ -17,13 +18,17 @@ if TYPE_CHECKING:
 
 _FILTERS = ("model", "numerics", "threat", "verdict", "command", "since", "until")
 _OF_A_TABLE = ("folders", *_FILTERS, "store", "csv", "parquet", "page", "to")
-_DAY = click.DateTime(formats=["%Y-%m-%d"])
 _FILE = click.Path(path_type=Path)
+# Of the table's columns, what is left where all do not fit.
+_NARROWER = (
+    ("run", "began", "model", "n", "verdict", "worst change"),
+    ("run", "n", "verdict", "worst change"),
+)
 # Ids that the terminal lists of each condition.
 _LISTED = 12
 
 
-@click.command()
+@click.command(short_help="List runs, compare two, or draw a model's history.")
 @click.argument("folders", nargs=-1, type=click.Path(path_type=Path))
 @click.option("--model", help="Only models that fit this pattern, such as 'timm:resnet*'.")
 @click.option("--numerics", help="Only with a figure in a format or runtime that fits this.")
@@ -32,7 +37,11 @@ _LISTED = 12
     type=click.Choice(["none", "allocation", "input", "company", "co-trained"]),
     help="Only with a figure at this threat level.",
 )
-@click.option("--verdict", type=click.Choice(["pass", "fail", "inconclusive"]))
+@click.option(
+    "--verdict",
+    type=click.Choice(["pass", "fail", "inconclusive"]),
+    help="Only runs that ended so, by their own threshold.",
+)
 @click.option(
     "--command",
     type=click.Choice(
@@ -40,9 +49,11 @@ _LISTED = 12
     ),
     help="Only runs that this command made or worked on.",
 )
-@click.option("--since", type=_DAY, help="Begun on this day or later, UTC, as in 2026-11-30.")
-@click.option("--until", type=_DAY, help="Begun on this day or before.")
-@click.option("--compare", nargs=2, type=_FILE, help="What got worse from run A to run B.")
+@click.option("--since", type=Day(), help="Begun on this day or later, UTC, as in 2026-11-30.")
+@click.option("--until", type=Day(), help="Begun on this day or before.")
+@click.option(
+    "--compare", nargs=2, type=_FILE, metavar="A B", help="What got worse from run A to run B."
+)
 @click.option(
     "--by-name",
     is_flag=True,
@@ -101,10 +112,9 @@ def _list(options: dict[str, Any]) -> int:
             check_writable(options[name], f"--{name}")
     put = tracker(options["to"]) if options["to"] is not None else None
     asked = {name: options[name] for name in _FILTERS}
-    days = {name: asked[name] and asked[name].date().isoformat() for name in ("since", "until")}
     with opened(options["store"]) as archive, Display() as display:
         archive.update(options["folders"] or (Path("runs"),), display.progress)
-        found, refused = archive.runs(Wanted(**{**asked, **days})), archive.refused()
+        found, refused = archive.runs(Wanted(**asked)), archive.refused()
     written = _write(found, refused, options)
     kept = {} if put is None else _put(found, refused, put)
     with reader_may_leave():
@@ -170,19 +180,34 @@ def _print_table(found: "Sequence[Run]") -> None:
     from rich.console import Console
     from rich.table import Table
 
+    from bitcliff.report.console import fitting
     from bitcliff.report.formatting import NOTHING, clean
 
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for heading in ("run", "began", "command", "model", "data", "n", "verdict", "worst change"):
-        table.add_column(heading, overflow="fold")
-    for run in found:
-        command = ", ".join(filter(None, [run.command, run.also]))
-        n = NOTHING if run.examples is None else str(run.examples)
-        cells = [run.path, run.started[:16].replace("T", " "), command, run.model, run.data, n]
-        table.add_row(*(clean(one) for one in cells), run.verdict or NOTHING, _worst(run.figures))
+    rows = [
+        {
+            "run": clean(run.path),
+            "began": clean(run.started[:16].replace("T", " ")),
+            "command": ", ".join(filter(None, [run.command, run.also])),
+            "model": clean(run.model),
+            "data": clean(run.data),
+            "n": NOTHING if run.examples is None else str(run.examples),
+            "verdict": run.verdict or NOTHING,
+            "worst change": _worst(run.figures),
+        }
+        for run in found
+    ]
+
+    def table(columns: "Sequence[str]") -> Table:
+        made = Table(box=None, pad_edge=False, header_style="bold")
+        for heading in columns:
+            made.add_column(heading, overflow="fold")
+        for row in rows:
+            made.add_row(*(row[heading] for heading in columns))
+        return made
+
     console = Console(markup=False, highlight=False)
-    if found:
-        console.print(table)
+    if rows:
+        console.print(fitting(map(table, (list(rows[0]), *_NARROWER)), console))
     click.echo(f"{len(found)} run{'s' if len(found) != 1 else ''}")
 
 
@@ -240,12 +265,14 @@ def _print_comparison(a: Path, b: Path, after: "Record", found: "Sequence[Across
     worse = [clean(one.name, 40) for one in found if one.direction < 0]
     told = f"got worse: {', '.join(worse)}" if worse else "nothing is shown to have got worse"
     click.echo(f"From {clean(str(a))} to {clean(str(b))}, on {len(after.table)} examples: {told}.")
-    table = Table(box=None, pad_edge=False, header_style="bold")
+    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")
     for heading in ("", "n", "lost", "gained", "points (95 %)", "Holm p", ""):
         table.add_column(heading, overflow="fold")
     for one in found:
         table.add_row(clean(one.name, 40), *change_cells(one))
     Console(markup=False, highlight=False).print(table)
+    if len(found) == 1 and after.policies:
+        click.echo("The two runs have nothing in common but float: no policy, format or runtime.")
     for one in found:
         if one.lost:
             more = f" and {len(one.lost) - _LISTED} more" if len(one.lost) > _LISTED else ""

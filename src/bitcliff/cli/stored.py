@@ -69,11 +69,9 @@ def gate(
     if max_provoked is not None:
         _refuse_beside("max_provoked", ("max_drop", "max_score_drop", "policy", "form"))
         return _gate_provoked(run, max_provoked, as_json)
-    if max_score_drop is not None:
-        _refuse_beside("max_score_drop", ("max_drop",))
+    name, limit = _limit(max_drop, max_score_drop)
     record = finished_record(run)
-    limit = max_drop if max_score_drop is None else max_score_drop
-    verdict = judge(record, limit, policy, of_scores=max_score_drop is not None)
+    verdict = judge(record, limit, policy, of_scores=name == "max_score_drop")
     weights = record.provenance.weights_sha256
     if form is not None:
         _refuse_beside("form", ("as_json",))
@@ -82,7 +80,6 @@ def gate(
             click.echo(_in_form(form, record, verdict), nl=False)
         elif as_json:
             subject = {"model": record.subject.model, "weights_sha256": weights}
-            name = "max_drop" if max_score_drop is None else "max_score_drop"
             told = subject | {name: limit} | asdict(verdict)
             told["warnings"] = warnings(record)
             click.echo(json.dumps(told, indent=2))
@@ -108,6 +105,14 @@ def _in_form(form: str, record: "Record", verdict: "Verdict") -> str:
     if form == "sarif":
         return render_sarif(record, verdict, __version__)
     return render_model_card(record)
+
+
+def _limit(max_drop: float, max_score_drop: float | None) -> tuple[str, float]:
+    """Of decisions or, where it is given, of the mean score: its name, and how many points."""
+    if max_score_drop is None:
+        return "max_drop", max_drop
+    _refuse_beside("max_score_drop", ("max_drop",))
+    return "max_score_drop", max_score_drop
 
 
 def _refuse_beside(given: str, idle: tuple[str, ...]) -> None:
@@ -167,12 +172,10 @@ def report(run: Path, max_drop: float | None, max_score_drop: float | None) -> i
     from bitcliff.run.run_directory import finished_record
     from bitcliff.verdict import judge
 
-    if max_score_drop is not None:
-        _refuse_beside("max_score_drop", ("max_drop",))
     record = finished_record(run)
-    threshold = record.settings.max_drop if max_drop is None else max_drop
-    limit = threshold if max_score_drop is None else max_score_drop
-    verdict = judge(record, limit, of_scores=max_score_drop is not None)
+    own = record.settings.max_drop if max_drop is None else max_drop
+    name, limit = _limit(own, max_score_drop)
+    verdict = judge(record, limit, of_scores=name == "max_score_drop")
     directory = run if run.is_dir() else run.parent
     write_run_report(record, verdict, directory)
     with reader_may_leave():

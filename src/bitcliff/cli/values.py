@@ -1,6 +1,7 @@
-"""Reading option values: bit ranges, lists of numbers."""
+"""Reading option values: bit ranges, lists of numbers, days."""
 
 import math
+from datetime import date
 from typing import Any
 
 import click
@@ -64,3 +65,15 @@ class Numbers(click.ParamType):  # type: ignore[type-arg]
         if not all(map(math.isfinite, numbers)):
             self.fail(f"{value!r}: give numbers separated by commas, such as 4,5.5,7", param, ctx)
         return numbers
+
+
+class Day(click.ParamType):  # type: ignore[type-arg]
+    """A day, as in 2026-11-30, and as that text."""
+
+    name = "day"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        try:
+            return date.fromisoformat(value).isoformat()
+        except ValueError:
+            self.fail(f"{value!r}: give a day such as 2026-11-30", param, ctx)

@@ -54,6 +54,17 @@ def partial_notes(record: Record) -> list[str]:
     ]
 
 
+def batches_note(record: Record) -> str:
+    """How many examples ran together where a name ends in `-batch`; empty where none does."""
+    sizes = sorted({policy.condition.batch_size or 1 for policy in record.policies} - {1})
+    return (
+        f"Where a name ends in -batch, {' or '.join(map(str, sizes))} examples shared a batch; "
+        "the same without it: each example by itself."
+        if sizes
+        else ""
+    )
+
+
 def folding_note(record: Record) -> str:
     """What folding BatchNorm changed, in a sentence; empty where it was not asked for."""
     folding = record.folding
@@ -116,7 +127,7 @@ def _chance_note(record: Record) -> str:
     if found.low > by_chance:
         return ""
     return (
-        f"In float already only {rate_text(found)} of the {noun(record)} are right, 95 % interval "
+        f"Even in float, only {rate_text(found)} of the {noun(record)} are right, 95 % interval "
         f"{rate_interval(found)}: not clearly better than by chance ({percent(by_chance)}). "
         "Are pixels normalised as the network takes them (--mean, --std, --channels), do labels "
         "name its outputs (--label-map), or does another output hold the classes (--output)?"
@@ -148,8 +159,8 @@ def _batch_note(record: Record) -> str:
     alike = "each by itself" if size == 1 else f"in batches of {size}"
     return (
         f"Float itself depends on its batch: {alike} it answers {count} of "
-        f"{len(record.table)} {noun(record)} otherwise than shown for float. So what is measured "
-        "in such batches is compared with float in the same."
+        f"{len(record.table)} {noun(record)} differently from what is shown for float. So what is "
+        "measured in such batches is compared with float in the same batches."
     )
 
 

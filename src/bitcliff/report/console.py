@@ -6,6 +6,7 @@ from bitcliff.record import PolicyResult, Record
 from bitcliff.record.decisions import scored_by, whole_outcome
 from bitcliff.record.figures import Likelihood
 from bitcliff.report.basis import (
+    batches_note,
     effort_note,
     float_on_same,
     folding_note,
@@ -32,6 +33,8 @@ from bitcliff.types.rate import ErrorRates, Rate
 from bitcliff.verdict import Status, Verdict
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from rich.console import Console
     from rich.table import Table
 
@@ -72,7 +75,8 @@ def render_summary(record: Record, verdict: Verdict, console: "Console") -> None
     console.print(Text(f"{finding.title}.", style="bold").append(f" {finding.loss}", "not bold"))
     console.print()
     hidden = _hidden(record, verdict)
-    console.print(_fitting_table(record, verdict, hidden, console))
+    tables = (_table(record, verdict, hidden, columns) for columns in _WIDTHS)
+    console.print(fitting(tables, console))
     console.print()
     for line in _closing(record, finding, hidden):
         console.print(Text(line))
@@ -92,16 +96,17 @@ def _hidden(record: Record, verdict: Verdict) -> set[str]:
     }
 
 
-def _fitting_table(
-    record: Record, verdict: Verdict, hidden: set[str], console: "Console"
-) -> "Table":
-    """The first choice of columns that fits the terminal, so that no cell wraps or is cut."""
-    tables = (_table(record, verdict, hidden, columns) for columns in _WIDTHS)
+def fitting(tables: "Iterable[Table]", console: "Console") -> "Table":
+    """The first that fits the terminal, so that no cell wraps or is cut; else the last.
+
+    Raises:
+        ValueError: there is none.
+    """
     endless = console.options.update(max_width=10_000)
-    fitting = (
-        one for one in tables if console.measure(one, options=endless).maximum <= console.width
-    )
-    return next(fitting, None) or _table(record, verdict, hidden, _WIDTHS[-1])
+    for table in tables:
+        if console.measure(table, options=endless).maximum <= console.width:
+            return table
+    return table
 
 
 def _table(record: Record, verdict: Verdict, hidden: set[str], columns: tuple[str, ...]) -> "Table":
@@ -220,6 +225,7 @@ def _closing(record: Record, finding: Finding, hidden: set[str]) -> list[str]:
         repeats_short(record, finding.worst),
         nudged_sentence(record, finding.worst),
         *partial_notes(record),
+        batches_note(record),
         folding_note(record),
         labelling and f"Labels: {clean(labelling, 300)}.",
         effort_note(record),

@@ -20,7 +20,7 @@ _TASKS = {"classification": "image-classification", "next-token": "text-generati
 
 
 def render_markdown(record: Record, verdict: Verdict, warnings: list[str]) -> str:
-    """A summary for a pull request: the verdict, a row for each judged policy, what to know."""
+    """A summary for a pull request: the verdict, a row for each policy judged, what to know."""
     scored, subject = verdict.of_scores, record.subject
     decided = "As wanted" if whole_outcome(subject) else "Right"
     measured = f"Of each {scored_by(subject)}" if scored else decided
@@ -58,7 +58,7 @@ def _escaped(text: str) -> str:
 
 
 def render_sarif(record: Record, verdict: Verdict, version: str) -> str:
-    """SARIF 2.1.0, which code scanning reads: a result for each judged policy that does not pass,
+    """SARIF 2.1.0, which code scanning reads: a result for each policy judged that does not pass,
     and one for a run that does not although each of them does."""
     cases = list(verdict.judgements)
     if all(one.status == "pass" for one in cases):

@@ -154,7 +154,7 @@ def _between(record: Record, pair: Pair) -> Finding:
     """Two that were set side by side."""
     a, b = (clean(side.name, 60) for side in pair.sides)
     differ, change = pair.decisions, pair.change
-    title = f"{b} decides {differ.k} of {differ.n} {noun(record, differ.n)} otherwise than {a}"
+    title = f"{b} decides {differ.k} of {differ.n} {noun(record, differ.n)} differently from {a}"
     loss = "There are no labels to tell which of the two is right."
     compared = [("By both", pair.right(pair.a))]
     if change is not None:

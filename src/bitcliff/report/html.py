@@ -13,6 +13,7 @@ from bitcliff.record.decisions import measured, scored_by
 from bitcliff.record.measurement import Measurement
 from bitcliff.report import view
 from bitcliff.report.basis import (
+    batches_note,
     effort_note,
     output_note,
     partial_notes,
@@ -28,7 +29,7 @@ from bitcliff.report.formatting import class_name, clean, noun
 from bitcliff.report.nudge_stability import any_repeated, repeats_sentence
 from bitcliff.report.plot import colour_rules
 from bitcliff.report.policies import policy_groups
-from bitcliff.report.risk import SHOWN, at_risk_cards, changed_by
+from bitcliff.report.risk import SHOWN, at_risk_cards, by_format, changed_by
 from bitcliff.report.section import Section
 from bitcliff.report.thumbnails import safe_thumbnail
 from bitcliff.verdict import Verdict
@@ -138,6 +139,7 @@ def _context(record: Record, verdict: Verdict) -> dict[str, Any]:
         "float_accuracy": record.float_.accuracy,
         "float_worst": record.float_.worst_class,
         "risk": at_risk_cards(record),
+        "by_format": by_format(record),
         "n_risk": len(record.at_risk),
         "n_examples": subject.n_examples,
         "risk_shown": SHOWN,
@@ -152,6 +154,7 @@ def _context(record: Record, verdict: Verdict) -> dict[str, Any]:
         "searched": view.searched(record),
         "bought": effort_note(record),
         "partial": partial_notes(record),
+        "batches": batches_note(record),
         "warnings": warnings(record),
         "output": output_note(record),
         "any_repeated": any_repeated(record),

@@ -8,7 +8,7 @@ from bitcliff.verdict import Judgement, Verdict
 
 
 def render_junit(record: Record, verdict: Verdict) -> str:
-    """One test case a judged policy; one more where only the run as a whole is inconclusive.
+    """One test case for each policy judged; one more where only the run as a whole is inconclusive.
 
     A fail is a `<failure>`. Inconclusive is an `<error>`: JUnit's word for a test that could not
     come to an answer. `<skipped>` would be shown as harmless and let the build pass, which an

@@ -75,11 +75,12 @@ def nudged_sentence(record: Record, policy: PolicyResult | None) -> str:
     counts = nudged_right(record, policy) if policy is not None else []
     if policy is None or policy.accuracy is None or not counts:
         return ""
-    low, high, n = min(counts), max(counts), policy.accuracy.n
+    low, high, right = min(counts), max(counts), policy.accuracy
     span = f"{low}" if low == high else f"{low} to {high}"
+    still, instead = ("still ", "") if low == high == right.k else ("", f" instead of {right.k}")
     return (
         f"With the same bits and the {noun(record, 1)} nudged by one part in a million, "
-        f"{span} of {n} {'is' if high == 1 else 'are'} right instead of {policy.accuracy.k}."
+        f"{still}{span} of {right.n} {'is' if high == 1 else 'are'} right{instead}."
     )
 
 

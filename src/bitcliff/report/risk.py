@@ -5,12 +5,13 @@ from dataclasses import dataclass
 from bitcliff.record import ExampleRow, Outcome, PolicyResult, Record
 from bitcliff.report.differing import Pieces, differing
 from bitcliff.report.drawings import bit_strip, bit_words, data_uri
-from bitcliff.report.formatting import class_name, clean, family_order, mean_text
+from bitcliff.report.formatting import NOTHING, class_name, clean, family_order, mean_text
 from bitcliff.report.nudge_stability import count_stays
 from bitcliff.report.thumbnails import safe_thumbnail
 from bitcliff.report.waveform import drawn_waveform
 
 SHOWN = 12
+LISTED = 100
 # Characters of a text.
 _LONGEST = 600
 
@@ -62,6 +63,54 @@ def at_risk_cards(record: Record) -> list[AtRisk]:
         if broken is not None:
             cards.append(_card(record, row, *broken))
     return cards
+
+
+@dataclass(frozen=True)
+class ByFormat:
+    """Examples that a format or runtime decides otherwise than float: which of them, and how.
+
+    Attributes:
+        names: of the formats and runtimes. rows: an example, its answer in float, and each one's
+            where it is another, worst margin first. total: of such examples; `LISTED` are in rows.
+    """
+
+    names: list[str]
+    rows: list[list[str]]
+    total: int
+
+
+def by_format(record: Record) -> ByFormat | None:
+    """None where fewer than two formats or runtimes were measured, or none changes anything."""
+    names = [policy.name for policy in record.policies if policy.deployed]
+    places = {name: place for place, name in enumerate(record.table.ids)}
+    examples = (record.examples[places[name]] for name in record.at_risk)
+    changed = [
+        (row, found)
+        for row in examples
+        for found in [[_flipped(row, name) for name in names]]
+        if any(found)
+    ]
+    if len(names) < 2 or not changed:
+        return None
+    rows = [
+        [clean(row.id, 80), _decided_as_text(record, row, None)]
+        + [_decided_as_text(record, row, one) if one else NOTHING for one in found]
+        for row, found in changed[:LISTED]
+    ]
+    return ByFormat([clean(name) for name in names], rows, len(changed))
+
+
+def _flipped(row: ExampleRow, name: str) -> Outcome | None:
+    outcome = row.outcomes.get(name)
+    same = outcome is None or outcome.prediction in (None, row.before(outcome))
+    return None if same else outcome
+
+
+def _decided_as_text(record: Record, row: ExampleRow, outcome: Outcome | None) -> str:
+    """In a table's cell; None: in float."""
+    said = row.said if outcome is None else outcome.said
+    prediction = row.float_prediction if outcome is None else outcome.prediction
+    return class_name(record.subject, prediction) if said is None else clean(said, 160)
 
 
 def _deepest(record: Record, row: ExampleRow) -> tuple[PolicyResult, Outcome] | None:

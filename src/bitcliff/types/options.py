@@ -120,12 +120,12 @@ class DataOptions(Settings):
     split: str = "test"
     """Part of the data, if it has parts."""
     labels: str | None = None
-    """What is wanted of a folder of images: boxes, as COCO's FILE.json or a folder of Pascal VOC's
-    .xml, or a folder of maps of classes."""
+    """Targets for a folder of images: boxes, as COCO's FILE.json or a folder of Pascal VOC's .xml;
+    or class maps, as a folder of images with the same names."""
     label_map: Annotated[
         dict[str, int] | None, Option(default="by class names, else in natural order")
     ] = None
-    """Which of the model's outputs each of the data's labels is: NAME=OUTPUT,NAME=OUTPUT, outputs
+    """Which output of the model each label of the data stands for: NAME=OUTPUT,NAME=OUTPUT, outputs
     counted from 0."""
 
     @field_validator("label_map", mode="before")

@@ -229,6 +229,7 @@ def preset(name: str, told: str = "") -> Format:
         InputError: there is none; the nearest are named.
     """
     if name not in PRESETS:
-        known = nearest(name, PRESETS) or "; `bitcliff numerics` lists what is, or give a FILE.yaml"
+        file = ", or give a FILE.yaml" if told else ""
+        known = nearest(name, PRESETS) or f"; `bitcliff numerics` lists what is{file}"
         raise InputError(f"{told or repr(name)} is not known{known}")
     return PRESETS[name]

@@ -339,7 +339,7 @@ class IsolationSettings(Settings):
     """Random batches for each victim."""
     # Where the data holds more, those that widen the victim's ranges most.
     candidates: int = Field(default=100, ge=1)
-    """Companions from the data for each victim."""
+    """Companions from the data that are tried for each victim."""
     effort: int = Field(default=100, ge=0)
     """Runs of each crafted attack on each victim."""
     seed: int = Field(default=0, ge=0)
@@ -359,15 +359,16 @@ class ProvokeSettings(Settings):
     --universal a patch and linf:8/255 of images, prefix:1 of texts."""
     universal: bool = False
     """Look for one trigger for all inputs that turns the quantized network, and not float, to one
-    class: patch:N, linf:8/255, l2:0.5 or, before texts, prefix:N."""
+    class. The sets are then patch:N, linf:8/255, l2:0.5 or, before texts, prefix:N."""
     target: Annotated[tuple[int, ...], Option(such_as=("0:9", "0,3,5"))] = ()
-    """Classes that a universal trigger may turn to, by number; by default all, up to 20."""
+    """Classes that a universal trigger may turn inputs to, by number; by default all, if there are
+    at most 20."""
     delta: Annotated[float | None, Option(default="a tenth of float's median lead")] = None
     """By how much float must be right, in logits, so that no near tie counts."""
     scheme: str = "onnx"
     """How ranges are taken under --policy: paper (min to max), onnx (zero kept in)."""
     company: Company = "data"
-    """Whom an input shares bits with under --policy margin:...: the data, or the worst for it."""
+    """With whom an input shares bits under --policy margin:...: the data, or the worst for it."""
     effort: int = Field(default=300, ge=8)
     """Forward passes of each search on each example; one backward counts as two."""
     exclude: tuple[str, ...] = ()
@@ -377,8 +378,7 @@ class ProvokeSettings(Settings):
     seed: int = Field(default=0, ge=0)
     """Seed for every random choice."""
     max_provoked: float | None = None
-    """Per cent of the examples that may be made to fail; where it is given, it gates the exit
-    code."""
+    """Per cent of the examples that may be made to fail; if given, it decides the exit code."""
 
     @field_validator("scheme")
     @classmethod

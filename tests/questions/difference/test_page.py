@@ -52,7 +52,7 @@ def plain(cells: list[str]) -> list[str]:
 
 def test_the_headline_is_the_difference_and_names_are_escaped() -> None:
     page = page_of(compared())
-    assert f"{B} decides 4 of 7 examples otherwise than {A}." in text_of(page)
+    assert f"{B} decides 4 of 7 examples differently from {A}." in text_of(page)
     assert "Right under mxfp8-floor and wrong under <b>ort: 2;" in text_of(page)
     assert "<b>ort" not in page
     assert "<i>3" not in page
@@ -66,10 +66,10 @@ def test_without_labels_both_are_held_to_each_other() -> None:
 
 def test_sentences_name_the_first_layer_and_say_why_there_is_none() -> None:
     lines = lines_of(compared())
-    assert lines[0].startswith(f"{B} decides 4 of 7 examples otherwise than {A} (18.4 to 90.1")
+    assert lines[0].startswith(f"{B} decides 4 of 7 examples differently from {A} (18.4 to 90.1")
     assert lines[-1] == (
-        "Values part first at second: its inputs are rounded otherwise (2.9\u00a0% of the values, "
-        "relative squared error 1.75)."
+        "Values first differ at second: its inputs are rounded differently (2.9\u00a0% of the "
+        "values, relative squared error 1.75)."
     )
     unseen = compared(layers=None, no_layers="ort shows no values", sides=[])
     assert lines_of(unseen)[-1] == "Not compared layer by layer: ort shows no values."

@@ -17,7 +17,7 @@ def test_the_page_says_what_is_guaranteed_and_the_figures() -> None:
     made = record()
     page, rule = render_guard(made), rule_asked_for(made)
     text = text_of(page)
-    assert "But for a chance of 20.0 % over the 40 examples that calibrated it" in text.replace(
+    assert "Except with a chance of 20.0 % over the 40 examples that calibrated it" in text.replace(
         "\u00a0", " "
     )
     assert "a batch shares a scale" in text

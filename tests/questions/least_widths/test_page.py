@@ -35,8 +35,8 @@ def line(record: Record, means: Sequence[AtMean]) -> str:
 
 def test_safe_from_a_width_up_with_counts_and_intervals(record: Record) -> None:
     assert line(record, [at(7, 20, 20, 17, 0, 0, safe=6)]) == (
-        "Least width: Safe from 6 bits up, as far as was found, at a mean of 7 bits: changed are 0 "
-        "of 20 answers (0.0 to 16.8\u00a0%); with 5 or more, 17 of 20 (62.1 to 96.8\u00a0%)."
+        "Least width: Safe from 6 bits up, as far as was found, at a mean of 7 bits: 0 of 20 "
+        "answers are changed (0.0 to 16.8\u00a0%); with 5 or more, 17 of 20 (62.1 to 96.8\u00a0%)."
     )
 
 
@@ -45,11 +45,11 @@ def test_what_else_is_told_in_one_line(record: Record) -> None:
     means = [at(4, 2, 1, safe=None), at(5.5, 1, 0, 0, safe=4, even=False), at(4.5, 0, 0, safe=3)]
     assert line(record, means) == (
         "Least width: No least width is safe at a mean of 4 bits: with 4 bits or more at every "
-        "layer, the even allocation alone, changed are 1 of 20 answers (0.1 to 24.9\u00a0%). At "
+        "layer (the even allocation only), 1 of 20 answers are changed (0.1 to 24.9\u00a0%). At "
         "other means, safe from: 5.5: 4 bits; 4.5: 3 bits."
     )
     assert line(record, [at(4.5, 0, 0, safe=3)]).endswith(
-        "changed are 0 of 20 answers (0.0 to 16.8\u00a0%), with all options."
+        "with all options, 0 of 20 answers are changed (0.0 to 16.8\u00a0%)."
     )
     assert not line(record, [])
 

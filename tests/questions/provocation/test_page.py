@@ -23,7 +23,7 @@ def test_the_lines_tell_each_search_and_the_verdict() -> None:
     assert lines[0].startswith("mxfp4-rceil can be made wrong near 2 of 3 examples")
     assert "finds none in 3" in lines[2]
     assert sum(line.startswith("linf:8/255") for line in lines) == 4
-    assert lines[-1].startswith("Inconclusive: made to fail 66.7 % (2/3)")
+    assert lines[-1].startswith("Inconclusive: 66.7 % (2/3) of the examples can be made to fail")
     assert HOSTILE not in "\n".join(lines)
 
 
@@ -44,7 +44,7 @@ def test_where_nothing_is_found_it_is_no_proof() -> None:
     none = PROVOKE.of(
         seen.model_copy(update={"searched": [searched.model_copy(update={"attempts": nothing})]})
     )
-    assert finding(none).startswith("No input was found near any of 3 examples")
+    assert finding(none).endswith("was found near any of 3 examples")
     assert "None was found near any example." in render_provocation(none)
 
 

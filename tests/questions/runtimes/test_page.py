@@ -116,10 +116,10 @@ def test_what_other_processors_decide_is_told_in_page_and_terminal() -> None:
     record = record_in_runtimes(other_processor=elsewhere({3, 7}, checked=9, alike=9))
     page, lines = page_of(record), runtimes_lines(record)
     forecast = (
-        "on processors with VNNI 2/20 (1.2 to 31.7\xa0%) decisions would be other than here, and "
-        "18/20 right where here 20/20 are: the sums of its integer products were simulated. This "
-        "processor's own, simulated pair by pair, gave the runtime's scores to the bit for 9 of 9 "
-        "examples (no nodes fused)."
+        "on processors with VNNI 2/20 (1.2 to 31.7\xa0%) decisions would differ from here, and "
+        "18/20 would be right, where 20/20 are here: the sums of its integer products were "
+        "simulated. This processor's own, simulated pair by pair, gave the runtime's scores to the "
+        "bit for 9 of 9 examples (no nodes fused)."
     )
     assert f"On other processors: {forecast}" in text_of(page)
     assert lines[1] == f"! <b>ort: {forecast} They are 3, 7."
@@ -137,7 +137,7 @@ def test_batches_are_forecast_too_and_what_is_not_is_named() -> None:
     assert "on processors with VNNI 1/20 (" in lines[1]
     says = " They are 3. In batches 3/20 ("
     assert says in lines[1]
-    assert "would be other, and 18/20 right where here 19/20 are." in lines[1]
+    assert "would differ, and 18/20 would be right, where 19/20 are here." in lines[1]
     assert "In batches 3/20 (" in text_of(page)
     assert lines[2] == f"! <b>ort: no forecast for {why}."
     assert f"No forecast for {why}." in text_of(page)

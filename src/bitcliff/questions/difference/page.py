@@ -49,8 +49,8 @@ _LAYERS = (
 _LOSSES = ("squared error of rounding", "saturated", "become zero", "scales at their floor")
 _WHENCE = {
     "arriving": "other values arrive there",
-    "rounding": "its inputs are rounded otherwise",
-    "weights": "its weights are rounded otherwise",
+    "rounding": "its inputs are rounded differently",
+    "weights": "its weights are rounded differently",
 }
 
 
@@ -97,7 +97,7 @@ def _pair_sentence(record: Record, pair: PairFigures) -> str:
     a, b = clean(pair.a, 60), clean(pair.b, 60)
     differ, change = pair.decisions, pair.change
     text = (
-        f"{b} decides {differ.k} of {differ.n} {noun(record, differ.n)} otherwise than {a} "
+        f"{b} decides {differ.k} of {differ.n} {noun(record, differ.n)} differently from {a} "
         f"({rate_interval(differ)})"
     )
     if change is None or change.difference_pp is None:
@@ -125,8 +125,8 @@ def _first_sentence(figures: Difference) -> str:
         return ""
     first = next((one for one in figures.layers if one.name == figures.first), None)
     if first is None or first.parts is None:
-        return f"At none of {len(figures.layers)} layer inputs do values part."
-    text = f"Values part first at {clean(first.name, 80)}: {_WHENCE[first.parts]}"
+        return f"Values differ at none of {len(figures.layers)} layer inputs."
+    text = f"Values first differ at {clean(first.name, 80)}: {_WHENCE[first.parts]}"
     if first.parts == "weights":
         return f"{text} ({percent(first.other_weights)} of them)."
     part = first.arriving if first.parts == "arriving" else first.rounded

@@ -44,7 +44,8 @@ def guard_lines(record: GuardRecord) -> list[str]:
     """The finding, a line for each guard, and what is left of the accuracy, as text."""
     figures = record.figures
     lines = [f"{_title(record)}.", guarantee(record), ""]
-    lines.append(f"The guard looks at: {rule_asked_for(record).name}; others beside it.")
+    asked = rule_asked_for(record).name
+    lines.append(f"The guard looks at: {asked}; the others are for comparison.")
     lines.append(f"{'guard':<22}{'flagged':<30}{'lost, not flagged':<28}{'at random':>10}")
     for rule in figures.guards:
         cost, missed = (of_with_interval(one) for one in (rule.at.cost, rule.at.missed))
@@ -76,10 +77,10 @@ def guarantee(record: GuardRecord) -> str:
     """What holds, and with which probability."""
     asked = record.observed.settings
     return (
-        f"But for a chance of {percent(asked.delta)} over the {record.figures.counts[1]} examples "
-        f"that calibrated it, at most {percent(asked.alpha)} of all inputs drawn like these are "
-        f"{_wrong(record)} and not flagged. An input that is unlike them, or made to get past the "
-        "guard, is not covered."
+        f"Except with a chance of {percent(asked.delta)} over the {record.figures.counts[1]} "
+        f"examples that calibrated it, at most {percent(asked.alpha)} of all inputs drawn like "
+        f"these are {_wrong(record)} and not flagged. An input that is unlike them, or made to get "
+        "past the guard, is not covered."
     )
 
 
@@ -110,7 +111,7 @@ def exported_sentence(record: GuardRecord) -> str:
 def _wrong(record: GuardRecord) -> str:
     if record.observed.settings.against == "label":
         return "right in float, wrong quantized"
-    return "decided otherwise than in float"
+    return "decided differently from float"
 
 
 def _title(record: GuardRecord) -> str:

@@ -85,7 +85,7 @@ class Measurement:
         if len(self.examples) < self.settings.batch:
             raise InputError(
                 f"--batch {self.settings.batch}: there are only {len(self.examples)} examples; "
-                "give a smaller batch or more data"
+                "give a smaller --batch or more --examples"
             )
         module, inputs = self.subject.module, self.examples.inputs
         self.plan = discover(module, inputs, Selection(include_stem=True))

@@ -164,12 +164,13 @@ def _lead(record: Isolation) -> str:
 
 
 def _what_is_proved(proof: Proof, figures: ProofFigures) -> str:
+    n = len(proof.points)
     told = (
-        f"At all {len(proof.points)} points that are rounded a scale is shared by "
-        f"{proof.group}, and every one of {figures.groups:,} groups holds values of one example "
-        "alone; all operators were followed. In real arithmetic a request is then rounded as it is "
-        "alone, whoever is beside it. Float kernels may sum in another order in another batch, "
-        "which no format can help."
+        f"{'At the one point that is' if n == 1 else f'At all {n} points that are'} rounded, "
+        f"{proof.group} has a scale of its own, and each of {figures.groups:,} groups holds values "
+        "of one example alone; all operators were followed. In real arithmetic a request is then "
+        "rounded as it would be alone, whoever is beside it. Float kernels may sum in another "
+        "order in another batch, which no format can prevent."
     )
     if any(one.padded for one in proof.passes):
         told += " Padding lies in no group with tokens of a text."

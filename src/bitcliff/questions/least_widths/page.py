@@ -51,21 +51,22 @@ def _sentence(record: Record, at: AtMean) -> str:
         last = at.cuts[-1]
         return (
             f"No least width is safe {mean}: with {last.least} bits or more at every layer"
-            f"{_even(last)}, {lost} are {_counted(last, what)}."
+            f"{_even(last)}, {_counted(last, f'{what} are {lost}')}."
         )
     safe = at.cuts[number]
     start = (
-        f"Safe from {safe.least} bits up{_even(safe)}, as far as was found, {mean}: {lost} are "
-        f"{_counted(safe, what)}{f', of which {limit:g} % may be' if safe.lost.k else ''}"
+        f"Safe from {safe.least} bits up{_even(safe)}, as far as was found, {mean}: "
+        f"{'' if number else 'with all options, '}{_counted(safe, f'{what} are {lost}')}"
+        f"{f', of {limit:g} % allowed' if safe.lost.k else ''}"
     )
     if not number:
-        return f"{start}, with all options."
+        return f"{start}."
     before = at.cuts[number - 1]
     return f"{start}; with {before.least} or more, {_counted(before)}."
 
 
 def _even(cut: Cut) -> str:
-    return ", the even allocation alone" if cut.only_even else ""
+    return " (the even allocation only)" if cut.only_even else ""
 
 
 def _counted(cut: Cut, what: str = "") -> str:

@@ -61,8 +61,8 @@ def finding(record: Provocation) -> str:
         )
     if not provoked.k:
         return (
-            f"No input was found near any of {provoked.n} examples that {name} gets wrong and "
-            "float does not"
+            f"No input that {name} gets wrong and float does not was found near any of "
+            f"{provoked.n} examples"
         )
     return (
         f"{name} can be made wrong near {provoked.k} of {provoked.n} examples, where float is "
@@ -90,9 +90,9 @@ def verdict_line(record: Provocation, limit: float) -> str:
     """Against the most that may be made to fail, per cent."""
     provoked, status = record.figures.provoked, judged(record.figures.provoked, limit)
     return (
-        f"{status.capitalize()}: made to fail {plain(rate_text(provoked))} "
-        f"({plain(rate_interval(provoked))}), allowed {limit:g} %; beside them "
-        f"{plain(rate_text(record.figures.failing))} are wrong as they are."
+        f"{status.capitalize()}: {plain(rate_text(provoked))} of the examples can be made to fail "
+        f"({plain(rate_interval(provoked))}), of {limit:g} % allowed; "
+        f"{plain(rate_text(record.figures.failing))} are wrong already as they are."
     )
 
 
@@ -144,7 +144,7 @@ def _lead(record: Provocation) -> str:
     observed, figures = record.observed, record.figures
     guard = observed.guard
     searched = (
-        f"Searched was around the other {figures.provoked.n}, with {observed.settings.effort} "
+        f"The search was around the other {figures.provoked.n}, with {observed.settings.effort} "
         "forward passes an example for each search."
         if figures.sets
         else ""
@@ -156,9 +156,9 @@ def _lead(record: Provocation) -> str:
 def as_they_are_words(observed: AsTheyAre, figures: FiguresAsTheyAre) -> str:
     """Both networks on the examples as they are."""
     return (
-        f"{clean(observed.subject.model)} on {clean(observed.subject.data)}. Float is right of "
+        f"{clean(observed.subject.model)} on {clean(observed.subject.data)}. Float is right on "
         f"{rate_text(figures.right)}, by {observed.delta:g} logits or more of "
-        f"{figures.led.k}; of these {clean(observed.numerics.name)} has {figures.failing.k} wrong "
+        f"{figures.led.k}; of these {clean(observed.numerics.name)} gets {figures.failing.k} wrong "
         "as they are."
     )
 

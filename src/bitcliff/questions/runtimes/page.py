@@ -95,8 +95,8 @@ def _forecast(observed: RuntimeObserved, figures: RuntimeFigures) -> str:
     there, found = observed.other_processor, figures.other_processor
     if there is None or found is None:
         return ""
-    text = f"on {ELSEWHERE[there.saturates]} {of_with_interval(found.changed)} decisions would be "
-    text += f"other than here{_right(found)}: the sums of its integer products were simulated."
+    text = f"on {ELSEWHERE[there.saturates]} {of_with_interval(found.changed)} decisions would "
+    text += f"differ from here{_right(found)}: the sums of its integer products were simulated."
     if there.checked:
         text += (
             f" This processor's own, simulated pair by pair, gave the runtime's scores to the bit "
@@ -110,7 +110,7 @@ def _in_batches(observed: RuntimeObserved, figures: RuntimeFigures) -> str:
     there, found = observed.other_in_batches, figures.other_in_batches
     if there is None or found is None:
         return ""
-    text = f" In batches {of_with_interval(found.changed)} would be other{_right(found)}"
+    text = f" In batches {of_with_interval(found.changed)} would differ{_right(found)}"
     if there.checked:
         text += f" (to the bit for {there.alike} of {there.checked})"
     return f"{text}."
@@ -119,7 +119,7 @@ def _in_batches(observed: RuntimeObserved, figures: RuntimeFigures) -> str:
 def _right(found: OtherDecisions) -> str:
     if found.right_here is None or found.right_there is None:
         return ""
-    return f", and {of(found.right_there)} right where here {of(found.right_here)} are"
+    return f", and {of(found.right_there)} would be right, where {of(found.right_here)} are here"
 
 
 def _examples(

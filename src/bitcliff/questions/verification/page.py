@@ -118,7 +118,8 @@ def _sentences(record: Record, figures: Verification) -> Iterator[str]:
     where = "a runtime" if observed is None else clean(observed.runtime)
     yield (
         f"Exported and run in {where}, {figures.alike} of {figures.decided} decisions are as "
-        f"simulated, under {len(figures.policies)} policies."
+        f"simulated, under {len(figures.policies)} "
+        f"{'policy' if len(figures.policies) == 1 else 'policies'}."
     )
     yield from _cliff(record, figures)
     alike, values = figures.rounded_alike, figures.values
