@@ -1,12 +1,15 @@
 """What README and the other pages tell a reader to type, and where they send them."""
 
 import importlib.util
+import json
 import re
 import shlex
 from pathlib import Path
 
 import click
 import pytest
+from benchmarks.harness import read
+from tools import speed_page
 from tools.report_pictures import MOST_BYTES
 
 from bitcliff.cli.main import commands
@@ -80,3 +83,10 @@ def test_what_engines_call_a_format_is_a_preset_held_against_what_is_said() -> N
     assert len(rows) >= 12
     for name, oracle in rows:
         assert PRESETS[name].oracle == oracle, name
+
+
+def test_the_page_of_times_is_of_the_tables_that_are_kept() -> None:
+    machine = json.loads(speed_page.TABLE.read_text())["machine"]
+    curves = json.loads(speed_page.CURVES.read_text())
+    written = speed_page.page(read(speed_page.TABLE), machine, curves)
+    assert written == speed_page.PAGE.read_text()

@@ -30,7 +30,6 @@ SCHEMES = ("paper", "onnx", "percentile(90)")
 @pytest.fixture
 def both(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], Tensor]], list[Tensor]]:
     """Runs something in PyTorch alone, then with the loops, whatever its size."""
-    monkeypatch.setattr(of_tensors, "_LEAST", 0)
 
     def run(work: Callable[[], Tensor]) -> list[Tensor]:
         results = []
@@ -156,7 +155,6 @@ def test_gradients_through_a_whole_network(
 
 
 def test_export_goes_on_in_operations_of_pytorch(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(of_tensors, "_LEAST", 0)
     monkeypatch.setattr(compiled, "_PATIENCE", -1)
 
     class Rounded(torch.nn.Module):
@@ -183,9 +181,9 @@ def test_short_runs_do_not_load_it(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[None] = []
     monkeypatch.setattr(compiled, "_compiled", lambda _module: asked.append(None))
     monkeypatch.setattr(compiled, "_waited", 0)
-    monkeypatch.setattr(compiled, "_PATIENCE", 3 * of_tensors._LEAST)
-    small, large = torch.zeros(1, of_tensors._LEAST - 1), torch.zeros(2, of_tensors._LEAST)
-    for x, times in ((small, 0), (large, 0), (large, 0), (small, 0), (large, 1)):
+    monkeypatch.setattr(compiled, "_PATIENCE", 3 * of_tensors._A_CALL)
+    none, small, large = (torch.zeros(1, n) for n in (0, 1, of_tensors._A_CALL))
+    for x, times in ((none, 0), (small, 0), (large, 0), (none, 0), (small, 1), (none, 1)):
         of_tensors.loops_for(x)
         assert len(asked) == times
 

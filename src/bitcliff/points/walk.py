@@ -126,15 +126,9 @@ class Walk(TorchFunctionMode):
         args: tuple[Any, ...] = (),
         kwargs: Mapping[str, Any] | None = None,
     ) -> Any:
-        kwargs = dict(kwargs or {})
+        kwargs = kwargs or {}
         if not self._stack:
             return func(*args, **kwargs)
-        if func is F.multi_head_attention_forward:
-            with self._opened():
-                return _OPEN_MULTI_HEAD(*args, **kwargs)
-        if is_recurrent(func, args):
-            with self._opened():
-                return taken_apart(func, args, self._product)
         operation = self.table.get(func)
         if operation is not None and operation.kind == "einsum":
             if len(args) == 2 and isinstance(args[1], list | tuple):
@@ -142,6 +136,12 @@ class Walk(TorchFunctionMode):
             if len(args) != 3:
                 operation = None
         if operation is None:
+            if func is F.multi_head_attention_forward:
+                with self._opened():
+                    return _OPEN_MULTI_HEAD(*args, **kwargs)
+            if is_recurrent(func, args):
+                with self._opened():
+                    return taken_apart(func, args, self._product)
             return self.on_other(func, args, kwargs)
         operation = as_called(operation, args, kwargs)
         return self.on_call(self._site(operation, args, kwargs), func, operation, args, kwargs)
@@ -167,10 +167,7 @@ class Walk(TorchFunctionMode):
     def _site(self, operation: Operation, args: Any, kwargs: Any) -> str:
         """The layer's own name where there is one, which is the name its users know."""
         _, path, is_layer = self._stack[-1]
-        operands = (operand(operation, role, args, kwargs) for role in operation.roles)
-        names = map(self.parameters.get, map(id, operands))
-        owner = next((name.rpartition(".")[0] for name in names if name is not None), "")
-        base = path if is_layer else owner
+        base = path if is_layer else self._owner(operation, args, kwargs)
         base = base or ".".join(filter(None, [path, operation.kind]))
         site = base
         # A module may itself be named like a second use: then the count goes on to a free name.
@@ -179,6 +176,12 @@ class Walk(TorchFunctionMode):
             site = f"{base}@{self._calls[base] + 1}"
         self._sites_used.add(site)
         return site
+
+    def _owner(self, operation: Operation, args: Any, kwargs: Any) -> str:
+        """Of the first operand that is a parameter of the model; empty without one."""
+        operands = (operand(operation, role, args, kwargs) for role in operation.roles)
+        names = map(self.parameters.get, map(id, operands))
+        return next((name.rpartition(".")[0] for name in names if name is not None), "")
 
 
 def _is_layer(module: nn.Module) -> bool:

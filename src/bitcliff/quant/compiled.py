@@ -7,8 +7,8 @@ from torch import Tensor
 
 from bitcliff.compiled import Loops, loops_in
 
-# Elements of a tensor below which a call costs what the loop saves.
-_LEAST = 1 << 11
+# Elements that are rounded in the time which the many operations of PyTorch take to begin.
+_A_CALL = 1 << 14
 
 
 def loops_for(x: Tensor) -> Loops | None:
@@ -26,7 +26,7 @@ def loops_for(x: Tensor) -> Loops | None:
         or torch._C._get_tracing_state() is not None
     ):
         return None
-    return loops_in("bitcliff.quant.loops", x.numel()) if x.numel() >= _LEAST else None
+    return loops_in("bitcliff.quant.loops", x.numel() + _A_CALL) if x.numel() else None
 
 
 def array(x: Tensor) -> Any:
