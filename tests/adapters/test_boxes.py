@@ -176,6 +176,11 @@ def test_annotations_that_will_not_do(pictures: Path, changed: dict[str, Any], s
         ("<annotation>", "not readable as XML"),
         ("<a><object><bndbox/></object></a>", "object 1: has no name"),
         ("<a><object><name>cat</name></object></a>", "object 1: bndbox must have the numbers"),
+        (
+            "<a><object><name>cat</name><bndbox><xmin>41</xmin><ymin>1</ymin><xmax>90</xmax>"
+            "<ymax>9</ymax></bndbox></object></a>",
+            "object 1: the box 40, 0 to 90, 9 is empty or lies outside its picture of 80 x",
+        ),
         (None, "no such file, for b.png"),
     ],
 )

@@ -58,6 +58,7 @@ def test_paths_alone_are_unlabelled(folder: Path) -> None:
         ("path,label\np/a.png,0\np/b.png,-1\n", "-1 is no class index"),
         ("path,label\np/a.png,0\np/b.png,3\n", r"label 3 of p/b\.png is out of range"),
         ("path,label\np/a.png,1\np/b.png,1\n", "all examples are of one class"),
+        ("path,with,label\np/a.png,p/b.png,same\n", r"has pairs \(with\): say .* verification:"),
         ("path,label\np\0,1\np/b.png,1\n", "zero byte|not readable"),
         (b"path,label\n\xff\xfe,1\n", "not readable as CSV in UTF-8"),
         ('path,label\n"' + "x" * 200_000 + '",1\n', "not readable as CSV"),

@@ -106,6 +106,16 @@ GOOD = '{"text": "good", "label": "POSITIVE"}'
         ("x.jsonl", [GOOD, '["good"]'], r"line 2: must be an object with a text"),
         ("x.jsonl", [GOOD, '{"text": " "}'], r"x\.jsonl, line 2: an empty text; leave it out"),
         ("x.jsonl", [GOOD, '{"text": "a", "label": "bood"}'], "not among the model's class names"),
+        (
+            "x.jsonl",
+            ['{"text": "a", "with": "b", "label": "same"}'],
+            r"x\.jsonl: has pairs \(with\)",
+        ),
+        (
+            "x.jsonl",
+            ['{"text": "a", "with": "b"}'],
+            r"x\.jsonl: has pairs \(with\): say from which",
+        ),
         ("x.txt", [""], r"x\.txt: holds no examples"),
     ],
 )

@@ -15,8 +15,12 @@ from torch.nn import functional as F  # noqa: N812
 from bitcliff import Audit
 from bitcliff.adapters import ModelOptions, load_examples, load_model
 from bitcliff.audit import AssessSettings
+from bitcliff.audit.float_texts import FloatTexts
 from bitcliff.audit.prepare import Prepared
+from bitcliff.audit.schedule import Schedule
 from bitcliff.errors import InputError
+from bitcliff.points import take
+from bitcliff.points.forward import output_of, unpadded
 from bitcliff.record.store import read_record, write_record
 from bitcliff.types.numerics import Numerics
 from bitcliff.types.presets import Format
@@ -163,6 +167,32 @@ def test_perplexity_and_divergence_are_those_of_each_text_by_hand(
     file.write_text(json.dumps(damaged))
     with pytest.raises(InputError, match="perplexity"):
         read_record(file)
+
+
+def test_perplexity_costs_no_pass_of_its_own(loaded: tuple[Subject, Examples]) -> None:
+    """One pass of each condition, and one in float for all of them, to the bits of float itself."""
+    settings = AssessSettings(numerics=("vllm-int8-token", "mxfp4-rceil"), budgets=())
+    schedule = Schedule(Audit(*loaded, settings=settings).prepared)
+    prepared, passed = schedule.prepared, list[int]()
+    batches = list(prepared.evaluator.batches_of(prepared.everyone))
+    with prepared.subject.module.register_forward_hook(lambda *_: passed.append(1)):
+        schedule.run()
+        assert len(passed) == 3 * len(batches)
+        passed.clear()
+        for _, padded in batches:
+            texts = unpadded(take(prepared.evaluator.inputs, padded))
+            assert torch.equal(prepared.float_texts(texts), output_of(loaded[0].module, texts))
+        assert len(passed) == len(batches)
+    assert all(one.outcomes.kl is not None for one in schedule.done.values())
+
+
+def test_float_runs_whole_where_no_last_layer_gives_its_output() -> None:
+    torch.manual_seed(0)
+    body = torch.nn.Sequential(torch.nn.Embedding(9, 4), torch.nn.Linear(4, 9), torch.nn.Tanh())
+    ids, kept = torch.randint(9, (2, 5)), FloatTexts(body)
+    for _ in range(2):
+        assert torch.equal(kept(ids), body(ids))
+    assert torch.equal(FloatTexts(body[0])(ids), body[0](ids))
 
 
 def test_an_outcome_does_not_depend_on_who_else_is_there(

@@ -23,8 +23,9 @@ def test_a_classifier_of_sounds(
     save_tones(tmp_path / "tones", 8)
     monkeypatch.chdir(tmp_path)
     code = run(f"assess hf:hf --data tones {QUICK} --out run".split())
-    told = capsys.readouterr().out
-    assert code == 0, told
+    told = capsys.readouterr()
+    assert code == 0, told.out
+    assert "resampled from 8000 to 4000 Hz" in " ".join(told.err.split())
     record = read_record(tmp_path / "run", KINDS)
     assert record.coverage.complete
     assert record.subject.class_names == ["low", "middle", "high"]

@@ -208,16 +208,16 @@ def test_truncated(share: float, record: Record, tmp_path: Path) -> None:
         (b'{"model": 1}', "no schema_version"),
         (b"null", "no schema_version"),
         (b"[" * 100_000, "not a"),
-        (b'{"schema_version": "2.6", "seed": NaN}', "NaN is not JSON"),
-        (b'{"schema_version": "2.6", "seed": -Infinity}', "Infinity is not JSON"),
-        (b'{"schema_version": "2.6"}', "not a Bitcliff record: provenance: Field required"),
+        (b'{"schema_version": "2.7", "seed": NaN}', "NaN is not JSON"),
+        (b'{"schema_version": "2.7", "seed": -Infinity}', "Infinity is not JSON"),
+        (b'{"schema_version": "2.7"}', "not a Bitcliff record: provenance: Field required"),
         (b'{"schema_version": "1.2"}', "not a Bitcliff record of schema 1.2: 'subject'"),
-        (b'{"schema_version": "one"}', "should be '2.6'"),
-        (b'{"schema_version": "\\n1.0"}', "should be '2.6'"),
+        (b'{"schema_version": "one"}', "should be '2.7'"),
+        (b'{"schema_version": "\\n1.0"}', "should be '2.7'"),
         (b'{"schema_version": "0.9"}', "assess again"),
-        (b'{"schema_version": "2.7"}', "use a newer Bitcliff"),
+        (b'{"schema_version": "2.8"}', "use a newer Bitcliff"),
         (b'{"schema_version": "10.0"}', "use a newer Bitcliff"),
-        (b'{"schema_version": null}', "should be '2.6'"),
+        (b'{"schema_version": null}', "should be '2.7'"),
     ],
 )
 def test_not_a_record(content: bytes, says: str, tmp_path: Path) -> None:
@@ -230,7 +230,7 @@ def test_not_a_record(content: bytes, says: str, tmp_path: Path) -> None:
 
 def test_the_error_names_who_wrote_it(record: Record, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"written by Bitcliff 0\.1\.0"):
-        read_record(written(tmp_path, record, schema_version="2.7"))
+        read_record(written(tmp_path, record, schema_version="2.8"))
 
 
 def test_unknown_fields_are_refused(record: Record, tmp_path: Path) -> None:
@@ -267,7 +267,7 @@ def test_other_figures_are_another_schema() -> None:
     parts = {"Figures": schema, **schema["$defs"]}
     names = sorted(f"{part}.{name}" for part in parts for name in parts[part].get("properties", ()))
     digest = hashlib.sha256(" ".join(names).encode()).hexdigest()[:12]
-    assert (SCHEMA_VERSION, digest) == ("2.6", "67579d584484")
+    assert (SCHEMA_VERSION, digest) == ("2.7", "67579d584484")
 
 
 def test_without_figures_it_is_refused(record: Record, tmp_path: Path) -> None:

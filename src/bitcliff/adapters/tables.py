@@ -10,7 +10,7 @@ from bitcliff.adapters.folders import files_output_count, files_source
 from bitcliff.adapters.labels import LabelMap, map_labels
 from bitcliff.adapters.outputs import class_count
 from bitcliff.adapters.source import Source
-from bitcliff.adapters.targets import pair_targets, targets_of
+from bitcliff.adapters.targets import pair_targets, refuse_pairs, targets_of
 from bitcliff.adapters.wording import one_line
 from bitcliff.errors import InputError
 from bitcliff.tasks import task_of
@@ -35,6 +35,8 @@ def open_table(spec: str, subject: Subject, options: DataOptions) -> Source:
     kind = task.kind if isinstance(task, AgainstFloat) else None
     pairs = isinstance(kind, Verification)
     columns = _columns(spec, ["path", "with", "label"] if pairs else ["path"])
+    if "with" in columns:
+        refuse_pairs(task, spec)
     paths, names = columns["path"], columns.get("label")
     files = [Path(spec).parent / path for path in paths]
     counted = files_output_count(files, subject, spec)
@@ -75,7 +77,7 @@ def _check_existing(files: Sequence[Path], spec: str) -> None:
 
 
 def _columns(spec: str, needed: Sequence[str]) -> dict[str, list[str]]:
-    """By their names, those that are needed and, if it is there, label."""
+    """By their names, those that are needed and, if they are there, label and with."""
     try:
         with open(spec, encoding="utf-8-sig", newline="") as file:
             reader = csv.DictReader(file)
@@ -91,7 +93,7 @@ def _columns(spec: str, needed: Sequence[str]) -> dict[str, list[str]]:
         )
     if not rows:
         raise InputError(f"{spec}: holds no examples")
-    read = list(dict.fromkeys([*needed, *(["label"] if "label" in columns else [])]))
+    read = list(dict.fromkeys([*needed, *(one for one in ("label", "with") if one in columns)]))
     for line, row in enumerate(rows, start=2):
         for column in read:
             if not (row[column] or "").strip():

@@ -16,8 +16,10 @@ from bitcliff.adapters.source import Source
 from bitcliff.adapters.wording import one_line, shortened
 from bitcliff.errors import InputError
 from bitcliff.points.find_task import every_output
+from bitcliff.tasks import Task
 from bitcliff.tasks.against_float import AgainstFloat
 from bitcliff.tasks.ctc import Ctc
+from bitcliff.tasks.neighbours import Verification
 from bitcliff.tasks.positions import Positions
 from bitcliff.tasks.values import numbers_of
 from bitcliff.types.subject import Preprocessing, Subject
@@ -76,6 +78,19 @@ def pair_targets(
         vectors = numbers_of(every_output(subject.module, inputs)).double()
     same = torch.tensor([_SAME[label] for label in labels], dtype=torch.float64)
     return torch.cat([vectors.cpu(), same[:, None]], 1)
+
+
+def refuse_pairs(task: Task, where: str) -> None:
+    """Data whose examples are paired with others.
+
+    Raises:
+        InputError: the task is not about pairs, which would be one by one without a word.
+    """
+    if not (isinstance(task, AgainstFloat) and isinstance(task.kind, Verification)):
+        raise InputError(
+            f"{where}: has pairs (with): say from which cosine on two are the same, by --task "
+            "verification:COSINE, or leave that column out"
+        )
 
 
 def maps_of(

@@ -13,7 +13,7 @@ from bitcliff.adapters.choices import choice_source
 from bitcliff.adapters.labels import map_labels
 from bitcliff.adapters.outputs import class_count, output_count
 from bitcliff.adapters.source import Progress, Source, Taken
-from bitcliff.adapters.targets import pair_targets
+from bitcliff.adapters.targets import pair_targets, refuse_pairs
 from bitcliff.adapters.wording import one_line, shortened
 from bitcliff.errors import InputError
 from bitcliff.points.continuation import continued, tokens_to_follow
@@ -64,6 +64,9 @@ def open_jsonl(spec: str, subject: Subject, options: DataOptions) -> Source:
             )
     texts = [row["text"] for row in rows.values()]
     source = text_source(texts, tuple(rows), subject, spec, _questions(rows, subject, spec))
+    task = task_of(subject.module)
+    if any("with" in row for row in rows.values()):
+        refuse_pairs(task, spec)
     named = [str(row["label"]) for row in rows.values() if "label" in row]
     if not named:
         return source
@@ -71,7 +74,6 @@ def open_jsonl(spec: str, subject: Subject, options: DataOptions) -> Source:
         raise InputError(
             f"{spec}: {len(named)} of {len(rows)} lines have a label; give all or none"
         )
-    task = task_of(subject.module)
     if isinstance(task, AgainstFloat) and isinstance(task.kind, Verification):
         return _paired(source, rows, named, subject, spec)
     if isinstance(task, NextToken):

@@ -2,12 +2,14 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import torch
 from jaxtyping import Int
 from torch import Tensor
 
 from bitcliff.audit.evaluator import Evaluator, Scores, margins
+from bitcliff.audit.float_texts import FloatTexts
 from bitcliff.audit.folding import measure_folding
 from bitcliff.audit.inputs import laid_out_for_speed
 from bitcliff.audit.outcomes import Predictions, predictions_of
@@ -96,6 +98,11 @@ class Prepared:
         """Median lead of what float predicts, as the record has margins."""
         in_float = self.in_float
         return float(margins(in_float.logits, in_float.predictions)[in_float.finite].median())
+
+    @cached_property
+    def float_texts(self) -> FloatTexts:
+        """What a language model gives in float at each position of texts."""
+        return FloatTexts(self.subject.module)
 
     @property
     def float_sha256(self) -> str:

@@ -15,7 +15,7 @@ from jaxtyping import Int
 from torch import Tensor
 
 from bitcliff.audit.evaluator import Evaluator
-from bitcliff.audit.likelihood import with_likelihood
+from bitcliff.audit.likelihood import Noted, noting, with_likelihood
 from bitcliff.audit.mixes import Mixes
 from bitcliff.audit.outcomes import Trial, given_by, median_of, outcomes_of, predictions_of
 from bitcliff.audit.prepare import Prepared
@@ -290,7 +290,8 @@ class Schedule:
         spent = self.evaluator.spent
         forward, backward = spent.forward, spent.backward
         self.evaluator.broken.clear()
-        trial = step.try_out(step.condition)
+        with noting(self.prepared, step.condition) as noted:
+            trial = step.try_out(step.condition)
         return Measured(
             condition=step.condition,
             effort=Effort(
@@ -298,15 +299,15 @@ class Schedule:
                 backward_passes=spent.backward - backward,
                 method=trial.method,
             ),
-            outcomes=self._read(trial, step.condition),
+            outcomes=self._read(trial, step.condition, noted),
             broken=sorted(self.evaluator.broken),
             strays=sorted(self.evaluator.attachment.incidents.strays),
         )
 
-    def _read(self, trial: Trial, condition: Condition) -> Outcomes:
+    def _read(self, trial: Trial, condition: Condition, noted: Noted) -> Outcomes:
         """The outcomes; where they are texts, with what the network writes by itself."""
         found = outcomes_of(trial, self.evaluator.reference)
-        found = with_likelihood(self.prepared, condition, trial.bits, found)
+        found = with_likelihood(self.prepared, condition, trial.bits, found, noted)
         reading = reading_of(self.prepared)
         if reading is None:
             return found

@@ -9,11 +9,12 @@ from bitcliff.record.part import Part
 from bitcliff.types.rate import Count
 from bitcliff.types.settings import AssessSettings
 
-SCHEMA_VERSION = "2.6"
+SCHEMA_VERSION = "2.7"
 # They hold the same observations, or fewer; their figures are by rules of before (2.0: the interval
 # of a change; 2.1: causes of damage;
-# 2.2: plans for runtimes; 2.3: scores; 2.4: error rates of texts; 2.5: perplexity).
-SAME_OBSERVATIONS = ("2.0", "2.1", "2.2", "2.3", "2.4", "2.5")
+# 2.2: plans for runtimes; 2.3: scores; 2.4: error rates of texts; 2.5: perplexity; 2.6: its
+# interval).
+SAME_OBSERVATIONS = ("2.0", "2.1", "2.2", "2.3", "2.4", "2.5", "2.6")
 
 
 class Provenance(Part):

@@ -244,6 +244,8 @@ def load_subject_and_data(job: AssessJob, listener: Listener) -> tuple[Subject, 
         seed=job.settings.seed,
         options=job.data_options,
     )
+    if examples.texts is not None or examples.waves is not None:  # how many were cut
+        listener.stage(f"Read: {examples.preprocessing}")
     if is_onnx(job.model) and not job.black_box:
         listener.stage("Comparing with ONNX Runtime")
         agreed = check_agreement(job.model, subject.module, examples.inputs, subject.output)
