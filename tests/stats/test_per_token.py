@@ -38,7 +38,7 @@ def covered(means: Means, truth: float, n: int, times: int, seed: int) -> tuple[
     rng, ours, plain = np.random.default_rng(seed), 0, 0
     for _ in range(times):
         tokens = rng.integers(5, 40, n).astype(np.int32)
-        sums = tokens * means(rng, n)
+        sums = tokens.astype(np.float64) * means(rng, n)
         found = per_token(sums, tokens)
         assert found.low is not None
         assert found.high is not None
