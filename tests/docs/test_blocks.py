@@ -95,6 +95,7 @@ def reader(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("reader")
     network, x, y = digits(320)
     np.savez(folder / "arrays.npz", x=x.numpy(), y=y.numpy())
+    np.savez(folder / "unlabelled.npz", x=x[:60].numpy())
     torch.onnx.export(
         network,
         (x[:2],),
@@ -109,13 +110,18 @@ def reader(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name, model in (("candidate", "brittle-digits"), ("v1", "base-digits")):
         asked = [model, "--examples", "60", *QUICK, "--out", str(out / name)]
         assert bitcliff(folder, "assess", *asked).returncode == 0
-    shutil.copytree(out / "v1", out / "v2")
+    for name in ("v2", "formats"):
+        shutil.copytree(out / "v1", out / name)
+    scored = ["base-digits", "--data", "unlabelled.npz", "--task", "embedding:0.99"]
+    in_a_format = ["--numerics", "ort-uint8", "--out", str(out / "transcripts")]
+    assert bitcliff(folder, "assess", *scored, *in_a_format).returncode == 0
     (folder / "archive").mkdir()
     return folder
 
 
 def with_little_effort(words: list[str]) -> list[str]:
-    searches = words[0] == "assess" and "--numerics" not in words
+    alone = {"--numerics", "--runtime"} & set(words) and "--budget" not in words
+    searches = words[0] == "assess" and not alone
     return [*words, *LITTLE] if searches else words
 
 
