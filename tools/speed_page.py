@@ -52,8 +52,8 @@ most. The audit is of a small language model, from finding its points to the fig
 
 ## Rounding, against a copy
 
-One range for each example, {shape}, by Bitcliff, by torch's own fake quantization and by the
-paper's formula written straight down in PyTorch:
+One range for each example, {shape}, by Bitcliff, by torch's own fake quantization, by the paper's
+formula written straight down in PyTorch, by brevitas and by NNCF, whose zero lies elsewhere:
 
 {_table(peers, "times")}
 The shipped formats, on (8, 128, 768); torchao's own rounding to its format in the last row:
