@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from bitcliff.adapters import ModelOptions, load_model
+from bitcliff.adapters.outputs import output_count
 from bitcliff.errors import InputError
 from bitcliff.tasks import task_of
 
@@ -14,6 +15,12 @@ class Largest:
     def scores(self, output, inputs):
         return output
     scores_before = scores
+class Raises(Largest):
+    def scores(self, output, inputs):
+        raise ValueError("of mine")
+class Flat(Largest):
+    def scores(self, output, inputs):
+        return output[:, 0]
 number = 3
 def fails():
     return 1 / 0
@@ -53,3 +60,18 @@ def test_a_task_of_the_users_own() -> None:
 def test_what_is_none_is_refused(name: str, told: str) -> None:
     with pytest.raises(InputError, match=told):
         load_model("py:tasks_of_mine:build", options=ModelOptions(task=f"py:{name}"))
+
+
+@pytest.mark.usefixtures("place")
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("Raises", r"--task largest: fails at .* \(1, 3\): ValueError: of mine \(tasks_of_mine.py"),
+        ("Flat", r"gives \(1,\) for one example"),
+    ],
+)
+def test_a_task_that_fails_is_named(name: str, told: str) -> None:
+    options = ModelOptions(task=f"py:tasks_of_mine:{name}")
+    subject = load_model("py:tasks_of_mine:build", options=options)
+    with pytest.raises(InputError, match=told):
+        output_count(subject, torch.randn(2, 4))

@@ -80,6 +80,19 @@ def test_labels_have_no_use() -> None:
         load_examples("digits", subject=subject, limit=20)
 
 
+def test_classes_are_what_the_best_few_are_held_against() -> None:
+    subject = load_model("brittle-digits")
+    judge_by(subject.module, "classification:top2")
+    examples = load_examples("digits", subject=subject, limit=40)
+    with torch.no_grad():
+        best = subject.module(examples.inputs).topk(2).indices
+    plain = load_examples("digits", subject=load_model("brittle-digits"), limit=40)
+    wanted = torch.as_tensor(plain.labels)
+    scores = logits_of(subject.module, examples.inputs)
+    assert (scores.argmax(1) == 0).tolist() == (best == wanted[:, None]).any(1).tolist()
+    assert task_of(subject.module).words.startswith("whether the labelled one is among the 2")
+
+
 def test_a_label_is_wanted_instead_of_what_float_gives() -> None:
     run = Counted()
     task = AgainstFloat(Values(0.5), run)

@@ -67,4 +67,4 @@ def test_how_it_is_built_is_settled_and_what_it_decides_may_be_asked() -> None:
     with pytest.raises(InputError, match="takes no --num-classes: ten classes"):
         load_model("base-digits", options=ModelOptions(num_classes=7))
     subject = load_model("base-digits", options=ModelOptions(task="classification:top2"))
-    assert "the 2 with the largest scores" in task_of(subject.module).words
+    assert "the 2 classes with the largest scores" in task_of(subject.module).words

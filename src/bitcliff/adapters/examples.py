@@ -37,6 +37,7 @@ from bitcliff.tasks import NextToken, task_of
 from bitcliff.tasks.against_float import AgainstFloat
 from bitcliff.tasks.multiple_choice import MultipleChoice
 from bitcliff.tasks.neighbours import Nearest
+from bitcliff.tasks.top_k import TopK
 from bitcliff.types.options import DataOptions
 from bitcliff.types.subject import (
     AllInputs,
@@ -109,7 +110,7 @@ def load_examples(
         shape = (len(source.ids), *first.shape[1:])
         check_shape(f"{spec}: the input", shape, subject.name, subject.input_shape)
     outputs = output_count(subject, first)
-    source = _with_gallery(source, subject)
+    source = _with_classes_wanted(source, subject)
     _tell(subject, first, source, indices[:1], spec)
     labels = _checked_labels(source, outputs, spec, subject.name)
     taken = source.take(indices, progress)
@@ -166,12 +167,13 @@ def _tell(
     return wanted
 
 
-def _with_gallery(source: Source, subject: Subject) -> Source:
-    """Where neighbours are looked for: their file read, and classes made what is wanted."""
+def _with_classes_wanted(source: Source, subject: Subject) -> Source:
+    """Classes made what is wanted, where a task is about them; and the file read in which
+    neighbours are looked for."""
     task, labels = task_of(subject.module), source.labels
-    if not isinstance(task, AgainstFloat) or not isinstance(task.kind, Nearest):
+    if not isinstance(task, AgainstFloat) or not isinstance(task.kind, Nearest | TopK):
         return source
-    if task.kind.file is not None:
+    if isinstance(task.kind, Nearest) and task.kind.file is not None:
         task.kind.fill(*read_gallery(task.kind.file, labelled=labels is not None))
     return source if labels is None else replace(source, labels=None, targets=torch.tensor(labels))
 

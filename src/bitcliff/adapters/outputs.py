@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from bitcliff.adapters.optional import quiet
+from bitcliff.adapters.user_code import described
 from bitcliff.adapters.wording import one_line, told_of
 from bitcliff.errors import InputError
 from bitcliff.points.find_task import find_one_score, first_output
@@ -30,13 +31,20 @@ def output_count(subject: Subject, example_inputs: Inputs) -> int:
     """
     first = take(example_inputs, torch.tensor([0]))
     output = example_output(subject, first)
+    task = task_of(subject.module)
     try:
         with torch.no_grad(), quiet():
             find_one_score(subject.module, output)
-            logits = task_of(subject.module).scores(output, first)
+            task = task_of(subject.module)
+            logits = task.scores(output, first)
     except InputError as error:
         raise InputError(told_of(subject.name, error)) from error
-    if logits.shape[0] != 1:
+    except Exception as error:  # of a task of the user's own
+        raise InputError(
+            f"--task {task.name}: fails at an output of shape {tuple(output.shape)}: "
+            f"{described(error)}"
+        ) from error
+    if logits.ndim != 2 or logits.shape[0] != 1:
         got = tuple(logits.shape)
         raise InputError(f"{subject.name}: gives {got} for one example, not logits (1, classes)")
     if logits.shape[1] < 2:

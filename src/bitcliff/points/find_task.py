@@ -17,6 +17,7 @@ from bitcliff.tasks.choice import read_task
 from bitcliff.tasks.continuation import Continuation
 from bitcliff.tasks.neighbours import Nearest, Verification
 from bitcliff.tasks.protocol import Task, told_task
+from bitcliff.tasks.top_k import TopK
 from bitcliff.types.subject import AllInputs
 
 _AT_ONCE = 64
@@ -49,7 +50,9 @@ def refuse_labels(module: nn.Module, data: str) -> None:
         InputError: they are classes, and not what the network's task wants.
     """
     task = task_of(module)
-    if isinstance(task, AgainstFloat) and not (task.labelled or isinstance(task.kind, Nearest)):
+    if isinstance(task, AgainstFloat) and not (
+        task.labelled or isinstance(task.kind, Nearest | TopK)
+    ):
         raise InputError(
             f"{data}: its labels are classes, of which --task {task.name} knows nothing; give "
             "labels of that task (a .npz with y, a .csv), or leave them out (a folder of the "

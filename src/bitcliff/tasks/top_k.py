@@ -30,7 +30,7 @@ class TopK:
     @property
     def words(self) -> str:
         """What a decision is, for people."""
-        return f"whether {{own}} class is among the {self.best} with the largest scores"
+        return f"whether {{own}} is among the {self.best} classes with the largest scores"
 
     def decided(self, output: Tensor, inputs: Inputs) -> Int[Tensor, "batch 1"]:
         """The class of the largest score."""
