@@ -84,6 +84,7 @@ def test_classes_are_what_the_best_few_are_held_against() -> None:
     subject = load_model("brittle-digits")
     judge_by(subject.module, "classification:top2")
     examples = load_examples("digits", subject=subject, limit=40)
+    assert isinstance(examples.inputs, Tensor)
     with torch.no_grad():
         best = subject.module(examples.inputs).topk(2).indices
     plain = load_examples("digits", subject=load_model("brittle-digits"), limit=40)
