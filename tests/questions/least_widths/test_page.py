@@ -36,7 +36,8 @@ def line(record: Record, means: Sequence[AtMean]) -> str:
 def test_safe_from_a_width_up_with_counts_and_intervals(record: Record) -> None:
     assert line(record, [at(7, 20, 20, 17, 0, 0, safe=6)]) == (
         "Least width: Safe from 6 bits up, as far as was found, at a mean of 7 bits: 0 of 20 "
-        "answers are changed (0.0 to 16.8\u00a0%); with 5 or more, 17 of 20 (62.1 to 96.8\u00a0%)."
+        "answers are changed (0.0 to 16.8\u00a0%); with 5 or more, 17 of 20 (62.1 to 96.8\u00a0%). "
+        "Too few examples to be sure that at most 2 % are changed."
     )
 
 
@@ -49,8 +50,17 @@ def test_what_else_is_told_in_one_line(record: Record) -> None:
         "other means, safe from: 5.5: 4 bits; 4.5: 3 bits."
     )
     assert line(record, [at(4.5, 0, 0, safe=3)]).endswith(
-        "with all options, 0 of 20 answers are changed (0.0 to 16.8\u00a0%)."
+        "with all options, 0 of 20 answers are changed (0.0 to 16.8\u00a0%). Too few examples to "
+        "be sure that at most 2 % are changed."
     )
+
+
+def test_enough_examples_need_no_warning(record: Record) -> None:
+    cut = Cut(least=3, lost=rate(0, 200), only_even=False, searched=200, passes=400)
+    assert line(record, [AtMean(mean_bits=4.5, cuts=[cut], safe=3)]).endswith("1.8\u00a0%).")
+
+
+def test_nothing_is_told_of_nothing(record: Record) -> None:
     assert not line(record, [])
 
 

@@ -4,7 +4,7 @@ from bitcliff.questions.least_widths.plot import least_widths_plot
 from bitcliff.questions.least_widths.record import KEY, AtMean, Cut, LeastWidths
 from bitcliff.record import Record
 from bitcliff.report.filters import of_with_interval
-from bitcliff.report.formatting import count_text, mean_text, rate_interval
+from bitcliff.report.formatting import count_text, mean_text, noun, rate_interval
 from bitcliff.report.section import Section
 
 
@@ -59,10 +59,12 @@ def _sentence(record: Record, at: AtMean) -> str:
         f"{'' if number else 'with all options, '}{_counted(safe, f'{what} are {lost}')}"
         f"{f', of {limit:g} % allowed' if safe.lost.k else ''}"
     )
-    if not number:
-        return f"{start}."
-    before = at.cuts[number - 1]
-    return f"{start}; with {before.least} or more, {_counted(before)}."
+    if number:
+        before = at.cuts[number - 1]
+        start += f"; with {before.least} or more, {_counted(before)}"
+    few = safe.lost.high is None or 100 * safe.lost.high > limit
+    sure = f" Too few {noun(record)} to be sure that at most {limit:g} % are {lost}." if few else ""
+    return f"{start}.{sure}"
 
 
 def _even(cut: Cut) -> str:
