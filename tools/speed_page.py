@@ -30,7 +30,7 @@ SEARCHES = {
 def page(table: dict[str, Timed], machine: dict[str, Any], curves: Sequence[dict[str, Any]]) -> str:
     """The whole page."""
     rounding = [one for name, one in table.items() if name.startswith("round ")]
-    passes = [one for name, one in table.items() if one.unit == "float" or one.unit == "its passes"]
+    passes = [one for name, one in table.items() if one.unit in ("float", "its passes")]
     budgets = [one for name, one in table.items() if name.startswith("budget ")]
     shape = "(64, 128, 16, 16)"
     peers = [one for one in rounding if shape in one.name]
@@ -94,8 +94,7 @@ def _table(rows: Sequence[Timed], unit: str) -> str:
 
 
 def _named(curve: dict[str, Any]) -> str:
-    name = str(curve["model"]).rpartition("__")[2].removeprefix("hf:")
-    return f"{name}, {curve['mean']:g} bits, n = {curve['n']}"
+    return f"{curve['model']}, {curve['mean']:g} bits, n = {curve['n']}"
 
 
 def _found(curve: dict[str, Any], search: str) -> list[float]:

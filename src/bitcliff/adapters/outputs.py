@@ -31,18 +31,16 @@ def output_count(subject: Subject, example_inputs: Inputs) -> int:
     """
     first = take(example_inputs, torch.tensor([0]))
     output = example_output(subject, first)
-    task = task_of(subject.module)
     try:
         with torch.no_grad(), quiet():
             find_one_score(subject.module, output)
-            task = task_of(subject.module)
-            logits = task.scores(output, first)
+            logits = task_of(subject.module).scores(output, first)
     except InputError as error:
         raise InputError(told_of(subject.name, error)) from error
     except Exception as error:  # of a task of the user's own
         raise InputError(
-            f"--task {task.name}: fails at an output of shape {tuple(output.shape)}: "
-            f"{described(error)}"
+            f"--task {task_of(subject.module).name}: fails at an output of shape "
+            f"{tuple(output.shape)}: {described(error)}"
         ) from error
     if logits.ndim != 2 or logits.shape[0] != 1:
         got = tuple(logits.shape)

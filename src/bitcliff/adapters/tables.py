@@ -10,13 +10,13 @@ from bitcliff.adapters.folders import files_output_count, files_source
 from bitcliff.adapters.labels import LabelMap, map_labels
 from bitcliff.adapters.outputs import class_count
 from bitcliff.adapters.source import Source
-from bitcliff.adapters.targets import pair_targets, refuse_pairs, targets_of
+from bitcliff.adapters.targets import about_pairs, pair_targets, refuse_pairs, targets_of
 from bitcliff.adapters.wording import one_line
 from bitcliff.errors import InputError
 from bitcliff.tasks import task_of
 from bitcliff.tasks.against_float import AgainstFloat, Reads
 from bitcliff.tasks.continuation import Continuation
-from bitcliff.tasks.neighbours import Nearest, Verification
+from bitcliff.tasks.neighbours import Nearest
 from bitcliff.types.options import DataOptions
 from bitcliff.types.subject import Subject
 
@@ -33,7 +33,7 @@ def open_table(spec: str, subject: Subject, options: DataOptions) -> Source:
     """
     task, mapped = task_of(subject.module), LabelMap({}, None, "")
     kind = task.kind if isinstance(task, AgainstFloat) else None
-    pairs = isinstance(kind, Verification)
+    pairs = about_pairs(task)
     columns = _columns(spec, ["path", "with", "label"] if pairs else ["path"])
     if "with" in columns:
         refuse_pairs(task, spec)
@@ -41,7 +41,7 @@ def open_table(spec: str, subject: Subject, options: DataOptions) -> Source:
     files = [Path(spec).parent / path for path in paths]
     counted = files_output_count(files, subject, spec)
     _check_existing(files, spec)
-    if names is not None and isinstance(kind, Verification):
+    if names is not None and pairs:
         others = columns["with"]
         beside = [Path(spec).parent / path for path in others]
         _check_existing(beside, spec)

@@ -80,13 +80,18 @@ def pair_targets(
     return torch.cat([vectors.cpu(), same[:, None]], 1)
 
 
+def about_pairs(task: Task) -> bool:
+    """Whether a task asks of two examples if they are the same."""
+    return isinstance(task, AgainstFloat) and isinstance(task.kind, Verification)
+
+
 def refuse_pairs(task: Task, where: str) -> None:
     """Data whose examples are paired with others.
 
     Raises:
         InputError: the task is not about pairs, which would be one by one without a word.
     """
-    if not (isinstance(task, AgainstFloat) and isinstance(task.kind, Verification)):
+    if not about_pairs(task):
         raise InputError(
             f"{where}: has pairs (with): say from which cosine on two are the same, by --task "
             "verification:COSINE, or leave that column out"

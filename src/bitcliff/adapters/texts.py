@@ -13,14 +13,13 @@ from bitcliff.adapters.choices import choice_source
 from bitcliff.adapters.labels import map_labels
 from bitcliff.adapters.outputs import class_count, output_count
 from bitcliff.adapters.source import Progress, Source, Taken
-from bitcliff.adapters.targets import pair_targets, refuse_pairs
+from bitcliff.adapters.targets import about_pairs, pair_targets, refuse_pairs
 from bitcliff.adapters.wording import one_line, shortened
 from bitcliff.errors import InputError
 from bitcliff.points.continuation import continued, tokens_to_follow
 from bitcliff.tasks import NextToken, task_of
 from bitcliff.tasks.against_float import AgainstFloat
 from bitcliff.tasks.continuation import decoded
-from bitcliff.tasks.neighbours import Verification
 from bitcliff.tasks.span import Span
 from bitcliff.types.options import DataOptions
 from bitcliff.types.subject import DECODED, Inputs, Subject, Texts, Tokens, in_parts
@@ -74,7 +73,7 @@ def open_jsonl(spec: str, subject: Subject, options: DataOptions) -> Source:
         raise InputError(
             f"{spec}: {len(named)} of {len(rows)} lines have a label; give all or none"
         )
-    if isinstance(task, AgainstFloat) and isinstance(task.kind, Verification):
+    if about_pairs(task):
         return _paired(source, rows, named, subject, spec)
     if isinstance(task, NextToken):
         return _continued(source, texts, named, subject, spec)

@@ -27,7 +27,8 @@ class FloatTexts:
 
     def __call__(self, inputs: Inputs) -> Tensor:
         """(batch, positions, tokens)."""
-        rows = [(row, len(one)) for one in [digests(inputs)] for row in one]
+        found = digests(inputs)
+        rows = [(row, len(found)) for row in found]
         with torch.no_grad():
             if self._last is not None and all(row in self._kept for row in rows):
                 output: Tensor = self._last(torch.stack([self._kept[row] for row in rows]))

@@ -108,11 +108,11 @@ def noting(prepared: Prepared, condition: Condition | None = None) -> Iterator[N
     if not once or not has_likelihood(prepared) or not isinstance(task, NextToken):
         yield {}
         return
-    noting = _Noting(task, prepared.float_texts)
-    judge_as(module, noting)
+    beside = _Noting(task, prepared.float_texts)
+    judge_as(module, beside)
     evaluator.elsewhere = None  # what a task notes can be read in this process alone
     try:
-        yield noting.noted
+        yield beside.noted
     finally:
         evaluator.elsewhere = workers
         judge_as(module, task)

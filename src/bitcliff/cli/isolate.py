@@ -36,12 +36,7 @@ def _settings_options() -> list[click.Option]:
     "--numerics",
     help="Instead of a runtime, a shipped format (`bitcliff numerics`) or FILE.yaml, simulated.",
 )
-@click.option(
-    "--examples",
-    default=60,
-    show_default=True,
-    help="Victims, at most; 0 keeps all.",
-)
+@click.option("--examples", default=60, show_default=True, help="Victims, at most; 0 keeps all.")
 @click.option(
     "--out",
     type=click.Path(path_type=Path),

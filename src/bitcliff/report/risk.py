@@ -1,5 +1,6 @@
 """The examples at risk: what broke each of them, and how the bits lay."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from bitcliff.record import ExampleRow, Outcome, PolicyResult, Record
@@ -54,15 +55,19 @@ def changed_by(record: Record) -> str:
 
 
 def at_risk_cards(record: Record) -> list[AtRisk]:
-    """The first twelve of the record's list, in its order: worst margin first."""
-    places = {name: place for place, name in enumerate(record.table.ids)}
+    """Of the first twelve of the record's list."""
     cards = []
-    for name in record.at_risk[:SHOWN]:
-        row = record.examples[places[name]]
+    for row in _at_risk(record, SHOWN):
         broken = _deepest(record, row)
         if broken is not None:
             cards.append(_card(record, row, *broken))
     return cards
+
+
+def _at_risk(record: Record, most: int | None = None) -> Iterator[ExampleRow]:
+    """The first of the record's list, in its order: worst margin first; None: all."""
+    places = {name: place for place, name in enumerate(record.table.ids)}
+    return (record.examples[places[name]] for name in record.at_risk[:most])
 
 
 @dataclass(frozen=True)
@@ -82,14 +87,8 @@ class ByFormat:
 def by_format(record: Record) -> ByFormat | None:
     """None where fewer than two formats or runtimes were measured, or none changes anything."""
     names = [policy.name for policy in record.policies if policy.deployed]
-    places = {name: place for place, name in enumerate(record.table.ids)}
-    examples = (record.examples[places[name]] for name in record.at_risk)
-    changed = [
-        (row, found)
-        for row in examples
-        for found in [[_flipped(row, name) for name in names]]
-        if any(found)
-    ]
+    every = ((row, [_flipped(row, name) for name in names]) for row in _at_risk(record))
+    changed = [(row, found) for row, found in every if any(found)]
     if len(names) < 2 or not changed:
         return None
     rows = [
@@ -114,13 +113,8 @@ def _decided_as_text(record: Record, row: ExampleRow, outcome: Outcome | None) -
 
 
 def _deepest(record: Record, row: ExampleRow) -> tuple[PolicyResult, Outcome] | None:
-    flipped = [
-        (policy, row.outcomes[policy.name])
-        for policy in record.policies
-        if policy.name in row.outcomes
-        and row.outcomes[policy.name].prediction
-        not in (None, row.before(row.outcomes[policy.name]))
-    ]
+    every = ((policy, _flipped(row, policy.name)) for policy in record.policies)
+    flipped = [(policy, outcome) for policy, outcome in every if outcome is not None]
     certain = [pair for pair in flipped if pair[0].by_adversary]
 
     def depth(pair: tuple[PolicyResult, Outcome]) -> tuple[float, int]:
